@@ -1,0 +1,140 @@
+"""The random words of sample i, and numbers and permutations made from them.
+
+Every random choice is a pure function of (seed, use, index). Words are 64 raw bits from
+Philox-4x64-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), whose
+stream NumPy keeps stable for ever; the distributions are ours.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from math import isqrt
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+WORDS_PER_COUNTER = 4
+_HALF_BITS = np.uint64(32)
+_HALF_MASK = np.uint64(2**32 - 1)
+_ROUNDS = 10
+
+
+class Use(IntEnum):
+    """What words are for; each use has a stream of its own.
+
+    The numbers are part of the promise that a recipe gives the same pixels for ever: never
+    change one, never use one again. The built-in pen has 20 and 21, distortions have 100 to 117.
+    """
+
+    TEXT = 1
+    GLYPH = 2
+    GAP = 3
+    ALIGN = 4
+    PERMUTATION = 5
+    HAND = 6
+
+
+def draw_words(
+    seed: int, use: int, start: int, stop: int, words_per_sample: int
+) -> NDArray[np.uint64]:
+    """Draw the words of samples start..stop-1.
+
+    They are rows of one endless table that is never stored: the same row comes out whatever
+    stretch of the table is asked for.
+
+    Parameters
+    ----------
+    seed : int
+        0 to 2**63 - 1.
+    use : int
+        What the words are for; a member of `Use`.
+    start, stop : int
+        First sample, and the one after the last.
+    words_per_sample : int
+        Width of the table, the same for all samples.
+
+    Returns
+    -------
+    ndarray of uint64, shape (stop - start, words_per_sample)
+    """
+    first_word = start * words_per_sample
+    n_words = (stop - start) * words_per_sample
+    skip = first_word % WORDS_PER_COUNTER
+    philox = np.random.Philox(key=[seed, int(use)], counter=first_word // WORDS_PER_COUNTER)
+    words: NDArray[np.uint64] = philox.random_raw(skip + n_words)
+    return words[skip:].reshape(stop - start, words_per_sample)
+
+
+def scale_words(words: NDArray[np.uint64], size: int | NDArray[np.int64]) -> NDArray[np.int64]:
+    """Turn each word into a whole number from 0 to size - 1.
+
+    The result is floor(word * size / 2**64), exactly. No number is more or less likely than
+    1 / size by more than 2**-64.
+
+    Parameters
+    ----------
+    words : ndarray of uint64
+    size : int or ndarray of int64, broadcast against `words`
+        1 to 2**32 - 1.
+
+    Returns
+    -------
+    ndarray of int64
+    """
+    factor = np.asarray(size).astype(np.uint64)
+    high = (words >> _HALF_BITS) * factor
+    low = ((words & _HALF_MASK) * factor) >> _HALF_BITS
+    return ((high + low) >> _HALF_BITS).astype(np.int64)
+
+
+def permute(index: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]:
+    """Give the place of each index in a keyed permutation of 0..size-1.
+
+    A Feistel network on the grid of a by b >= size cells (Black and Rogaway, "Ciphers with
+    arbitrary finite domains", CT-RSA 2002), walked on where it leaves 0..size-1, so that no
+    two indices get the same place and nothing is stored.
+
+    Parameters
+    ----------
+    index : ndarray of int64
+        Values from 0 to size - 1.
+    size : int
+        1 to 2**62.
+    seed : int
+        Key of the permutation.
+
+    Returns
+    -------
+    ndarray of int64, as long as `index`
+    """
+    n_columns = isqrt(size - 1) + 1
+    n_rows = -(-size // n_columns)
+    round_keys = draw_words(seed, Use.PERMUTATION, 0, 1, _ROUNDS)[0]
+    place = _encipher(index, n_columns, n_rows, round_keys)
+    while (outside := np.flatnonzero(place >= size)).size:
+        place[outside] = _encipher(place[outside], n_columns, n_rows, round_keys)
+    return place
+
+
+def _encipher(
+    index: NDArray[np.int64], n_columns: int, n_rows: int, round_keys: NDArray[np.uint64]
+) -> NDArray[np.int64]:
+    row, column = np.divmod(index, n_columns)
+    for key_of_column, key_of_row in round_keys.reshape(-1, 2):
+        column = (column + scale_words(_mix(row, key_of_column), n_columns)) % n_columns
+        row = (row + scale_words(_mix(column, key_of_row), n_rows)) % n_rows
+    return row * n_columns + column
+
+
+def _mix(half: NDArray[np.int64], key: np.uint64) -> NDArray[np.uint64]:
+    """Hash 64 bits to 64 bits: the finaliser of SplitMix64, twice."""
+    word = half.astype(np.uint64)
+    for _ in range(2):
+        word = word + key
+        word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        word ^= word >> np.uint64(31)
+    return word

@@ -1,0 +1,262 @@
+"""The recipe: everything that decides pixels and labels.
+
+A recipe is a frozen, checked value. Sample i of a recipe is the same on every machine, so a saved
+recipe is a dataset that takes no space.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+
+from mnistseq_cli.checks import check_choice, check_flag, check_number, check_pair
+from mnistseq_cli.errors import LayoutError, OutputError, TextError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SpacingMode = Literal["variable", "fixed"]
+Measure = Literal["ink", "cell"]
+Align = Literal["left", "center", "right", "random"]
+Fit = Literal["pad", "shrink", "stretch"]
+Ink = Literal["black", "white"]
+Split = Literal["train", "test", "all"]
+FlexibleWidth = Literal["natural", "widest"]
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "spacing_mode": get_args(SpacingMode),
+    "measure": get_args(Measure),
+    "align": get_args(Align),
+    "fit": get_args(Fit),
+    "ink": get_args(Ink),
+    "glyphs": get_args(Split),
+}
+RECIPE_VERSION = 1
+RECIPE_FILE = "recipe.toml"
+TEXTS_FILE = "texts.txt"
+SEED_LIMIT = 2**63  # TOML has signed 64-bit numbers
+COUNT_LIMIT = 10**10
+LENGTH_LIMIT = 1000
+WIDTH_LIMIT_PX = 65_535
+GAP_LIMITS_PX = (-28, 10_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What to write, how to lay it out, with which glyphs.
+
+    Exactly one of `digits`, `length`, `pattern` and `texts` says what to write.
+
+    Parameters
+    ----------
+    digits : str, optional
+        The text of every sample, such as ``"350"``.
+    length : tuple of int, optional
+        Random digits; the number of them is uniform from MIN to MAX.
+    pattern : str, optional
+        Unique numbers: the name of a preset or a pattern such as ``"0[789]0-####-####"``.
+    texts : tuple of str, optional
+        Sample i writes ``texts[i % len(texts)]``.
+    count : int
+        Number of samples, 1 to 10**10.
+    seed : int
+        0 to 2**63 - 1.
+    width_px : int, "natural" or "widest"
+        Width of the images; "widest" is the widest row that the recipe can produce, "natural"
+        lets each image end where its row ends.
+    spacing_px : tuple of int
+        Smallest and largest gap, both included.
+    spacing_mode : "variable" or "fixed"
+        Each gap drawn on its own, or all gaps of a sample equal.
+    edges : bool
+        Whether the left and right margins are gaps too.
+    measure : "ink" or "cell"
+        Whether gaps are measured between ink or between 28-pixel cells.
+    align : "left", "center", "right" or "random"
+        Where the row stands when pixels are left over.
+    fit : "pad", "shrink" or "stretch"
+        Keep digits as they are, scale a row that is too wide, or resample every row.
+    ink : "black" or "white"
+        Black on white, or white on black.
+    dataset : str
+        Name of a data set, or a path.
+    glyphs : "train", "test" or "all"
+        The split that glyphs come from.
+    one_hand : bool
+        Whether the digits of a sample look as if one person had written them.
+    augment : tuple of str
+        Distortions: presets, ``"NAME"``, ``"NAME=VALUE"`` or ``"NAME=LOW..HIGH"``.
+    augment_prob : float
+        How likely each distortion is for each digit or image, 0 to 1.
+    splits : tuple of str
+        Names and weights such as ``"train=80"``: how a bulk run deals samples, glyphs and texts
+        out. A `SequenceGenerator` by itself takes no notice of them.
+    glyphs_sha256 : str
+        Content hash of the glyphs; when given, other glyphs are refused.
+
+    Raises
+    ------
+    UsageError
+        A value is not allowed. The message names the value and what is allowed.
+    """
+
+    digits: str | None = None
+    length: tuple[int, int] | None = None
+    pattern: str | None = None
+    texts: tuple[str, ...] | None = None
+    count: int = 1
+    seed: int = 0
+    width_px: int | FlexibleWidth = "widest"
+    spacing_px: tuple[int, int] = (2, 10)
+    spacing_mode: SpacingMode = "variable"
+    edges: bool = False
+    measure: Measure = "ink"
+    align: Align = "center"
+    fit: Fit = "pad"
+    ink: Ink = "black"
+    dataset: str = "auto"
+    glyphs: Split = "train"
+    one_hand: bool = False
+    augment: tuple[str, ...] = ()
+    augment_prob: float = 1.0
+    splits: tuple[str, ...] = ()
+    glyphs_sha256: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("length", "spacing_px", "texts", "augment", "splits"):
+            value = getattr(self, name)
+            if isinstance(value, list):
+                object.__setattr__(self, name, tuple(value))
+        _check_source(self)
+        check_number("count", self.count, 1, COUNT_LIMIT)
+        check_number("seed", self.seed, 0, SEED_LIMIT - 1)
+        if self.width_px not in get_args(FlexibleWidth):
+            check_number("width_px", self.width_px, 1, WIDTH_LIMIT_PX)
+        _check_spacing(self)
+        for name, allowed in CHOICES.items():
+            check_choice(name, getattr(self, name), allowed)
+        for name in ("edges", "one_hand"):
+            check_flag(name, getattr(self, name))
+        if isinstance(self.augment_prob, bool) or not isinstance(self.augment_prob, float | int):
+            raise UsageError(f"augment_prob is {self.augment_prob!r}; allowed is 0 to 1")
+        for name in ("dataset", "glyphs_sha256"):
+            if not isinstance(getattr(self, name), str):
+                raise UsageError(f"{name} is {getattr(self, name)!r}; allowed is a text")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give what was set, as plain values: for TOML and JSON."""
+        values = {name: value for name, value in asdict(self).items() if value is not None}
+        return {"version": RECIPE_VERSION} | values
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Make a recipe from what `to_dict` gave.
+
+        Raises
+        ------
+        UsageError
+            A key is unknown, a value is not allowed, or the recipe is of a later version.
+        """
+        version = values.get("version", RECIPE_VERSION)
+        if version != RECIPE_VERSION:
+            raise UsageError(
+                f"the recipe has version {version!r}; this program reads {RECIPE_VERSION}",
+                "Update it: pipx upgrade mnistseq-cli",
+            )
+        known = [field.name for field in fields(cls)]
+        for key in values.keys() - {"version"}:
+            check_choice("key of the recipe", key, known)
+        return cls(**{key: value for key, value in values.items() if key != "version"})
+
+    def save(self, folder: Path) -> Path:
+        """Write ``recipe.toml`` (and ``texts.txt``) into a folder; give the path of the recipe."""
+        values = self.to_dict()
+        if self.texts is not None:
+            (folder / TEXTS_FILE).write_text("\n".join(self.texts) + "\n", encoding="utf-8")
+            values["texts"] = TEXTS_FILE
+        path = folder / RECIPE_FILE
+        path.write_text(_HEADER + _to_toml(values), encoding="utf-8")
+        return path
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a recipe that `save` wrote.
+
+        Raises
+        ------
+        UsageError
+            The file is no TOML, or no recipe.
+        """
+        values = _read_toml(path)
+        if isinstance(values.get("texts"), str):
+            values["texts"] = read_texts(path.parent / values["texts"])
+        try:
+            return cls.from_dict(values)
+        except UsageError as error:
+            raise UsageError(f"{path}: {error.message}", error.hint) from error
+
+
+def read_texts(path: Path) -> tuple[str, ...]:
+    """Read texts to write, one a line; blank lines and a byte order mark are passed over.
+
+    Raises
+    ------
+    TextError
+        The file cannot be read, is no UTF-8, or holds no text.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TextError(f"cannot read texts from {path}: {error}") from error
+    texts = tuple(line.strip() for line in lines if line.strip())
+    if not texts:
+        raise TextError(f"{path} holds no text; write one number a line")
+    return texts
+
+
+_HEADER = "# Makes the same images again: mnistseq batch --recipe recipe.toml\n"
+
+
+def _to_toml(values: dict[str, Any]) -> str:
+    import json  # noqa: PLC0415 - only when a recipe is saved
+
+    # JSON's strings, whole numbers, booleans and lists are TOML's too, but for the delete sign.
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items()]
+    return "".join(lines).replace("\x7f", "\\u007f")
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415 - only when a recipe is read
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OutputError(f"cannot read the recipe {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is no TOML: {error}") from error
+
+
+def _check_spacing(recipe: Recipe) -> None:
+    check_pair("spacing_px", recipe.spacing_px, *GAP_LIMITS_PX)
+    if recipe.edges and recipe.spacing_px[0] < 0:
+        raise LayoutError(
+            f"margins are gaps too with edges, and a gap of {recipe.spacing_px[0]} px would cut "
+            "a digit off",
+            "Use a MIN of 0 or more, or no edges",
+        )
+
+
+def _check_source(recipe: Recipe) -> None:
+    names = ("digits", "length", "pattern", "texts")
+    given = [name for name in names if getattr(recipe, name) is not None]
+    if len(given) != 1:
+        got = " and ".join(given) or "none"
+        raise TextError(f"a recipe needs one of {', '.join(names)}; it has {got}")
+    if recipe.length is not None:
+        check_pair("length", recipe.length, 1, LENGTH_LIMIT)
+    texts = recipe.texts if recipe.texts is not None else (recipe.digits or recipe.pattern,)
+    if recipe.length is None and not texts:
+        raise TextError("texts is empty; give at least one")
+    for text in texts if recipe.length is None else ():
+        if not isinstance(text, str) or not 1 <= len(text) <= LENGTH_LIMIT:
+            raise TextError(f"a text is {text!r:.60}; allowed are 1 to {LENGTH_LIMIT} characters")

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistseq_cli.errors import LayoutError, MnistseqError, TextError, UsageError
+from mnistseq_cli.recipe import CHOICES, Recipe, read_texts
+
+SOURCES = st.one_of(
+    st.text("0123456789", min_size=1, max_size=20).map(lambda text: {"digits": text}),
+    st.tuples(st.integers(1, 5), st.integers(5, 9)).map(lambda pair: {"length": pair}),
+    st.just({"pattern": "0[789]0-####"}),
+    st.lists(st.text("0123456789", min_size=1), min_size=1).map(lambda t: {"texts": tuple(t)}),
+)
+RECIPES = st.builds(
+    lambda source, **values: Recipe(**source, **values),
+    SOURCES,
+    count=st.integers(1, 10**10),
+    seed=st.integers(0, 2**63 - 1),
+    width_px=st.one_of(st.integers(1, 65_535), st.sampled_from(["natural", "widest"])),
+    spacing_px=st.tuples(st.integers(0, 9), st.integers(9, 99)),
+    edges=st.booleans(),
+    dataset=st.text(st.characters(codec="utf-8"), max_size=9),
+    **{name: st.sampled_from(values) for name, values in CHOICES.items()},
+)
+
+
+@given(recipe=RECIPES)
+def test_a_saved_recipe_is_read_back_equal(
+    recipe: Recipe, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("recipe")
+    assert Recipe.load(recipe.save(folder)) == recipe
+
+
+@given(recipe=RECIPES)
+def test_a_recipe_survives_json(recipe: Recipe) -> None:
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+
+
+def test_the_docstring_lists_every_field() -> None:
+    for field in fields(Recipe):
+        assert f"    {field.name} : " in (Recipe.__doc__ or "")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"count": 0}, "count is 0"),
+        ({"count": -1}, "count is -1"),
+        ({"count": 10**12}, "count is 1000000000000"),
+        ({"count": True}, "count is True"),
+        ({"count": "7"}, "count is '7'"),
+        ({"seed": -1}, "seed is -1"),
+        ({"seed": 2**63}, "seed is"),
+        ({"width_px": 0}, "width_px is 0"),
+        ({"width_px": -5}, "width_px is -5"),
+        ({"width_px": 10**6}, "width_px is 1000000"),
+        ({"width_px": "wide"}, "width_px is 'wide'"),
+        ({"spacing_px": (10, 2)}, "from 10 to 2"),
+        ({"spacing_px": (2,)}, "two whole numbers"),
+        ({"spacing_px": (2.5, 3)}, "2.5"),
+        ({"spacing_px": (-29, 3)}, "-29"),
+        ({"length": (0, 3)}, "length is 0"),
+        ({"length": (5, 3)}, "from 5 to 3"),
+        ({"align": "centre"}, "'centre'; allowed: left, center, right, random"),
+        ({"edges": "yes"}, "edges is 'yes'"),
+        ({"dataset": 7}, "dataset is 7"),
+    ],
+)
+def test_a_value_that_is_not_allowed_is_named(values: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words.replace("(", r"\(")):
+        Recipe(**{"length": (1, 5)} | values)
+
+
+@pytest.mark.parametrize("value", [{}, {"digits": "1", "length": (1, 2)}, {"digits": ""}])
+def test_exactly_one_source_of_text_is_asked_for(value: dict[str, Any]) -> None:
+    with pytest.raises(TextError):
+        Recipe(**value)
+
+
+def test_margins_cannot_be_negative() -> None:
+    with pytest.raises(LayoutError, match="cut a digit off"):
+        Recipe(digits="1", spacing_px=(-1, 4), edges=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("seed = [", "is no TOML"),
+        ("\xff", "is no TOML"),
+        ('digits = "1"\nwidht_px = 100', "'widht_px'; allowed: .*\nDid you mean 'width_px'"),
+        ('digits = "1"\nwidth_px = [1]', "width_px is"),
+        ('digits = "1"\nversion = 2', "version 2; this program reads 1"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_refused(text: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(UsageError, match=f"(?s)recipe.toml.*{words}"):
+        Recipe.load(path)
+
+
+def test_a_missing_recipe_is_an_error_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(MnistseqError, match="cannot read the recipe"):
+        Recipe.load(tmp_path / "none.toml")
+
+
+def test_texts_are_read_without_mark_blank_lines_and_returns(tmp_path: Path) -> None:
+    path = tmp_path / "texts.txt"
+    path.write_bytes("\ufeff007\r\n\r\n  12 \n\n".encode())
+    assert read_texts(path) == ("007", "12")
+
+
+def test_a_million_texts_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "texts.txt"
+    path.write_text("".join(f"{number:07d}\n" for number in range(1_000_000)))
+    assert read_texts(path)[999_999] == "0999999"
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \n", b"\xff\xfe1"])
+def test_a_file_without_texts_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "texts.txt"
+    path.write_bytes(content)
+    with pytest.raises(TextError, match=r"texts\.txt"):
+        read_texts(path)
