@@ -1,0 +1,216 @@
+"""The cache of data sets: find, check, make again, fetch what is missing.
+
+A data set lies in `<data dir>/<Folder>/raw/` as torchvision lays it out: the gzip files, whose
+hashes are known, and beside each the unpacked file, which is memory-mapped.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from platformdirs import user_data_path
+
+from mnistseq_cli.errors import CacheError, DownloadError
+from mnistseq_cli.glyphs.catalog import SPLITS
+from mnistseq_cli.glyphs.patience import PATIENT
+from mnistseq_cli.glyphs.place import place_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mnistseq_cli.glyphs.catalog import DataFile, Dataset, SplitName
+    from mnistseq_cli.glyphs.fetch import Progress
+    from mnistseq_cli.glyphs.patience import Patience
+
+_BLOCK_BYTES = 1 << 20
+
+
+class Action(Enum):
+    """What to do about a file."""
+
+    USE = auto()
+    UNPACK = auto()
+    FETCH = auto()
+    DRAW = auto()
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is in the cache of one file.
+
+    Parameters
+    ----------
+    unpacked : bool
+        The unpacked file is there and, as far as was looked, right.
+    packed : bool or None
+        The same for the gzip file; None if it is not there or was not looked at.
+    """
+
+    unpacked: bool
+    packed: bool | None = None
+
+
+def find_data_dir(data_dir: Path | None = None) -> Path:
+    """Give the folder of the cache: the one named, else MNISTSEQ_DATA_DIR, else the user's."""
+    named = data_dir or os.environ.get("MNISTSEQ_DATA_DIR")
+    return Path(named) if named else user_data_path("mnistseq")
+
+
+def is_offline() -> bool:
+    """Tell whether MNISTSEQ_OFFLINE forbids to open sockets; empty and 0 do not."""
+    return os.environ.get("MNISTSEQ_OFFLINE", "") not in {"", "0"}
+
+
+def find_raw_dir(dataset: Dataset, data_dir: Path | None = None) -> Path:
+    """Give the folder of the files of a data set."""
+    return find_data_dir(data_dir) / dataset.folder / "raw"
+
+
+def is_cached(dataset: Dataset, data_dir: Path | None = None) -> bool:
+    """Tell whether all files of a data set are there, unpacked and as long as they should be."""
+    folder = find_raw_dir(dataset, data_dir)
+    return all(look(file, folder).unpacked for file in dataset.files())
+
+
+def ensure_cached(
+    dataset: Dataset,
+    data_dir: Path | None = None,
+    *,
+    splits: tuple[SplitName, ...] = SPLITS,
+    mirrors: tuple[str, ...] = (),
+    progress: Progress | None = None,
+    patience: Patience = PATIENT,
+    verify: bool = False,
+    force: bool = False,
+) -> dict[str, Action]:
+    """See to it that the files of a data set are in the cache.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        What to have.
+    data_dir : Path, optional
+        Folder of the cache, see `find_data_dir`.
+    splits : tuple of str
+        The splits that are needed.
+    mirrors : tuple of str
+        Mirrors to try before those of the data set.
+    progress : Progress, optional
+        Is told about downloads.
+    patience : Patience
+        How long to wait for mirrors.
+    verify : bool
+        Read and hash every byte; otherwise sizes are compared.
+    force : bool
+        Fetch everything again.
+
+    Returns
+    -------
+    dict of str to Action
+        What was done about each file.
+
+    Raises
+    ------
+    DownloadError
+        A file is missing and no mirror gave it, or MNISTSEQ_OFFLINE is set.
+    CacheError
+        The cache cannot be read or written.
+    """
+    folder = find_raw_dir(dataset, data_dir)
+    order = (*mirrors, *dataset.mirrors)
+    done = {}
+    for file in dataset.files(splits):
+        action = decide(look(file, folder, verify=verify), force=force)
+        if action is Action.UNPACK and not unpack(file, folder):
+            action = Action.FETCH
+        if action is Action.FETCH:
+            if is_offline():
+                raise _offline(dataset, folder)
+            from mnistseq_cli.glyphs.fetch import fetch_file  # noqa: PLC0415 - a warm start needs no network
+
+            mirror = fetch_file(file, folder, mirrors=order, progress=progress, patience=patience)
+            # The mirror that worked comes first for the next file, also after a slow one.
+            order = (mirror, *(other for other in order if other != mirror))
+            unpack(file, folder)
+        done[file.name] = action
+    return done
+
+
+def decide(found: Found, *, force: bool = False) -> Action:
+    """Decide what to do about a file."""
+    if force:
+        return Action.FETCH
+    if found.unpacked and found.packed is not False:
+        return Action.USE
+    return Action.UNPACK if found.packed else Action.FETCH
+
+
+def look(file: DataFile, folder: Path, *, verify: bool = False) -> Found:
+    """Look for a file in the cache: at its size, or with `verify` at every byte."""
+    packed, unpacked = folder / file.gzip_name, folder / file.name
+    try:
+        if not verify:
+            if _size_bytes(unpacked) == file.unpacked_size_bytes:
+                return Found(unpacked=True)
+            return Found(unpacked=False, packed=_size_bytes(packed) == file.size_bytes)
+        data = packed.read_bytes() if packed.is_file() else None
+        packed_ok = None if data is None else hashlib.sha256(data).hexdigest() == file.sha256
+        wanted = _hash(_unpack(data)) if data and packed_ok else file.unpacked_sha256
+        return Found(
+            unpacked=unpacked.is_file() and wanted == _hash(_read(unpacked)), packed=packed_ok
+        )
+    except OSError as error:
+        raise CacheError(f"cannot read {error.filename or folder}: {error.strerror}") from error
+
+
+def unpack(file: DataFile, folder: Path) -> bool:
+    """Unpack the gzip file beside itself if its hash is right; tell whether it was."""
+    try:
+        data = (folder / file.gzip_name).read_bytes()
+    except OSError as error:
+        raise CacheError(f"cannot read {error.filename}: {error.strerror}") from error
+    if hashlib.sha256(data).hexdigest() != file.sha256:
+        return False
+    place_file(folder / file.name, _unpack(data))
+    return True
+
+
+def _unpack(data: bytes) -> Iterator[bytes]:
+    """Give the contents of a gzip file whose hash is right, so that it can be trusted."""
+    yield gzip.decompress(data)
+
+
+def _read(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            yield block
+
+
+def _hash(blocks: Iterator[bytes]) -> str:
+    digest = hashlib.sha256()
+    for block in blocks:
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _size_bytes(path: Path) -> int:
+    """Give the size of a file, 0 if there is none."""
+    try:
+        return path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+
+
+def _offline(dataset: Dataset, folder: Path) -> DownloadError:
+    return DownloadError(
+        f"{dataset.name} is missing or damaged in {folder}, "
+        "and MNISTSEQ_OFFLINE forbids to fetch it",
+        f"Unset MNISTSEQ_OFFLINE, or bring the files ({dataset.files()[0].gzip_name} and so on) "
+        f"from elsewhere: mnistseq download {dataset.name} --from FOLDER",
+    )

@@ -1,0 +1,277 @@
+"""The data sets that are known by name: files, sizes, hashes, mirrors, licences. Data only.
+
+Sizes and SHA-256 of the gzip files are those of tensorflow_datasets (`url_checksums/*.txt`),
+those of MNIST and QMNIST also torchvision's (`prototype/datasets/_builtin/mnist.py`). Folders are
+named as torchvision names them, so that either program can use the other's files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Literal
+
+SplitName = Literal["train", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "test")
+DIGITS = "0123456789"
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One IDX file of a data set.
+
+    Parameters
+    ----------
+    name : str
+        Name of the unpacked file; the gzip file has `.gz` added.
+    shape : tuple of int
+        Shape of the array in it.
+    size_bytes : int
+        Size of the gzip file.
+    sha256 : str
+        Hash of the gzip file.
+    unpacked_sha256 : str
+        Hash of the unpacked file, empty where it is not known.
+    item_bytes : int
+        Size of one item of the array.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    size_bytes: int
+    sha256: str
+    unpacked_sha256: str = ""
+    item_bytes: int = 1
+
+    @property
+    def gzip_name(self) -> str:
+        """Name of the gzip file."""
+        return f"{self.name}.gz"
+
+    @property
+    def unpacked_size_bytes(self) -> int:
+        """Size of the unpacked file: four bytes, four for each axis, the items."""
+        return 4 + 4 * len(self.shape) + self.item_bytes * prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Split:
+    """The two files of a split."""
+
+    images: DataFile
+    labels: DataFile
+
+    @property
+    def n_glyphs(self) -> int:
+        """Number of glyphs."""
+        return self.images.shape[0]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set that is known by name.
+
+    Parameters
+    ----------
+    name : str
+        What users write.
+    folder : str
+        Name of torchvision's folder: the files are in `<data dir>/<folder>/raw/`.
+    train, test : Split
+        Their files.
+    mirrors : tuple of str
+        Addresses of folders with the gzip files, each ending in a slash.
+    licence : str
+        Terms of the glyphs.
+    alphabet : str
+        The character of each class. Where classes are no digits, it is the class number.
+    """
+
+    name: str
+    folder: str
+    train: Split
+    test: Split
+    mirrors: tuple[str, ...]
+    licence: str
+    alphabet: str = DIGITS
+
+    @property
+    def n_glyphs(self) -> int:
+        """Number of glyphs in both splits."""
+        return self.train.n_glyphs + self.test.n_glyphs
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of all gzip files: what a download costs."""
+        return sum(file.size_bytes for file in self.files())
+
+    def split(self, name: SplitName) -> Split:
+        """Give a split by its name."""
+        return self.train if name == "train" else self.test
+
+    def files(self, splits: tuple[SplitName, ...] = SPLITS) -> tuple[DataFile, ...]:
+        """Give the files of some splits."""
+        chosen = [self.split(name) for name in splits]
+        return tuple(file for split in chosen for file in (split.images, split.labels))
+
+
+MNIST = Dataset(
+    name="mnist",
+    folder="MNIST",
+    train=Split(
+        images=DataFile(
+            "train-images-idx3-ubyte",
+            (60_000, 28, 28),
+            9_912_422,
+            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        ),
+        labels=DataFile(
+            "train-labels-idx1-ubyte",
+            (60_000,),
+            28_881,
+            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        ),
+    ),
+    test=Split(
+        images=DataFile(
+            "t10k-images-idx3-ubyte",
+            (10_000, 28, 28),
+            1_648_877,
+            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        ),
+        labels=DataFile(
+            "t10k-labels-idx1-ubyte",
+            (10_000,),
+            4_542,
+            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        ),
+    ),
+    mirrors=(
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    ),
+    licence="CC BY-SA 3.0",
+)
+
+FASHION_MNIST = Dataset(
+    name="fashion-mnist",
+    folder="FashionMNIST",
+    train=Split(
+        images=DataFile(
+            "train-images-idx3-ubyte",
+            (60_000, 28, 28),
+            26_421_880,
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        ),
+        labels=DataFile(
+            "train-labels-idx1-ubyte",
+            (60_000,),
+            29_515,
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        ),
+    ),
+    test=Split(
+        images=DataFile(
+            "t10k-images-idx3-ubyte",
+            (10_000, 28, 28),
+            4_422_102,
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        ),
+        labels=DataFile(
+            "t10k-labels-idx1-ubyte",
+            (10_000,),
+            5_148,
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+        ),
+    ),
+    mirrors=(
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    ),
+    licence="MIT",
+)
+
+KMNIST = Dataset(
+    name="kmnist",
+    folder="KMNIST",
+    train=Split(
+        images=DataFile(
+            "train-images-idx3-ubyte",
+            (60_000, 28, 28),
+            18_165_135,
+            "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+        ),
+        labels=DataFile(
+            "train-labels-idx1-ubyte",
+            (60_000,),
+            29_497,
+            "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
+        ),
+    ),
+    test=Split(
+        images=DataFile(
+            "t10k-images-idx3-ubyte",
+            (10_000, 28, 28),
+            3_041_136,
+            "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
+        ),
+        labels=DataFile(
+            "t10k-labels-idx1-ubyte",
+            (10_000,),
+            5_120,
+            "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
+        ),
+    ),
+    mirrors=(
+        "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+        "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+    ),
+    licence="CC BY-SA 4.0",
+)
+
+QMNIST = Dataset(
+    name="qmnist",
+    folder="QMNIST",
+    train=Split(
+        images=DataFile(
+            "qmnist-train-images-idx3-ubyte",
+            (60_000, 28, 28),
+            9_704_059,
+            "9e26a7bf1683614e065d7b76460ccd52807165b3f22561fb782bd9f38c52b51d",
+        ),
+        labels=DataFile(
+            "qmnist-train-labels-idx2-int",
+            (60_000, 8),
+            463_024,
+            "2c05dc77f6b916b38e455e97ab129a42a444f3dbef09b278a366f82904e0dd9f",
+            item_bytes=4,
+        ),
+    ),
+    test=Split(
+        images=DataFile(
+            "qmnist-test-images-idx3-ubyte",
+            (60_000, 28, 28),
+            9_742_279,
+            "43fc22bf7498b8fc98de98369d72f752d0deabc280a43a7bcc364ab19e57b375",
+        ),
+        labels=DataFile(
+            "qmnist-test-labels-idx2-int",
+            (60_000, 8),
+            526_800,
+            "9fbcbe594c3766fdf4f0b15c5165dc0d1e57ac604e01422608bb72c906030d06",
+            item_bytes=4,
+        ),
+    ),
+    mirrors=("https://raw.githubusercontent.com/facebookresearch/qmnist/master/",),
+    licence="BSD 3-Clause",
+)
+
+DATASETS: dict[str, Dataset] = {
+    dataset.name: dataset for dataset in (MNIST, FASHION_MNIST, KMNIST, QMNIST)
+}
+# Drawn by a module of this package, which has draw_glyphs, N_GLYPHS and SHA256; no download.
+DRAWN: dict[str, str] = {"strokes": "mnistseq_cli.glyphs.strokes"}

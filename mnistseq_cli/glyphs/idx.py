@@ -1,0 +1,180 @@
+"""IDX files, the format of MNIST: bytes to arrays and back, headers checked.
+
+The format (Y. LeCun, "The MNIST database", section "File formats"): two zero bytes, a byte for
+the type of the items, a byte for the number of axes, the length of each axis as a big-endian
+32-bit number, then the items, big-endian, in C order.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from mnistseq_cli.errors import GlyphError
+from mnistseq_cli.glyphs.place import place_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+MAX_ITEMS = 2**32
+# Deflate makes nothing smaller than this many times (Adler and Gailly, "zlib Technical Details").
+MAX_DEFLATE_RATIO = 1032
+_MAX_AXES = 3
+_TYPES: dict[int, np.dtype[np.integer[Any]]] = {
+    0x08: np.dtype(np.uint8),
+    0x0C: np.dtype(np.int32).newbyteorder(">"),
+}
+_CODES = {dtype: code for code, dtype in _TYPES.items()}
+
+
+@dataclass(frozen=True)
+class IdxHeader:
+    """What the first bytes of an IDX file say.
+
+    Parameters
+    ----------
+    dtype : numpy dtype
+        uint8, or int32 big-endian.
+    shape : tuple of int
+        Length of each axis, none of them 0.
+    """
+
+    dtype: np.dtype[np.integer[Any]]
+    shape: tuple[int, ...]
+
+    @property
+    def offset_bytes(self) -> int:
+        """Place of the first item."""
+        return 4 + 4 * len(self.shape)
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the whole file."""
+        return self.offset_bytes + self.dtype.itemsize * prod(self.shape)
+
+
+def read_header(stream: BinaryIO, name: str) -> IdxHeader:
+    """Read the header of an IDX file, and check all that can be checked without the items.
+
+    Parameters
+    ----------
+    stream : binary file
+        Left at the first item.
+    name : str
+        Name of the file, for messages.
+
+    Raises
+    ------
+    GlyphError
+        No IDX file, a type other than uint8 and int32, no items, or too many.
+    """
+    magic = stream.read(4)
+    if len(magic) != 4 or magic[:2] != b"\0\0":  # noqa: PLR2004 - the four bytes read above
+        raise GlyphError(f"{name} is no IDX file: it begins with {magic!r}, not with two zeros")
+    if magic[2] not in _TYPES or not 1 <= magic[3] <= _MAX_AXES:
+        raise GlyphError(
+            f"{name} is an IDX file of type 0x{magic[2]:02x} with {magic[3]} axes; "
+            f"allowed are 0x08 (uint8) and 0x0c (int32) with 1 to {_MAX_AXES}"
+        )
+    lengths = stream.read(4 * magic[3])
+    if len(lengths) != 4 * magic[3]:
+        raise GlyphError(f"{name} ends within its IDX header")
+    shape = tuple(int(length) for length in np.frombuffer(lengths, ">u4"))
+    if not 0 < prod(shape) <= MAX_ITEMS:
+        raise GlyphError(f"{name} says it holds an array of shape {shape}: no items, or too many")
+    return IdxHeader(_TYPES[magic[2]], shape)
+
+
+def read_idx(path: Path) -> NDArray[np.integer[Any]]:
+    """Map an IDX file into memory.
+
+    The size of the file is compared with its header first: reading a page that a mapped file
+    does not have ends the process with SIGBUS.
+
+    Parameters
+    ----------
+    path : Path
+        An unpacked IDX file. It must be replaced, never rewritten, while it is mapped.
+
+    Returns
+    -------
+    ndarray of uint8 or big-endian int32, as many axes as the file has
+        Read-only; pages are read from disk when they are used.
+
+    Raises
+    ------
+    GlyphError
+        The file cannot be read, is no IDX file, or its size does not go with its header.
+    """
+    try:
+        with path.open("rb") as stream:
+            header = read_header(stream, str(path))
+            size_bytes = stream.seek(0, io.SEEK_END)
+            _check_size(size_bytes, header, path)
+            mapped = np.memmap(
+                stream, header.dtype, "r", offset=header.offset_bytes, shape=header.shape
+            )
+    except OSError as error:
+        raise GlyphError(f"cannot read {path}: {error.strerror or error}") from error
+    return mapped.view(np.ndarray)
+
+
+def read_packed_idx(path: Path) -> NDArray[np.integer[Any]]:
+    """Read a gzip-compressed IDX file into memory; never more than its header says.
+
+    A header that claims more than so small a file can hold is refused before memory is taken.
+
+    Raises
+    ------
+    GlyphError
+        As `read_idx`, or the file is no gzip file.
+    """
+    try:
+        with gzip.open(path, "rb") as stream:
+            header = read_header(stream, str(path))  # type: ignore[arg-type] # a GzipFile reads
+            n_bytes = header.size_bytes - header.offset_bytes
+            if n_bytes > path.stat().st_size * MAX_DEFLATE_RATIO:
+                raise GlyphError(
+                    f"{path} is too small for the shape in its header, {header.shape}"
+                )
+            items = stream.read(n_bytes)
+            more = stream.read(1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise GlyphError(f"cannot unpack {path}: {error}") from error
+    _check_size(header.offset_bytes + len(items) + len(more), header, path)
+    return np.frombuffer(items, header.dtype).reshape(header.shape)
+
+
+def encode_idx(array: NDArray[np.integer[Any]]) -> bytes:
+    """Turn an array of uint8 or int32 into the bytes of an IDX file."""
+    dtype = array.dtype.newbyteorder(">")
+    header = bytes([0, 0, _CODES[dtype], array.ndim])
+    return header + np.array(array.shape, ">u4").tobytes() + array.astype(dtype).tobytes()
+
+
+def write_idx(path: Path, array: NDArray[np.integer[Any]]) -> None:
+    """Write an array as an IDX file, which appears under its name only when it is complete.
+
+    Raises
+    ------
+    CacheError
+        The file cannot be written.
+    """
+    place_file(path, [encode_idx(array)])
+
+
+def _check_size(size_bytes: int, header: IdxHeader, path: Path) -> None:
+    if size_bytes != header.size_bytes:
+        raise GlyphError(
+            f"{path} has {size_bytes:,} bytes or more, its header says {header.size_bytes:,}"
+            if size_bytes > header.size_bytes
+            else f"{path} has {size_bytes:,} bytes, its header says {header.size_bytes:,}"
+        )

@@ -1,0 +1,227 @@
+"""From the name of a data set, or a path, to its glyphs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnistseq_cli.errors import DownloadError, GlyphError, UsageError
+from mnistseq_cli.glyphs.cache import ensure_cached, find_raw_dir
+from mnistseq_cli.glyphs.catalog import DATASETS, DIGITS, DRAWN, MNIST, SPLITS
+from mnistseq_cli.glyphs.drawn import (
+    LICENCE,
+    ensure_drawn,
+    find_drawn_sha256,
+    find_writers,
+    read_drawn,
+)
+from mnistseq_cli.glyphs.glyphset import GlyphSet
+from mnistseq_cli.glyphs.idx import read_idx
+from mnistseq_cli.glyphs.patience import HASTY
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mnistseq_cli.glyphs.catalog import DataFile, Dataset, SplitName
+    from mnistseq_cli.glyphs.fetch import Progress
+
+AUTO = "auto"
+FALLBACK = "strokes"
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The glyphs of one split."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    sha256: str
+    alphabet: str
+    writers: NDArray[np.int64] | None = None
+
+
+def load_glyphs(
+    dataset: str,
+    split: str = "train",
+    data_dir: Path | None = None,
+    progress: Progress | None = None,
+) -> GlyphSet:
+    """Load the glyphs of a data set.
+
+    Files that are in the cache are mapped into memory: only their headers and the labels are
+    read, and no socket is opened. Those that are not are downloaded first.
+
+    Parameters
+    ----------
+    dataset : str
+        A name of the catalogue, a path (see `read_local`), or "auto".
+    split : {"train", "test", "all"}
+        Which glyphs; "all" is train and then test, ids going on.
+    data_dir : Path, optional
+        Folder of the cache, see `find_data_dir`.
+    progress : Progress, optional
+        Is told about downloads.
+
+    Raises
+    ------
+    UsageError
+        The data set or the split is not known.
+    GlyphError
+        Files cannot be found, had or read, or hold no glyphs.
+    """
+    if split not in {*SPLITS, "all"}:
+        raise UsageError(f"unknown split {split!r}; allowed are train, test and all")
+    names = tuple(name for name in SPLITS if split in {name, "all"})
+    name = resolve_dataset(dataset, data_dir, progress)
+    known = DATASETS.get(name)
+    if known:
+        ensure_cached(known, data_dir, splits=names, progress=progress)
+        parts = [_read_cached(known, split_name, data_dir) for split_name in names]
+    elif name in DRAWN:
+        ensure_drawn(name, data_dir, splits=names, progress=progress)
+        parts = [_read_drawn(name, split_name, data_dir) for split_name in names]
+    else:
+        from mnistseq_cli.glyphs.local import has_splits  # noqa: PLC0415 - readers of all kinds
+
+        path = Path(name)
+        names = names if has_splits(path) else names[:1]
+        parts = [_read_path(path, split_name) for split_name in names]
+    whole = _join(parts, name)
+    return GlyphSet(
+        whole.images,
+        whole.labels,
+        name=name,
+        split=split,
+        licence=known.licence if known else LICENCE if name in DRAWN else "not stated",
+        sha256=whole.sha256,
+        alphabet=whole.alphabet,
+        writers=whole.writers,
+    )
+
+
+def resolve_dataset(
+    name: str, data_dir: Path | None = None, progress: Progress | None = None
+) -> str:
+    """Turn the name of a data set into one that is concrete: a name of the catalogue or a path.
+
+    Parameters
+    ----------
+    name : str
+        "auto" is MNIST if it is in the cache or can be had without waiting long, and the
+        built-in pen otherwise.
+    data_dir : Path, optional
+        Folder of the cache, see `find_data_dir`.
+    progress : Progress, optional
+        Is told about downloads.
+
+    Raises
+    ------
+    UsageError
+        The name is not known, and there is no such path.
+    CacheError
+        "auto", and the cache cannot be written.
+    """
+    if name == AUTO:
+        try:
+            ensure_cached(MNIST, data_dir, progress=progress, patience=HASTY)
+        except DownloadError:
+            return FALLBACK
+        return MNIST.name
+    if name in DATASETS or name in DRAWN:
+        return name
+    path = Path(name).expanduser()
+    if name and path.exists():
+        return str(path)
+    if os.sep in name or path.suffix:
+        raise GlyphError(f"there is no file or folder {name}")
+    raise unknown_dataset(name)
+
+
+def unknown_dataset(name: str) -> UsageError:
+    """Give the error for a name that is not in the catalogue, with the nearest that is."""
+    import difflib  # noqa: PLC0415 - only when there is an error
+
+    known = [*DATASETS, *DRAWN]
+    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.4)
+    hint = f"Did you mean {near[0]}?" if near else ""
+    return UsageError(f"unknown data set {name!r}; known are {', '.join(known)}", hint)
+
+
+def _read_cached(dataset: Dataset, name: SplitName, data_dir: Path | None) -> _Part:
+    split = dataset.split(name)
+    folder = find_raw_dir(dataset, data_dir)
+    images = _read_file(split.images, folder, dataset)
+    labels = _read_file(split.labels, folder, dataset)
+    # QMNIST has eight numbers for each glyph: the class, and where it comes from.
+    classes = labels[:, 0] if labels.ndim > 1 else labels
+    if not 0 <= int(classes.min()) <= int(classes.max()) < len(dataset.alphabet):
+        raise _damaged(
+            f"{folder / split.labels.name} has labels from {classes.min()} to {classes.max()}",
+            dataset,
+        )
+    sha256 = hashlib.sha256(f"{split.images.sha256}{split.labels.sha256}".encode()).hexdigest()
+    return _Part(images, classes.astype(np.uint8), sha256, dataset.alphabet)
+
+
+def _read_file(file: DataFile, folder: Path, dataset: Dataset) -> NDArray[Any]:
+    try:
+        array = read_idx(folder / file.name)
+    except GlyphError as error:
+        raise _damaged(error.message, dataset) from error
+    if array.shape != file.shape:
+        raise _damaged(f"{folder / file.name} holds an array of shape {array.shape}", dataset)
+    return array
+
+
+def _damaged(reason: str, dataset: Dataset) -> GlyphError:
+    return GlyphError(
+        f"a file of {dataset.name} is damaged: {reason}",
+        f"Make it again: mnistseq download {dataset.name} --verify",
+    )
+
+
+def _read_drawn(name: str, split: SplitName, data_dir: Path | None) -> _Part:
+    images, labels = read_drawn(name, split, data_dir)
+    sha256, writers = find_drawn_sha256(name, split), find_writers(name, split)
+    return _Part(images, np.asarray(labels), sha256, DIGITS, writers)
+
+
+def _read_path(path: Path, name: SplitName) -> _Part:
+    from mnistseq_cli.glyphs.local import read_local  # noqa: PLC0415 - readers of all kinds
+
+    images, labels, alphabet = read_local(path, name)
+    digest = hashlib.sha256(f"{images.shape} {alphabet}".encode())
+    digest.update(np.ascontiguousarray(images).data)
+    digest.update(labels.data)
+    return _Part(images, labels, digest.hexdigest(), alphabet)
+
+
+def _join(parts: list[_Part], name: str) -> _Part:
+    if len(parts) == 1:
+        return parts[0]
+    if len({part.alphabet for part in parts}) > 1:
+        raise GlyphError(
+            f"{name}: train and test have different classes: "
+            f"{' and '.join(part.alphabet for part in parts)}"
+        )
+    return _Part(
+        np.concatenate([part.images for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        hashlib.sha256("".join(part.sha256 for part in parts).encode()).hexdigest(),
+        parts[0].alphabet,
+        _join_writers([part.writers for part in parts if part.writers is not None]),
+    )
+
+
+def _join_writers(parts: list[NDArray[np.int64]]) -> NDArray[np.int64] | None:
+    """Give the writers of all parts numbers of their own: no writer is in two parts."""
+    if not parts:
+        return None
+    firsts = accumulate((int(part.max()) + 1 for part in parts), initial=0)
+    return np.concatenate([part + first for part, first in zip(parts, firsts, strict=False)])

@@ -1,0 +1,37 @@
+"""How long to wait for a server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait, and how often to try.
+
+    Parameters
+    ----------
+    answer_timeout_s : float
+        Up to the first block of a body; covers names, connections, handshakes, redirects.
+    stall_timeout_s : float
+        Between two blocks.
+    deadline_s : float
+        For one file from one mirror, however steadily it drips.
+    rounds : int
+        How many times to go round the mirrors.
+    backoff_s : float
+        Wait after the first round; doubles with each.
+    longest_wait_s : float
+        Limit of all waits, also of those that a server asks for.
+    """
+
+    answer_timeout_s: float = 20
+    stall_timeout_s: float = 20
+    deadline_s: float = 600
+    rounds: int = 4
+    backoff_s: float = 0.5
+    longest_wait_s: float = 30
+
+
+PATIENT = Patience()
+HASTY = Patience(answer_timeout_s=4, rounds=1)

@@ -1,0 +1,106 @@
+"""Glyphs to test with: small made-up ones, and the real ones where they are at hand."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from mnistseq_cli.cli import main
+from mnistseq_cli.glyphs.glyphset import GlyphSet
+from mnistseq_cli.glyphs.idx import write_idx
+
+# A busy machine is no failure, and a run that blocks a change can be run again.
+settings.register_profile("all", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("all")
+
+GLYPHS_PER_CLASS = 12
+MNIST_VARIABLE = "MNISTSEQ_TEST_MNIST"
+
+
+def make_glyphs() -> GlyphSet:
+    """Make glyphs with ink of many sizes and places: blots with ragged edges."""
+    labels = np.tile(np.arange(10, dtype=np.uint8), GLYPHS_PER_CLASS)
+    images = np.zeros((len(labels), 28, 28), np.uint8)
+    for number, image in enumerate(images):
+        x, y = number * 5 % 9, number * 3 % 8
+        width, height = 2 + number * 7 % 18, 10 + number * 11 % 10
+        rows, columns = np.mgrid[:height, :width]
+        image[y : y + height, x : x + width] = 1 + (rows * 37 + columns * 91 + number * 13) % 255
+    return GlyphSet(images, labels, name="blots", split="train", licence="none", sha256="b107")
+
+
+@pytest.fixture(scope="session")
+def glyphs() -> GlyphSet:
+    return make_glyphs()
+
+
+@pytest.fixture(scope="session")
+def glyph_folder(glyphs: GlyphSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder with the made-up glyphs as an IDX pair, for ``--dataset``."""
+    folder = tmp_path_factory.mktemp("blots")
+    write_idx(folder / "train-images-idx3-ubyte", glyphs.images)
+    write_idx(folder / "train-labels-idx1-ubyte", glyphs.labels)
+    return folder
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left behind."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    glyph_folder: Path,
+    tmp_path: Path,
+) -> Callable[..., Result]:
+    """Give a function that runs the program in an empty folder, with the made-up glyphs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MNISTSEQ_OFFLINE", "1")
+    monkeypatch.setenv("MNISTSEQ_DATA_DIR", str(tmp_path / "cache"))
+
+    def run_program(*words: object, glyphs: bool = True) -> Result:
+        options = ["--dataset", glyph_folder] if glyphs else []
+        monkeypatch.setattr("sys.argv", ["mnistseq", *map(str, [*words, *options])])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfd.readouterr()
+        return Result(int(ended.value.code or 0), out, err)
+
+    return run_program
+
+
+@pytest.fixture(scope="session")
+def mnist_folder() -> Path:
+    """Give the folder with the four official files."""
+    folder = os.environ.get(MNIST_VARIABLE)
+    if not folder:
+        pytest.skip(f"{MNIST_VARIABLE} names no folder with the four official MNIST files")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def mnist(mnist_folder: Path) -> GlyphSet:
+    """Give the training glyphs of MNIST, read without the program's own reader."""
+    images = gzip.decompress((mnist_folder / "train-images-idx3-ubyte.gz").read_bytes())
+    labels = gzip.decompress((mnist_folder / "train-labels-idx1-ubyte.gz").read_bytes())
+    return GlyphSet(
+        np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28),
+        np.frombuffer(labels, np.uint8, offset=8),
+        name="mnist",
+        split="train",
+        licence="CC BY-SA 3.0",
+        sha256="",
+    )

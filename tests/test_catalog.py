@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mnistseq_cli.glyphs.catalog import DATASETS, MNIST, Dataset
+from mnistseq_cli.glyphs.fetch import check_mirrors
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ALL = pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+
+
+@ALL
+def test_a_record_is_whole(dataset: Dataset) -> None:
+    assert DATASETS[dataset.name] is dataset
+    assert re.fullmatch(r"[a-z-]+", dataset.name)
+    assert re.fullmatch(r"\w+", dataset.folder)
+    assert dataset.licence
+    assert dataset.mirrors
+    assert all(mirror.endswith("/") for mirror in dataset.mirrors)
+    check_mirrors(dataset.mirrors)
+
+
+@ALL
+def test_the_files_go_together(dataset: Dataset) -> None:
+    files = dataset.files()
+    assert len({file.name for file in files}) == len({file.sha256 for file in files}) == 4
+    for file in files:
+        assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
+        assert re.fullmatch(r"([0-9a-f]{64})?", file.unpacked_sha256)
+        assert file.size_bytes < file.unpacked_size_bytes
+    for split in (dataset.train, dataset.test):
+        assert split.images.shape == (split.n_glyphs, 28, 28)
+        assert split.labels.shape[0] == split.n_glyphs
+
+
+def test_data_sets_do_not_share_a_folder() -> None:
+    assert len({dataset.folder for dataset in DATASETS.values()}) == len(DATASETS)
+
+
+def test_the_numbers_of_mnist() -> None:
+    assert (MNIST.train.n_glyphs, MNIST.test.n_glyphs) == (60_000, 10_000)
+    assert [file.size_bytes for file in MNIST.files()] == [9_912_422, 28_881, 1_648_877, 4_542]
+    assert [file.unpacked_size_bytes for file in MNIST.files()] == [
+        47_040_016, 60_008, 7_840_016, 10_008,
+    ]  # fmt: skip
+    assert MNIST.size_bytes == 11_594_722
+    assert all(mirror.startswith("https://") for mirror in MNIST.mirrors)
+
+
+def test_the_hashes_of_mnist_are_those_of_the_files(mnist_folder: Path) -> None:
+    for file in MNIST.files():
+        data = (mnist_folder / file.gzip_name).read_bytes()
+        plain = gzip.decompress(data)
+        assert (len(data), len(plain)) == (file.size_bytes, file.unpacked_size_bytes)
+        assert hashlib.sha256(data).hexdigest() == file.sha256
+        assert hashlib.sha256(plain).hexdigest() == file.unpacked_sha256

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mnistseq_cli.errors import GlyphError
+from mnistseq_cli.glyphs.glyphset import GlyphSet, measure_ink
+from mnistseq_cli.randomness import Use, draw_words
+
+
+def test_ink_is_measured_pixel_by_pixel(glyphs: GlyphSet) -> None:
+    for image, extent in zip(glyphs.images, measure_ink(glyphs.images), strict=True):
+        rows, columns = np.nonzero(image)
+        x, y = columns.min(), rows.min()
+        assert extent.tolist() == [x, y, columns.max() - x + 1, rows.max() - y + 1]
+
+
+def test_a_blank_image_has_no_extent() -> None:
+    assert measure_ink(np.zeros((1, 28, 28), np.uint8)).tolist() == [[0, 0, 0, 0]]
+
+
+def test_ink_moves_to_the_left_edge_unchanged(glyphs: GlyphSet) -> None:
+    ids = np.array([5, 0, 5, 119])
+    ink = glyphs.cut_out(ids)
+    for number, glyph in enumerate(ids):
+        x, _, width, _ = measure_ink(glyphs.images[glyph][None])[0]
+        assert np.array_equal(
+            ink.images[number, :, :width], glyphs.images[glyph][:, x : x + width]
+        )
+        assert not ink.images[number, :, width:].any()
+        assert [ink.left_px[number], ink.width_px[number]] == [x, width]
+
+
+def test_all_glyphs_of_a_class_are_equally_likely(glyphs: GlyphSet) -> None:
+    # 12 glyphs of class 4: 11 degrees of freedom, over 37.4 once in 10,000.
+    words = draw_words(3, Use.GLYPH, 0, 6000, 1)[:, 0]
+    chosen = glyphs.choose(np.full(6000, 4, np.uint8), words)
+    assert set(glyphs.labels[chosen].tolist()) == {4}
+    counts = np.unique(chosen, return_counts=True)[1]
+    assert len(counts) == 12
+    assert ((counts - 500) ** 2 / 500).sum() < 37.4
+
+
+def test_a_subset_gives_only_its_own_glyphs(glyphs: GlyphSet) -> None:
+    ids = np.arange(0, 60)
+    half = GlyphSet(
+        glyphs.images, glyphs.labels, name="half", split="train", licence="", sha256="", ids=ids
+    )
+    words = draw_words(3, Use.GLYPH, 0, 500, 1)[:, 0]
+    chosen = half.choose((np.arange(500) % 10).astype(np.uint8), words)
+    assert set(chosen.tolist()) == set(ids.tolist())
+    assert np.array_equal(half.labels[chosen], np.arange(500) % 10)
+
+
+def test_the_widest_ink_of_each_class(glyphs: GlyphSet) -> None:
+    widths = measure_ink(glyphs.images)[:, 2]
+    for label, widest in enumerate(glyphs.widest_px):
+        assert widest == widths[glyphs.labels == label].max()
+
+
+def test_a_blank_glyph_is_refused_when_it_is_met() -> None:
+    blank = GlyphSet(
+        np.zeros((1, 28, 28), np.uint8),
+        np.zeros(1, np.uint8),
+        name="none",
+        split="train",
+        licence="",
+        sha256="",
+    )
+    with pytest.raises(GlyphError, match="glyph 0 of none is blank"):
+        blank.cut_out(np.array([0]))
+
+
+def test_letters_have_classes_too() -> None:
+    letters = GlyphSet(
+        np.ones((3, 28, 28), np.uint8),
+        np.arange(3, dtype=np.uint8),
+        name="abc",
+        split="train",
+        licence="",
+        sha256="",
+        alphabet="xaé",
+    )
+    assert letters.classes_of("éxax").tolist() == [2, 0, 1, 0]

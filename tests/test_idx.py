@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import gzip
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis.extra import numpy as npst
+
+from mnistseq_cli.errors import GlyphError
+from mnistseq_cli.glyphs.idx import encode_idx, read_idx, read_packed_idx, write_idx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+GOOD = b"\0\0\x08\x03" + b"\0\0\0\x02" + b"\0\0\0\x1c" * 2 + bytes(2 * 784)
+PAIRS = b"\0\0\x0c\x02\0\0\0\x02\0\0\0\x01\0\0\0\x07\xff\xff\xff\xff"
+
+SHAPES = npst.array_shapes(min_dims=1, max_dims=3, max_side=5)
+
+
+@given(npst.arrays(np.uint8, SHAPES) | npst.arrays(np.int32, SHAPES))
+def test_bytes_and_back(
+    tmp_path_factory: pytest.TempPathFactory, array: NDArray[np.integer[Any]]
+) -> None:
+    path = tmp_path_factory.mktemp("idx") / "a-ubyte"
+    write_idx(path, array)
+    assert path.read_bytes() == encode_idx(array)
+    packed = path.with_name("a-ubyte.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    for again in (read_idx(path), read_packed_idx(packed)):
+        assert again.shape == array.shape
+        assert np.array_equal(again, array)
+
+
+def test_the_bytes_are_those_of_the_format(tmp_path: Path) -> None:
+    assert encode_idx(np.zeros((2, 28, 28), np.uint8)) == GOOD
+    (tmp_path / "pairs").write_bytes(PAIRS)
+    assert read_idx(tmp_path / "pairs").tolist() == [[7], [-1]]
+    assert encode_idx(np.array([[7], [-1]], np.int32)) == PAIRS
+
+
+def test_a_file_is_mapped_and_read_only(tmp_path: Path) -> None:
+    (tmp_path / "good").write_bytes(GOOD)
+    array = read_idx(tmp_path / "good")
+    assert type(array) is np.ndarray
+    assert isinstance(array.base, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        array[0] = 1
+
+
+def read_packed(path: Path) -> None:
+    packed = path.with_name("bad.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    read_packed_idx(packed)
+
+
+@pytest.mark.parametrize("read", [read_idx, read_packed], ids=["plain", "packed"])
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "no IDX file"),
+        (b"\0\0", "no IDX file"),
+        (b"\x89PNG\r\n", "no IDX file"),
+        (b"\0\0\x0d\x03" + GOOD[4:], "type 0x0d"),
+        (b"\0\0\x08\x00" + GOOD[4:], "0 axes"),
+        (b"\0\0\x08\xff" + GOOD[4:], "255 axes"),
+        (GOOD[:9], "ends within"),
+        (GOOD[:-1], "its header says 1,584"),
+        (GOOD + b"\0", "its header says 1,584"),
+        (GOOD[:7] + b"\0" + GOOD[8:], "no items"),
+        (GOOD[:4] + b"\xff" * 12 + GOOD[16:], "too many"),
+        (GOOD[:4] + b"\0\x30\0\0" + GOOD[8:], "too small|its header says 2,466,250,768"),
+    ],
+    ids=range(12),
+)
+def test_a_bad_file_is_refused(
+    read: Callable[[Path], object], data: bytes, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "bad").write_bytes(data)
+    with pytest.raises(GlyphError, match=message):
+        read(tmp_path / "bad")
+
+
+def test_a_file_that_is_no_gzip_file(tmp_path: Path) -> None:
+    for data in (GOOD, b"", gzip.compress(GOOD)[:-20], b"\x1f\x8b" + GOOD):
+        (tmp_path / "bad.gz").write_bytes(data)
+        with pytest.raises(GlyphError, match=r"bad\.gz"):
+            read_packed_idx(tmp_path / "bad.gz")
+
+
+def test_a_damaged_gzip_file_is_refused_or_gives_what_was_in_it(tmp_path: Path) -> None:
+    items = np.arange(2 * 784, dtype=np.uint8).reshape(2, 28, 28)
+    whole = gzip.compress(encode_idx(items), mtime=0)
+    refused = 0
+    for position in range(len(whole)):
+        data = bytearray(whole)
+        data[position] ^= 0xFF
+        (tmp_path / "bad.gz").write_bytes(data)
+        try:
+            assert np.array_equal(read_packed_idx(tmp_path / "bad.gz"), items)
+        except GlyphError:
+            refused += 1
+    assert refused > 100
+
+
+def test_a_gzip_bomb_is_read_up_to_what_its_header_says(tmp_path: Path) -> None:
+    (tmp_path / "bomb.gz").write_bytes(gzip.compress(GOOD + bytes(50_000_000)))
+    with pytest.raises(GlyphError, match="or more, its header says 1,584"):
+        read_packed_idx(tmp_path / "bomb.gz")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(GlyphError, match="No such file"):
+        read_idx(tmp_path / "absent")
