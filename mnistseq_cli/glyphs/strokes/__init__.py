@@ -1,0 +1,111 @@
+"""The built-in pen: digits that the program writes itself.
+
+20,000 glyphs to train with, by 1,000 hands, and 4,000 to test with, by 200 others. Each hand
+writes each digit twice. Every glyph is a pure function of its split and its id, to the byte, on
+every machine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnistseq_cli.glyphs.strokes.hand import GLYPH_WORDS, HAND_WORDS, N_DIGITS, read_hands
+from mnistseq_cli.glyphs.strokes.line import trace_lines
+from mnistseq_cli.glyphs.strokes.pen import SIDE_PX, draw_lines
+from mnistseq_cli.randomness import draw_words
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "GLYPHS_PER_HAND",
+    "GLYPH_WORDS",
+    "HAND_WORDS",
+    "N_GLYPHS",
+    "SHA256",
+    "draw_digits",
+    "draw_glyphs",
+    "hand_of",
+]
+
+N_GLYPHS = {"train": 20_000, "test": 4_000}
+# Of all images of a split, then all labels.
+SHA256 = {
+    "train": "97a57db5296a9588e688358c96ed19108d930b953d8094ac519f45fa72697a92",
+    "test": "69735aa99442cb902e67062942b7bfb2b2df4356114f73363ed2cefd3daa67b3",
+}
+GLYPHS_PER_HAND = 2 * N_DIGITS
+_USES = {"train": 20, "test": 21}
+_SEED = 2470
+# A block's arrays fit into a processor's cache.
+_BLOCK = 400
+
+
+def hand_of(ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Tell which hand wrote each glyph: 0 to 999 in the train split, 0 to 199 in the test split.
+
+    A hand's glyphs are 20 with consecutive ids: the digits 0 to 9, and again 0 to 9.
+    """
+    return ids // GLYPHS_PER_HAND
+
+
+def draw_glyphs(split: str, start: int, stop: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Draw glyphs start..stop-1 of a split.
+
+    Parameters
+    ----------
+    split : str
+        "train" or "test".
+    start, stop : int
+        First glyph, and the one after the last; at most `N_GLYPHS`.
+
+    Returns
+    -------
+    images : ndarray of uint8, shape (stop - start, 28, 28)
+        0 = paper, 255 = ink.
+    labels : ndarray of uint8, shape (stop - start,)
+        The digits.
+    """
+    ids = np.arange(start, stop, dtype=np.int64)
+    labels = (ids % N_DIGITS).astype(np.uint8)
+    images = np.empty((len(ids), SIDE_PX, SIDE_PX), dtype=np.uint8)
+    for first in range(0, len(ids), _BLOCK):
+        block = slice(first, first + _BLOCK)
+        images[block] = draw_digits(labels[block], *_words_of(split, ids[block]))
+    return images, labels
+
+
+def draw_digits(
+    digits: NDArray[np.uint8], hand_words: NDArray[np.uint64], glyph_words: NDArray[np.uint64]
+) -> NDArray[np.uint8]:
+    """Draw digits with hands made from random words.
+
+    Parameters
+    ----------
+    digits : ndarray of uint8, shape (N,)
+        0 to 9.
+    hand_words : ndarray of uint64, shape (N, HAND_WORDS)
+        Who writes; equal rows are one hand.
+    glyph_words : ndarray of uint64, shape (N, GLYPH_WORDS)
+        What makes each glyph differ from others of the hand.
+
+    Returns
+    -------
+    ndarray of uint8, shape (N, 28, 28)
+        0 = paper, 255 = ink.
+    """
+    return draw_lines(trace_lines(digits, read_hands(digits, hand_words, glyph_words)))
+
+
+def _words_of(split: str, ids: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Draw the words of consecutive glyphs; a row of the stream holds a hand and its glyphs."""
+    hands = hand_of(ids)
+    first = int(hands[0])
+    n_words = HAND_WORDS + GLYPHS_PER_HAND * GLYPH_WORDS
+    words = draw_words(_SEED, _USES[split], first, int(hands[-1]) + 1, n_words)
+    of_hands, of_glyphs = words[:, :HAND_WORDS], words[:, HAND_WORDS:]
+    of_glyphs = of_glyphs.reshape(len(words), GLYPHS_PER_HAND, GLYPH_WORDS)
+    rows = hands - first
+    return of_hands[rows], of_glyphs[rows, ids % GLYPHS_PER_HAND]

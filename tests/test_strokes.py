@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from importlib import import_module
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from mnistseq_cli.glyphs.strokes import (
+    GLYPH_WORDS,
+    GLYPHS_PER_HAND,
+    HAND_WORDS,
+    N_GLYPHS,
+    SHA256,
+    draw_digits,
+    draw_glyphs,
+    hand_of,
+)
+from mnistseq_cli.glyphs.strokes.allographs import ALLOGRAPHS, Allograph
+from mnistseq_cli.glyphs.strokes.curve import MAX_HABITS, MAX_POINTS, parse_path
+from mnistseq_cli.randomness import draw_words
+
+SPLITS = ("train", "test")
+Glyphs = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+Measure = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
+
+PRINT_HASHES = """
+import hashlib
+from mnistseq_cli.glyphs.strokes import N_GLYPHS, draw_glyphs
+for split, n_glyphs in N_GLYPHS.items():
+    images, labels = draw_glyphs(split, 0, n_glyphs)
+    print(hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest())
+"""
+
+
+@pytest.fixture(scope="module")
+def drawn() -> dict[str, Glyphs]:
+    return {split: draw_glyphs(split, 0, N_GLYPHS[split]) for split in SPLITS}
+
+
+def find_cpu_features() -> str:
+    """Name the instruction sets that NumPy chooses between when it is loaded."""
+    name = "numpy._core" if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else "numpy.core"
+    core = import_module(f"{name}._multiarray_umath")
+    return " ".join(name for name in core.__cpu_dispatch__ if core.__cpu_features__[name])
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_glyphs_are_those_of_the_golden_hash(drawn: dict[str, Glyphs], split: str) -> None:
+    images, labels = drawn[split]
+    assert images.shape == (N_GLYPHS[split], 28, 28)
+    assert images.dtype == labels.dtype == np.uint8
+    assert hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest() == SHA256[split]
+
+
+def test_glyphs_are_the_same_without_the_processors_shortcuts() -> None:
+    features = find_cpu_features()
+    assert features
+    done = subprocess.run(
+        [sys.executable, "-c", PRINT_HASHES],
+        env={**os.environ, "NPY_DISABLE_CPU_FEATURES": features},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [SHA256[split] for split in N_GLYPHS]
+
+
+@given(
+    split=st.sampled_from(SPLITS),
+    start=st.integers(0, 3900),
+    n_glyphs=st.integers(1, 100),
+)
+def test_a_glyph_does_not_depend_on_its_block(
+    drawn: dict[str, Glyphs], split: str, start: int, n_glyphs: int
+) -> None:
+    images, labels = draw_glyphs(split, start, start + n_glyphs)
+    assert (images == drawn[split][0][start : start + n_glyphs]).all()
+    assert (labels == drawn[split][1][start : start + n_glyphs]).all()
+
+
+def test_no_two_glyphs_are_equal(drawn: dict[str, Glyphs]) -> None:
+    images = np.concatenate([drawn[split][0] for split in SPLITS])
+    assert len({image.tobytes() for image in images}) == len(images) == 24_000
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_every_digit_is_written_equally_often(drawn: dict[str, Glyphs], split: str) -> None:
+    counts = np.bincount(drawn[split][1], minlength=10)
+    assert counts.tolist() == [N_GLYPHS[split] // 10] * 10
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_ink_is_placed_as_in_mnist(drawn: dict[str, Glyphs], split: str) -> None:
+    images = drawn[split][0].astype(np.int64)
+    sizes, offsets = [], []
+    for axis in (1, 2):
+        profile = images.sum(axis=axis)
+        blank = (profile > 0).argmax(axis=1) + (profile[:, ::-1] > 0).argmax(axis=1)
+        sizes.append(28 - blank)
+        offsets.append(abs((profile * (np.arange(28) - 14)).sum(axis=1)) / profile.sum(axis=1))
+    larger, smaller = np.maximum(*sizes), np.minimum(*sizes)
+    assert larger.max() == 20
+    assert np.percentile(larger, 1) == 20
+    assert larger.min() >= 18
+    assert smaller.min() >= 1
+    # A few lean so far that they would leave the cell.
+    assert np.max(offsets) < 1
+    assert np.mean(np.array(offsets) > 0.5) < 0.001
+
+
+def test_ink_is_grey_only_at_its_edges(drawn: dict[str, Glyphs]) -> None:
+    images = drawn["train"][0]
+    assert np.percentile(images.max(axis=(1, 2)), 1) > 200
+    levels = np.bincount(images.ravel(), minlength=256)
+    assert (levels > 0).all()
+    assert levels[0] > 0.75 * images.size
+    assert levels[255] > levels[1:255].max()
+
+
+def test_a_hand_writes_every_digit_twice(drawn: dict[str, Glyphs]) -> None:
+    for split in SPLITS:
+        labels = drawn[split][1]
+        hands = hand_of(np.arange(len(labels)))
+        assert hands[0] == 0
+        assert hands[-1] + 1 == len(labels) // GLYPHS_PER_HAND
+        pairs = Counter(zip(hands.tolist(), labels.tolist(), strict=True))
+        assert set(pairs.values()) == {2}
+
+
+def measure_strokes(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Measure the width of strokes: their area over half of their outline."""
+    padded = np.pad(images / 255.0, ((0, 0), (1, 1), (1, 1)))
+    outline = np.hypot(np.diff(padded, axis=1)[:, :, 1:], np.diff(padded, axis=2)[:, 1:])
+    width: NDArray[np.float64] = 2 * padded.sum(axis=(1, 2)) / outline.sum(axis=(1, 2))
+    return width
+
+
+def measure_slants(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Measure the lean of each glyph, in pixels to the right for each pixel up."""
+    y, x = np.arange(28.0)[:, None] - 14, np.arange(28.0) - 14
+    lean: NDArray[np.float64] = -(images * x * y).sum(axis=(1, 2)) / (images * y * y).sum(
+        axis=(1, 2)
+    )
+    return lean
+
+
+@pytest.mark.parametrize("measure", [measure_strokes, measure_slants])
+def test_glyphs_of_one_hand_look_alike(drawn: dict[str, Glyphs], measure: Measure) -> None:
+    images, labels = drawn["test"]
+    values = measure(images)
+    values -= np.array([values[labels == digit].mean() for digit in range(10)])[labels]
+    of_hands = values.reshape(-1, GLYPHS_PER_HAND)
+    assert of_hands.std(axis=1).mean() < 0.6 * values.std()
+
+
+def draw_with(
+    digits: list[int], hand_seeds: list[int], glyph_seeds: list[int]
+) -> NDArray[np.uint8]:
+    hands = np.concatenate([draw_words(seed, 1, 0, 1, HAND_WORDS) for seed in hand_seeds])
+    own = np.concatenate([draw_words(seed, 2, 0, 1, GLYPH_WORDS) for seed in glyph_seeds])
+    return draw_digits(np.array(digits, dtype=np.uint8), hands, own)
+
+
+def test_digit_hand_and_own_words_decide_a_glyph_together() -> None:
+    images = draw_with([3, 3, 3, 5], [1, 1, 2, 1], [1, 2, 1, 1])
+    assert len(np.unique(images, axis=0)) == 4
+    again = draw_with([5, 3, 3, 3], [1, 2, 1, 1], [1, 1, 2, 1])
+    assert (again[::-1] == images).all()
+
+
+@pytest.mark.parametrize("word", [0, 2**64 - 1])
+def test_the_most_unusual_hand_still_writes(word: int) -> None:
+    digits = np.arange(10, dtype=np.uint8)
+    hands = np.full((10, HAND_WORDS), word, dtype=np.uint64)
+    images = draw_digits(digits, hands, np.full((10, GLYPH_WORDS), word, dtype=np.uint64))
+    assert (images.max(axis=(1, 2)) > 200).all()
+    assert (images > 0).any(axis=1).sum(axis=1).max() <= 20
+
+
+def test_shares_of_each_digit_add_up() -> None:
+    shares: Counter[int] = Counter()
+    for allograph in ALLOGRAPHS:
+        shares[allograph.digit] += allograph.share
+    assert shares == dict.fromkeys(range(10), 100)
+    assert [a.digit for a in ALLOGRAPHS] == sorted(a.digit for a in ALLOGRAPHS)
+
+
+@pytest.mark.parametrize("allograph", ALLOGRAPHS, ids=lambda a: f"{a.digit}-{a.share}")
+def test_habits_move_points_that_exist(allograph: Allograph) -> None:
+    n_points = len(parse_path(allograph.path).points)
+    habits = allograph.habits.split("|")
+    assert n_points <= MAX_POINTS
+    # The two that are left are those that all allographs have.
+    assert len(habits) <= MAX_HABITS - 2
+    moved = [int(move.split(":")[0]) for habit in habits for move in habit.split()]
+    assert max(moved) < n_points
