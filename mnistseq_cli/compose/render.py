@@ -1,0 +1,211 @@
+"""From recipe and glyphs to samples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnistseq_cli.compose.augment import Pages, augment_pages, bend_lines, make_plan
+from mnistseq_cli.compose.layout import Layout, lay_out
+from mnistseq_cli.compose.paint import Stamps, fit_stamps, paint
+from mnistseq_cli.compose.samples import Block
+from mnistseq_cli.compose.texts import open_source
+from mnistseq_cli.compose.writer import Writer
+from mnistseq_cli.errors import GlyphError
+from mnistseq_cli.glyphs.load import load_glyphs
+from mnistseq_cli.randomness import draw_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from mnistseq_cli.compose.samples import Sample
+    from mnistseq_cli.compose.texts import TextSource
+    from mnistseq_cli.glyphs.glyphset import GlyphSet
+    from mnistseq_cli.recipe import Recipe
+
+BLOCK_SIZE = 128  # its images stay in the cache of a core
+CHECK_SIZE = 4096
+
+
+class SequenceGenerator:
+    """The samples of a recipe.
+
+    Sample i is a pure function of the recipe and i: it does not matter in which order, in which
+    blocks, in which process or on which machine samples are made.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    glyphs : GlyphSet, optional
+        The glyphs to write with; by default those that the recipe names, downloaded when they
+        are not there.
+    data_dir : Path, optional
+        Where glyphs are cached.
+    source : TextSource, optional
+        Where texts come from, if not from the recipe.
+    widest_px : int, optional
+        Width of all images of a recipe of width "widest", if it is not to be its own.
+
+    Raises
+    ------
+    GlyphError
+        The glyphs cannot be had, or are not those the recipe was saved with.
+    TextError
+        The glyphs cannot write the texts.
+
+    Examples
+    --------
+    >>> generator = SequenceGenerator(Recipe(length=(3, 7), count=1000, seed=1))
+    >>> generator[5].text
+    '8613'
+    >>> generator.block(0, 100).images.shape
+    (100, 28, 200)
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        glyphs: GlyphSet | None = None,
+        data_dir: Path | None = None,
+        *,
+        source: TextSource | None = None,
+        widest_px: int | None = None,
+    ) -> None:
+        if glyphs is None:
+            glyphs = load_glyphs(recipe.dataset, recipe.glyphs, data_dir)
+        if recipe.glyphs_sha256 not in ("", glyphs.sha256):
+            raise GlyphError(
+                f"{recipe.dataset} is not what the recipe was made with: its content hash is "
+                f"{glyphs.sha256[:12]}…, the recipe names {recipe.glyphs_sha256[:12]}…",
+                "Use the data set of that time, or take glyphs_sha256 out of the recipe",
+            )
+        self.glyphs = glyphs
+        self._plan = make_plan(recipe.augment, recipe.augment_prob)
+        self.recipe = replace(recipe, glyphs_sha256=glyphs.sha256, augment=self._plan.spell_out())
+        self._writer = Writer(recipe, glyphs, self._plan, source or open_source(recipe, glyphs))
+        self._widest_px = widest_px
+
+    def __len__(self) -> int:
+        return self.recipe.count
+
+    def __getitem__(self, index: int) -> Sample:
+        """Make one sample; a negative index counts from the end."""
+        at = index + len(self) if index < 0 else index
+        if not 0 <= at < len(self):
+            raise IndexError(f"sample {index} of {len(self)}")
+        return self.block(at, at + 1)[0]
+
+    def __iter__(self) -> Iterator[Sample]:
+        for start in range(0, len(self), BLOCK_SIZE):
+            yield from self.block(start, min(start + BLOCK_SIZE, len(self)))
+
+    def batches(self, batch_size: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.str_]]]:
+        """Give images, shape (batch_size, 28, width), and texts, without end.
+
+        Samples go on after the last one of the recipe, as in a recipe of a larger count.
+        """
+        start = 0
+        while True:
+            block = self.block(start, start + batch_size)
+            yield block.images, block.texts
+            start += batch_size
+
+    @cached_property
+    def width_px(self) -> int | None:
+        """Width of all images; None where each has its own."""
+        width = self.recipe.width_px
+        if width == "natural":
+            return None
+        if isinstance(width, int):
+            return width
+        if self._widest_px is not None:
+            return self._widest_px
+        return self._writer.widest_row_px(max(0, self.recipe.spacing_px[1]))
+
+    def check(self) -> None:
+        """Refuse a recipe whose digits do not all fit, before any image is made.
+
+        Where the widest digits of all fit, this takes no time; otherwise every sample is laid
+        out once, without its image.
+
+        Raises
+        ------
+        LayoutError
+            The digits of a sample do not fit into the width.
+        """
+        width_px = self.recipe.width_px
+        if not isinstance(width_px, int) or self._always_fits(width_px):
+            return
+        for start in range(0, len(self), CHECK_SIZE):
+            stop = min(start + CHECK_SIZE, len(self))
+            digits = self._writer.measure(self._writer.choose(start, stop))
+            lay_out(self.recipe, digits, width_px)
+
+    def block(self, start: int, stop: int) -> Block:
+        """Make samples start..stop-1 together.
+
+        Raises
+        ------
+        LayoutError
+            The digits of a sample do not fit into the width.
+        """
+        chosen = self._writer.choose(start, stop)
+        stamps, digits = self._writer.cut(chosen)
+        layout = lay_out(self.recipe, digits, self.width_px)
+        stamps = self._place(stamps, layout)
+        images, boxes = self._paint(stamps, layout, start)
+        return Block(
+            start=start,
+            images=np.invert(images) if self.recipe.ink == "black" else images,
+            widths_px=layout.page_px,
+            texts=self._writer.spell(chosen),
+            lengths=chosen.lengths,
+            classes=chosen.classes,
+            glyphs=chosen.glyphs,
+            boxes=boxes,
+            gaps=layout.gaps_px,
+            edges=self.recipe.edges,
+        )
+
+    def _paint(
+        self, stamps: Stamps, layout: Layout, start: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        n_pages = len(layout.page_px)
+
+        def draw(use: int, n_words: int) -> NDArray[np.uint64]:
+            return draw_words(self.recipe.seed, use, start, start + n_pages, n_words)
+
+        stamps = bend_lines(stamps, layout.page_px, self._plan, draw)
+        images, boxes = paint(
+            stamps, layout.x_px.shape, int(layout.page_px.max()), blend=self._may_overlap
+        )
+        if self._plan.at("page", "lens"):
+            pages = Pages(images, layout.page_px, self.recipe.ink)
+            images, on_page = augment_pages(pages, stamps, self._plan, draw)
+            boxes[stamps.sample, stamps.place] = on_page
+        return images, boxes
+
+    def _place(self, stamps: Stamps, layout: Layout) -> Stamps:
+        stamps = replace(stamps, x_px=stamps.x_px + layout.x_px[stamps.sample, stamps.place])
+        if self._is_fitted:
+            return fit_stamps(stamps, layout, keep_height=self.recipe.fit == "stretch")
+        return replace(stamps, x_px=stamps.x_px + layout.offset_px[stamps.sample])
+
+    def _always_fits(self, width_px: int) -> bool:
+        if self.recipe.fit != "pad" or self.recipe.spacing_mode == "fixed":
+            return False
+        return self._writer.widest_row_px(max(0, self.recipe.spacing_px[0])) <= width_px
+
+    @property
+    def _is_fitted(self) -> bool:
+        return self.recipe.fit != "pad" and self.width_px is not None
+
+    @property
+    def _may_overlap(self) -> bool:
+        return self._is_fitted or self.recipe.spacing_px[0] < 0

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections import Counter
+from fractions import Fraction
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistseq_cli.compose.gaps import GapTable, draw_gaps
+from mnistseq_cli.errors import LayoutError
+from mnistseq_cli.randomness import Use, draw_words
+
+WORDS = 2**64
+SMALL_SIZES = st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple)
+
+
+def list_combinations(sizes: tuple[int, ...], slack: int) -> list[tuple[int, ...]]:
+    return [gaps for gaps in product(*map(range, sizes)) if sum(gaps) <= slack]
+
+
+def probability_of(table: GapTable, gaps: tuple[int, ...], slack: int) -> Fraction:
+    """Multiply the exact probabilities with which the table draws each gap in turn."""
+    probability = Fraction(1)
+    for place, gap in enumerate(gaps):
+        bounds = [-1, *table.bounds(place, slack), WORDS - 1]
+        probability *= Fraction(bounds[gap + 1] - bounds[gap], WORDS)
+        slack -= gap
+    return probability
+
+
+@given(sizes=SMALL_SIZES, slack=st.integers(0, 20))
+def test_every_combination_that_fits_is_equally_likely(sizes: tuple[int, ...], slack: int) -> None:
+    combinations = list_combinations(sizes, slack)
+    table = GapTable(sizes)
+    assert table.ways(0, slack) == len(combinations)
+    probabilities = [probability_of(table, gaps, slack) for gaps in combinations]
+    assert sum(probabilities) == 1
+    for probability in probabilities:
+        assert abs(probability * len(combinations) - 1) < Fraction(len(sizes) * 2**8, WORDS)
+
+
+@given(sizes=SMALL_SIZES, slack=st.integers(0, 20), seed=st.integers(0, 2**32))
+def test_words_pick_the_gap_whose_bounds_they_lie_in(
+    sizes: tuple[int, ...], slack: int, seed: int
+) -> None:
+    words = draw_words(seed, Use.GAP, 0, 8, len(sizes))
+    drawn = draw_gaps(words, np.array([sizes] * 8), np.full(8, slack))
+    for sample_words, gaps in zip(words.tolist(), drawn.tolist(), strict=True):
+        left = slack
+        for place, (word, gap) in enumerate(zip(sample_words, gaps, strict=True)):
+            assert gap == sum(word > bound for bound in GapTable(sizes).bounds(place, left))
+            left -= gap
+        assert left >= 0
+
+
+@given(sizes=SMALL_SIZES, seed=st.integers(0, 2**32))
+def test_room_for_all_gives_the_same_gaps_as_no_limit(sizes: tuple[int, ...], seed: int) -> None:
+    words = draw_words(seed, Use.GAP, 0, 8, len(sizes))
+    most = sum(sizes) - len(sizes)
+    free = draw_gaps(words, np.array([sizes] * 8), np.full(8, most))
+    assert np.array_equal(free, GapTable(sizes).draw(words, np.full(8, most)))
+
+
+@pytest.mark.parametrize("place", [0, 10])
+def test_first_and_last_gap_of_long_rows_follow_the_counts(place: int) -> None:
+    # 11 gaps of 9 values into 30 px: 20,000 rows against the counted shares.
+    # Chi-square with 8 degrees of freedom lies over 31.8 once in 10,000.
+    sizes, slack, n = (9,) * 11, 30, 20_000
+    words = draw_words(1, Use.GAP, 0, n, 11)
+    drawn = draw_gaps(words, np.array([sizes] * n), np.full(n, slack))[:, place]
+    rest = GapTable((9,) * 10)
+    ways = np.array([float(rest.ways(0, slack - gap)) for gap in range(9)])
+    expected = n * ways / ways.sum()
+    counts = np.bincount(drawn, minlength=9)
+    assert ((counts - expected) ** 2 / expected).sum() < 31.8
+
+
+def test_gaps_change_places_without_a_difference() -> None:
+    # Any order of a combination is as likely as any other: 6 orders of (0, 1, 3), 5 degrees of
+    # freedom, over 25.7 once in 10,000.
+    n = 60_000
+    words = draw_words(2, Use.GAP, 0, n, 3)
+    drawn = draw_gaps(words, np.full((n, 3), 9), np.full(n, 6))
+    orders = Counter(gaps for gaps in map(tuple, drawn.tolist()) if sorted(gaps) == [0, 1, 3])
+    assert len(orders) == 6
+    expected = sum(orders.values()) / 6
+    assert sum((count - expected) ** 2 / expected for count in orders.values()) < 25.7
+
+
+def test_too_many_ways_to_count_are_refused() -> None:
+    with pytest.raises(LayoutError, match="entries, 2000000 are allowed"):
+        GapTable((9,) * 900)

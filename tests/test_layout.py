@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistseq_cli.compose.render import SequenceGenerator
+from mnistseq_cli.compose.samples import Block
+from mnistseq_cli.compose.spacing import GROUP_GAP_PX
+from mnistseq_cli.errors import LayoutError
+from mnistseq_cli.glyphs.glyphset import GlyphSet
+from mnistseq_cli.recipe import CHOICES, Recipe
+
+ROWS = st.fixed_dictionaries(
+    {
+        "length": st.tuples(st.integers(1, 4), st.integers(4, 6)),
+        "seed": st.integers(0, 2**32),
+        "width_px": st.one_of(st.integers(196, 260), st.sampled_from(["natural", "widest"])),
+        "spacing_px": st.tuples(st.integers(0, 4), st.integers(4, 12)),
+        "edges": st.booleans(),
+        **{name: st.sampled_from(CHOICES[name]) for name in ("measure", "align", "ink")},
+    }
+)
+
+
+def make(glyphs: GlyphSet, n: int = 1, **values: Any) -> Block:
+    defaults: dict[str, Any] = {"length": (5, 5), "count": n}
+    recipe = Recipe(**defaults | values)
+    return SequenceGenerator(recipe, glyphs).block(0, n)
+
+
+def ink_of(block: Block, recipe_ink: str = "black") -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return 255 - block.images if recipe_ink == "black" else block.images
+
+
+def edges_of(block: Block) -> tuple[Any, Any]:
+    """Give left and right edge of the ink of every digit."""
+    return block.boxes[..., 0], block.boxes[..., 0] + block.boxes[..., 2]
+
+
+@given(values=ROWS)
+def test_gaps_are_between_min_and_max_and_add_up(values: dict[str, Any], glyphs: GlyphSet) -> None:
+    block = make(glyphs, 20, **values)
+    low, high = values["spacing_px"]
+    for sample in block:
+        assert len(sample.gaps) == len(sample.text) + (1 if values["edges"] else -1)
+        assert all(low <= gap <= high for gap in sample.gaps)
+        assert sample.image.shape[0] == 28
+        if values["measure"] == "ink":
+            inner = sample.gaps[1:-1] if values["edges"] else sample.gaps
+            left, width = sample.boxes[:, 0], sample.boxes[:, 2]
+            assert np.array_equal(left[1:] - (left + width)[:-1], inner)
+
+
+@given(values=ROWS)
+def test_a_box_bounds_the_ink_of_its_digit(values: dict[str, Any], glyphs: GlyphSet) -> None:
+    for sample in make(glyphs, 5, **values):
+        paper = 255 if values["ink"] == "black" else 0
+        inked = sample.image != paper
+        for (x, y, width, height), glyph in zip(sample.boxes, sample.glyphs, strict=True):
+            assert glyphs.labels[glyph] == int(sample.text[list(sample.glyphs).index(glyph)])
+            part = inked[:, x : x + width]
+            assert part.any(axis=1).nonzero()[0][[0, -1]].tolist() == [y, y + height - 1]
+            assert part[:, [0, -1]].any(axis=0).all()
+            inked[y : y + height, x : x + width] = False
+        assert not inked.any()
+
+
+@given(values=ROWS)
+def test_alignment_shares_out_what_is_left(values: dict[str, Any], glyphs: GlyphSet) -> None:
+    values |= {"measure": "ink", "width_px": 260}
+    for sample in make(glyphs, 8, **values):
+        first, last = (sample.gaps[0], sample.gaps[-1]) if values["edges"] else (0, 0)
+        left = sample.boxes[0, 0] - first
+        right = 260 - (sample.boxes[-1, 0] + sample.boxes[-1, 2]) - last
+        match values["align"]:
+            case "left":
+                assert left == 0
+            case "right":
+                assert right == 0
+            case "center":
+                assert right - left in (0, 1)
+        assert left >= 0
+        assert right >= 0
+
+
+def test_random_alignment_reaches_both_edges_uniformly(glyphs: GlyphSet) -> None:
+    # One digit in 12 px of room; 11 places, 10 degrees of freedom: over 35.6 once in 10,000.
+    width = int(glyphs.cut_out(np.array([7])).width_px[0]) + 10
+    one = GlyphSet(
+        glyphs.images[7:8], np.zeros(1, np.uint8), name="", split="", licence="", sha256=""
+    )
+    block = make(one, 4400, digits="0", length=None, width_px=width, align="random")
+    counts = np.bincount(block.boxes[:, 0, 0], minlength=11)
+    assert len(counts) == 11
+    assert ((counts - 400) ** 2 / 400).sum() < 35.6
+
+
+@pytest.mark.parametrize("edges", [False, True])
+@pytest.mark.parametrize("width", ["natural", 120])
+def test_gaps_are_uniform_at_both_ends_of_a_row(
+    edges: bool, width: int | str, glyphs: GlyphSet
+) -> None:
+    # Cells leave 120 - 3 * 28 = 36 px, room for all gaps up to 9: 9 degrees of freedom,
+    # over 33.7 once in 10,000, for each of the four.
+    n = 6000
+    block = make(
+        glyphs,
+        n,
+        digits="350",
+        length=None,
+        measure="cell",
+        spacing_px=(0, 9),
+        edges=edges,
+        width_px=width,
+        seed=2,
+    )
+    drawn = block.gaps[:, :4] if edges else block.gaps[:, 1:3]
+    for gaps in drawn.T:
+        counts = np.bincount(gaps, minlength=10)
+        assert ((counts - n / 10) ** 2 / (n / 10)).sum() < 33.7
+
+
+def test_tight_gaps_are_the_same_at_both_ends(glyphs: GlyphSet) -> None:
+    # 7 digits, 6 gaps of 0 to 9 into 20 px. First and last gap against the exact shares, counted
+    # here by convolution; 9 degrees of freedom: over 33.7 once in 10,000.
+    n = 6000
+    block = make(
+        glyphs,
+        n,
+        digits="1234567",
+        length=None,
+        measure="cell",
+        spacing_px=(0, 9),
+        width_px=7 * 28 + 20,
+        seed=3,
+    )
+    ways = np.ones(1)
+    for _ in range(5):
+        ways = np.convolve(ways, np.ones(10))
+    share = np.array([ways[: 21 - gap].sum() for gap in range(10)])
+    expected = n * share / share.sum()
+    for gaps in (block.gaps[:, 1], block.gaps[:, 6]):
+        counts = np.bincount(gaps, minlength=10)
+        assert ((counts - expected) ** 2 / expected).sum() < 33.7
+
+
+def test_fixed_gaps_are_one_draw_shared_by_all(glyphs: GlyphSet) -> None:
+    block = make(glyphs, 200, spacing_mode="fixed", spacing_px=(3, 6), width_px="natural")
+    assert (block.gaps[:, 1:5] == block.gaps[:, 1:2]).all()
+    assert set(block.gaps[:, 1].tolist()) == {3, 4, 5, 6}
+
+
+def test_a_width_shares_fixed_gaps_equally(glyphs: GlyphSet) -> None:
+    values: dict[str, Any] = {"spacing_mode": "fixed", "measure": "cell", "width_px": 5 * 28 + 24}
+    assert set(make(glyphs, 9, **values).gaps[:, 1:5].ravel().tolist()) == {6}
+    assert set(make(glyphs, 9, edges=True, **values).gaps.ravel().tolist()) == {4}
+
+
+def test_one_digit_has_no_gap_to_share(glyphs: GlyphSet) -> None:
+    block = make(glyphs, 3, length=(1, 1), spacing_mode="fixed", width_px=60)
+    assert [sample.gaps.tolist() for sample in block] == [[]] * 3
+    with pytest.raises(LayoutError, match="needs at least"):
+        make(glyphs, 3, length=(1, 1), spacing_mode="fixed", width_px=1)
+
+
+@pytest.mark.parametrize(
+    ("extra_px", "words"),
+    [
+        (
+            25,
+            "leaves 25 px for 4 equal gaps, 6.25 px each; allowed are whole numbers from 2 to 10",
+        ),
+        (44, "11 px each.*\nUse --width 180"),
+        (4, "1 px each.*\nUse --width 148"),
+    ],
+)
+def test_a_width_that_cannot_be_shared_is_explained(
+    extra_px: int, words: str, glyphs: GlyphSet
+) -> None:
+    with pytest.raises(LayoutError, match=words):
+        make(glyphs, spacing_mode="fixed", measure="cell", width_px=5 * 28 + extra_px)
+
+
+def test_a_width_that_is_too_small_names_the_one_that_would_do(glyphs: GlyphSet) -> None:
+    with pytest.raises(LayoutError, match="needs at least 148 px: 5 digits of 140 px"):
+        make(glyphs, measure="cell", width_px=147)
+    assert make(glyphs, measure="cell", width_px=148).gaps[0, 1:5].tolist() == [2, 2, 2, 2]
+
+
+def test_digits_touch_and_overlap_but_never_pass(glyphs: GlyphSet) -> None:
+    block = make(glyphs, 300, spacing_px=(-28, 2), width_px="natural")
+    left, right = edges_of(block)
+    assert (np.diff(left, axis=1) >= 0).all()
+    assert (np.diff(right, axis=1) >= 0).all()
+    assert (block.gaps[:, 1:5] < 0).mean() > 0.6
+
+
+def test_overlapping_ink_takes_the_darker_pixel(glyphs: GlyphSet) -> None:
+    for sample in make(glyphs, 30, spacing_px=(-8, -4), width_px=140, ink="white"):
+        expected = np.zeros((28, 140), np.uint8)
+        ink = glyphs.cut_out(sample.glyphs)
+        for number, (x, _, width, _) in enumerate(sample.boxes):
+            place = expected[:, x : x + width]
+            np.maximum(place, ink.images[number, :, :width], out=place)
+        assert np.array_equal(sample.image, expected)
+
+
+def test_groups_are_a_wider_gap_apart(glyphs: GlyphSet) -> None:
+    block = make(glyphs, 50, length=None, pattern="##-##", spacing_px=(3, 3))
+    assert block.gaps[:, 1:4].tolist() == [[3, 3 + GROUP_GAP_PX, 3]] * 50
+
+
+@given(values=ROWS)
+def test_the_widest_width_holds_every_row(values: dict[str, Any], glyphs: GlyphSet) -> None:
+    generator = SequenceGenerator(Recipe(**values | {"width_px": "widest", "count": 50}), glyphs)
+    widest, natural = generator.width_px, make(glyphs, 50, **values | {"width_px": "natural"})
+    assert widest is not None
+    assert natural.widths_px.max() <= widest
+
+
+def test_the_widest_width_is_reached(glyphs: GlyphSet) -> None:
+    text = str(int(np.argmax(glyphs.widest_px)))
+    recipe = Recipe(digits=text * 2, spacing_px=(4, 4), count=2000, width_px="natural")
+    block = SequenceGenerator(recipe, glyphs).block(0, 2000)
+    assert block.widths_px.max() == 2 * glyphs.widest_px.max() + 4
+
+
+def test_black_and_white_ink_are_each_others_inverse(glyphs: GlyphSet) -> None:
+    black, white = make(glyphs, 5, ink="black"), make(glyphs, 5, ink="white")
+    assert np.array_equal(black.images, 255 - white.images)
+    assert black.images.max() == 255

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import hashlib
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistseq_cli.compose.render import BLOCK_SIZE, SequenceGenerator
+from mnistseq_cli.compose.samples import Sample
+from mnistseq_cli.errors import GlyphError, LayoutError
+from mnistseq_cli.glyphs.glyphset import GlyphSet
+from mnistseq_cli.recipe import Recipe
+
+GOLDEN: dict[str, tuple[dict[str, Any], str]] = {
+    "natural": ({"length": (1, 7), "width_px": "natural"}, "c6fdd670f78c67ad"),
+    "tight": ({"length": (5, 5), "width_px": 116}, "2fa52479dac7686f"),
+    "phone": (
+        {"pattern": "us", "edges": True, "align": "random", "width_px": 320},
+        "33b8d194289e29e0",
+    ),
+    "fixed": ({"digits": "350", "spacing_mode": "fixed", "ink": "white"}, "4d5144bc47ad656f"),
+    "cell": ({"digits": "350", "measure": "cell", "width_px": 110}, "68059041c1ed21e0"),
+    "overlap": ({"length": (4, 6), "spacing_px": (-9, 3), "width_px": 120}, "f72b90b06c62be55"),
+    "shrink": ({"length": (3, 9), "fit": "shrink", "width_px": 90}, "f3e44d9c01e7f0e3"),
+    "stretch": ({"length": (3, 9), "fit": "stretch", "width_px": 90}, "c3cefd09ea2fdefd"),
+}
+
+
+def hash_of(samples: list[Sample]) -> str:
+    digest = hashlib.sha256()
+    for sample in samples:
+        record = [
+            sample.text,
+            sample.boxes.tolist(),
+            sample.gaps.tolist(),
+            sample.glyphs.tolist(),
+            sample.image.shape,
+        ]
+        digest.update(repr(record).encode() + sample.image.tobytes())
+    return digest.hexdigest()[:16]
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_pixels_and_labels_never_change(name: str, glyphs: GlyphSet) -> None:
+    values, expected = GOLDEN[name]
+    recipe = Recipe(**values, count=40, seed=2026)
+    assert hash_of(list(SequenceGenerator(recipe, glyphs))) == expected
+
+
+def test_pixels_of_real_digits_never_change(mnist: GlyphSet) -> None:
+    recipe = Recipe(length=(3, 7), width_px=200, count=100, seed=2026)
+    assert hash_of(list(SequenceGenerator(recipe, mnist))) == "6c212dadcd4c8fd9"
+
+
+@given(name=st.sampled_from(sorted(GOLDEN)), start=st.integers(0, 10**6), size=st.integers(1, 9))
+def test_a_sample_does_not_depend_on_its_block(
+    name: str, start: int, size: int, glyphs: GlyphSet
+) -> None:
+    generator = SequenceGenerator(Recipe(**GOLDEN[name][0], seed=1), glyphs)
+    block = generator.block(start, start + size)
+    alone = [generator.block(start + place, start + place + 1)[0] for place in range(size)]
+    assert hash_of([block[place] for place in range(size)]) == hash_of(alone)
+
+
+def test_samples_by_index_by_iteration_and_by_block_are_the_same(glyphs: GlyphSet) -> None:
+    n = BLOCK_SIZE + 3
+    generator = SequenceGenerator(Recipe(length=(1, 4), count=n, seed=4), glyphs)
+    assert len(generator) == n
+    samples = list(generator)
+    assert [sample.index for sample in samples] == list(range(n))
+    assert hash_of(samples) == hash_of([generator[index] for index in range(n)])
+    assert hash_of([generator[-1]]) == hash_of(samples[-1:])
+    for beyond in (n, -n - 1):
+        with pytest.raises(IndexError):
+            generator[beyond]
+
+
+def test_batches_go_on_without_end(glyphs: GlyphSet) -> None:
+    generator = SequenceGenerator(Recipe(length=(2, 2), count=3, seed=4), glyphs)
+    longer = SequenceGenerator(Recipe(length=(2, 2), count=8, seed=4), glyphs).block(0, 8)
+    batches = list(islice(generator.batches(4), 2))
+    assert np.array_equal(np.concatenate([images for images, _ in batches]), longer.images)
+    assert np.concatenate([texts for _, texts in batches]).tolist() == longer.texts.tolist()
+
+
+def test_seeds_give_other_texts_glyphs_and_gaps(glyphs: GlyphSet) -> None:
+    one, two = (
+        SequenceGenerator(Recipe(length=(5, 5), seed=seed), glyphs).block(0, 50) for seed in (1, 2)
+    )
+    assert not np.array_equal(one.texts, two.texts)
+    assert not np.array_equal(one.glyphs, two.glyphs)
+    assert not np.array_equal(one.gaps, two.gaps)
+
+
+def test_spacing_does_not_change_the_digits(glyphs: GlyphSet) -> None:
+    near, far = (
+        SequenceGenerator(Recipe(length=(5, 5), spacing_px=spacing), glyphs).block(0, 50)
+        for spacing in ((0, 1), (9, 20))
+    )
+    assert near.texts.tolist() == far.texts.tolist()
+    assert np.array_equal(near.glyphs, far.glyphs)
+
+
+def test_no_two_samples_are_equal(mnist: GlyphSet) -> None:
+    images = SequenceGenerator(Recipe(digits="350", count=1000), mnist).block(0, 1000).images
+    assert len({image.tobytes() for image in images}) == 1000
+
+
+def test_other_glyphs_than_those_of_the_recipe_are_refused(glyphs: GlyphSet) -> None:
+    with pytest.raises(GlyphError, match="the recipe names 5eed"):
+        SequenceGenerator(Recipe(digits="1", glyphs_sha256="5eed"), glyphs)
+    assert SequenceGenerator(Recipe(digits="1"), glyphs).recipe.glyphs_sha256 == "b107"
+
+
+@pytest.mark.parametrize(
+    ("values", "fits"),
+    [
+        ({"width_px": "widest"}, True),
+        ({"width_px": 5 * 20 + 4 * 2}, True),
+        ({"width_px": 90}, False),
+        ({"width_px": 60, "fit": "shrink"}, True),
+        ({"width_px": 9, "fit": "shrink"}, False),
+        ({"width_px": 5 * 28 + 4 * 2, "measure": "cell"}, True),
+        ({"width_px": 5 * 28 + 4 * 2 - 1, "measure": "cell"}, False),
+        ({"width_px": 5 * 28 + 4 * 3, "measure": "cell", "spacing_mode": "fixed"}, True),
+        ({"width_px": 5 * 28 + 4 * 3 + 1, "measure": "cell", "spacing_mode": "fixed"}, False),
+    ],
+)
+def test_a_recipe_is_checked_before_the_work(
+    values: dict[str, Any], fits: bool, glyphs: GlyphSet
+) -> None:
+    generator = SequenceGenerator(Recipe(length=(5, 5), count=3000, **values), glyphs)
+    if fits:
+        generator.check()
+        assert sum(1 for _ in generator) == 3000
+    else:
+        with pytest.raises(LayoutError) as refused:
+            generator.check()
+        with pytest.raises(LayoutError) as met:
+            list(generator)
+        assert str(met.value) == str(refused.value)
+
+
+def test_the_arrays_of_a_block_have_one_shape(glyphs: GlyphSet) -> None:
+    generator = SequenceGenerator(Recipe(length=(1, 9), count=100), glyphs)
+    short = next(index for index, sample in enumerate(generator) if len(sample.text) == 1)
+    block = generator.block(short, short + 1)
+    assert block.classes.shape == block.glyphs.shape == block.boxes.shape[:2] == (1, 9)
+    assert block.gaps.shape == (1, 10)
