@@ -1,0 +1,32 @@
+"""Distortions: of each digit, and of finished images.
+
+Every distortion is one function and one line of `table.AUGMENTATIONS`, which also gives the order:
+where the ink of a digit goes (all of it in one resampling), how thick the pen was, where digits
+stand, and then the finished image: strokes across, lens, paper, light, grain, file.
+
+The strengths of a distortion come from words of its own, so that switching one on does not change
+what another draws. All pixels are made by whole numbers, or by single operations on floats that
+IEEE 754 rounds the same way on every processor; only "jpeg" follows an installed library.
+"""
+
+from __future__ import annotations
+
+from mnistseq_cli.compose.augment.arrays import augment
+from mnistseq_cli.compose.augment.digits import augment_digits, widest_px
+from mnistseq_cli.compose.augment.pages import Pages, augment_pages, bend_lines
+from mnistseq_cli.compose.augment.plan import Plan, make_plan
+from mnistseq_cli.compose.augment.presets import PRESETS
+from mnistseq_cli.compose.augment.table import AUGMENTATIONS
+
+__all__ = [
+    "AUGMENTATIONS",
+    "PRESETS",
+    "Pages",
+    "Plan",
+    "augment",
+    "augment_digits",
+    "augment_pages",
+    "bend_lines",
+    "make_plan",
+    "widest_px",
+]

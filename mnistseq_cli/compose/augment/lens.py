@@ -1,0 +1,82 @@
+"""The lens: what moves or widens ink on the finished image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mnistseq_cli.compose.augment.pages import Pages
+
+_REACH = 3  # the kernel ends at three standard deviations
+_CHUNK_PX = 2**16  # what the cache of a processor holds along with its sums
+
+
+def blur(pages: Pages, strengths: NDArray[np.float64], _: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """Blur with a Gaussian of sigma pixels, shape (N, 1); around the image is paper.
+
+    The kernel is rounded to 1/256 and the sums are whole numbers, rounded once at the end: what
+    is less than half a grey level is no ink.
+    """
+    weights = _make_kernels(strengths[:, 0])[:, :, None, None]
+    images = np.empty_like(pages.images)
+    size = max(1, _CHUNK_PX // max(1, images[:1].size))
+    for start in range(0, len(images), size):
+        some = slice(start, start + size)
+        images[some] = _convolve(pages.images[some], weights[some])
+    return images
+
+
+def measure_blur(strengths: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Give the pixels that ink may grow to each side, shape (N, 4)."""
+    return np.ceil(strengths * _REACH).astype(np.int64).repeat(4, axis=1)
+
+
+def _convolve(images: NDArray[np.uint8], weights: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    n, height, width = images.shape
+    radius = weights.shape[1] - 1
+    ink = images.astype(np.uint16)
+    down = ink * weights[:, 0]
+    for far in range(1, min(radius + 1, height)):
+        part = ink * weights[:, far]
+        down[:, far:] += part[:, :-far]
+        down[:, :-far] += part[:, far:]
+    # With paper between the rows, neighbours along a row are neighbours in memory.
+    rows = np.zeros((n, height, width + radius), np.uint32)
+    rows[:, :, :width] = down
+    across = rows * weights[:, 0]
+    flat, part_across = across.reshape(-1), np.empty_like(rows)
+    for far in range(1, radius + 1):
+        part = np.multiply(rows, weights[:, far], out=part_across).reshape(-1)
+        flat[far:] += part[:-far]
+        flat[:-far] += part[far:]
+    across += np.uint32(2**15)
+    across >>= np.uint32(16)
+    return across[:, :, :width].astype(np.uint8)
+
+
+def _make_kernels(sigma_px: NDArray[np.float64]) -> NDArray[np.uint16]:
+    """Give the middle and one side of each kernel in 1/256, shape (N, radius + 1)."""
+    far = np.arange(int(np.ceil(sigma_px.max(initial=0) * _REACH)) + 1)
+    sigma = np.maximum(sigma_px, 1 / 256)[:, None]
+    heights = np.where(far <= sigma * _REACH, _exp_of_minus(far * far / (2 * sigma * sigma)), 0)
+    total = heights[:, 0].copy()
+    for place in far[1:]:
+        total += 2 * heights[:, place]
+    weights = np.rint(256 * heights / total[:, None])
+    weights[:, 0] = 256
+    for place in far[1:]:
+        weights[:, 0] -= 2 * weights[:, place]
+    return weights.astype(np.uint16)
+
+
+def _exp_of_minus(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute exp(-x) for x >= 0 to 1e-6, in steps that every processor rounds alike."""
+    small = x / 256
+    value = 1 / (1 + small * (1 + small * (0.5 + small / 6)))
+    for _ in range(8):
+        value = value * value
+    return value

@@ -1,0 +1,162 @@
+"""All geometry of a digit in one resampling.
+
+The map from the distorted digit back to its glyph is computed at nodes 4 px apart, rounded to
+1/256 px and interpolated in whole numbers; so is the ink, from four pixels around each point.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnistseq_cli.compose.augment.words import expand_fractions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mnistseq_cli.compose.augment.motion import Motion
+
+NODE_PX = 4
+_NODE_BITS = 8  # a node's place is in units of 1 / 256 px
+_PLACE_BITS = 12  # a pixel's place has four more bits: 4 × 4 pixels between nodes
+_FAR_PX = 2**16
+_LANES = np.uint32(0x00FF00FF)
+_BYTE, _SHORT = np.uint32(0xFF), np.uint32(0xFFFF)
+
+
+def warp(
+    images: NDArray[np.uint8], x_px: NDArray[np.float64], y_px: NDArray[np.float64]
+) -> NDArray[np.uint8]:
+    """Resample images, bilinearly.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (M, H, W)
+        Around them is paper, 0.
+    x_px, y_px : ndarray of float64, shape (M, rows, columns)
+        Where each node of the result lies in the image; nodes are 4 px apart and reach from
+        pixel 0 to H, and to W, or further.
+
+    Returns
+    -------
+    ndarray of uint8, shape (M, H, W)
+    """
+    n, height, width = images.shape
+    x, y = (interpolate(_quantise(place)) for place in (x_px, y_px))
+    np.clip(x, -1 << _PLACE_BITS, width << _PLACE_BITS, out=x)
+    np.clip(y, -1 << _PLACE_BITS, height << _PLACE_BITS, out=y)
+    stride = width + 2
+    pixel = (y >> _PLACE_BITS) * np.int32(stride)
+    pixel += x >> _PLACE_BITS
+    first = np.arange(n, dtype=np.int32) * np.int32(stride * (height + 2)) + np.int32(stride + 1)
+    pixel += first[:, None, None]
+    return unfold(_blend(_pack(images).take(pixel, mode="clip"), x, y), height, width)
+
+
+def interpolate(nodes: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Interpolate between nodes, bilinearly and exactly.
+
+    Parameters
+    ----------
+    nodes : ndarray of int32, shape (M, rows, columns)
+
+    Returns
+    -------
+    ndarray of int32, shape (4, M, rows - 1, 4 * columns)
+        16 times the value at each pixel, the pixel rows 0, 4, 8, … first, then 1, 5, 9, …: so
+        are most steps along memory. The last four columns mean nothing. See `unfold`.
+    """
+    n, n_rows, n_columns = nodes.shape
+    flat = nodes.ravel()
+    step = np.empty_like(flat)
+    np.subtract(flat[1:], flat[:-1], out=step[:-1])
+    step[-1] = 0
+    columns = np.empty((flat.size, NODE_PX), np.int32)
+    np.left_shift(flat, 2, out=columns[:, 0])
+    for place in range(1, NODE_PX):
+        np.add(columns[:, place - 1], step, out=columns[:, place])
+    above = columns.reshape(n, n_rows, NODE_PX * n_columns)
+    down = above[:, 1:] - above[:, :-1]
+    rows = np.empty((NODE_PX, *down.shape), np.int32)
+    np.left_shift(above[:, :-1], 2, out=rows[0])
+    for place in range(1, NODE_PX):
+        np.add(rows[place - 1], down, out=rows[place])
+    return rows
+
+
+def unfold(
+    rows: NDArray[np.uint32 | np.int32], height_px: int, width_px: int
+) -> NDArray[np.uint8]:
+    """Put the rows of `interpolate` in their order, as pixels, shape (M, height, width)."""
+    _, n, n_rows, _ = rows.shape
+    images = np.empty((n, n_rows, NODE_PX, width_px), np.uint8)
+    images[...] = rows[..., :width_px].transpose(1, 2, 0, 3)
+    return images.reshape(n, n_rows * NODE_PX, width_px)[:, :height_px]
+
+
+def place_nodes(size_px: int) -> NDArray[np.float64]:
+    """Give the pixels at which nodes lie along an axis: 0, 4, … up to its size or just over."""
+    return np.arange(0, size_px + NODE_PX, NODE_PX, dtype=np.float64)
+
+
+def draw_waves(
+    motion: Motion, n_rows: int, n_columns: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Draw the random displacement of each node in x and y, in pixels, shape (M, rows, columns).
+
+    Random vectors 8 px apart, refined to nodes by the rule of cubic B-splines, so that the field
+    is smooth; then scaled so that the node that moves most moves by the strength.
+    """
+    across, down = (n_columns + 5) // 2, (n_rows + 5) // 2
+    field = expand_fractions(motion.wave_keys, 2 * down, across).reshape(-1, down, across)
+    fine = _refine(_refine(field, 2, n_columns), 1, n_rows).reshape(-1, 2, n_rows, n_columns)
+    most = np.abs(fine).max(axis=(1, 2, 3))
+    fine *= (motion.wave_px / most)[:, None, None, None]
+    return fine[:, 0], fine[:, 1]
+
+
+def _refine(field: NDArray[np.float64], axis: int, n_nodes: int) -> NDArray[np.float64]:
+    points = np.moveaxis(field, axis, 0)
+    fine = np.empty((2 * len(points) - 2, *points.shape[1:]))
+    fine[1::2] = (points[1:] + points[:-1]) / 2
+    fine[2::2] = (points[:-2] + 6 * points[1:-1] + points[2:]) / 8
+    return np.moveaxis(fine[2 : n_nodes + 2], 0, axis)
+
+
+def _quantise(place_px: NDArray[np.float64]) -> NDArray[np.int32]:
+    units = np.clip(place_px, -_FAR_PX, _FAR_PX) * 2**_NODE_BITS
+    nodes: NDArray[np.int32] = np.rint(units, out=units).astype(np.int32)
+    return nodes
+
+
+def _pack(images: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """Put each pixel, its right, its lower and its lower right neighbour into one number."""
+    n, height, width = images.shape
+    stride = width + 2
+    padded = np.zeros(n * (height + 2) * stride + stride + 1, np.uint32)
+    padded[: -stride - 1].reshape(n, height + 2, stride)[:, 1:-1, 1:-1] = images
+    pairs = padded[:-1] | padded[1:] << np.uint32(8)
+    quads: NDArray[np.uint32] = pairs[:-stride] | pairs[stride:] << np.uint32(16)
+    return quads
+
+
+def _blend(
+    quads: NDArray[np.uint32], x: NDArray[np.int32], y: NDArray[np.int32]
+) -> NDArray[np.uint32]:
+    """Interpolate between four pixels; two rows at a time fit into one number."""
+    shift = _PLACE_BITS - 8
+    right = (x >> shift).view(np.uint32) & _BYTE
+    lower = (y >> shift).view(np.uint32) & _BYTE
+    rows = ((quads >> np.uint32(8)) & _LANES) * right
+    right = np.uint32(256) - right
+    quads &= _LANES
+    quads *= right
+    rows += quads
+    ink = (rows >> np.uint32(16)) * lower
+    rows &= _SHORT
+    rows *= np.uint32(256) - lower
+    ink += rows
+    ink += np.uint32(2**15)
+    ink >>= np.uint32(16)
+    return ink
