@@ -1,0 +1,52 @@
+"""Images of handwritten digit sequences, with exact labels and boxes.
+
+The public names are loaded when they are first used: importing the package opens no file.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mnistseq_cli.compose.render import SequenceGenerator
+    from mnistseq_cli.compose.samples import Block, Sample
+    from mnistseq_cli.errors import MnistseqError
+    from mnistseq_cli.generate import generate_numbers_sequence, generate_phone_numbers
+    from mnistseq_cli.glyphs.glyphset import GlyphSet
+    from mnistseq_cli.glyphs.load import load_glyphs
+    from mnistseq_cli.recipe import Recipe
+
+__all__ = [
+    "Block",
+    "GlyphSet",
+    "MnistseqError",
+    "Recipe",
+    "Sample",
+    "SequenceGenerator",
+    "generate_numbers_sequence",
+    "generate_phone_numbers",
+    "load_glyphs",
+]
+
+_HOMES = {
+    "Block": "compose.samples",
+    "GlyphSet": "glyphs.glyphset",
+    "MnistseqError": "errors",
+    "Recipe": "recipe",
+    "Sample": "compose.samples",
+    "SequenceGenerator": "compose.render",
+    "generate_numbers_sequence": "generate",
+    "generate_phone_numbers": "generate",
+    "load_glyphs": "glyphs.load",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,133 @@
+"""One call, one picture: the short way into the library."""
+
+from __future__ import annotations
+
+import secrets
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnistseq_cli.compose.render import SequenceGenerator
+from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
+from mnistseq_cli.recipe import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from mnistseq_cli.glyphs.glyphset import GlyphSet
+
+SEED_BITS = 32
+
+
+def generate_numbers_sequence(
+    digits: str | Iterable[int],
+    spacing_range: tuple[int, int],
+    image_width: int,
+    *,
+    seed: int | None = None,
+    **more: Any,  # noqa: ANN401 - whatever a Recipe takes
+) -> NDArray[np.float32]:
+    """Write digits as one picture.
+
+    Parameters
+    ----------
+    digits : str or iterable of int
+        What to write, such as ``"350"`` or ``[3, 5, 0]``.
+    spacing_range : tuple of int
+        Smallest and largest gap between digits in pixels, both included.
+    image_width : int
+        Width of the picture in pixels.
+    seed : int, optional
+        Makes the call repeatable; without it every call chooses other glyphs and gaps.
+    **more
+        Anything else a `Recipe` takes, such as ``dataset="mnist"`` or ``align="left"``.
+
+    Returns
+    -------
+    ndarray of float32, shape (28, image_width)
+        0 is black (ink), 1 is white (paper).
+
+    Raises
+    ------
+    UsageError
+        A value is not allowed, or the digits do not fit into the width.
+    GlyphError
+        The glyphs cannot be had.
+
+    Examples
+    --------
+    >>> generate_numbers_sequence([3, 5, 0], (2, 10), 100).shape
+    (28, 100)
+    """
+    text = digits if isinstance(digits, str) else "".join(str(digit) for digit in digits)
+    recipe = _make_recipe(seed, more, digits=text, spacing_px=spacing_range, width_px=image_width)
+    return _to_float(_open(recipe)[0].image)
+
+
+def generate_phone_numbers(
+    num_images: int,
+    image_width: int | None = None,
+    spacing_range: tuple[int, int] = (2, 10),
+    *,
+    pattern: str = "jp",
+    seed: int | None = None,
+    **more: Any,  # noqa: ANN401 - whatever a Recipe takes
+) -> tuple[NDArray[np.float32], list[str]]:
+    """Write phone numbers, no number twice.
+
+    All pictures are held in memory; for many of them iterate over a `SequenceGenerator`.
+
+    Parameters
+    ----------
+    num_images : int
+        How many.
+    image_width : int, optional
+        Width of the pictures in pixels; by default that of the widest number there can be.
+    spacing_range : tuple of int
+        Smallest and largest gap between digits in pixels, both included.
+    pattern : str
+        Name of a numbering plan, or a pattern such as ``"0[789]0-####-####"``.
+    seed : int, optional
+        Makes the call repeatable.
+    **more
+        Anything else a `Recipe` takes.
+
+    Returns
+    -------
+    images : ndarray of float32, shape (num_images, 28, width)
+        0 is black (ink), 1 is white (paper).
+    numbers : list of str
+
+    Raises
+    ------
+    UsageError
+        A value is not allowed, or a number does not fit into the width.
+    GlyphError
+        The glyphs cannot be had.
+    """
+    width: int | str = "widest" if image_width is None else image_width
+    given = {"pattern": pattern, "count": num_images}
+    recipe = _make_recipe(seed, more, spacing_px=spacing_range, width_px=width, **given)
+    block = _open(recipe).block(0, num_images)
+    return _to_float(block.images), block.texts.tolist()
+
+
+def _make_recipe(seed: int | None, more: dict[str, Any], **given: Any) -> Recipe:  # noqa: ANN401
+    chosen = secrets.randbits(SEED_BITS) if seed is None else seed
+    return Recipe(seed=chosen, **given, **more)
+
+
+def _open(recipe: Recipe) -> SequenceGenerator:
+    return SequenceGenerator(recipe, _load(recipe.dataset, recipe.glyphs))
+
+
+@lru_cache(maxsize=4)
+def _load(dataset: str, split: str) -> GlyphSet:
+    return load_glyphs(resolve_dataset(dataset), split)
+
+
+def _to_float(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return images.astype(np.float32) / np.float32(255)

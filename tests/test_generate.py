@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import mnistseq_cli
+from mnistseq_cli import generate_numbers_sequence, generate_phone_numbers
+from mnistseq_cli.errors import LayoutError, TextError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def dataset(glyph_folder: Path) -> dict[str, Any]:
+    return {"dataset": str(glyph_folder)}
+
+
+@pytest.mark.parametrize("digits", ["350", [3, 5, 0], (3, 5, 0), iter([3, 5, 0])])
+def test_digits_are_any_text_or_numbers(digits: Any, dataset: dict[str, Any]) -> None:
+    image = generate_numbers_sequence(digits, (2, 10), 100, seed=1, **dataset)
+    assert image.shape == (28, 100)
+    assert image.dtype == np.float32
+    assert np.array_equal(image, generate_numbers_sequence("350", (2, 10), 100, seed=1, **dataset))
+
+
+def test_ink_is_black_on_white(dataset: dict[str, Any]) -> None:
+    image = generate_numbers_sequence("1", (2, 10), 100, seed=1, **dataset)
+    assert image.max() == 1
+    assert image[:, 0].min() == 1
+    assert 0 <= image.min() < 1
+    white = generate_numbers_sequence("1", (2, 10), 100, seed=1, ink="white", **dataset)
+    assert white[:, 0].max() == 0
+
+
+def test_without_a_seed_every_call_differs(dataset: dict[str, Any]) -> None:
+    images = {
+        generate_numbers_sequence("123456789", (0, 20), 400, **dataset).tobytes() for _ in range(5)
+    }
+    assert len(images) == 5
+
+
+def test_the_spacing_range_is_kept(dataset: dict[str, Any]) -> None:
+    near = generate_numbers_sequence("35", (1, 1), 100, seed=1, **dataset)
+    far = generate_numbers_sequence("35", (50, 50), 100, seed=1, **dataset)
+    for image, gap in ((near, 1), (far, 50)):
+        inked = np.flatnonzero((image < 1).any(axis=0))
+        assert np.diff(inked).max() == gap + 1
+
+
+def test_phone_numbers_are_unique_and_repeatable(dataset: dict[str, Any]) -> None:
+    images, numbers = generate_phone_numbers(50, seed=2, **dataset)
+    assert images.shape[:2] == (50, 28)
+    assert images.dtype == np.float32
+    assert len(set(numbers)) == 50
+    assert all(len(number) == 11 and number[0] == "0" for number in numbers)
+    again, same = generate_phone_numbers(50, seed=2, **dataset)
+    assert same == numbers
+    assert np.array_equal(again, images)
+    assert generate_phone_numbers(2, 400, (0, 1), pattern="us", **dataset)[0].shape == (2, 28, 400)
+
+
+@pytest.mark.parametrize(
+    ("digits", "spacing", "width", "error"),
+    [
+        ("", (2, 10), 100, TextError),
+        ("a", (2, 10), 100, TextError),
+        ([-3], (2, 10), 100, TextError),
+        ("3", (10, 2), 100, UsageError),
+        ("3", (2, 10), 0, UsageError),
+        ("333", (2, 10), 10, LayoutError),
+    ],
+)
+def test_errors_are_ours_and_value_errors(
+    digits: str,
+    spacing: tuple[int, int],
+    width: int,
+    error: type[Exception],
+    dataset: dict[str, Any],
+) -> None:
+    with pytest.raises(error) as caught:
+        generate_numbers_sequence(digits, spacing, width, **dataset)
+    assert isinstance(caught.value, mnistseq_cli.MnistseqError)
+    assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_no_phone_numbers_are_refused(count: int, dataset: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=f"count is {count}"):
+        generate_phone_numbers(count, **dataset)
+
+
+def test_an_unknown_keyword_is_refused(dataset: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="colour"):
+        generate_numbers_sequence("1", (2, 10), 100, colour="red", **dataset)
+
+
+def test_nothing_is_printed(dataset: dict[str, Any], capfd: pytest.CaptureFixture[str]) -> None:
+    generate_numbers_sequence("1", (2, 10), 100, **dataset)
+    assert capfd.readouterr() == ("", "")
