@@ -52,7 +52,9 @@ def finish(
     """Do to pages all that a plan does to them."""
     widths_px, draw = np.full(n_pages, page_px), draw_of(n_pages)
     stamps = bend_lines(stamps, widths_px, plan, draw)
-    images, _ = paint(stamps, n_pages, array_px or page_px, blend=True)
+    images, _ = paint(
+        stamps, (n_pages, int(stamps.place.max()) + 1), array_px or page_px, blend=True
+    )
     return augment_pages(Pages(images, widths_px, "black"), stamps, plan, draw)
 
 
