@@ -1,0 +1,179 @@
+"""How samples lie on disk: the formats and label styles, and what each must do.
+
+A new format or label style is one file and one line in its table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mnistseq_cli.checks import check_choice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from mnistseq_cli.compose.samples import Block
+
+FORMATS: dict[str, str] = {
+    "folder": "mnistseq_cli.formats.folder:Folder",
+    "webdataset": "mnistseq_cli.formats.webdataset:WebDataset",
+    "parquet": "mnistseq_cli.formats.parquet:Parquet",
+    "lmdb": "mnistseq_cli.formats.lmdb:Lmdb",
+    "hdf5": "mnistseq_cli.formats.hdf5:Hdf5",
+    "npz": "mnistseq_cli.formats.arrays:Npz",
+    "npy": "mnistseq_cli.formats.arrays:Npy",
+    "idx": "mnistseq_cli.formats.idx:Idx",
+}
+LABEL_STYLES: dict[str, str] = {
+    "csv": "mnistseq_cli.formats.labels:Csv",
+    "jsonl": "mnistseq_cli.formats.labels:JsonLines",
+    "coco": "mnistseq_cli.formats.labels_boxes:Coco",
+    "yolo": "mnistseq_cli.formats.labels_boxes:Yolo",
+    "paddleocr": "mnistseq_cli.formats.labels_text:PaddleOcr",
+    "easyocr": "mnistseq_cli.formats.labels_text:EasyOcr",
+    "mmocr": "mnistseq_cli.formats.labels_text:MmOcr",
+    "doctr": "mnistseq_cli.formats.labels_text:DocTr",
+}
+IMAGE_FORMATS = ("png", "jpg", "bmp", "jp2", "pgm", "tga", "tiff")  # others that work are taken
+NAME_TEMPLATE = "images/{shard:05d}/{index:08d}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """Where samples go, and in which form.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of the dataset.
+    to : str
+        A name of `FORMATS`.
+    labels : tuple of str
+        Names of `LABEL_STYLES`; for formats whose labels lie in files of their own.
+    image_format : str
+        Such as "png"; for formats that hold encoded images.
+    name : str
+        Template of image names without their ending; see `formats.names`.
+
+    Raises
+    ------
+    UsageError
+        A value is not allowed, or does not go with the format.
+    """
+
+    folder: Path
+    to: str = "folder"
+    labels: tuple[str, ...] = ("csv", "jsonl")
+    image_format: str = "png"
+    name: str = NAME_TEMPLATE
+
+    def __post_init__(self) -> None:
+        check_choice("format", self.to, [*FORMATS])
+        for style in self.labels:
+            check_choice("label style", style, [*LABEL_STYLES])
+        object.__setattr__(self, "labels", tuple(dict.fromkeys(self.labels)))
+        open_format(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give what decides the files, as plain values: all but the folder."""
+        values = asdict(self) | {"labels": list(self.labels)}
+        return {key: value for key, value in values.items() if key != "folder"}
+
+
+class Sink(Protocol):
+    """Takes the files of one part, or those that span all parts.
+
+    Names are relative to the dataset (while parts are written, to the folder of their split),
+    with ``/`` on every system.
+    """
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a whole file."""
+        ...
+
+    def path(self, name: str) -> Path:
+        """Give a path to write a file at, for what is large or written by a library."""
+        ...
+
+    def keep(self, name: str, data: bytes) -> None:
+        """Add to a fragment of this part, for `Format.join`.
+
+        Where a joined file has the name of its fragments, it must end with them, in order.
+        """
+        ...
+
+
+class Fragments(Protocol):
+    """What the parts of one split have kept.
+
+    Attributes
+    ----------
+    folder : str
+        The folder of the split with a ``/`` at its end, or "" where there are no splits.
+    """
+
+    folder: str
+
+    def read(self, name: str) -> Iterator[bytes]:
+        """Read the fragments of a name, one a part, in the order of parts."""
+        ...
+
+
+class Format(Protocol):
+    """One way for samples to lie on disk; made with an `Output`, which it checks."""
+
+    def write(self, number: int, blocks: Iterable[Block], sink: Sink) -> None:
+        """Write the samples of a part.
+
+        The bytes are a pure function of the samples: they hold no time, host or path.
+
+        Parameters
+        ----------
+        number : int
+            Of the part, counted from 0 in each split.
+        blocks : iterable of Block
+        sink : Sink
+        """
+        ...
+
+    def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
+        """Write the files that span parts, from what the parts have kept."""
+        ...
+
+
+class LabelStyle(Protocol):
+    """One way to write labels beside images."""
+
+    def write(self, names: Sequence[str], block: Block, sink: Sink) -> None:
+        """Write or keep the labels of a block, whose images have these names."""
+        ...
+
+    def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
+        """Write the files that span parts."""
+        ...
+
+
+def open_format(output: Output) -> Format:
+    """Make the format of an output.
+
+    Raises
+    ------
+    UsageError
+        The output asks for what the format cannot do.
+    """
+    opened: Format = _load(FORMATS[output.to])(output)
+    return opened
+
+
+def open_label_style(name: str) -> LabelStyle:
+    """Make a label style by its name."""
+    style: LabelStyle = _load(LABEL_STYLES[name])()
+    return style
+
+
+def _load(path: str) -> Any:  # noqa: ANN401 - whatever the table names
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)

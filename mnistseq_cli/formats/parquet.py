@@ -1,0 +1,117 @@
+"""Parquet files that Hugging Face ``datasets`` decodes; the extra ``parquet``.
+
+The features in the metadata of the schema, and images as a struct of bytes and path, are as
+``datasets`` writes them (``datasets/features``, ``datasets/arrow_writer.py``).
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnistseq_cli.formats.extras import import_extra
+from mnistseq_cli.formats.folder import open_encoder
+from mnistseq_cli.formats.records import find_boxes, find_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mnistseq_cli.compose.samples import Block
+    from mnistseq_cli.formats import Fragments, Output, Sink
+
+_BLOCKS_TOGETHER = 8  # in a row group: one is read as a whole
+_NUMBER = {"dtype": "int64", "_type": "Value"}
+_NUMBERS = {"feature": _NUMBER, "_type": "Sequence"}
+_BOX = {"feature": _NUMBER, "length": 4, "_type": "Sequence"}
+_FEATURES = {
+    "image": {"_type": "Image"},
+    "text": {"dtype": "string", "_type": "Value"},
+    "objects": {"bbox": {"feature": _BOX, "_type": "Sequence"}, "category": _NUMBERS},
+    "glyphs": _NUMBERS,
+    "gaps": _NUMBERS,
+}
+
+
+class Parquet:
+    """``part-00000.parquet`` and so on, with `image`, `text`, `objects`, `glyphs` and `gaps`.
+
+    Parameters
+    ----------
+    output : Output
+
+    Raises
+    ------
+    UsageError
+        pyarrow is not installed, or the image format cannot be used.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self._arrow = import_extra("pyarrow", "parquet")
+        self._parquet = import_extra("pyarrow.parquet", "parquet")
+        self._encode = open_encoder(output.image_format)
+        self._ending = output.image_format
+        self._schema = self._make_schema()
+
+    def write(self, number: int, blocks: Iterable[Block], sink: Sink) -> None:
+        """Write the file of a part."""
+        path = sink.path(f"part-{number:05d}.parquet")
+        rest = iter(blocks)
+        with self._parquet.ParquetWriter(
+            path, self._schema, use_dictionary=False, write_statistics=False
+        ) as writer:
+            while together := [self._to_batch(block) for block in islice(rest, _BLOCKS_TOGETHER)]:
+                writer.write_table(self._arrow.Table.from_batches(together))
+
+    def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
+        """Do nothing: each file stands for itself."""
+
+    def _make_schema(self) -> Any:  # noqa: ANN401 - pyarrow has no types
+        arrow = self._arrow
+        numbers = arrow.list_(arrow.int64())
+        boxes = arrow.list_(arrow.list_(arrow.int64(), 4))
+        fields = {
+            "image": arrow.struct({"bytes": arrow.binary(), "path": arrow.string()}),
+            "text": arrow.string(),
+            "objects": arrow.struct({"bbox": boxes, "category": numbers}),
+            "glyphs": numbers,
+            "gaps": numbers,
+        }
+        info = json.dumps({"info": {"features": _FEATURES}})
+        return arrow.schema(fields, metadata={"huggingface": info})
+
+    def _to_batch(self, block: Block) -> Any:  # noqa: ANN401 - as above
+        arrow = self._arrow
+        is_digit, is_gap = find_values(block)
+        boxes = arrow.FixedSizeListArray.from_arrays(find_boxes(block).reshape(-1), 4)
+        columns = [
+            self._to_images(block),
+            arrow.array(block.texts.tolist(), arrow.string()),
+            arrow.StructArray.from_arrays(
+                [
+                    self._to_lists(is_digit, boxes),
+                    self._to_lists(is_digit, block.classes[is_digit]),
+                ],
+                fields=list(self._schema.field("objects").type),
+            ),
+            self._to_lists(is_digit, block.glyphs[is_digit]),
+            self._to_lists(is_gap, block.gaps[is_gap]),
+        ]
+        return arrow.RecordBatch.from_arrays(columns, schema=self._schema)
+
+    def _to_images(self, block: Block) -> Any:  # noqa: ANN401 - as above
+        arrow = self._arrow
+        images = self._encode(block.images, block.widths_px)
+        names = [f"{block.start + place:09d}.{self._ending}" for place in range(len(block))]
+        return arrow.StructArray.from_arrays(
+            [arrow.array(images, arrow.binary()), arrow.array(names, arrow.string())],
+            fields=list(self._schema.field("image").type),
+        )
+
+    def _to_lists(self, chosen: Any, values: Any) -> Any:  # noqa: ANN401 - as above
+        ends = np.concatenate([[0], np.cumsum(chosen.sum(axis=1))]).astype(np.int32)
+        if isinstance(values, np.ndarray):
+            values = self._arrow.array(values.astype(np.int64))
+        return self._arrow.ListArray.from_arrays(ends, values)

@@ -1,0 +1,156 @@
+"""Containers and labels, loaded by the libraries that they are made for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from mnistseq_cli.bulk.plan import make_plan
+from mnistseq_cli.bulk.run import run
+from mnistseq_cli.compose.render import SequenceGenerator
+from mnistseq_cli.formats import Output
+from mnistseq_cli.recipe import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mnistseq_cli.compose.samples import Sample
+
+COUNT = 23
+pytestmark = pytest.mark.filterwarnings("ignore")  # how other libraries go about it
+
+
+def need(name: str) -> Any:
+    return pytest.importorskip(name, reason=f"{name} is not installed: this test reads with it")
+
+
+class Made:
+    """A finished dataset, and what should be in it."""
+
+    def __init__(self, recipe: Recipe, folder: Path) -> None:
+        self.recipe = recipe
+        self.folder = folder
+        self.samples = list(SequenceGenerator(recipe))
+
+    def write(self, to: str, *labels: str) -> Path:
+        output = Output(folder=self.folder, to=to, labels=labels)
+        run(make_plan(self.recipe, output, part_size=5), workers=0)
+        return self.folder
+
+
+@pytest.fixture
+def made(glyph_folder: Path, tmp_path: Path) -> Made:
+    recipe = Recipe(length=(1, 4), count=COUNT, seed=5, dataset=str(glyph_folder))
+    return Made(recipe, tmp_path / "made")
+
+
+@pytest.fixture
+def load_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Give the function of Hugging Face datasets, without network and with an empty cache."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    datasets = need("datasets")
+    datasets.disable_progress_bars()
+
+    def load(*given: Any, **named: Any) -> list[dict[str, Any]]:
+        loaded = datasets.load_dataset(
+            *given, **named, split="train", cache_dir=str(tmp_path / "cache")
+        )
+        return list(loaded)
+
+    return load
+
+
+def check_rows(rows: Iterable[dict[str, Any]], samples: list[Sample], image: str) -> None:
+    found = list(rows)
+    assert len(found) == len(samples)
+    for row, sample in zip(found, samples, strict=True):
+        assert row[image].mode == "L"
+        assert np.array_equal(np.asarray(row[image]), sample.image)
+
+
+def check_objects(rows: Iterable[dict[str, Any]], samples: list[Sample]) -> None:
+    for row, sample in zip(rows, samples, strict=True):
+        assert row["text"] == sample.text
+        assert row["objects"]["bbox"] == sample.boxes.tolist()
+        assert row["objects"]["category"] == [int(digit) for digit in sample.text]
+        assert row["glyphs"] == sample.glyphs.tolist()
+        assert row["gaps"] == sample.gaps.tolist()
+
+
+def test_datasets_reads_the_folder(made: Made, load_dataset: Any) -> None:
+    rows = load_dataset("imagefolder", data_dir=str(made.write("folder", "jsonl")))
+    check_rows(rows, made.samples, "image")
+    check_objects(rows, made.samples)
+
+
+@pytest.mark.parametrize("by_pattern", [True, False])
+def test_datasets_reads_parquet(by_pattern: bool, made: Made, load_dataset: Any) -> None:
+    need("pyarrow")
+    folder = made.write("parquet")
+    named = {"data_files": str(folder / "*.parquet")}
+    rows = load_dataset("parquet", **named) if by_pattern else load_dataset(str(folder))
+    check_rows(rows, made.samples, "image")
+    check_objects(rows, made.samples)
+
+
+def test_datasets_reads_tars(made: Made, load_dataset: Any) -> None:
+    folder = made.write("webdataset")
+    rows = load_dataset("webdataset", data_files=str(folder / "*.tar"))
+    check_rows(rows, made.samples, "png")
+    check_objects((row["json"] for row in rows), made.samples)
+    assert [row["txt"] for row in rows] == [sample.text for sample in made.samples]
+
+
+def test_webdataset_reads_tars(made: Made) -> None:
+    webdataset = need("webdataset")
+    folder = made.write("webdataset")
+    urls = sorted(str(path) for path in folder.glob("*.tar"))
+    rows = list(webdataset.WebDataset(urls, shardshuffle=False).decode("l8"))
+    assert [row["txt"] for row in rows] == [sample.text for sample in made.samples]
+    check_objects((row["json"] for row in rows), made.samples)
+    for row, sample in zip(rows, made.samples, strict=True):
+        assert np.array_equal(row["png"], sample.image)
+
+
+def test_webdataset_splits_tars_by_worker(made: Made) -> None:
+    webdataset = need("webdataset")
+    data = pytest.importorskip("torch.utils.data", reason="PyTorch is not installed")
+    folder = made.write("webdataset")
+    urls = sorted(str(path) for path in folder.glob("*.tar"))
+    rows = webdataset.WebDataset(
+        urls, shardshuffle=False, workersplitter=webdataset.split_by_worker
+    ).decode("l8")
+    texts = [row["txt"] for row in data.DataLoader(rows, batch_size=None, num_workers=2)]
+    assert sorted(texts) == sorted(sample.text for sample in made.samples)
+
+
+def test_pycocotools_reads_coco(made: Made) -> None:
+    need("pycocotools")
+    from pycocotools.coco import COCO  # noqa: PLC0415 - it may not be installed
+    from pycocotools.cocoeval import COCOeval  # noqa: PLC0415 - as above
+
+    truth = COCO(str(made.write("folder", "coco") / "instances.json"))
+    for index, sample in enumerate(made.samples):
+        found = truth.loadAnns(truth.getAnnIds(imgIds=index))
+        assert [one["bbox"] for one in found] == sample.boxes.tolist()
+        assert "".join(truth.cats[one["category_id"]]["name"] for one in found) == sample.text
+        (image,) = truth.loadImgs([index])
+        assert (made.folder / image["file_name"]).exists()
+    results = truth.loadRes([one | {"score": 1.0} for one in truth.dataset["annotations"]])
+    evaluation = COCOeval(truth, results, "bbox")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    assert evaluation.stats[0] == pytest.approx(1.0)
+
+
+def test_h5py_reads_a_slice(made: Made) -> None:
+    h5py = need("h5py")
+    with h5py.File(made.write("hdf5") / "data.h5") as file:
+        expected = np.stack([sample.image for sample in made.samples[3:9]])
+        assert np.array_equal(file["images"][3:9], expected)
+        assert file["lengths"][-1] == len(made.samples[-1].text)
