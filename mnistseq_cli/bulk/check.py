@@ -1,0 +1,158 @@
+"""Whether the files of parts are there and as their records say."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from mnistseq_cli.bulk.manifest import KEPT, PartSummary, load_record, record_name
+from mnistseq_cli.bulk.staging import FileEntry, describe_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from mnistseq_cli.bulk.manifest import PartRecord
+    from mnistseq_cli.bulk.plan import Part
+
+Kind = Literal["missing", "short", "altered", "extra", "unreadable"]
+_SMALL_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that is not as it should be."""
+
+    kind: Kind
+    name: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.name}" + (f" ({self.detail})" if self.detail else "")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found of a part.
+
+    Parameters
+    ----------
+    part : Part
+    summary : PartSummary or None
+        As it would be listed; None if its record cannot be used.
+    versions : dict
+        Of the programs that made it.
+    kept : list of FileEntry
+        Its fragments of files that span parts.
+    proof : dict
+        Glyphs and texts it uses, where there are splits.
+    problems : list of Problem
+    """
+
+    part: Part
+    summary: PartSummary | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    kept: list[FileEntry] = field(default_factory=list)
+    proof: dict[str, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+class PartChecker:
+    """Checks parts against their records; a `Job`.
+
+    Parameters
+    ----------
+    folder : Path
+        The dataset.
+    read : bool
+        Whether files are read and hashed, or only their size is looked at.
+    kept : bool
+        Whether the fragments must be there too.
+    """
+
+    def __init__(self, folder: Path, *, read: bool, kept: bool) -> None:
+        self._folder = folder
+        self._read = read
+        self._kept = kept
+
+    def __call__(self, part: Part, tell: Callable[[int], None]) -> Checked:
+        """Check one part."""
+        name = record_name(part.name)
+        try:
+            data = (self._folder / name).read_bytes()
+            record = load_record(data)
+        except FileNotFoundError:
+            return Checked(part, problems=[Problem("missing", name)])
+        except (OSError, ValueError) as error:
+            return Checked(part, problems=[Problem("unreadable", name, str(error))])
+        entry = FileEntry(name, len(data), hashlib.sha256(data).hexdigest())
+        summary = PartSummary(
+            record.start, record.stop, len(record.files), record.size_bytes, entry
+        )
+        problems = self._check(part, record)
+        tell(len(part))
+        return Checked(part, summary, record.versions, record.kept, record.proof, problems)
+
+    def _check(self, part: Part, record: PartRecord) -> list[Problem]:
+        if (record.part, record.start, record.stop) != (part.name, part.start, part.stop):
+            return [Problem("altered", record_name(part.name), "of another part")]
+        problems = check_files(self._folder, record.files, read=self._read)
+        if self._kept:
+            kept = self._folder / KEPT / part.name
+            problems += check_files(kept, record.kept, read=self._read)
+        return problems
+
+
+def check_files(folder: Path, entries: Iterable[FileEntry], *, read: bool) -> list[Problem]:
+    """Compare files with their entries."""
+    check = _read_file if read else _look_at_file
+    prefix = f"{folder}{os.sep}"
+    found = (check(prefix + entry.name, entry) for entry in entries)
+    return [problem for problem in found if problem]
+
+
+def _look_at_file(path: str, entry: FileEntry) -> Problem | None:
+    try:
+        size_bytes = os.stat(path).st_size  # noqa: PTH116 - a million Path objects take seconds
+    except OSError as error:
+        return _explain(error, entry)
+    return _compare_sizes(size_bytes, entry)
+
+
+def _read_file(path: str, entry: FileEntry) -> Problem | None:
+    try:
+        if entry.size_bytes > _SMALL_BYTES:
+            found = describe_file(Path(path), entry.name)
+            size_bytes, sha256 = found.size_bytes, found.sha256
+        else:
+            data = _read_small(path, entry.size_bytes + 1)
+            size_bytes, sha256 = len(data), hashlib.sha256(data).hexdigest()
+    except OSError as error:
+        return _explain(error, entry)
+    if sha256 == entry.sha256:
+        return None
+    return _compare_sizes(size_bytes, entry) or Problem("altered", entry.name)
+
+
+def _compare_sizes(size_bytes: int, entry: FileEntry) -> Problem | None:
+    if size_bytes == entry.size_bytes:
+        return None
+    if size_bytes > entry.size_bytes:
+        return Problem("altered", entry.name, f"more than {entry.size_bytes} bytes")
+    return Problem("short", entry.name, f"{size_bytes} bytes instead of {entry.size_bytes}")
+
+
+def _explain(error: OSError, entry: FileEntry) -> Problem:
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return Problem("missing", entry.name)
+    return Problem("unreadable", entry.name, error.strerror or str(error))
+
+
+def _read_small(path: str, most_bytes: int) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        return os.read(descriptor, most_bytes)
+    finally:
+        os.close(descriptor)

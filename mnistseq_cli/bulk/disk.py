@@ -1,0 +1,79 @@
+"""Files written whole or not at all, and what goes wrong with disks, in words."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mnistseq_cli.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+_MODE = 0o666  # less the umask, as everywhere
+
+_CAUSES = {
+    errno.ENOSPC: ("the disk is full", "Free some space, then run it again with --resume."),
+    errno.EDQUOT: ("the quota is used up", "Free some space, then run it again with --resume."),
+    errno.EFBIG: (
+        "the file would be larger than is allowed here",
+        "Raise the limit (ulimit -f unlimited), then run it again with --resume.",
+    ),
+    errno.EMFILE: (
+        "too many files are open",
+        "Raise the limit (ulimit -n 1024) or use fewer --workers, then use --resume.",
+    ),
+    errno.ENFILE: ("too many files are open", "Close some programs, then use --resume."),
+    errno.EACCES: ("that is not permitted", "Choose a folder that can be written, with --out."),
+    errno.EPERM: ("that is not permitted", "Choose a folder that can be written, with --out."),
+    errno.EROFS: ("the disk is read-only", "Choose a folder that can be written, with --out."),
+    errno.ENOTDIR: ("there is a file where a folder should be", "Choose another --out."),
+    errno.EEXIST: ("there is something of this name already", "Choose another --out."),
+    errno.ENAMETOOLONG: ("the name is too long", "Use a shorter --name or a shorter --out."),
+}
+
+
+@contextmanager
+def naming_disk_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError into an OutputError with the file, the cause and what mends it."""
+    try:
+        yield
+    except OSError as error:
+        raise explain(error, path) from error
+
+
+def explain(error: OSError, path: Path) -> OutputError:
+    """Give the OutputError for an OSError at a path, or at the path the error names."""
+    if error.errno is None:  # as NumPy says it when a disk takes only a part of an array
+        cause, hint = f"the disk did not take all of it ({error})", _CAUSES[errno.ENOSPC][1]
+    else:
+        cause, hint = _CAUSES.get(error.errno, (error.strerror or str(error), ""))
+    return OutputError(f"cannot write {error.filename or path}: {cause}", hint)
+
+
+def write_new(path: str, data: bytes) -> None:
+    """Write a file that must not exist yet.
+
+    Raises
+    ------
+    OSError
+        It exists, or the disk does not take all of it.
+    """
+    descriptor = os.open(path, _FLAGS, _MODE)
+    try:
+        written = os.write(descriptor, data)
+        while written < len(data):
+            written += os.write(descriptor, data[written:])
+    finally:
+        os.close(descriptor)
+
+
+def replace_file(path: Path, data: bytes, staging: Path) -> None:
+    """Write a file into another folder, then move it: it is complete or not there."""
+    part = staging / path.name
+    write_new(str(part), data)
+    part.replace(path)

@@ -1,0 +1,98 @@
+"""Put in place what was made: a part, the files that span parts, the dataset."""
+
+from __future__ import annotations
+
+from functools import partial
+from secrets import token_hex
+from typing import TYPE_CHECKING
+
+from mnistseq_cli.bulk.disk import replace_file
+from mnistseq_cli.bulk.make import find_versions
+from mnistseq_cli.bulk.manifest import (
+    BOOT_FILE,
+    DATASET_FILE,
+    KEPT,
+    PLAN_FILE,
+    STAGING,
+    PartRecord,
+    PartSummary,
+    dump_dataset,
+    dump_record,
+    record_name,
+)
+from mnistseq_cli.bulk.plan import cut_parts
+from mnistseq_cli.bulk.staging import RECORD, FileEntry, Staging, describe_file, move_into, remove
+from mnistseq_cli.formats import open_format
+from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mnistseq_cli.bulk.make import Made
+    from mnistseq_cli.bulk.plan import Plan
+    from mnistseq_cli.bulk.splits import Split
+    from mnistseq_cli.glyphs.glyphset import GlyphSet
+
+JOINED = "joined"
+
+
+class KeptFragments:
+    """What the parts of a split have kept; see `Fragments`."""
+
+    def __init__(self, plan: Plan, split: Split) -> None:
+        self.folder = f"{split.name}/" if split.name else ""
+        self._parts = partial(cut_parts, split, plan.part_size)
+        self._kept = plan.output.folder / KEPT
+
+    def read(self, name: str) -> Iterator[bytes]:
+        """Read the fragments of a name, one a part, in the order of parts."""
+        for part in self._parts():
+            yield (self._kept / part.name / name).read_bytes()
+
+
+def commit(folder: Path, made: Made, strangers: frozenset[str]) -> PartSummary:
+    """Give the files of a part their final names, then put its record in place."""
+    _move(folder, made.staging, made.part.name, strangers)
+    part = made.part
+    return PartSummary(part.start, part.stop, made.n_files, made.size_bytes, made.record)
+
+
+def join(plan: Plan, strangers: frozenset[str]) -> list[FileEntry]:
+    """Write the files that span parts; give their entries."""
+    folder = plan.output.folder
+    staging = Staging(folder / STAGING / f"{JOINED}.{token_hex(4)}")
+    fragments = [KeptFragments(plan, split) for split in plan.splits]
+    open_format(plan.output).join(fragments, staging)
+    entries = staging.entries()
+    record = PartRecord(JOINED, 0, plan.recipe.count, find_versions(plan.output), [], entries)
+    dump_record(record, staging.folder)
+    _move(folder, staging.folder, JOINED, strangers)
+    return entries
+
+
+def finish(
+    plan: Plan,
+    glyphs: GlyphSet,
+    versions: list[dict[str, str]],
+    parts: list[PartSummary],
+    joined: list[FileEntry],
+) -> None:
+    """Write ``dataset.json``, then remove what only an unfinished dataset needs."""
+    folder = plan.output.folder
+    own = [RECIPE_FILE] if plan.recipe.texts is None else [RECIPE_FILE, TEXTS_FILE]
+    files = [describe_file(folder / name, name) for name in own] + joined
+    data = dump_dataset(plan, glyphs, versions, parts, files)
+    replace_file(folder / DATASET_FILE, data, folder / STAGING)
+    remove(folder / name for name in (KEPT, STAGING))
+    for name in (record_name(JOINED), PLAN_FILE, BOOT_FILE):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _move(folder: Path, staging: Path, name: str, strangers: frozenset[str]) -> None:
+    kept = folder / KEPT / name
+    move_into(staging / "files", folder, strangers)
+    remove([kept])
+    (staging / "kept").replace(kept)
+    (staging / RECORD).replace(folder / record_name(name))
+    remove([staging])

@@ -1,0 +1,142 @@
+"""The work of a worker: make the samples of a part and write them, with a record."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from secrets import token_hex
+from typing import TYPE_CHECKING
+
+from mnistseq_cli.bulk.deal import open_splits
+from mnistseq_cli.bulk.manifest import STAGING, PartRecord, dump_record
+from mnistseq_cli.bulk.proof import Proof
+from mnistseq_cli.bulk.staging import FileEntry, Staging
+from mnistseq_cli.compose.render import SequenceGenerator
+from mnistseq_cli.formats import open_format
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from mnistseq_cli.bulk.plan import Part, Plan
+    from mnistseq_cli.compose.samples import Block
+    from mnistseq_cli.formats import Format, Output, Sink
+    from mnistseq_cli.glyphs.glyphset import GlyphSet
+
+BLOCK_SIZE = 128  # the fastest: its arrays stay in the processor's cache
+
+
+@dataclass(frozen=True)
+class Making:
+    """How far a part is."""
+
+    part: Part
+    n_samples: int
+
+
+@dataclass(frozen=True)
+class Made:
+    """A part that is complete but has not yet its final names.
+
+    Parameters
+    ----------
+    part : Part
+    staging : Path
+        Where its files are.
+    n_files, size_bytes : int
+    record : FileEntry
+        Of its record.
+    """
+
+    part: Part
+    staging: Path
+    n_files: int
+    size_bytes: int
+    record: FileEntry
+
+
+class PartMaker:
+    """Makes parts; a `Job`.
+
+    Parameters
+    ----------
+    plan : Plan
+    data_dir : Path, optional
+        Where glyphs are cached.
+    glyphs : GlyphSet, optional
+        The glyphs, if they are at hand in this process.
+    staging : Path, optional
+        Folder to write in, instead of that of the dataset.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        data_dir: Path | None = None,
+        glyphs: GlyphSet | None = None,
+        staging: Path | None = None,
+    ) -> None:
+        self._generators = (
+            open_splits(plan.recipe, plan.splits, data_dir)
+            if plan.weights or glyphs is None
+            else {"": SequenceGenerator(plan.recipe, glyphs)}
+        )
+        self._format = open_format(plan.output)
+        self._staging = staging or plan.output.folder / STAGING
+        self._versions = find_versions(plan.output)
+
+    def __call__(self, part: Part, tell: Callable[[Making], None]) -> Made:
+        """Write a part into a folder of its own."""
+        folder = self._staging / f"{part.name}.{os.getpid()}.{token_hex(4)}"
+        staging = Staging(folder, part.folder)
+        proof = write_part(self._format, self._generators[part.split], part, staging, tell)
+        record = PartRecord(
+            part.name,
+            part.start,
+            part.stop,
+            self._versions,
+            staging.kept_entries(),
+            staging.entries(),
+            proof.to_dict() if part.split else {},
+        )
+        entry = dump_record(record, staging.folder)
+        return Made(part, staging.folder, len(record.files), record.size_bytes, entry)
+
+
+def write_part(
+    form: Format,
+    generator: SequenceGenerator,
+    part: Part,
+    sink: Sink,
+    tell: Callable[[Making], None],
+) -> Proof:
+    """Make the samples of a part and give them to a format; give what they use, with splits."""
+    proof = Proof()
+
+    def blocks() -> Iterator[Block]:
+        for start in range(part.start, part.stop, BLOCK_SIZE):
+            stop = min(start + BLOCK_SIZE, part.stop)
+            block = generator.block(start, stop)
+            if part.split:
+                proof.add(block)
+            yield block
+            tell(Making(part, stop - part.start))
+
+    form.write(part.number, blocks(), sink)
+    return proof
+
+
+def find_versions(output: Output) -> dict[str, str]:
+    """Give the versions of all that decides bytes."""
+    names = ["mnistseq-cli", "numpy", "isal"]
+    if output.image_format != "png":
+        names += ["imageio", "pillow"]
+    return {name: _find_version(name) for name in names}
+
+
+def _find_version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,143 @@
+"""What a run will do: parts by index alone."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from mnistseq_cli.bulk.deal import use_all_glyphs
+from mnistseq_cli.bulk.splits import cut, parse_weights
+from mnistseq_cli.errors import UsageError
+from mnistseq_cli.recipe import TEXTS_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from mnistseq_cli.bulk.splits import Split
+    from mnistseq_cli.formats import Output
+    from mnistseq_cli.recipe import Recipe
+
+PART_SIZE = 1000
+PART_SIZE_LIMIT = 100_000  # a part's names and hashes are in memory while it is made
+
+
+@dataclass(frozen=True)
+class Part:
+    """Consecutive samples written together: the unit of commit and of resume.
+
+    Parameters
+    ----------
+    number : int
+        Counted from 0 in each split.
+    start, stop : int
+        First sample, and the one after the last.
+    split : str
+        The split it belongs to; "" where there are no splits.
+    """
+
+    number: int
+    start: int
+    stop: int
+    split: str = ""
+
+    @property
+    def name(self) -> str:
+        """What its record is called."""
+        return f"{self.split}-{self.number:08d}" if self.split else f"{self.number:08d}"
+
+    @property
+    def folder(self) -> str:
+        """The folder of its split with a ``/`` at its end, or ""."""
+        return f"{self.split}/" if self.split else ""
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __str__(self) -> str:
+        return f"part {self.name} (samples {self.start} to {self.stop - 1})"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe, where its samples go, and in which parts.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        With a data set that has a name, and the hash of its glyphs.
+    output : Output
+    part_size : int
+        Samples in a part, 1 to 100,000.
+    """
+
+    recipe: Recipe
+    output: Output
+    part_size: int = PART_SIZE
+
+    def __post_init__(self) -> None:
+        cut(self.weights, self.recipe.count)
+        if not 1 <= self.part_size <= PART_SIZE_LIMIT:
+            raise UsageError(
+                f"part size is {self.part_size!r}; allowed are whole numbers from 1 to "
+                f"{PART_SIZE_LIMIT}"
+            )
+
+    @property
+    def weights(self) -> tuple[tuple[str, int], ...]:
+        """Names and weights of the splits; none makes a dataset without splits."""
+        return parse_weights(self.recipe.splits)
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits; one without a name if there are none."""
+        return cut(self.weights, self.recipe.count)
+
+    @property
+    def n_parts(self) -> int:
+        """Number of parts."""
+        return sum(-((split.start - split.stop) // self.part_size) for split in self.splits)
+
+    def parts(self) -> Iterator[Part]:
+        """Give the parts in order."""
+        for split in self.splits:
+            yield from cut_parts(split, self.part_size)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give all that decides the files, as plain values; texts by their hash."""
+        return {
+            "recipe": describe_recipe(self.recipe),
+            "output": self.output.to_dict(),
+            "part_size": self.part_size,
+            "splits": dict(self.weights),
+        }
+
+
+def make_plan(
+    recipe: Recipe,
+    output: Output,
+    part_size: int = PART_SIZE,
+    splits: Iterable[tuple[str, int]] | None = None,
+) -> Plan:
+    """Make a plan; see `Plan`. With splits, those given or the recipe's, glyphs are all."""
+    if splits is not None:
+        recipe = replace(recipe, splits=tuple(f"{name}={weight}" for name, weight in splits))
+    return Plan(use_all_glyphs(recipe) if recipe.splits else recipe, output, part_size)
+
+
+def cut_parts(split: Split, part_size: int) -> Iterator[Part]:
+    """Cut the samples of a split into parts."""
+    for number, start in enumerate(range(split.start, split.stop, part_size)):
+        yield Part(number, start, min(start + part_size, split.stop), split.name)
+
+
+def describe_recipe(recipe: Recipe) -> dict[str, Any]:
+    """Give a recipe as plain values; long lists of texts by the hash of their file."""
+    values = recipe.to_dict()
+    for name, value in values.items():
+        values[name] = list(value) if isinstance(value, tuple) else value
+    if recipe.texts is not None:
+        text = "\n".join(recipe.texts) + "\n"
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        values["texts"] = {"file": TEXTS_FILE, "sha256": digest}
+    return values

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from bulk_cases import Case
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistseq_cli.bulk.cores import _quotas, count_cores
+from mnistseq_cli.bulk.estimate import estimate
+from mnistseq_cli.bulk.plan import describe_recipe, make_plan
+from mnistseq_cli.bulk.run import run
+from mnistseq_cli.errors import OutputError, UsageError
+from mnistseq_cli.formats import Output
+from mnistseq_cli.recipe import Recipe
+
+OUTPUT = Output(folder=Path("out"))
+
+
+@given(st.integers(1, 5000), st.integers(1, 700))
+def test_parts_cover_every_sample_once_and_in_order(count: int, part_size: int) -> None:
+    plan = make_plan(Recipe(digits="1", count=count), OUTPUT, part_size)
+    parts = list(plan.parts())
+    assert [index for part in parts for index in range(part.start, part.stop)] == list(
+        range(count)
+    )
+    assert [part.number for part in parts] == list(range(plan.n_parts))
+    assert {len(part) for part in parts[:-1]} <= {part_size}
+
+
+@pytest.mark.parametrize("part_size", [0, -1, 100_001])
+def test_part_sizes_out_of_range_are_refused(part_size: int) -> None:
+    with pytest.raises(UsageError, match=f"{part_size}; allowed"):
+        make_plan(Recipe(digits="1"), OUTPUT, part_size)
+
+
+def test_what_decides_files_is_described_and_nothing_else() -> None:
+    plan = make_plan(Recipe(digits="1"), OUTPUT)
+    assert plan.to_dict() == replace(plan, output=Output(folder=Path("else"))).to_dict()
+    assert plan.to_dict() != replace(plan, part_size=7).to_dict()
+    assert plan.to_dict() != replace(plan, output=Output(folder=Path("out"), labels=())).to_dict()
+
+
+def test_long_lists_of_texts_are_described_by_their_hash() -> None:
+    texts = tuple(map(str, range(10_000)))
+    described = describe_recipe(Recipe(texts=texts))
+    assert len(str(described)) < 1000
+    assert described != describe_recipe(Recipe(texts=texts[::-1]))
+
+
+def test_an_estimate_comes_near_and_leaves_nothing_behind(
+    tmp_path: Path, glyph_folder: Path
+) -> None:
+    case = Case(glyph_folder, recipe={"count": 2000}, part_size=1000)
+    plan = case.plan(tmp_path / "new" / "out")
+    found = estimate(plan)
+    assert list(tmp_path.iterdir()) == []
+    assert found.n_samples == found.n_samples_left == 2000
+    assert found.seconds > 0
+    found.check_space(plan.output.folder)
+    summary = run(plan, workers=0)
+    assert abs(found.n_files - summary.n_files) < 5
+    assert found.size_bytes == pytest.approx(summary.size_bytes, rel=0.3)
+    assert found.disk_bytes >= summary.size_bytes
+    assert estimate(plan).n_samples_left == 0
+
+
+def test_a_run_that_will_not_fit_is_refused(tmp_path: Path, glyph_folder: Path) -> None:
+    plan = Case(glyph_folder, recipe={"count": 10**10}).plan(tmp_path / "out")
+    with pytest.raises(OutputError, match="would take about"):
+        estimate(plan).check_space(plan.output.folder)
+
+
+def test_there_is_a_core() -> None:
+    assert count_cores() >= 1
+
+
+@pytest.mark.parametrize(
+    ("files", "own", "quotas"),
+    [
+        ({"a/b/cpu.max": "150000 100000", "a/cpu.max": "max 100000"}, "0::/a/b", [1.5]),
+        ({"a/b/cpu.max": "max 100000", "a/cpu.max": "50000 100000"}, "0::/a/b", [0.5]),
+        (
+            {"cpu/a/cpu.cfs_quota_us": "200000", "cpu/a/cpu.cfs_period_us": "100000"},
+            "4:cpu,cpuacct:/a\n3:memory:/",
+            [2.0],
+        ),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, "4:cpu:/", []),
+        ({}, "", []),
+    ],
+)
+def test_limits_of_containers_are_seen(
+    tmp_path: Path, files: dict[str, str], own: str, quotas: list[float]
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    found = _quotas(tmp_path, own)
+    assert [quota for quota in found if quota != float("inf")] == quotas
