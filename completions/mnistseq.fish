@@ -1,0 +1,1 @@
+complete --command mnistseq --no-files --arguments "(env _MNISTSEQ_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) mnistseq)" --condition "env _MNISTSEQ_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) mnistseq"

@@ -1,0 +1,62 @@
+"""``mnistseq batch``: many pictures of given or random numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from mnistseq_cli.cli.bulk import BulkOptions, make_dataset
+from mnistseq_cli.cli.groups import expand
+from mnistseq_cli.cli.options import Picture, option
+
+EPILOG = """\
+[bold]Examples[/bold]\n
+mnistseq batch -n 100000 --length 3 7 --width 200 -o train\n
+mnistseq batch -n 500 --digits 350 --augment medium\n
+mnistseq batch --texts numbers.txt --to webdataset -o shards\n
+mnistseq batch --recipe train/recipe.toml -o again
+"""
+
+
+@expand
+def batch(
+    picture: Picture,
+    bulk: BulkOptions,
+    *,
+    digits: Annotated[
+        str | None,
+        option("Write this number in every picture.", "Text", "--digits", metavar="TEXT"),
+    ] = None,
+    length: Annotated[
+        tuple[int, int] | None,
+        option(
+            "Write random digits: from MIN to MAX of them, both included.",
+            "Text",
+            "--length",
+            metavar="MIN MAX",
+        ),
+    ] = None,
+    texts: Annotated[
+        Path | None,
+        option(
+            "Write the numbers of a file, one a line, in their order.",
+            "Text",
+            "--texts",
+            metavar="FILE",
+        ),
+    ] = None,
+) -> None:
+    """Write many pictures of given or random numbers, with labels and boxes.
+
+    All pictures have one width, that of the widest number there can be, unless --width says more.
+    """
+    from mnistseq_cli.recipe import read_texts
+
+    written = None if texts is None else read_texts(texts)
+    given = {
+        "digits": digits,
+        "length": length,
+        "texts": written,
+        "count": bulk.count if bulk.count or written is None else len(written),
+    }
+    make_dataset(picture, bulk, defaults={"count": 10}, given=given, folder="sequences")

@@ -1,0 +1,51 @@
+"""The only Console: results go to stdout, everything for the eye to stderr."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mnistseq_cli.errors import MnistseqError
+
+
+@cache
+def get_console() -> Console:
+    """Give the Console, made when it is first needed: completion does without."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def print_result(text: str) -> None:
+    """Write one line of a result, a path or JSON, to stdout."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def say(message: str, style: str = "") -> None:
+    """Write one line for the eye; what it says is never read as markup."""
+    from rich.text import Text
+
+    get_console().print(Text(message, style), soft_wrap=True)
+
+
+def warn(message: str, hint: str = "") -> None:
+    """Write a warning of one or two lines."""
+    _report("Warning: ", "bold yellow", message, hint)
+
+
+def report_error(error: MnistseqError) -> None:
+    """Write an error of one or two lines: what is wrong, then what mends it."""
+    _report("Error: ", "bold red", error.message, error.hint)
+
+
+def _report(kind: str, style: str, message: str, hint: str) -> None:
+    from rich.text import Text
+
+    get_console().print(Text.assemble((kind, style), message), soft_wrap=True)
+    if hint:
+        get_console().print(Text(f"  {hint}"), soft_wrap=True)

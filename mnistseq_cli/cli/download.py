@@ -1,0 +1,182 @@
+"""``mnistseq download``: bring data sets into the cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mnistseq_cli.cli.console import get_console, print_result, say
+from mnistseq_cli.cli.options import DataDir
+from mnistseq_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mnistseq_cli.glyphs.cache import Action
+
+EPILOG = """\
+[bold]Examples[/bold]\n
+mnistseq download\n
+mnistseq download --from ~/Downloads\n
+mnistseq download kmnist --mirror https://example.org/kmnist/\n
+mnistseq download mnist --verify
+"""
+
+
+def complete_names(incomplete: str) -> list[str]:
+    """Complete the names of data sets that can be in the cache."""
+    from mnistseq_cli.glyphs.catalog import DATASETS, DRAWN
+
+    return [name for name in (*DATASETS, *DRAWN) if name.startswith(incomplete)]
+
+
+def download(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="DATASET",
+            help=r"Names of data sets. \[default: mnist]",
+            autocompletion=complete_names,
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    list_all: Annotated[
+        bool, typer.Option("--list", help="Show the data sets there are, and stop.")
+    ] = False,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="PATH",
+            help="Bring files that are on this machine: a folder with the gzip or the plain "
+            "IDX files, a torchvision root, a Keras mnist.npz.",
+        ),
+    ] = None,
+    mirrors: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--mirror",
+            metavar="URL",
+            help="A folder with the gzip files, tried first. Can be given several times.",
+        ),
+    ] = None,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Read and check every byte; what is damaged is made again."),
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Download also what is in the cache.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Bring data sets of handwriting into the cache.
+
+    Each file is checked by its SHA-256 and lies where torchvision puts it.
+    """
+    from mnistseq_cli.glyphs.fetch import check_mirrors
+
+    chosen = names or ["mnist"]
+    _check_names(chosen)
+    check_mirrors(mirrors or ())
+    if source and (mirrors or force):
+        raise UsageError("--from takes files from this machine: leave out --mirror and --force")
+    if list_all:
+        _show_table(data_dir)
+        return
+    for name in chosen:
+        if source:
+            _adopt(name, source, data_dir)
+        else:
+            _download(name, data_dir, tuple(mirrors or ()), verify=verify, force=force)
+
+
+def _check_names(names: list[str]) -> None:
+    from mnistseq_cli.glyphs.catalog import DATASETS, DRAWN
+    from mnistseq_cli.glyphs.load import unknown_dataset
+
+    for name in names:
+        if name not in DATASETS and name not in DRAWN:
+            raise unknown_dataset(name)
+
+
+def _download(
+    name: str, data_dir: Path | None, mirrors: tuple[str, ...], *, verify: bool, force: bool
+) -> None:
+    from mnistseq_cli.cli.progress import DownloadBars
+    from mnistseq_cli.glyphs.cache import ensure_cached, find_raw_dir
+    from mnistseq_cli.glyphs.catalog import DATASETS, DRAWN
+    from mnistseq_cli.glyphs.drawn import ensure_drawn, find_drawn_dir
+
+    if name in DRAWN:
+        with DownloadBars() as bars:
+            done = ensure_drawn(name, data_dir, progress=bars, verify=verify, force=force)
+        folder = find_drawn_dir(name, data_dir)
+    else:
+        dataset = DATASETS[name]
+        with DownloadBars() as bars:
+            done = ensure_cached(
+                dataset, data_dir, mirrors=mirrors, progress=bars, verify=verify, force=force
+            )
+        folder = find_raw_dir(dataset, data_dir)
+    _tell(name, done, verify=verify)
+    print_result(str(folder))
+
+
+def _tell(name: str, done: dict[str, Action], *, verify: bool) -> None:
+    from mnistseq_cli.glyphs.cache import Action
+
+    made = {Action.FETCH: "downloaded", Action.UNPACK: "unpacked", Action.DRAW: "drawn"}
+    for part, action in done.items():
+        if action in made:
+            say(f"{name}: {part} {made[action]}")
+    if all(action is Action.USE for action in done.values()):
+        say(f"{name}: {'every byte is right' if verify else 'in the cache already'}")
+
+
+def _adopt(name: str, source: Path, data_dir: Path | None) -> None:
+    from mnistseq_cli.glyphs.adopt import adopt
+    from mnistseq_cli.glyphs.catalog import DATASETS
+
+    if name not in DATASETS:
+        raise UsageError(
+            f"{name} has no files to bring: mnistseq draws it", f"mnistseq download {name}"
+        )
+    folder = adopt(DATASETS[name], source.expanduser(), data_dir)
+    say(f"{name}: copied from {source}, every byte is right")
+    print_result(str(folder))
+
+
+def _show_table(data_dir: Path | None) -> None:
+    from rich.table import Table
+
+    table = Table("Name", "Classes", "Glyphs", "Size", "Licence", "Cached")
+    for column in table.columns[1:4]:
+        column.justify = "right"
+    for row in _list_rows(data_dir):
+        table.add_row(*row)
+    get_console().print(table)
+
+
+def _list_rows(data_dir: Path | None) -> Iterator[tuple[str, ...]]:
+    from mnistseq_cli.glyphs.cache import is_cached
+    from mnistseq_cli.glyphs.catalog import DATASETS, DIGITS, DRAWN, SPLITS
+    from mnistseq_cli.glyphs.drawn import LICENCE, is_drawn, n_drawn
+
+    for name, dataset in DATASETS.items():
+        yield (
+            name,
+            str(len(dataset.alphabet)),
+            f"{dataset.n_glyphs:,}",
+            f"{dataset.size_bytes / 1e6:.1f} MB",
+            dataset.licence,
+            "yes" if is_cached(dataset, data_dir) else "no",
+        )
+    for name in DRAWN:
+        cached = all(is_drawn(name, split, data_dir) for split in SPLITS)
+        n_glyphs = sum(n_drawn(name).values())
+        yield (
+            name, str(len(DIGITS)), f"{n_glyphs:,}", "drawn", LICENCE, "yes" if cached else "no",
+        )  # fmt: skip

@@ -1,0 +1,257 @@
+"""Options that commands share, declared once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mnistseq_cli.cli.complete import complete_augmentations, complete_choices, complete_datasets
+from mnistseq_cli.cli.console import warn
+from mnistseq_cli.recipe import CHOICES, Recipe
+
+if TYPE_CHECKING:
+    from mnistseq_cli.compose.render import SequenceGenerator
+
+SEED_BITS = 32  # short enough to type again
+TEXT_SOURCES = ("digits", "length", "pattern", "texts")
+
+
+def parse_width(value: str) -> int | str:
+    """Parse the value of --width: pixels, ``natural`` or ``widest``."""
+    if value in ("natural", "widest"):
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{value!r} is not a width; allowed are pixels, natural, widest"
+        ) from None
+
+
+def option(text: str, panel: str, *flags: str, default: str = "", **more: Any) -> Any:  # noqa: ANN401 - Typer's own
+    """Declare an option that is None where the user said nothing."""
+    shown = rf" \[default: {default}]" if default else ""
+    return typer.Option(
+        *flags, help=text + shown, rich_help_panel=panel, show_default=False, **more
+    )
+
+
+def choice(name: str, text: str, panel: str, *flags: str, default: str) -> Any:  # noqa: ANN401 - Typer's own
+    """Declare an option with a fixed list of values, those of a field of the recipe."""
+    return option(
+        text,
+        panel,
+        *flags,
+        default=default,
+        metavar="|".join(CHOICES[name]),
+        autocompletion=complete_choices(CHOICES[name]),
+    )
+
+
+DataDir = Annotated[
+    Path | None,
+    option(
+        "Where data sets are cached.",
+        "Glyphs",
+        "--data-dir",
+        default="the user data folder",
+        metavar="DIR",
+        envvar="MNISTSEQ_DATA_DIR",
+        file_okay=False,
+    ),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """What decides the pixels; a field is None where the user said nothing."""
+
+    width_px: Annotated[
+        Any,
+        option(
+            "Width of the image in pixels.",
+            "Picture",
+            "-w",
+            "--width",
+            metavar="PX|natural",
+            parser=parse_width,
+        ),
+    ] = None
+    align: Annotated[
+        str | None,
+        choice(
+            "align",
+            "Where the row stands in a wider image.",
+            "Picture",
+            "--align",
+            default="center",
+        ),
+    ] = None
+    fit: Annotated[
+        str | None,
+        choice(
+            "fit",
+            "Keep digits as they are, scale a row that is too wide, or resample "
+            "every row to the width.",
+            "Picture",
+            "--fit",
+            default="pad",
+        ),
+    ] = None
+    ink: Annotated[
+        str | None,
+        choice("ink", "Black on white, or white on black.", "Picture", "--ink", default="black"),
+    ] = None
+    spacing_px: Annotated[
+        tuple[int, int] | None,
+        option(
+            "Smallest and largest gap in pixels, both included; below 0 digits may touch.",
+            "Spacing",
+            "--spacing",
+            default="2 10",
+            metavar="MIN MAX",
+        ),
+    ] = None
+    spacing_mode: Annotated[
+        str | None,
+        choice(
+            "spacing_mode",
+            "Each gap drawn on its own, or all gaps equal.",
+            "Spacing",
+            "--spacing-mode",
+            default="variable",
+        ),
+    ] = None
+    edges: Annotated[
+        bool | None,
+        option(
+            "Left and right margins are gaps too.",
+            "Spacing",
+            "--edges/--no-edges",
+            default="no-edges",
+        ),
+    ] = None
+    measure: Annotated[
+        str | None,
+        choice(
+            "measure",
+            "Gaps between ink, or between 28-pixel cells.",
+            "Spacing",
+            "--measure",
+            default="ink",
+        ),
+    ] = None
+    dataset: Annotated[
+        str | None,
+        option(
+            "Data set by name, or a path: IDX files, a Keras npz, a folder of folders.",
+            "Glyphs",
+            "--dataset",
+            default="auto",
+            metavar="NAME|PATH",
+            autocompletion=complete_datasets,
+        ),
+    ] = None
+    glyphs: Annotated[
+        str | None,
+        choice(
+            "glyphs",
+            "Which split of the data set to write with.",
+            "Glyphs",
+            "--glyphs",
+            default="train",
+        ),
+    ] = None
+    one_hand: Annotated[
+        bool | None,
+        option(
+            "Write each number as if one person had: like slant, like pen.",
+            "Glyphs",
+            "--one-hand/--any-hands",
+            default="any-hands",
+        ),
+    ] = None
+    augment: Annotated[
+        list[str] | None,
+        option(
+            "Distort: NAME, NAME=VALUE, NAME=LOW..HIGH, or a preset (light, medium, heavy, all); "
+            "can be given several times.",
+            "Distortions",
+            "--augment",
+            metavar="NAME[=VALUE]",
+            autocompletion=complete_augmentations,
+        ),
+    ] = None
+    augment_prob: Annotated[
+        float | None,
+        option(
+            "How likely each distortion is, for each digit or image.",
+            "Distortions",
+            "--augment-prob",
+            default="1",
+            metavar="P",
+        ),
+    ] = None
+    data_dir: DataDir = None
+    seed: Annotated[
+        int | None,
+        option(
+            "Makes a run repeatable.",
+            "Running",
+            "--seed",
+            default="drawn, shown and saved",
+            metavar="N",
+        ),
+    ] = None
+    recipe: Annotated[
+        Path | None,
+        option(
+            "A saved recipe to start from; other options change it.",
+            "Running",
+            "--recipe",
+            metavar="FILE",
+        ),
+    ] = None
+
+    def open_generator(self, defaults: dict[str, Any], given: dict[str, Any]) -> SequenceGenerator:
+        """Open what the user asked for: glyphs are downloaded, with bars, where they must be.
+
+        Parameters
+        ----------
+        defaults : dict
+            Values of the command, used without a saved recipe.
+        given : dict
+            Values of the command's own options; None where the user said nothing.
+        """
+        from mnistseq_cli.cli.progress import DownloadBars
+        from mnistseq_cli.compose.render import SequenceGenerator
+        from mnistseq_cli.glyphs.load import AUTO, FALLBACK, load_glyphs, resolve_dataset
+
+        recipe = self.make_recipe(defaults, given)
+        with DownloadBars() as bars:
+            dataset = resolve_dataset(recipe.dataset, self.data_dir, bars)
+            if recipe.dataset == AUTO and dataset == FALLBACK:
+                warn(
+                    "MNIST is not here and cannot be fetched: digits come from the built-in pen.",
+                    "To have MNIST: mnistseq download, or mnistseq download --from FOLDER",
+                )
+            glyphs = load_glyphs(dataset, recipe.glyphs, self.data_dir, bars)
+        return SequenceGenerator(replace(recipe, dataset=dataset), glyphs)
+
+    def make_recipe(self, defaults: dict[str, Any], given: dict[str, Any]) -> Recipe:
+        """Make the recipe: what was given, over a saved recipe, over defaults."""
+        own = {field.name: getattr(self, field.name) for field in fields(self)} | given
+        said = {key: value for key, value in own.items() if value is not None}
+        for name in ("data_dir", "recipe"):
+            said.pop(name, None)
+        base = defaults if self.recipe is None else Recipe.load(self.recipe).to_dict()
+        if said.keys() & set(TEXT_SOURCES):
+            base = {key: value for key, value in base.items() if key not in TEXT_SOURCES}
+        if said.keys() & {"dataset", "glyphs"}:
+            base = {key: value for key, value in base.items() if key != "glyphs_sha256"}
+        import secrets
+
+        return Recipe.from_dict({"seed": secrets.randbits(SEED_BITS)} | base | said)

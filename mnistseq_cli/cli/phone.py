@@ -1,0 +1,44 @@
+"""``mnistseq phone``: pictures of unique phone numbers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from mnistseq_cli.cli.bulk import BulkOptions, make_dataset
+from mnistseq_cli.cli.complete import complete_patterns
+from mnistseq_cli.cli.groups import expand
+from mnistseq_cli.cli.options import Picture, option
+
+EPILOG = """\
+[bold]Examples[/bold]\n
+mnistseq phone -n 1000\n
+mnistseq phone -n 1000 --pattern us --labels coco -o numbers\n
+mnistseq phone -n 50 --pattern "0[789]0-####-####" --spacing 1 4
+"""
+
+
+@expand
+def phone(
+    picture: Picture,
+    bulk: BulkOptions,
+    *,
+    pattern: Annotated[
+        str | None,
+        option(
+            "Name of a numbering plan (jp, jp-mobile, us, uk-mobile, fr, in-mobile, cn-mobile), "
+            "or digits, # for any digit, [2-9] for some, - where numbers are grouped.",
+            "Text",
+            "--pattern",
+            default="jp",
+            metavar="PRESET|PATTERN",
+            autocompletion=complete_patterns,
+        ),
+    ] = None,
+) -> None:
+    """Write pictures of phone numbers, no number twice.
+
+    All pictures have one width, that of the widest number there can be, unless --width says more.
+    """
+    given = {"pattern": pattern, "count": bulk.count}
+    defaults = {"pattern": "jp", "count": 10}
+    make_dataset(picture, bulk, defaults=defaults, given=given, folder="phone-numbers")

@@ -1,0 +1,77 @@
+"""Bars for downloads: bytes, speed and time left of each file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from mnistseq_cli.cli.console import get_console
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.progress import Progress, TaskID
+
+
+class DownloadBars:
+    """Shows a bar for each file while it is the context of a ``with`` statement.
+
+    Nothing is shown where stderr is no terminal. Its methods are those of
+    `mnistseq_cli.glyphs.fetch.Progress`.
+    """
+
+    def __init__(self) -> None:
+        self._bars: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bars:
+            self._bars.stop()
+
+    def start(self, name: str, total_bytes: int) -> None:
+        """Begin with a file, or begin again at 0 after a failure."""
+        if self._bars is None:
+            self._bars = _make_bars()
+            self._bars.start()
+        if name in self._tasks:
+            self._bars.reset(self._tasks[name], total=total_bytes)
+        else:
+            self._tasks[name] = self._bars.add_task(name, total=total_bytes)
+
+    def advance(self, name: str, n_bytes: int) -> None:
+        """Count bytes that have come."""
+        if self._bars:
+            self._bars.advance(self._tasks[name], n_bytes)
+
+    def finish(self, name: str) -> None:
+        """End: the bar stays, full."""
+        if self._bars:
+            self._bars.stop_task(self._tasks[name])
+
+
+def _make_bars() -> Progress:
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=get_console(),
+        disable=not get_console().is_terminal,
+    )

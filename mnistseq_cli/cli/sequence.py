@@ -1,0 +1,174 @@
+"""``mnistseq sequence``: a picture of one number."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mnistseq_cli.cli.console import print_result, say
+from mnistseq_cli.cli.groups import expand
+from mnistseq_cli.cli.options import Picture, option
+from mnistseq_cli.errors import TextError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mnistseq_cli.compose.render import SequenceGenerator
+    from mnistseq_cli.compose.samples import Sample
+
+LONGEST_STEM = 40  # characters of the text in the name of a file
+
+EPILOG = """\
+[bold]Examples[/bold]\n
+mnistseq sequence 3 5 0 --width 100\n
+mnistseq sequence 0123456789 --spacing 0 4 --ink white -o digits.png\n
+mnistseq sequence 350 -n 12 --seed 7 --json
+"""
+
+
+@expand
+def sequence(
+    picture: Picture,
+    digits: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="The digits to write: 3 5 0, 350 and 3,5,0 are the same.",
+            metavar="DIGITS...",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    variants: Annotated[
+        int | None,
+        option(
+            "How many pictures of the number.", "Output", "-n", "--count", default="1", metavar="N"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        option(
+            "File to write; its ending names the format, and a file of that name is replaced.",
+            "Output",
+            "-o",
+            "--out",
+            default="350.png, then 350-2.png, …",
+            metavar="FILE",
+            dir_okay=False,
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print text, boxes, gaps, glyphs, seed and path, one line a picture.",
+            rich_help_panel="Output",
+        ),
+    ] = False,
+    sheet: Annotated[
+        Path | None,
+        option(
+            "Write all pictures as one contact sheet instead.",
+            "Output",
+            "--sheet",
+            metavar="FILE",
+        ),
+    ] = None,
+    show: Annotated[
+        bool,
+        typer.Option("--show", help="Show the picture in the terminal.", rich_help_panel="Output"),
+    ] = False,
+) -> None:
+    """Write a number as one picture, or as several.
+
+    The picture is 28 pixels high and as wide as its digits and gaps, unless --width says more.
+    """
+    given = {"digits": join_digits(digits), "count": variants}
+    generator = picture.open_generator({"width_px": "natural"}, given)
+    samples = list(generator)
+    paths = _write(samples, out, sheet)
+    if as_json:
+        lines = [
+            _to_json(sample, path, generator.recipe.seed)
+            for sample, path in zip(samples, paths, strict=True)
+        ]
+    else:
+        lines = [str(path) for path in dict.fromkeys(paths)]
+    for line in lines:
+        print_result(line)
+    if show:
+        from mnistseq_cli.cli.show import show_image
+
+        for sample in samples:
+            show_image(sample.image)
+    _say_summary(generator, samples)
+
+
+def join_digits(words: list[str] | None) -> str | None:
+    """Join what was typed as digits: 3 5 0, 350 and 3,5,0 are the same.
+
+    Raises
+    ------
+    TextError
+        Nothing is left.
+    """
+    if not words:
+        return None
+    text = "".join("".join(words).replace(",", " ").split())
+    if not text:
+        raise TextError(f"digits are {' '.join(words)!r}; allowed are digits such as 3 5 0")
+    return text
+
+
+def _write(samples: list[Sample], out: Path | None, sheet: Path | None) -> list[Path]:
+    """Write pictures, or all of them as a sheet; give the path of each."""
+    from mnistseq_cli.formats.image import write_image
+    from mnistseq_cli.formats.sheet import make_sheet
+
+    if sheet is not None:
+        write_image(sheet, make_sheet([sample.image for sample in samples]))
+        return [sheet] * len(samples)
+    paths = []
+    for sample, path in zip(samples, _choose_paths(samples, out), strict=False):
+        write_image(path, sample.image)
+        paths.append(path)
+    return paths
+
+
+def _choose_paths(samples: list[Sample], out: Path | None) -> Iterator[Path]:
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        yield out
+        yield from (out.with_stem(f"{out.stem}-{number}") for number in count(2))
+    for sample in samples:
+        stem = sample.text[:LONGEST_STEM]
+        names = (f"{stem}-{number}.png" if number > 1 else f"{stem}.png" for number in count(1))
+        yield next(path for path in map(Path, names) if not path.exists())
+
+
+def _to_json(sample: Sample, path: Path, seed: int) -> str:
+    import json
+
+    values: dict[str, Any] = {
+        "text": sample.text,
+        "boxes": sample.boxes.tolist(),
+        "gaps": sample.gaps.tolist(),
+        "glyphs": sample.glyphs.tolist(),
+        "seed": seed,
+        "index": sample.index,
+        "path": str(path),
+    }
+    return json.dumps(values, ensure_ascii=False)
+
+
+def _say_summary(generator: SequenceGenerator, samples: list[Sample]) -> None:
+    height, width = samples[0].image.shape
+    number = "" if len(samples) == 1 else f"{len(samples)} pictures, the first "
+    glyphs = generator.glyphs
+    say(
+        f"{number}{width} x {height} px, {glyphs.name} {glyphs.split}, "
+        f"seed {generator.recipe.seed}",
+        "dim",
+    )

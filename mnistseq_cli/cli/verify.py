@@ -1,0 +1,94 @@
+"""``mnistseq verify``: whether a dataset is complete and unchanged."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mnistseq_cli.cli.options import DataDir, option
+from mnistseq_cli.errors import OutputError, UsageError
+
+EPILOG = """\
+[bold]Examples[/bold]\n
+mnistseq verify train\n
+mnistseq verify train --deep\n
+mnistseq verify train --deep all --workers 8
+"""
+
+
+def verify(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of a dataset.", metavar="DIR", show_default=False)
+    ],
+    samples: Annotated[
+        str,
+        typer.Argument(
+            help="With --deep: how many samples, or all.", metavar="N|all", show_default=False
+        ),
+    ] = "",
+    *,
+    deep: Annotated[
+        bool,
+        option(
+            "Make samples again from the recipe and compare pixels and labels: N of them, or all.",
+            "Running",
+            "--deep",
+            default="1000 samples",
+        ),
+    ] = False,
+    workers: Annotated[
+        int | None,
+        option(
+            "Processes that work at once; 0 stays in this one.",
+            "Running",
+            "--workers",
+            default="the cores there are",
+            metavar="N",
+        ),
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Check that a dataset is complete and unchanged: name every file that is not.
+
+    Names go to stdout, one a line, each with what is wrong: missing, short, altered, extra or
+    unreadable. The exit status is 1 if there is any.
+    """
+    from mnistseq_cli.bulk.verify import Checking
+    from mnistseq_cli.bulk.verify import verify as check
+    from mnistseq_cli.cli.bulk_progress import CheckProgress
+    from mnistseq_cli.cli.console import print_result, say
+
+    n_deep = _parse_samples(samples) if deep else 0
+    if samples and not deep:
+        raise UsageError(f"there is one DIR too many: {samples}", "Check folders one by one.")
+    with CheckProgress() as progress:
+
+        def show(checking: Checking) -> None:
+            progress(*astuple(checking))
+
+        found = check(folder, deep=n_deep, workers=workers, data_dir=data_dir, report=show)
+    for problem in found.problems:
+        print_result(str(problem))
+    if found.problems:
+        n_files = "1 file" if len(found.problems) == 1 else f"{len(found.problems):,} files"
+        raise OutputError(
+            f"{folder} is not as it should be: {n_files}",
+            "Remove those that are altered; the command that made it, with --resume, makes what "
+            "is missing again.",
+        )
+    again = f"; {found.n_made:,} of them made again, equal" if found.n_made else ""
+    say(f"{folder} is complete: {found.n_files:,} files, {found.n_samples:,} samples{again}.")
+
+
+def _parse_samples(text: str) -> int | None:
+    """Give how many samples to make again; None for all."""
+    from mnistseq_cli.bulk.verify import DEEP_SAMPLES
+
+    if text in {"", "all"}:
+        return None if text else DEEP_SAMPLES
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise UsageError(f"--deep is {text!r}; allowed are a number of samples from 1 on, or all")
+    return int(text)
