@@ -1,0 +1,121 @@
+"""From samples to the tensors that models take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mnistseq_cli.compose.samples import Block
+from mnistseq_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+class Item(TypedDict):
+    """One sample.
+
+    `image` is float32 (1, 28, width), 0 black to 1 white; `classes` int64 (n,); `boxes` int64
+    (n, 4), x, y, width, height; `paper` is the grey value of blank paper.
+    """
+
+    index: int
+    text: str
+    image: Tensor
+    classes: Tensor
+    boxes: Tensor
+    paper: float
+
+
+class CtcBatch(NamedTuple):
+    """What `torch.nn.CTCLoss` and a reader take.
+
+    `images` is float32 (B, 1, 28, W); `targets` int64, the classes of all samples one after the
+    other, plus 1, as 0 is the blank; `target_lengths` and `widths_px` int64 (B,).
+    """
+
+    images: Tensor
+    targets: Tensor
+    target_lengths: Tensor
+    widths_px: Tensor
+
+
+class DetectionBatch(NamedTuple):
+    """What the detectors of torchvision take.
+
+    `images` are float32 (1, 28, width) each; a target has `boxes`, float32 (n, 4), x and y of
+    two corners, and `labels`, int64 (n,), the classes plus 1, as 0 is the background.
+    """
+
+    images: list[Tensor]
+    targets: list[dict[str, Tensor]]
+
+
+def ctc_collate(samples: Block | Sequence[Item]) -> CtcBatch:
+    """Gather samples for a CTC reader; paper fills images that are narrower than others."""
+    if isinstance(samples, Block):
+        inside = np.arange(samples.classes.shape[1]) < samples.lengths[:, None]
+        return CtcBatch(
+            _to_float(samples.images),
+            torch.from_numpy(samples.classes[inside].astype(np.int64) + 1),
+            torch.from_numpy(samples.lengths),
+            torch.from_numpy(samples.widths_px),
+        )
+    _check_items(samples)
+    widths_px = torch.tensor([item["image"].shape[-1] for item in samples])
+    images = torch.full((len(samples), 1, 28, int(widths_px.max())), samples[0]["paper"])
+    for image, item in zip(images, samples, strict=True):
+        image[:, :, : item["image"].shape[-1]] = item["image"]
+    classes = [item["classes"] for item in samples]
+    lengths = torch.tensor([len(each) for each in classes])
+    return CtcBatch(images, torch.cat(classes) + 1, lengths, widths_px)
+
+
+def detection_collate(samples: Block | Sequence[Item]) -> DetectionBatch:
+    """Gather samples for a detector; every image keeps its own width."""
+    items = to_items(samples, paper=0.0) if isinstance(samples, Block) else samples
+    _check_items(items)
+    targets = [
+        {"boxes": _to_corners(item["boxes"]), "labels": item["classes"] + 1} for item in items
+    ]
+    return DetectionBatch([item["image"] for item in items], targets)
+
+
+def to_items(block: Block, paper: float) -> list[Item]:
+    """Take a block apart."""
+    images = _to_float(block.images)
+    classes = torch.from_numpy(block.classes.astype(np.int64))
+    boxes = torch.from_numpy(block.boxes)
+    rows = zip(block.texts.tolist(), block.lengths.tolist(), block.widths_px.tolist(), strict=True)
+    return [
+        Item(
+            index=block.start + place,
+            text=text,
+            image=images[place, :, :, :width],
+            classes=classes[place, :length],
+            boxes=boxes[place, :length],
+            paper=paper,
+        )
+        for place, (text, length, width) in enumerate(rows)
+    ]
+
+
+def _check_items(samples: Sequence[object]) -> None:
+    if any(isinstance(sample, Block) for sample in samples):
+        raise UsageError(
+            "IterableSequenceDataset makes whole batches, and the DataLoader gathers several",
+            "Use DataLoader(dataset, batch_size=None); the dataset has a batch_size of its own",
+        )
+
+
+def _to_float(images: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(images).unsqueeze(1).to(torch.float32).div_(255)
+
+
+def _to_corners(boxes: Tensor) -> Tensor:
+    return torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], dim=1).to(torch.float32)

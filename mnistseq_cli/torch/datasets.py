@@ -1,0 +1,225 @@
+"""Datasets of samples, for DataLoaders with workers and for distributed training."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import distributed
+from torch.utils.data import Dataset, IterableDataset, get_worker_info
+
+from mnistseq_cli.compose.render import SequenceGenerator
+from mnistseq_cli.compose.samples import Block
+from mnistseq_cli.errors import UsageError
+from mnistseq_cli.torch.collate import Item, to_items
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from mnistseq_cli.glyphs.glyphset import GlyphSet
+    from mnistseq_cli.recipe import Recipe
+
+BATCH_SIZE = 128
+_EPOCH, _IN_WORKERS = 0, 1  # places in the memory that worker processes share
+
+
+class _Stream:
+    """A recipe and the epoch it is in; both travel into worker processes."""
+
+    def __init__(
+        self, recipe: Recipe, glyphs: GlyphSet | None = None, data_dir: Path | None = None
+    ) -> None:
+        self._glyphs = glyphs
+        self._data_dir = data_dir
+        self.recipe = recipe
+        self.generator.check()
+        self.recipe = self.generator.recipe
+        self._shared = torch.zeros(2, dtype=torch.int64).share_memory_()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker opens the glyphs itself: mapped files are shared, pickled ones are not.
+        return {name: value for name, value in self.__dict__.items() if name != "generator"}
+
+    @cached_property
+    def generator(self) -> SequenceGenerator:
+        """The samples as arrays."""
+        return SequenceGenerator(self.recipe, self._glyphs, self._data_dir)
+
+    @property
+    def alphabet(self) -> str:
+        """The character of each class."""
+        return self.generator.glyphs.alphabet
+
+    @property
+    def epoch(self) -> int:
+        """The epoch whose samples come next."""
+        return int(self._shared[_EPOCH])
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch; persistent workers hear of it too."""
+        self._shared[_EPOCH] = epoch
+
+    def _make(self, epoch: int, start: int, stop: int) -> Block:
+        first = epoch * self.recipe.count
+        return self.generator.block(first + start, first + stop)
+
+
+class SequenceDataset(_Stream, Dataset[Item]):
+    """The samples of a recipe by index, one by one.
+
+    Samples have no order that shuffling would break: `IterableSequenceDataset` gives the same
+    ones, many times faster.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    glyphs, data_dir
+        As for `SequenceGenerator`.
+    """
+
+    def __len__(self) -> int:
+        return self.recipe.count
+
+    def __getitem__(self, index: int) -> Item:
+        """Make one sample; a negative index counts from the end."""
+        at = index + len(self) if index < 0 else index
+        if not 0 <= at < len(self):
+            raise IndexError(f"sample {index} of {len(self)}")
+        return self.__getitems__([at])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Item]:
+        """Make many samples, those that follow each other together; a DataLoader calls it."""
+        runs = np.split(np.asarray(indices), np.flatnonzero(np.diff(indices) != 1) + 1)
+        epoch, paper = self.epoch, float(self.recipe.ink == "black")
+        return [
+            item
+            for run in runs
+            for item in to_items(self._make(epoch, int(run[0]), int(run[-1]) + 1), paper)
+        ]
+
+
+class IterableSequenceDataset(_Stream, IterableDataset[Block]):
+    """The samples of an epoch in batches, each made at once.
+
+    Hand it to a ``DataLoader(dataset, batch_size=None, collate_fn=ctc_collate)``. Whatever the
+    number of workers, batches come in the same order; ranks share them out in turn.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    batch_size : int
+        Samples in a batch; the last one may be smaller.
+    drop_last : bool
+        Whether to leave out batches at the end so that all are full and every rank has as many:
+        without that, distributed training waits for ever at the end of an epoch.
+    rank, world_size : int, optional
+        Which share of the batches; by default that of `torch.distributed`, or of the variables
+        RANK and WORLD_SIZE.
+    glyphs, data_dir
+        As for `SequenceGenerator`.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        *,
+        batch_size: int = BATCH_SIZE,
+        drop_last: bool = False,
+        rank: int | None = None,
+        world_size: int | None = None,
+        glyphs: GlyphSet | None = None,
+        data_dir: Path | None = None,
+    ) -> None:
+        super().__init__(recipe, glyphs, data_dir)
+        here = _find_rank()
+        self.rank = here[0] if rank is None else rank
+        self.world_size = here[1] if world_size is None else world_size
+        if batch_size < 1 or not 0 <= self.rank < self.world_size:
+            raise UsageError(
+                f"batch_size is {batch_size}, rank is {self.rank} of {self.world_size}; allowed "
+                "are a batch_size of 1 or more and ranks from 0 to world_size - 1"
+            )
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+        self._loaded = self._next = (0, 0)  # an epoch, and a batch in it
+
+    def __len__(self) -> int:
+        """Give the number of batches of this rank."""
+        if self.drop_last:
+            return self.recipe.count // self.batch_size // self.world_size
+        n_batches = -(-self.recipe.count // self.batch_size)
+        return max(0, -(-(n_batches - self.rank) // self.world_size))
+
+    def __iter__(self) -> Iterator[Block]:
+        """Make the batches of this rank and worker."""
+        info = get_worker_info()
+        worker, n_workers = (info.id, info.num_workers) if info else (0, 1)
+        if info:
+            self._shared[_IN_WORKERS] = 1
+        self._next = self.epoch, self._find_first()
+        return self._batches(range(self._find_first() + worker, len(self), n_workers))
+
+    def state_dict(self, n_batches: int | None = None) -> dict[str, int]:
+        """Give the place in the epoch, to go on from with `load_state_dict`.
+
+        Parameters
+        ----------
+        n_batches : int, optional
+            How many batches of this epoch the training loop has had, before and since
+            `load_state_dict`. A DataLoader with workers makes batches ahead, so there only the
+            loop knows; torchdata's StatefulDataLoader keeps count itself.
+
+        Raises
+        ------
+        UsageError
+            Workers make the batches, and `n_batches` is missing.
+        """
+        if n_batches is None and get_worker_info() is None and self._shared[_IN_WORKERS]:
+            raise UsageError(
+                "workers make batches ahead, so the dataset cannot know how many were used",
+                "Count them in the loop: dataset.state_dict(n_batches)",
+            )
+        epoch, batch = self._next
+        if n_batches is not None:
+            batch = n_batches
+        elif epoch != self.epoch:
+            batch = 0
+        return {"epoch": self.epoch, "batch": batch} | self._shape()
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Begin the epoch where `state_dict` was called; the number of workers may differ.
+
+        Raises
+        ------
+        UsageError
+            The state is of another number of ranks, or of batches of another size.
+        """
+        for name, value in self._shape().items():
+            if state[name] != value:
+                raise UsageError(f"{name} is {value}, but the state was saved with {state[name]}")
+        self._loaded = self._next = (state["epoch"], state["batch"])
+        self.set_epoch(state["epoch"])
+
+    def _batches(self, numbers: range) -> Iterator[Block]:
+        for number in numbers:
+            epoch, batch = self._next
+            self._next = epoch, batch + numbers.step
+            start = (number * self.world_size + self.rank) * self.batch_size
+            yield self._make(epoch, start, min(start + self.batch_size, self.recipe.count))
+
+    def _find_first(self) -> int:
+        epoch, batch = self._loaded
+        return batch if epoch == self.epoch else 0
+
+    def _shape(self) -> dict[str, int]:
+        return {"batch_size": self.batch_size, "world_size": self.world_size}
+
+
+def _find_rank() -> tuple[int, int]:
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))

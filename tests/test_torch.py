@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+import multiprocessing as mp
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from mnistseq_cli.compose.render import SequenceGenerator
+from mnistseq_cli.compose.samples import Block
+from mnistseq_cli.errors import LayoutError, UsageError
+from mnistseq_cli.glyphs.glyphset import GlyphSet
+from mnistseq_cli.recipe import Recipe
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: these tests need it")
+
+from torch.utils.data import DataLoader, default_collate, random_split  # noqa: E402 - as above
+
+from mnistseq_cli.torch import (  # noqa: E402 - as above
+    IterableSequenceDataset,
+    SequenceDataset,
+    ctc_collate,
+    detection_collate,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on few cores
+COUNT = 37
+RECIPE = Recipe(length=(1, 4), count=COUNT, seed=3)
+
+
+@pytest.fixture
+def stream(glyphs: GlyphSet) -> IterableSequenceDataset:
+    return IterableSequenceDataset(RECIPE, batch_size=5, glyphs=glyphs)
+
+
+def load(dataset: IterableSequenceDataset, **options: Any) -> list[Block]:
+    return list(DataLoader(dataset, batch_size=None, **options))
+
+
+def starts(blocks: list[Block]) -> list[int]:
+    return [block.start for block in blocks]
+
+
+def texts(blocks: list[Block]) -> list[str]:
+    return [text for block in blocks for text in block.texts.tolist()]
+
+
+def test_a_sample_by_index_is_that_of_the_generator(glyphs: GlyphSet) -> None:
+    dataset = SequenceDataset(RECIPE, glyphs)
+    assert len(dataset) == COUNT
+    for index, sample in enumerate(SequenceGenerator(RECIPE, glyphs)):
+        item = dataset[index]
+        assert (item["index"], item["text"]) == (index, sample.text)
+        assert item["image"].dtype == torch.float32
+        assert torch.equal((item["image"][0] * 255).to(torch.uint8), torch.tensor(sample.image))
+        assert item["classes"].tolist() == [int(digit) for digit in sample.text]
+        assert item["boxes"].tolist() == sample.boxes.tolist()
+    assert dataset[-1]["text"] == dataset[COUNT - 1]["text"]
+    for beyond in (COUNT, -COUNT - 1):
+        with pytest.raises(IndexError):
+            dataset[beyond]
+
+
+def test_many_samples_by_index_come_in_the_order_asked_for(glyphs: GlyphSet) -> None:
+    dataset = SequenceDataset(RECIPE, glyphs)
+    indices = [4, 5, 6, 2, 1, 36, 7, 7, 8]
+    items = dataset.__getitems__(indices)
+    assert [item["index"] for item in items] == indices
+    assert all(torch.equal(item["image"], dataset[item["index"]]["image"]) for item in items)
+
+
+def test_samples_of_one_shape_need_no_collate(glyphs: GlyphSet) -> None:
+    dataset = SequenceDataset(Recipe(digits="0350", count=6), glyphs)
+    batch = default_collate([dataset[index] for index in range(6)])
+    assert batch["image"].shape[:3] == (6, 1, 28)
+    assert batch["boxes"].shape == (6, 4, 4)
+    assert batch["text"] == ["0350"] * 6
+
+
+@pytest.mark.parametrize("n_workers", [0, 1, 2, 3])
+def test_every_sample_comes_once_and_in_order(
+    n_workers: int, stream: IterableSequenceDataset, glyphs: GlyphSet
+) -> None:
+    blocks = load(stream, num_workers=n_workers)
+    whole = SequenceGenerator(RECIPE, glyphs).block(0, COUNT)
+    assert starts(blocks) == list(range(0, COUNT, 5))
+    assert texts(blocks) == whole.texts.tolist()
+    assert np.array_equal(np.concatenate([block.images for block in blocks]), whole.images)
+
+
+@pytest.mark.parametrize("world_size", [2, 3, 9])
+@pytest.mark.parametrize("n_workers", [0, 2])
+def test_ranks_share_the_samples_without_overlap(
+    world_size: int, n_workers: int, glyphs: GlyphSet
+) -> None:
+    shares = []
+    for rank in range(world_size):
+        dataset = IterableSequenceDataset(
+            RECIPE, batch_size=5, rank=rank, world_size=world_size, glyphs=glyphs
+        )
+        blocks = load(dataset, num_workers=n_workers)
+        assert len(blocks) == len(dataset)
+        assert starts(blocks) == list(range(rank * 5, COUNT, world_size * 5))
+        shares += blocks
+    assert sorted(starts(shares)) == list(range(0, COUNT, 5))
+
+
+def test_without_the_last_ones_every_rank_has_as_many_full_batches(glyphs: GlyphSet) -> None:
+    for rank in range(3):
+        dataset = IterableSequenceDataset(
+            RECIPE, batch_size=5, drop_last=True, rank=rank, world_size=3, glyphs=glyphs
+        )
+        assert [len(block) for block in dataset] == [5, 5]
+
+
+def test_rank_and_world_size_come_from_the_surroundings(
+    glyphs: GlyphSet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RANK", "2")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    dataset = IterableSequenceDataset(RECIPE, glyphs=glyphs)
+    assert (dataset.rank, dataset.world_size) == (2, 4)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{tmp_path / 'meet'}", rank=0, world_size=1
+    )
+    try:
+        dataset = IterableSequenceDataset(RECIPE, glyphs=glyphs)
+        assert (dataset.rank, dataset.world_size) == (0, 1)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def test_an_epoch_gives_the_next_samples_of_the_stream(
+    stream: IterableSequenceDataset, glyphs: GlyphSet
+) -> None:
+    longer = SequenceGenerator(Recipe(length=(1, 4), count=4 * COUNT, seed=3), glyphs)
+    items = SequenceDataset(RECIPE, glyphs)
+    for epoch in (0, 3, 1):
+        stream.set_epoch(epoch)
+        items.set_epoch(epoch)
+        expected = longer.block(epoch * COUNT, (epoch + 1) * COUNT)
+        assert texts(list(stream)) == expected.texts.tolist()
+        assert items[0]["text"] == expected.texts[0]
+        assert items[0]["index"] == epoch * COUNT
+
+
+def test_workers_that_live_on_hear_of_the_epoch(stream: IterableSequenceDataset) -> None:
+    loader = DataLoader(stream, batch_size=None, num_workers=2, persistent_workers=True)
+    first = texts(list(loader))
+    stream.set_epoch(1)
+    second = texts(list(loader))
+    stream.set_epoch(0)
+    assert first != second
+    assert texts(list(loader)) == first
+
+
+def test_numbers_are_unique_in_an_epoch_and_between_epochs_while_they_last(
+    glyphs: GlyphSet,
+) -> None:
+    recipe = Recipe(pattern="0##", count=40)
+    dataset = IterableSequenceDataset(recipe, glyphs=glyphs)
+    epochs = []
+    for epoch in range(4):
+        dataset.set_epoch(epoch)
+        epochs.append(texts(list(dataset)))
+    assert all(len(set(numbers)) == 40 for numbers in epochs)
+    assert len(set(epochs[0] + epochs[1])) == 80
+    assert len({number for numbers in epochs for number in numbers}) == 100
+
+
+@pytest.mark.parametrize("stop", [0, 1, 3, 7, 8])
+def test_a_stream_goes_on_where_it_was_left(
+    stop: int, stream: IterableSequenceDataset, glyphs: GlyphSet
+) -> None:
+    stream.set_epoch(2)
+    whole = starts(list(stream))
+    batches = iter(stream)
+    for _ in range(stop):
+        next(batches)
+    state = pickle.loads(pickle.dumps(stream.state_dict()))  # noqa: S301 - as a checkpoint is
+    again = IterableSequenceDataset(RECIPE, batch_size=5, glyphs=glyphs)
+    again.load_state_dict(state)
+    assert again.state_dict() == state
+    again.set_epoch(2)
+    assert starts(list(again)) == whole[stop:]
+    again.set_epoch(3)
+    assert len(list(again)) == len(whole)
+
+
+@pytest.mark.parametrize("n_workers", [1, 2, 3])
+def test_a_stream_of_workers_goes_on_in_order(
+    n_workers: int, stream: IterableSequenceDataset, glyphs: GlyphSet
+) -> None:
+    loader = DataLoader(stream, batch_size=None, num_workers=n_workers)
+    batches = iter(loader)
+    seen = [next(batches).start for _ in range(3)]
+    with pytest.raises(UsageError, match="n_batches"):
+        stream.state_dict()
+    again = IterableSequenceDataset(RECIPE, batch_size=5, glyphs=glyphs)
+    again.load_state_dict(stream.state_dict(3))
+    assert seen + starts(load(again, num_workers=2)) == list(range(0, COUNT, 5))
+    assert starts(load(again, num_workers=2)) == starts(load(again, num_workers=0))
+
+
+def test_the_place_in_an_epoch_is_not_that_in_the_next(stream: IterableSequenceDataset) -> None:
+    n_batches = len(list(stream))
+    assert stream.state_dict()["batch"] == n_batches
+    stream.set_epoch(1)
+    assert stream.state_dict()["batch"] == 0
+    batches = iter(stream)
+    assert stream.state_dict()["batch"] == 0
+    next(batches)
+    assert (stream.state_dict()["epoch"], stream.state_dict()["batch"]) == (1, 1)
+
+
+def test_a_state_of_another_shape_is_refused(
+    stream: IterableSequenceDataset, glyphs: GlyphSet
+) -> None:
+    other = IterableSequenceDataset(RECIPE, batch_size=4, glyphs=glyphs)
+    with pytest.raises(UsageError, match="batch_size is 4, but the state was saved with 5"):
+        other.load_state_dict(stream.state_dict())
+
+
+def test_a_worker_that_is_spawned_opens_the_glyphs_itself(glyph_folder: Path) -> None:
+    recipe = Recipe(length=(1, 4), count=COUNT, seed=3, dataset=str(glyph_folder))
+    dataset = IterableSequenceDataset(recipe, batch_size=5)
+    assert len(pickle.dumps(dataset)) < 4096
+    blocks = load(dataset, num_workers=1, multiprocessing_context=mp.get_context("spawn"))
+    assert texts(blocks) == texts(list(dataset))
+
+
+@pytest.mark.parametrize("ink", ["black", "white"])
+def test_both_datasets_give_the_same_batches_for_ctc(ink: Any, glyphs: GlyphSet) -> None:
+    recipe = Recipe(length=(1, 4), count=12, width_px="natural", ink=ink)
+    items = SequenceDataset(recipe, glyphs)
+    stream = IterableSequenceDataset(recipe, batch_size=12, glyphs=glyphs)
+    one = next(iter(DataLoader(items, batch_size=12, collate_fn=ctc_collate)))
+    two = next(iter(DataLoader(stream, batch_size=None, collate_fn=ctc_collate)))
+    for mine, other in zip(one, two, strict=True):
+        assert mine.dtype == other.dtype
+        assert torch.equal(mine, other)
+    assert one.images.shape == (12, 1, 28, int(one.widths_px.max()))
+    samples = list(SequenceGenerator(recipe, glyphs))
+    assert one.targets.tolist() == [int(digit) + 1 for each in samples for digit in each.text]
+    assert one.target_lengths.tolist() == [len(each.text) for each in samples]
+    assert one.widths_px.tolist() == [each.image.shape[1] for each in samples]
+
+
+@pytest.mark.parametrize("collate", [ctc_collate, detection_collate])
+def test_batches_of_batches_are_refused(collate: Any, stream: IterableSequenceDataset) -> None:
+    with pytest.raises(UsageError, match="batch_size=None"):
+        next(iter(DataLoader(stream, batch_size=2, collate_fn=collate)))
+
+
+def test_a_loss_takes_the_batches(stream: IterableSequenceDataset) -> None:
+    batch = ctc_collate(next(iter(stream)))
+    log_probs = torch.randn(20, 5, 11).log_softmax(2)
+    input_lengths = torch.full((5,), 20)
+    loss = torch.nn.functional.ctc_loss(
+        log_probs, batch.targets, input_lengths, batch.target_lengths
+    )
+    assert torch.isfinite(loss)
+
+
+def test_boxes_for_a_detector_are_corners_of_ink(glyphs: GlyphSet) -> None:
+    recipe = Recipe(length=(1, 4), count=9, width_px="natural", ink="white", spacing_px=(1, 3))
+    items = SequenceDataset(recipe, glyphs)
+    stream = IterableSequenceDataset(recipe, batch_size=9, glyphs=glyphs)
+    batch = detection_collate(next(iter(stream)))
+    by_index = detection_collate(items.__getitems__(range(9)))
+    for place, (image, target) in enumerate(zip(*batch, strict=True)):
+        assert torch.equal(image, by_index.images[place])
+        assert torch.equal(target["boxes"], by_index.targets[place]["boxes"])
+        assert target["labels"].tolist() == [int(digit) + 1 for digit in items[place]["text"]]
+        rest = image[0].clone()
+        for left, top, right, bottom in target["boxes"].int().tolist():
+            ink = rest[top:bottom, left:right]
+            assert all(side.any() for side in (ink[0], ink[-1], ink[:, 0], ink[:, -1]))
+            ink.zero_()
+        assert not rest.any()
+
+
+def test_datasets_go_with_the_tools_of_pytorch(glyphs: GlyphSet) -> None:
+    parts = random_split(SequenceDataset(RECIPE, glyphs), [20, 17])
+    loader = DataLoader(parts[0], batch_size=6, shuffle=True, collate_fn=ctc_collate)
+    assert sum(len(batch.images) for batch in loader) == 20
+
+
+def test_what_does_not_fit_is_refused_at_the_start(glyphs: GlyphSet) -> None:
+    with pytest.raises(LayoutError):
+        SequenceDataset(Recipe(digits="12345", width_px=20), glyphs)
+
+
+@pytest.mark.parametrize("values", [{"batch_size": 0}, {"rank": 2, "world_size": 2}])
+def test_a_share_that_is_none_is_refused(values: dict[str, int], glyphs: GlyphSet) -> None:
+    with pytest.raises(UsageError, match="allowed"):
+        IterableSequenceDataset(RECIPE, glyphs=glyphs, **values)  # type: ignore[arg-type]
