@@ -1,0 +1,10 @@
+"""Prints the lowest versions that pyproject.toml allows, as constraints for pip."""
+
+import tomllib
+from pathlib import Path
+
+project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
+extras = project["optional-dependencies"]
+extras.pop("torch")  # its lowest version is the one that all tests use
+for requirement in [*project["dependencies"], *(one for extra in extras.values() for one in extra)]:
+    print(requirement.replace(">=", "=="))
