@@ -6,5 +6,5 @@ from pathlib import Path
 project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
 extras = project["optional-dependencies"]
 extras.pop("torch")  # its lowest version is the one that all tests use
-for requirement in [*project["dependencies"], *(one for extra in extras.values() for one in extra)]:
+for requirement in sum(extras.values(), start=project["dependencies"]):
     print(requirement.replace(">=", "=="))

@@ -213,6 +213,8 @@ def test_events_are_logged(run: Run, tmp_path: Path) -> None:
         (["batch", "--texts", "none.txt"], 2, "none.txt"),
         (["batch", "--digits", "3", "--to", "foldr"], 2, "Did you mean 'folder'?"),
         (["batch", "--digits", "3", "--labels", "cvs"], 2, "Did you mean 'csv'?"),
+        (["batch", "--digits", "3", "--to", "idx", "--labels", "csv"], 2, "goes with --to folder"),
+        (["batch", "--digits", "3", "--to", "npz", "-w", "natural"], 2, "width"),
         (["batch", "--digits", "3", "--image-format", "xyz"], 2, "image format is 'xyz'"),
         (["batch", "--digits", "3", "--name", "{text}"], 2, "{index}"),
         (["batch", "--digits", "3", "--name", "../{index}"], 2, "inside the dataset"),

@@ -169,6 +169,11 @@ class BulkOptions:
         """Make the output, in a folder of this name where the user gave none."""
         from mnistseq_cli.formats import Output
 
+        if self.labels and self.to not in (None, "folder"):
+            raise UsageError(
+                f"--labels goes with --to folder; in {self.to} labels lie beside the images",
+                "Leave --labels out",
+            )
         labels = None if self.labels is None else tuple(self.labels)
         return Output(
             folder=self.out or Path(folder),
