@@ -362,3 +362,14 @@ def test_verify_names_what_is_wrong(run: Run, tmp_path: Path) -> None:
     assert result.status == 1
     assert names[1] in result.out
     assert names[2] in result.out
+
+
+@pytest.mark.parametrize(("width", "is_warned"), [(76, False), (75, True)])
+def test_a_dry_run_warns_when_a_reader_could_not_see_a_label(
+    width: int, is_warned: bool, run: Run
+) -> None:
+    # 10 digits can need 19 steps of 4 px.
+    options = ["-w", width, "--fit", "shrink", "--spacing", 0, 1, "--dry-run"]
+    result = run("batch", "--digits", "1" * 10, *options)
+    assert result.status == 0
+    assert ("CTC" in result.err) == is_warned

@@ -55,7 +55,7 @@ def test_commands_complete() -> None:
         ("mnistseq batch --glyphs t", ["train", "test"]),
         ("mnistseq batch --to fol", ["folder"]),
         ("mnistseq batch --labels js", ["jsonl"]),
-        ("mnistseq batch --image-format p", ["png"]),
+        ("mnistseq batch --image-format p", ["png", "pgm"]),
         ("mnistseq phone --pattern jp", ["jp", "jp-mobile"]),
         ("mnistseq download q", ["qmnist"]),
     ],

@@ -1,186 +1,24 @@
-"""What `phone` and `batch` share: options of the output, and the run."""
+"""What `phone` and `batch` do: make a dataset, or say what would be made."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from mnistseq_cli.cli.complete import complete_formats, complete_image_formats, complete_labels
 from mnistseq_cli.cli.console import get_console, print_result, say, warn
-from mnistseq_cli.cli.options import option
-from mnistseq_cli.errors import UsageError
+from mnistseq_cli.cli.output import BulkOptions, given_only
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mnistseq_cli.bulk.estimate import Estimate
     from mnistseq_cli.bulk.plan import Plan
     from mnistseq_cli.bulk.run import Summary
     from mnistseq_cli.cli.options import Picture
     from mnistseq_cli.compose.render import SequenceGenerator
-    from mnistseq_cli.formats import Output
 
 DRY_RUN_SAMPLES = 6
 SHEET_SAMPLES = 24
-
-
-@dataclass(frozen=True, kw_only=True)
-class BulkOptions:
-    """Where and how; a field is None where the user said nothing."""
-
-    count: Annotated[
-        int | None,
-        option("How many images.", "Output", "-n", "--count", default="10", metavar="N"),
-    ] = None
-    out: Annotated[
-        Path | None,
-        option(
-            "Folder to write, new or empty.",
-            "Output",
-            "-o",
-            "--out",
-            default="named after the command",
-            metavar="DIR",
-        ),
-    ] = None
-    to: Annotated[
-        str | None,
-        option(
-            "How the samples lie on disk.",
-            "Output",
-            "--to",
-            default="folder",
-            metavar="FORMAT",
-            autocompletion=complete_formats,
-        ),
-    ] = None
-    labels: Annotated[
-        list[str] | None,
-        option(
-            "Label files of a folder; can be given several times.",
-            "Output",
-            "--labels",
-            default="csv and jsonl",
-            metavar="STYLE",
-            autocompletion=complete_labels,
-        ),
-    ] = None
-    image_format: Annotated[
-        str | None,
-        option(
-            "Format of the images: png, jpg, or another that imageio writes in grey.",
-            "Output",
-            "--image-format",
-            default="png",
-            metavar="FORMAT",
-            autocompletion=complete_image_formats,
-        ),
-    ] = None
-    name: Annotated[
-        str | None,
-        option(
-            "Names of the images, from {index}, {shard} (thousands) and {text}.",
-            "Output",
-            "--name",
-            default="images/{shard:05d}/{index:08d}",
-            metavar="TEMPLATE",
-        ),
-    ] = None
-    workers: Annotated[
-        int | None,
-        option(
-            "Processes that work at once; 0 stays in this one.",
-            "Running",
-            "--workers",
-            default="the cores there are",
-            metavar="N",
-        ),
-    ] = None
-    part_size: Annotated[
-        int | None,
-        option(
-            "Samples that are written and committed together.",
-            "Running",
-            "--part-size",
-            default="1000",
-            metavar="N",
-        ),
-    ] = None
-    resume: Annotated[
-        bool,
-        option("Finish a run that was interrupted.", "Running", "--resume"),
-    ] = False
-    overwrite: Annotated[
-        bool,
-        option("Replace a dataset in the folder; other files stay.", "Running", "--overwrite"),
-    ] = False
-    splits: Annotated[
-        list[str] | None,
-        option(
-            "Cut the dataset into splits that share no glyph and no text: "
-            "--splits train=80 val=10 test=10.",
-            "Output",
-            "--splits",
-            metavar="NAME=WEIGHT...",
-        ),
-    ] = None
-    more_splits: Annotated[
-        list[str] | None, typer.Argument(hidden=True, metavar="NAME=WEIGHT...")
-    ] = None
-    sheet: Annotated[
-        Path | None,
-        option(
-            "Also write a contact sheet of the first 24 images.",
-            "Output",
-            "--sheet",
-            metavar="FILE",
-        ),
-    ] = None
-    dry_run: Annotated[
-        bool,
-        option("Say what would be made, and make nothing.", "Running", "--dry-run"),
-    ] = False
-    force: Annotated[
-        bool,
-        option("Start also when the disk seems too small.", "Running", "--force"),
-    ] = False
-    log_json: Annotated[
-        Path | None,
-        option(
-            "Write what happens to a file, one event a line.",
-            "Running",
-            "--log-json",
-            metavar="FILE",
-        ),
-    ] = None
-
-    def list_splits(self) -> tuple[str, ...] | None:
-        """Give what was said after --splits, in one option or in several."""
-        if self.more_splits and not self.splits:
-            raise UsageError(
-                f"there is no place for {self.more_splits[0]!r}: all values belong to options",
-                "See what there is: mnistseq batch --help",
-            )
-        said = [*(self.splits or []), *(self.more_splits or [])]
-        return tuple(word for text in said for word in text.split(",")) or None
-
-    def make_output(self, folder: str) -> Output:
-        """Make the output, in a folder of this name where the user gave none."""
-        from mnistseq_cli.formats import Output
-
-        if self.labels and self.to not in (None, "folder"):
-            raise UsageError(
-                f"--labels goes with --to folder; in {self.to} labels lie beside the images",
-                "Leave --labels out",
-            )
-        labels = None if self.labels is None else tuple(self.labels)
-        return Output(
-            folder=self.out or Path(folder),
-            **given_only(
-                to=self.to, labels=labels, image_format=self.image_format, name=self.name
-            ),
-        )
+CTC_STRIDE_PX = 4  # of CRNN and its successors
 
 
 def make_dataset(
@@ -239,11 +77,6 @@ def make_dataset(
     _say_summary(generator, summary)
 
 
-def given_only(**values: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever options hold
-    """Keep what the user gave, so that defaults stand in one place."""
-    return {name: value for name, value in values.items() if value is not None}
-
-
 def _write_sheet(generator: SequenceGenerator, path: Path | None) -> None:
     if path is None:
         return
@@ -282,6 +115,21 @@ def _show_dry_run(generator: SequenceGenerator, plan: Plan, expected: Estimate) 
     say(f"on disk  {expected.disk_bytes / 1e6:,.1f} MB")
     say(f"free     {expected.free_bytes / 1e6:,.1f} MB")
     say(f"time     {time_left} h:mm:ss, about")
+    _warn_of_ctc(generator)
     for sample in generator.block(0, min(DRY_RUN_SAMPLES, len(generator))):
         say(sample.text)
         show_image(sample.image)
+
+
+def _warn_of_ctc(generator: SequenceGenerator) -> None:
+    """Warn when a text may have more steps than a CTC reader of usual stride sees in the width."""
+    if generator.width_px is None:
+        return
+    n_steps, n_needed = generator.width_px // CTC_STRIDE_PX, 2 * generator.longest - 1
+    if n_steps < n_needed:
+        warn(
+            f"A CTC reader of stride {CTC_STRIDE_PX} has {n_steps} steps in "
+            f"{generator.width_px} px; {generator.longest} digits can need {n_needed}, with a "
+            "blank between equal ones.",
+            "Use a larger --width, or a reader of a smaller stride",
+        )

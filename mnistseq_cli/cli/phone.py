@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from mnistseq_cli.cli.bulk import BulkOptions, make_dataset
+from mnistseq_cli.cli.bulk import make_dataset
 from mnistseq_cli.cli.complete import complete_patterns
 from mnistseq_cli.cli.groups import expand
 from mnistseq_cli.cli.options import Picture, option
+from mnistseq_cli.cli.output import BulkOptions
 
 EPILOG = """\
 [bold]Examples[/bold]\n

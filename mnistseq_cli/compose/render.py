@@ -128,6 +128,11 @@ class SequenceGenerator:
             return self._widest_px
         return self._writer.widest_row_px(max(0, self.recipe.spacing_px[1]))
 
+    @property
+    def longest(self) -> int:
+        """Number of digits of the longest text."""
+        return self._writer.longest
+
     def check(self) -> None:
         """Refuse a recipe whose digits do not all fit, before any image is made.
 

@@ -58,6 +58,11 @@ class Writer:
     plan : Plan
         The distortions of the recipe.
     source : TextSource
+
+    Attributes
+    ----------
+    longest : int
+        Number of digits of the longest text.
     """
 
     def __init__(self, recipe: Recipe, glyphs: GlyphSet, plan: Plan, source: TextSource) -> None:
@@ -65,14 +70,14 @@ class Writer:
         self._glyphs = glyphs
         self._plan = plan
         self._source = source
-        self._longest = len(self._source.grouped)
+        self.longest = len(self._source.grouped)
         self._alphabet = np.array([*glyphs.alphabet, ""])
 
     def choose(self, start: int, stop: int) -> Chosen:
         """Choose the texts and glyphs of samples start..stop-1."""
         texts = self._source.texts(start, stop)
         inside = np.arange(texts.classes.shape[1]) < texts.lengths[:, None]
-        words = self._draw(Use.GLYPH, start, stop, self._longest)[:, : inside.shape[1]]
+        words = self._draw(Use.GLYPH, start, stop, self.longest)[:, : inside.shape[1]]
         if self._recipe.one_hand:
             hand_words = self._draw(Use.HAND, start, stop, 1)[:, 0]
             glyphs = self._hands.choose(texts.classes, hand_words, words)
@@ -133,8 +138,8 @@ class Writer:
         stop = chosen.start + len(chosen.inside)
 
         def draw(use: int, n_words: int) -> NDArray[np.uint64]:
-            words = self._draw(use, chosen.start, stop, self._longest * n_words)
-            return words.reshape(-1, self._longest, n_words)[sample, place]
+            words = self._draw(use, chosen.start, stop, self.longest * n_words)
+            return words.reshape(-1, self.longest, n_words)[sample, place]
 
         return augment_digits(ink, self._plan, draw)
 
