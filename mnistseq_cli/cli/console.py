@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import cache
 from typing import TYPE_CHECKING
@@ -28,9 +29,7 @@ def print_result(text: str) -> None:
 
 def say(message: str, style: str = "") -> None:
     """Write one line for the eye; what it says is never read as markup."""
-    from rich.text import Text
-
-    get_console().print(Text(message, style), soft_wrap=True)
+    _print((message, style))
 
 
 def warn(message: str, hint: str = "") -> None:
@@ -44,8 +43,16 @@ def report_error(error: MnistseqError) -> None:
 
 
 def _report(kind: str, style: str, message: str, hint: str) -> None:
+    _print((kind, style), (message, ""))
+    if hint:
+        _print((f"  {hint}", ""))
+
+
+def _print(*parts: tuple[str, str]) -> None:
+    """Write a line of texts with styles; without Rich, which is slow to start, where none show."""
+    if not sys.stderr.isatty() and "FORCE_COLOR" not in os.environ:
+        sys.stderr.write("".join(text for text, _ in parts) + "\n")
+        return
     from rich.text import Text
 
-    get_console().print(Text.assemble((kind, style), message), soft_wrap=True)
-    if hint:
-        get_console().print(Text(f"  {hint}"), soft_wrap=True)
+    get_console().print(Text.assemble(*parts), soft_wrap=True)
