@@ -39,3 +39,11 @@ def check_pair(name: str, value: object, low: int, high: int) -> None:
             f"{name} goes from {value[0]} to {value[1]}; MIN must not be over MAX",
             f"Turn them round: {value[1]} {value[0]}",
         )
+
+
+def check_texts(name: str, value: object) -> None:
+    """Refuse what is neither None nor several texts."""
+    if value is None:
+        return
+    if not isinstance(value, tuple) or not all(isinstance(text, str) for text in value):
+        raise UsageError(f"{name} is {value!r:.60}; allowed is a list of texts")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnistseq_cli.compose.render import SequenceGenerator
+from mnistseq_cli.errors import TextError
 from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
 from mnistseq_cli.recipe import Recipe
 
@@ -62,7 +63,7 @@ def generate_numbers_sequence(
     >>> generate_numbers_sequence([3, 5, 0], (2, 10), 100).shape
     (28, 100)
     """
-    text = digits if isinstance(digits, str) else "".join(str(digit) for digit in digits)
+    text = digits if isinstance(digits, str) else _join(digits)
     recipe = _make_recipe(seed, more, digits=text, spacing_px=spacing_range, width_px=image_width)
     return _to_float(_open(recipe)[0].image)
 
@@ -113,6 +114,14 @@ def generate_phone_numbers(
     recipe = _make_recipe(seed, more, spacing_px=spacing_range, width_px=width, **given)
     block = _open(recipe).block(0, num_images)
     return _to_float(block.images), block.texts.tolist()
+
+
+def _join(digits: Iterable[int]) -> str:
+    written = [str(digit) for digit in digits]
+    for digit in written:
+        if len(digit) != 1 or isinstance(digits, bytes):
+            raise TextError(f"digits hold {digit}; allowed are single digits, 0 to 9")
+    return "".join(written)
 
 
 def _make_recipe(seed: int | None, more: dict[str, Any], **given: Any) -> Recipe:  # noqa: ANN401

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-from mnistseq_cli.checks import check_choice, check_flag, check_number, check_pair
+from mnistseq_cli.checks import check_choice, check_flag, check_number, check_pair, check_texts
 from mnistseq_cli.errors import LayoutError, OutputError, TextError, UsageError
 
 if TYPE_CHECKING:
@@ -127,6 +127,8 @@ class Recipe:
             value = getattr(self, name)
             if isinstance(value, list):
                 object.__setattr__(self, name, tuple(value))
+            if name in ("texts", "augment", "splits"):
+                check_texts(name, getattr(self, name))
         _check_source(self)
         check_number("count", self.count, 1, COUNT_LIMIT)
         check_number("seed", self.seed, 0, SEED_LIMIT - 1)
@@ -251,7 +253,10 @@ def _check_source(recipe: Recipe) -> None:
     given = [name for name in names if getattr(recipe, name) is not None]
     if len(given) != 1:
         got = " and ".join(given) or "none"
-        raise TextError(f"a recipe needs one of {', '.join(names)}; it has {got}")
+        raise TextError(
+            f"a recipe needs one of {', '.join(names)}; it has {got}",
+            "For example: mnistseq sequence 3 5 0, or mnistseq batch --length 3 7",
+        )
     if recipe.length is not None:
         check_pair("length", recipe.length, 1, LENGTH_LIMIT)
     texts = recipe.texts if recipe.texts is not None else (recipe.digits or recipe.pattern,)

@@ -114,3 +114,14 @@ def test_every_drawn_data_set_is_as_promised(name: str, tmp_path: Path) -> None:
     assert set(ensure_drawn(name, tmp_path, splits=("test",), verify=True).values()) == {
         Action.USE
     }
+
+
+def test_the_pen_writes_where_nothing_can_be_cached(
+    blots: Blots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("MNISTSEQ_OFFLINE", "1")
+    glyphs = load_glyphs("blots", "test", tmp_path / "file")
+    assert np.array_equal(glyphs.images, draw_tiny(N_GLYPHS["test"], len("test"))[0])
+    assert blots.drawn == ["test", "test"]
+    assert resolve_dataset("auto", tmp_path / "file") == "strokes"

@@ -24,7 +24,7 @@ GOLDEN: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "fixed": ({"digits": "350", "spacing_mode": "fixed", "ink": "white"}, "4d5144bc47ad656f"),
     "cell": ({"digits": "350", "measure": "cell", "width_px": 110}, "68059041c1ed21e0"),
-    "overlap": ({"length": (4, 6), "spacing_px": (-9, 3), "width_px": 120}, "f72b90b06c62be55"),
+    "overlap": ({"length": (4, 6), "spacing_px": (-9, 3), "width_px": 120}, "12d61c276379cc97"),
     "shrink": ({"length": (3, 9), "fit": "shrink", "width_px": 90}, "f3e44d9c01e7f0e3"),
     "stretch": ({"length": (3, 9), "fit": "stretch", "width_px": 90}, "c3cefd09ea2fdefd"),
 }

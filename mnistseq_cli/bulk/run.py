@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from mnistseq_cli.bulk.check import PartChecker, check_files
 from mnistseq_cli.bulk.claim import claim
+from mnistseq_cli.bulk.cluster import open_cluster
 from mnistseq_cli.bulk.cores import count_cores
 from mnistseq_cli.bulk.disk import naming_disk_errors
 from mnistseq_cli.bulk.events import (
@@ -41,10 +42,11 @@ from mnistseq_cli.errors import UsageError
 from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
     from mnistseq_cli.bulk.claim import Claim
+    from mnistseq_cli.bulk.cluster import Cluster
     from mnistseq_cli.bulk.make import Made
     from mnistseq_cli.bulk.manifest import PartSummary
     from mnistseq_cli.bulk.plan import Part, Plan
@@ -74,6 +76,7 @@ def run(
     start_method: StartMethod = DEFAULT_START_METHOD,
     data_dir: Path | None = None,
     glyphs: GlyphSet | None = None,
+    dask: str | None = None,
     report: Callable[[Event], None] = ignore,
 ) -> Summary:
     """Make a dataset.
@@ -96,18 +99,20 @@ def run(
         Where glyphs are cached.
     glyphs : GlyphSet, optional
         The glyphs, if they are at hand; workers still load their own.
+    dask : str, optional
+        Address of a Dask scheduler whose workers make the parts; see `open_cluster`.
     report : callable
-        Takes events as they come.
+        Takes events.
 
     Raises
     ------
     UsageError
-        The recipe cannot be made, or `workers` is out of range.
+        The recipe cannot be made, `workers` is out of range, or Dask is not installed.
     GlyphError
         The glyphs cannot be had.
     OutputError
-        The folder cannot be used or written, or a part has killed three workers. Finished parts
-        are kept.
+        The folder cannot be used or written, no scheduler answers, or a part has killed three
+        workers. Finished parts are kept.
     KeyboardInterrupt, SystemExit
         After Ctrl-C, and, with code 143, after SIGTERM. Finished parts are kept.
     """
@@ -119,15 +124,18 @@ def run(
     with (
         exit_on_sigterm(),
         naming_disk_errors(plan.output.folder),
+        nullcontext() if dask is None else open_cluster(dask, workers) as cluster,
         claim(plan, resume=resume, overwrite=overwrite) as claimed,
     ):
         going = _Run(plan, claimed, generator.glyphs, report)
         try:
             going.check()
-            n_workers = going.choose_workers(workers)
-            check_open_files(n_workers)
-            crew = Crew(n_workers, start_method, (claimed.descriptor,))
-            going.make(crew, data_dir)
+            if cluster:
+                going.make_on(cluster, data_dir)
+            else:
+                n_workers = going.choose_workers(workers)
+                check_open_files(n_workers)
+                going.make(Crew(n_workers, start_method, (claimed.descriptor,)), data_dir)
             return going.finish()
         except BaseException:
             going.stop()
@@ -178,21 +186,15 @@ class _Run:
 
     def make(self, crew: Crew, data_dir: Path | None) -> None:
         """Make the parts that are not there yet."""
-        self._report(
-            Started(
-                n_samples=self._plan.recipe.count,
-                n_parts=self._plan.n_parts,
-                n_samples_done=self._count_samples(),
-                n_parts_done=len(self._done),
-                n_workers=crew.n_workers,
-            )
-        )
-        left = (part for part in self._plan.parts() if part.name not in self._done)
+        self._start(crew.n_workers)
         here = self._glyphs if crew.n_workers == 0 else None
         open_job = partial(PartMaker, self._plan, data_dir, here)
-        with closing(work(open_job, left, crew, self._hear)) as all_made:
-            for made in all_made:
-                self._commit(made)
+        self._commit_all(work(open_job, self._find_left(), crew, self._hear))
+
+    def make_on(self, cluster: Cluster, data_dir: Path | None) -> None:
+        """Make the parts that are not there yet, on a cluster."""
+        self._start(cluster.count_workers())
+        self._commit_all(cluster.work(self._plan, self._find_left(), self._hear, data_dir))
 
     def finish(self) -> Summary:
         """Write what spans parts, and the manifest."""
@@ -212,6 +214,25 @@ class _Run:
         """Remove what is half made, and tell how far it is."""
         sweep(self._folder / STAGING)
         self._report(Stopped(self._count_samples(), len(self._done)))
+
+    def _start(self, n_workers: int) -> None:
+        self._report(
+            Started(
+                n_samples=self._plan.recipe.count,
+                n_parts=self._plan.n_parts,
+                n_samples_done=self._count_samples(),
+                n_parts_done=len(self._done),
+                n_workers=n_workers,
+            )
+        )
+
+    def _find_left(self) -> Iterator[Part]:
+        return (part for part in self._plan.parts() if part.name not in self._done)
+
+    def _commit_all(self, all_made: Generator[Made]) -> None:
+        with closing(all_made):
+            for made in all_made:
+                self._commit(made)
 
     def _find_joined(self) -> list[FileEntry] | None:
         """Give the entries of the files that span parts, if they are all there."""

@@ -69,6 +69,7 @@ def make_dataset(
             **where,
             resume=bulk.resume,
             overwrite=bulk.overwrite,
+            dask=bulk.dask,
             glyphs=generator.glyphs,
             report=progress,
         )

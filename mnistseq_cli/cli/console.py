@@ -23,8 +23,9 @@ def get_console() -> Console:
 
 def print_result(text: str) -> None:
     """Write one line of a result, a path or JSON, to stdout."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    if sys.stdout is not None:  # it is None where the caller has closed it
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
 
 
 def say(message: str, style: str = "") -> None:
@@ -50,6 +51,8 @@ def _report(kind: str, style: str, message: str, hint: str) -> None:
 
 def _print(*parts: tuple[str, str]) -> None:
     """Write a line of texts with styles; without Rich, which is slow to start, where none show."""
+    if sys.stderr is None:
+        return
     if not sys.stderr.isatty() and "FORCE_COLOR" not in os.environ:
         sys.stderr.write("".join(text for text, _ in parts) + "\n")
         return

@@ -76,7 +76,7 @@ class Picture:
             "Picture",
             "-w",
             "--width",
-            metavar="PX|natural",
+            metavar="PX|natural|widest",
             parser=parse_width,
         ),
     ] = None

@@ -22,7 +22,14 @@ class BulkOptions:
 
     count: Annotated[
         int | None,
-        option("How many images.", "Output", "-n", "--count", default="10", metavar="N"),
+        option(
+            "How many images.",
+            "Output",
+            "-n",
+            "--count",
+            default="10, or all of --texts",
+            metavar="N",
+        ),
     ] = None
     out: Annotated[
         Path | None,
@@ -38,7 +45,7 @@ class BulkOptions:
     to: Annotated[
         str | None,
         option(
-            "How the samples lie on disk.",
+            "How the samples lie on disk: folder, webdataset, parquet, lmdb, hdf5, npz, npy, idx.",
             "Output",
             "--to",
             default="folder",
@@ -49,7 +56,8 @@ class BulkOptions:
     labels: Annotated[
         list[str] | None,
         option(
-            "Label files of a folder; can be given several times.",
+            "Label files of a folder: csv, jsonl, coco, yolo, paddleocr, easyocr, mmocr, doctr; "
+            "can be given several times.",
             "Output",
             "--labels",
             default="csv and jsonl",
@@ -86,6 +94,15 @@ class BulkOptions:
             "--workers",
             default="the cores there are",
             metavar="N",
+        ),
+    ] = None
+    dask: Annotated[
+        str | None,
+        option(
+            "Work on a Dask cluster whose workers see the output folder, or try it here: local.",
+            "Running",
+            "--dask",
+            metavar="ADDRESS|local",
         ),
     ] = None
     part_size: Annotated[

@@ -54,7 +54,7 @@ def sequence(
             "Output",
             "-o",
             "--out",
-            default="350.png, then 350-2.png, …",
+            default="350.png, then 350-2.png and so on",
             metavar="FILE",
             dir_okay=False,
         ),

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mnistseq_cli.checks import check_number
 from mnistseq_cli.compose.augment import Pages, augment_pages, bend_lines, make_plan
 from mnistseq_cli.compose.layout import Layout, lay_out
 from mnistseq_cli.compose.paint import Stamps, fit_stamps, paint
 from mnistseq_cli.compose.samples import Block
 from mnistseq_cli.compose.texts import open_source
 from mnistseq_cli.compose.writer import Writer
-from mnistseq_cli.errors import GlyphError
+from mnistseq_cli.errors import GlyphError, LayoutError, UsageError
 from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.randomness import draw_words
+from mnistseq_cli.recipe import COUNT_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnistseq_cli.compose.samples import Sample
+    from mnistseq_cli.compose.spacing import Digits
     from mnistseq_cli.compose.texts import TextSource
     from mnistseq_cli.glyphs.glyphset import GlyphSet
     from mnistseq_cli.recipe import Recipe
@@ -110,6 +113,7 @@ class SequenceGenerator:
 
         Samples go on after the last one of the recipe, as in a recipe of a larger count.
         """
+        check_number("batch_size", batch_size, 1, COUNT_LIMIT)
         start = 0
         while True:
             block = self.block(start, start + batch_size)
@@ -150,7 +154,7 @@ class SequenceGenerator:
         for start in range(0, len(self), CHECK_SIZE):
             stop = min(start + CHECK_SIZE, len(self))
             digits = self._writer.measure(self._writer.choose(start, stop))
-            lay_out(self.recipe, digits, width_px)
+            self._lay_out(digits)
 
     def block(self, start: int, stop: int) -> Block:
         """Make samples start..stop-1 together.
@@ -159,10 +163,14 @@ class SequenceGenerator:
         ------
         LayoutError
             The digits of a sample do not fit into the width.
+        UsageError
+            The block is empty.
         """
+        if not 0 <= start < stop:
+            raise UsageError(f"a block from {start} to {stop}; allowed is 0 <= start < stop")
         chosen = self._writer.choose(start, stop)
         stamps, digits = self._writer.cut(chosen)
-        layout = lay_out(self.recipe, digits, self.width_px)
+        layout = self._lay_out(digits)
         stamps = self._place(stamps, layout)
         images, boxes = self._paint(stamps, layout, start)
         return Block(
@@ -201,6 +209,19 @@ class SequenceGenerator:
         if self._is_fitted:
             return fit_stamps(stamps, layout, keep_height=self.recipe.fit == "stretch")
         return replace(stamps, x_px=stamps.x_px + layout.offset_px[stamps.sample])
+
+    def _lay_out(self, digits: Digits) -> Layout:
+        try:
+            return lay_out(self.recipe, digits, self.width_px)
+        except LayoutError as error:
+            if error.hint:
+                raise
+            enough_px = self._writer.widest_row_px(max(0, self.recipe.spacing_px[0]))
+            raise LayoutError(
+                error.message,
+                f"Use --width {enough_px}, which is always enough, a smaller --spacing, or "
+                "--fit shrink",
+            ) from None
 
     def _always_fits(self, width_px: int) -> bool:
         if self.recipe.fit != "pad" or self.recipe.spacing_mode == "fixed":

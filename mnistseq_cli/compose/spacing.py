@@ -90,8 +90,8 @@ def choose_gaps(recipe: Recipe, digits: Digits) -> NDArray[np.int64]:
 def find_ranges(recipe: Recipe, digits: Digits) -> GapRanges:
     """Find what the gaps of some samples can be.
 
-    A digit that overlapped its neighbour by more than the narrower of the two would pass it, and
-    the label would no longer say what is seen: a gap is at least minus that width.
+    A digit must begin and end further right than its neighbour, or the label would no longer say
+    what is seen: an overlap is at least one pixel less than the narrower of the two.
     """
     places = np.arange(digits.widths_px.shape[1] + 1)
     is_gap = (places > 0) & (places < digits.lengths[:, None])
@@ -100,7 +100,7 @@ def find_ranges(recipe: Recipe, digits: Digits) -> GapRanges:
     least_px = np.full(is_gap.shape, recipe.spacing_px[0])
     if recipe.spacing_px[0] < 0:
         narrower_px = np.minimum(digits.widths_px[:, :-1], digits.widths_px[:, 1:])
-        np.maximum(least_px[:, 1:-1], -narrower_px, out=least_px[:, 1:-1])
+        np.maximum(least_px[:, 1:-1], 1 - narrower_px, out=least_px[:, 1:-1])
     most_px = np.maximum(recipe.spacing_px[1], least_px)
     extra_px = np.zeros(is_gap.shape, np.int64)
     extra_px[:, :-1] = is_gap[:, :-1] * digits.grouped[: is_gap.shape[1] - 1] * GROUP_GAP_PX
@@ -138,8 +138,8 @@ def _share_equally(
         raise LayoutError(
             f"sample {digits.start + bad}: width {recipe.width_px} leaves {room} px for {n} equal "
             f"gaps, {room / n:.4g} px each; allowed are whole numbers from {low} to {high}",
-            f"Use --width {int(str(recipe.width_px)) + nearest_px * n - room}, or --measure cell, "
-            "where all digits are equally wide",
+            f"Use --width {int(str(recipe.width_px)) + nearest_px * n - room}"
+            + ("" if recipe.measure == "cell" else ", or --measure cell: all digits equally wide"),
         )
     return np.where(ranges.is_gap, share_px[:, None], 0)
 
@@ -163,7 +163,6 @@ def _check_room(recipe: Recipe, digits: Digits, slack_px: NDArray[np.int64]) -> 
         needed_px = int(str(recipe.width_px)) - int(slack_px[bad])
         raise LayoutError(
             f"sample {digits.start + bad} needs at least {needed_px} px: {digits.lengths[bad]} "
-            f"digits of {digits.widths_px[bad].sum()} px and the smallest gaps; the width is "
-            f"{recipe.width_px}",
-            f"Use --width {needed_px} or more, a smaller --spacing, or --fit shrink",
+            f"digits, together {digits.widths_px[bad].sum()} px wide, and the smallest gaps; the "
+            f"width is {recipe.width_px}",
         )

@@ -71,7 +71,9 @@ def ensure_drawn(
         if there and verify:
             there = _hash(*read_drawn(name, split, data_dir)) == find_drawn_sha256(name, split)
         if not there:
-            _draw(name, split, data_dir, progress)
+            arrays = draw_split(name, split, progress)
+            for path, array in zip(_find_files(name, split, data_dir), arrays, strict=True):
+                write_idx(path, array)
         done[split] = Action.USE if there else Action.DRAW
     return done
 
@@ -119,7 +121,16 @@ def find_writers(name: str, split: SplitName) -> NDArray[np.int64]:
     return writers
 
 
-def _draw(name: str, split: SplitName, data_dir: Path | None, progress: Progress | None) -> None:
+def draw_split(
+    name: str, split: SplitName, progress: Progress | None = None
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Draw the images and labels of a split.
+
+    Raises
+    ------
+    GlyphError
+        This machine draws something else than it should.
+    """
     images, labels = _draw_blocks(name, split, progress)
     sha256, wanted = _hash(images, labels), find_drawn_sha256(name, split)
     if sha256 != wanted:
@@ -127,8 +138,7 @@ def _draw(name: str, split: SplitName, data_dir: Path | None, progress: Progress
             f"{name} came out wrong on this machine: SHA-256 of {split} is {sha256}, not {wanted}",
             "Please report this with the version of NumPy. Another data set: --dataset mnist",
         )
-    for path, array in zip(_find_files(name, split, data_dir), (images, labels), strict=True):
-        write_idx(path, array)
+    return images, labels
 
 
 def _draw_blocks(

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnistseq_cli.errors import DownloadError, GlyphError, UsageError
+from mnistseq_cli.errors import CacheError, DownloadError, GlyphError, UsageError
 from mnistseq_cli.glyphs.cache import ensure_cached, find_raw_dir
 from mnistseq_cli.glyphs.catalog import DATASETS, DIGITS, DRAWN, MNIST, SPLITS
 from mnistseq_cli.glyphs.drawn import (
     LICENCE,
+    draw_split,
     ensure_drawn,
     find_drawn_sha256,
     find_writers,
@@ -84,8 +85,7 @@ def load_glyphs(
         ensure_cached(known, data_dir, splits=names, progress=progress)
         parts = [_read_cached(known, split_name, data_dir) for split_name in names]
     elif name in DRAWN:
-        ensure_drawn(name, data_dir, splits=names, progress=progress)
-        parts = [_read_drawn(name, split_name, data_dir) for split_name in names]
+        parts = [_draw(name, split_name, data_dir, progress) for split_name in names]
     else:
         from mnistseq_cli.glyphs.local import has_splits  # noqa: PLC0415 - readers of all kinds
 
@@ -124,13 +124,11 @@ def resolve_dataset(
     ------
     UsageError
         The name is not known, and there is no such path.
-    CacheError
-        "auto", and the cache cannot be written.
     """
     if name == AUTO:
         try:
             ensure_cached(MNIST, data_dir, progress=progress, patience=HASTY)
-        except DownloadError:
+        except (DownloadError, CacheError):
             return FALLBACK
         return MNIST.name
     if name in DATASETS or name in DRAWN:
@@ -186,8 +184,13 @@ def _damaged(reason: str, dataset: Dataset) -> GlyphError:
     )
 
 
-def _read_drawn(name: str, split: SplitName, data_dir: Path | None) -> _Part:
-    images, labels = read_drawn(name, split, data_dir)
+def _draw(name: str, split: SplitName, data_dir: Path | None, progress: Progress | None) -> _Part:
+    """Map a drawn split from the cache; where that cannot be written, hold it in memory."""
+    try:
+        ensure_drawn(name, data_dir, splits=(split,), progress=progress)
+        images, labels = read_drawn(name, split, data_dir)
+    except CacheError:
+        images, labels = draw_split(name, split, progress)
     sha256, writers = find_drawn_sha256(name, split), find_writers(name, split)
     return _Part(images, np.asarray(labels), sha256, DIGITS, writers)
 
