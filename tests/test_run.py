@@ -7,6 +7,7 @@ import pytest
 from bulk_cases import Case, check_installed, read_tree
 
 from mnistseq_cli.bulk.events import Event, Finished, PartFinished, Progressed, Started
+from mnistseq_cli.bulk.make import ODD_ENCODER, PartMaker, encode_sample
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.compose.render import SequenceGenerator
 from mnistseq_cli.errors import GlyphError, LayoutError, OutputError, UsageError
@@ -311,3 +312,16 @@ def _stop_after_parts(case: Case, folder: Path, n_parts: int) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         run(case.plan(folder), workers=0, report=stop)
+
+
+def test_a_worker_whose_encoder_is_odd_leaves(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Here it is the parent's bytes that are odd, so every worker leaves, and that is said.
+    PartMaker(case.plan(tmp_path / "out"), sample=encode_sample())
+    with pytest.raises(SystemExit) as left:
+        PartMaker(case.plan(tmp_path / "out"), sample=b"other bytes")
+    assert left.value.code == ODD_ENCODER
+    monkeypatch.setattr("mnistseq_cli.bulk.run.encode_sample", lambda: b"other bytes")
+    with pytest.raises(OutputError, match="part 00000000"):
+        run(case.plan(tmp_path / "out"), workers=1)

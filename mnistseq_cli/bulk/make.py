@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from secrets import token_hex
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mnistseq_cli.bulk.deal import open_splits
 from mnistseq_cli.bulk.manifest import STAGING, PartRecord, dump_record
@@ -14,6 +17,9 @@ from mnistseq_cli.bulk.proof import Proof
 from mnistseq_cli.bulk.staging import FileEntry, Staging
 from mnistseq_cli.compose.render import SequenceGenerator
 from mnistseq_cli.formats import open_format
+from mnistseq_cli.formats.png import encode_pngs
+from mnistseq_cli.glyphs.glyphset import SIDE_PX
+from mnistseq_cli.randomness import draw_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +30,9 @@ if TYPE_CHECKING:
     from mnistseq_cli.formats import Format, Output, Sink
     from mnistseq_cli.glyphs.glyphset import GlyphSet
 
+ODD_ENCODER = 70  # exit status
+_SAMPLE_WIDTH_PX = 200
+_PAPER_SHARE = 200  # of 256
 BLOCK_SIZE = 128  # the fastest: its arrays stay in the processor's cache
 
 
@@ -68,6 +77,10 @@ class PartMaker:
         The glyphs, if they are at hand in this process.
     staging : Path, optional
         Folder to write in, instead of that of the dataset.
+    sample : bytes, optional
+        What `encode_sample` gave in the process that started this one. An encoder that gives
+        other bytes for the same pixels would spoil the dataset: this process ends, and another
+        takes its place.
     """
 
     def __init__(
@@ -76,7 +89,10 @@ class PartMaker:
         data_dir: Path | None = None,
         glyphs: GlyphSet | None = None,
         staging: Path | None = None,
+        sample: bytes | None = None,
     ) -> None:
+        if sample not in (None, encode_sample()):
+            sys.exit(ODD_ENCODER)
         self._generators = (
             open_splits(plan.recipe, plan.splits, data_dir)
             if plan.weights or glyphs is None
@@ -102,6 +118,13 @@ class PartMaker:
         )
         entry = dump_record(record, staging.folder)
         return Made(part, staging.folder, len(record.files), record.size_bytes, entry)
+
+
+def encode_sample() -> bytes:
+    """Encode an image of noise on paper that is always the same."""
+    noise = (draw_words(0, 0, 0, SIDE_PX, _SAMPLE_WIDTH_PX) >> np.uint64(56)).astype(np.uint8)
+    noise[noise < _PAPER_SHARE] = 0
+    return encode_pngs(noise[None], np.array([_SAMPLE_WIDTH_PX]))[0]
 
 
 def write_part(
