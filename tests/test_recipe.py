@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import json
 from dataclasses import fields
 from pathlib import Path
@@ -46,7 +47,7 @@ def test_a_recipe_survives_json(recipe: Recipe) -> None:
 
 def test_the_docstring_lists_every_field() -> None:
     for field in fields(Recipe):
-        assert f"    {field.name} : " in (Recipe.__doc__ or "")
+        assert f"\n{field.name} : " in (inspect.getdoc(Recipe) or "")
 
 
 @pytest.mark.parametrize(
