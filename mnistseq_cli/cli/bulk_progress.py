@@ -58,7 +58,7 @@ class RunProgress:
         self._n_samples = self._n_done = self._n_retries = 0
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        _start(self._bar)
         return self
 
     def __exit__(
@@ -67,7 +67,7 @@ class RunProgress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._bar.stop()
+        _stop(self._bar)
         if self._log:
             self._log.close()
 
@@ -89,7 +89,7 @@ class RunProgress:
         elif isinstance(event, Joining):
             self._describe("Joining")
         elif isinstance(event, Stopped):
-            self._bar.stop()
+            _stop(self._bar)
             say(
                 f"Stopped: {event.n_samples_done:,} of {self._n_samples:,} images are finished "
                 "and kept. The same command with --resume makes the rest."
@@ -132,7 +132,7 @@ class CheckProgress:
         self._made: TaskID | None = None
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        _start(self._bar)
         return self
 
     def __exit__(
@@ -141,7 +141,7 @@ class CheckProgress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._bar.stop()
+        _stop(self._bar)
 
     def __call__(self, n_files: int, n_files_all: int, n_made: int, n_made_all: int) -> None:
         """Show how many files were read and how many samples made again."""
@@ -162,6 +162,17 @@ def _make_bar() -> Progress:
         console=get_console(),
         disable=not get_console().is_terminal,
     )
+
+
+def _start(bar: Progress) -> None:
+    if get_console().is_terminal:
+        bar.start()
+
+
+def _stop(bar: Progress) -> None:
+    """Stop a bar that was started: older versions of Rich end any other with an empty line."""
+    if get_console().is_terminal:
+        bar.stop()
 
 
 def _open_log(path: Path) -> TextIO:

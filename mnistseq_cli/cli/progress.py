@@ -32,7 +32,7 @@ class DownloadBars:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._bars:
+        if self._bars and get_console().is_terminal:  # or older versions of Rich add a line
             self._bars.stop()
 
     def start(self, name: str, total_bytes: int) -> None:
