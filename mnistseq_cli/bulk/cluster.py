@@ -8,6 +8,7 @@ twice does no harm.
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from multiprocessing import resource_tracker
@@ -26,7 +27,7 @@ from mnistseq_cli.bulk.cluster_task import (
 )
 from mnistseq_cli.bulk.cores import count_cores
 from mnistseq_cli.bulk.make import find_versions
-from mnistseq_cli.bulk.signals import held_signals
+from mnistseq_cli.bulk.signals import held_signals, noted_signals
 from mnistseq_cli.bulk.workers import TASKS_PER_WORKER, Died
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.glyphs.catalog import DATASETS, DRAWN, SPLITS
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.bulk.plan import Part, Plan
 
 LOCAL = "local"
+_LOOK_EVERY_S = 0.01
 _CONNECT_S = 8
 
 
@@ -148,7 +150,7 @@ class _Tasks:
     ) -> Iterator[tuple[Part, Tried]]:
         try:
             self._submit(parts, count_workers())
-            for future in self._done:
+            for future in self._wait():
                 part = self._parts.pop(future)
                 result = self._wait_for(future, part)
                 if isinstance(result, Cold):
@@ -159,6 +161,16 @@ class _Tasks:
                     yield part, result
         except (self._distributed.CancelledError, self._distributed.core.CommClosedError) as error:
             raise _gone() from error
+
+    def _wait(self) -> Iterator[Future[Any]]:
+        """Give futures as they are done."""
+        with noted_signals() as raise_noted:
+            while not self._done.is_empty():
+                raise_noted()
+                if self._done.has_ready():
+                    yield next(self._done)
+                else:
+                    time.sleep(_LOOK_EVERY_S)
 
     def close(self) -> None:
         """Leave nothing to be done."""

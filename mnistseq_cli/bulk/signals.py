@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _TERMINATED = 143
@@ -29,6 +29,31 @@ def exit_on_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def noted_signals() -> Iterator[Callable[[], None]]:
+    """Note Ctrl-C and SIGTERM; give what raises them, to be called where it is safe.
+
+    Raised where it arrives, Ctrl-C is lost if that is in a `__del__` of a library.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    noted: list[int] = []
+
+    def raise_noted() -> None:
+        if signal.SIGTERM in noted:
+            raise SystemExit(_TERMINATED)
+        if noted:
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, lambda n, _: noted.append(n)) for number in _SIGNALS}
+    try:
+        yield raise_noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
