@@ -53,7 +53,7 @@ def encode_pngs(images: NDArray[np.uint8], widths_px: NDArray[np.int64]) -> list
 
 def _encode(rows: NDArray[np.uint8], width: int, height: int) -> bytes:
     # Buffers are joined once: an image is copied as little as can be.
-    data = zlib.compress(rows, _LEVEL)
+    data = zlib.compress(rows.data, _LEVEL)
     crc = zlib.crc32(data, _IDAT_CRC)
     return b"".join(
         (_start(width, height), _LENGTH.pack(len(data)), b"IDAT", data, _LENGTH.pack(crc), _END)
