@@ -7,4 +7,4 @@ project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["pro
 extras = project["optional-dependencies"]
 extras.pop("torch")  # its lowest version is the one that all tests use
 for requirement in sum(extras.values(), start=project["dependencies"]):
-    print(requirement.replace(">=", "=="))
+    print(requirement.split(",")[0].replace(">=", "=="))

@@ -1,6 +1,7 @@
 """Time of a bulk run, side by side with the least that must be done.
 
-Run ``python benchmarks/bulk.py [SAMPLES] [DATASET]`` with the project installed. Everything is
+Run ``python benchmarks/bulk.py [SAMPLES] [DATASET]`` with the project installed, and isal, whose
+deflate is what images are measured against (``pip install --group benchmarks``). Everything is
 written to a file system in memory (/dev/shm), so that no disk's noise is in the figures. What is
 compared takes turns, and the table gives medians; each figure is printed as a ratio to its floor.
 """

@@ -152,7 +152,7 @@ def write_part(
 
 def find_versions(output: Output) -> dict[str, str]:
     """Give the versions of all that decides bytes."""
-    names = ["mnistseq-cli", "numpy", "isal"]
+    names = ["mnistseq-cli", "numpy", "zlib-ng"]
     if output.image_format != "png":
         names += ["imageio", "pillow"]
     return {name: _find_version(name) for name in names}

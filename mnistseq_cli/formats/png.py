@@ -2,8 +2,8 @@
 
 Format: PNG, third edition (W3C 2025): signature, then the chunks IHDR, IDAT and IEND, each with
 length, type, data and CRC-32. Every row has filter 0: handwriting is runs of paper, which deflate
-takes as they are. Deflate is zlib's, at level 1: Intel's is three times as fast, but was seen to
-give other bytes for the same pixels in one process of some hundreds.
+takes as they are. Deflate is zlib-ng's, at level 1: four times as fast as zlib's, and the same bytes
+on every processor.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+from zlib_ng import zlib_ng
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,7 +54,7 @@ def encode_pngs(images: NDArray[np.uint8], widths_px: NDArray[np.int64]) -> list
 
 def _encode(rows: NDArray[np.uint8], width: int, height: int) -> bytes:
     # Buffers are joined once: an image is copied as little as can be.
-    data = zlib.compress(rows.data, _LEVEL)
+    data = zlib_ng.compress(rows.data, _LEVEL)
     crc = zlib.crc32(data, _IDAT_CRC)
     return b"".join(
         (_start(width, height), _LENGTH.pack(len(data)), b"IDAT", data, _LENGTH.pack(crc), _END)
