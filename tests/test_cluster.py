@@ -37,6 +37,21 @@ def die(write_part, form, generator, part, *more):
 make.write_part = partial(die, make.write_part)
 """
 
+LOSER = """
+import threading
+from mnistseq_cli.bulk import make
+
+class Odd(Exception):
+    def __init__(self):
+        super().__init__("cannot be sent")
+        self.lock = threading.Lock()
+
+def fail(*_):
+    raise Odd
+
+make.write_part = fail
+"""
+
 
 class Machines:
     """A scheduler and workers in processes of their own."""
@@ -161,6 +176,17 @@ def test_a_part_that_kills_three_workers_ends_the_run(case: Case, tmp_path: Path
     assert [event.n_parts_done for event in events if isinstance(event, Started)] > [0]
     assert not [event for event in events if isinstance(event, PartRetried)]
     assert read_tree(tmp_path / "out") == make_here(case, tmp_path / "undisturbed")
+
+
+def test_an_error_that_cannot_be_sent_is_told(case: Case, tmp_path: Path) -> None:
+    (tmp_path / "loser.py").write_text(LOSER)
+    machines = Machines(tmp_path / "cache", tmp_path / "loser.py")
+    try:
+        machines.wait()
+        with pytest.raises(RuntimeError, match="Odd: cannot be sent"):
+            run(case.plan(tmp_path / "out"), dask=machines.address)
+    finally:
+        machines.stop()
 
 
 def test_local_equals_the_local_run_and_ctrl_c_keeps_parts(case: Case, tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import logging
 import time
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
-from multiprocessing import resource_tracker
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -120,7 +119,6 @@ def open_cluster(address: str, n_workers: int | None = None) -> Iterator[Cluster
                 yield Cluster(client, local=False)
             return
         # Workers are born with Ctrl-C held back: the terminal sends it to every process.
-        resource_tracker.ensure_running()  # which lets signals through when it is started later
         with held_signals():
             machines = distributed.LocalCluster(
                 n_workers=n_workers or count_cores(),

@@ -11,6 +11,7 @@ from mnistseq_cli.bulk.events import ignore
 from mnistseq_cli.bulk.make import PartMaker, find_versions
 from mnistseq_cli.bulk.manifest import STAGING
 from mnistseq_cli.bulk.plan import Plan
+from mnistseq_cli.bulk.serve import make_portable
 from mnistseq_cli.bulk.staging import RECORD
 from mnistseq_cli.bulk.workers import DEATHS_ALLOWED
 from mnistseq_cli.errors import OutputError, UsageError
@@ -128,6 +129,14 @@ _kept = threading.local()  # a worker's thread keeps what it made ready for its 
 
 def make_part(order: Order, part: Part) -> Tried | Cold:
     """Make a part; the task of a worker."""
+    try:
+        return _try_part(order, part)
+    except Exception as error:  # noqa: BLE001 - the client raises it again
+        told = make_portable(error)
+    raise told  # out here it has no context: Dask would send that too, and wait for ever
+
+
+def _try_part(order: Order, part: Part) -> Tried | Cold:
     if getattr(_kept, "order", None) != order:
         if order.sent and order.glyphs.is_missing():
             return Cold(_worker_address())

@@ -39,7 +39,7 @@ def serve(connection: Connection, open_job: Callable[[], Any], close: tuple[int,
         return
     except Exception as error:  # noqa: BLE001 - the parent raises it again
         with suppress(OSError):
-            connection.send((FAILED, _make_portable(error)))
+            connection.send((FAILED, make_portable(error)))
 
 
 class _Teller:
@@ -65,7 +65,8 @@ def _leave_with_parent(started_by: int) -> None:
     os._exit(1)
 
 
-def _make_portable(error: Exception) -> Exception:
+def make_portable(error: Exception) -> Exception:
+    """Give an exception that can be sent to another process, and tells where it was raised."""
     if not isinstance(error, MnistseqError):
         error.add_note("In a worker:\n" + traceback.format_exc())
     try:
