@@ -2,8 +2,8 @@
 
 Format: PNG, third edition (W3C 2025): signature, then the chunks IHDR, IDAT and IEND, each with
 length, type, data and CRC-32. Every row has filter 0: handwriting is runs of paper, which deflate
-takes as they are. Deflate is zlib-ng's, at level 1: four times as fast as zlib's, and the same bytes
-on every processor.
+takes as they are. Deflate is zlib-ng's, at level 1: four times as fast as zlib's, and it gives the
+same bytes on every processor.
 """
 
 from __future__ import annotations
