@@ -53,7 +53,7 @@ BOXED = {"digits": "3503503", "spacing_px": (-3, 6), "seed": 5}
 
 SHEETS: dict[str, dict[str, Any]] = {
     **{
-        preset: {"digits": "0123456789", "count": 12, "augment": (preset,), "width_px": "widest"}
+        preset: {"digits": "0123456789", "count": 12, "augment": (preset,), "width_px": 300}
         for preset in ("light", "medium", "heavy")
     },
     **{

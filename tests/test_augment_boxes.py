@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,15 +16,20 @@ from mnistseq_cli.compose.augment import (
     AUGMENTATIONS,
     PRESETS,
     augment_digits,
+    bound_digits,
     make_plan,
     widest_px,
 )
 from mnistseq_cli.compose.paint import Stamps
+from mnistseq_cli.compose.render import SequenceGenerator
+from mnistseq_cli.errors import LayoutError
 from mnistseq_cli.glyphs.glyphset import GlyphSet, Ink
+from mnistseq_cli.recipe import Recipe
 
 OF_DIGITS = [name for name, row in AUGMENTATIONS.items() if row.stage in ("geometry", "shape")]
 OF_PAGES = [name for name in AUGMENTATIONS if name not in OF_DIGITS and name != "jpeg"]
 PAGES = 12
+CELL_PX = 44  # of a cell that has grown as far as it may
 
 
 def extent(image: np.ndarray) -> list[int]:
@@ -32,7 +39,12 @@ def extent(image: np.ndarray) -> list[int]:
 
 
 def same(one: Ink, other: Ink) -> bool:
+    one, other = (replace(ink, images=widen(ink.images, CELL_PX)) for ink in (one, other))
     return all((vars(one)[name] == vars(other)[name]).all() for name in vars(one))
+
+
+def widen(images: np.ndarray, width_px: int) -> np.ndarray:
+    return np.pad(images, ((0, 0), (0, 0), (0, width_px - images.shape[2])))
 
 
 def strongest(name: str) -> str:
@@ -48,8 +60,9 @@ def test_ink_stands_at_the_left_edge_and_its_extent_is_known(
     for place, image in enumerate(ink.images):
         size = [0, ink.top_px[place], ink.width_px[place], ink.height_px[place]]
         assert extent(image) == size
-    assert (ink.left_px >= 0).all()
-    assert (ink.left_px + ink.width_px <= 28).all()
+    assert ink.images.shape == (len(ink.left_px), 28, ink.width_px.max())
+    assert (ink.left_px >= -8).all()
+    assert (ink.left_px + ink.width_px <= 36).all()
 
 
 @pytest.mark.parametrize("items", [*([name] for name in OF_DIGITS), ["heavy"]])
@@ -87,21 +100,92 @@ def flood(images: np.ndarray) -> np.ndarray:
             return wet[:, 1:-1, 1:-1]
 
 
-@pytest.mark.parametrize("name", OF_DIGITS)
-def test_no_ink_is_cut_off_at_the_edge_of_the_cell(name: str) -> None:
-    """A frame that fills its cell stays closed: nothing flows in where a side would be cut."""
-    n = 200
+def frame(n: int) -> Ink:
+    """Give digits that fill their cells: four strokes along its edges."""
     images = np.full((n, 28, 28), 255, np.uint8)
     images[:, 4:24, 4:24] = 0
-    assert flood(images[:1]).sum() == 0
     full = np.full(n, 28)
+    return Ink(images, full * 0, full * 0, full, full)
+
+
+@pytest.mark.parametrize("strength", ["thickness=2..2", "thickness=1..1", "dilate=5..5"])
+def test_a_digit_that_must_shrink_to_grow_stays_in_its_cell(strength: str) -> None:
+    n = 81
+    width, height = 20 + np.arange(n) % 9, 20 + np.arange(n) // 9
+    rows, columns = np.arange(28)[:, None], np.arange(28)
+    images = (rows < height[:, None, None]) & (columns < width[:, None, None])
+    ink = Ink(images * np.uint8(255), width * 0, width * 0, width, height)
+    after = augment_digits(ink, make_plan([strength]), draw_of(n), grow_px=0)
+    assert (after.left_px >= 0).all()
+    assert (after.left_px + after.width_px <= 28).all()
+
+
+@pytest.mark.parametrize("items", [*([name] for name in OF_DIGITS), ["heavy"], ["shear=45"]])
+def test_bounds_hold_the_ink_without_making_it(items: list[str], glyphs: GlyphSet) -> None:
+    plan, before = make_plan(items, 0.8), cut(glyphs, 120)
+    left, width = bound_digits(before, plan, draw_of(120))
+    after = augment_digits(before, plan, draw_of(120))
+    assert (left <= after.left_px).all()
+    assert (after.left_px + after.width_px <= left + width).all()
+    assert (left + width - after.left_px - after.width_px).mean() < 6
+
+
+def is_closed(ink: Ink) -> np.ndarray:
+    """Tell whether something inside each frame stays dry: not so where a side is cut off."""
+    wet = flood(ink.images)
+    inside = (ink.images == 0) & ~wet
+    middle = (ink.top_px + ink.height_px // 2, ink.width_px // 2)
+    closed: np.ndarray = inside.any(axis=(1, 2)) & ~wet[np.arange(len(wet)), *middle]
+    return closed
+
+
+@pytest.mark.parametrize("grow_px", [0, 8])
+@pytest.mark.parametrize("name", [*OF_DIGITS, "heavy"])
+def test_no_ink_is_cut_off_at_the_edge_of_the_cell(name: str, grow_px: int) -> None:
+    n = 200
+    assert flood(frame(1).images).sum() == 0
     plan = make_plan(["erode=2" if name == "erode" else name])
-    after = augment_digits(Ink(images, full * 0, full * 0, full, full), plan, draw_of(n))
-    wet = flood(after.images)
-    inside = (after.images == 0) & ~wet
-    assert inside.any(axis=(1, 2)).all()
-    middle = (after.top_px + after.height_px // 2, after.width_px // 2)
-    assert not wet[np.arange(n), *middle].any()
+    after = augment_digits(frame(n), plan, draw_of(n), grow_px)
+    assert is_closed(after).all()
+    assert (after.left_px >= -grow_px).all()
+    assert (after.left_px + after.width_px <= 28 + grow_px).all()
+
+
+@pytest.mark.parametrize(
+    ("strength", "width_px"),
+    [("scale=0.4x0..0.4x0", 40), ("shear=25..25", 41), ("dilate=5..5", 32)],
+)
+def test_a_cell_grows_to_hold_its_ink(strength: str, width_px: int) -> None:
+    (after,) = augment_digits(frame(1), make_plan([strength]), draw_of(1)).width_px
+    assert after == pytest.approx(width_px, abs=1)
+
+
+def test_room_for_ink_to_grow_changes_no_pixel(glyphs: GlyphSet) -> None:
+    """So faint a change of the pen is none, but it is given the room of any other."""
+    _, y, _, height = glyphs.measure(glyphs.ids).T
+    ink = glyphs.cut_out(glyphs.ids[(y >= 3) & (y + height <= 25)])
+    draw = draw_of(len(ink.images))
+    moves = ["elastic=1.5", "shear=20"]
+    alone, faint = (
+        augment_digits(ink, make_plan([*moves, *pen]), draw)
+        for pen in ([], ["thickness=0.001..0.001"])
+    )
+    assert same(alone, faint)
+
+
+def test_ink_too_wide_even_so_is_narrowed_to_the_grown_cell() -> None:
+    plan = make_plan(["scale=0.5x0..0.5x0", "shear=45..45"])
+    after = augment_digits(frame(1), plan, draw_of(1))
+    assert is_closed(after).all()
+    assert after.width_px == pytest.approx(CELL_PX, abs=1)
+    assert after.width_px <= CELL_PX
+
+
+def test_ink_too_high_is_lowered_to_the_page() -> None:
+    after = augment_digits(frame(1), make_plan(["scale=0x0.5..0x0.5"]), draw_of(1))
+    assert is_closed(after).all()
+    assert after.images.shape[1] == 28
+    assert after.height_px == pytest.approx(28, abs=1)
 
 
 def test_a_digit_moves_only_as_far_as_it_must(glyphs: GlyphSet) -> None:
@@ -133,8 +217,75 @@ def test_no_digit_is_wider_than_the_widest(
     after = augment_digits(before, plan, draw_of(60, seed))
     bound = widest_px(plan, before.width_px, before.height_px)
     assert (after.width_px <= bound).all()
-    assert (bound <= 28).all()
+    assert (bound <= CELL_PX).all()
     assert parts or dilate > 1 or thickness or (bound == before.width_px).all()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"augment": ("heavy", "blur=0"), "edges": True},
+        {"augment": ("shear=45..45", "dilate=5")},
+        {"augment": ("shift=14", "elastic=4"), "augment_prob": 0.7},
+        {"augment": ("rotate=180", "scale=0.5"), "spacing_px": (-4, 3)},
+    ],
+)
+@pytest.mark.parametrize("measure", ["ink", "cell"])
+def test_rows_hold_grown_cells(values: dict[str, Any], measure: str, glyphs: GlyphSet) -> None:
+    own: dict[str, Any] = {"length": (1, 6), "measure": measure, "seed": 3, "count": 60}
+    recipe = Recipe(**own | values)
+    widest_px = SequenceGenerator(recipe, glyphs).width_px
+    generator = SequenceGenerator(replace(recipe, width_px="natural"), glyphs)
+    for index, sample in enumerate(generator.block(0, recipe.count)):
+        assert sample.image.shape[1] <= (widest_px or 0)
+        x, ends = sample.boxes[:, 0], sample.boxes[:, 0] + sample.boxes[:, 2]
+        assert x.min() >= 0
+        assert ends.max() <= sample.image.shape[1]
+        gaps = x[1:] - ends[:-1]
+        drawn = sample.gaps[1:-1] if recipe.edges else sample.gaps
+        assert (gaps == drawn if measure == "ink" else gaps >= drawn).all()
+        assert (generator[index].image == sample.image).all()
+
+
+def test_a_cell_is_as_wide_as_ever_where_no_ink_leaves_it(glyphs: GlyphSet) -> None:
+    values: dict[str, Any] = {"length": (4, 4), "measure": "cell", "spacing_px": (0, 0)}
+    for strength, wider in (("thickness=-1..0", False), ("shear=45..45", True)):
+        recipe = Recipe(**values, augment=(strength,), width_px="natural", seed=1)
+        widths = SequenceGenerator(recipe, glyphs).block(0, 50).widths_px
+        assert (widths >= 112).all()
+        assert (widths > 112).any() == wider
+
+
+def test_cells_with_equal_gaps_stay_equally_wide(glyphs: GlyphSet) -> None:
+    values: dict[str, Any] = {"measure": "cell", "spacing_mode": "fixed", "spacing_px": (0, 9)}
+    recipe = Recipe(length=(4, 4), width_px=127, augment=("heavy", "blur=0"), seed=1, **values)
+    block = SequenceGenerator(recipe, glyphs).block(0, 100)
+    assert (block.gaps[:, 1:4] == 5).all()
+    inside_px = block.boxes[..., 0] - [0, 33, 66, 99]
+    assert (inside_px >= 0).all()
+    assert (inside_px + block.boxes[..., 2] <= 28).all()
+    assert SequenceGenerator(replace(recipe, width_px="widest"), glyphs).width_px == 139
+
+
+def refusal(act: Callable[[], object]) -> str:
+    try:
+        act()
+    except LayoutError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("fit", ["pad", "shrink"])
+@pytest.mark.parametrize("spacing_mode", ["variable", "fixed"])
+@pytest.mark.parametrize("spacing_px", [(-5, -2), (0, 9)])
+def test_a_recipe_is_refused_before_or_not_at_all(
+    fit: str, spacing_mode: str, spacing_px: tuple[int, int], glyphs: GlyphSet
+) -> None:
+    values: dict[str, Any] = {"fit": fit, "spacing_mode": spacing_mode, "spacing_px": spacing_px}
+    recipe = Recipe(length=(1, 6), count=300, augment=("heavy",), seed=2, **values)
+    for width_px in (11, 13, 60, 110, 150, 200):
+        generator = SequenceGenerator(replace(recipe, width_px=width_px), glyphs)
+        assert refusal(generator.check) == refusal(lambda g=generator: list(g))  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("items", [*([name] for name in OF_PAGES), ["heavy"], ["blur=4", "lines"]])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnistseq_cli.compose.spacing import Digits, choose_gaps
+from mnistseq_cli.compose.spacing import Digits, choose_gaps, find_ranges
 from mnistseq_cli.errors import LayoutError
 from mnistseq_cli.randomness import Use, draw_words, scale_words
 
@@ -76,6 +76,22 @@ def lay_out(recipe: Recipe, digits: Digits, page_px: int | None) -> Layout:
         offset_px=_align(recipe, digits.start, pages_px - fitted_px),
         page_px=pages_px,
     )
+
+
+def surely_fits(recipe: Recipe, digits: Digits, page_px: int) -> NDArray[np.bool_]:
+    """Tell which samples `lay_out` places whatever gaps are drawn, shape (N,).
+
+    It also places them where digits are narrower than these.
+    """
+    ranges = find_ranges(recipe, digits)
+    gaps_px, room_px = ranges.highest_px, SMALLEST_SCALE * page_px
+    if recipe.fit == "pad":
+        gaps_px, room_px = ranges.lowest_px, page_px
+    row_px = digits.widths_px.sum(axis=1) + ranges.extra_px.sum(axis=1)
+    row_px += np.maximum(gaps_px, 0).sum(axis=1)
+    must_share = recipe.fit == "pad" and recipe.spacing_mode == "fixed"
+    fits: NDArray[np.bool_] = (row_px <= room_px) & (not must_share)
+    return fits
 
 
 def _check_scale(start: int, row_px: NDArray[np.int64], fitted_px: NDArray[np.int64]) -> None:

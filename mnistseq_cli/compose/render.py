@@ -10,11 +10,11 @@ import numpy as np
 
 from mnistseq_cli.checks import check_number
 from mnistseq_cli.compose.augment import Pages, augment_pages, bend_lines, make_plan
-from mnistseq_cli.compose.layout import Layout, lay_out
+from mnistseq_cli.compose.layout import Layout, lay_out, surely_fits
 from mnistseq_cli.compose.paint import Stamps, fit_stamps, paint
 from mnistseq_cli.compose.samples import Block
 from mnistseq_cli.compose.texts import open_source
-from mnistseq_cli.compose.writer import Writer
+from mnistseq_cli.compose.writer import Chosen, Writer
 from mnistseq_cli.errors import GlyphError, LayoutError, UsageError
 from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.randomness import draw_words
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.recipe import Recipe
 
 BLOCK_SIZE = 128  # its images stay in the cache of a core
-CHECK_SIZE = 4096
+CHECK_SIZE, DOUBT_SIZE = 4096, 128
 
 
 class SequenceGenerator:
@@ -140,8 +140,8 @@ class SequenceGenerator:
     def check(self) -> None:
         """Refuse a recipe whose digits do not all fit, before any image is made.
 
-        Where the widest digits of all fit, this takes no time; otherwise every sample is laid
-        out once, without its image.
+        Where the widest digits of all fit, this takes no time; otherwise the samples that may
+        be too wide are laid out once, without their images.
 
         Raises
         ------
@@ -152,9 +152,8 @@ class SequenceGenerator:
         if not isinstance(width_px, int) or self._always_fits(width_px):
             return
         for start in range(0, len(self), CHECK_SIZE):
-            stop = min(start + CHECK_SIZE, len(self))
-            digits = self._writer.measure(self._writer.choose(start, stop))
-            self._lay_out(digits)
+            for chosen in self._find_doubtful(start, min(start + CHECK_SIZE, len(self)), width_px):
+                self._lay_out(self._writer.measure(chosen))
 
     def block(self, start: int, stop: int) -> Block:
         """Make samples start..stop-1 together.
@@ -184,6 +183,7 @@ class SequenceGenerator:
             boxes=boxes,
             gaps=layout.gaps_px,
             edges=self.recipe.edges,
+            alphabet=self.glyphs.alphabet,
         )
 
     def _paint(
@@ -222,6 +222,17 @@ class SequenceGenerator:
                 f"Use --width {enough_px}, which is always enough, a smaller --spacing, or "
                 "--fit shrink",
             ) from None
+
+    def _find_doubtful(self, start: int, stop: int, width_px: int) -> Iterator[Chosen]:
+        """Give the samples, and some beside them, that are not sure to fit into the width."""
+        chosen = self._writer.choose(start, stop)
+        fits = surely_fits(self.recipe, self._writer.bound(chosen), width_px)
+        if not fits.any():
+            yield chosen
+            return
+        for first in range(0, len(fits), DOUBT_SIZE):
+            if not fits[first : first + DOUBT_SIZE].all():
+                yield self._writer.choose(start + first, min(start + first + DOUBT_SIZE, stop))
 
     def _always_fits(self, width_px: int) -> bool:
         if self.recipe.fit != "pad" or self.recipe.spacing_mode == "fixed":

@@ -59,6 +59,8 @@ class Block:
         The gap before digit 0, 1, …, and the gap after the last digit.
     edges : bool
         Whether the first and the last of a sample's gaps are drawn ones.
+    alphabet : str
+        The character of each class.
     """
 
     start: int
@@ -71,6 +73,7 @@ class Block:
     boxes: NDArray[np.int64]
     gaps: NDArray[np.int64]
     edges: bool
+    alphabet: str
 
     def __len__(self) -> int:
         return len(self.lengths)

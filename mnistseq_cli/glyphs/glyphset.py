@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -193,8 +193,7 @@ def measure_ink(images: NDArray[np.uint8]) -> NDArray[np.int64]:
     ndarray of int64, shape (N, 4)
         x, y, width, height in pixels; zeros where an image is blank.
     """
-    columns = _gather(images.transpose(1, 0, 2))
-    rows = _gather(_pack_rows(images))
+    columns, rows = _find_columns(images), _find_rows(images)
     left, top = columns.argmax(axis=1), rows.argmax(axis=1)
     right = images.shape[2] - columns[:, ::-1].argmax(axis=1)
     bottom = images.shape[1] - rows[:, ::-1].argmax(axis=1)
@@ -202,19 +201,30 @@ def measure_ink(images: NDArray[np.uint8]) -> NDArray[np.int64]:
     return np.where(columns.any(axis=1, keepdims=True), extents, 0)
 
 
-def _pack_rows(images: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """Take four pixels as one number, shape (W / 4, N, H)."""
-    rest = -images.shape[2] % 4
-    padded = np.pad(images, ((0, 0), (0, 0), (0, rest))) if rest else images
-    return np.ascontiguousarray(padded).view(np.uint32).transpose(2, 0, 1)
-
-
-def _gather(layers: NDArray[Any]) -> NDArray[np.bool_]:
-    """Tell where any layer is not 0; whole layers at a time, five times as fast as `reduce`."""
-    ink = layers[0].copy()
-    for layer in layers[1:]:
-        ink |= layer
+def _find_columns(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Tell which columns hold ink, shape (N, W): the lower half of the rows laid on the upper."""
+    n, height, width = images.shape
+    ink = images.reshape(n, height * width)
+    while height > 1:
+        upper = height - height // 2
+        ink = ink[:, : upper * width] | ink[:, -upper * width :]
+        height = upper
     is_ink: NDArray[np.bool_] = ink != 0
+    return is_ink
+
+
+def _find_rows(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Tell which rows hold ink, shape (N, H): all words of a row laid on its first."""
+    n, height, width = images.shape
+    rest = -width % 4
+    padded = np.pad(images, ((0, 0), (0, 0), (0, rest))) if rest else images
+    ink = np.ascontiguousarray(padded).reshape(-1).view(np.uint32)
+    n_words, laid = (width + rest) // 4, 1
+    while laid < n_words:
+        further = min(laid, n_words - laid)
+        ink = ink[:-further] | ink[further:]
+        laid += further
+    is_ink: NDArray[np.bool_] = (ink[::n_words] != 0).reshape(n, height)
     return is_ink
 
 

@@ -12,7 +12,8 @@ IEEE 754 rounds the same way on every processor; only "jpeg" follows an installe
 from __future__ import annotations
 
 from mnistseq_cli.compose.augment.arrays import augment
-from mnistseq_cli.compose.augment.digits import augment_digits, widest_px
+from mnistseq_cli.compose.augment.cells import GROW_PX, widest_cell_px, widest_px
+from mnistseq_cli.compose.augment.digits import augment_digits, bound_digits
 from mnistseq_cli.compose.augment.pages import Pages, augment_pages, bend_lines
 from mnistseq_cli.compose.augment.plan import Plan, make_plan
 from mnistseq_cli.compose.augment.presets import PRESETS
@@ -20,6 +21,7 @@ from mnistseq_cli.compose.augment.table import AUGMENTATIONS
 
 __all__ = [
     "AUGMENTATIONS",
+    "GROW_PX",
     "PRESETS",
     "Pages",
     "Plan",
@@ -27,6 +29,8 @@ __all__ = [
     "augment_digits",
     "augment_pages",
     "bend_lines",
+    "bound_digits",
     "make_plan",
+    "widest_cell_px",
     "widest_px",
 ]

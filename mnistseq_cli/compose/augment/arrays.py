@@ -85,11 +85,13 @@ def _augment(
         return draw_words(seed, use, start, start + len(images), n_words)
 
     left, top, width, height = measure_ink(images).T
-    ink = augment_digits(Ink(slide(images, -left), left, top, width, height), plan, draw)
+    ink = Ink(slide(images, -left), left, top, width, height)
+    ink = augment_digits(ink, plan, draw, grow_px=0)
     each = np.arange(len(images))
     boxes = np.stack([np.zeros_like(each), ink.top_px, ink.width_px, ink.height_px], axis=1)
     pages_px = np.full(len(images), images.shape[2])
-    stamps = Stamps(ink.images, each, np.zeros_like(each), ink.left_px, boxes)
+    room = ((0, 0), (0, 0), (0, images.shape[2] - ink.images.shape[2]))
+    stamps = Stamps(np.pad(ink.images, room), each, np.zeros_like(each), ink.left_px, boxes)
     stamps = bend_lines(stamps, pages_px, plan, draw)
     pages = Pages(slide(stamps.images, stamps.x_px), pages_px, colour)
     return augment_pages(pages, stamps, plan, draw)[0]

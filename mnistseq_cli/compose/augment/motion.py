@@ -72,19 +72,17 @@ class Motion:
         return type(self)(*(value[chosen] for value in vars(self).values()))
 
     def limit_bend(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> Self:
-        """Bend less where points of the ink, shape (M, n), would come too near to the eye."""
-        a, b, c, d, bend_x, bend_y = (value[:, None] for value in list(vars(self).values())[:6])
-        nearest = -(bend_x * (a * x + b * y) + bend_y * (c * x + d * y)).min(axis=1)
+        """Bend less where points of the ink, shape (n, M), would come too near to the eye."""
+        a, b, c, d, bend_x, bend_y = list(vars(self).values())[:6]
+        nearest = -(bend_x * (a * x + b * y) + bend_y * (c * x + d * y)).min(axis=0)
         factor = NEAREST / np.maximum(nearest, NEAREST)
         return replace(self, bend_x=self.bend_x * factor, bend_y=self.bend_y * factor)
 
     def send(
         self, x: NDArray[np.float64], y: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Map points of the ink, shape (M, n), without the random field."""
-        a, b, c, d, bend_x, bend_y, shift_x, shift_y = (
-            value[:, None] for value in list(vars(self).values())[:8]
-        )
+        """Map points of the ink, shape (n, M), without the random field."""
+        a, b, c, d, bend_x, bend_y, shift_x, shift_y = list(vars(self).values())[:8]
         u, v = a * x + b * y, c * x + d * y
         depth = 1 + bend_x * u + bend_y * v
         return u / depth + shift_x, v / depth + shift_y

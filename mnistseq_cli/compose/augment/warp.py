@@ -26,17 +26,22 @@ _BYTE, _SHORT = np.uint32(0xFF), np.uint32(0xFFFF)
 
 
 def warp(
-    images: NDArray[np.uint8], x_px: NDArray[np.float64], y_px: NDArray[np.float64]
+    images: NDArray[np.uint8],
+    x_px: NDArray[np.float64],
+    y_px: NDArray[np.float64],
+    width_px: int,
 ) -> NDArray[np.uint8]:
     """Resample images, bilinearly.
 
     Parameters
     ----------
-    images : ndarray of uint8, shape (M, H, W)
+    images : ndarray of uint8, shape (M, H, V)
         Around them is paper, 0.
     x_px, y_px : ndarray of float64, shape (M, rows, columns)
         Where each node of the result lies in the image; nodes are 4 px apart and reach from
         pixel 0 to H, and to W, or further.
+    width_px : int
+        The width W of the result.
 
     Returns
     -------
@@ -51,7 +56,7 @@ def warp(
     pixel += x >> _PLACE_BITS
     first = np.arange(n, dtype=np.int32) * np.int32(stride * (height + 2)) + np.int32(stride + 1)
     pixel += first[:, None, None]
-    return unfold(_blend(_pack(images).take(pixel, mode="clip"), x, y), height, width)
+    return unfold(_blend(_pack(images).take(pixel, mode="wrap"), x, y), height, width_px)
 
 
 def interpolate(nodes: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -101,17 +106,19 @@ def place_nodes(size_px: int) -> NDArray[np.float64]:
 
 
 def draw_waves(
-    motion: Motion, n_rows: int, n_columns: int
+    motion: Motion, widths_px: NDArray[np.int64], n_rows: int, n_columns: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Draw the random displacement of each node in x and y, in pixels, shape (M, rows, columns).
 
     Random vectors 8 px apart, refined to nodes by the rule of cubic B-splines, so that the field
-    is smooth; then scaled so that the node that moves most moves by the strength.
+    is smooth; then scaled so that the node that moves most, of those in the width of a digit's
+    frame, moves by the strength. More columns go on to the right and change no other.
     """
     across, down = (n_columns + 5) // 2, (n_rows + 5) // 2
     field = expand_fractions(motion.wave_keys, 2 * down, across).reshape(-1, down, across)
     fine = _refine(_refine(field, 2, n_columns), 1, n_rows).reshape(-1, 2, n_rows, n_columns)
-    most = np.abs(fine).max(axis=(1, 2, 3))
+    inside = np.arange(n_columns) * NODE_PX < widths_px[:, None] + NODE_PX
+    most = (np.abs(fine) * inside[:, None, None]).reshape(len(fine), -1).max(axis=1)
     fine *= (motion.wave_px / most)[:, None, None, None]
     return fine[:, 0], fine[:, 1]
 
