@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mnistseq_cli.compose.samples import Block
+    from mnistseq_cli.formats import Buffer, Layout
 
 PLACE = Path("/dev/shm/mnistseq-benchmark")  # noqa: S108 - memory is the point
 ROUNDS = 3
@@ -59,9 +60,13 @@ class Lines:
         """Refuse, as `write`."""
         raise NotImplementedError
 
-    def keep(self, name: str, data: bytes) -> None:
+    def keep(self, name: str, data: Buffer) -> None:
         """Add to the lines of a file."""
-        self.kept.setdefault(name, []).append(data)
+        self.kept.setdefault(name, []).append(bytes(data))
+
+    def place(self, name: str, layout: Layout, data: Buffer) -> None:
+        """Refuse, as `write`."""
+        raise NotImplementedError
 
 
 def blocks(generator: SequenceGenerator) -> Iterator[Block]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mnistseq_cli.compose.samples import Block
+    from mnistseq_cli.formats import Buffer, Layout
 
 N_PARTS, BLOCKS_PER_PART, BLOCK_SIZE = 8, 8, 128
 N_SAMPLES = N_PARTS * BLOCKS_PER_PART * BLOCK_SIZE
@@ -41,6 +42,7 @@ class Files:
         self.folder = ""
         self.root = root
         self.kept: list[Path] = []
+        self.n_placed = 0
 
     def begin_part(self) -> None:
         """Begin with the next part."""
@@ -60,10 +62,23 @@ class Files:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def keep(self, name: str, data: bytes) -> None:
+    def keep(self, name: str, data: Buffer) -> None:
         """Add to a fragment."""
-        with (self.kept[-1] / name).open("ab") as file:
+        with (self.kept[-1] / name).open("ab", buffering=0) as file:
             file.write(data)
+
+    def place(self, name: str, layout: Layout, data: Buffer) -> None:
+        """Write rows where they belong."""
+        path = self.root / ".kept" / name
+        path.touch()
+        with path.open("r+b", buffering=0) as file:
+            file.seek(layout.header_bytes + self.n_placed * layout.row_bytes)
+            file.write(data)
+        self.n_placed += memoryview(data).nbytes // layout.row_bytes
+
+    def gather(self, name: str, path: Path) -> None:
+        """Move the file with all rows."""
+        (self.root / ".kept" / name).rename(path)
 
     def read(self, name: str) -> Iterator[bytes]:
         """Read the fragments of a name."""

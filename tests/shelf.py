@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.compose.render import SequenceGenerator
     from mnistseq_cli.compose.samples import Block
+    from mnistseq_cli.formats import Buffer, Layout
 
 PART_SIZE = 5
 BLOCK_SIZE = 3
@@ -32,6 +33,8 @@ class Shelf:
         self.folder = folder
         self._root = root
         self._kept: list[dict[str, bytes]] = []
+        self._placed: dict[str, dict[int, bytes]] = {}
+        self._n_placed = 0
 
     def begin_part(self) -> None:
         self._kept.append({})
@@ -45,8 +48,20 @@ class Shelf:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def keep(self, name: str, data: bytes) -> None:
-        self._kept[-1][name] = self._kept[-1].get(name, b"") + data
+    def keep(self, name: str, data: Buffer) -> None:
+        self._kept[-1][name] = self._kept[-1].get(name, b"") + bytes(data)
+
+    def place(self, name: str, layout: Layout, data: Buffer) -> None:
+        rows = bytes(data)
+        at = layout.header_bytes + self._n_placed * layout.row_bytes
+        self._placed.setdefault(name, {})[at] = rows
+        self._n_placed += len(rows) // layout.row_bytes
+
+    def gather(self, name: str, path: Path) -> None:
+        with path.open("wb") as file:
+            for at, rows in self._placed[name].items():
+                file.seek(at)
+                file.write(rows)
 
     def read(self, name: str) -> Iterator[bytes]:
         for part in self._kept:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
+from bulk_cases import check_installed
 from imageio import v3 as imageio
 from shelf import PART_SIZE, Split, contents, write_dataset
 
@@ -226,6 +227,16 @@ def test_the_engine_writes_the_same_bytes(form: str, glyph_folder: Path, tmp_pat
     assert {name: found.get(name) for name in expected} == expected
     more = {name for name in found.keys() - expected.keys() if not name.startswith(".mnistseq/")}
     assert more == {"dataset.json", "recipe.toml"}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_arrays_refuse_natural_widths_before_any_work(name: str, tmp_path: Path) -> None:
+    check_installed(name)
+    output = Output(folder=tmp_path / "out", to=name)
+    with pytest.raises(UsageError, match="natural width do not fit into one array"):
+        make_plan(RECIPES["natural"], output)
+    assert not output.folder.exists()
+    make_plan(RECIPES["natural"], Output(folder=tmp_path))
 
 
 def test_a_tar_is_as_pythons_own(glyphs: GlyphSet, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mnistseq_cli.compose.render import SequenceGenerator
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.formats import IMAGE_FORMATS, Output
-from mnistseq_cli.formats.folder import decode_image, open_encoder
+from mnistseq_cli.formats.encoders import decode_image, open_encoder
 from mnistseq_cli.formats.names import NameTemplate
 from mnistseq_cli.recipe import Recipe
 

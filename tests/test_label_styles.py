@@ -15,7 +15,7 @@ from imageio import v3 as imageio
 from shelf import Split, contents, write_dataset
 
 from mnistseq_cli.compose.render import SequenceGenerator
-from mnistseq_cli.errors import UsageError
+from mnistseq_cli.errors import TextError, UsageError
 from mnistseq_cli.formats import LABEL_STYLES, Output
 from mnistseq_cli.glyphs.glyphset import GlyphSet
 from mnistseq_cli.recipe import Recipe
@@ -73,14 +73,20 @@ def read_coco(folder: Path) -> list[Read]:
 
 
 def read_yolo(folder: Path) -> list[Read]:
-    """Follow img2label_paths and verify_image_label of ultralytics.data.utils."""
+    """Follow img2label_paths and verify_image_label of ultralytics/data/utils.py."""
     found = []
     for path in sorted((folder / "images").rglob("*.png")):
         before, after = str(path).rsplit(f"{os.sep}images{os.sep}", 1)
         label = Path(f"{before}{os.sep}labels{os.sep}{after}").with_suffix(".txt")
-        rows = [line.split() for line in label.read_text(encoding="utf-8").splitlines()]
-        shares = np.array(rows, np.float32)[:, 1:]
-        assert ((shares >= 0) & (shares <= 1)).all()
+        text = label.read_text(encoding="utf-8")
+        rows = [line.split() for line in text.strip().splitlines() if line]
+        values = np.array(rows, np.float32)
+        shares = values[:, 1:]
+        assert values.shape[1] == 5
+        assert shares.max() <= 1
+        assert values.min() >= 0
+        assert values[:, 0].max() < 10
+        assert len(np.unique(values, axis=0)) == len(values)  # or some would be left out
         height, width = imageio.imread(path).shape
         boxes = shares * np.tile([width, height], 2)
         boxes[:, :2] -= boxes[:, 2:] / 2
@@ -89,37 +95,48 @@ def read_yolo(folder: Path) -> list[Read]:
 
 
 def read_paddleocr(folder: Path) -> list[Read]:
-    """Follow ppocr.data.simple_dataset: the line without its end, split at the tab."""
-    lines = (folder / "rec_gt.txt").read_bytes().splitlines(keepends=True)
-    pairs = [line.decode("utf-8").strip("\n").split("\t") for line in lines]
-    return [Read(folder / name, text) for name, text in pairs]
+    """Follow SimpleDataSet of ppocr/data/simple_dataset.py."""
+    with (folder / "rec_gt.txt").open("rb") as file:
+        lines = file.readlines()
+    found = []
+    for line in lines:
+        name, text = line.decode("utf-8").strip("\n").strip("\r").split("\t")
+        assert not name.startswith("[")  # or it would be taken for a list of names
+        found.append(Read(folder / name, text))
+    return found
 
 
 def read_easyocr(folder: Path) -> list[Read]:
-    """Follow OCRDataset of the trainer: only leaf folders, lines split at the first comma."""
+    """Follow trainer/dataset.py: only leaf folders, lines split at the first comma."""
     roots = [path for path, folders, _ in os.walk(folder / "easyocr") if not folders]
     assert roots == [str(folder / "easyocr")]
     head, *lines = (folder / "easyocr" / "labels.csv").read_text(encoding="utf-8").splitlines()
     assert re.split("^([^,]+),", head)[1:] == ["filename", "words"]
     pairs = [re.split("^([^,]+),", line)[1:] for line in lines]
-    return [Read(Path(roots[0]) / name, text) for name, text in pairs]
+    return [Read(Path(roots[0]) / name, text) for name, text in pairs if is_taken(text)]
+
+
+def is_taken(text: str) -> bool:
+    """Follow the filter of the trainer, with batch_max_length of its configuration files."""
+    return len(text) <= 34
 
 
 def read_mmocr(folder: Path) -> list[Read]:
-    """Follow mmengine's BaseDataset and mmocr's TextRecogDataset."""
+    """Follow load_data_list of mmengine/dataset/base_dataset.py, and OCRDataset of MMOCR 1.x."""
     values = json.loads((folder / "textrecog.json").read_text(encoding="utf-8"))
-    assert values["metainfo"] == {
-        "dataset_type": "TextRecogDataset",
-        "task_name": "textrecog",
-    }
-    return [
-        Read(folder / one["img_path"], one["instances"][0]["text"]) for one in values["data_list"]
-    ]
+    assert isinstance(values, dict)
+    assert values["metainfo"] == {"dataset_type": "TextRecogDataset", "task_name": "textrecog"}
+    found = []
+    for one in values["data_list"]:
+        (instance,) = one["instances"]
+        found.append(Read(folder / one["img_path"], instance["text"]))
+    return found
 
 
 def read_doctr(folder: Path) -> list[Read]:
-    """Follow doctr.datasets.RecognitionDataset."""
-    values = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    """Follow RecognitionDataset of doctr/datasets/recognition.py."""
+    with (folder / "labels.json").open(encoding="utf-8") as file:
+        values = json.load(file)
     return [Read(folder / name, text) for name, text in values.items()]
 
 
@@ -200,9 +217,10 @@ def test_yolo_is_told_where_images_are_and_what_classes_are_called(
     assert all((tmp_path / folder).is_dir() for folder in values.values())
 
 
-def test_yolo_needs_images_in_its_own_folder(glyphs: GlyphSet, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["{index}", "images/more/images/{index}"])
+def test_yolo_needs_images_in_its_own_folder(name: str, glyphs: GlyphSet, tmp_path: Path) -> None:
     generator = SequenceGenerator(RECIPES["digits"], glyphs)
-    output = Output(folder=tmp_path, labels=("yolo",), name="{index}")
+    output = Output(folder=tmp_path, labels=("yolo",), name=name)
     with pytest.raises(UsageError, match="names begin with images/"):
         write_dataset(output, generator, LAYOUTS["whole"])
 
@@ -214,3 +232,44 @@ def test_names_with_quotes_and_other_letters_come_back(glyphs: GlyphSet, tmp_pat
     write_dataset(output, generator, LAYOUTS["whole"])
     for style in styles:
         assert all(read.path.exists() for read in READERS[style](tmp_path)), style
+
+
+def test_the_trainer_of_easyocr_reads_digits_as_text(glyphs: GlyphSet, tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed: EasyOCR reads with it")
+    generator = SequenceGenerator(RECIPES["zeros"], glyphs)
+    write_dataset(Output(folder=tmp_path, labels=("easyocr",)), generator, LAYOUTS["whole"])
+    path = tmp_path / "easyocr" / "labels.csv"
+    table = pandas.read_csv(
+        path,
+        sep="^([^,]+),",
+        engine="python",
+        usecols=["filename", "words"],
+        keep_default_na=False,
+    )
+    taken = [place for place, text in enumerate(table["words"]) if is_taken(text)]
+    assert [table.at[place, "words"] for place in taken] == [one.text for one in generator]
+    assert all((path.parent / table.at[place, "filename"]).exists() for place in taken)
+
+
+@pytest.fixture
+def letters(glyphs: GlyphSet) -> GlyphSet:
+    """Give glyphs of ten letters."""
+    about: dict[str, Any] = {"name": "letters", "split": "train", "licence": "none", "sha256": ""}
+    return GlyphSet(glyphs.images, glyphs.labels, alphabet="ABCDEFGHab", **about)
+
+
+def test_classes_of_letters_are_called_by_them(letters: GlyphSet, tmp_path: Path) -> None:
+    recipe = Recipe(texts=("Bad", "Had", "aGE"), count=6)
+    with pytest.raises(TextError):
+        SequenceGenerator(recipe, letters).block(0, 6)
+    generator = SequenceGenerator(Recipe(texts=("Bab", "HaG", "aGE"), count=6), letters)
+    output = Output(folder=tmp_path, labels=("coco", "yolo", "doctr"))
+    write_dataset(output, generator, [Split("train/", 0, 5), Split("test/", 5, 6)])
+    for split in ("train", "test"):
+        coco = json.loads((tmp_path / split / "instances.json").read_text())
+        names = [(category["id"], category["name"]) for category in coco["categories"]]
+        assert names == list(enumerate("ABCDEFGHab", 1))
+        texts = [read.text for read in read_coco(tmp_path / split)]
+        assert texts == [read.text for read in read_doctr(tmp_path / split)]
+    lines = (tmp_path / "data.yaml").read_text().partition("names:\n")[2].splitlines()
+    assert lines == [f'  {number}: "{name}"' for number, name in enumerate("ABCDEFGHab")]

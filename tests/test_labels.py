@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mnistseq_cli.compose.samples import Block
+    from mnistseq_cli.formats import Buffer, Layout
     from mnistseq_cli.glyphs.glyphset import GlyphSet
 
 
@@ -34,8 +35,14 @@ class Memory:
     def path(self, name: str) -> Path:
         return self._tmp_path / name
 
-    def keep(self, name: str, data: bytes) -> None:
-        self.kept[name] = self.kept.get(name, b"") + data
+    def keep(self, name: str, data: Buffer) -> None:
+        self.kept[name] = self.kept.get(name, b"") + bytes(data)
+
+    def place(self, name: str, layout: Layout, data: Buffer) -> None:
+        raise NotImplementedError
+
+    def gather(self, name: str, path: Path) -> None:
+        raise NotImplementedError
 
     def read(self, name: str) -> Iterator[bytes]:
         yield self.kept[name]

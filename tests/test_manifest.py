@@ -7,7 +7,7 @@ import stat
 from typing import TYPE_CHECKING
 
 import pytest
-from bulk_cases import Case, read_tree
+from bulk_cases import Case, check_installed, read_tree
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,6 +85,30 @@ def test_the_manifest_says_what_it_is_made_of(glyph_folder: Path, tmp_path: Path
     assert manifest["n_samples"] == 95
     assert str(tmp_path / "out") not in text
     assert os.uname().nodename not in text
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ({}, {"zlib-ng"}),
+        ({"image_format": "bmp"}, {"imageio", "pillow"}),
+        ({"to": "webdataset"}, {"zlib-ng"}),
+        ({"to": "parquet", "image_format": "jpg"}, {"pyarrow", "imageio", "pillow"}),
+        ({"to": "lmdb"}, {"lmdb", "zlib-ng"}),
+        ({"to": "hdf5"}, {"h5py"}),
+        ({"to": "npy"}, set()),
+    ],
+)
+def test_libraries_that_decide_bytes_are_noted(
+    output: dict[str, str], expected: set[str], glyph_folder: Path, tmp_path: Path
+) -> None:
+    check_installed(output.get("to", "folder"))
+    case = Case(glyph_folder, recipe={"count": 3}, output=output)
+    run(case.plan(tmp_path / "out"), workers=0)
+    manifest = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    (versions,) = manifest["versions"]
+    assert set(versions) == {"mnistseq-cli", "numpy", *expected}
+    assert "unknown" not in {versions[name] for name in expected}
 
 
 def test_the_manifest_of_many_texts_stays_small(glyph_folder: Path, tmp_path: Path) -> None:

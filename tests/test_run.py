@@ -12,7 +12,7 @@ from mnistseq_cli.bulk.run import run
 from mnistseq_cli.compose.render import SequenceGenerator
 from mnistseq_cli.errors import GlyphError, LayoutError, OutputError, UsageError
 from mnistseq_cli.formats import FORMATS
-from mnistseq_cli.formats.folder import decode_image
+from mnistseq_cli.formats.encoders import decode_image
 from mnistseq_cli.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -322,6 +322,6 @@ def test_a_worker_whose_encoder_is_odd_leaves(
     with pytest.raises(SystemExit) as left:
         PartMaker(case.plan(tmp_path / "out"), sample=b"other bytes")
     assert left.value.code == ODD_ENCODER
-    monkeypatch.setattr("mnistseq_cli.bulk.run.encode_sample", lambda: b"other bytes")
+    monkeypatch.setattr("mnistseq_cli.bulk.make.encode_sample", lambda: b"other bytes")
     with pytest.raises(OutputError, match="part 00000000"):
         run(case.plan(tmp_path / "out"), workers=1)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import multiprocessing as mp
 import pickle
+from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -254,6 +255,145 @@ def test_both_datasets_give_the_same_batches_for_ctc(ink: Any, glyphs: GlyphSet)
 def test_batches_of_batches_are_refused(collate: Any, stream: IterableSequenceDataset) -> None:
     with pytest.raises(UsageError, match="batch_size=None"):
         next(iter(DataLoader(stream, batch_size=2, collate_fn=collate)))
+
+
+GROWING = Recipe(
+    texts=tuple("7" * n for n in range(1, 13)), count=36, width_px="natural", ink="white"
+)
+
+
+def load_batches(dataset: Any, collate: Any, **options: Any) -> DataLoader[Any]:
+    return DataLoader(dataset, batch_size=None, collate_fn=collate, **options)
+
+
+def to_lists(batch: Any) -> Any:
+    """Turn all tensors of a batch into plain values."""
+    if isinstance(batch, torch.Tensor):
+        return (str(batch.dtype), tuple(batch.shape), batch.tolist())
+    if isinstance(batch, dict):
+        return {name: to_lists(value) for name, value in batch.items()}
+    return [to_lists(each) for each in batch] if isinstance(batch, (list, tuple)) else batch
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, GROWING], ids=["one width", "growing"])
+@pytest.mark.parametrize("collate", [ctc_collate, detection_collate])
+@pytest.mark.parametrize("n_workers", [0, 1, 2])
+def test_batches_stay_as_they_are_while_others_are_made(
+    n_workers: int, collate: Any, recipe: Recipe, glyphs: GlyphSet
+) -> None:
+    dataset = IterableSequenceDataset(recipe, batch_size=3, glyphs=glyphs)
+    expected = [to_lists(collate(block)) for block in dataset]
+    loader = load_batches(
+        dataset, collate, num_workers=n_workers, persistent_workers=n_workers > 0
+    )
+    assert [to_lists(batch) for batch in loader] == expected  # each is dropped at once
+    batches = list(loader)  # all are kept
+    assert [type(batch) for batch in batches] == [type(collate(next(iter(dataset))))] * len(
+        batches
+    )
+    assert [to_lists(batch) for batch in batches] == expected
+
+
+@pytest.mark.parametrize("n_workers", [0, 2])
+def test_what_is_cut_out_of_a_batch_stays_as_it_is(
+    n_workers: int, stream: IterableSequenceDataset
+) -> None:
+    kept = [batch.images[0] for batch in load_batches(stream, ctc_collate, num_workers=n_workers)]
+    expected = [ctc_collate(block).images[0] for block in stream]
+    assert all(map(torch.equal, kept, expected))
+
+
+def change_in_worker(block: Block) -> Any:
+    batch = ctc_collate(block)
+    batch.images.mul_(0.5)
+    return block.start, batch
+
+
+def replace_in_worker(block: Block) -> Any:
+    batch = ctc_collate(block)
+    return batch._replace(images=batch.images[:, :, ::2], targets=block.texts.tolist())
+
+
+def add_in_worker(block: Block) -> Any:
+    batch = detection_collate(block)
+    return batch._replace(
+        targets=[
+            target | {"image_id": torch.tensor(number)}
+            for number, target in enumerate(batch.targets, block.start)
+        ]
+    )
+
+
+def choose_in_worker(block: Block) -> Any:
+    batch = ctc_collate(block)
+    return [batch.images, batch.images[1:, :, 3]]
+
+
+@pytest.mark.parametrize(
+    "collate", [change_in_worker, replace_in_worker, add_in_worker, choose_in_worker]
+)
+def test_what_a_worker_does_to_a_batch_arrives(
+    collate: Any, stream: IterableSequenceDataset
+) -> None:
+    batches = list(load_batches(stream, collate, num_workers=2))
+    assert [to_lists(batch) for batch in batches] == [to_lists(collate(one)) for one in stream]
+
+
+def test_batches_arrive_from_workers_that_are_spawned_and_from_those_that_follow(
+    glyph_folder: Path,
+) -> None:
+    recipe = Recipe(length=(1, 4), count=COUNT, seed=3, dataset=str(glyph_folder))
+    dataset = IterableSequenceDataset(recipe, batch_size=5)
+    expected = [to_lists(ctc_collate(block)) for block in dataset]
+    for method in ("spawn", "fork", "fork"):
+        context = mp.get_context(method)
+        loader = load_batches(dataset, ctc_collate, num_workers=1, multiprocessing_context=context)
+        next(iter(loader))  # and no further
+        assert [to_lists(batch) for batch in loader] == expected
+
+
+def test_little_shared_memory_is_enough(
+    stream: IterableSequenceDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Any) -> Any:
+        raise RuntimeError("unable to allocate shared memory")
+
+    expected = [to_lists(ctc_collate(block)) for block in stream]
+    monkeypatch.setattr(torch.Tensor, "share_memory_", refuse)
+    loader = load_batches(
+        stream, ctc_collate, num_workers=2, multiprocessing_context=mp.get_context("fork")
+    )
+    assert [to_lists(batch) for batch in loader] == expected
+
+
+def test_blocks_travel_between_other_processes_too(stream: IterableSequenceDataset) -> None:
+    for block in stream:
+        again = ForkingPickler.loads(bytes(ForkingPickler.dumps(block)))
+        assert np.array_equal(again.images, block.images)
+        assert again.texts.tolist() == block.texts.tolist()
+
+
+def test_items_are_gathered_in_workers_too(glyphs: GlyphSet) -> None:
+    items = SequenceDataset(GROWING, glyphs)
+    for collate in (ctc_collate, detection_collate):
+        here, there = (
+            [
+                to_lists(batch)
+                for batch in DataLoader(items, 5, collate_fn=collate, num_workers=n_workers)
+            ]
+            for n_workers in (0, 2)
+        )
+        assert here == there
+
+
+def test_the_alphabet_spells_targets(glyphs: GlyphSet) -> None:
+    about: dict[str, Any] = {"name": "letters", "split": "train", "licence": "none", "sha256": ""}
+    letters = GlyphSet(glyphs.images, glyphs.labels, alphabet="ABCDEFGHab", **about)
+    stream = IterableSequenceDataset(Recipe(texts=("Bab", "HaG"), count=8), glyphs=letters)
+    for block in stream:
+        targets = ctc_collate(block).targets.tolist()
+        assert "".join(stream.alphabet[number - 1] for number in targets) == "".join(block.texts)
+        assert block.alphabet == stream.alphabet
 
 
 def test_a_loss_takes_the_batches(stream: IterableSequenceDataset) -> None:

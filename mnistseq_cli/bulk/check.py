@@ -8,8 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mnistseq_cli.bulk.manifest import KEPT, PartSummary, load_record, record_name
-from mnistseq_cli.bulk.staging import FileEntry, describe_file
+from mnistseq_cli.bulk.manifest import (
+    KEPT,
+    PartSummary,
+    find_shared_folder,
+    load_record,
+    record_name,
+)
+from mnistseq_cli.bulk.staging import FileEntry, describe_file, describe_placed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -74,6 +80,7 @@ class PartChecker:
 
     def __init__(self, folder: Path, *, read: bool, kept: bool) -> None:
         self._folder = folder
+        self._shared = find_shared_folder(folder)
         self._read = read
         self._kept = kept
 
@@ -100,9 +107,28 @@ class PartChecker:
             return [Problem("altered", record_name(part.name), "of another part")]
         problems = check_files(self._folder, record.files, read=self._read)
         if self._kept:
-            kept = self._folder / KEPT / part.name
-            problems += check_files(kept, record.kept, read=self._read)
+            problems += self._check_kept(part, record.kept)
         return problems
+
+    def _check_kept(self, part: Part, entries: list[FileEntry]) -> list[Problem]:
+        folder = self._folder / KEPT / part.name
+        own = [
+            entry for entry in entries if self._shared is None or (folder / entry.name).exists()
+        ]
+        problems = check_files(folder, own, read=self._read)
+        for entry in entries:
+            if self._shared and entry not in own:
+                problems += _check_placed(self._shared / part.folder, entry, read=self._read)
+        return problems
+
+
+def _check_placed(folder: Path, entry: FileEntry, *, read: bool) -> list[Problem]:
+    """Compare what a part has placed in a file that spans parts with its entry."""
+    try:
+        found = describe_placed(folder, entry, read=read)
+    except (OSError, ValueError):  # no file, or a fragment that is none of this kind
+        return [Problem("missing", entry.name)]
+    return [] if found == entry else [Problem("altered", entry.name)]
 
 
 def check_files(folder: Path, entries: Iterable[FileEntry], *, read: bool) -> list[Problem]:

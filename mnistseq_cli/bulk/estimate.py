@@ -143,6 +143,7 @@ def _measure(made: Made) -> tuple[int, int]:
     if hasattr(os, "statvfs"):
         block_bytes = os.statvfs(made.staging).f_frsize or _DISK_BLOCK_BYTES
     files = [path.stat().st_size for path in made.staging.rglob("*") if path.is_file()]
-    kept = [path.stat().st_size for path in (made.staging / "kept").iterdir()]
+    joined = (path for path in (made.staging / "kept").iterdir() if "@" not in path.name)
+    kept = [path.stat().st_size for path in joined]  # once more when they are joined
     disk_bytes = sum(-(-size // block_bytes) * block_bytes for size in files)
     return sum(files), disk_bytes + sum(kept)

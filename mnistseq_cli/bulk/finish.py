@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -18,10 +19,19 @@ from mnistseq_cli.bulk.manifest import (
     PartSummary,
     dump_dataset,
     dump_record,
+    find_shared_folder,
     record_name,
 )
 from mnistseq_cli.bulk.plan import cut_parts
-from mnistseq_cli.bulk.staging import RECORD, FileEntry, Staging, describe_file, move_into, remove
+from mnistseq_cli.bulk.staging import (
+    RECORD,
+    FileEntry,
+    Staging,
+    describe_file,
+    move_into,
+    remove,
+    split_placed_name,
+)
 from mnistseq_cli.formats import open_format
 from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE
 
@@ -44,11 +54,25 @@ class KeptFragments:
         self.folder = f"{split.name}/" if split.name else ""
         self._parts = partial(cut_parts, split, plan.part_size)
         self._kept = plan.output.folder / KEPT
+        self._shared = find_shared_folder(plan.output.folder)
 
     def read(self, name: str) -> Iterator[bytes]:
         """Read the fragments of a name, one a part, in the order of parts."""
         for part in self._parts():
             yield (self._kept / part.name / name).read_bytes()
+
+    def gather(self, name: str, path: Path) -> None:
+        """Put a file at a path that holds what the parts have placed under a name."""
+        shared = self._shared and self._shared / (self.folder + name)
+        if shared and shared.exists():
+            _link_or_copy(shared, path)
+        path.touch()
+        with path.open("r+b") as file:
+            for part in self._parts():
+                for kept in (self._kept / part.name).glob(f"{name}@*"):
+                    file.seek(split_placed_name(kept.name)[1])
+                    with kept.open("rb") as fragment:
+                        shutil.copyfileobj(fragment, file)
 
 
 def commit(folder: Path, made: Made, strangers: frozenset[str]) -> PartSummary:
@@ -87,6 +111,14 @@ def finish(
     remove(folder / name for name in (KEPT, STAGING))
     for name in (record_name(JOINED), PLAN_FILE, BOOT_FILE):
         (folder / name).unlink(missing_ok=True)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name, which some file systems cannot do."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def _move(folder: Path, staging: Path, name: str, strangers: frozenset[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistseq_cli.bulk.deal import open_splits
-from mnistseq_cli.bulk.manifest import STAGING, PartRecord, dump_record
+from mnistseq_cli.bulk.manifest import STAGING, PartRecord, dump_record, open_shared_folder
 from mnistseq_cli.bulk.proof import Proof
 from mnistseq_cli.bulk.staging import FileEntry, Staging
 from mnistseq_cli.compose.render import SequenceGenerator
@@ -81,6 +82,9 @@ class PartMaker:
         What `encode_sample` gave in the process that started this one. An encoder that gives
         other bytes for the same pixels would spoil the dataset: this process ends, and another
         takes its place.
+    shared : Path, optional
+        Folder for files that all parts write together; only for workers of one machine, as a
+        network file system may mix up bytes that lie side by side.
     """
 
     def __init__(
@@ -89,7 +93,9 @@ class PartMaker:
         data_dir: Path | None = None,
         glyphs: GlyphSet | None = None,
         staging: Path | None = None,
+        *,
         sample: bytes | None = None,
+        shared: Path | None = None,
     ) -> None:
         if sample not in (None, encode_sample()):
             sys.exit(ODD_ENCODER)
@@ -101,11 +107,13 @@ class PartMaker:
         self._format = open_format(plan.output)
         self._staging = staging or plan.output.folder / STAGING
         self._versions = find_versions(plan.output)
+        self._shared = shared
+        self._part_size = plan.part_size
 
     def __call__(self, part: Part, tell: Callable[[Making], None]) -> Made:
         """Write a part into a folder of its own."""
         folder = self._staging / f"{part.name}.{os.getpid()}.{token_hex(4)}"
-        staging = Staging(folder, part.folder)
+        staging = Staging(folder, part.folder, part.number * self._part_size, self._shared)
         proof = write_part(self._format, self._generators[part.split], part, staging, tell)
         record = PartRecord(
             part.name,
@@ -118,6 +126,14 @@ class PartMaker:
         )
         entry = dump_record(record, staging.folder)
         return Made(part, staging.folder, len(record.files), record.size_bytes, entry)
+
+
+def prepare_makers(
+    plan: Plan, data_dir: Path | None, glyphs: GlyphSet | None
+) -> Callable[[], PartMaker]:
+    """Give what makes a `PartMaker` in a process of this machine; see there."""
+    shared = open_shared_folder(plan)
+    return partial(PartMaker, plan, data_dir, glyphs, sample=encode_sample(), shared=shared)
 
 
 def encode_sample() -> bytes:
@@ -152,9 +168,7 @@ def write_part(
 
 def find_versions(output: Output) -> dict[str, str]:
     """Give the versions of all that decides bytes."""
-    names = ["mnistseq-cli", "numpy", "zlib-ng"]
-    if output.image_format != "png":
-        names += ["imageio", "pillow"]
+    names = ("mnistseq-cli", "numpy", *open_format(output).libraries)
     return {name: _find_version(name) for name in names}
 
 

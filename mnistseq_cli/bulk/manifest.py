@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 DATASET_FILE = "dataset.json"
 PARTS = f"{OWN_FOLDER}/parts"
 KEPT = f"{OWN_FOLDER}/kept"
+SHARED = "shared-"  # in KEPT; the rest of the name says of which plan
 STAGING = f"{OWN_FOLDER}/staging"
 LOCK = f"{OWN_FOLDER}/lock"
 PLAN_FILE = f"{OWN_FOLDER}/plan.json"
@@ -78,6 +79,20 @@ class PartSummary:
     n_files: int
     size_bytes: int
     record: FileEntry
+
+
+def find_shared_folder(folder: Path) -> Path | None:
+    """Find the folder of files that parts write together."""
+    return next((folder / KEPT).glob(f"{SHARED}*"), None)
+
+
+def open_shared_folder(plan: Plan) -> Path:
+    """Give the folder of files that parts write together; other plans call it otherwise."""
+    digest = hashlib.sha256(json.dumps(plan.to_dict()).encode()).hexdigest()
+    folder = plan.output.folder
+    shared = find_shared_folder(folder) or folder / KEPT / f"{SHARED}{digest[:16]}"
+    shared.mkdir(exist_ok=True)
+    return shared
 
 
 def record_name(part: str) -> str:

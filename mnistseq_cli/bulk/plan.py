@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mnistseq_cli.bulk.deal import use_all_glyphs
 from mnistseq_cli.bulk.splits import cut, parse_weights
 from mnistseq_cli.errors import UsageError
+from mnistseq_cli.formats import open_format
 from mnistseq_cli.recipe import TEXTS_FILE
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         cut(self.weights, self.recipe.count)
+        open_format(self.output).check(self.recipe)
         if not 1 <= self.part_size <= PART_SIZE_LIMIT:
             raise UsageError(
                 f"part size is {self.part_size!r}; allowed are whole numbers from 1 to "

@@ -13,14 +13,15 @@ from mnistseq_cli.bulk.check import Problem
 from mnistseq_cli.bulk.deal import open_splits
 from mnistseq_cli.bulk.make import write_part
 from mnistseq_cli.bulk.manifest import load_record, record_name
-from mnistseq_cli.bulk.staging import describe_file
+from mnistseq_cli.bulk.staging import describe_file, placed_name
 from mnistseq_cli.formats import open_format
-from mnistseq_cli.formats.folder import decode_image
+from mnistseq_cli.formats.encoders import decode_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mnistseq_cli.bulk.plan import Part, Plan
+    from mnistseq_cli.formats import Buffer, Layout
 
 _DIFFERS = "not what the recipe makes"
 
@@ -57,7 +58,7 @@ class PartComparer:
             if name.startswith(part.folder) and part.number in places
         }
         with TemporaryDirectory() as name:
-            sink = _Comparison(self._plan, part.folder, offsets, Path(name))
+            sink = _Comparison(self._plan, part, offsets, Path(name))
             write_part(self._format, self._generators[part.split], part, sink, tell)
             return part, sink.problems() + self._compare_kept(part, sink)
 
@@ -76,8 +77,9 @@ class PartComparer:
 class _Comparison:
     """A sink that writes nothing: it compares."""
 
-    def __init__(self, plan: Plan, within: str, offsets: dict[str, int], scratch: Path) -> None:
-        self._within = within
+    def __init__(self, plan: Plan, part: Part, offsets: dict[str, int], scratch: Path) -> None:
+        self._within = part.folder
+        self._first = part.number * plan.part_size
         self._folder = plan.output.folder
         self._image_format = plan.output.image_format
         self._offsets = offsets
@@ -104,7 +106,7 @@ class _Comparison:
         self._by_path.append(name)
         return path
 
-    def keep(self, name: str, data: bytes) -> None:
+    def keep(self, name: str, data: Buffer) -> None:
         """Compare a fragment with its place in the joined file."""
         key, name = name, self._within + name
         offset = self._offsets.get(name)
@@ -115,9 +117,15 @@ class _Comparison:
             return
         with path.open("rb") as file:
             file.seek(max(0, offset))
-            if file.read(len(data)) != data:
+            n_bytes = memoryview(data).nbytes
+            if file.read(n_bytes) != memoryview(data).cast("B"):
                 self._problems.append(Problem("altered", name, _DIFFERS))
-        self._offsets[name] = offset + len(data)
+        self._offsets[name] = offset + n_bytes
+
+    def place(self, name: str, layout: Layout, data: Buffer) -> None:
+        """Take in what belongs in a file that spans parts; its hash is compared in the end."""
+        key = placed_name(name, layout.header_bytes + self._first * layout.row_bytes)
+        self._hashes.setdefault(key, hashlib.sha256()).update(data)
 
     def kept_hashes(self) -> dict[str, str]:
         """Give the hashes of fragments that were compared with no file."""

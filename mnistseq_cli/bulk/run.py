@@ -25,7 +25,7 @@ from mnistseq_cli.bulk.events import (
     ignore,
 )
 from mnistseq_cli.bulk.finish import commit, finish, join
-from mnistseq_cli.bulk.make import Making, PartMaker, encode_sample, find_versions
+from mnistseq_cli.bulk.make import Making, find_versions, prepare_makers
 from mnistseq_cli.bulk.manifest import DATASET_FILE, PARTS, STAGING, load_dataset
 from mnistseq_cli.bulk.signals import exit_on_sigterm
 from mnistseq_cli.bulk.staging import sweep
@@ -188,7 +188,7 @@ class _Run:
         """Make the parts that are not there yet."""
         self._start(crew.n_workers)
         here = self._glyphs if crew.n_workers == 0 else None
-        open_job = partial(PartMaker, self._plan, data_dir, here, sample=encode_sample())
+        open_job = prepare_makers(self._plan, data_dir, here)
         self._commit_all(work(open_job, self._find_left(), crew, self._hear))
 
     def make_on(self, cluster: Cluster, data_dir: Path | None) -> None:

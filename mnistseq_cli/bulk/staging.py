@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from mnistseq_cli.bulk.disk import write_new
 from mnistseq_cli.errors import OutputError
@@ -18,9 +19,13 @@ from mnistseq_cli.errors import OutputError
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
+    from io import FileIO
+
+    from mnistseq_cli.formats import Buffer, Layout
 
 RECORD = "record.json"
 _BLOCK_BYTES = 1 << 20
+_SHARED_FLAGS = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0)  # not emptied
 
 
 class FileEntry(NamedTuple):
@@ -40,10 +45,20 @@ class Staging:
         Does not exist yet; afterwards it holds ``files``, ``kept`` and whatever is added.
     within : str
         Goes before the names of files: the folder of a split with a ``/`` at its end, or "".
+    first : int
+        Place of the part's first sample in its split.
+    shared : Path, optional
+        Folder for files that parts write together, each its own bytes; all parts of one plan
+        write the same ones there. Without it a part keeps its bytes to itself.
     """
 
-    def __init__(self, folder: Path, within: str = "") -> None:
+    def __init__(
+        self, folder: Path, within: str = "", first: int = 0, shared: Path | None = None
+    ) -> None:
         self.folder = folder
+        self._first = first
+        self._shared = shared
+        self._sizes_bytes: dict[str, int] = {}
         self._within = within
         self.files = folder / "files"
         self.kept = folder / "kept"
@@ -72,11 +87,33 @@ class Staging:
         self._by_path.append(name)
         return self.files / name
 
-    def keep(self, name: str, data: bytes) -> None:
+    def keep(self, name: str, data: Buffer) -> None:
         """Add to a fragment of this part."""
-        with (self.kept / name).open("ab") as file:
-            file.write(data)
-        self._hashes.setdefault(name, hashlib.sha256()).update(data)
+        with (self.kept / name).open("ab", buffering=0) as file:
+            _write_all(file, data)
+        self._note(name, data)
+
+    def place(self, name: str, layout: Layout, data: Buffer) -> None:
+        """Add to what this part has of a file that spans parts."""
+        at_bytes = layout.header_bytes + self._first * layout.row_bytes
+        fragment = placed_name(name, at_bytes)
+        if self._shared is None:
+            self.keep(fragment, data)
+            return
+        with self._open_shared(name) as file:
+            file.seek(at_bytes + self._sizes_bytes.get(fragment, 0))
+            _write_all(file, data)
+        self._note(fragment, data)
+
+    def _note(self, fragment: str, data: Buffer) -> None:
+        size_bytes = self._sizes_bytes.get(fragment, 0)
+        self._sizes_bytes[fragment] = size_bytes + memoryview(data).nbytes
+        self._hashes.setdefault(fragment, hashlib.sha256()).update(data)
+
+    def _open_shared(self, name: str) -> FileIO:
+        folder = f"{self._shared}{os.sep}{self._within}"
+        Path(folder).mkdir(exist_ok=True)  # but not what is above
+        return open(os.open(folder + name, _SHARED_FLAGS, 0o666), "wb", buffering=0)  # noqa: PTH123 - a Path cannot open a file to write without emptying it
 
     def _make_parents(self, name: str) -> None:
         # Never those above: where they are gone, another run has taken the folder over.
@@ -93,19 +130,51 @@ class Staging:
     def kept_entries(self) -> list[FileEntry]:
         """Give the fragments, by name."""
         return [
-            FileEntry(name, (self.kept / name).stat().st_size, digest.hexdigest())
+            FileEntry(name, self._sizes_bytes[name], digest.hexdigest())
             for name, digest in sorted(self._hashes.items())
         ]
 
 
+def placed_name(name: str, at_bytes: int) -> str:
+    """Name the bytes of a part in a file that spans parts, by where they begin."""
+    return f"{name}@{at_bytes}"
+
+
+def split_placed_name(name: str) -> tuple[str, int]:
+    """Give back what `placed_name` was made of."""
+    name, _, at_bytes = name.rpartition("@")
+    return name, int(at_bytes)
+
+
 def describe_file(path: Path, name: str) -> FileEntry:
     """Read a file and give its entry."""
-    digest, size_bytes = hashlib.sha256(), 0
     with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
-            size_bytes += len(block)
+        return _describe(file, name, sys.maxsize)
+
+
+def describe_placed(folder: Path, entry: FileEntry, *, read: bool) -> FileEntry:
+    """Give the entry of what a part has placed; unless it is read, the hash is taken as given."""
+    name, at_bytes = split_placed_name(entry.name)
+    with (folder / name).open("rb") as file:
+        if not read:
+            there_bytes = max(0, os.fstat(file.fileno()).st_size - at_bytes)
+            return entry._replace(size_bytes=min(there_bytes, entry.size_bytes))
+        file.seek(at_bytes)
+        return _describe(file, entry.name, entry.size_bytes)
+
+
+def _describe(file: IO[bytes], name: str, most_bytes: int) -> FileEntry:
+    digest, size_bytes = hashlib.sha256(), 0
+    while block := file.read(min(_BLOCK_BYTES, most_bytes - size_bytes)):
+        digest.update(block)
+        size_bytes += len(block)
     return FileEntry(name, size_bytes, digest.hexdigest())
+
+
+def _write_all(file: FileIO, data: Buffer) -> None:
+    rest = memoryview(data).cast("B")
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def move_into(source: Path, target: Path, strangers: AbstractSet[str] = frozenset()) -> None:

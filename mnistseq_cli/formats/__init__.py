@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from mnistseq_cli.checks import check_choice
 
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mnistseq_cli.compose.samples import Block
+    from mnistseq_cli.formats.reading import Seen
+    from mnistseq_cli.recipe import Recipe
 
+Buffer: TypeAlias = "bytes | memoryview"
 FORMATS: dict[str, str] = {
     "folder": "mnistseq_cli.formats.folder:Folder",
     "webdataset": "mnistseq_cli.formats.webdataset:WebDataset",
@@ -83,6 +86,13 @@ class Output:
         return {key: value for key, value in values.items() if key != "folder"}
 
 
+class Layout(NamedTuple):
+    """A file that is a header, then rows of equal size, one for each sample of a split."""
+
+    header_bytes: int
+    row_bytes: int
+
+
 class Sink(Protocol):
     """Takes the files of one part, or those that span all parts.
 
@@ -98,10 +108,17 @@ class Sink(Protocol):
         """Give a path to write a file at, for what is large or written by a library."""
         ...
 
-    def keep(self, name: str, data: bytes) -> None:
+    def keep(self, name: str, data: Buffer) -> None:
         """Add to a fragment of this part, for `Format.join`.
 
         Where a joined file has the name of its fragments, it must end with them, in order.
+        """
+        ...
+
+    def place(self, name: str, layout: Layout, data: Buffer) -> None:
+        """Add to what this part has of a file that spans parts, where it belongs in that file.
+
+        Such a file is written once only; see `Fragments.gather`.
         """
         ...
 
@@ -121,9 +138,32 @@ class Fragments(Protocol):
         """Read the fragments of a name, one a part, in the order of parts."""
         ...
 
+    def gather(self, name: str, path: Path) -> None:
+        """Put a file at a path that holds what the parts have placed under a name.
+
+        Its header is still to be written. The path may lead to the same bytes as before, so it
+        must not be written elsewhere.
+        """
+        ...
+
 
 class Format(Protocol):
     """One way for samples to lie on disk; made with an `Output`, which it checks."""
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """Distributions whose version decides the bytes, beside NumPy."""
+        ...
+
+    def check(self, recipe: Recipe) -> None:
+        """Refuse a recipe whose samples this format cannot hold, before any is made.
+
+        Raises
+        ------
+        UsageError
+            It cannot.
+        """
+        ...
 
     def write(self, number: int, blocks: Iterable[Block], sink: Sink) -> None:
         """Write the samples of a part.
@@ -141,6 +181,24 @@ class Format(Protocol):
 
     def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
         """Write the files that span parts, from what the parts have kept."""
+        ...
+
+    @staticmethod
+    def holds(folder: Path) -> bool:
+        """Tell whether samples in this format lie in a folder, not in sub-folders."""
+        ...
+
+    def read(self, folder: Path) -> Iterator[Seen]:
+        """Read the samples of a dataset back in order, split by split.
+
+        Needs nothing but the files of samples; of the output only the format counts. Images may
+        be views of arrays that hold others too.
+
+        Raises
+        ------
+        OutputError
+            A file is missing or damaged.
+        """
         ...
 
 
@@ -172,6 +230,16 @@ def open_label_style(name: str) -> LabelStyle:
     """Make a label style by its name."""
     style: LabelStyle = _load(LABEL_STYLES[name])()
     return style
+
+
+def find_format(folder: Path) -> str | None:
+    """Find the format of the samples that lie in a folder or in its sub-folders, if any."""
+    from mnistseq_cli.formats.reading import find_splits  # noqa: PLC0415 - completion needs none
+
+    for name, path in FORMATS.items():
+        if find_splits(folder, _load(path).holds):
+            return name
+    return None
 
 
 def _load(path: str) -> Any:  # noqa: ANN401 - whatever the table names

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from mnistseq_cli.errors import UsageError
+from mnistseq_cli.formats import Layout
 from mnistseq_cli.formats.records import find_boxes, find_values
 
 if TYPE_CHECKING:
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats import Fragments, Sink
+    from mnistseq_cli.formats import Fragments, Output, Sink
+    from mnistseq_cli.recipe import Recipe
 
 NO_CLASS = -1
+_HINT = "Give them one --width, or choose another format: --to webdataset, parquet or lmdb"
 _SHAPE, _IMAGES, _LENGTHS, _CLASSES, _BOXES = "shape", "images", "lengths", "classes", "boxes"
 
 
@@ -64,8 +67,38 @@ COLUMNS: dict[str, np.dtype[Any]] = {
 }
 
 
-def keep_columns(blocks: Iterable[Block], sink: Sink) -> None:
+class Columnar:
+    """A container of arrays, so that all images have one width; see `Format`."""
+
+    libraries: ClassVar[tuple[str, ...]] = ()
+    header_bytes: ClassVar[int | None] = (
+        None  # of its file of images, if that has them as they are
+    )
+
+    def __init__(self, output: Output) -> None:
+        """Take any output: nothing of it matters here."""
+        del output
+
+    def check(self, recipe: Recipe) -> None:
+        """Refuse images of different widths."""
+        if recipe.width_px == "natural":
+            raise UsageError("images of natural width do not fit into one array", _HINT)
+
+    def write(self, number: int, blocks: Iterable[Block], sink: Sink) -> None:  # noqa: ARG002 - as the protocol says
+        """Keep the samples of a part."""
+        keep_columns(blocks, sink, self.header_bytes)
+
+
+def keep_columns(blocks: Iterable[Block], sink: Sink, header_bytes: int | None = None) -> None:
     """Keep the samples of a part.
+
+    Parameters
+    ----------
+    blocks : iterable of Block
+    sink : Sink
+    header_bytes : int, optional
+        Size of the header of a file that holds all images as they are: images are placed in it,
+        for `Fragments.gather` under the name "images".
 
     Raises
     ------
@@ -77,7 +110,11 @@ def keep_columns(blocks: Iterable[Block], sink: Sink) -> None:
     for block in blocks:
         shapes |= {(block.images.shape[1], width) for width in np.unique(block.widths_px).tolist()}
         _check_shapes(shapes)
-        sink.keep(_IMAGES, block.images.tobytes())
+        pixels = np.ascontiguousarray(block.images)
+        if header_bytes is None:
+            sink.keep(_IMAGES, pixels.data)
+        else:
+            sink.place(_IMAGES, Layout(header_bytes, pixels[0].nbytes), pixels.data)
         is_digit, _ = find_values(block)
         rows.append((block.lengths, block.classes[is_digit], find_boxes(block)))
     lengths, classes, boxes = (np.concatenate(arrays) for arrays in zip(*rows, strict=True))
@@ -127,5 +164,5 @@ def _check_shapes(shapes: set[tuple[int, int]]) -> None:
         widths_px = sorted(width for _, width in shapes)
         raise UsageError(
             f"images from {widths_px[0]} to {widths_px[-1]} px wide do not fit into one array",
-            "Give them one --width, or choose another format: --to webdataset, parquet or lmdb",
+            _HINT,
         )

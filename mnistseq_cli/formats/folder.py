@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from mnistseq_cli.errors import UsageError
-from mnistseq_cli.formats import IMAGE_FORMATS, open_label_style
+from mnistseq_cli.formats import open_label_style
+from mnistseq_cli.formats.encoders import Encoded
+from mnistseq_cli.formats.images import holds_images, holds_own_images, read_images
 from mnistseq_cli.formats.names import NameTemplate
-from mnistseq_cli.formats.png import encode_pngs
+from mnistseq_cli.formats.reading import find_splits, read_splits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Fragments, Output, Sink
+    from mnistseq_cli.formats.reading import Seen
 
-    Encoder = Callable[[NDArray[np.uint8], NDArray[np.int64]], list[bytes]]
 
-
-class Folder:
+class Folder(Encoded):
     """One image file a sample, and a file for each label style.
 
     Parameters
@@ -37,8 +33,8 @@ class Folder:
     """
 
     def __init__(self, output: Output) -> None:
+        super().__init__(output)
         self._names = NameTemplate(output.name, output.image_format)
-        self._encode = open_encoder(output.image_format)
         self._labels = [open_label_style(style) for style in output.labels]
 
     def write(self, number: int, blocks: Iterable[Block], sink: Sink) -> None:  # noqa: ARG002 - names come from the index
@@ -56,65 +52,13 @@ class Folder:
         for style in self._labels:
             style.join(splits, sink)
 
+    @staticmethod
+    def holds(folder: Path) -> bool:
+        """Tell whether a folder has a label file."""
+        return holds_images(folder)
 
-def open_encoder(image_format: str) -> Encoder:
-    """Give the function that encodes the images of a block.
-
-    Parameters
-    ----------
-    image_format : str
-        "png", or an ending for which Pillow, through imageio, writes grey images.
-
-    Raises
-    ------
-    UsageError
-        There is no such format, or it does not hold grey images.
-    """
-    if image_format == "png":
-        return encode_pngs
-    encoder = partial(_encode_with_imageio, image_format)
-    _try_out(encoder, image_format)
-    return encoder
-
-
-def decode_image(data: bytes, image_format: str) -> NDArray[np.uint8]:
-    """Decode a grey image, shape (H, W).
-
-    Raises
-    ------
-    ValueError, OSError
-        The bytes are no image of this format.
-    """
-    from imageio import v3 as imageio  # noqa: PLC0415 - not needed to write PNG files
-
-    image: NDArray[np.uint8] = imageio.imread(data, extension=f".{image_format}", plugin="pillow")
-    return image
-
-
-def _encode_with_imageio(
-    image_format: str, images: NDArray[np.uint8], widths_px: NDArray[np.int64]
-) -> list[bytes]:
-    from imageio import v3 as imageio  # noqa: PLC0415 - as above
-
-    # imageio would take a plain (H, W) array with few columns for an image with channels.
-    write = partial(
-        imageio.imwrite, "<bytes>", extension=f".{image_format}", plugin="pillow", mode="L"
-    )
-    return [
-        write(image[:, :width]) for image, width in zip(images, widths_px.tolist(), strict=True)
-    ]
-
-
-def _try_out(encoder: Encoder, image_format: str) -> None:
-    image = np.arange(28 * 40, dtype=np.uint8).reshape(1, 28, 40)
-    cause = "it does not hold grey images"
-    try:
-        decoded = decode_image(encoder(image, np.array([40]))[0], image_format)
-        if decoded.shape == image.shape[1:]:
-            return
-    except Exception as error:  # noqa: BLE001 - each plugin raises what it likes
-        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
-    raise UsageError(
-        f"image format is {image_format!r}, which cannot be used: {cause}; allowed: "
-        f"{', '.join(IMAGE_FORMATS)}"
-    )
+    def read(self, folder: Path) -> Iterator[Seen]:
+        """Read samples back: any images with a label file, see `listing.LISTINGS`."""
+        # What else people put beside their splits is no label file.
+        is_own = bool(find_splits(folder, holds_own_images))
+        return read_splits(folder, holds_own_images if is_own else holds_images, read_images)

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import struct
+from contextlib import ExitStack
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnistseq_cli.formats.columns import NO_CLASS, keep_columns, read_column, read_shape
+from mnistseq_cli.formats.column_reading import Column, open_stream, read_columns
+from mnistseq_cli.formats.columns import NO_CLASS, Columnar, read_column, read_shape
+from mnistseq_cli.formats.reading import has_any, name_damage, read_splits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
-    from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats import Fragments, Output, Sink
+    from mnistseq_cli.formats import Fragments, Sink
     from mnistseq_cli.formats.columns import Shape
+    from mnistseq_cli.formats.reading import Seen
 
 _UINT8, _INT32 = 0x08, 0x0C
 _BLANK = 255  # an IDX file has no place for NO_CLASS
 _PREFIXES = {"": "train", "train/": "train", "test/": "t10k"}
+_IMAGES = "-images-idx3-ubyte"
+_DTYPES: dict[int, np.dtype[Any]] = {_UINT8: np.dtype(np.uint8), _INT32: np.dtype(">i4")}
 
 
-class Idx:
+class Idx(Columnar):
     """Images, labels and lengths of labels, named and laid out as the files of MNIST are.
 
     ``train-images-idx3-ubyte`` (N, 28, W), ``train-labels-idx2-ubyte`` (N, longest; 255 after
@@ -28,23 +35,17 @@ class Idx:
     is a single digit, labels are ``train-labels-idx1-ubyte`` (N,), as in MNIST itself.
     """
 
-    def __init__(self, output: Output) -> None:
-        """Take any output: nothing of it matters here."""
-        del output
-
-    def write(self, number: int, blocks: Iterable[Block], sink: Sink) -> None:  # noqa: ARG002 - as the protocol says
-        """Keep the samples of a part."""
-        keep_columns(blocks, sink)
+    header_bytes = 16
 
     def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
         """Write the files."""
         for split in splits:
             shape = read_shape(split)
             prefix = split.folder + _PREFIXES.get(split.folder, split.folder.removesuffix("/"))
-            with sink.path(f"{prefix}-images-idx3-ubyte").open("wb") as file:
+            path = sink.path(f"{prefix}{_IMAGES}")
+            split.gather("images", path)
+            with path.open("r+b") as file:
                 file.write(_make_header(_UINT8, shape.of("images")))
-                for images in read_column(split, shape, "images"):
-                    file.write(images.data)
             self._write_labels(split, shape, prefix, sink)
             with sink.path(f"{prefix}-lengths-idx1-int").open("wb") as file:
                 file.write(_make_header(_INT32, shape.of("lengths")))
@@ -58,6 +59,46 @@ class Idx:
             file.write(_make_header(_UINT8, axes))
             for labels in read_column(split, shape, "labels"):
                 file.write(np.where(labels == NO_CLASS, _BLANK, labels).astype(np.uint8).data)
+
+    @staticmethod
+    def holds(folder: Path) -> bool:
+        """Tell whether a folder has such files."""
+        return has_any(folder, f"*{_IMAGES}")
+
+    def read(self, folder: Path) -> Iterator[Seen]:
+        """Read samples back, also from the files of MNIST."""
+        return read_splits(folder, self.holds, _read_split)
+
+
+def _read_split(split: str, folder: Path) -> Iterator[Seen]:
+    paths = sorted(folder.glob(f"*{_IMAGES}"), reverse=True)  # train before t10k
+    for path in paths:
+        prefix = path.name.removesuffix(_IMAGES)
+        name = split or (prefix if len(paths) > 1 else "")
+        yield from _read_files(name.replace("t10k", "test"), path, prefix)
+
+
+def _read_files(split: str, images: Path, prefix: str) -> Iterator[Seen]:
+    labels = sorted(images.parent.glob(f"{prefix}-labels-idx[12]-ubyte"))
+    missing = images.with_name(f"{prefix}-labels-idx2-ubyte")
+    lengths = images.with_name(f"{prefix}-lengths-idx1-int")
+    paths = {"images": images, "labels": labels[0] if labels else missing}
+    paths |= {"lengths": lengths} if lengths.exists() else {}
+    with ExitStack() as stack:
+        columns = {}
+        for name, path in paths.items():
+            with name_damage(path):
+                columns[name] = _open_idx(stack.enter_context(path.open("rb")), path)
+        with name_damage(images):
+            yield from read_columns(split, columns)
+
+
+def _open_idx(file: IO[bytes], path: Path) -> Column:
+    kind, n_axes = struct.unpack(">2xBB", file.read(4))
+    if kind not in _DTYPES:
+        raise ValueError(f"its items are of type {kind}, which is not read here")
+    shape = struct.unpack(f">{n_axes}I", file.read(4 * n_axes))
+    return open_stream(file, shape, _DTYPES[kind], path)
 
 
 def _make_header(kind: int, axes: tuple[int, ...]) -> bytes:

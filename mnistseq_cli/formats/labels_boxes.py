@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistseq_cli.errors import UsageError
+from mnistseq_cli.formats.entries import keep_entries, write_entries
 from mnistseq_cli.formats.records import find_boxes, find_values, quote
 
 if TYPE_CHECKING:
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
     from mnistseq_cli.formats import Fragments, Sink
 
 ID_FACTOR = 1000  # digits of the longest text there can be
-_CLASSES = "classes"
+_ALPHABET = "alphabet"
 _SEPARATOR = ",\n"
 _ANNOTATION = (
-    _SEPARATOR + '{{"id": {}, "image_id": {}, "category_id": {}, "bbox": [{}, {}, {}, {}], '
+    '{{"id": {}, "image_id": {}, "category_id": {}, "bbox": [{}, {}, {}, {}], '
     '"area": {}, "iscrowd": 0}}'
 )
 _SHARES = "{} {:.6f} {:.6f} {:.6f} {:.6f}\n"
@@ -40,39 +41,37 @@ class Coco:
         height = block.images.shape[1]
         rows = zip(quote(names), block.widths_px.tolist(), strict=True)
         images = [
-            f'{_SEPARATOR}{{"id": {index}, "file_name": {name}, "width": {width}, '
-            f'"height": {height}}}'
+            f'{{"id": {index}, "file_name": {name}, "width": {width}, "height": {height}}}'
             for index, (name, width) in enumerate(rows, block.start)
         ]
-        sink.keep("coco-images", "".join(images).encode())
-        sink.keep("coco-annotations", "".join(_annotate(block)).encode())
-        _keep_classes(block, sink)
+        keep_entries(images, "coco-images", sink, _SEPARATOR)
+        keep_entries(_annotate(block), "coco-annotations", sink, _SEPARATOR)
+        _keep_alphabet(block, sink)
 
     def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
         """Write a file for each split."""
         categories = [
             {"id": number + 1, "name": name, "supercategory": "character"}
-            for number, name in _read_classes(splits).items()
+            for number, name in enumerate(_read_alphabet(splits[0]))
         ]
         for split in splits:
             with sink.path(split.folder + self.file_name).open("wb") as file:
                 file.write(b'{"categories": ' + json.dumps(categories).encode())
                 for name in ("images", "annotations"):
                     file.write(f',\n"{name}": [\n'.encode())
-                    n_cut = len(_SEPARATOR)  # none before the first
-                    for fragment in split.read(f"coco-{name}"):
-                        file.write(memoryview(fragment)[n_cut:])
-                        n_cut = 0
+                    write_entries(split, f"coco-{name}", file, _SEPARATOR)
                     file.write(b"\n]")
                 file.write(b"}\n")
 
 
 class Yolo:
-    """``labels/….txt`` beside ``images/…``, and ``data.yaml`` (Ultralytics, "Detect").
+    """``labels/….txt`` beside ``images/…``, and ``data.yaml``, as Ultralytics reads them.
 
     A line is the class, then x and y of the middle of the box, its width and height, as shares
-    of the image's. Ultralytics finds labels by putting ``labels`` for ``images`` in a path, so
-    names of images must begin with ``images/``.
+    of the image's (``verify_image_label`` in ``ultralytics/data/utils.py``, which also leaves out
+    images under 10 pixels wide). ``img2label_paths`` puts ``labels`` for the last ``images`` in a
+    path, so names of images begin with ``images/`` and have no other. ``check_det_dataset`` takes
+    paths in ``data.yaml`` from where that file is.
     """
 
     def write(self, names: Sequence[str], block: Block, sink: Sink) -> None:
@@ -81,18 +80,18 @@ class Yolo:
         Raises
         ------
         UsageError
-            The names of images do not begin with ``images/``.
+            The names of images do not begin with ``images/``, or hold it twice.
         """
-        if not names[0].startswith("images/"):
+        if not names[0].startswith("images/") or "/images/" in names[0]:
             raise UsageError(
                 f"an image is called {names[0]!r}, but with the labels yolo names begin with "
-                "images/",
+                "images/ and have no other",
                 "Leave --name out, or begin it with images/",
             )
         for name, lines in zip(names, _write_shares(block), strict=True):
             stem = name.removeprefix("images/").rpartition(".")[0]
             sink.write(f"labels/{stem}.txt", lines.encode())
-        _keep_classes(block, sink)
+        _keep_alphabet(block, sink)
 
     def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
         """Write ``data.yaml``; what is used to validate is val, or else test, or else train."""
@@ -101,8 +100,8 @@ class Yolo:
         folders["train"] = train
         folders.setdefault("val", folders.get("test", train))
         lines = [f"{name}: {json.dumps(folder + 'images')}" for name, folder in folders.items()]
-        names = _read_classes(splits)
-        lines += ["names:", *(f"  {number}: {json.dumps(name)}" for number, name in names.items())]
+        names = enumerate(_read_alphabet(splits[0]))
+        lines += ["names:", *(f"  {number}: {json.dumps(name)}" for number, name in names)]
         sink.write("data.yaml", ("\n".join(lines) + "\n").encode())
 
 
@@ -138,22 +137,10 @@ def _write_shares(block: Block) -> list[str]:
     return ["".join(lines[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def _keep_classes(block: Block, sink: Sink) -> None:
-    """Keep which character is which class, as far as the block tells."""
-    is_digit, _ = find_values(block)
-    characters = dict(
-        zip(block.classes[is_digit].tolist(), "".join(block.texts.tolist()), strict=True)
-    )
-    sink.keep(_CLASSES, json.dumps(characters, sort_keys=True).encode() + b"\n")
+def _keep_alphabet(block: Block, sink: Sink) -> None:
+    sink.keep(_ALPHABET, f"{block.alphabet}\n".encode())
 
 
-def _read_classes(splits: Sequence[Fragments]) -> dict[int, str]:
-    """Give the character of each class; for one that no text has, its number."""
-    seen = {
-        int(number): character
-        for split in splits
-        for fragment in split.read(_CLASSES)
-        for line in fragment.splitlines()
-        for number, character in json.loads(line).items()
-    }
-    return {number: seen.get(number, str(number)) for number in range(max(9, *seen) + 1)}
+def _read_alphabet(split: Fragments) -> str:
+    """Give the character of each class: the first of the lines, which are all the same."""
+    return next(split.read(_ALPHABET)).decode().partition("\n")[0]

@@ -1,84 +1,68 @@
-"""Label files of readers of text: PaddleOCR, EasyOCR, MMOCR and docTR.
-
-A list of images and texts, in one file for each split.
-"""
+"""Label files of readers of text: PaddleOCR, EasyOCR, MMOCR and docTR."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
+from mnistseq_cli.formats.entries import Entries
 from mnistseq_cli.formats.records import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats import Fragments, Sink
+
+EASYOCR_BLANK = "-"  # the image of the line that is none
 
 
-class _Listing:
-    """A header, an entry for each sample, a footer."""
+class PaddleOcr(Entries):
+    """``rec_gt.txt``: path, tab, text.
 
-    file_name: ClassVar[str]
-    header: ClassVar[str] = ""
-    separator: ClassVar[str] = ""
-    footer: ClassVar[str] = ""
-
-    def entries(self, names: Sequence[str], texts: list[str]) -> Iterator[str]:
-        """Write an entry for each sample."""
-        raise NotImplementedError
-
-    def write(self, names: Sequence[str], block: Block, sink: Sink) -> None:
-        """Keep the entries of a block, each after a separator."""
-        entries = self.entries(names, block.texts.tolist())
-        kept = "".join([self.separator + entry for entry in entries])
-        sink.keep(self._fragment, kept.encode())
-
-    def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
-        """Write a file for each split."""
-        for split in splits:
-            with sink.path(split.folder + self.file_name).open("wb") as file:
-                file.write(self.header.encode())
-                n_cut = len(self.separator)  # none before the first
-                for fragment in split.read(self._fragment):
-                    file.write(memoryview(fragment)[n_cut:])
-                    n_cut = 0
-                file.write(self.footer.encode())
-
-    @property
-    def _fragment(self) -> str:
-        return type(self).__name__.lower()
-
-
-class PaddleOcr(_Listing):
-    """``rec_gt.txt``: path, tab, text (PaddleOCR, "Text recognition", data preparation)."""
+    ``ppocr/data/simple_dataset.py`` of PaddleOCR cuts a line at each tab and puts `data_dir`
+    before the path: give it the folder of the split.
+    """
 
     file_name = "rec_gt.txt"
+    fragment = "paddleocr"
 
-    def entries(self, names: Sequence[str], texts: list[str]) -> Iterator[str]:
-        """Write an entry for each sample."""
-        return (f"{name}\t{text}\n" for name, text in zip(names, texts, strict=True))
+    def entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
+        """Write a line for each sample."""
+        return (f"{name}\t{text}\n" for name, text in _pair(names, block))
 
 
-class EasyOcr(_Listing):
-    r"""``easyocr/labels.csv`` with ``filename,words`` (EasyOCR, ``trainer/dataset.py``).
+class EasyOcr(Entries):
+    """``easyocr/labels.csv`` with ``filename,words``.
 
-    The trainer looks only into folders without sub-folders, so the file has one of its own and
-    its paths begin with ``../``. It splits a line at the first comma: nothing is quoted.
+    ``trainer/dataset.py`` of EasyOCR looks only into folders without sub-folders, so the file has
+    one of its own and its paths begin with ``../``. pandas cuts a line at the first comma
+    (``sep='^([^,]+),'``): nothing is quoted. It takes a column of digits for numbers, and the
+    trainer fails with "numpy.int64 has no attribute lower"
+    (https://github.com/JaidedAI/EasyOCR/issues/936). So the first line has words that are none,
+    longer than the trainer takes (`batch_max_length` is 34): it leaves that line out, and reads
+    all others as text, with their leading zeros.
     """
 
     file_name = "easyocr/labels.csv"
-    header = "filename,words\n"
+    fragment = "easyocr"
+    header = (
+        "filename,words\n"
+        f"{EASYOCR_BLANK},this line is no image: it keeps pandas from taking digits for numbers\n"
+    )
 
-    def entries(self, names: Sequence[str], texts: list[str]) -> Iterator[str]:
-        """Write an entry for each sample."""
-        return (f"../{name},{text}\n" for name, text in zip(names, texts, strict=True))
+    def entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
+        """Write a line for each sample."""
+        return (f"../{name},{text}\n" for name, text in _pair(names, block))
 
 
-class MmOcr(_Listing):
-    """``textrecog.json`` (MMOCR 1.x, "Dataset", TextRecogDataset)."""
+class MmOcr(Entries):
+    """``textrecog.json`` for `OCRDataset` of MMOCR 1.x.
+
+    ``load_data_list`` in ``mmengine/dataset/base_dataset.py`` takes ``metainfo`` and
+    ``data_list``, and puts `data_root` before each path: give it the folder of the split.
+    """
 
     file_name = "textrecog.json"
+    fragment = "mmocr"
     header = (
         '{"metainfo": {"dataset_type": "TextRecogDataset", "task_name": "textrecog"},\n'
         '"data_list": [\n'
@@ -86,22 +70,35 @@ class MmOcr(_Listing):
     separator = ",\n"
     footer = "\n]}\n"
 
-    def entries(self, names: Sequence[str], texts: list[str]) -> Iterator[str]:
+    def entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
         """Write an entry for each sample."""
         return (
             f'{{"img_path": {name}, "instances": [{{"text": {text}}}]}}'
-            for name, text in zip(quote(names), quote(texts), strict=True)
+            for name, text in _pair_quoted(names, block)
         )
 
 
-class DocTr(_Listing):
-    """``labels.json``: path to text (docTR, ``doctr.datasets.RecognitionDataset``)."""
+class DocTr(Entries):
+    """``labels.json``: path to text.
+
+    ``doctr/datasets/recognition.py`` of docTR puts `img_folder` before each path: give it the
+    folder of the split.
+    """
 
     file_name = "labels.json"
+    fragment = "doctr"
     header = "{\n"
     separator = ",\n"
     footer = "\n}\n"
 
-    def entries(self, names: Sequence[str], texts: list[str]) -> Iterator[str]:
+    def entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
         """Write an entry for each sample."""
-        return (f"{name}: {text}" for name, text in zip(quote(names), quote(texts), strict=True))
+        return (f"{name}: {text}" for name, text in _pair_quoted(names, block))
+
+
+def _pair(names: Sequence[str], block: Block) -> Iterator[tuple[str, str]]:
+    return zip(names, block.texts.tolist(), strict=True)
+
+
+def _pair_quoted(names: Sequence[str], block: Block) -> Iterator[tuple[str, str]]:
+    return zip(quote(names), quote(block.texts.tolist()), strict=True)

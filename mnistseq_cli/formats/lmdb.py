@@ -7,42 +7,39 @@ MMOCR and PaddleOCR read too: ``num-samples``, ``image-%09d`` and ``label-%09d``
 from __future__ import annotations
 
 import struct
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from mnistseq_cli.formats.decoding import decode_grey
+from mnistseq_cli.formats.encoders import Encoded
 from mnistseq_cli.formats.extras import import_extra
-from mnistseq_cli.formats.folder import open_encoder
+from mnistseq_cli.formats.reading import Seen, has_any, name_damage, read_splits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Fragments, Output, Sink
 
 _LENGTH = struct.Struct("<I")
 _FIRST_MAP_BYTES = 1 << 26
+_N_MAPPED = 20_000  # samples after which the file is opened anew, so that its pages are let go
 _KINDS = ("image", "label")  # in the order of their keys
 
 
-class Lmdb:
+class Lmdb(Encoded):
     """``lmdb/data.mdb`` in each split; open the folder ``lmdb``.
 
     It lies in a folder of its own because some readers search only folders without sub-folders.
-
-    Parameters
-    ----------
-    output : Output
-
-    Raises
-    ------
-    UsageError
-        lmdb is not installed, or the image format cannot be used.
     """
 
+    needs = ("lmdb",)
+
     def __init__(self, output: Output) -> None:
+        super().__init__(output)
         self._lmdb = import_extra("lmdb", "lmdb")
-        self._encode = open_encoder(output.image_format)
 
     def write(self, number: int, blocks: Iterable[Block], sink: Sink) -> None:  # noqa: ARG002 - as the protocol says
         """Keep images and labels of a part."""
@@ -84,6 +81,55 @@ class Lmdb:
                 environment.set_mapsize(2 * environment.info()["map_size"])
             else:
                 return
+
+    @staticmethod
+    def holds(folder: Path) -> bool:
+        """Tell whether a folder has ``lmdb/data.mdb``, or is itself such a database."""
+        return has_any(folder, "lmdb/data.mdb") or has_any(folder, "data.mdb")
+
+    def read(self, folder: Path) -> Iterator[Seen]:
+        """Read samples back."""
+        return read_splits(folder, self.holds, self._read_split)
+
+    def _read_split(self, split: str, folder: Path) -> Iterator[Seen]:
+        path = folder / "lmdb" / "data.mdb"
+        path = path if path.exists() else folder / "data.mdb"
+        prefix = f"{split}/" if split else ""
+        first = stop = n_samples = 1
+        while first <= n_samples:
+            with name_damage(path), self._open(path) as environment, environment.begin() as found:
+                n_samples = int(_get(found, b"num-samples"))
+                stop = min(first + _N_MAPPED, n_samples + 1)
+                for number in range(first, stop):
+                    image = decode_grey(_get(found, b"image-%09d" % number))
+                    text = _get(found, b"label-%09d" % number).decode()
+                    yield Seen(f"{prefix}image-{number:09d}", split, image, text)
+            first = stop
+
+    @contextmanager
+    def _open(self, path: Path) -> Iterator[Any]:
+        try:
+            with closing(
+                self._lmdb.open(str(path), subdir=False, readonly=True, lock=False)
+            ) as environment:
+                _check_size(environment, path)
+                yield environment
+        except self._lmdb.Error as error:
+            raise ValueError(str(error)) from error
+
+
+def _check_size(environment: Any, path: Path) -> None:  # noqa: ANN401 - lmdb has no types
+    """Refuse a file that lacks pages: reading one of them ends the process with SIGBUS."""
+    pages_bytes = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    if path.stat().st_size < pages_bytes:
+        raise ValueError(f"it has {path.stat().st_size:,} bytes of {pages_bytes:,}")
+
+
+def _get(found: Any, key: bytes) -> bytes:  # noqa: ANN401 - lmdb has no types
+    value: bytes | None = found.get(key)
+    if value is None:
+        raise ValueError(f"it lacks {key.decode()}")
+    return value
 
 
 def _unpack(data: bytes) -> Iterator[bytes]:

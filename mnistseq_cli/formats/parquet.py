@@ -12,16 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mnistseq_cli.formats.decoding import decode_grey
+from mnistseq_cli.formats.encoders import Encoded
 from mnistseq_cli.formats.extras import import_extra
-from mnistseq_cli.formats.folder import open_encoder
+from mnistseq_cli.formats.listing import make_row
+from mnistseq_cli.formats.reading import Seen, has_any, name_damage, read_splits
 from mnistseq_cli.formats.records import find_boxes, find_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Fragments, Output, Sink
 
+_ROWS_TOGETHER = 256  # when read
 _BLOCKS_TOGETHER = 8  # in a row group: one is read as a whole
 _NUMBER = {"dtype": "int64", "_type": "Value"}
 _NUMBERS = {"feature": _NUMBER, "_type": "Sequence"}
@@ -35,33 +40,28 @@ _FEATURES = {
 }
 
 
-class Parquet:
-    """``part-00000.parquet`` and so on, with `image`, `text`, `objects`, `glyphs` and `gaps`.
+class Parquet(Encoded):
+    """``part-00000.parquet`` and so on, with `image`, `text`, `objects`, `glyphs` and `gaps`."""
 
-    Parameters
-    ----------
-    output : Output
-
-    Raises
-    ------
-    UsageError
-        pyarrow is not installed, or the image format cannot be used.
-    """
+    needs = ("pyarrow",)
 
     def __init__(self, output: Output) -> None:
+        super().__init__(output)
         self._arrow = import_extra("pyarrow", "parquet")
         self._parquet = import_extra("pyarrow.parquet", "parquet")
-        self._encode = open_encoder(output.image_format)
-        self._ending = output.image_format
         self._schema = self._make_schema()
 
     def write(self, number: int, blocks: Iterable[Block], sink: Sink) -> None:
         """Write the file of a part."""
         path = sink.path(f"part-{number:05d}.parquet")
         rest = iter(blocks)
-        with self._parquet.ParquetWriter(
-            path, self._schema, use_dictionary=False, write_statistics=False
-        ) as writer:
+        # A file of our own is closed even where its last bytes find the disk full.
+        with (
+            self._arrow.OSFile(str(path), "wb") as file,
+            self._parquet.ParquetWriter(
+                file, self._schema, use_dictionary=False, write_statistics=False
+            ) as writer,
+        ):
             while together := [self._to_batch(block) for block in islice(rest, _BLOCKS_TOGETHER)]:
                 writer.write_table(self._arrow.Table.from_batches(together))
 
@@ -115,3 +115,24 @@ class Parquet:
         if isinstance(values, np.ndarray):
             values = self._arrow.array(values.astype(np.int64))
         return self._arrow.ListArray.from_arrays(ends, values)
+
+    @staticmethod
+    def holds(folder: Path) -> bool:
+        """Tell whether a folder has Parquet files."""
+        return has_any(folder, "*.parquet")
+
+    def read(self, folder: Path) -> Iterator[Seen]:
+        """Read samples back: an image in a column `image`, and a text."""
+        return read_splits(folder, self.holds, self._read_split)
+
+    def _read_split(self, split: str, folder: Path) -> Iterator[Seen]:
+        for path in sorted(folder.glob("*.parquet")):
+            with name_damage(path), self._parquet.ParquetFile(path) as file:
+                for batch in file.iter_batches(_ROWS_TOGETHER):
+                    for record in batch.to_pylist():
+                        image = record.pop("image")
+                        row = make_row(image["path"], record)
+                        pixels = decode_grey(image["bytes"])
+                        yield Seen(
+                            row.name, split, pixels, row.text, row.boxes, row.gaps, row.glyphs
+                        )

@@ -1,4 +1,4 @@
-"""Contact sheets: many images side by side in one."""
+"""Contact sheets: many images side by side in one, plain or with labels and boxes."""
 
 from __future__ import annotations
 
@@ -6,16 +6,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mnistseq_cli.formats.font import write_text
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from mnistseq_cli.formats.reading import Seen
 
 SCALE = 2
 WIDTH_PX = 960  # of a sheet, unless one image is wider
 GAP_PX = 6
 FRAME_PX = 1
 FRAME_GREY = 170
+LABELLED_SCALE = 3
+LABELLED_WIDTH_PX = 1280
+LABEL_SCALE = 2
+LABEL_GREY = 60
+BOX_COLOURS = ((0, 114, 240), (224, 96, 0))  # in turn; told apart also without red or green
 
 
 def make_sheet(images: Sequence[NDArray[np.uint8]], scale: int = SCALE) -> NDArray[np.uint8]:
@@ -32,12 +41,56 @@ def make_sheet(images: Sequence[NDArray[np.uint8]], scale: int = SCALE) -> NDArr
     -------
     ndarray of uint8, shape (height, width)
     """
-    framed = [enlarge(image, scale) for image in images]
+    return _put_side_by_side([enlarge(image, scale) for image in images], WIDTH_PX)
+
+
+def make_labelled_sheet(samples: Sequence[Seen]) -> NDArray[np.uint8]:
+    """Put samples side by side, with labels over them and boxes around their digits.
+
+    Parameters
+    ----------
+    samples : sequence of Seen
+        At least one. They are enlarged up to three times, while two stand side by side.
+
+    Returns
+    -------
+    ndarray of uint8, shape (height, width, 3)
+        Red, green, blue.
+    """
+    widest_px = max(seen.image.shape[1] for seen in samples)
+    room_px = LABELLED_WIDTH_PX // 2 - 2 * GAP_PX
+    scale = max(1, min(LABELLED_SCALE, room_px // widest_px))
+    return _put_side_by_side([draw_sample(seen, scale) for seen in samples], LABELLED_WIDTH_PX)
+
+
+def draw_sample(seen: Seen, scale: int) -> NDArray[np.uint8]:
+    """Draw a sample enlarged, with its label and its boxes, shape (height, width, 3).
+
+    A box is drawn around its digit: the lines cover no ink of it.
+    """
+    image = np.repeat(enlarge(seen.image, scale)[..., None], 3, axis=2)
+    boxes = [] if seen.boxes is None else seen.boxes.tolist()
+    for place, (x, y, width, height) in enumerate(boxes):
+        left, top = max(0, x * scale), max(0, y * scale)  # the frame has moved it by one already
+        right, bottom = left + width * scale + 1, top + height * scale + 1
+        colour = BOX_COLOURS[place % len(BOX_COLOURS)]
+        image[[top, min(bottom, len(image) - 1)], left : right + 1] = colour
+        image[top : bottom + 1, [left, min(right, image.shape[1] - 1)]] = colour
+    label = write_text(seen.text).repeat(LABEL_SCALE, axis=0).repeat(LABEL_SCALE, axis=1)
+    head_px = len(label) + 2 * LABEL_SCALE
+    drawn = np.full((head_px + len(image), max(label.shape[1], image.shape[1]), 3), 255, np.uint8)
+    drawn[: len(label), : label.shape[1]][label] = LABEL_GREY
+    drawn[head_px:, : image.shape[1]] = image
+    return drawn
+
+
+def _put_side_by_side(framed: list[NDArray[np.uint8]], width_px: int) -> NDArray[np.uint8]:
     height = max(image.shape[0] for image in framed) + GAP_PX
     width = max(image.shape[1] for image in framed) + GAP_PX
-    n_columns = min(len(framed), max(1, (WIDTH_PX - GAP_PX) // width))
+    n_columns = min(len(framed), max(1, (width_px - GAP_PX) // width))
     n_rows = -(-len(framed) // n_columns)
-    sheet = np.full((n_rows * height + GAP_PX, n_columns * width + GAP_PX), 255, np.uint8)
+    shape = (n_rows * height + GAP_PX, n_columns * width + GAP_PX, *framed[0].shape[2:])
+    sheet = np.full(shape, 255, np.uint8)
     for place, image in enumerate(framed):
         row, column = divmod(place, n_columns)
         top, left = row * height + GAP_PX, column * width + GAP_PX
