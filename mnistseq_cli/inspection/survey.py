@@ -1,0 +1,176 @@
+"""A survey of a dataset: one pass over its samples.
+
+Memory does not grow with samples, but for 16 bytes each to find equal images and texts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnistseq_cli.errors import OutputError
+from mnistseq_cli.inspection.dataset import Dataset, open_dataset
+from mnistseq_cli.inspection.figures import GapFigures, GlyphFigures, Spread, Survey
+from mnistseq_cli.inspection.gap_rule import GapRule
+from mnistseq_cli.inspection.gaps import GapTally
+from mnistseq_cli.inspection.pictures import EqualTally, PictureTally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mnistseq_cli.formats.reading import Seen
+
+__all__ = ["GapFigures", "GlyphFigures", "Spread", "Survey", "survey"]
+
+N_SAMPLES_KEPT = 240
+_CHUNK_SIZE = 256  # its images stay in the cache of a core
+_MOST_USED = 10
+
+
+def survey(
+    folder: Path,
+    tell: Callable[[int], None] = lambda _: None,
+    n_kept: int = N_SAMPLES_KEPT,
+    watch: Callable[[Seen], None] | None = None,
+) -> Survey:
+    """Survey a dataset.
+
+    Parameters
+    ----------
+    folder : Path
+    tell : callable
+        Is told now and then how many samples were read.
+    n_kept : int
+        How many samples, at most, to keep for the eye.
+    watch : callable, optional
+        Is given each sample, in order, for what else is to be found out in the same pass.
+
+    Raises
+    ------
+    OutputError
+        There is no dataset in the folder, it is empty, or a file of it is damaged.
+    UsageError
+        A library that its format needs is not installed.
+    """
+    dataset = open_dataset(folder)
+    surveyor = _Surveyor(dataset, n_kept)
+    samples = dataset.read()
+    while chunk := list(islice(samples, _CHUNK_SIZE)):
+        surveyor.add(chunk)
+        if watch:
+            for seen in chunk:
+                watch(seen)
+        tell(surveyor.n_samples)
+    if not surveyor.n_samples:
+        raise OutputError(
+            f"{folder} holds no samples; its format seems to be {dataset.format_name}"
+        )
+    return surveyor.finish()
+
+
+class _Surveyor:
+    """Gathers what is to be known of a dataset, chunk by chunk."""
+
+    def __init__(self, dataset: Dataset, n_kept: int) -> None:
+        recipe = dataset.recipe
+        self._dataset = dataset
+        self._samples = _Evenly(n_kept)
+        self._splits: Counter[str] = Counter()
+        self._digits: Counter[str] = Counter()
+        self._lengths: Counter[int] = Counter()
+        self._glyphs: Counter[int] = Counter()
+        self._texts = EqualTally()
+        self._pictures = PictureTally(recipe.get("ink", "black") if recipe else None)
+        self._gaps = GapTally(GapRule.from_recipe(recipe) if recipe else None)
+        self._holds_boxes = self._holds_glyphs = False
+        self.n_samples = 0
+
+    def add(self, samples: list[Seen]) -> None:
+        """Look at some samples."""
+        texts = [seen.text for seen in samples]
+        self._splits.update(seen.split for seen in samples)
+        self._digits.update("".join(texts))
+        self._lengths.update(map(len, texts))
+        for text in texts:
+            self._texts.add(text.encode())
+        self._pictures.add(samples)
+        self._gaps.add(samples)
+        glyphs = [seen.glyphs for seen in samples if seen.glyphs is not None]
+        if glyphs:
+            self._holds_glyphs = True
+            self._glyphs.update(np.concatenate(glyphs).tolist())
+        self._holds_boxes |= any(seen.boxes is not None for seen in samples)
+        self._samples.add(samples)
+        self.n_samples += len(samples)
+
+    def finish(self) -> Survey:
+        """Give what was found."""
+        pictures = self._pictures
+        return Survey(
+            folder=self._dataset.folder,
+            format_name=self._dataset.format_name,
+            is_finished=self._dataset.is_finished,
+            recipe=self._dataset.recipe,
+            n_samples=self.n_samples,
+            splits=dict(self._splits),
+            sizes=dict(pictures.sizes.most_common()),
+            digits=dict(sorted(self._digits.items())),
+            lengths=dict(sorted(self._lengths.items())),
+            has_boxes=self._holds_boxes,
+            gaps=self._gaps.figures(),
+            glyphs=self._describe_glyphs(),
+            ink=pictures.ink,
+            ink_share=pictures.share.spread(),
+            ink_histogram=pictures.histogram,
+            left_margin_px=pictures.left_px.spread(),
+            right_margin_px=pictures.right_px.spread(),
+            n_equal_images=pictures.equal.count(),
+            n_equal_texts=self._texts.count(),
+            heat_map=pictures.heat_map(),
+            samples=self._samples.choose(),
+        )
+
+    def _describe_glyphs(self) -> GlyphFigures | None:
+        if not self._holds_glyphs:
+            return None
+        uses = self._glyphs.values()
+        spread = Spread(min(uses), sum(uses) / len(uses), max(uses)) if uses else Spread(0, 0, 0)
+        ordered = sorted(self._glyphs.items(), key=lambda pair: (-pair[1], pair[0]))
+        return GlyphFigures(len(uses), spread, dict(ordered[:_MOST_USED]))
+
+
+class _Evenly:
+    """Keeps evenly spaced samples of a stream whose length is not known.
+
+    Parameters
+    ----------
+    n_kept : int
+        How many to keep, at most.
+    """
+
+    def __init__(self, n_kept: int) -> None:
+        self._n_kept = n_kept
+        self._step = 1
+        self._n = 0
+        self._kept: list[Seen] = []
+
+    def add(self, samples: list[Seen]) -> None:
+        """Take some samples."""
+        for place in range(-self._n % self._step, len(samples), self._step):
+            seen = samples[place]
+            boxes = None if seen.boxes is None else seen.boxes.copy()
+            self._kept.append(replace(seen, image=seen.image.copy(), boxes=boxes))
+        self._n += len(samples)
+        while len(self._kept) > 2 * self._n_kept:
+            self._kept = self._kept[::2]
+            self._step *= 2
+
+    def choose(self) -> tuple[Seen, ...]:
+        """Give those to show."""
+        n_kept = min(self._n_kept, len(self._kept))
+        return tuple(self._kept[place * len(self._kept) // n_kept] for place in range(n_kept))

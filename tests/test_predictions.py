@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistseq_cli.errors import UsageError
+from mnistseq_cli.formats.reading import Seen
+from mnistseq_cli.inspection.align import NOTHING, align
+from mnistseq_cli.inspection.predictions import read_predictions
+from mnistseq_cli.inspection.reader import N_WORST, ReaderFigures, ReaderTally, Share
+
+TEXTS = st.text("0123é\0", max_size=8)
+PAIRS = st.lists(st.tuples(TEXTS, TEXTS), max_size=6)
+
+
+def count_edits(text: str, read: str) -> int:
+    @cache
+    def count(i: int, j: int) -> int:
+        if not i or not j:
+            return i + j
+        change = count(i - 1, j - 1) + (text[i - 1] != read[j - 1])
+        return min(change, count(i - 1, j) + 1, count(i, j - 1) + 1)
+
+    return count(len(text), len(read))
+
+
+def spell(codes: list[int]) -> str:
+    return "".join(chr(code) for code in codes if code != NOTHING)
+
+
+@given(PAIRS)
+def test_edits_are_the_fewest(pairs: list[tuple[str, str]]) -> None:
+    texts, reads = [text for text, _ in pairs], [read for _, read in pairs]
+    aligned = align(texts, reads)
+    assert aligned.edits.tolist() == [count_edits(text, read) for text, read in pairs]
+
+
+@given(TEXTS, TEXTS)
+def test_an_alignment_spells_both_texts(text: str, read: str) -> None:
+    aligned = align([text], [read])
+    pairs = aligned.pairs[::-1].tolist()
+    assert spell([old for old, _ in pairs]) == text
+    assert spell([new for _, new in pairs]) == read
+    assert sum(old != new for old, new in pairs) == aligned.edits[0]
+
+
+@given(PAIRS)
+def test_texts_are_aligned_each_by_itself(pairs: list[tuple[str, str]]) -> None:
+    together = align([text for text, _ in pairs], [read for _, read in pairs]).pairs.tolist()
+    apart = [pair for text, read in pairs for pair in align([text], [read]).pairs.tolist()]
+    assert Counter(map(tuple, together)) == Counter(map(tuple, apart))
+
+
+def test_more_than_fits_in_one_table_is_aligned_in_several() -> None:
+    texts = ["12" * 500, "345", "", "7"] * 2
+    reads = ["21" * 500, "35", "8", ""] * 2
+    aligned = align(texts, reads)
+    assert aligned.edits.tolist() == [2, 1, 1, 1] * 2
+    assert len(aligned.pairs) == 2 * (1001 + 3 + 1 + 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "read", "pairs"),
+    [
+        ("350", "350", ["33", "55", "00"]),
+        ("350", "850", ["38", "55", "00"]),
+        ("3550", "350", ["33", "5-", "55", "00"]),  # the first of equals is left out
+        ("350", "3550", ["33", "-5", "55", "00"]),
+        ("12", "21", ["12", "21"]),  # two changes, not one left out and one inserted
+        ("12", "2", ["1-", "22"]),
+        ("12", "3", ["1-", "23"]),  # a pair as far to the right as can be
+        ("", "7", ["-7"]),
+    ],
+)
+def test_of_equal_alignments_one_is_taken(text: str, read: str, pairs: list[str]) -> None:
+    found = align([text], [read]).pairs[::-1].tolist()
+    written = ["".join("-" if code == NOTHING else chr(code) for code in pair) for pair in found]
+    assert written == pairs
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "read.csv"
+    path.write_bytes(text.encode())
+    return path
+
+
+def seen(name: str, text: str, *, split: str = "", gaps: list[int] | None = None) -> Seen:
+    image = np.zeros((28, 40), np.uint8)
+    return Seen(name, split, image, text, gaps=None if gaps is None else np.array(gaps))
+
+
+def score(path: Path, samples: list[Seen]) -> ReaderFigures:
+    tally = ReaderTally(read_predictions(path))
+    for sample in samples:
+        tally.add(sample)
+    return tally.figures()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "file_name,text\na.png,012\nb.png,\n",
+        "file_name,label\na.png,012\nb.png,\n",
+        "file_name,prediction\r\na.png,012\r\nb.png,\r\n",
+        "\ufefffile_name,text\na.png,012\n\nb.png,\n",
+        "label,score,prediction,file_name\n999,0.5,012,a.png\n,0.1,,b.png\n",
+        'file_name, text\n"a.png","012"\nb.png,""',
+    ],
+)
+def test_predictions_are_read(text: str, tmp_path: Path) -> None:
+    predictions = read_predictions(write(tmp_path, text))
+    assert predictions.find(seen("a.png", "350")) == "012"
+    assert predictions.find(seen("b.png", "350")) == ""
+    assert predictions.find(seen("c.png", "350")) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "line 1: the header is ''"),
+        (b"name,text\na.png,1\n", "line 1: the header is 'name,text'"),
+        (b"file_name,read\na.png,1\n", "line 1: the header is 'file_name,read'"),
+        (b"file_name,text\n", "holds no predictions"),
+        (b"file_name,text\na.png,1\nb.png\n", "line 3: the row has 1 of the 2 values"),
+        (b"file_name,text\na.png,1\nb.png,1\na.png,2\n", "line 4: 'a.png' .* second time"),
+        (b'file_name,text\na.png,"1\n', "line 2: unexpected end of data"),
+        (b"file_name,text\na.png,\xff\n", "no text in UTF-8"),
+        (b"file_name,text\na.png," + b"1" * 1001, "line 2: the prediction has 1,001 characters"),
+    ],
+)
+def test_what_is_no_file_of_predictions_is_refused(
+    data: bytes, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "read.csv"
+    path.write_bytes(data)
+    with pytest.raises(UsageError, match=message):
+        read_predictions(path)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot read predictions from .*nowhere\.csv"):
+        read_predictions(tmp_path / "nowhere.csv")
+
+
+def test_names_that_the_dataset_does_not_have_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, 'file_name,text\na.png,1\n\n"b\nc.png",1\nd.png,1\n')
+    with pytest.raises(UsageError, match=r"line 5: 'b\\nc.png' is not .* 2 of 3 names are not"):
+        score(path, [seen("a.png", "1")])
+
+
+def test_names_may_have_their_split_before_them(tmp_path: Path) -> None:
+    path = write(tmp_path, "file_name,text\ntrain/0.png,1\ntest/0.png,2\n")
+    samples = [seen("0.png", "1", split="train"), seen("0.png", "2", split="test")]
+    assert score(path, samples).all == Share(2, 2)
+
+
+def test_a_name_that_two_splits_have_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "file_name,text\n0.png,1\n")
+    samples = [seen("0.png", "1", split="train"), seen("0.png", "2", split="test")]
+    with pytest.raises(UsageError, match=r"(?s)two samples .* '0.png'.*test/0.png"):
+        score(path, samples)
+
+
+def test_the_figures_of_a_reader(tmp_path: Path) -> None:
+    rows = ["a,350", "b,35", "c,3850", "d,12", "e,", "f,777"]
+    path = write(tmp_path, "\n".join(["file_name,text", *rows]))
+    figures = score(
+        path,
+        [
+            seen("a", "350", gaps=[3, 2]),
+            seen("b", "350", gaps=[2, 5]),
+            seen("none", "99", gaps=[1]),
+            seen("c", "350", gaps=[9, 4, 5, 0]),  # with edges: 9 and 0 are margins
+            seen("d", "13", gaps=[4]),
+            seen("e", "1", gaps=[]),
+            seen("f", "777"),
+        ],
+    )
+    assert figures.n_missing == 1
+    assert figures.all == Share(6, 2)
+    assert figures.all.accuracy == pytest.approx(1 / 3)
+    assert (figures.n_edits, figures.n_characters) == (4, 15)
+    assert figures.character_error_rate == 4 / 15
+    assert figures.by_length == {1: Share(1, 0), 2: Share(1, 0), 3: Share(4, 2)}
+    assert figures.by_gap == {2: Share(2, 1), 4: Share(2, 0)}
+    assert figures.confusion == {
+        ("", "8"): 1,
+        ("0", ""): 1,
+        ("0", "0"): 2,
+        ("1", ""): 1,
+        ("1", "1"): 1,
+        ("3", "2"): 1,
+        ("3", "3"): 3,
+        ("5", "5"): 3,
+        ("7", "7"): 3,
+    }
+    assert list(figures.confusion) == sorted(figures.confusion)
+    worst = [(one.index, one.seen.name, one.read, one.n_edits) for one in figures.worst]
+    assert worst == [(1, "b", "35", 1), (3, "c", "3850", 1), (4, "d", "12", 1), (5, "e", "", 1)]
+
+
+def test_many_samples_give_what_each_would_give(tmp_path: Path) -> None:
+    texts = [f"{number * 7919 % 1000:03d}" for number in range(3000)]
+    reads = [
+        text[: number % 4] if number % 3 == 0 else text.replace("7", "1")
+        for number, text in enumerate(texts)
+    ]
+    rows = "".join(f"{number},{read}\n" for number, read in enumerate(reads))
+    path = write(tmp_path, "file_name,text\n" + rows)
+    image = np.zeros((28, 4000), np.uint8)  # large: few are held at a time
+    figures = score(path, [Seen(str(n), "", image, text) for n, text in enumerate(texts)])
+    edits = [count_edits(text, read) for text, read in zip(texts, reads, strict=True)]
+    assert figures.n_edits == sum(edits)
+    assert figures.all == Share(3000, edits.count(0))
+    order = sorted(range(3000), key=lambda number: -edits[number])[:N_WORST]
+    assert [(one.index, one.n_edits) for one in figures.worst] == [(n, edits[n]) for n in order]
+    counted: Counter[tuple[int, ...]] = Counter()
+    for text, read in zip(texts, reads, strict=True):
+        counted.update(map(tuple, align([text], [read]).pairs.tolist()))
+    assert figures.confusion == {
+        ("" if old == NOTHING else chr(old), "" if new == NOTHING else chr(new)): n
+        for (old, new), n in counted.items()
+    }
+
+
+def test_images_of_the_worst_cases_do_not_keep_what_they_are_cut_from(tmp_path: Path) -> None:
+    images = np.zeros((2, 28, 40), np.uint8)
+    images[1] = 7
+    path = write(tmp_path, "file_name,text\n1,2\n")
+    (worst,) = score(path, [Seen("1", "", images[1], "1")]).worst
+    images[1] = 0
+    assert worst.seen.image.base is None
+    assert (worst.seen.image == 7).all()
