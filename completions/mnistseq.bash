@@ -1,10 +1,10 @@
 _mnistseq_completion() {
-    local IFS=$'
-'
-    COMPREPLY=( $( env COMP_WORDS="${COMP_WORDS[*]}" \
-                   COMP_CWORD=$COMP_CWORD \
-                   _MNISTSEQ_COMPLETE=complete_bash $1 ) )
-    return 0
+    local line
+    COMPREPLY=()
+    while IFS= read -r line; do
+        [ -z "$line" ] || COMPREPLY+=("${line%%$'\t'*}")
+    done < <(env _TYPER_COMPLETE_ARGS="${COMP_LINE:0:COMP_POINT}" \
+        _MNISTSEQ_COMPLETE=complete_lines "$1" 2>/dev/null)
 }
 
 complete -o default -F _mnistseq_completion mnistseq

@@ -1,1 +1,9 @@
-complete --command mnistseq --no-files --arguments "(env _MNISTSEQ_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) mnistseq)" --condition "env _MNISTSEQ_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) mnistseq"
+function _mnistseq_completion
+    set --global _mnistseq_completion_option (commandline -ct | string match --regex -- '^--[^=]+=')
+    set --global _mnistseq_completion_values (env _TYPER_COMPLETE_ARGS=(commandline -cp) \
+        _MNISTSEQ_COMPLETE=complete_lines mnistseq 2>/dev/null)
+    test -n "$_mnistseq_completion_values"
+end
+
+complete --command mnistseq --no-files --keep-order --condition _mnistseq_completion \
+    --arguments '"$_mnistseq_completion_option"$_mnistseq_completion_values'

@@ -40,7 +40,7 @@ def test_without_a_terminal_there_are_plain_lines(
     assert shown.out == ""
     first, second = shown.err.splitlines()
     assert re.fullmatch(
-        r"1,500 of 3,000 images, [\d,]+/s, 123\.0 kB, 1 retries, [\d,]+ s left", first
+        r"1,500 of 3,000 images, [\d,]+/s, 123\.0 kB, 1 tried again, [\d,]+ s left", first
     )
     assert second.startswith("Stopped: 1,500 of 3,000 images are finished and kept.")
     assert "--resume" in second

@@ -29,9 +29,10 @@ def run(*arguments: str, data_dir: Path, **environment: str) -> subprocess.Compl
 
 def test_list_shows_every_data_set(tmp_path: Path) -> None:
     done = run("--list", data_dir=tmp_path)
-    assert done.returncode == 0
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
     for dataset in DATASETS.values():
-        line = next(line for line in done.stderr.splitlines() if f" {dataset.name} " in line)
+        line = next(line for line in lines if line.startswith(f"{dataset.name} "))
         assert f"{dataset.n_glyphs:,}" in line
         assert dataset.licence in line
         assert "no" in line
@@ -107,6 +108,7 @@ def test_a_terminal_sees_a_bar_for_each_file(
     assert mirror.asked == names
     for name in names:
         assert name in seen
+    assert seen.count(f"Glyphs are kept in {tmp_path}; change it with --data-dir.") == 1
     assert seen.index("\x1b[?25l") < seen.rindex("\x1b[?25h")
 
 
@@ -122,5 +124,5 @@ def test_real_files_are_brought_verified_and_mended(mnist_folder: Path, tmp_path
         assert (done.returncode, done.stdout) == (0, f"{raw}\n")
         assert said in done.stderr
     assert damaged.read_bytes() == right
-    listed = run("--list", data_dir=tmp_path).stderr
-    assert "yes" in next(line for line in listed.splitlines() if " mnist " in line)
+    listed = run("--list", data_dir=tmp_path).stdout
+    assert "yes" in next(line for line in listed.splitlines() if line.startswith("mnist "))

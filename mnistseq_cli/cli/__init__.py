@@ -8,33 +8,39 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from mnistseq_cli.cli import batch, download, phone, sequence, verify
+from mnistseq_cli.cli.commands import COMMANDS, Program
 from mnistseq_cli.cli.console import print_result, report_error
+from mnistseq_cli.cli.shells import use_scripts
+from mnistseq_cli.cli.usage import WrongUsage, explain, name_option
 from mnistseq_cli.errors import MnistseqError, OutputError
 
 if TYPE_CHECKING:
     from types import FrameType
 
-# A command is one module: the function of its name, and the examples that end its help.
-COMMANDS = {
-    "sequence": sequence,
-    "phone": phone,
-    "batch": batch,
-    "verify": verify,
-    "download": download,
-}
-
 TERMINATED = 143
+
+EPILOG = """\
+[bold]Examples[/bold]\n
+One number, 100 pixels wide, shown in the terminal:
+mnistseq sequence 3 5 0 --width 100 --show\n
+A thousand phone numbers, with boxes in COCO style:
+mnistseq phone -n 1000 --labels coco\n
+A hundred thousand random numbers of 3 to 7 digits:
+mnistseq batch -n 100000 --length 3 7 -o train\n
+All options of a command, with examples:
+mnistseq phone --help
+"""
 
 app = typer.Typer(
     name="mnistseq",
     help="Write numbers in real handwriting: images with exact labels and boxes.",
-    epilog="Start here: [bold]mnistseq sequence 3 5 0 --width 100[/bold]",
-    no_args_is_help=True,
+    cls=Program,
+    epilog=EPILOG,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+use_scripts()
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - the callback of a flag gets a bool
@@ -45,37 +51,48 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 - the callback of a fl
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _options_of_all(
+    context: typer.Context,
     *,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")
+    version: Annotated[  # noqa: ARG001 - its callback does all there is to do
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Show the version and exit.",
+        ),
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        from mnistseq_cli.cli.welcome import WELCOME
 
-
-for _name, _module in COMMANDS.items():
-    app.command(_name, epilog=_module.EPILOG)(getattr(_module, _name))
+        print_result(WELCOME)
 
 
 def main() -> NoReturn:
     """Run the command line: errors become a message and an exit status."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        app()
+        status = app(standalone_mode=False)
     except MnistseqError as error:
         _fail(error)
+    except WrongUsage as error:
+        _fail(explain(error, COMMANDS))
+    except typer.Abort:
+        sys.exit(1)
     except BrokenPipeError:
         sys.stdout = None  # nobody reads on; nothing is left to flush
         sys.exit(1)
     except OSError as error:
-        _fail(OutputError(f"{error.strerror or error}: {error.filename or 'no file named'}"))
-    sys.exit(0)
+        what = error.filename or "the output cannot be written"
+        _fail(OutputError(f"{what}: {error.strerror or error}"))
+    sys.exit(status or 0)
 
 
 def _fail(error: MnistseqError) -> NoReturn:
-    report_error(error)
+    report_error(name_option(error))
     sys.exit(error.exit_status)
 
 

@@ -9,6 +9,7 @@ from mnistseq_cli.cli.bulk import make_dataset
 from mnistseq_cli.cli.groups import expand
 from mnistseq_cli.cli.options import Picture, option
 from mnistseq_cli.cli.output import BulkOptions
+from mnistseq_cli.errors import OutputError, TextError
 
 EPILOG = """\
 [bold]Examples[/bold]\n
@@ -51,9 +52,14 @@ def batch(
 
     All pictures have one width, that of the widest number there can be, unless --width says more.
     """
-    from mnistseq_cli.recipe import read_texts
-
-    written = None if texts is None else read_texts(texts)
+    sources = {"--digits": digits, "--length": length, "--texts": texts}
+    said = [name for name, value in sources.items() if value is not None]
+    if len(said) > 1 or not (said or picture.recipe):
+        raise TextError(
+            f"batch needs one of {', '.join(sources)}; it has {' and '.join(said) or 'none'}",
+            "For example: mnistseq batch --length 3 7",
+        )
+    written = None if texts is None else _read(texts)
     given = {
         "digits": digits,
         "length": length,
@@ -61,3 +67,14 @@ def batch(
         "count": bulk.count if bulk.count or written is None else len(written),
     }
     make_dataset(picture, bulk, defaults={"count": 10}, given=given, folder="sequences")
+
+
+def _read(texts: Path) -> tuple[str, ...]:
+    from mnistseq_cli.recipe import read_texts
+
+    try:
+        return read_texts(texts)
+    except TextError as error:
+        if isinstance(error.__cause__, OSError):
+            raise OutputError(f"cannot read {texts}: {error.__cause__.strerror}") from error
+        raise

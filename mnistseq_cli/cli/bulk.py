@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mnistseq_cli.cli.console import get_console, print_result, say, warn
+from mnistseq_cli.cli.console import count, get_console, print_result, say, warn
+from mnistseq_cli.cli.early import check_ending
 from mnistseq_cli.cli.output import BulkOptions, given_only
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.cli.options import Picture
     from mnistseq_cli.compose.render import SequenceGenerator
 
-DRY_RUN_SAMPLES = 6
+SHOWN_SAMPLES = 6
 SHEET_SAMPLES = 24
 CTC_STRIDE_PX = 4  # of CRNN and its successors
 
@@ -46,6 +47,8 @@ def make_dataset(
     from mnistseq_cli.bulk.run import run
     from mnistseq_cli.cli.bulk_progress import RunProgress
 
+    if bulk.sheet:
+        check_ending(bulk.sheet, "--sheet")
     given["splits"] = bulk.list_splits()
     generator = picture.open_generator(defaults, given)
     with get_console().status("Checking that all digits fit"):
@@ -75,6 +78,8 @@ def make_dataset(
         )
     print_result(str(summary.folder))
     _write_sheet(generator, bulk.sheet)
+    if bulk.show:
+        _show_first(generator)
     _say_summary(generator, summary)
 
 
@@ -93,7 +98,7 @@ def _say_summary(generator: SequenceGenerator, summary: Summary) -> None:
     glyphs = generator.glyphs
     width = "natural width" if generator.width_px is None else f"{generator.width_px} x 28 px"
     say(
-        f"{summary.n_samples:,} images, {width}, {summary.size_bytes / 1e6:,.1f} MB, "
+        f"{count(summary.n_samples, 'image')}, {width}, {summary.size_bytes / 1e6:,.1f} MB, "
         f"{glyphs.name} {glyphs.split}, seed {generator.recipe.seed}",
         "dim",
     )
@@ -104,22 +109,27 @@ def _show_dry_run(generator: SequenceGenerator, plan: Plan, expected: Estimate) 
     import json
     from datetime import timedelta
 
-    from mnistseq_cli.cli.show import show_image
-
     for key, value in plan.to_dict()["recipe"].items():
         print_result(f"{key} = {json.dumps(value, ensure_ascii=False)}")
     time_left = timedelta(seconds=max(1, round(expected.seconds)))
     say(f"folder   {plan.output.folder}")
-    say(f"images   {expected.n_samples:,} in {expected.n_parts:,} parts")
+    say(f"images   {expected.n_samples:,} in {count(expected.n_parts, 'part')}")
     say(f"files    {expected.n_files:,}")
     say(f"size     {expected.size_bytes / 1e6:,.1f} MB")
     say(f"on disk  {expected.disk_bytes / 1e6:,.1f} MB")
     say(f"free     {expected.free_bytes / 1e6:,.1f} MB")
     say(f"time     {time_left} h:mm:ss, about")
     _warn_of_ctc(generator)
-    for sample in generator.block(0, min(DRY_RUN_SAMPLES, len(generator))):
-        say(sample.text)
-        show_image(sample.image)
+    _show_first(generator)
+
+
+def _show_first(generator: SequenceGenerator) -> None:
+    """Say what the first samples are, and show them where there is a terminal."""
+    from mnistseq_cli.cli.show import show_images
+
+    samples = list(generator.block(0, min(SHOWN_SAMPLES, len(generator))))
+    say(f"first    {', '.join(sample.text for sample in samples)}")
+    show_images(sample.image for sample in samples)
 
 
 def _warn_of_ctc(generator: SequenceGenerator) -> None:

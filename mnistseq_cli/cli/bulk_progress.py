@@ -26,7 +26,7 @@ from mnistseq_cli.bulk.events import (
     Stopped,
     to_dict,
 )
-from mnistseq_cli.cli.console import get_console, say
+from mnistseq_cli.cli.console import count, get_console, say
 from mnistseq_cli.errors import OutputError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class RunProgress:
             self._log.write(json.dumps(line) + "\n")
             self._log.flush()
         if isinstance(event, Checking):
-            say(f"Looking at {event.n_parts:,} finished parts.")
+            say(f"Looking at {count(event.n_parts, 'finished part')}.")
         elif isinstance(event, Started):
             self._begin(event, now_s)
         elif isinstance(event, Progressed):
@@ -102,7 +102,7 @@ class RunProgress:
             "Images",
             total=event.n_samples,
             completed=event.n_samples_done,
-            figures=f"{event.n_workers} workers",
+            figures=count(event.n_workers, "worker"),
         )
 
     def _advance(self, event: Progressed, now_s: float) -> None:
@@ -110,13 +110,15 @@ class RunProgress:
         n_made = self._n_done + event.n_samples
         figures = f"{event.n_samples / seconds:,.0f}/s, {decimal(event.size_bytes)}"
         if self._n_retries:
-            figures += f", {self._n_retries} retries"
+            figures += f", {self._n_retries:,} tried again"
         if self._task is not None:
             self._bar.update(self._task, completed=n_made, figures=figures)
         if not get_console().is_terminal and now_s - self._line_s >= _LINE_EVERY_S:
             self._line_s = now_s
             left_s = (self._n_samples - n_made) * seconds / max(1, event.n_samples)
-            say(f"{n_made:,} of {self._n_samples:,} images, {figures}, {left_s:,.0f} s left")
+            say(
+                f"{n_made:,} of {count(self._n_samples, 'image')}, {figures}, {left_s:,.0f} s left"
+            )
 
     def _describe(self, words: str) -> None:
         if self._task is not None:

@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+# Known here so that a completion waits for no arrays.
+PRESETS = ("light", "medium", "heavy", "all")
+AUGMENTATIONS = (
+    *("scale", "shear", "rotate", "perspective", "shift", "elastic", "thickness", "erode"),
+    *("dilate", "baseline", "lines", "blur", "background", "contrast", "brightness", "grain"),
+    *("noise", "jpeg"),
+)
+
 
 def complete_choices(values: Iterable[str]) -> Callable[[str], list[str]]:
     """Make a completer of a fixed list of values."""
@@ -18,6 +26,9 @@ def complete_choices(values: Iterable[str]) -> Callable[[str], list[str]]:
     return complete
 
 
+complete_augmentations = complete_choices([*PRESETS, *AUGMENTATIONS])
+
+
 def complete_datasets(incomplete: str) -> list[str]:
     """Complete the names of data sets."""
     from mnistseq_cli.glyphs.catalog import DATASETS, DRAWN
@@ -25,11 +36,11 @@ def complete_datasets(incomplete: str) -> list[str]:
     return complete_choices(["auto", *DATASETS, *DRAWN])(incomplete)
 
 
-def complete_patterns(incomplete: str) -> list[str]:
-    """Complete the names of numbering plans."""
+def complete_patterns(incomplete: str) -> list[tuple[str, str]]:
+    """Complete the names of numbering plans, each with its pattern."""
     from mnistseq_cli.compose.phone import PRESETS
 
-    return complete_choices(PRESETS)(incomplete)
+    return [(name, plan) for name, plan in PRESETS.items() if name.startswith(incomplete)]
 
 
 def complete_formats(incomplete: str) -> list[str]:
@@ -44,13 +55,6 @@ def complete_labels(incomplete: str) -> list[str]:
     from mnistseq_cli.formats import LABEL_STYLES
 
     return complete_choices(LABEL_STYLES)(incomplete)
-
-
-def complete_augmentations(incomplete: str) -> list[str]:
-    """Complete the names of distortions and of presets."""
-    from mnistseq_cli.compose.augment import AUGMENTATIONS, PRESETS
-
-    return complete_choices([*PRESETS, *AUGMENTATIONS])(incomplete)
 
 
 def complete_image_formats(incomplete: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The only Console: results go to stdout, everything for the eye to stderr."""
+"""The only Consoles: results go to stdout, everything for the eye to stderr."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 @cache
-def get_console() -> Console:
-    """Give the Console, made when it is first needed: completion does without."""
+def get_console(*, stderr: bool = True) -> Console:
+    """Give the Console of stderr or stdout, made when first needed: completion does without."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=stderr, highlight=False)
 
 
 def print_result(text: str) -> None:
@@ -26,6 +26,11 @@ def print_result(text: str) -> None:
     if sys.stdout is not None:  # it is None where the caller has closed it
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
+
+
+def count(number: int, noun: str) -> str:
+    """Say how many: "1 image", "2,000 images"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def say(message: str, style: str = "") -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mnistseq_cli.cli.console import get_console, print_result, say
+from mnistseq_cli.cli.console import print_result, say
 from mnistseq_cli.cli.options import DataDir
 from mnistseq_cli.errors import UsageError
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mnistseq_cli.glyphs.cache import Action
+
+FIGURES = (1, 2, 3)  # the columns that are numbers
 
 EPILOG = """\
 [bold]Examples[/bold]\n
@@ -111,12 +113,12 @@ def _download(
     from mnistseq_cli.glyphs.drawn import ensure_drawn, find_drawn_dir
 
     if name in DRAWN:
-        with DownloadBars() as bars:
+        with DownloadBars(data_dir) as bars:
             done = ensure_drawn(name, data_dir, progress=bars, verify=verify, force=force)
         folder = find_drawn_dir(name, data_dir)
     else:
         dataset = DATASETS[name]
-        with DownloadBars() as bars:
+        with DownloadBars(data_dir) as bars:
             done = ensure_cached(
                 dataset, data_dir, mirrors=mirrors, progress=bars, verify=verify, force=force
             )
@@ -150,14 +152,15 @@ def _adopt(name: str, source: Path, data_dir: Path | None) -> None:
 
 
 def _show_table(data_dir: Path | None) -> None:
-    from rich.table import Table
-
-    table = Table("Name", "Classes", "Glyphs", "Size", "Licence", "Cached")
-    for column in table.columns[1:4]:
-        column.justify = "right"
-    for row in _list_rows(data_dir):
-        table.add_row(*row)
-    get_console().print(table)
+    """Write a line for each data set: no box, so that other programs can read it too."""
+    rows = [("name", "classes", "glyphs", "size", "licence", "cached"), *_list_rows(data_dir)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [
+            cell.rjust(width) if place in FIGURES else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        print_result("  ".join(cells).rstrip())
 
 
 def _list_rows(data_dir: Path | None) -> Iterator[tuple[str, ...]]:

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mnistseq_cli.cli.complete import complete_augmentations, complete_choices, complete_datasets
+from mnistseq_cli.cli.complete import (
+    AUGMENTATIONS,
+    PRESETS,
+    complete_augmentations,
+    complete_choices,
+    complete_datasets,
+)
 from mnistseq_cli.cli.console import warn
+from mnistseq_cli.cli.early import check_characters
 from mnistseq_cli.recipe import CHOICES, Recipe
 
 if TYPE_CHECKING:
@@ -72,12 +79,15 @@ class Picture:
     width_px: Annotated[
         Any,
         option(
-            "Width of the image in pixels.",
+            "Width of the image in pixels; natural: each as wide as its row; widest: all as wide "
+            "as the widest row there can be.",
             "Picture",
             "-w",
             "--width",
+            default="natural for sequence, widest for phone and batch",
             metavar="PX|natural|widest",
             parser=parse_width,
+            autocompletion=complete_choices(["natural", "widest"]),
         ),
     ] = None
     align: Annotated[
@@ -168,7 +178,7 @@ class Picture:
     one_hand: Annotated[
         bool | None,
         option(
-            "Write each number as if one person had: like slant, like pen.",
+            "Write each number as if one person had: the same slant and pen.",
             "Glyphs",
             "--one-hand/--any-hands",
             default="any-hands",
@@ -177,8 +187,8 @@ class Picture:
     augment: Annotated[
         list[str] | None,
         option(
-            "Distort: NAME, NAME=VALUE, NAME=LOW..HIGH, or a preset (light, medium, heavy, all); "
-            "can be given several times.",
+            f"Distort: NAME, NAME=VALUE, NAME=LOW..HIGH, or a preset ({', '.join(PRESETS)}); can "
+            f"be given several times. Names: {', '.join(AUGMENTATIONS)}.",
             "Distortions",
             "--augment",
             metavar="NAME[=VALUE]",
@@ -188,7 +198,7 @@ class Picture:
     augment_prob: Annotated[
         float | None,
         option(
-            "How likely each distortion is, for each digit or image.",
+            "How likely each distortion is, for each digit or image, from 0 to 1.",
             "Distortions",
             "--augment-prob",
             default="1",
@@ -199,7 +209,7 @@ class Picture:
     seed: Annotated[
         int | None,
         option(
-            "Makes a run repeatable.",
+            "Makes a run repeatable: the same number from 0 on, the same pictures.",
             "Running",
             "--seed",
             default="drawn, shown and saved",
@@ -231,7 +241,8 @@ class Picture:
         from mnistseq_cli.glyphs.load import AUTO, FALLBACK, load_glyphs, resolve_dataset
 
         recipe = self.make_recipe(defaults, given)
-        with DownloadBars() as bars:
+        check_characters(recipe)
+        with DownloadBars(self.data_dir) as bars:
             dataset = resolve_dataset(recipe.dataset, self.data_dir, bars)
             if recipe.dataset == AUTO and dataset == FALLBACK:
                 warn(

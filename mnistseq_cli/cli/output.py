@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mnistseq_cli.cli.complete import complete_formats, complete_image_formats, complete_labels
+from mnistseq_cli.cli.complete import (
+    complete_choices,
+    complete_formats,
+    complete_image_formats,
+    complete_labels,
+)
 from mnistseq_cli.cli.options import option
 from mnistseq_cli.errors import UsageError
 
@@ -103,6 +108,7 @@ class BulkOptions:
             "Running",
             "--dask",
             metavar="ADDRESS|local",
+            autocompletion=complete_choices(["local"]),
         ),
     ] = None
     part_size: Annotated[
@@ -145,6 +151,9 @@ class BulkOptions:
             metavar="FILE",
         ),
     ] = None
+    show: Annotated[
+        bool, option("Show the first 6 images in the terminal.", "Output", "--show")
+    ] = False
     dry_run: Annotated[
         bool,
         option("Say what would be made, and make nothing.", "Running", "--dry-run"),

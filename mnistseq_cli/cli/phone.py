@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from mnistseq_cli.cli.bulk import make_dataset
@@ -9,6 +10,7 @@ from mnistseq_cli.cli.complete import complete_patterns
 from mnistseq_cli.cli.groups import expand
 from mnistseq_cli.cli.options import Picture, option
 from mnistseq_cli.cli.output import BulkOptions
+from mnistseq_cli.errors import UsageError
 
 EPILOG = """\
 [bold]Examples[/bold]\n
@@ -40,6 +42,18 @@ def phone(
 
     All pictures have one width, that of the widest number there can be, unless --width says more.
     """
+    if pattern is None and picture.recipe is not None:
+        _check_recipe(picture.recipe)
     given = {"pattern": pattern, "count": bulk.count}
     defaults = {"pattern": "jp", "count": 10}
     make_dataset(picture, bulk, defaults=defaults, given=given, folder="phone-numbers")
+
+
+def _check_recipe(path: Path) -> None:
+    from mnistseq_cli.recipe import Recipe
+
+    if Recipe.load(path).pattern is None:
+        raise UsageError(
+            f"{path} has no pattern, so it writes no phone numbers",
+            f"Use it as it is: mnistseq batch --recipe {path}; or give a --pattern",
+        )

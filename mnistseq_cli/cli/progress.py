@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from mnistseq_cli.cli.console import get_console
+from mnistseq_cli.cli.console import get_console, say
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
     from rich.progress import Progress, TaskID
@@ -15,11 +16,17 @@ if TYPE_CHECKING:
 class DownloadBars:
     """Shows a bar for each file while it is the context of a ``with`` statement.
 
-    Nothing is shown where stderr is no terminal. Its methods are those of
-    `mnistseq_cli.glyphs.fetch.Progress`.
+    Before the first it says where files are kept. No bar is shown where stderr is no terminal.
+    Its methods are those of `mnistseq_cli.glyphs.fetch.Progress`.
+
+    Parameters
+    ----------
+    data_dir : Path, optional
+        Folder of the cache, see `mnistseq_cli.glyphs.cache.find_data_dir`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, data_dir: Path | None = None) -> None:
+        self._data_dir = data_dir
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
 
@@ -38,6 +45,9 @@ class DownloadBars:
     def start(self, name: str, total_bytes: int) -> None:
         """Begin with a file, or begin again at 0 after a failure."""
         if self._bars is None:
+            from mnistseq_cli.glyphs.cache import find_data_dir
+
+            say(f"Glyphs are kept in {find_data_dir(self._data_dir)}; change it with --data-dir.")
             self._bars = _make_bars()
             self._bars.start()
         if name in self._tasks:

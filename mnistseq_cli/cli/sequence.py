@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mnistseq_cli.cli.console import print_result, say
+from mnistseq_cli.cli.early import check_ending
 from mnistseq_cli.cli.groups import expand
 from mnistseq_cli.cli.options import Picture, option
 from mnistseq_cli.errors import TextError
@@ -78,13 +79,26 @@ def sequence(
     ] = None,
     show: Annotated[
         bool,
-        typer.Option("--show", help="Show the picture in the terminal.", rich_help_panel="Output"),
+        option(
+            "Show the picture in the terminal; sharp where that has graphics and the extra show "
+            "is installed.",
+            "Output",
+            "--show",
+        ),
     ] = False,
 ) -> None:
     """Write a number as one picture, or as several.
 
     The picture is 28 pixels high and as wide as its digits and gaps, unless --width says more.
     """
+    for path, name in ((out, "--out"), (sheet, "--sheet")):
+        if path is not None:
+            check_ending(path, name)
+    if not digits and picture.recipe is None:
+        raise TextError(
+            "there are no digits to write; allowed are digits such as 3 5 0",
+            "For example: mnistseq sequence 3 5 0",
+        )
     given = {"digits": join_digits(digits), "count": variants}
     generator = picture.open_generator({"width_px": "natural"}, given)
     samples = list(generator)
@@ -99,10 +113,9 @@ def sequence(
     for line in lines:
         print_result(line)
     if show:
-        from mnistseq_cli.cli.show import show_image
+        from mnistseq_cli.cli.show import show_images
 
-        for sample in samples:
-            show_image(sample.image)
+        show_images(sample.image for sample in samples)
     _say_summary(generator, samples)
 
 
@@ -165,7 +178,7 @@ def _to_json(sample: Sample, path: Path, seed: int) -> str:
 
 def _say_summary(generator: SequenceGenerator, samples: list[Sample]) -> None:
     height, width = samples[0].image.shape
-    number = "" if len(samples) == 1 else f"{len(samples)} pictures, the first "
+    number = "" if len(samples) == 1 else f"{len(samples):,} pictures, the first "
     glyphs = generator.glyphs
     say(
         f"{number}{width} x {height} px, {glyphs.name} {glyphs.split}, "

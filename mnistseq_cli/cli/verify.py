@@ -59,7 +59,7 @@ def verify(
     from mnistseq_cli.bulk.verify import Checking
     from mnistseq_cli.bulk.verify import verify as check
     from mnistseq_cli.cli.bulk_progress import CheckProgress
-    from mnistseq_cli.cli.console import print_result, say
+    from mnistseq_cli.cli.console import count, print_result, say
 
     n_deep = _parse_samples(samples) if deep else 0
     if samples and not deep:
@@ -73,14 +73,16 @@ def verify(
     for problem in found.problems:
         print_result(str(problem))
     if found.problems:
-        n_files = "1 file" if len(found.problems) == 1 else f"{len(found.problems):,} files"
         raise OutputError(
-            f"{folder} is not as it should be: {n_files}",
+            f"{folder} is not as it should be: {count(len(found.problems), 'file')}",
             "Remove those that are altered; the command that made it, with --resume, makes what "
             "is missing again.",
         )
     again = f"; {found.n_made:,} of them made again, equal" if found.n_made else ""
-    say(f"{folder} is complete: {found.n_files:,} files, {found.n_samples:,} samples{again}.")
+    say(
+        f"{folder} is complete: {count(found.n_files, 'file')}, "
+        f"{count(found.n_samples, 'sample')}{again}."
+    )
 
 
 def _parse_samples(text: str) -> int | None:

@@ -1,0 +1,147 @@
+"""The graphics of terminals, Kitty's and Sixel, through textual-image (extra ``show``).
+
+textual-image asks the terminal what it can do as soon as it is imported, and gives up after a
+moment. So the terminal is asked first whether it answers at all, and once more at the end: answers
+come in the order of questions, so none is left to appear at the prompt.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from select import select
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+    from rich.console import Console
+
+CLEAR_LINE = b"\r\x1b[K"  # some terminals print the questions that they do not understand
+QUESTION, ANSWER = b"\x1b[5n", b"\x1b[0n"  # are you well? The status report of ECMA-48
+PATIENCE_S = 1.0
+MOST_ROWS = 7
+PAYLOAD_BYTES = 4096  # the most that Kitty's protocol takes at once
+FINER = 8  # pixels stay squares when they are scaled
+
+
+@contextmanager
+def open_graphics(console: Console) -> Iterator[Callable[[NDArray[np.uint8]], None] | None]:
+    """Give a function that draws an image, shape (H, W), sharply; None where there is no way.
+
+    Within the context nothing that the terminal answers is echoed, and afterwards nothing of it
+    is left to read. It takes at most about two seconds, where the terminal does not answer.
+    """
+    if find_spec("textual_image") is None or not _is_ours():
+        yield None
+        return
+    with _asking() as answers:
+        found = _find_renderer() if answers else None
+        yield found and partial(_draw, console, found[0], is_kitty=found[1])
+
+
+def _is_ours() -> bool:
+    """Tell whether we may ask: in the background, a change of the terminal would stop us."""
+    if sys.platform == "win32" or sys.stdin is None or not sys.stdin.isatty():
+        return False
+    try:
+        in_front = os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+        return in_front and os.get_terminal_size(sys.stdout.fileno()).columns > 0
+    except OSError:
+        return False
+
+
+@contextmanager
+def _asking() -> Iterator[bool]:
+    """Keep answers of the terminal off the screen, and tell whether it gives any."""
+    import termios
+    import tty
+
+    stdin = sys.stdin.fileno()
+    before = termios.tcgetattr(stdin)
+    tty.setcbreak(stdin)
+    answers = False
+    try:
+        answers = _ask(stdin)
+        yield answers
+    finally:
+        try:
+            if answers:
+                _ask(stdin)
+        finally:
+            termios.tcsetattr(stdin, termios.TCSAFLUSH, before)
+
+
+def _ask(stdin: int) -> bool:
+    """Ask the terminal, and read all it has to say up to the answer; False if none comes."""
+    sys.stdout.flush()
+    os.write(sys.stdout.fileno(), QUESTION)
+    end_s = monotonic() + PATIENCE_S
+    said = b""
+    while ANSWER not in said:
+        if not select([stdin], [], [], max(0.0, end_s - monotonic()))[0]:
+            return False
+        heard = os.read(stdin, 1024)
+        if not heard:
+            return False
+        said += heard
+    return True
+
+
+def _find_renderer() -> tuple[Any, bool] | None:
+    """Give the class that textual-image chooses, and whether it is Kitty's; None if none fits."""
+    # It logs what the terminal does not tell; without a handler that would be printed.
+    logging.getLogger("textual_image").addHandler(logging.NullHandler())
+    try:
+        library = import_module("textual_image.renderable")
+    except (ImportError, OSError, ValueError):  # a key pressed meanwhile, a strange answer
+        return None
+    finally:
+        os.write(sys.stdout.fileno(), CLEAR_LINE)
+    if library.Image in (library.HalfcellImage, library.UnicodeImage):
+        return None
+    return library.Image, library.Image is library.TGPImage
+
+
+def _draw(console: Console, renderer: Any, image: NDArray[np.uint8], *, is_kitty: bool) -> None:  # noqa: ANN401 - a class of a library without types
+    from PIL import Image
+
+    pixels = Image.fromarray(image.repeat(FINER, axis=0).repeat(FINER, axis=1))
+    for rows in range(MOST_ROWS, 0, -1):
+        drawn = renderer(pixels, width="auto", height=rows)
+        columns = console.measure(drawn).maximum
+        if columns < console.width:
+            break
+    if is_kitty:
+        _place(console, pixels, columns, rows)
+    else:
+        console.print(drawn)
+
+
+def _place(console: Console, pixels: Any, columns: int, rows: int) -> None:  # noqa: ANN401 - an image of Pillow
+    """Draw as all terminals with Kitty's protocol can: the library needs Kitty 0.28 or Ghostty.
+
+    Source: https://sw.kovidgoyal.net/kitty/graphics-protocol/, a=T, chunks of base64.
+    """
+    from base64 import b64encode
+    from io import BytesIO
+
+    png = BytesIO()
+    pixels.save(png, "PNG")
+    data = b64encode(png.getvalue())
+    starts = range(0, len(data), PAYLOAD_BYTES)
+    for start in starts:
+        control = f"a=T,f=100,q=2,c={columns},r={rows}," if start == 0 else ""
+        more = int(start != starts[-1])
+        payload = data[start : start + PAYLOAD_BYTES].decode()
+        console.file.write(f"\x1b_G{control}m={more};{payload}\x1b\\")
+    console.print()

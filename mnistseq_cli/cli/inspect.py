@@ -1,0 +1,186 @@
+"""``mnistseq inspect``: what is in a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mnistseq_cli.cli.options import option
+from mnistseq_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from mnistseq_cli.inspection.figures import Survey
+    from mnistseq_cli.inspection.reader import ReaderFigures, ReaderTally
+
+EPILOG = """\
+[bold]Examples[/bold]\n
+mnistseq inspect train\n
+mnistseq inspect train --sheet sheet.png\n
+mnistseq inspect train --report report.html --predictions read.csv\n
+mnistseq inspect train --json
+"""
+SHEET_SAMPLES = 24
+
+
+def inspect(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of a dataset, or of images with a label file.",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ],
+    *,
+    sheet: Annotated[
+        Path | None,
+        option(
+            "Also write a contact sheet of samples, with labels and boxes drawn on it.",
+            "Output",
+            "--sheet",
+            metavar="FILE",
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        option(
+            "Also write a page to open in a browser: plots, a gallery, the recipe.",
+            "Output",
+            "--report",
+            metavar="FILE.html",
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, option("Print everything as JSON instead of a summary.", "Output", "--json")
+    ] = False,
+    predictions: Annotated[
+        Path | None,
+        option(
+            "What a trained reader read, a csv file with file_name and text: adds how well it "
+            "reads.",
+            "Reader",
+            "--predictions",
+            metavar="FILE",
+        ),
+    ] = None,
+) -> None:
+    """Say what is in a dataset: counts, digits, lengths, gaps, ink, duplicates, glyphs.
+
+    It can be of any format that this program writes, or a folder of images with a label file.
+    Gaps are compared with the rule they were drawn by.
+    """
+    from mnistseq_cli.cli.console import print_result, say
+    from mnistseq_cli.cli.early import check_ending
+
+    if sheet:
+        check_ending(sheet, "--sheet")
+    if report:
+        _check_report(report)
+    survey, reader = _look(folder, predictions)
+    if as_json:
+        print_result(_to_json(survey, reader))
+    else:
+        _show(survey, reader)
+    if sheet:
+        _write_sheet(survey, sheet)
+        say(f"{min(SHEET_SAMPLES, len(survey.samples))} samples are drawn on {sheet}.")
+    if report:
+        from mnistseq_cli.inspection.report import write_report
+
+        write_report(report, survey, reader)
+        say(f"The page is {report}: open it in a browser.")
+
+
+def _look(folder: Path, predictions: Path | None) -> tuple[Survey, ReaderFigures | None]:
+    """Read the dataset once, with a bar where there is a terminal."""
+    from mnistseq_cli.cli.survey_progress import SurveyProgress
+    from mnistseq_cli.inspection.dataset import open_dataset
+    from mnistseq_cli.inspection.survey import survey
+
+    tally = _open_tally(predictions) if predictions else None
+    with SurveyProgress(open_dataset(folder).n_samples) as progress:
+        found = survey(folder, progress, watch=tally.add if tally else None)
+    return found, tally.figures() if tally else None
+
+
+def _open_tally(predictions: Path) -> ReaderTally:
+    from mnistseq_cli.inspection.predictions import read_predictions
+    from mnistseq_cli.inspection.reader import ReaderTally
+
+    return ReaderTally(read_predictions(predictions))
+
+
+def _check_report(path: Path) -> None:
+    """Refuse a report that cannot be written, before the dataset is read.
+
+    Raises
+    ------
+    UsageError
+        Its name is no page's, or matplotlib is not installed.
+    OutputError
+        Its folder does not exist.
+    """
+    from importlib.util import find_spec
+
+    if path.suffix.lower() not in {".html", ".htm"}:
+        raise UsageError(
+            f"--report is {str(path)!r}; allowed is a name that ends with .html",
+            f"For example: --report {path.with_suffix('.html')}",
+        )
+    if find_spec("matplotlib") is None:
+        raise UsageError(
+            "--report needs the library matplotlib, which is not installed",
+            "Install it: pip install 'mnistseq-cli[report]'",
+        )
+    from mnistseq_cli.inspection.report import check_place
+
+    check_place(path)
+
+
+def _show(survey: Survey, reader: ReaderFigures | None) -> None:
+    from rich.text import Text
+
+    from mnistseq_cli.cli.charts import Page
+    from mnistseq_cli.cli.console import get_console, warn
+    from mnistseq_cli.cli.reader_summary import write_reader_summary
+    from mnistseq_cli.cli.show import show_images
+    from mnistseq_cli.cli.summary import SHOWN_SAMPLES, write_summary
+
+    console = get_console(stderr=False)
+    page = Page(console.width, is_unicode=console.encoding.lower().startswith("utf"))
+    sections = write_summary(survey, page)
+    if reader is not None:
+        sections += write_reader_summary(reader, page)
+    for number, (title, lines) in enumerate(sections):
+        if number:
+            console.print()
+        console.print(Text(page.show(title), "bold"), *map(Text, lines), sep="\n", soft_wrap=True)
+    if not console.no_color and console.color_system:  # or nothing could be drawn
+        show_images(seen.image for seen in survey.choose(SHOWN_SAMPLES))
+    expected = survey.recipe["count"] if survey.recipe and survey.is_finished else None
+    if expected not in {None, survey.n_samples}:
+        warn(
+            f"{survey.folder} should hold {expected:,} samples, not {survey.n_samples:,}.",
+            f"See what is missing: mnistseq verify {survey.folder}",
+        )
+
+
+def _write_sheet(survey: Survey, path: Path) -> None:
+    from mnistseq_cli.formats.image import write_image
+    from mnistseq_cli.formats.sheet import make_labelled_sheet
+
+    write_image(path, make_labelled_sheet(survey.choose(SHEET_SAMPLES)))
+
+
+def _to_json(survey: Survey, reader: ReaderFigures | None) -> str:
+    import json
+
+    from mnistseq_cli.cli.reader_summary import describe_reader
+    from mnistseq_cli.inspection.figures import to_dict
+
+    values = to_dict(survey)
+    if reader is not None:
+        values["reader"] = describe_reader(reader)
+    return json.dumps(values, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,207 @@
+"""A terminal to test with: it answers like a real one and decodes the pictures it is sent."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+import tty
+from dataclasses import dataclass
+from pathlib import Path
+
+import imageio.v3 as imageio
+import numpy as np
+from numpy.typing import NDArray
+
+ROWS, CELL_PX = 24, (10, 20)
+STATUS, ATTRIBUTES, CELL, KITTY_QUERY = b"\x1b[5n", b"\x1b[c", b"\x1b[16t", b"\x1b_G"
+QUESTION = re.compile(rb"\x1b\[5n|\x1b\[c|\x1b\[16t|\x1b_G(?=[^\x1b]*a=q)")
+
+# What terminals answer.
+PLAIN = {STATUS: b"\x1b[0n", ATTRIBUTES: b"\x1b[?62;22c"}
+SIXEL = PLAIN | {ATTRIBUTES: b"\x1b[?62;4;22c", CELL: b"\x1b[6;20;10t"}
+KITTY = PLAIN | {KITTY_QUERY: b"\x1b_Gi=31;OK\x1b\\", CELL: b"\x1b[6;20;10t"}
+MUTE: dict[bytes, bytes] = {}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What became of a program in a terminal.
+
+    Parameters
+    ----------
+    status : int
+        Its exit status.
+    out : bytes
+        All that it wrote.
+    left : str
+        What the next program, a shell, would read without a key pressed.
+    echoes : bool
+        Whether the terminal shows again what is typed.
+    seconds : float
+        How long it ran.
+    """
+
+    status: int
+    out: bytes
+    left: str
+    echoes: bool
+    seconds: float
+
+
+def run_in_terminal(
+    words: list[object],
+    folder: Path,
+    *,
+    answers: dict[bytes, bytes],
+    columns: int = 80,
+    delay_s: float = 0,
+    background: bool = False,
+    environment: dict[str, str] | None = None,
+) -> Shown:
+    """Run the program in a terminal that answers after a delay, and afterwards play its shell."""
+    ours, theirs = pty.openpty()
+    # One that is far away does not tell its size in pixels.
+    size_px = (0, 0) if delay_s else (columns * CELL_PX[0], ROWS * CELL_PX[1])
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, *size_px))
+    kept = {name: value for name, value in os.environ.items() if name not in UNWANTED}
+    result = folder / "shell.json"
+    with subprocess.Popen(
+        [sys.executable, __file__, result, str(delay_s), str(int(background)), *map(str, words)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=folder,
+        env=kept | {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | (environment or {}),
+        start_new_session=True,
+    ) as shell:
+        os.close(theirs)
+        out = _answer(ours, answers, delay_s)
+    assert shell.returncode == 0, out.decode()
+    os.close(ours)
+    return Shown(out=out, **json.loads(result.read_text(encoding="utf-8")))
+
+
+UNWANTED = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TERM_PROGRAM", "GITHUB_ACTIONS")
+
+
+def _answer(ours: int, answers: dict[bytes, bytes], delay_s: float) -> bytes:
+    """Read what is written until the other end is closed, and answer its questions."""
+    out, asked_at = b"", 0
+    due: list[tuple[float, bytes]] = []
+    while True:
+        now_s = time.monotonic()
+        while due and due[0][0] <= now_s:
+            os.write(ours, due.pop(0)[1])
+        if not select.select([ours], [], [], 0.02)[0]:
+            continue
+        try:
+            heard = os.read(ours, 65536)
+        except OSError:  # so Linux says that it is closed
+            return out
+        if not heard:
+            return out
+        out += heard
+        for question in QUESTION.finditer(out, asked_at):
+            asked_at = question.end()
+            if question.group() in answers:
+                due.append((now_s + delay_s, answers[question.group()]))
+
+
+def _play_shell(result: str, delay_s: str, background: str, *words: str) -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    command = [sys.executable, "-m", "mnistseq_cli", *words]
+    began_s = time.monotonic()
+    group = 0 if int(background) else None
+    status = subprocess.run(command, process_group=group, timeout=60, check=False).returncode
+    seconds = time.monotonic() - began_s
+    echoes = bool(termios.tcgetattr(0)[3] & termios.ECHO)
+    tty.setcbreak(0, termios.TCSANOW)
+    left = b""
+    while select.select([0], [], [], 0.1 + 2 * float(delay_s))[0]:
+        left += os.read(0, 4096)
+    Path(result).write_text(
+        json.dumps(
+            {"status": status, "left": left.decode(), "echoes": echoes, "seconds": seconds}
+        ),
+        encoding="utf-8",
+    )
+
+
+def decode_kitty(out: bytes) -> list[NDArray[np.uint8]]:
+    """Decode the pictures sent with Kitty's protocol as PNG, and scale them as it says."""
+    images = []
+    for columns, rows, first, rest in re.findall(
+        rb"\x1b_Ga=T,f=100,q=2,c=(\d+),r=(\d+),m=[01];([^\x1b]{1,4096})\x1b\\"
+        rb"((?:\x1b_Gm=[01];[^\x1b]{1,4096}\x1b\\)*)",
+        out,
+    ):
+        data = first + b"".join(re.findall(rb"m=[01];([^\x1b]*)", rest))
+        image = imageio.imread(base64.b64decode(data), extension=".png")
+        height, width = int(rows) * CELL_PX[1], int(columns) * CELL_PX[0]
+        y, x = (
+            np.arange(height) * image.shape[0] // height,
+            np.arange(width) * image.shape[1] // width,
+        )
+        images.append(image[np.ix_(y, x)])
+    return images
+
+
+def decode_sixel(out: bytes) -> list[NDArray[np.uint8]]:
+    """Decode the grey pictures sent as Sixel; see the manual of the VT330/VT340, chapter 14."""
+    return [
+        _paint(int(width), int(height), body)
+        for width, height, body in re.findall(
+            rb'\x1bP[\d;]*q"\d+;\d+;(\d+);(\d+)([^\x1b]*)\x1b\\', out
+        )
+    ]
+
+
+def _paint(width: int, height: int, body: bytes) -> NDArray[np.uint8]:
+    canvas = np.zeros((height + 6, width), np.uint8)
+    greys: dict[int, int] = {}
+    x = y = grey = 0
+    for color, percent, repeat, sign in re.findall(
+        rb"#(\d+)(?:;2;(\d+);\d+;\d+)?|(?:!(\d+))?([?-~$-])", body
+    ):
+        if color:
+            if percent:
+                greys[int(color)] = round(int(percent) * 255 / 100)
+            grey = greys[int(color)]
+        elif sign == b"$":
+            x = 0
+        elif sign == b"-":
+            x, y = 0, y + 6
+        else:
+            length = int(repeat or 1)
+            for bit in range(6):
+                if (sign[0] - 63) >> bit & 1:
+                    canvas[y + bit, x : x + length] = grey
+            x += length
+    return canvas[:height]
+
+
+def decode_half_blocks(out: bytes) -> list[NDArray[np.uint8]]:
+    """Decode the grey pictures drawn in half blocks; each begins with its frame of 128."""
+    images: list[list[list[int]]] = []
+    for line in out.decode().split("\n"):
+        cells = re.findall(r"\x1b\[38;2;(\d+);\d+;\d+;48;2;(\d+);\d+;\d+m(▀+)", line)
+        upper, lower = ([int(cell[half]) for cell in cells for _ in cell[2]] for half in (0, 1))
+        if cells and set(upper) == {128}:
+            images.append([])
+        if cells:
+            images[-1] += [upper, lower]
+    return [np.array(image, np.uint8) for image in images]
+
+
+if __name__ == "__main__":
+    _play_shell(*sys.argv[1:])

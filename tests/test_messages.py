@@ -1,0 +1,190 @@
+"""What the command line says: errors, first use, numbers of things."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Result
+
+from mnistseq_cli import Recipe
+
+Run = Callable[..., Result]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["sequence", "3", "--seed", "abc"], "--seed: 'abc' is not allowed; allowed are whole"),
+        (["sequence", "3", "--spacing", "a", "b"], "--spacing: 'a' is not allowed"),
+        (["sequence", "3", "--spacing", "2"], "'--spacing' requires 2 arguments"),
+        (["sequence", "3", "--augment-prob", "x"], "'x' is not allowed; allowed are numbers"),
+        (["sequence", "3", "--width", "x"], "--width: 'x' is not a width; allowed are pixels"),
+        (["sequence", "3", "--widht", "9"], "no such option: --widht"),
+        (["sequence", "3", "--json=1"], "'--json' does not take a value"),
+        (["batch", "-n"], "'-n' requires an argument"),
+        (["batch", "--part-size", "1.5"], "--part-size: '1.5' is not allowed"),
+        (["verify"], "missing argument 'DIR'"),
+        (["sequenc", "3"], "'sequenc'. Did you mean 'sequence'?"),
+        (["--foo"], "no such option: --foo"),
+    ],
+)
+def test_wrong_usage_is_said_in_two_lines(words: list[str], message: str, run: Run) -> None:
+    result = run(*words, glyphs=False)
+    assert (result.status, result.out) == (2, "")
+    first, second = result.err.splitlines()
+    assert first.startswith("Error: ")
+    assert message in first
+    command = words[0] if words[0] in {"sequence", "batch", "verify"} else ""
+    assert second == f"  See mnistseq {command} --help".replace("  --", " --")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--width", "0"], "--width is 0"),
+        (["--spacing", "9", "2"], "--spacing goes from 9 to 2"),
+        (["--spacing", "-99", "2"], "--spacing is -99"),
+        (["--spacing-mode", "x"], "--spacing-mode is 'x'"),
+        (["--augment", "blur", "--augment-prob", "2"], "--augment-prob is 2.0"),
+        (["--measure", "x"], "--measure is 'x'"),
+        (["--align", "x"], "--align is 'x'"),
+        (["--glyphs", "x"], "--glyphs is 'x'"),
+        (["--count", "0"], "--count is 0"),
+        (["--seed", "-1"], "--seed is -1"),
+        (["--length", "0", "2"], "--length is 0"),
+        (["--to", "x"], "--to is 'x'"),
+        (["--labels", "x"], "--labels is 'x'"),
+        (["--image-format", "x"], "--image-format is 'x'"),
+        (["--part-size", "0"], "--part-size is 0"),
+        (["--workers", "-1"], "--workers is -1"),
+    ],
+)
+def test_messages_name_options_and_no_fields(words: list[str], message: str, run: Run) -> None:
+    length = [] if "--length" in words else ["--length", "2", "3"]
+    result = run("batch", *length, *words)
+    assert result.status == 2
+    assert result.err.startswith(f"Error: {message};") or f"{message}, " in result.err
+
+
+def test_messages_about_a_recipe_name_its_fields(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text('digits = "3"\nwidth_px = 0\n')
+    result = run("sequence", "--recipe", "recipe.toml")
+    assert result.status == 2
+    assert "recipe.toml: width_px is 0" in result.err
+
+
+@pytest.mark.parametrize("command", ["sequence", "batch"])
+def test_a_command_with_nothing_to_write_says_what_it_needs(command: str, run: Run) -> None:
+    result = run(command)
+    assert result.status == 2
+    assert f"For example: mnistseq {command} " in result.err
+    assert "recipe" not in result.err
+
+
+def test_phone_refuses_a_recipe_of_other_numbers(run: Run, tmp_path: Path) -> None:
+    Recipe(length=(2, 3), count=2).save(tmp_path)
+    result = run("phone", "--recipe", "recipe.toml", "-o", "out")
+    assert result.status == 2
+    assert "recipe.toml has no pattern" in result.err
+    assert "mnistseq batch --recipe recipe.toml" in result.err
+    assert run("phone", "--recipe", "recipe.toml", "--pattern", "us", "-o", "out").status == 0
+
+
+@pytest.mark.parametrize("words", [["-o", "a.xyz"], ["-o", "a"], ["--sheet", "b.docx"]])
+def test_an_ending_that_is_none_is_refused_at_once(words: list[str], run: Run) -> None:
+    result = run("sequence", "3", *words, "--dataset", "mnist", glyphs=False)
+    assert result.status == 2
+    assert f"is {words[1]!r}; the ending names the format" in result.err
+    assert ".png, .jpg" in result.err
+    assert "given uri" not in result.err
+    batch = run("batch", "--digits", "3", "--sheet", "b.docx")
+    assert batch.status == 2
+    assert not Path("sequences").exists()
+
+
+@pytest.mark.parametrize("dataset", [[], ["--dataset", "mnist"], ["--dataset", "strokes"]])
+@pytest.mark.parametrize("words", [["sequence", "3b5a"], ["batch", "--digits", "b"]])
+def test_what_cannot_be_written_is_refused_before_a_download(
+    words: list[str], dataset: list[str], run: Run, tmp_path: Path
+) -> None:
+    result = run(*words, *dataset, glyphs=False)
+    assert result.status == 2
+    assert result.err.startswith("Error: 'b' is not in the alphabet of ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_texts_that_cannot_be_read_are_an_error_of_the_file(run: Run, tmp_path: Path) -> None:
+    for name, cause in (("none.txt", "No such file or directory"), (".", "Is a directory")):
+        result = run("batch", "--texts", name)
+        assert (result.status, result.err) == (1, f"Error: cannot read {name}: {cause}\n")
+    (tmp_path / "empty.txt").touch()
+    assert run("batch", "--texts", "empty.txt").status == 2
+
+
+def test_first_use_says_where_glyphs_are_kept(run: Run, tmp_path: Path) -> None:
+    words = ["sequence", "3", "--dataset", "strokes", "-o", "a.png"]
+    line = f"Glyphs are kept in {tmp_path / 'cache'}; change it with --data-dir."
+    first, second = (run(*words, glyphs=False) for _ in range(2))
+    assert line in first.err.splitlines()
+    assert "kept" not in second.err
+
+
+def test_one_is_one(run: Run) -> None:
+    words = ["batch", "--digits", "3", "-n", 1]
+    assert " 1 in 1 part\n" in run(*words, "--dry-run").err
+    assert run(*words, "-o", "one").err.splitlines()[-1].startswith("1 image, ")
+    assert ", 1 sample." in run("verify", "one", glyphs=False).err
+    (Path("one") / "labels.csv").unlink()
+    assert "should be: 1 file\n" in run("verify", "one", glyphs=False).err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("words", [["sequence", "3"], ["--help"], ["download", "--list"], []])
+def test_a_full_disk_behind_stdout_is_said_in_a_line(
+    words: list[str], glyph_folder: Path, tmp_path: Path
+) -> None:
+    dataset = ["--dataset", str(glyph_folder)] if "sequence" in words else []
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "mnistseq_cli", *words, *dataset],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "Error: the output cannot be written: No space left on device\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals and pipes")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_command_ends_with_its_status(
+    number: signal.Signals, status: int, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "texts")
+    with subprocess.Popen(
+        [sys.executable, "-m", "mnistseq_cli", "batch", "--texts", "texts"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        with (tmp_path / "texts").open("w"):  # opens when the program reads, which waits
+            process.send_signal(number)
+            process.wait(timeout=10)
+        assert process.stderr is not None
+        err = process.stderr.read()
+    assert process.returncode == status
+    assert "Traceback" not in err
+
+
+def test_results_are_all_that_stdout_gets(run: Run) -> None:
+    result = run("sequence", "350", "--json", "--show")
+    assert json.loads(result.out)["text"] == "350"
