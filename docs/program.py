@@ -1,0 +1,148 @@
+"""The commands of the program and their options, as the program itself has them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+from typer.core import TyperArgument, TyperGroup, TyperOption
+from typer.main import get_command
+
+from mnistseq_cli.cli import app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DEFAULT = re.compile(r"\s*\[default: (.*)\]$", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An option or an argument.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Such as ``("-w", "--width")``; the name of an argument is what stands for its value.
+    value : str
+        What stands for its value, such as ``"PX"``; "" for a flag and for an argument.
+    text, default, variable : str
+        What it does, what holds without it, the environment variable that gives it.
+    panel : str
+        What it belongs to.
+    """
+
+    names: tuple[str, ...]
+    value: str
+    text: str
+    default: str
+    variable: str
+    panel: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """A line to type, and what it is for; "" if nothing is said."""
+
+    text: str
+    line: str
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of the program.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"mnistseq sequence"``.
+    usage : str
+    text : tuple of str
+        Paragraphs.
+    parameters : tuple of Parameter
+        Those of a panel side by side.
+    examples : tuple of Example
+    """
+
+    name: str
+    usage: str
+    text: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
+    examples: tuple[Example, ...]
+
+    def panels(self) -> Iterator[tuple[str, list[Parameter]]]:
+        """Give each panel with its parameters."""
+        for panel, parameters in groupby(self.parameters, lambda parameter: parameter.panel):
+            yield panel, list(parameters)
+
+
+def read_program() -> list[Command]:
+    """Read the commands: first what the program does without one."""
+    program = get_command(app)
+    if not isinstance(program, TyperGroup):
+        raise TypeError("a program of one command has no reference")
+    root = _read_command("mnistseq", "[OPTIONS] COMMAND [ARGS]...", program)
+    return [
+        root,
+        *(
+            _read_command(f"mnistseq {name}", "", command)
+            for name, command in program.commands.items()
+            if not command.hidden
+        ),
+    ]
+
+
+def _read_command(name: str, usage: str, command: object) -> Command:
+    shown = [
+        parameter
+        for parameter in getattr(command, "params", [])
+        if isinstance(parameter, TyperArgument | TyperOption) and not parameter.hidden
+    ]
+    parameters = [_read_parameter(parameter) for parameter in shown]
+    panels = list(dict.fromkeys(parameter.panel for parameter in parameters))
+    arguments = [
+        value.names[0] if parameter.required else f"[{value.names[0]}]"
+        for parameter, value in zip(shown, parameters, strict=True)
+        if isinstance(parameter, TyperArgument)
+    ]
+    return Command(
+        name=name,
+        usage=f"{name} {usage or ' '.join(['[OPTIONS]', *arguments])}",
+        text=tuple(
+            " ".join(paragraph.split())
+            for paragraph in _plain(getattr(command, "help", None)).split("\n\n")
+        ),
+        parameters=tuple(sorted(parameters, key=lambda parameter: panels.index(parameter.panel))),
+        examples=tuple(_read_examples(_plain(getattr(command, "epilog", None)))),
+    )
+
+
+def _read_parameter(parameter: TyperArgument | TyperOption) -> Parameter:
+    text = _plain(parameter.help)
+    default = _DEFAULT.search(text)
+    is_option = isinstance(parameter, TyperOption)
+    names = sorted([*parameter.opts, *parameter.secondary_opts], key=lambda name: name[:2] == "--")
+    value = "" if getattr(parameter, "is_flag", False) else parameter.metavar or ""
+    return Parameter(
+        names=tuple(names) if is_option else (value,),
+        value=value if is_option else "",
+        text=" ".join(_DEFAULT.sub("", text).split()),
+        default=default[1] if default else "",
+        variable=str(parameter.envvar or ""),
+        panel=parameter.rich_help_panel or ("Options" if is_option else "Arguments"),
+    )
+
+
+def _read_examples(epilog: str) -> Iterator[Example]:
+    text = ""
+    for line in map(str.strip, epilog.splitlines()):
+        if line.startswith("mnistseq "):
+            yield Example(text, line)
+        text = line if line.endswith(":") else ""
+
+
+def _plain(markup: str | None) -> str:
+    return Text.from_markup(markup or "").plain

@@ -1,0 +1,72 @@
+"""Writes the command reference and the man page: ``python docs/reference.py [FOLDER]``.
+
+Both come from the program itself, so that they say what it does; the width of a terminal and the
+versions of libraries do not change them.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from manpage import write_man_page
+from program import Command, Parameter, read_program
+
+HEAD = """\
+# Commands
+
+Made from the program by `python docs/reference.py`; a test compares them. Every command has
+`--help` (`-h`), which says the same. Results go to stdout, paths or JSON; everything for the eye
+goes to stderr. The exit status is 0 when all is done, 1 after an error with a name, 2 after wrong
+usage, 130 or 143 when interrupted or terminated.
+"""
+
+
+def write_markdown(commands: list[Command]) -> str:
+    """Write the reference as a page."""
+    contents = [f"- [`{c.name}`](#{c.name.replace(' ', '-')}): {c.text[0]}" for c in commands[1:]]
+    sections = [_write_section(command) for command in commands]
+    return "\n".join([HEAD, *contents, "", "\n".join(sections)])
+
+
+def _write_section(command: Command) -> str:
+    lines = [f"## {command.name}", "", "```text", command.usage, "```", ""]
+    for paragraph in command.text:
+        lines += [_escape_markdown(paragraph), ""]
+    for panel, parameters in command.panels():
+        lines += [f"**{panel}**", "", "| name | value | what | default |", "|---|---|---|---|"]
+        lines += [_write_row(parameter) for parameter in parameters]
+        lines.append("")
+    lines += ["**Examples**", ""] if command.examples else []
+    for example in command.examples:
+        lines += [_escape_markdown(example.text), ""] if example.text else []
+        lines += ["```sh", example.line, "```", ""]
+    return "\n".join(lines)
+
+
+def _write_row(parameter: Parameter) -> str:
+    names = ", ".join(f"`{name}`" for name in parameter.names)
+    value = f"`{parameter.value}`".replace("|", r"\|") if parameter.value else ""
+    variable = f" Environment variable: `{parameter.variable}`." if parameter.variable else ""
+    text, default = map(_escape_markdown, (parameter.text, parameter.default))
+    return f"| {names} | {value} | {text}{variable} | {default} |"
+
+
+def _escape_markdown(text: str) -> str:
+    escaped = re.sub(r"([|<*_\[\]])", r"\\\1", text)
+    return re.sub(r"(?<![\w-])--[a-z][a-z-]+", r"`\g<0>`", escaped)
+
+
+PAGES = {"commands.md": write_markdown, "mnistseq.1": write_man_page}
+
+
+def main(folder: Path) -> None:
+    """Write both pages."""
+    commands = read_program()
+    for name, write in PAGES.items():
+        (folder / name).write_text(write(commands), encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)
