@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIDE_PX = 28
+_CHUNK = 4096  # glyphs that are measured at once: more would take more memory than all else
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,9 @@ class GlyphSet:
     def widest_px(self) -> NDArray[np.int64]:
         """Width of the widest ink of each class, shape (classes,); 0 for a class without any."""
         widest = np.zeros(len(self.alphabet), np.int64)
-        np.maximum.at(widest, self.labels[self.ids], measure_ink(self.images[self.ids])[:, 2])
+        for start in range(0, len(self.ids), _CHUNK):
+            ids = self.ids[start : start + _CHUNK]
+            np.maximum.at(widest, self.labels[ids], measure_ink(self.images[ids])[:, 2])
         return widest
 
     def _cut_out_of_images(self, ids: NDArray[np.int64]) -> None:
