@@ -58,6 +58,7 @@ def test_the_log_has_an_event_a_line(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     for _ in range(2):
         with RunProgress(log) as progress:
+            time.sleep(0.01)  # time passes before a run has started
             for event in EVENTS:
                 progress(event)
     lines = [json.loads(line) for line in log.read_text().splitlines()]
@@ -67,6 +68,8 @@ def test_the_log_has_an_event_a_line(tmp_path: Path) -> None:
         "Progressed",
         "Stopped",
     ] * 2
+    seconds = [line["seconds"] for line in lines[:4]]
+    assert seconds == sorted(seconds)
     assert lines[1] == {"seconds": lines[1]["seconds"]} | {
         "event": "PartRetried",
         "part": "00000001",

@@ -50,6 +50,7 @@ def batch(
 ) -> None:
     """Write many pictures of given or random numbers, with labels and boxes.
 
+    One of --length, --digits, --texts and --recipe says which numbers.
     All pictures have one width, that of the widest number there can be, unless --width says more.
     """
     sources = {"--digits": digits, "--length": length, "--texts": texts}

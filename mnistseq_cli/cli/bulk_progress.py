@@ -54,7 +54,7 @@ class RunProgress:
         self._bar = _make_bar()
         self._task: TaskID | None = None
         self._log = _open_log(log) if log else None
-        self._start_s = self._line_s = time.monotonic()
+        self._log_s = self._start_s = self._line_s = time.monotonic()
         self._n_samples = self._n_done = self._n_retries = 0
 
     def __enter__(self) -> Self:
@@ -75,7 +75,7 @@ class RunProgress:
         """Show an event."""
         now_s = time.monotonic()
         if self._log:
-            line = {"seconds": round(now_s - self._start_s, 3)} | to_dict(event)
+            line = {"seconds": round(now_s - self._log_s, 3)} | to_dict(event)
             self._log.write(json.dumps(line) + "\n")
             self._log.flush()
         if isinstance(event, Checking):

@@ -38,7 +38,7 @@ def download(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="DATASET",
+            metavar="DATASET...",
             help=r"Names of data sets. \[default: mnist]",
             autocompletion=complete_names,
             show_default=False,

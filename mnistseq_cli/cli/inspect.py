@@ -46,7 +46,8 @@ def inspect(
     report: Annotated[
         Path | None,
         option(
-            "Also write a page to open in a browser: plots, a gallery, the recipe.",
+            "Also write a page to open in a browser: plots, a gallery, the recipe. Needs "
+            "pip install 'mnistseq-cli\\[report]'.",
             "Output",
             "--report",
             metavar="FILE.html",

@@ -133,7 +133,8 @@ class BulkOptions:
         list[str] | None,
         option(
             "Cut the dataset into splits that share no glyph and no text: "
-            "--splits train=80 val=10 test=10.",
+            "--splits train=80 val=10 test=10. Test is written with the test glyphs, the others "
+            "with training glyphs, whatever --glyphs says.",
             "Output",
             "--splits",
             metavar="NAME=WEIGHT...",

@@ -14,9 +14,9 @@ from mnistseq_cli.errors import UsageError
 
 EPILOG = """\
 [bold]Examples[/bold]\n
-mnistseq phone -n 1000\n
+mnistseq phone -n 1000 -o phones\n
 mnistseq phone -n 1000 --pattern us --labels coco -o numbers\n
-mnistseq phone -n 50 --pattern "0[789]0-####-####" --spacing 1 4
+mnistseq phone -n 50 --pattern "0[789]0-####-####" --spacing 1 4 -o mobiles
 """
 
 
