@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class DownloadBars:
     """Shows a bar for each file while it is the context of a ``with`` statement.
 
-    Before the first it says where files are kept. No bar is shown where stderr is no terminal.
-    Its methods are those of `mnistseq_cli.glyphs.fetch.Progress`.
+    When the first bytes come, it says where they are kept. No bar is shown where stderr is no
+    terminal. Its methods are those of `mnistseq_cli.glyphs.fetch.Progress`.
 
     Parameters
     ----------
@@ -27,6 +27,7 @@ class DownloadBars:
 
     def __init__(self, data_dir: Path | None = None) -> None:
         self._data_dir = data_dir
+        self._has_said = False
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
 
@@ -45,9 +46,6 @@ class DownloadBars:
     def start(self, name: str, total_bytes: int) -> None:
         """Begin with a file, or begin again at 0 after a failure."""
         if self._bars is None:
-            from mnistseq_cli.glyphs.cache import find_data_dir
-
-            say(f"Glyphs are kept in {find_data_dir(self._data_dir)}; change it with --data-dir.")
             self._bars = _make_bars()
             self._bars.start()
         if name in self._tasks:
@@ -57,6 +55,7 @@ class DownloadBars:
 
     def advance(self, name: str, n_bytes: int) -> None:
         """Count bytes that have come."""
+        self._say_where()
         if self._bars:
             self._bars.advance(self._tasks[name], n_bytes)
 
@@ -64,6 +63,14 @@ class DownloadBars:
         """End: the bar stays, full."""
         if self._bars:
             self._bars.stop_task(self._tasks[name])
+
+    def _say_where(self) -> None:
+        if self._has_said:
+            return
+        from mnistseq_cli.glyphs.cache import find_data_dir
+
+        self._has_said = True
+        say(f"Glyphs are kept in {find_data_dir(self._data_dir)}; change it with --data-dir.")
 
 
 def _make_bars() -> Progress:

@@ -161,8 +161,9 @@ def _draw_words(recipe: Recipe, digits: Digits) -> NDArray[np.uint64]:
 def _check_room(recipe: Recipe, digits: Digits, slack_px: NDArray[np.int64]) -> None:
     for bad in np.flatnonzero(slack_px < 0)[:1]:
         needed_px = int(str(recipe.width_px)) - int(slack_px[bad])
+        n_digits, row_px = int(digits.lengths[bad]), digits.widths_px[bad].sum()
         raise LayoutError(
-            f"sample {digits.start + bad} needs at least {needed_px} px: {digits.lengths[bad]} "
-            f"digits, together {digits.widths_px[bad].sum()} px wide, and the smallest gaps; the "
+            f"sample {digits.start + bad} needs at least {needed_px} px: {n_digits} "
+            f"digit{'s' * (n_digits > 1)}, together {row_px} px wide, and the smallest gaps; the "
             f"width is {recipe.width_px}",
         )

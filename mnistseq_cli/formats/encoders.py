@@ -97,14 +97,14 @@ def _encode_with_imageio(
 
 def _try_out(encoder: Encoder, image_format: str) -> None:
     image = np.arange(28 * 40, dtype=np.uint8).reshape(1, 28, 40)
-    cause = "it does not hold grey images"
+    cause: Exception | None = None
     try:
         decoded = decode_image(encoder(image, np.array([40]))[0], image_format)
         if decoded.shape == image.shape[1:]:
             return
     except Exception as error:  # noqa: BLE001 - each plugin raises what it likes
-        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
+        cause = error
     raise UsageError(
-        f"image format is {image_format!r}, which cannot be used: {cause}; allowed: "
-        f"{', '.join(IMAGE_FORMATS)}"
-    )
+        f"image format is {image_format!r}, in which grey images cannot be written here; "
+        f"allowed: {', '.join(IMAGE_FORMATS)}"
+    ) from cause
