@@ -101,9 +101,9 @@ def fetch_file(
             break
         if tries < patience.rounds - 1:
             sleep(min(wait_s, patience.longest_wait_s))
-    listed = "".join(f"\n  {url}: {reason}" for url, reason in reasons.items())
+    listed = "; ".join(f"{url}: {reason}" for url, reason in reasons.items())
     raise DownloadError(
-        f"no mirror gave {file.gzip_name}:{listed}",
+        f"no mirror gave {file.gzip_name}: {listed}",
         "Try again later, name another mirror with --mirror URL, or fetch the files by hand: "
         "mnistseq download --from FOLDER",
     )
