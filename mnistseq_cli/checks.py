@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mnistseq_cli.errors import UsageError
+from mnistseq_cli.errors import TextError, UsageError
 
 
 def check_choice(what: str, value: object, allowed: tuple[str, ...] | list[str]) -> None:
@@ -22,10 +22,13 @@ def check_flag(name: str, value: object) -> None:
         raise UsageError(f"{name} is {value!r}; allowed: true, false")
 
 
-def check_number(name: str, value: object, low: int, high: int) -> None:
-    """Refuse what is no whole number from low to high."""
+def check_number(
+    name: str, value: object, low: int, high: int, words: tuple[str, ...] = ()
+) -> None:
+    """Refuse what is no whole number from low to high; tell of words that are allowed too."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise UsageError(f"{name} is {value!r}; allowed are whole numbers from {low} to {high}")
+        allowed = ", ".join([f"whole numbers from {low} to {high}", *words])
+        raise UsageError(f"{name} is {value!r}; allowed are {allowed}")
 
 
 def check_pair(name: str, value: object, low: int, high: int) -> None:
@@ -39,6 +42,14 @@ def check_pair(name: str, value: object, low: int, high: int) -> None:
             f"{name} goes from {value[0]} to {value[1]}; MIN must not be over MAX",
             f"Turn them round: {value[1]} {value[0]}",
         )
+
+
+def check_text(name: str, value: object, longest: int) -> None:
+    """Refuse what is no text, or an empty or too long one."""
+    if not isinstance(value, str):
+        raise TextError(f'{name} is {value!r:.60}; allowed is a text in quotes, such as "350"')
+    if not 1 <= len(value) <= longest:
+        raise TextError(f"{name} is {value!r:.60}; allowed are 1 to {longest} characters")
 
 
 def check_texts(name: str, value: object) -> None:

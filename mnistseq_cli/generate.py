@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,6 @@ from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
 from mnistseq_cli.recipe import Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from numpy.typing import NDArray
 
     from mnistseq_cli.glyphs.glyphset import GlyphSet
@@ -117,7 +116,11 @@ def generate_phone_numbers(
 
 
 def _join(digits: Iterable[int]) -> str:
+    if not isinstance(digits, Iterable):
+        raise TextError(f'digits are {digits!r}; allowed is a text such as "350", or [3, 5, 0]')
     written = [str(digit) for digit in digits]
+    if not written:
+        raise TextError('digits are empty; allowed is a text such as "350", or [3, 5, 0]')
     for digit in written:
         if len(digit) != 1 or isinstance(digits, bytes):
             raise TextError(f"digits hold {digit}; allowed are single digits, 0 to 9")

@@ -9,7 +9,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-from mnistseq_cli.checks import check_choice, check_flag, check_number, check_pair, check_texts
+from mnistseq_cli.checks import (
+    check_choice,
+    check_flag,
+    check_number,
+    check_pair,
+    check_text,
+    check_texts,
+)
 from mnistseq_cli.errors import LayoutError, OutputError, TextError, UsageError
 
 if TYPE_CHECKING:
@@ -133,7 +140,7 @@ class Recipe:
         check_number("count", self.count, 1, COUNT_LIMIT)
         check_number("seed", self.seed, 0, SEED_LIMIT - 1)
         if self.width_px not in get_args(FlexibleWidth):
-            check_number("width_px", self.width_px, 1, WIDTH_LIMIT_PX)
+            check_number("width_px", self.width_px, 1, WIDTH_LIMIT_PX, get_args(FlexibleWidth))
         _check_spacing(self)
         for name, allowed in CHOICES.items():
             check_choice(name, getattr(self, name), allowed)
@@ -165,9 +172,8 @@ class Recipe:
                 f"the recipe has version {version!r}; this program reads {RECIPE_VERSION}",
                 "Update it: pipx upgrade mnistseq-cli",
             )
-        known = [field.name for field in fields(cls)]
         for key in values.keys() - {"version"}:
-            check_choice("key of the recipe", key, known)
+            check_choice("key of the recipe", key, [field.name for field in fields(cls)])
         return cls(**{key: value for key, value in values.items() if key != "version"})
 
     def save(self, folder: Path) -> Path:
@@ -199,20 +205,27 @@ class Recipe:
 
 
 def read_texts(path: Path) -> tuple[str, ...]:
-    """Read texts to write, one a line; blank lines and a byte order mark are passed over.
+    """Read texts to write, one a line; see `read_lines`."""
+    return tuple(read_lines(path).values())
+
+
+def read_lines(path: Path) -> dict[int, str]:
+    """Read texts by the numbers of their lines, from 1; blank lines and a BOM are passed over.
 
     Raises
     ------
     TextError
-        The file cannot be read, is no UTF-8, or holds no text.
+        The file cannot be read, is no UTF-8, holds no text, or one that is too long.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise TextError(f"cannot read texts from {path}: {error}") from error
-    texts = tuple(line.strip() for line in lines if line.strip())
+    texts = {number: line.strip() for number, line in enumerate(lines, 1) if line.strip()}
     if not texts:
         raise TextError(f"{path} holds no text; write one number a line")
+    for number, text in texts.items():
+        check_text(f"{path}, line {number}: the text", text, LENGTH_LIMIT)
     return texts
 
 
@@ -252,16 +265,15 @@ def _check_source(recipe: Recipe) -> None:
     names = ("digits", "length", "pattern", "texts")
     given = [name for name in names if getattr(recipe, name) is not None]
     if len(given) != 1:
-        got = " and ".join(given) or "none"
         raise TextError(
-            f"a recipe needs one of {', '.join(names)}; it has {got}",
+            f"a recipe needs one of {', '.join(names)}; it has {' and '.join(given) or 'none'}",
             "For example: mnistseq sequence 3 5 0, or mnistseq batch --length 3 7",
         )
     if recipe.length is not None:
         check_pair("length", recipe.length, 1, LENGTH_LIMIT)
-    texts = recipe.texts if recipe.texts is not None else (recipe.digits or recipe.pattern,)
-    if recipe.length is None and not texts:
+    if recipe.texts == ():
         raise TextError("texts is empty; give at least one")
-    for text in texts if recipe.length is None else ():
-        if not isinstance(text, str) or not 1 <= len(text) <= LENGTH_LIMIT:
-            raise TextError(f"a text is {text!r:.60}; allowed are 1 to {LENGTH_LIMIT} characters")
+    for text in recipe.texts or ():
+        check_text("a text", text, LENGTH_LIMIT)
+    for name in {"digits", "pattern"}.intersection(given):
+        check_text(name, getattr(recipe, name), LENGTH_LIMIT)

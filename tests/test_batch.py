@@ -20,6 +20,7 @@ from conftest import Result
 from numpy.typing import NDArray
 
 from mnistseq_cli import Recipe, SequenceGenerator
+from mnistseq_cli.formats.sheet import make_sheet
 from mnistseq_cli.glyphs.glyphset import GlyphSet
 
 Run = Callable[..., Result]
@@ -180,6 +181,23 @@ def test_overwrite_replaces_a_dataset_and_nothing_else(run: Run, tmp_path: Path)
     assert (tmp_path / "out" / "thesis.txt").read_text() == "mine"
 
 
+def test_resume_without_a_seed_takes_the_one_that_was_drawn(run: Run, tmp_path: Path) -> None:
+    words = ["batch", "-n", 30, "--length", 3, 3, "-o", "out"]
+    assert run(*words).status == 0
+    image = tmp_path / "out/images/00000/00000007.png"
+    before = image.read_bytes()
+    image.unlink()
+    assert run(*words, "--resume").status == 0
+    assert image.read_bytes() == before
+
+
+def test_a_dry_run_counts_what_overwrite_makes_again(run: Run) -> None:
+    words = ["batch", "-n", 300, "--length", 3, 3, "-o", "out", "--seed", 1]
+    assert run(*words).status == 0
+    sizes = [run(*words, how, "--dry-run").err for how in ("--resume", "--overwrite")]
+    assert [re.search(r"on disk +0\.0 MB", said) is not None for said in sizes] == [True, False]
+
+
 def test_resume_of_a_finished_run_changes_nothing(run: Run, tmp_path: Path) -> None:
     words = ["batch", "--digits", "3", "-n", 5, "--seed", 1, "-o", "out"]
     run(*words)
@@ -324,6 +342,19 @@ def test_splits_share_nothing_and_are_made_again(
     names = ["train/labels.csv", "test/metadata.jsonl"]
     for name in [*names, *(f"val/{name}" for name in read_labels(tmp_path / "out" / "val"))]:
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_what_is_shown_of_splits_is_what_they_hold(run: Run, tmp_path: Path) -> None:
+    words = ["batch", "--length", 4, 4, "-n", 12, "--seed", 1, "-o", "out"]
+    splits = ["--splits", "val=1", "train=2"]
+    shown = run(*words, "--dry-run", "--sheet", "before.png", *splits).err
+    assert run(*words, "--sheet", "after.png", *splits).status == 0
+    texts = [*read_labels(tmp_path / "out/val").values()]
+    texts += read_labels(tmp_path / "out/train").values()
+    assert f"first    {', '.join(texts[:6])}\n" in shown
+    images = [*read_images(tmp_path / "out/val"), *read_images(tmp_path / "out/train")]
+    sheets = [imageio.imread(tmp_path / f"{name}.png") for name in ("before", "after")]
+    assert all(np.array_equal(sheet, make_sheet(images)) for sheet in sheets)
 
 
 def test_too_few_texts_for_splits_are_said(run: Run) -> None:

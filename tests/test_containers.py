@@ -229,6 +229,13 @@ def test_the_engine_writes_the_same_bytes(form: str, glyph_folder: Path, tmp_pat
     assert more == {"dataset.json", "recipe.toml"}
 
 
+def test_idx_refuses_more_images_than_its_header_counts(tmp_path: Path) -> None:
+    recipe = Recipe(length=(3, 3), count=2**32, width_px=100)
+    with pytest.raises(UsageError, match="at most 4294967295 images"):
+        make_plan(recipe, Output(folder=tmp_path, to="idx"))
+    make_plan(recipe, Output(folder=tmp_path, to="webdataset"))
+
+
 @pytest.mark.parametrize("name", ARRAYS)
 def test_arrays_refuse_natural_widths_before_any_work(name: str, tmp_path: Path) -> None:
     check_installed(name)

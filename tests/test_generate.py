@@ -68,13 +68,16 @@ def test_phone_numbers_are_unique_and_repeatable(dataset: dict[str, Any]) -> Non
         ("", (2, 10), 100, TextError),
         ("a", (2, 10), 100, TextError),
         ([-3], (2, 10), 100, TextError),
+        (350, (2, 10), 100, TextError),
+        (None, (2, 10), 100, TextError),
+        ([], (2, 10), 100, TextError),
         ("3", (10, 2), 100, UsageError),
         ("3", (2, 10), 0, UsageError),
         ("333", (2, 10), 10, LayoutError),
     ],
 )
 def test_errors_are_ours_and_value_errors(
-    digits: str,
+    digits: Any,
     spacing: tuple[int, int],
     width: int,
     error: type[Exception],
@@ -84,6 +87,12 @@ def test_errors_are_ours_and_value_errors(
         generate_numbers_sequence(digits, spacing, width, **dataset)
     assert isinstance(caught.value, mnistseq_cli.MnistseqError)
     assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize(("digits", "message"), [(350, "digits are 350"), ([], "are empty")])
+def test_digits_that_are_none_are_named(digits: Any, message: str) -> None:
+    with pytest.raises(TextError, match=f"{message}; allowed is a text such as"):
+        generate_numbers_sequence(digits, (2, 10), 100)
 
 
 @pytest.mark.parametrize("count", [0, -1])

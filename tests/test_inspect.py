@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -199,6 +202,102 @@ def test_a_report_without_a_folder_is_refused_before_work(tmp_path: Path, inspec
     assert result.status == 1
     assert "there is no folder" in result.err
     assert "mkdir -p" in result.err
+
+
+@pytest.mark.parametrize("option", ["--sheet", "--report"])
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [("", ""), (".", ""), ("..", "../"), (Path.cwd().anchor, Path.cwd().anchor)],
+)
+def test_a_folder_is_no_name_of_a_file(
+    option: str, name: str, folder: str, dataset: Path, inspect: Run
+) -> None:
+    result = inspect(dataset, option, name)
+    assert (result.status, result.out) == (2, "")
+    example = {"--sheet": "sheet.png", "--report": "report.html"}[option]
+    assert result.err.startswith(f"Error: {option} is ")
+    assert result.err.endswith(f"For example: {option} {Path(folder) / example}\n")
+
+
+def test_a_picture_may_be_called_no_folder_either(run: Run) -> None:
+    for words in (["sequence", "3", "--out", ""], ["phone", "--sheet", "."]):
+        result = run(*words)
+        assert (result.status, result.out) == (2, "")
+        assert f"For example: {words[-2]} {words[-2][2:]}.png\n" in result.err
+
+
+@pytest.mark.parametrize("option", ["--sheet", "--report"])
+def test_a_place_that_takes_no_file_is_refused_before_work(
+    option: str, tmp_path: Path, inspect: Run
+) -> None:
+    if option == "--report":
+        pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    name = {"--sheet": "a.png", "--report": "a.html"}[option]
+    (tmp_path / "full" / name).mkdir(parents=True)
+    for path, why in (
+        (tmp_path / "missing" / name, f"there is no folder {tmp_path / 'missing'}"),
+        (tmp_path / "full" / name, "it is a folder"),
+    ):
+        result = inspect(tmp_path / "no dataset", option, path)
+        assert result.status == 1
+        assert f"cannot write {path}: {why}" in result.err
+
+
+IS_ROOT = sys.platform == "win32" or os.geteuid() == 0
+
+
+@pytest.mark.skipif(IS_ROOT, reason="nothing is forbidden to root, and Windows has other rights")
+def test_a_folder_that_is_closed_is_named_before_work(tmp_path: Path, inspect: Run) -> None:
+    for name in ("read only", "closed"):
+        (tmp_path / name).mkdir(mode=0o555 if name == "read only" else 0)
+    result = inspect("no dataset", "--sheet", tmp_path / "read only" / "a.png")
+    assert result.status == 1
+    assert f"the folder {tmp_path / 'read only'} cannot be written to" in result.err
+    result = inspect("closed")
+    assert (result.status, result.err) == (
+        1,
+        "Error: cannot read the folder closed: permission denied\n",
+    )
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_files_are_written_though_nobody_reads_the_summary(
+    more: list[str], dataset: Path, tmp_path: Path
+) -> None:
+    words = ["inspect", dataset, "--sheet", "sheet.png", *more]
+    if find_spec("matplotlib"):
+        words += ["--report", "page.html"]
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run(
+        [sys.executable, "-m", "mnistseq_cli", *map(str, words)],
+        cwd=tmp_path,
+        stdout=write_end,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(write_end)
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "sheet.png").exists()
+    assert (tmp_path / "page.html").exists() == ("--report" in words)
+
+
+def test_one_glyph_is_one(run: Run, inspect: Run) -> None:
+    for n, words in (
+        (1, "only one, number 7, used once"),
+        (3, "only one, number 7, used 3 times"),
+    ):
+        folder = f"out {n}"
+        assert run("batch", "--digits", "7", "-n", n, "--seed", 1, "-o", folder).status == 0
+        path = Path(folder) / "metadata.jsonl"
+        path.write_text(re.sub(r'"glyphs": \[\d+\]', '"glyphs": [7]', path.read_text()))
+        shown = " ".join(inspect(folder).out.split())
+        assert f"Glyphs {words} Boxes" in shown
+    assert run("batch", "--digits", "01", "-n", 1, "--seed", 1, "-o", "two").status == 0
+    shown = " ".join(inspect("two").out.split())
+    assert "Glyphs 2 different ones, each used once; most used: number" in shown
+    assert re.search(r"Margins left \d+ px; right \d+ px Duplicates", shown)
 
 
 def test_a_report_with_another_ending_is_refused(dataset: Path, inspect: Run) -> None:

@@ -33,6 +33,8 @@ Run = Callable[..., Result]
         (["verify"], "missing argument 'DIR'"),
         (["sequenc", "3"], "'sequenc'. Did you mean 'sequence'?"),
         (["--foo"], "no such option: --foo"),
+        (["--show-completion", "zsh"], "is for the shell it runs in: leave out zsh"),
+        (["--install-completion", "foo"], "is for the shell it runs in: leave out foo"),
     ],
 )
 def test_wrong_usage_is_said_in_two_lines(words: list[str], message: str, run: Run) -> None:
@@ -64,13 +66,127 @@ def test_wrong_usage_is_said_in_two_lines(words: list[str], message: str, run: R
         (["--image-format", "x"], "--image-format is 'x'"),
         (["--part-size", "0"], "--part-size is 0"),
         (["--workers", "-1"], "--workers is -1"),
+        (["--digits", ""], "--digits is ''"),
     ],
 )
 def test_messages_name_options_and_no_fields(words: list[str], message: str, run: Run) -> None:
-    length = [] if "--length" in words else ["--length", "2", "3"]
+    length = [] if {"--length", "--digits"} & {*words} else ["--length", "2", "3"]
     result = run("batch", *length, *words)
     assert result.status == 2
     assert result.err.startswith(f"Error: {message};") or f"{message}, " in result.err
+
+
+def test_phone_names_its_pattern(run: Run) -> None:
+    result = run("phone", "--pattern", "")
+    assert result.status == 2
+    assert result.err.startswith("Error: --pattern is ''; allowed are 1 to")
+
+
+def test_verify_refuses_workers_as_the_others_do(run: Run) -> None:
+    run("batch", "--digits", "3", "-n", 1, "-o", "out")
+    result = run("verify", "out", "--workers", "-1", glyphs=False)
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith("Error: --workers is -1; allowed")
+
+
+@pytest.mark.parametrize("command", ["phone", "batch"])
+def test_a_word_too_many_leads_to_the_help_of_the_command(command: str, run: Run) -> None:
+    result = run(command, "extra", *(["--digits", "3"] if command == "batch" else []))
+    assert result.status == 2
+    assert f"mnistseq {command} --help" in result.err
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("3b5", "'b' is not in the alphabet"),
+        ("3'5", '"\'" is not in the alphabet'),
+        ("1" * 1001, "the text is '111"),
+    ],
+)
+@pytest.mark.parametrize("dataset", [[], ["--dataset", "strokes"]])
+def test_a_line_that_cannot_be_written_is_named(
+    line: str, message: str, dataset: list[str], run: Run
+) -> None:
+    Path("g.txt").write_text(f"12\n\n34\n{line}\n{line}\n")
+    result = run("batch", "--texts", "g.txt", *dataset, glyphs=not dataset)
+    assert result.status == 2
+    assert result.err.startswith(f"Error: g.txt, line 4: {message}")
+
+
+def test_glyphs_and_splits_are_refused_together(run: Run) -> None:
+    words = ["batch", "--length", 3, 3, "-n", 20]
+    splits = ["--splits", "train=8", "val=2"]
+    refused = run(*words, "-o", "out", "--glyphs", "test", *splits)
+    assert (refused.status, Path("out").exists()) == (2, False)
+    assert refused.err.startswith("Error: --glyphs is 'test', which does not go with --splits")
+    made = run(*words, "-o", "out", "--glyphs", "all", *splits)
+    assert (made.status, " all, seed" in made.err) == (0, True)
+    assert " all, seed" in run(*words, "-o", "more", *splits).err
+    recipe = ["batch", "--recipe", "out/recipe.toml", "-o", "again"]
+    assert run(*recipe, "--glyphs", "train").status == 2
+    assert " all, seed" in run(*recipe).err
+
+
+@pytest.mark.parametrize("option", ["--sheet", "--log-json"])
+@pytest.mark.parametrize("folder", ["out", "."])
+def test_a_file_inside_the_dataset_is_refused(option: str, folder: str, run: Run) -> None:
+    result = run("batch", "--digits", "3", "-o", folder, option, f"{folder}/deep/a.png")
+    assert (result.status, list(Path().iterdir())) == (2, [])
+    assert "inside the dataset" in result.err
+    beside = "a.png" if folder == "out" else "../a.png"
+    assert result.err.endswith(f"beside the dataset: {option} {beside}\n")
+
+
+def test_verify_says_what_to_do_with_files_of_others(run: Run) -> None:
+    run("batch", "--digits", "3", "-n", 1, "-o", "out")
+    Path("out/sheet.png").touch()
+    result = run("verify", "out", glyphs=False)
+    assert (result.status, result.out) == (1, "extra: sheet.png\n")
+    assert "Move away those that are extra" in result.err
+
+
+@pytest.mark.parametrize(
+    "words", [["sequence", "3"], ["phone", "-n", "3"], ["batch", "--digits", "3", "--dry-run"]]
+)
+def test_a_sheet_that_cannot_be_written_is_refused_before_the_work(
+    words: list[str], run: Run
+) -> None:
+    missing = run(*words, "--sheet", "none/sheet.png")
+    assert (missing.status, missing.out) == (1, "")
+    assert "Error: cannot write none/sheet.png: there is no folder none" in missing.err
+    Path("folder.png").mkdir()
+    there = run(*words, "--sheet", "folder.png")
+    assert (there.status, there.out) == (1, "")
+    assert "it is a folder" in there.err
+    assert [path.name for path in Path().iterdir()] == ["folder.png"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write")
+def test_a_sheet_in_a_folder_of_others_is_refused(run: Run) -> None:
+    Path("theirs").mkdir(0o500)
+    result = run("phone", "-n", 3, "--sheet", "theirs/sheet.png")
+    assert (result.status, result.out) == (1, "")
+    assert "the folder theirs cannot be written to" in result.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--to", "npz", "--image-format", "jpg"], "--image-format goes with --to folder, web"),
+        (["--to", "idx", "--name", "{index}"], "--name goes with --to folder; in idx images"),
+        (["--to", "webdataset", "--name", "{index}"], "--name goes with --to folder; in webd"),
+        (["--resume", "--overwrite"], "--resume finishes what is in the folder and --overwrite"),
+    ],
+)
+def test_options_without_effect_are_refused(words: list[str], message: str, run: Run) -> None:
+    result = run("batch", "--digits", "3", *words)
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith(f"Error: {message}")
+
+
+def test_an_image_format_goes_with_all_that_hold_images(run: Run) -> None:
+    assert run("batch", "--digits", "3", "--to", "webdataset", "--image-format", "bmp").status == 0
 
 
 def test_messages_about_a_recipe_name_its_fields(run: Run, tmp_path: Path) -> None:

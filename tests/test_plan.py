@@ -2,18 +2,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from bulk_cases import Case
+from bulk_cases import Case, check_installed
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistseq_cli.bulk.cores import _quotas, count_cores
 from mnistseq_cli.bulk.estimate import estimate
+from mnistseq_cli.bulk.manifest import load_dataset
 from mnistseq_cli.bulk.plan import describe_recipe, make_plan
 from mnistseq_cli.bulk.run import run
+from mnistseq_cli.bulk.verify import verify
 from mnistseq_cli.errors import OutputError, UsageError
-from mnistseq_cli.formats import Output
+from mnistseq_cli.formats import FORMATS, LABEL_STYLES, Output
 from mnistseq_cli.recipe import Recipe
 
 OUTPUT = Output(folder=Path("out"))
@@ -61,10 +64,37 @@ def test_an_estimate_comes_near_and_leaves_nothing_behind(
     assert found.seconds > 0
     found.check_space(plan.output.folder)
     summary = run(plan, workers=0)
-    assert abs(found.n_files - summary.n_files) < 5
+    assert found.n_files == summary.n_files
     assert found.size_bytes == pytest.approx(summary.size_bytes, rel=0.3)
     assert found.disk_bytes >= summary.size_bytes
-    assert estimate(plan).n_samples_left == 0
+    assert estimate(plan, resume=True).n_samples_left == 0
+
+
+@pytest.mark.parametrize("splits", [(), ("train=7", "val=1", "test=2")])
+@pytest.mark.parametrize("to", FORMATS)
+def test_an_estimate_counts_the_files_of_every_format(
+    to: str, splits: tuple[str, ...], tmp_path: Path, glyph_folder: Path
+) -> None:
+    check_installed(to)
+    output = {"to": to, "labels": tuple(LABEL_STYLES)} if to == "folder" else {"to": to}
+    recipe = {"count": 2500, "length": (3, 5), "splits": splits}
+    plan = Case(glyph_folder, recipe=recipe, output=output, part_size=1000).plan(tmp_path / "out")
+    found = estimate(plan, workers=0)
+    assert not list(tmp_path.iterdir())
+    run(plan, workers=0)
+    report = verify(plan.output.folder, workers=0)
+    assert (found.n_files, report.problems) == (report.n_files, ())
+    size_bytes = load_dataset(plan.output.folder)["size_bytes"]
+    assert found.size_bytes == pytest.approx(size_bytes, rel=0.25)
+
+
+@pytest.mark.parametrize("recipe", [{"count": 1}, {"texts": ("1", "2"), "count": 130}])
+def test_an_estimate_counts_the_files_of_a_few(
+    recipe: dict[str, Any], tmp_path: Path, glyph_folder: Path
+) -> None:
+    length = None if "texts" in recipe else (1, 4)
+    plan = Case(glyph_folder, recipe={"length": length, **recipe}).plan(tmp_path / "out")
+    assert estimate(plan, workers=0).n_files == run(plan, workers=0).n_files
 
 
 def test_a_run_that_will_not_fit_is_refused(tmp_path: Path, glyph_folder: Path) -> None:

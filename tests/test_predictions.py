@@ -111,6 +111,8 @@ def score(path: Path, samples: list[Seen]) -> ReaderFigures:
         "\ufefffile_name,text\na.png,012\n\nb.png,\n",
         "label,score,prediction,file_name\n999,0.5,012,a.png\n,0.1,,b.png\n",
         'file_name, text\n"a.png","012"\nb.png,""',
+        "file_name, text\na.png, 012\n b.png , \n",
+        'file_name, text\na.png, "012"\nb.png, ""\n',
     ],
 )
 def test_predictions_are_read(text: str, tmp_path: Path) -> None:

@@ -394,7 +394,85 @@ def test_a_damaged_label_file_is_named(case: str, tmp_path: Path) -> None:
         read(tmp_path)
     missing = case == "an image that is not there"
     assert caught.value.message.startswith(str(tmp_path / ("a.png" if missing else name)))
-    assert ("missing" if missing else "damaged") in caught.value.message
+    assert "verify" not in caught.value.hint
+
+
+WRONG_LINES: dict[str, tuple[str, str, str]] = {
+    "semicolons": ("labels.csv", "file_name;text\nx.png;1\n", "line 1: 'file_name;text' is one"),
+    "nothing": ("labels.csv", "", "line 1: it is empty"),
+    "a short row": ("labels.csv", "file_name,text\nx.png,1\nx.png\n", "line 3: the row has 1 of"),
+    "no text": ("labels.csv", "name,foo\nx.png,1\n", "line 1: the header 'name,foo' has no"),
+    "no image": ("labels.csv", "foo,label\nx.png,1\n", "line 1: the header 'foo,label' has no"),
+    "no last quote": (
+        "labels.csv",
+        'file_name,text\nx.png,"1\n',
+        "line 2: unexpected end of data",
+    ),
+    "a short box": (
+        "metadata.jsonl",
+        '\n{"file_name": "x.png", "text": "1", "objects": {"bbox": [[1, 2, 3]]}}\n',
+        "line 2: box 1 is [1, 2, 3]; needed are x, y, width and height",
+    ),
+    "a number for a box": (
+        "metadata.jsonl",
+        '{"file_name": "x.png", "text": "1", "objects": {"bbox": [3]}}',
+        "line 1: box 1 is 3; needed",
+    ),
+    "a number for objects": (
+        "metadata.jsonl",
+        '{"file_name": "x.png", "text": "1", "objects": 3}',
+        "line 1: objects is 3; allowed",
+    ),
+    "no object": ("metadata.jsonl", "3\n", "line 1: it is no JSON object"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_LINES)
+def test_a_wrong_line_is_named_with_what_is_needed(case: str, tmp_path: Path) -> None:
+    name, text, message = WRONG_LINES[case]
+    write_images(tmp_path, ["x.png"])
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(OutputError) as caught:
+        read(tmp_path)
+    assert caught.value.message.startswith(f"{tmp_path / name}, {message}")
+    assert caught.value.hint.startswith("Needed ")
+    assert "file_name" in caught.value.hint
+    assert "text" in caught.value.hint
+    (tmp_path / "dataset.json").touch()
+    with pytest.raises(OutputError) as caught:
+        read(tmp_path)
+    assert caught.value.hint.startswith("mnistseq verify names every file")
+
+
+@pytest.mark.parametrize("text", ["x.png,word\n", "X.png,1\n", '"x.png","3;5"\n'])
+def test_a_first_line_may_be_an_image(text: str, tmp_path: Path) -> None:
+    write_images(tmp_path, ["x.png", "X.png"])
+    (tmp_path / "labels.csv").write_text(text)
+    (seen,) = read(tmp_path)
+    assert f"{seen.name},{seen.text}" == text.strip().replace('"', "")
+
+
+def test_a_short_box_of_coco_or_yolo_is_told(tmp_path: Path) -> None:
+    write_images(tmp_path / "images", ["a.png"])
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text("5 0.5 0.5 0.2 0.5\n3 0.2 0.5\n")
+    with pytest.raises(OutputError, match=r"a\.txt is damaged: box 2 is \['0.2', '0.5'\]"):
+        read(tmp_path)
+    values = {"annotations": [{"image_id": 7, "category_id": 1, "bbox": [1, 2, 3]}]}
+    (tmp_path / "instances.json").write_text(json.dumps(values))
+    with pytest.raises(OutputError, match=r"instances\.json is damaged: box 1 is \[1, 2, 3\]"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"garbage", b"", b"\x89PNG\r\n\x1a\n" + bytes(60)])
+def test_what_is_no_image_is_said_to_be_none(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(data)
+    (tmp_path / "labels.csv").write_text("a.png,1\n")
+    with pytest.raises(
+        OutputError, match=r"a\.png is damaged: it is no image of a format"
+    ) as caught:
+        read(tmp_path)
+    assert caught.value.hint == ""
 
 
 def test_arrays_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
@@ -419,6 +497,32 @@ def test_images_of_all_kinds_become_grey(kind: str) -> None:
     stream = io.BytesIO()
     Image.fromarray(rows).convert(kind).save(stream, "png")
     assert np.array_equal(decode_grey(stream.getvalue()), rows)
+
+
+@pytest.mark.parametrize("ending", ["png", "tiff"])
+def test_grey_of_16_bits_is_scaled(ending: str) -> None:
+    deep = np.array([[0, 128, 129, 257, 32_767], [32_768, 65_000, 65_406, 65_407, 65_535]])
+    stream = io.BytesIO()
+    Image.fromarray(deep.astype(np.uint16)).save(stream, ending)
+    assert decode_grey(stream.getvalue()).tolist() == np.rint(deep / 257).astype(int).tolist()
+    assert decode_grey(stream.getvalue()).dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    "values", [np.array([[0.5, 1]], np.float32), np.array([[7, 65_536]], np.int32)]
+)
+def test_numbers_that_are_no_greys_are_refused(values: np.ndarray[Any, Any]) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(values).save(stream, "tiff")
+    with pytest.raises(ValueError, match=r"its pixels are (float|int)32; allowed are 8 or 16"):
+        decode_grey(stream.getvalue())
+
+
+def test_of_several_frames_the_first_is_read() -> None:
+    stream = io.BytesIO()
+    frames = [Image.fromarray(np.full((5, 6), grey, np.uint8)) for grey in (255, 0)]
+    frames[0].save(stream, "gif", save_all=True, append_images=frames[1:])
+    assert decode_grey(stream.getvalue()).tolist() == [[255] * 6] * 5
 
 
 def test_a_png_with_several_chunks_is_read() -> None:

@@ -4,7 +4,7 @@ import inspect
 import json
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -63,7 +63,7 @@ def test_the_docstring_lists_every_field() -> None:
         ({"width_px": 0}, "width_px is 0"),
         ({"width_px": -5}, "width_px is -5"),
         ({"width_px": 10**6}, "width_px is 1000000"),
-        ({"width_px": "wide"}, "width_px is 'wide'"),
+        ({"width_px": "wide"}, "width_px is 'wide'; allowed .* 1 to 65535, natural, widest"),
         ({"spacing_px": (10, 2)}, "from 10 to 2"),
         ({"spacing_px": (2,)}, "two whole numbers"),
         ({"spacing_px": (2.5, 3)}, "2.5"),
@@ -84,6 +84,14 @@ def test_a_value_that_is_not_allowed_is_named(values: dict[str, Any], words: str
 def test_exactly_one_source_of_text_is_asked_for(value: dict[str, Any]) -> None:
     with pytest.raises(TextError):
         Recipe(**value)
+
+
+@pytest.mark.parametrize("name", ["digits", "pattern"])
+def test_a_text_that_is_none_is_named(name: str) -> None:
+    with pytest.raises(TextError, match=f"{name} is 35; allowed is a text in quotes"):
+        Recipe(**cast("dict[str, Any]", {name: 35}))
+    with pytest.raises(TextError, match=f"{name} is ''; allowed are 1 to"):
+        Recipe(**cast("dict[str, Any]", {name: ""}))
 
 
 def test_margins_cannot_be_negative() -> None:

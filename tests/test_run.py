@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from bulk_cases import Case, check_installed, read_tree
 
-from mnistseq_cli.bulk.events import Event, Finished, PartFinished, Progressed, Started
+from mnistseq_cli.bulk.events import (
+    Checking,
+    Event,
+    Finished,
+    PartFinished,
+    Progressed,
+    Started,
+)
 from mnistseq_cli.bulk.make import ODD_ENCODER, PartMaker, encode_sample
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.compose.render import SequenceGenerator
@@ -195,6 +202,25 @@ def test_resume_after_a_restart_of_the_machine_reads_every_file(
     image = out / "images/00000/00000012.png"
     image.write_bytes(bytes(image.stat().st_size))
     (out / ".mnistseq" / "boot_id").write_text("an earlier one\n")
+    run(case.plan(out), workers=0, resume=True)
+    assert read_tree(out) == undisturbed
+
+
+def test_an_interrupted_check_after_a_restart_proves_nothing(
+    case: Case, tmp_path: Path, undisturbed: dict[str, bytes]
+) -> None:
+    out = tmp_path / "out"
+    _stop_after_parts(case, out, 4)
+    image = out / "images/00000/00000012.png"
+    image.write_bytes(bytes(image.stat().st_size))
+    (out / ".mnistseq" / "boot_id").write_text("an earlier one\n")
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, Checking):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(case.plan(out), workers=0, resume=True, report=interrupt)
     run(case.plan(out), workers=0, resume=True)
     assert read_tree(out) == undisturbed
 

@@ -146,12 +146,20 @@ def test_a_terminal_is_asked_nothing_without_show(words: list[object], show: Sho
         assert question not in shown.out
 
 
-@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_a_terminal_without_colours_is_told_so(environment: dict[str, str], show: Show) -> None:
+@pytest.mark.parametrize(
+    ("environment", "why"),
+    [
+        ({"NO_COLOR": "1"}, b"no colours, as NO_COLOR is set"),
+        ({"TERM": "dumb"}, b"this terminal has no colours"),
+    ],
+)
+def test_a_terminal_without_colours_is_told_so(
+    environment: dict[str, str], why: bytes, show: Show
+) -> None:
     words = ["sequence", "3", "-n", 3, "-o", "a.png", "--show"]
     shown = show(KITTY, *words, environment=environment)
     assert shown.status == 0
-    assert shown.out.count(b"Pictures are not shown: this terminal has no colours.") == 1
+    assert shown.out.count(b"Pictures are not shown: " + why + b".") == 1
     assert "▀" not in shown.out.decode()
     assert STATUS not in shown.out
 

@@ -257,6 +257,10 @@ NOT_COMPARED: dict[str, tuple[dict[str, Any], str]] = {
         {"spacing_mode": "fixed", "width_px": 100, "measure": "cell", "length": (3, 3)},
         "the width decides them",
     ),
+    "cells that grow": (
+        {"measure": "cell", "augment": ("shift=8",), "width_px": 190},
+        "is not known",
+    ),
     "seen through a lens": ({"augment": ("blur=1",), "width_px": 150}, "is not known"),
     "scaled": ({"fit": "shrink", "spacing_px": (-3, 2), "width_px": 40}, "is not known"),
     "many values": ({"spacing_px": (0, 1000)}, "more than 1000 values"),

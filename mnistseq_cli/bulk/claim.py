@@ -84,8 +84,14 @@ def claim(plan: Plan, *, resume: bool, overwrite: bool) -> Iterator[Claim]:
         if not (folder / DATASET_FILE).exists():
             save_plan(plan, strangers)
         _save_recipe(plan, strangers)
-        (folder / BOOT_FILE).write_text(_read_boot_id(), encoding="ascii")
+        if not rebooted:
+            note_boot(folder)
         yield Claim(strangers, rebooted, descriptor)
+
+
+def note_boot(folder: Path) -> None:
+    """Note that what is in the folder was written, or read, since the machine was started."""
+    (folder / BOOT_FILE).write_text(_read_boot_id(), encoding="ascii")
 
 
 def find_files(folder: Path) -> Iterator[str]:
@@ -179,14 +185,15 @@ def _remove_files(folder: Path, names: Iterable[str]) -> None:
 
 
 def _is_same_boot(folder: Path) -> bool:
+    here = _read_boot_id()
     try:
-        return (folder / BOOT_FILE).read_text(encoding="ascii") == _read_boot_id()
+        return here != "" and (folder / BOOT_FILE).read_text(encoding="ascii") == here
     except FileNotFoundError:
         return (folder / DATASET_FILE).exists()
 
 
 def _read_boot_id() -> str:
-    """Give what Linux calls the time since it was started; elsewhere always the same."""
+    """Give what Linux calls the time since it was started; "" elsewhere."""
     try:
         return _BOOT_ID.read_text(encoding="ascii")
     except OSError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,25 @@ _CAUSES = {
     errno.EEXIST: ("there is something of this name already", "Choose another --out."),
     errno.ENAMETOOLONG: ("the name is too long", "Use a shorter --name or a shorter --out."),
 }
+
+
+def check_place(path: Path) -> None:
+    """Refuse a file that cannot be written, before the work that it is to show.
+
+    Raises
+    ------
+    OutputError
+        Its folder is not there or cannot be written to, or the file is a folder itself.
+    """
+    if path.is_dir():
+        raise OutputError(f"cannot write {path}: it is a folder")
+    if not path.parent.is_dir():
+        raise OutputError(
+            f"cannot write {path}: there is no folder {path.parent}",
+            f"Make it: mkdir -p {shlex.quote(str(path.parent))}",
+        )
+    if not os.access(path.parent, os.W_OK):
+        raise OutputError(f"cannot write {path}: the folder {path.parent} cannot be written to")
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import tempfile
@@ -17,11 +16,16 @@ from mnistseq_cli.bulk.events import ignore
 from mnistseq_cli.bulk.make import BLOCK_SIZE, PartMaker
 from mnistseq_cli.bulk.manifest import PARTS
 from mnistseq_cli.bulk.plan import Part
+from mnistseq_cli.bulk.staging import Staging, split_placed_name
 from mnistseq_cli.errors import OutputError
+from mnistseq_cli.formats import open_format
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from mnistseq_cli.bulk.make import Made
     from mnistseq_cli.bulk.plan import Plan
+    from mnistseq_cli.bulk.splits import Split
     from mnistseq_cli.glyphs.glyphset import GlyphSet
 
 HANDFUL = 3 * BLOCK_SIZE
@@ -39,12 +43,15 @@ class Estimate:
     n_samples_left : int
         What an earlier run has not made.
     n_files : int
-        Files that are to be written.
+        Files of the whole dataset, without the manifest and its records: those that `verify`
+        counts.
     size_bytes : int
         What is in them.
     disk_bytes : int
-        Space that they take at the most, in whole blocks of the disk, fragments included.
+        Space that the samples left take at the most, in whole blocks of the disk, fragments
+        included.
     seconds : float
+        Time that they take.
     free_bytes : int
     """
 
@@ -79,6 +86,7 @@ def estimate(
     workers: int | None = None,
     data_dir: Path | None = None,
     glyphs: GlyphSet | None = None,
+    resume: bool = False,
 ) -> Estimate:
     """Make a handful of samples on the same disk, take the time, and remove them again.
 
@@ -91,6 +99,8 @@ def estimate(
         Where glyphs are cached.
     glyphs : GlyphSet, optional
         The glyphs, if they are at hand.
+    resume : bool
+        Leave out the parts that an earlier run finished.
 
     Raises
     ------
@@ -100,26 +110,31 @@ def estimate(
         The folder cannot be written.
     """
     folder = _find_existing(plan.output.folder)
-    split = plan.splits[0]
-    n_handful = min(HANDFUL, split.stop)
+    split = max(plan.splits, key=lambda split: split.stop - split.start)
+    n_handful = min(HANDFUL, split.stop - split.start)
+    n_warm = max(1, min(BLOCK_SIZE, n_handful - 1))
     with (
         naming_disk_errors(folder),
         tempfile.TemporaryDirectory(prefix=".mnistseq-", dir=folder) as name,
     ):
         maker = PartMaker(plan, data_dir, glyphs, staging=Path(name))
-        maker(Part(0, 0, min(BLOCK_SIZE, n_handful), split.name), ignore)  # warms up
+        warm = maker(Part(0, split.start, split.start + n_warm, split.name), ignore)
         start_s = time.perf_counter()
-        made = maker(Part(1, 0, n_handful, split.name), ignore)
+        made = maker(Part(0, split.start, split.start + n_handful, split.name), ignore)
         seconds = time.perf_counter() - start_s
-        size_bytes, disk_bytes = _measure(made)
-    n_left = plan.recipe.count - _count_done(plan)
+        disk_bytes = _measure(made)
+        own = _save_recipe(plan, Path(name) / "own")
+        joined = _join(plan, made, [split], Path(name) / "one")
+        n_joined = len(_join(plan, warm, plan.splits, Path(name) / "all"))
+    n_left = plan.recipe.count - (_count_done(plan) if resume else 0)
     scale = n_left / n_handful
+    of_samples_bytes = made.size_bytes + sum(joined)
     return Estimate(
         n_samples=plan.recipe.count,
         n_parts=plan.n_parts,
         n_samples_left=n_left,
-        n_files=math.ceil(made.n_files * scale) + plan.n_parts,
-        size_bytes=int(size_bytes * scale),
+        n_files=_count_files(plan, warm, made) + n_joined + len(own),
+        size_bytes=int(of_samples_bytes * plan.recipe.count / n_handful) + sum(own),
         disk_bytes=int(disk_bytes * scale),
         seconds=seconds * scale / max(1, count_cores() if workers is None else workers),
         free_bytes=shutil.disk_usage(folder).free,
@@ -137,13 +152,55 @@ def _count_done(plan: Plan) -> int:
     return sum(len(part) for part in plan.parts() if part.name in there) if there else 0
 
 
-def _measure(made: Made) -> tuple[int, int]:
-    """Give the size of the files of a part, and the space that they and its fragments take."""
+def _count_files(plan: Plan, warm: Made, made: Made) -> int:
+    """Count the files of all parts: so many for each part, and so many for each sample."""
+    n_more = len(made.part) - len(warm.part)
+    of_sample = (made.n_files - warm.n_files) // n_more if n_more else 0
+    of_part = warm.n_files - of_sample * len(warm.part)
+    return of_part * plan.n_parts + of_sample * plan.recipe.count
+
+
+def _measure(made: Made) -> int:
+    """Give the space that the files of a part and its fragments take."""
     block_bytes = _DISK_BLOCK_BYTES
     if hasattr(os, "statvfs"):
         block_bytes = os.statvfs(made.staging).f_frsize or _DISK_BLOCK_BYTES
-    files = [path.stat().st_size for path in made.staging.rglob("*") if path.is_file()]
     joined = (path for path in (made.staging / "kept").iterdir() if "@" not in path.name)
     kept = [path.stat().st_size for path in joined]  # once more when they are joined
-    disk_bytes = sum(-(-size // block_bytes) * block_bytes for size in files)
-    return sum(files), disk_bytes + sum(kept)
+    disk_bytes = sum(-(-size // block_bytes) * block_bytes for size in _sizes(made.staging))
+    return disk_bytes + sum(kept)
+
+
+def _sizes(folder: Path) -> list[int]:
+    return [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+
+
+def _save_recipe(plan: Plan, folder: Path) -> list[int]:
+    """Save the recipe; give the sizes of its files."""
+    folder.mkdir()
+    plan.recipe.save(folder)
+    return _sizes(folder)
+
+
+class _Stand:
+    """A part in the place of all parts of a split; see `Fragments`."""
+
+    def __init__(self, made: Made, split: Split) -> None:
+        self.folder = f"{split.name}/" if split.name else ""
+        self._kept = made.staging / "kept"
+
+    def read(self, name: str) -> Iterator[bytes]:
+        yield (self._kept / name).read_bytes()
+
+    def gather(self, name: str, path: Path) -> None:
+        for kept in self._kept.glob(f"{name}@*"):
+            with kept.open("rb") as fragment, path.open("wb") as file:
+                file.seek(split_placed_name(kept.name)[1])
+                shutil.copyfileobj(fragment, file)
+
+
+def _join(plan: Plan, made: Made, splits: Iterable[Split], folder: Path) -> list[int]:
+    """Write the files that span parts, as if splits had this part only; give their sizes."""
+    staging = Staging(folder)
+    open_format(plan.output).join([_Stand(made, split) for split in splits], staging)
+    return _sizes(staging.files)

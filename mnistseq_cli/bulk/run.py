@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mnistseq_cli.bulk.check import PartChecker, check_files
-from mnistseq_cli.bulk.claim import claim
+from mnistseq_cli.bulk.claim import claim, note_boot
 from mnistseq_cli.bulk.cluster import open_cluster
 from mnistseq_cli.bulk.cores import count_cores
 from mnistseq_cli.bulk.disk import naming_disk_errors
@@ -111,8 +111,7 @@ def run(
     GlyphError
         The glyphs cannot be had.
     OutputError
-        The folder cannot be used or written, no scheduler answers, or a part has killed three
-        workers. Finished parts are kept.
+        The folder cannot be used or written, no scheduler answers, a part killed three workers.
     KeyboardInterrupt, SystemExit
         After Ctrl-C, and, with code 143, after SIGTERM. Finished parts are kept.
     """
@@ -130,6 +129,7 @@ def run(
         going = _Run(plan, claimed, generator.glyphs, report)
         try:
             going.check()
+            note_boot(plan.output.folder)
             if cluster:
                 going.make_on(cluster, data_dir)
             else:

@@ -60,21 +60,48 @@ def batch(
             f"batch needs one of {', '.join(sources)}; it has {' and '.join(said) or 'none'}",
             "For example: mnistseq batch --length 3 7",
         )
-    written = None if texts is None else _read(texts)
+    if digits == "":
+        raise TextError("--digits is ''; allowed are digits such as 350")
+    lines = {} if texts is None else _read(texts)
+    written = tuple(lines.values()) or None
     given = {
         "digits": digits,
         "length": length,
         "texts": written,
         "count": bulk.count if bulk.count or written is None else len(written),
     }
-    make_dataset(picture, bulk, defaults={"count": 10}, given=given, folder="sequences")
+    try:
+        make_dataset(
+            picture,
+            bulk,
+            defaults={"count": 10},
+            given=given,
+            command="batch",
+            folder="sequences",
+        )
+    except TextError as error:
+        if number := _find_line(lines, error):
+            raise TextError(f"{texts}, line {number}: {error.message}", error.hint) from error
+        raise
 
 
-def _read(texts: Path) -> tuple[str, ...]:
-    from mnistseq_cli.recipe import read_texts
+def _find_line(lines: dict[int, str], error: TextError) -> int | None:
+    """Give the number of the first line with the character that an error begins with."""
+    if not error.message.partition(" is not in the alphabet ")[1]:
+        return None
+    strangers = (
+        number
+        for number, text in lines.items()
+        if any(error.message.startswith(f"{character!r} is not ") for character in set(text))
+    )
+    return next(strangers, None)
+
+
+def _read(texts: Path) -> dict[int, str]:
+    from mnistseq_cli.recipe import read_lines
 
     try:
-        return read_texts(texts)
+        return read_lines(texts)
     except TextError as error:
         if isinstance(error.__cause__, OSError):
             raise OutputError(f"cannot read {texts}: {error.__cause__.strerror}") from error

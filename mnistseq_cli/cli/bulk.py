@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.cli.console import count, get_console, print_result, say, warn
-from mnistseq_cli.cli.early import check_ending
 from mnistseq_cli.cli.output import BulkOptions, given_only
+from mnistseq_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from mnistseq_cli.bulk.estimate import Estimate
     from mnistseq_cli.bulk.plan import Plan
     from mnistseq_cli.bulk.run import Summary
     from mnistseq_cli.cli.options import Picture
     from mnistseq_cli.compose.render import SequenceGenerator
+    from mnistseq_cli.compose.samples import Sample
 
 SHOWN_SAMPLES = 6
 SHEET_SAMPLES = 24
@@ -28,6 +31,7 @@ def make_dataset(
     *,
     defaults: dict[str, Any],
     given: dict[str, Any],
+    command: str,
     folder: str,
 ) -> None:
     """Make a dataset, or say what would be made.
@@ -38,6 +42,8 @@ def make_dataset(
         What the user said.
     defaults, given : dict
         See `Picture.make_recipe`.
+    command : str
+        The one that the user ran.
     folder : str
         Name of the folder where the user gave none.
     """
@@ -47,10 +53,12 @@ def make_dataset(
     from mnistseq_cli.bulk.run import run
     from mnistseq_cli.cli.bulk_progress import RunProgress
 
-    if bulk.sheet:
-        check_ending(bulk.sheet, "--sheet")
-    given["splits"] = bulk.list_splits()
+    bulk.check(bulk.out or Path(folder))
+    given["splits"] = bulk.list_splits(command)
+    if bulk.resume:
+        defaults = defaults | _recall(bulk.make_output(folder).folder)
     generator = picture.open_generator(defaults, given)
+    _check_glyphs(generator, picture.glyphs)
     with get_console().status("Checking that all digits fit"):
         generator.check()
     plan = make_plan(
@@ -59,10 +67,12 @@ def make_dataset(
     if shared := find_shared(plan.recipe, plan.splits, len(generator.glyphs.alphabet)):
         warn(f"There are too few texts to keep splits apart: all splits share {shared}.")
     where: dict[str, Any] = {"workers": bulk.workers, "data_dir": picture.data_dir}
-    expected = estimate(plan, **where, glyphs=generator.glyphs)
+    expected = estimate(plan, **where, glyphs=generator.glyphs, resume=bulk.resume)
+    first = partial(_make_first, plan, generator, picture.data_dir)
     if bulk.dry_run:
         _show_dry_run(generator, plan, expected)
-        _write_sheet(generator, bulk.sheet)
+        _show_first(first)
+        _write_sheet(first, bulk.sheet)
         return
     if not bulk.force:
         expected.check_space(plan.output.folder)
@@ -77,35 +87,70 @@ def make_dataset(
             report=progress,
         )
     print_result(str(summary.folder))
-    _write_sheet(generator, bulk.sheet)
+    _write_sheet(first, bulk.sheet)
     if bulk.show:
-        _show_first(generator)
-    _say_summary(generator, summary)
+        _show_first(first)
+    _say_summary(generator, plan, summary)
 
 
-def _write_sheet(generator: SequenceGenerator, path: Path | None) -> None:
+def _recall(folder: Path) -> dict[str, Any]:
+    """Give what the run to be resumed drew and found: the seed, and the data set."""
+    from mnistseq_cli.bulk.manifest import load_plan
+
+    saved = load_plan(folder)
+    return {key: saved["recipe"][key] for key in ("seed", "dataset")} if saved else {}
+
+
+def _check_glyphs(generator: SequenceGenerator, said: str | None) -> None:
+    """Refuse a choice of glyphs that splits would take no notice of."""
+    if generator.recipe.splits and said not in (None, "all"):
+        raise UsageError(
+            f"--glyphs is {said!r}, which does not go with --splits: the split test is written "
+            "with the test glyphs, the others with training glyphs",
+            "Leave --glyphs out",
+        )
+
+
+def _make_first(
+    plan: Plan, generator: SequenceGenerator, data_dir: Path | None, n_samples: int
+) -> list[Sample]:
+    """Make the first samples of the dataset: with splits, each as its split has it."""
+    from mnistseq_cli.bulk.deal import open_splits
+
+    generators = {"": generator}
+    if plan.weights:
+        generators = open_splits(plan.recipe, plan.splits, data_dir)
+    blocks = [
+        generators[split.name].block(split.start, min(split.stop, n_samples))
+        for split in plan.splits
+        if split.start < n_samples
+    ]
+    return [sample for block in blocks for sample in block]
+
+
+def _write_sheet(first: Callable[[int], list[Sample]], path: Path | None) -> None:
     if path is None:
         return
     from mnistseq_cli.formats.image import write_image
     from mnistseq_cli.formats.sheet import make_sheet
 
-    block = generator.block(0, min(SHEET_SAMPLES, len(generator)))
-    write_image(path, make_sheet([sample.image for sample in block]))
+    write_image(path, make_sheet([sample.image for sample in first(SHEET_SAMPLES)]))
     print_result(str(path))
 
 
-def _say_summary(generator: SequenceGenerator, summary: Summary) -> None:
+def _say_summary(generator: SequenceGenerator, plan: Plan, summary: Summary) -> None:
     glyphs = generator.glyphs
+    split = plan.recipe.glyphs if plan.weights else glyphs.split
     width = "natural width" if generator.width_px is None else f"{generator.width_px} x 28 px"
     say(
         f"{count(summary.n_samples, 'image')}, {width}, {summary.size_bytes / 1e6:,.1f} MB, "
-        f"{glyphs.name} {glyphs.split}, seed {generator.recipe.seed}",
+        f"{glyphs.name} {split}, seed {generator.recipe.seed}",
         "dim",
     )
 
 
 def _show_dry_run(generator: SequenceGenerator, plan: Plan, expected: Estimate) -> None:
-    """Show the recipe, what it would take, and a few samples."""
+    """Show the recipe and what it would take."""
     import json
     from datetime import timedelta
 
@@ -120,14 +165,13 @@ def _show_dry_run(generator: SequenceGenerator, plan: Plan, expected: Estimate) 
     say(f"free     {expected.free_bytes / 1e6:,.1f} MB")
     say(f"time     {time_left} h:mm:ss, about")
     _warn_of_ctc(generator)
-    _show_first(generator)
 
 
-def _show_first(generator: SequenceGenerator) -> None:
+def _show_first(first: Callable[[int], list[Sample]]) -> None:
     """Say what the first samples are, and show them where there is a terminal."""
     from mnistseq_cli.cli.show import show_images
 
-    samples = list(generator.block(0, min(SHOWN_SAMPLES, len(generator))))
+    samples = first(SHOWN_SAMPLES)
     say(f"first    {', '.join(sample.text for sample in samples)}")
     show_images(sample.image for sample in samples)
 

@@ -13,7 +13,9 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from mnistseq_cli.cli.help import Command, has_room_for_boxes, write_plainly
+from mnistseq_cli.cli.usage import WrongUsage
 
+COMPLETION_OPTIONS = ("--install-completion", "--show-completion")
 # A command is one module: the function of its name, and the examples that end its help.
 COMMANDS = ("sequence", "phone", "batch", "inspect", "verify", "download")
 
@@ -24,6 +26,14 @@ class Program(TyperGroup):
     def __init__(self, **values: Any) -> None:  # noqa: ANN401 - Typer keeps its types private
         super().__init__(**values)
         self.commands = _Commands()  # type: ignore[assignment]  # nobody adds to them
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as above
+        """Refuse a word after the options that end the program, where Typer drops it."""
+        if args[1:] and args[0] in COMPLETION_OPTIONS and not ctx.resilient_parsing:
+            raise WrongUsage(
+                f"option '{args[0]}' is for the shell it runs in: leave out {args[1]}"
+            )
+        return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as above
         """Write the help."""

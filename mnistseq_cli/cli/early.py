@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from mnistseq_cli.errors import TextError, UsageError
@@ -50,5 +51,29 @@ def check_ending(path: Path, option: str) -> None:
         endings = ", ".join(f".{name}" for name in IMAGE_FORMATS)
         raise UsageError(
             f"{option} is {str(path)!r}; the ending names the format, and allowed are {endings}",
-            f"For example: {option} {path.with_suffix('.png')}",
+            f"For example: {option} {suggest_name(path, option.strip('-') + '.png')}",
         ) from error
+
+
+def suggest_name(path: Path, name: str) -> Path:
+    """Give a path its right ending, or put a name behind it where it can only be a folder."""
+    if path.name in {"", ".."}:
+        return path / name
+    return path.with_suffix(name[name.index(".") :])
+
+
+def check_outside(path: Path, option: str, folder: Path) -> None:
+    """Refuse a file inside the folder of a dataset, where `verify` would find it to be extra.
+
+    Raises
+    ------
+    UsageError
+        It is inside.
+    """
+    if path.resolve().is_relative_to(folder.resolve()):
+        beside = os.path.normpath(folder / ".." / path.name)
+        raise UsageError(
+            f"{option} is {str(path)!r}, inside the dataset {folder}, which holds only its own "
+            "files",
+            f"Write it beside the dataset: {option} {beside}",
+        )

@@ -31,6 +31,7 @@ def inspect(
             help="Folder of a dataset, or of images with a label file.",
             metavar="DIR",
             show_default=False,
+            readable=False,  # `open_dataset` says it, and of which folder
         ),
     ],
     *,
@@ -73,24 +74,20 @@ def inspect(
     Gaps are compared with the rule they were drawn by.
     """
     from mnistseq_cli.cli.console import print_result, say
-    from mnistseq_cli.cli.early import check_ending
 
-    if sheet:
-        check_ending(sheet, "--sheet")
-    if report:
+    if sheet is not None:
+        _check_sheet(sheet)
+    if report is not None:
         _check_report(report)
     survey, reader = _look(folder, predictions)
+    _write_files(survey, reader, sheet, report)
     if as_json:
         print_result(_to_json(survey, reader))
     else:
         _show(survey, reader)
-    if sheet:
-        _write_sheet(survey, sheet)
+    if sheet is not None:
         say(f"{min(SHEET_SAMPLES, len(survey.samples))} samples are drawn on {sheet}.")
-    if report:
-        from mnistseq_cli.inspection.report import write_report
-
-        write_report(report, survey, reader)
+    if report is not None:
         say(f"The page is {report}: open it in a browser.")
 
 
@@ -113,6 +110,23 @@ def _open_tally(predictions: Path) -> ReaderTally:
     return ReaderTally(read_predictions(predictions))
 
 
+def _check_sheet(path: Path) -> None:
+    """Refuse a sheet that cannot be written, before the dataset is read.
+
+    Raises
+    ------
+    UsageError
+        Its name is no image's.
+    OutputError
+        Its folder does not exist, or cannot be written to.
+    """
+    from mnistseq_cli.bulk.disk import check_place
+    from mnistseq_cli.cli.early import check_ending
+
+    check_ending(path, "--sheet")
+    check_place(path)
+
+
 def _check_report(path: Path) -> None:
     """Refuse a report that cannot be written, before the dataset is read.
 
@@ -121,22 +135,23 @@ def _check_report(path: Path) -> None:
     UsageError
         Its name is no page's, or matplotlib is not installed.
     OutputError
-        Its folder does not exist.
+        Its folder does not exist, or cannot be written to.
     """
     from importlib.util import find_spec
+
+    from mnistseq_cli.bulk.disk import check_place
+    from mnistseq_cli.cli.early import suggest_name
 
     if path.suffix.lower() not in {".html", ".htm"}:
         raise UsageError(
             f"--report is {str(path)!r}; allowed is a name that ends with .html",
-            f"For example: --report {path.with_suffix('.html')}",
+            f"For example: --report {suggest_name(path, 'report.html')}",
         )
     if find_spec("matplotlib") is None:
         raise UsageError(
             "--report needs the library matplotlib, which is not installed",
             "Install it: pip install 'mnistseq-cli[report]'",
         )
-    from mnistseq_cli.inspection.report import check_place
-
     check_place(path)
 
 
@@ -168,11 +183,19 @@ def _show(survey: Survey, reader: ReaderFigures | None) -> None:
         )
 
 
-def _write_sheet(survey: Survey, path: Path) -> None:
-    from mnistseq_cli.formats.image import write_image
-    from mnistseq_cli.formats.sheet import make_labelled_sheet
+def _write_files(
+    survey: Survey, reader: ReaderFigures | None, sheet: Path | None, report: Path | None
+) -> None:
+    """Write what was asked for, before the summary: who reads that may not read to its end."""
+    if sheet is not None:
+        from mnistseq_cli.formats.image import write_image
+        from mnistseq_cli.formats.sheet import make_labelled_sheet
 
-    write_image(path, make_labelled_sheet(survey.choose(SHEET_SAMPLES)))
+        write_image(sheet, make_labelled_sheet(survey.choose(SHEET_SAMPLES)))
+    if report is not None:
+        from mnistseq_cli.inspection.report import write_report
+
+        write_report(report, survey, reader)
 
 
 def _to_json(survey: Survey, reader: ReaderFigures | None) -> str:

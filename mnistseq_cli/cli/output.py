@@ -14,11 +14,16 @@ from mnistseq_cli.cli.complete import (
     complete_image_formats,
     complete_labels,
 )
+from mnistseq_cli.cli.early import check_ending, check_outside
 from mnistseq_cli.cli.options import option
 from mnistseq_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from mnistseq_cli.formats import Output
+
+
+FOLDER = "folder"
+ENCODED = (FOLDER, "webdataset", "parquet", "lmdb")  # formats that hold encoded images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +139,7 @@ class BulkOptions:
         option(
             "Cut the dataset into splits that share no glyph and no text: "
             "--splits train=80 val=10 test=10. Test is written with the test glyphs, the others "
-            "with training glyphs, whatever --glyphs says.",
+            "with training glyphs; --glyphs is refused.",
             "Output",
             "--splits",
             metavar="NAME=WEIGHT...",
@@ -173,12 +178,39 @@ class BulkOptions:
         ),
     ] = None
 
-    def list_splits(self) -> tuple[str, ...] | None:
+    def check(self, folder: Path) -> None:
+        """Refuse early what could not be done, or would be taken no notice of.
+
+        Parameters
+        ----------
+        folder : Path
+            Of the dataset.
+
+        Raises
+        ------
+        UsageError, OutputError
+            Options contradict each other, or a file beside the dataset cannot be written.
+        """
+        if self.resume and self.overwrite:
+            raise UsageError(
+                "--resume finishes what is in the folder and --overwrite replaces it: "
+                "allowed is one of them"
+            )
+        for path, name in ((self.sheet, "--sheet"), (self.log_json, "--log-json")):
+            if path is not None:
+                check_outside(path, name, folder)
+        if self.sheet is not None:
+            check_ending(self.sheet, "--sheet")
+            from mnistseq_cli.bulk.disk import check_place
+
+            check_place(self.sheet)
+
+    def list_splits(self, command: str) -> tuple[str, ...] | None:
         """Give what was said after --splits, in one option or in several."""
         if self.more_splits and not self.splits:
             raise UsageError(
                 f"there is no place for {self.more_splits[0]!r}: all values belong to options",
-                "See what there is: mnistseq batch --help",
+                f"See what there is: mnistseq {command} --help",
             )
         said = [*(self.splits or []), *(self.more_splits or [])]
         return tuple(word for text in said for word in text.split(",")) or None
@@ -187,11 +219,7 @@ class BulkOptions:
         """Make the output, in a folder of this name where the user gave none."""
         from mnistseq_cli.formats import Output
 
-        if self.labels and self.to not in (None, "folder"):
-            raise UsageError(
-                f"--labels goes with --to folder; in {self.to} labels lie beside the images",
-                "Leave --labels out",
-            )
+        self._check_goes_with_format()
         labels = None if self.labels is None else tuple(self.labels)
         return Output(
             folder=self.out or Path(folder),
@@ -199,6 +227,19 @@ class BulkOptions:
                 to=self.to, labels=labels, image_format=self.image_format, name=self.name
             ),
         )
+
+    def _check_goes_with_format(self) -> None:
+        to = self.to or FOLDER
+        for name, value, formats, why in (
+            ("--labels", self.labels, (FOLDER,), "labels lie beside the images"),
+            ("--name", self.name, (FOLDER,), "images are not files of their own"),
+            ("--image-format", self.image_format, ENCODED, "images are arrays"),
+        ):
+            if value and to not in formats:
+                raise UsageError(
+                    f"{name} goes with --to {', '.join(formats)}; in {to} {why}",
+                    f"Leave {name} out",
+                )
 
 
 def given_only(**values: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever options hold

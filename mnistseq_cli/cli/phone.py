@@ -46,7 +46,9 @@ def phone(
         _check_recipe(picture.recipe)
     given = {"pattern": pattern, "count": bulk.count}
     defaults = {"pattern": "jp", "count": 10}
-    make_dataset(picture, bulk, defaults=defaults, given=given, folder="phone-numbers")
+    make_dataset(
+        picture, bulk, defaults=defaults, given=given, command="phone", folder="phone-numbers"
+    )
 
 
 def _check_recipe(path: Path) -> None:

@@ -94,6 +94,10 @@ def sequence(
     for path, name in ((out, "--out"), (sheet, "--sheet")):
         if path is not None:
             check_ending(path, name)
+    if sheet is not None:
+        from mnistseq_cli.bulk.disk import check_place
+
+        check_place(sheet)
     if not digits and picture.recipe is None:
         raise TextError(
             "there are no digits to write; allowed are digits such as 3 5 0",

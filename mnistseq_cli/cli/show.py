@@ -49,7 +49,9 @@ def show_images(images: Iterable[NDArray[np.uint8]]) -> None:
 
 
 def _find_hindrance(console: Console) -> str:
-    if console.no_color or console.color_system is None:
+    if console.no_color:
+        return "no colours, as NO_COLOR is set"
+    if console.color_system is None:
         return "this terminal has no colours"
     if not console.encoding.startswith("utf"):
         return f"this terminal takes {console.encoding}, not UTF-8"

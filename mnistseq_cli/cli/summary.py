@@ -75,6 +75,8 @@ def _describe_ink(share: Spread) -> str:
 
 
 def _describe(spread: Spread, unit: str) -> str:
+    if spread.least == spread.most:
+        return f"{spread.most:,.0f}{TOGETHER}{unit}"
     most, mean = f"{spread.most:.0f}{TOGETHER}{unit}", f"{spread.mean:.1f}{TOGETHER}on average"
     return f"{spread.least:.0f} to {most}, {mean}"
 
@@ -91,10 +93,10 @@ def _describe_glyphs(survey: Survey) -> str:
         return NOT_HELD
     most = list(glyphs.most_used.items())[:MOST_GLYPHS]
     named = _list(f"number {glyph} ({n:,})" for glyph, n in most)
-    return (
-        f"{glyphs.n_distinct:,} different ones, each used {_describe(glyphs.uses, 'times')}; "
-        f"most used: {named}"
-    )
+    uses = "once" if glyphs.uses.most == 1 else _describe(glyphs.uses, "times")
+    if glyphs.n_distinct == 1:
+        return f"only one, number {most[0][0]}, used {uses}"
+    return f"{count(glyphs.n_distinct, 'different one')}, each used {uses}; most used: {named}"
 
 
 def _chart_digits(survey: Survey, page: Page) -> list[str]:

@@ -24,7 +24,7 @@ _OPTIONS = {
 }
 _FIELDS = (
     *("align", "augment_prob", "count", "fit", "glyphs", "ink", "length", "measure", "seed"),
-    *("spacing_mode", "workers"),
+    *("pattern", "spacing_mode", "workers"),
 )
 # The same of all versions of Typer: "is not a valid int", "should be a valid integer".
 _VALID = re.compile(r"\ba valid (int|float|number)")

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mnistseq_cli.checks import check_number
 from mnistseq_cli.cli.options import DataDir, option
 from mnistseq_cli.errors import OutputError, UsageError
 
@@ -56,11 +57,14 @@ def verify(
     Names go to stdout, one a line, each with what is wrong: missing, short, altered, extra or
     unreadable. The exit status is 1 if there is any.
     """
+    from mnistseq_cli.bulk.run import WORKERS_LIMIT
     from mnistseq_cli.bulk.verify import Checking
     from mnistseq_cli.bulk.verify import verify as check
     from mnistseq_cli.cli.bulk_progress import CheckProgress
     from mnistseq_cli.cli.console import count, print_result, say
 
+    if workers is not None:
+        check_number("workers", workers, 0, WORKERS_LIMIT)
     n_deep = _parse_samples(samples) if deep else 0
     if samples and not deep:
         raise UsageError(f"there is one DIR too many: {samples}", "Check folders one by one.")
@@ -75,8 +79,8 @@ def verify(
     if found.problems:
         raise OutputError(
             f"{folder} is not as it should be: {count(len(found.problems), 'file')}",
-            "Remove those that are altered; the command that made it, with --resume, makes what "
-            "is missing again.",
+            "Move away those that are extra, remove those that are altered; the command that made "
+            "it, with --resume, makes what is missing again.",
         )
     again = f"; {found.n_made:,} of them made again, equal" if found.n_made else ""
     say(

@@ -130,9 +130,10 @@ class PhoneTexts:
         self._choices = [glyphs.classes_of(choice) for choice in self._pattern.choices]
         _check_classes(np.unique(np.concatenate(self._choices)), glyphs)
         if recipe.count > self._pattern.size:
+            numbers = "number" if self._pattern.size == 1 else "numbers"
             raise TextError(
                 f"count is {recipe.count}, but the pattern {recipe.pattern!r} has only "
-                f"{self._pattern.size} numbers",
+                f"{self._pattern.size} {numbers}",
                 "Ask for fewer, or use a pattern with more #",
             )
         if self._pattern.size > PATTERN_LIMIT:

@@ -19,10 +19,13 @@ _HEADER = struct.Struct(">I4sIIBBBBB")
 _CHUNK = struct.Struct(">I4s")
 _CRC_BYTES = 4
 _GREY_8_BIT = (8, 0, 0, 0, 0)  # depth, colour type, compression, filter, interlace
+_MOST_16_BIT = 65_535
 
 
 def decode_grey(data: bytes) -> NDArray[np.uint8]:
     """Decode an image of any format that Pillow reads, shape (H, W); colours become grey.
+
+    Grey of 16 bits becomes 8 bits; of several frames the first is taken.
 
     Raises
     ------
@@ -35,8 +38,25 @@ def decode_grey(data: bytes) -> NDArray[np.uint8]:
             return image
     from imageio import v3 as imageio  # noqa: PLC0415 - not needed for PNG files of this program
 
-    decoded: NDArray[np.uint8] = imageio.imread(data, plugin="pillow", mode="L")
-    return decoded if decoded.ndim == 2 else decoded[0]  # noqa: PLR2004 - the first frame of several
+    try:
+        file = imageio.imopen(data, "r", plugin="pillow")
+    except OSError as error:
+        raise ValueError("it is no image of a format that Pillow knows") from error
+    with file:
+        pixels: NDArray[Any] = file.read(index=0)
+        is_grey = pixels.ndim == 2  # noqa: PLR2004 - rows and columns
+        if is_grey and pixels.dtype != np.bool_:
+            return pixels if pixels.dtype == np.uint8 else _to_8_bits(pixels)
+        converted: NDArray[np.uint8] = file.read(index=0, mode="L")
+        return converted
+
+
+def _to_8_bits(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """Scale 16-bit grey to 8 bits, rounded; refuse other numbers."""
+    if image.dtype.kind == "f" or image.min() < 0 or image.max() > _MOST_16_BIT:
+        raise ValueError(f"its pixels are {image.dtype}; allowed are 8 or 16 bits of grey")
+    scaled = (image.astype(np.uint32) * 255 + _MOST_16_BIT // 2) // _MOST_16_BIT
+    return scaled.astype(np.uint8)
 
 
 def _decode_plain_png(data: bytes) -> NDArray[np.uint8] | None:

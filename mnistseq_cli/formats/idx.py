@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from mnistseq_cli.errors import UsageError
 from mnistseq_cli.formats.column_reading import Column, open_stream, read_columns
 from mnistseq_cli.formats.columns import NO_CLASS, Columnar, read_column, read_shape
 from mnistseq_cli.formats.reading import has_any, name_damage, read_splits
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from mnistseq_cli.formats import Fragments, Sink
     from mnistseq_cli.formats.columns import Shape
     from mnistseq_cli.formats.reading import Seen
+    from mnistseq_cli.recipe import Recipe
 
 _UINT8, _INT32 = 0x08, 0x0C
+_MOST_SAMPLES = 2**32 - 1
 _BLANK = 255  # an IDX file has no place for NO_CLASS
 _PREFIXES = {"": "train", "train/": "train", "test/": "t10k"}
 _IMAGES = "-images-idx3-ubyte"
@@ -36,6 +39,15 @@ class Idx(Columnar):
     """
 
     header_bytes = 16
+
+    def check(self, recipe: Recipe) -> None:
+        """Refuse images of different widths, and more than a header can count."""
+        super().check(recipe)
+        if recipe.count > _MOST_SAMPLES:
+            raise UsageError(
+                f"count is {recipe.count}; an IDX file holds at most {_MOST_SAMPLES} images",
+                "Use --to webdataset or parquet, whose files are one a part.",
+            )
 
     def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
         """Write the files."""

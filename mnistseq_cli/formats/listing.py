@@ -7,17 +7,17 @@ boxes of a COCO file are kept, 48 bytes each.
 
 from __future__ import annotations
 
-import csv
 import json
 from array import array
+from collections.abc import Sized
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mnistseq_cli.formats.csv_reading import NAMES, TEXTS, read_pairs
 from mnistseq_cli.formats.json_reading import read_items
-from mnistseq_cli.formats.labels_text import EASYOCR_BLANK
-from mnistseq_cli.formats.reading import name_damage
+from mnistseq_cli.formats.reading import name_damage, name_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,21 +25,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_NAMES = (
-    "file_name",
-    "filename",
-    "file",
-    "image_path",
-    "img_path",
-    "image",
-    "img",
-    "path",
-    "name",
-)
-_TEXTS = ("text", "label", "labels", "words", "word", "transcription", "digits", "number", "value")
 _BOX_NUMBERS = 4
 _YOLO = "labels"  # a folder
 _ROUNDING = 2e-6  # of shares with six decimals
+_JSON_LINES_HINT = 'Needed in each line is an object such as {"file_name": "a.png", "text": "7"}.'
 
 
 @dataclass(frozen=True)
@@ -100,7 +89,11 @@ def read_listing(path: Path) -> Iterator[Row]:
 def make_row(name: str, record: dict[str, Any]) -> Row:
     """Make a row of a record as `formats.records` writes it; all but the text may be missing."""
     objects = record.get("objects") or {}
+    if not isinstance(objects, dict):
+        raise TypeError(f"objects is {objects!r:.80}; allowed is an object with bbox")
     boxes = objects.get("bbox")
+    if boxes is not None:
+        _check_boxes(boxes)
     return Row(
         name=name,
         text=find_text(record),
@@ -118,35 +111,27 @@ def find_text(record: dict[str, Any]) -> str:
     ValueError
         It has none.
     """
-    for key in _TEXTS:
+    for key in TEXTS:
         if key in record:
             return str(record[key])
-    raise ValueError(f"it has none of {', '.join(_TEXTS)}")
+    raise ValueError(f"it has none of {', '.join(TEXTS)}")
 
 
 def _read_json_lines(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            if line.strip():
-                record = json.loads(line)
-                yield make_row(_find_name(record), record)
+    with path.open(encoding="utf-8-sig") as file:
+        number = 0
+        with name_line(path, lambda: number, _JSON_LINES_HINT):
+            for number, line in enumerate(file, 1):  # noqa: B007 - told where a line is wrong
+                if line.strip():
+                    record = json.loads(line)
+                    if not isinstance(record, dict):
+                        raise TypeError("it is no JSON object")
+                    yield make_row(_find_name(record), record)
 
 
 def _read_csv(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = csv.reader(file, strict=True)
-        head = next(lines, [])
-        columns = [column.strip().lower() for column in head]
-        names = [columns.index(name) for name in _NAMES if name in columns]
-        texts = [columns.index(text) for text in _TEXTS if text in columns]
-        if names and texts:
-            name_at, text_at = names[0], texts[0]
-        else:  # no header: the first line is an image
-            name_at, text_at = 0, 1
-            yield Row(head[0], head[1])
-        for values in lines:
-            if values and values[name_at] != EASYOCR_BLANK:
-                yield Row(values[name_at], values[text_at])
+    for name, text in read_pairs(path):
+        yield Row(name, text)
 
 
 def _read_tabs(path: Path) -> Iterator[Row]:
@@ -168,6 +153,7 @@ def _read_json(path: Path) -> Iterator[Row]:
         elif key == "categories":
             names[value["id"]] = value["name"]
         elif key == "annotations":
+            _check_boxes([value["bbox"]])
             corner_and_size = (round(number) for number in value["bbox"])
             boxes.extend((value["image_id"], value["category_id"], *corner_and_size))
         elif key == "images":
@@ -198,6 +184,7 @@ def _read_yolo(path: Path) -> Iterator[Row]:
         label = path / image.relative_to(folder / "images").with_suffix(".txt")
         with name_damage(label):
             lines = [line.split() for line in label.read_text(encoding="utf-8").splitlines()]
+            _check_boxes([line[1:] for line in lines])
             shares = np.array([line[1:] for line in lines], np.float64).reshape(-1, _BOX_NUMBERS)
         left = shares[:, 0] - shares[:, 2] / 2
         order = np.arange(len(left))
@@ -226,10 +213,16 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _find_name(record: dict[str, Any]) -> str:
-    for key in _NAMES:
+    for key in NAMES:
         if key in record:
             return str(record[key])
-    raise ValueError(f"it has none of {', '.join(_NAMES)}")
+    raise ValueError(f"it has none of {', '.join(NAMES)}")
+
+
+def _check_boxes(boxes: Iterable[Any]) -> None:
+    for place, box in enumerate(boxes, 1):
+        if not isinstance(box, Sized) or len(box) != _BOX_NUMBERS:
+            raise ValueError(f"box {place} is {box!r:.80}; needed are x, y, width and height")
 
 
 def _to_array(numbers: list[int] | None) -> NDArray[np.int64] | None:

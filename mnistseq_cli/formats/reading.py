@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import struct
 import zipfile
 import zlib
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FIRST_SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test")
+_MANIFEST = "dataset.json"
 _DAMAGE: tuple[Any, ...] = (  # Any: the types of zlib-ng call its error no class
     ValueError,
     KeyError,
@@ -122,15 +124,47 @@ def name_damage(path: Path | str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise OutputError(f"{error.filename or path} is missing", _HINT) from error
+        raise OutputError(f"{error.filename or path} is missing", _hint(path)) from error
     except OSError as error:
         why = error.strerror or str(error).partition("\n")[0]
-        raise OutputError(f"cannot read {error.filename or path}: {why}", _HINT) from error
+        raise OutputError(f"cannot read {error.filename or path}: {why}", _hint(path)) from error
     except _DAMAGE as error:
         if isinstance(error, MnistseqError):
             raise
         why = f"{type(error).__name__} {error}" if isinstance(error, KeyError) else str(error)
-        raise OutputError(f"{path} is damaged: {why or type(error).__name__}", _HINT) from error
+        message = f"{path} is damaged: {why or type(error).__name__}"
+        raise OutputError(message, _hint(path)) from error
 
 
-_HINT = "mnistseq verify names every file of a dataset that is not as it was written."
+@contextmanager
+def name_line(path: Path, line: Callable[[], int], hint: str) -> Iterator[None]:
+    """Turn what is wrong in a line of a text file into an error that names file and line.
+
+    Parameters
+    ----------
+    path : Path
+    line : callable
+        Gives the number of the line that is read, from 1.
+    hint : str
+        What a line has to hold; not said of a dataset that this program wrote.
+
+    Raises
+    ------
+    OutputError
+        A line does not hold it.
+    """
+    try:
+        yield
+    except UnicodeDecodeError:  # a file is decoded ahead of the line
+        raise
+    except (ValueError, TypeError, AttributeError, csv.Error) as error:
+        raise OutputError(
+            f"{path}, line {max(1, line())}: {error}", _hint(path) or hint
+        ) from error
+
+
+def _hint(path: Path | str) -> str:
+    """Say what finds all damage, where a dataset of this program lies around a file."""
+    if isinstance(path, str) or not any((up / _MANIFEST).is_file() for up in path.parents):
+        return ""
+    return "mnistseq verify names every file of a dataset that is not as it was written."

@@ -85,16 +85,18 @@ def draw_sample(seen: Seen, scale: int) -> NDArray[np.uint8]:
 
 
 def _put_side_by_side(framed: list[NDArray[np.uint8]], width_px: int) -> NDArray[np.uint8]:
-    height = max(image.shape[0] for image in framed) + GAP_PX
     width = max(image.shape[1] for image in framed) + GAP_PX
     n_columns = min(len(framed), max(1, (width_px - GAP_PX) // width))
-    n_rows = -(-len(framed) // n_columns)
-    shape = (n_rows * height + GAP_PX, n_columns * width + GAP_PX, *framed[0].shape[2:])
+    rows = [framed[start : start + n_columns] for start in range(0, len(framed), n_columns)]
+    heights = [max(image.shape[0] for image in row) + GAP_PX for row in rows]
+    shape = (sum(heights) + GAP_PX, n_columns * width + GAP_PX, *framed[0].shape[2:])
     sheet = np.full(shape, 255, np.uint8)
-    for place, image in enumerate(framed):
-        row, column = divmod(place, n_columns)
-        top, left = row * height + GAP_PX, column * width + GAP_PX
-        sheet[top : top + image.shape[0], left : left + image.shape[1]] = image
+    top = GAP_PX
+    for row, height in zip(rows, heights, strict=True):
+        for column, image in enumerate(row):
+            left = column * width + GAP_PX
+            sheet[top : top + image.shape[0], left : left + image.shape[1]] = image
+        top += height
     return sheet
 
 

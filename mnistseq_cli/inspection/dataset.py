@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -61,11 +62,13 @@ def open_dataset(folder: Path) -> Dataset:
     Raises
     ------
     OutputError
-        There is no such folder, or nothing in it that can be read.
+        There is no such folder, it may not be read, or it holds nothing that can be read.
     """
     if not folder.is_dir():
         what = "no folder, but a file" if folder.exists() else "not there"
         raise OutputError(f"{folder} is {what}; allowed is the folder of a dataset")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise OutputError(f"cannot read the folder {folder}: permission denied")
     plan = load_plan(folder)
     is_finished = None if plan is None else (folder / DATASET_FILE).exists()
     format_name = find_format(folder)

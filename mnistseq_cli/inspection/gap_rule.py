@@ -35,11 +35,14 @@ class GapRule:
         Whether a group begins at each place; empty without groups.
     boxes_tell : bool
         Whether the boxes of digits are as wide as the digits were when gaps were drawn.
+    cells_tell : bool
+        Whether all cells are 28 px wide; those of distorted digits grow.
     """
 
     recipe: Recipe
     grouped: NDArray[np.bool_]
     boxes_tell: bool
+    cells_tell: bool
 
     @classmethod
     def from_recipe(cls, values: dict[str, Any]) -> Self:
@@ -51,7 +54,8 @@ class GapRule:
         plan = make_plan(recipe.augment, recipe.augment_prob)
         is_scaled = recipe.fit != "pad" and recipe.width_px != "natural"
         boxes_tell = not is_scaled and not plan.at("line", "lens")
-        return cls(recipe, np.array(grouped, np.bool_), boxes_tell)
+        cells_tell = recipe.spacing_mode == "fixed" or not plan.at("geometry", "shape")
+        return cls(recipe, np.array(grouped, np.bool_), boxes_tell, cells_tell)
 
     @property
     def is_shared(self) -> bool:

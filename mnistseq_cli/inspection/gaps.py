@@ -162,6 +162,8 @@ class GapTally:
 def _find_widths(rule: GapRule, samples: list[Seen], n_digits: int) -> NDArray[np.int64] | None:
     """Give the widths of digits, shape (N, n); None where they are not known."""
     shape = (n_digits, _BOX_NUMBERS)
+    if rule.recipe.measure == "cell" and not rule.cells_tell:
+        return None
     if rule.recipe.measure == "cell":
         return rule.measure(np.zeros((len(samples), *shape), np.int64))
     boxes = [seen.boxes for seen in samples if seen.boxes is not None]

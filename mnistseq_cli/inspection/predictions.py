@@ -128,7 +128,7 @@ def read_predictions(path: Path) -> Predictions:
 def _read_rows(path: Path) -> Iterator[tuple[int, str, str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, strict=True)
+            rows = csv.reader(file, strict=True, skipinitialspace=True)
             columns = _find_columns(path, next(rows, []))
             for row in rows:
                 if row:
@@ -158,7 +158,7 @@ def _read_row(where: str, row: list[str], columns: tuple[int, int]) -> tuple[str
         raise UsageError(
             f"{where}: the row has {len(row)} of the {max(columns) + 1} values it needs", _HINT
         )
-    name, read = (row[column] for column in columns)
+    name, read = (row[column].strip() for column in columns)
     if len(read) > LENGTH_LIMIT:
         raise UsageError(
             f"{where}: the prediction has {len(read):,} characters; allowed are up to "

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mnistseq_cli.inspection.report.page import check_place, make_page, write_report
+from mnistseq_cli.inspection.report.page import make_page, write_report
 
-__all__ = ["check_place", "make_page", "write_report"]
+__all__ = ["make_page", "write_report"]

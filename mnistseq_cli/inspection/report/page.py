@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import shlex
 from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING
 
+from mnistseq_cli.bulk.disk import check_place
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.inspection.report.markup import escape, plural
 from mnistseq_cli.inspection.report.reading import reader_section
@@ -67,21 +67,6 @@ def write_report(path: Path, survey: Survey, reader: ReaderFigures | None = None
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         part.unlink(missing_ok=True)
-
-
-def check_place(path: Path) -> None:
-    """Refuse a file whose folder is not there; worth a look before a dataset is read.
-
-    Raises
-    ------
-    OutputError
-        There is no such folder.
-    """
-    if not path.parent.is_dir():
-        raise OutputError(
-            f"cannot write {path}: there is no folder {path.parent}",
-            f"Make it: mkdir -p {shlex.quote(str(path.parent))}",
-        )
 
 
 def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
