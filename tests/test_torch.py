@@ -16,9 +16,16 @@ from mnistseq_cli.recipe import Recipe
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: these tests need it")
 
-from torch.utils.data import DataLoader, default_collate, random_split  # noqa: E402 - as above
+from torch.utils.data import (  # noqa: E402 - as above
+    DataLoader,
+    Dataset,
+    Subset,
+    default_collate,
+    random_split,
+)
 
 from mnistseq_cli.torch import (  # noqa: E402 - as above
+    CtcBatch,
     IterableSequenceDataset,
     SequenceDataset,
     ctc_collate,
@@ -72,6 +79,19 @@ def test_many_samples_by_index_come_in_the_order_asked_for(glyphs: GlyphSet) -> 
     items = dataset.__getitems__(indices)
     assert [item["index"] for item in items] == indices
     assert all(torch.equal(item["image"], dataset[item["index"]]["image"]) for item in items)
+
+
+def test_many_samples_by_index_have_the_range_of_one(glyphs: GlyphSet) -> None:
+    dataset = SequenceDataset(RECIPE, glyphs)
+    indices = [-2, -1, 0, 1, -COUNT]
+    items = dataset.__getitems__(indices)
+    assert [item["index"] for item in items] == [COUNT - 2, COUNT - 1, 0, 1, 0]
+    assert dataset.__getitems__([]) == []
+    for beyond in (COUNT, -COUNT - 1):
+        with pytest.raises(IndexError, match=f"{beyond} of {COUNT}"):
+            dataset.__getitems__([COUNT - 1, beyond])
+        with pytest.raises(IndexError, match=f"{beyond} of {COUNT}"):
+            next(iter(DataLoader(Subset(dataset, [beyond]), collate_fn=ctc_collate)))
 
 
 def test_samples_of_one_shape_need_no_collate(glyphs: GlyphSet) -> None:
@@ -204,7 +224,40 @@ def test_a_stream_of_workers_goes_on_in_order(
     again = IterableSequenceDataset(RECIPE, batch_size=5, glyphs=glyphs)
     again.load_state_dict(stream.state_dict(3))
     assert seen + starts(load(again, num_workers=2)) == list(range(0, COUNT, 5))
-    assert starts(load(again, num_workers=2)) == starts(load(again, num_workers=0))
+
+
+@pytest.mark.parametrize(("n_workers", "lives_on"), [(0, False), (2, False), (2, True)])
+def test_a_place_that_was_loaded_is_for_one_pass(
+    n_workers: int, lives_on: bool, stream: IterableSequenceDataset
+) -> None:
+    loader = DataLoader(
+        stream, batch_size=None, num_workers=n_workers, persistent_workers=lives_on
+    )
+    whole = list(range(0, COUNT, 5))
+    assert starts(list(loader)) == whole
+    for batch in (3, 6):
+        stream.load_state_dict(stream.state_dict(batch))
+        assert starts(list(loader)) == whole[batch:]
+        assert starts(list(loader)) == whole
+    assert starts(load(stream, num_workers=3)) == whole
+
+
+def test_a_look_at_the_data_leaves_the_place_as_it_is(stream: IterableSequenceDataset) -> None:
+    batches = iter(stream)
+    for _ in range(3):
+        next(batches)
+    next(iter(stream))
+    assert next(batches).start == 15
+    assert stream.state_dict()["batch"] == 4
+    stream.set_epoch(1)
+    next(iter(stream))
+    assert next(batches).start == 20
+
+
+def test_the_place_is_known_again_when_workers_are_gone(stream: IterableSequenceDataset) -> None:
+    load(stream, num_workers=1)
+    next(iter(stream))
+    assert stream.state_dict()["batch"] == 1
 
 
 def test_the_place_in_an_epoch_is_not_that_in_the_next(stream: IterableSequenceDataset) -> None:
@@ -337,6 +390,78 @@ def test_what_a_worker_does_to_a_batch_arrives(
 ) -> None:
     batches = list(load_batches(stream, collate, num_workers=2))
     assert [to_lists(batch) for batch in batches] == [to_lists(collate(one)) for one in stream]
+
+
+def split_in_worker(block: Block) -> Any:
+    batch, half = ctc_collate(block), len(block) // 2
+    cut = int(batch.target_lengths[:half].sum())
+    first = (batch.images[:half], batch.targets[:cut])
+    second = (batch.images[half:], batch.targets[cut:])
+    return [
+        CtcBatch(*first, batch.target_lengths[:half], batch.widths_px[:half]),
+        CtcBatch(*second, batch.target_lengths[half:], batch.widths_px[half:]),
+    ]
+
+
+def repeat_in_worker(block: Block) -> Any:
+    batch = ctc_collate(block)
+    return batch, batch.images
+
+
+def repeat_before_in_worker(block: Block) -> Any:
+    batch = ctc_collate(block)
+    return batch.images, batch
+
+
+@pytest.mark.parametrize("collate", [split_in_worker, repeat_in_worker, repeat_before_in_worker])
+@pytest.mark.parametrize("kept", [0, 1])
+def test_parts_of_a_batch_outlive_each_other(
+    kept: int, collate: Any, stream: IterableSequenceDataset
+) -> None:
+    loader = load_batches(stream, collate, num_workers=1)
+    parts = [parts[kept] for parts in loader]
+    assert [to_lists(part) for part in parts] == [to_lists(collate(one)[kept]) for one in stream]
+
+
+class Kept(Dataset[Any]):
+    """Batches or samples that are made once."""
+
+    def __init__(self, dataset: SequenceDataset, *, in_batches: bool) -> None:
+        self.dataset = dataset
+        self.in_batches = in_batches
+        self.made: dict[int, Any] = {}
+
+    def __len__(self) -> int:
+        return 12
+
+    def __getitem__(self, index: int) -> Any:
+        if index not in self.made:
+            block = self.dataset.generator.block(3 * index, 3 * index + 3)
+            self.made[index] = ctc_collate(block) if self.in_batches else self.dataset[index]
+        return self.made[index]
+
+
+@pytest.mark.parametrize("in_batches", [True, False])
+def test_a_worker_may_keep_what_it_has_sent(in_batches: bool, glyphs: GlyphSet) -> None:
+    dataset = Kept(SequenceDataset(RECIPE, glyphs), in_batches=in_batches)
+    options: dict[str, Any] = (
+        {"batch_size": None} if in_batches else {"collate_fn": detection_collate}
+    )
+    loader = DataLoader(dataset, num_workers=1, persistent_workers=True, **options)
+    expected = [to_lists(batch) for batch in DataLoader(dataset, **options)]
+    dataset.made.clear()
+    for _ in range(3):
+        assert [to_lists(batch) for batch in loader] == expected
+
+
+def test_slots_are_free_again_when_what_was_in_them_went_another_way(glyphs: GlyphSet) -> None:
+    recipe = Recipe(texts=("1111", *["1"] * 3), count=36, width_px="natural")
+    items = Subset(SequenceDataset(recipe, glyphs), [0, *range(1, 36, 4)])
+    loader = DataLoader(items, 1, collate_fn=ctc_collate, num_workers=1, prefetch_factor=1)
+    batches = iter(loader)
+    next(batches)  # the widest, so that slots have room to spare
+    for images in (batch.images for batch in batches):
+        assert images.untyped_storage().nbytes() > images.nbytes
 
 
 def test_batches_arrive_from_workers_that_are_spawned_and_from_those_that_follow(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 BATCH_SIZE = 128
 _EPOCH, _IN_WORKERS = 0, 1  # places in the memory that worker processes share
+_MOST_WORKERS = 1024
 
 
 class _Stream:
@@ -86,20 +87,46 @@ class SequenceDataset(_Stream, Dataset[Item]):
 
     def __getitem__(self, index: int) -> Item:
         """Make one sample; a negative index counts from the end."""
-        at = index + len(self) if index < 0 else index
-        if not 0 <= at < len(self):
-            raise IndexError(f"sample {index} of {len(self)}")
-        return self.__getitems__([at])[0]
+        return self.__getitems__([index])[0]
 
     def __getitems__(self, indices: Sequence[int]) -> list[Item]:
         """Make many samples, those that follow each other together; a DataLoader calls it."""
-        runs = np.split(np.asarray(indices), np.flatnonzero(np.diff(indices) != 1) + 1)
+        asked = np.asarray(indices)
+        places = np.where(asked < 0, asked + len(self), asked)
+        outside = asked[(places < 0) | (places >= len(self))]
+        if outside.size:
+            raise IndexError(f"sample {outside[0]} of {len(self)}")
+        runs = np.split(places, np.flatnonzero(np.diff(places) != 1) + 1)
         epoch, paper = self.epoch, float(self.recipe.ink == "black")
         return [
             item
             for run in runs
+            if len(run)
             for item in to_items(self._make(epoch, int(run[0]), int(run[-1]) + 1), paper)
         ]
+
+
+class _Loaded:
+    """A place in an epoch where one pass begins, with any number of workers."""
+
+    def __init__(self) -> None:
+        # An epoch, a batch in it, and how many workers the pass has, 0 before it.
+        self._place = torch.zeros(3, dtype=torch.int64).share_memory_()
+        self._used = torch.zeros(_MOST_WORKERS, dtype=torch.uint8).share_memory_()
+
+    def put(self, epoch: int, batch: int) -> None:
+        """Set the place for the next pass of that epoch."""
+        self._used.zero_()
+        self._place[:] = torch.tensor([epoch, batch, 0])
+
+    def use(self, epoch: int, worker: int, n_workers: int) -> int:
+        """Give the batch that a pass of an epoch begins at; each worker of the pass asks once."""
+        own_epoch, batch, n_users = self._place.tolist()
+        if own_epoch != epoch or n_users not in {0, n_workers} or self._used[worker]:
+            return 0
+        self._place[2] = n_workers
+        self._used[worker] = 1
+        return int(batch)
 
 
 class IterableSequenceDataset(_Stream, IterableDataset[Block]):
@@ -145,7 +172,8 @@ class IterableSequenceDataset(_Stream, IterableDataset[Block]):
             )
         self.batch_size = batch_size
         self.drop_last = drop_last
-        self._loaded = self._next = (0, 0)  # an epoch, and a batch in it
+        self._loaded = _Loaded()
+        self._next = (0, 0)  # an epoch, and a batch in it
 
     def __len__(self) -> int:
         """Give the number of batches of this rank."""
@@ -158,10 +186,11 @@ class IterableSequenceDataset(_Stream, IterableDataset[Block]):
         """Make the batches of this rank and worker."""
         info = get_worker_info()
         worker, n_workers = (info.id, info.num_workers) if info else (0, 1)
-        if info:
-            self._shared[_IN_WORKERS] = 1
-        self._next = self.epoch, self._find_first()
-        return self._batches(range(self._find_first() + worker, len(self), n_workers))
+        self._shared[_IN_WORKERS] = info is not None
+        epoch = self.epoch
+        first = self._loaded.use(epoch, worker, n_workers)
+        self._next = epoch, first
+        return self._batches(epoch, range(first + worker, len(self), n_workers), worker)
 
     def state_dict(self, n_batches: int | None = None) -> dict[str, int]:
         """Give the place in the epoch, to go on from with `load_state_dict`.
@@ -193,6 +222,9 @@ class IterableSequenceDataset(_Stream, IterableDataset[Block]):
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Begin the epoch where `state_dict` was called; the number of workers may differ.
 
+        That is so for the next pass of the epoch, also by persistent workers; a later pass of
+        the same epoch begins at its start.
+
         Raises
         ------
         UsageError
@@ -201,19 +233,18 @@ class IterableSequenceDataset(_Stream, IterableDataset[Block]):
         for name, value in self._shape().items():
             if state[name] != value:
                 raise UsageError(f"{name} is {value}, but the state was saved with {state[name]}")
-        self._loaded = self._next = (state["epoch"], state["batch"])
+        if get_worker_info():
+            self._loaded = _Loaded()  # StatefulDataLoader gives each worker a place of its own
+        self._next = state["epoch"], state["batch"]
+        self._loaded.put(*self._next)
         self.set_epoch(state["epoch"])
 
-    def _batches(self, numbers: range) -> Iterator[Block]:
+    def _batches(self, epoch: int, numbers: range, worker: int) -> Iterator[Block]:
         for number in numbers:
-            epoch, batch = self._next
-            self._next = epoch, batch + numbers.step
+            # Of the newest step, as several passes may go on at once.
+            self._next = epoch, number - worker + numbers.step
             start = (number * self.world_size + self.rank) * self.batch_size
             yield self._make(epoch, start, min(start + self.batch_size, self.recipe.count))
-
-    def _find_first(self) -> int:
-        epoch, batch = self._loaded
-        return batch if epoch == self.epoch else 0
 
     def _shape(self) -> dict[str, int]:
         return {"batch_size": self.batch_size, "world_size": self.world_size}

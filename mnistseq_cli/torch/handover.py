@@ -2,8 +2,9 @@
 
 A DataLoader sends each tensor in new shared memory with a file descriptor of its own, which takes
 several times as long as making the samples. Here a worker has a few slots of shared memory. Their
-descriptors travel once; after that, a batch only names its slot, which is free again when the
-loading process has dropped the batch. Where no slot is free, tensors have memory of their own.
+descriptors travel once; after that, a batch only names its slot, which is free again when both
+processes have dropped the batch. Where no slot is free, tensors have memory of their own; tensors
+that were handed over before, or that leave in another way, are copied.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import multiprocessing as mp
 import os
 import threading
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _N_SLOTS = 4  # two that a DataLoader asks for ahead, one in use, one that is about to be dropped
 _NUMBER_BYTES = 4
+_HELD, _HANDED = 1, 2  # what the process that took a slot has of it
 _ROOM = 1.25  # widths differ from batch to batch
 
 
@@ -35,40 +37,52 @@ _ROOM = 1.25  # widths differ from batch to batch
 class _Slots:
     """Memory for a few tensors.
 
-    `numbers` is float32 (slots, room); `taken` uint8 (slots,), whether a slot is in use.
+    `numbers` is float32 (slots, room); `taken` uint8 (slots,), whether the loading process has a
+    slot; `held` uint8 (slots,), whether this process has it: 0, held or handed over as well.
     """
 
     numbers: Tensor
     taken: Tensor
+    held: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(_N_SLOTS, np.uint8))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Slots, (self.numbers, self.taken)
 
     @property
     def room(self) -> int:
         """Numbers that fit into a slot."""
         return int(self.numbers.shape[1])
 
-    def take(self) -> int | None:
-        """Take a free slot, if there is one."""
-        taken = self.taken.numpy()
-        slot = int(taken.argmin())
-        if taken[slot]:
+    def take(self) -> Tensor | None:
+        """Give all of a free slot, if there is one."""
+        in_use = self.held | self.taken.numpy()
+        slot = int(in_use.argmin())
+        if in_use[slot]:
             return None
-        taken[slot] = 1
-        return slot
+        self.held[slot] = _HELD
+        return self._open(slot, self.held)
 
-    def open(self, slot: int) -> Tensor:
-        """Give all of a slot, which is free again when nothing of this tensor is left."""
+    def receive(self, slot: int) -> Tensor:
+        """Give all of a slot that was handed over."""
+        return self._open(slot, self.taken.numpy())
+
+    def _open(self, slot: int, users: NDArray[np.uint8]) -> Tensor:
         numbers = self.numbers.numpy()[slot]
         # The tensor and all that is cut out of it hold on to this array.
-        weakref.finalize(numbers, _free, self.taken.numpy(), slot).atexit = False
+        weakref.finalize(numbers, _free, users, slot).atexit = False
         return torch.from_numpy(numbers)
 
-    def find(self, tensors: Sequence[Tensor]) -> int | None:
-        """Give the slot in which all these tensors are, if there is one."""
-        here = self.numbers.untyped_storage().data_ptr()
-        if any(tensor.untyped_storage().data_ptr() != here for tensor in tensors):
+    def hand_over(self, tensors: Sequence[Tensor]) -> int | None:
+        """Give the slot in which all these tensors are, if there is one, and only once."""
+        starts = {tensor.untyped_storage().data_ptr() for tensor in tensors}
+        if len(starts) != 1 or any(tensor.dtype != torch.float32 for tensor in tensors):
             return None
-        slots = {tensor.storage_offset() // self.room for tensor in tensors}
-        return slots.pop() if len(slots) == 1 else None
+        offset_bytes = int(starts.pop() - self.numbers.data_ptr())
+        slot, rest = divmod(offset_bytes, self.room * _NUMBER_BYTES)
+        if rest or not 0 <= slot < _N_SLOTS or self.held[slot] != _HELD:
+            return None
+        self.held[slot], self.taken[slot] = _HANDED, 1
+        return slot
 
 
 class _Handed(NamedTuple):
@@ -99,11 +113,8 @@ class _Memory:
         """Give memory for a tensor; in a worker, where it can be handed over."""
         with self._lock:
             slots = self._find_slots(prod(shape))
-            slot = slots.take() if slots else None
-        if slots is None or slot is None:
-            return torch.empty(shape)
-        whole = slots.numbers[slot] if get_worker_info() else slots.open(slot)
-        return whole[: prod(shape)].view(shape)
+            whole = slots.take() if slots else None
+        return torch.empty(shape) if whole is None else whole[: prod(shape)].view(shape)
 
     def _find_slots(self, n_numbers: int) -> _Slots | None:
         if self._slots is None:
@@ -115,13 +126,10 @@ class _Memory:
     def hand_over(self, tensors: Sequence[Tensor]) -> _Handed | None:
         """Tell where tensors are, if they are in a slot."""
         slots = self._slots
-        slot = slots.find(tensors) if slots else None
+        slot = slots.hand_over(tensors) if slots else None
         if slots is None or slot is None:
             return None
-        before = slot * slots.room
-        places = [
-            (int(each.storage_offset()) - before, each.shape, each.stride()) for each in tensors
-        ]
+        places = [(int(each.storage_offset()), each.shape, each.stride()) for each in tensors]
         news = None if self._told is slots else slots
         self._told = slots
         return _Handed(os.getpid(), slot, places, news)
@@ -138,10 +146,11 @@ def new_images(shape: tuple[int, ...]) -> Tensor:
 
 def pack(tensors: Sequence[Tensor]) -> _Handed | _Joined | list[Tensor]:
     """Turn tensors of this worker into what is quick to send."""
-    if handed := _shared.hand_over(tensors):
-        return handed
     kinds = {(each.dtype, each.shape[1:]) for each in tensors}
-    if len(kinds) > 1 or not all(map(_is_plain, tensors)):
+    are_plain = all(map(_is_plain, tensors))
+    if are_plain and (handed := _shared.hand_over(tensors)):
+        return handed
+    if len(kinds) != 1 or not are_plain:
         return list(tensors)
     return _Joined(torch.cat([*tensors]).numpy(), [len(each) for each in tensors])
 
@@ -167,7 +176,7 @@ def unpack(packed: _Handed | _Joined | list[Tensor]) -> list[Tensor]:
         return packed
     if packed.slots:
         _get_to_know(packed.worker, packed.slots)
-    whole = _known[packed.worker].open(packed.slot)
+    whole = _known[packed.worker].receive(packed.slot)
     return [whole.as_strided(shape, strides, start) for start, shape, strides in packed.places]
 
 
@@ -194,5 +203,5 @@ def _make_slots(room: int) -> _Slots | None:
     return _Slots(torch.from_numpy(np.empty((_N_SLOTS, room), np.float32)), taken)
 
 
-def _free(taken: NDArray[np.uint8], slot: int) -> None:
-    taken[slot] = 0
+def _free(users: NDArray[np.uint8], slot: int) -> None:
+    users[slot] = 0
