@@ -6,18 +6,25 @@ import multiprocessing as mp
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
+from shutil import copytree
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from bulk_cases import Case, read_tree
+from bulk_cases import Case, check_installed, read_tree
 
 from mnistseq_cli.bulk.estimate import estimate
-from mnistseq_cli.bulk.events import Event, PartFinished
+from mnistseq_cli.bulk.events import Event, Joining, PartFinished
 from mnistseq_cli.bulk.make import PartMaker
+from mnistseq_cli.bulk.manifest import KEPT
 from mnistseq_cli.bulk.run import run
+from mnistseq_cli.errors import OutputError
+from mnistseq_cli.formats import FORMATS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mnistseq_cli.bulk.plan import Plan
 
 FORMATS_IN_PLACE = ("npy", "idx")
@@ -77,6 +84,84 @@ def test_bytes_that_are_lost_or_altered_are_made_again(
         else:
             os.truncate(shared, shared.stat().st_size - 1)
         assert make(case.plan(out), resume=True) == undisturbed
+
+
+def test_bytes_that_change_unnoticed_are_found_when_they_are_joined(
+    case: Case, tmp_path: Path, undisturbed: dict[str, bytes]
+) -> None:
+    """Sizes are as they were, and so is the machine: a check of sizes alone sees nothing."""
+    out = tmp_path / "out"
+    shared = stop_after_parts(case.plan(out), 4) / "train" / "images"
+    size_bytes = shared.stat().st_size
+    with shared.open("r+b") as file:
+        for place in (size_bytes // 2 - 1, size_bytes - 1):  # of the second part and the fourth
+            file.seek(place)
+            byte = file.read(1)[0]
+            file.seek(place)
+            file.write(bytes([byte ^ 1]))
+    with pytest.raises(OutputError, match=r"part train-00000001 .* and 1 more have") as caught:
+        run(case.plan(out), workers=0, resume=True)
+    assert "--resume" in caught.value.hint
+    assert not (out / "dataset.json").exists()
+    made: list[str] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, PartFinished):
+            made.append(event.part)
+
+    assert make(case.plan(out), resume=True, report=note) == undisturbed
+    assert made == ["train-00000001", "train-00000003"]
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_fragments_that_change_unnoticed_are_found_when_they_are_joined(
+    to: str, glyph_folder: Path, tmp_path: Path
+) -> None:
+    """Then the run goes on, or another one takes its place, with nothing left behind."""
+    check_installed(to)
+    output = {"to": to, "labels": ("csv", "coco")}
+    case = Case(glyph_folder, recipe={"count": 25}, output=output)
+    other = Case(glyph_folder, recipe={"count": 5}, output={"to": to})
+    others = make(other.plan(tmp_path / "other"))
+    names: list[str] = []
+    undisturbed = make(
+        case.plan(tmp_path / "undisturbed"),
+        report=before_joining(lambda: names.extend(list_first(tmp_path / "undisturbed"))),
+    )
+    assert bool(names) == (to not in {"webdataset", "parquet"})
+    for name in names:
+        if (to, name) == ("idx", "boxes"):
+            continue  # which these files have no place for
+        for spoil in (flip, Path.unlink):
+            out = tmp_path / f"{name}-{spoil.__name__}"
+            act = partial(spoil, out / KEPT / "00000000" / name)
+            with pytest.raises(OutputError, match=r"part 00000000 .* has changed") as caught:
+                make(case.plan(out), report=before_joining(act))
+            assert "--resume" in caught.value.hint
+            copytree(out, f"{out}-again")
+            assert make(case.plan(out), resume=True) == undisturbed
+            assert make(other.plan(Path(f"{out}-again")), overwrite=True) == others
+
+
+def list_first(folder: Path) -> list[str]:
+    """Name what the first part has kept to itself."""
+    return sorted(path.name for path in (folder / KEPT / "00000000").iterdir())
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def before_joining(act: Callable[[], object]) -> Callable[[Event], None]:
+    """Do something when all parts are made."""
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Joining):
+            act()
+
+    return hear
 
 
 def test_parts_may_keep_their_bytes_to_themselves(

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import imageio.v3 as imageio
+import numpy as np
 import pytest
 import typer
 from bulk_cases import Case, check_installed, read_tree
@@ -15,7 +16,7 @@ from mnistseq_cli.bulk.run import run
 from mnistseq_cli.bulk.verify import Checking, verify
 from mnistseq_cli.cli.verify import verify as verify_command
 from mnistseq_cli.errors import GlyphError, OutputError, UsageError
-from mnistseq_cli.formats import FORMATS
+from mnistseq_cli.formats import FORMATS, LABEL_STYLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,8 +42,8 @@ def test_an_intact_dataset_has_no_problems(dataset: Path, workers: int, deep: in
     report = verify(dataset, deep=deep, workers=workers)
     assert report.problems == ()
     assert (report.n_files, report.n_samples) == (98, 95)
-    # Parts of 10: one, five, all.
-    assert report.n_made in ({0: {0}, 1: {10}, 50: {45, 50}, None: {95}}[deep])
+    # Parts of 10, the last one of 5: one, six, all.
+    assert report.n_made in ({0: {0}, 1: {10}, 50: {50, 55}, None: {95}}[deep])
     assert read_tree(dataset) == before
 
 
@@ -170,6 +171,137 @@ def test_deep_finds_that_a_recipe_makes_something_else(
     list_again(out, "recipe.toml")
     assert find_problems(out, workers=0) == []
     assert find_problems(out, workers=0, deep=None)
+
+
+JOINED = ("lmdb", "hdf5", "npz", "npy", "idx")
+LAYOUTS: dict[str, tuple[str, ...]] = {"whole": (), "splits": ("train=6", "images=1", "test=1")}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("to", JOINED)
+def test_deep_reads_files_that_span_parts(
+    glyph_folder: Path, tmp_path: Path, to: str, layout: str
+) -> None:
+    """Each is exchanged for that of another seed; images of a split may be called images."""
+    check_installed(to)
+    out, other = tmp_path / "out", tmp_path / "other"
+    for folder, seed in ((out, 5), (other, 6)):
+        recipe = {"splits": LAYOUTS[layout], "seed": seed}
+        run(Case(glyph_folder, recipe=recipe, output={"to": to}).plan(folder), workers=0)
+    manifest = json.loads((out / "dataset.json").read_bytes())
+    names = [file["name"] for file in manifest["files"] if file["name"] != "recipe.toml"]
+    assert find_problems(out, workers=2, deep=None) == []
+    for name in names:
+        before = (out / name).read_bytes()
+        (out / name).write_bytes((other / name).read_bytes())
+        list_again(out, name)
+        assert find_problems(out, workers=0) == []
+        found = find_problems(out, workers=0, deep=None)
+        assert found
+        if "lengths" not in name:  # a text that ends elsewhere is one of the labels
+            assert any(
+                problem.startswith(f"altered: {name} (the ")
+                and problem.endswith(": not what the recipe makes)")
+                for problem in found
+            )
+        (out / name).write_bytes(before)
+        list_again(out, name)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_deep_reads_label_files_of_every_style(
+    glyph_folder: Path, tmp_path: Path, layout: str
+) -> None:
+    """In each, one digit is altered: of a text, or of a box where it holds boxes."""
+    out = tmp_path / "out"
+    recipe: dict[str, Any] = {"splits": LAYOUTS[layout], "texts": ("12", "3", "45")}
+    recipe |= {"length": None, "spacing_px": (-28, -20)}  # boxes come in another order, too
+    output = {"labels": tuple(LABEL_STYLES)}
+    run(Case(glyph_folder, recipe=recipe, output=output).plan(out), workers=0)
+    assert find_problems(out, workers=0, deep=None) == []
+    assert find_problems(out, workers=0, deep=30) == []
+    for path in sorted(out.rglob("*")):
+        name = path.relative_to(out).as_posix()
+        is_listing = path.suffix in {".json", ".jsonl", ".csv", ".txt"} and "labels/" not in name
+        if not is_listing or name in {"dataset.json", "texts.txt"} or ".mnistseq" in name:
+            continue
+        before = path.read_bytes()
+        start = before.rindex(b'"bbox": [') if b'"bbox"' in before else before.rindex(b"45")
+        at = next(at for at in range(start, len(before)) if before[at : at + 1].isdigit())
+        path.write_bytes(before[:at] + b"%d" % (int(before[at : at + 1]) ^ 1) + before[at + 1 :])
+        list_again(out, name)
+        assert find_problems(out, workers=0) == []
+        (found,) = find_problems(out, workers=0, deep=None)
+        assert found.startswith(f"altered: {name} (")
+        path.write_bytes(before)
+        list_again(out, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "aspect"), [("images", "image"), ("labels", "text"), ("boxes", "boxes")]
+)
+def test_deep_names_the_sample_that_differs(
+    glyph_folder: Path, tmp_path: Path, name: str, aspect: str
+) -> None:
+    recipe = {"splits": ("train=6", "val=2")}
+    out = tmp_path / "out"
+    run(Case(glyph_folder, recipe=recipe, output={"to": "npy"}).plan(out), workers=0)
+    file = f"val/{name}.npy"
+    array = np.load(out / file)
+    array[-1].flat[0] ^= 1
+    np.save(out / file, array)
+    list_again(out, file)
+    last = f"val/{len(array) - 1}"
+    assert find_problems(out, workers=0, deep=None) == [
+        f"altered: {file} (the {aspect} of {last}: not what the recipe makes)"
+    ]
+
+
+def test_deep_compares_only_so_many_samples(glyph_folder: Path, tmp_path: Path) -> None:
+    """Parts of 10, the last one of 5: fifteen samples are the first part and the last."""
+    out = tmp_path / "out"
+    run(Case(glyph_folder, output={"to": "npy"}).plan(out), workers=0)
+    for place, is_found in ((94, True), (42, False), (9, True)):
+        images = np.load(out / "images.npy")
+        images[place, 0, 0] ^= 1
+        np.save(out / "images.npy", images)
+        list_again(out, "images.npy")
+        assert bool(find_problems(out, workers=0, deep=15)) is is_found
+        images[place, 0, 0] ^= 1
+        np.save(out / "images.npy", images)
+
+
+@pytest.mark.parametrize("deep", [1, 55, 95, 1000, None])
+def test_deep_takes_no_fewer_samples_than_asked_for(
+    glyph_folder: Path, tmp_path: Path, deep: int | None
+) -> None:
+    """Parts at the end of splits are small."""
+    out = tmp_path / "out"
+    recipe = {"splits": ("train=61", "val=11", "test=23")}
+    run(Case(glyph_folder, recipe=recipe, output={"to": "npy"}).plan(out), workers=0)
+    report = verify(out, deep=deep, workers=0)
+    assert report.problems == ()
+    assert report.n_made >= min(deep or 95, 95)
+
+
+def test_deep_counts_samples(glyph_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(Case(glyph_folder, output={"to": "npy"}).plan(out), workers=0)
+    for name in ("images", "labels", "lengths", "boxes"):
+        np.save(out / f"{name}.npy", np.load(out / f"{name}.npy")[:-1])
+        list_again(out, f"{name}.npy")
+    assert find_problems(out, workers=0, deep=10) == [
+        "altered: images.npy (94 samples instead of 95)"
+    ]
+
+
+def test_deep_names_a_joined_file_that_cannot_be_read(glyph_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(Case(glyph_folder, output={"to": "npy"}).plan(out), workers=0)
+    os.truncate(out / "boxes.npy", 300)
+    list_again(out, "boxes.npy")
+    (found,) = find_problems(out, workers=0, deep=10)
+    assert found.startswith("unreadable: boxes.npy (")
 
 
 def test_deep_takes_the_same_pixels_in_other_bytes(dataset: Path) -> None:

@@ -155,11 +155,16 @@ def describe_file(path: Path, name: str) -> FileEntry:
 def describe_placed(folder: Path, entry: FileEntry, *, read: bool) -> FileEntry:
     """Give the entry of what a part has placed; unless it is read, the hash is taken as given."""
     name, at_bytes = split_placed_name(entry.name)
-    with (folder / name).open("rb") as file:
-        if not read:
-            there_bytes = max(0, os.fstat(file.fileno()).st_size - at_bytes)
-            return entry._replace(size_bytes=min(there_bytes, entry.size_bytes))
-        file.seek(at_bytes)
+    if read:
+        return describe_range(folder / name, entry)
+    there_bytes = max(0, (folder / name).stat().st_size - at_bytes)
+    return entry._replace(size_bytes=min(there_bytes, entry.size_bytes))
+
+
+def describe_range(path: Path, entry: FileEntry) -> FileEntry:
+    """Read from a file what a part has placed in it, and give its entry."""
+    with path.open("rb") as file:
+        file.seek(split_placed_name(entry.name)[1])
         return _describe(file, entry.name, entry.size_bytes)
 
 

@@ -13,22 +13,24 @@ from mnistseq_cli.bulk.check import PartChecker, Problem, check_files
 from mnistseq_cli.bulk.claim import find_files
 from mnistseq_cli.bulk.cores import count_cores
 from mnistseq_cli.bulk.events import ignore
+from mnistseq_cli.bulk.label_readback import LabelComparer, has_listings
 from mnistseq_cli.bulk.manifest import DATASET_FILE, load_dataset, load_record
 from mnistseq_cli.bulk.plan import cut_parts, make_plan
 from mnistseq_cli.bulk.proof import find_leaks
+from mnistseq_cli.bulk.readback import JoinedComparer, spans_parts
 from mnistseq_cli.bulk.remake import PartComparer
 from mnistseq_cli.bulk.splits import cut
 from mnistseq_cli.bulk.workers import DEFAULT_START_METHOD, Crew, Job, StartMethod, work
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.formats import Output
-from mnistseq_cli.recipe import RECIPE_FILE, Recipe
+from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from mnistseq_cli.bulk.manifest import PartSummary
-    from mnistseq_cli.bulk.plan import Part
+    from mnistseq_cli.bulk.plan import Part, Plan
 
 ResultT = TypeVar("ResultT")
 
@@ -148,6 +150,7 @@ class _Check:
         self._n_files = 0
         self._n_made = 0
         self._n_made_all = 0
+        self._n_passes = 1
 
     def read(self) -> list[Problem]:
         """Read every file and look for others."""
@@ -174,9 +177,15 @@ class _Check:
 
     def choose(self, deep: int | None) -> list[Part]:
         """Choose parts that hold so many samples, evenly spread, the first and last among them."""
-        n_samples = self._values["n_samples"] if deep is None else deep
-        part_size = max(1, self._values["part_size"])
-        n_chosen = min(len(self._parts), -(-n_samples // part_size))
+        n_all = sum(map(len, self._parts))
+        n_samples = n_all if deep is None else min(deep, n_all)
+        n_chosen = -(-n_samples // max(1, self._values["part_size"]))
+        # The last part of a split may hold fewer samples than others.
+        while sum(map(len, chosen := self._spread(n_chosen))) < n_samples:
+            n_chosen += 1
+        return chosen
+
+    def _spread(self, n_chosen: int) -> list[Part]:
         if n_chosen < 2:  # noqa: PLR2004 - first and last
             return self._parts[:n_chosen]
         step = (len(self._parts) - 1) / (n_chosen - 1)
@@ -189,13 +198,26 @@ class _Check:
         recipe = Recipe.load(self._folder / RECIPE_FILE)
         plan = make_plan(recipe, output, values["part_size"], values["splits"].items())
         self._n_made_all = sum(len(part) for part in parts)
+        self._n_passes = 2 if spans_parts(output) else 1
         open_job = partial(PartComparer, plan, self._find_offsets(), data_dir)
         problems = []
         for part, found in self._work(open_job, parts):
             problems += found
-            self._n_made += len(part)
-            self._tell()
-        return problems
+            self._count_made(len(part))
+        return problems + self._read_back(plan, parts, data_dir)
+
+    def _read_back(self, plan: Plan, parts: list[Part], data_dir: Path | None) -> list[Problem]:
+        if has_listings(plan.output):
+            return LabelComparer(plan, data_dir).compare(parts)
+        if not spans_parts(plan.output):
+            return []
+        own = (RECIPE_FILE, TEXTS_FILE)
+        names = [entry.name for entry in self._values["files"] if entry.name not in own]
+        return JoinedComparer(plan, names, data_dir).compare(parts, self._count_made)
+
+    def _count_made(self, n_samples: int) -> None:
+        self._n_made += n_samples
+        self._tell()
 
     def _find_strangers(self, problems: list[Problem]) -> list[Problem]:
         """Find files that are not listed; names are gathered only if there must be some."""
@@ -228,6 +250,5 @@ class _Check:
             yield from results
 
     def _tell(self) -> None:
-        self._report(
-            Checking(self._n_files, self._values["n_files"], self._n_made, self._n_made_all)
-        )
+        n_made = self._n_made // self._n_passes
+        self._report(Checking(self._n_files, self._values["n_files"], n_made, self._n_made_all))
