@@ -60,7 +60,7 @@ def distort_digits(ink: Ink, **strengths: Any) -> Callable[[], object]:  # noqa:
     return lambda: augment_digits(ink, plan, draw_of(len(ink.images)))
 
 
-def distort_pages(images: Images, stamps: Stamps, **strengths: Any) -> Callable[[], object]:  # noqa: ANN401
+def distort_pages(images: Images, stamps: Stamps, **strengths: Any) -> Callable[[], object]:  # noqa: ANN401 - too
     """Give the distortion of a block of pages, with the boxes of their digits."""
     plan = make_plan(strengths)
     pages = Pages(images, np.full(len(images), images.shape[2]), "black")

@@ -84,6 +84,8 @@ def main() -> None:
     sequence = [program, "sequence", "3", "5", "0", "--width", "100", "--dataset", dataset]
     compare("mnistseq sequence 3 5 0 --width 100", sequence, LIBRARIES)
     compare("mnistseq --help", [program, "--help"], TERMINAL)
+    boxes = {"FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "80"}
+    compare("mnistseq --help, in boxes", [program, "--help"], TERMINAL, **boxes)
     asked = {"COMP_WORDS": "mnistseq sequence --al", "COMP_CWORD": "2"}
     compare("completion", [program], TERMINAL, _MNISTSEQ_COMPLETE="complete_bash", **asked)
     compare("an empty Typer program --help", [*EMPTY, "--help"], TERMINAL)

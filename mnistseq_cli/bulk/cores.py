@@ -41,7 +41,9 @@ def _quotas(root: Path, own: str) -> list[float]:
 def _parse(text: str) -> float:
     """Parse quota and period in microseconds; "max" and -1 are no limit."""
     numbers = [*takewhile(str.isdigit, text.split())]
-    return int(numbers[0]) / int(numbers[1]) if len(numbers) == 2 else float("inf")  # noqa: PLR2004
+    if len(numbers) != 2:  # noqa: PLR2004 - quota and period
+        return float("inf")
+    return int(numbers[0]) / int(numbers[1])
 
 
 def _read(path: Path) -> str:
