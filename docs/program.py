@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from rich.text import Text
 from typer.core import TyperArgument, TyperGroup, TyperOption
 from typer.main import get_command
 
@@ -113,15 +112,15 @@ def _read_command(name: str, usage: str, command: object) -> Command:
         usage=f"{name} {usage or ' '.join(['[OPTIONS]', *arguments])}",
         text=tuple(
             " ".join(paragraph.split())
-            for paragraph in _plain(getattr(command, "help", None)).split("\n\n")
+            for paragraph in (getattr(command, "help", None) or "").split("\n\n")
         ),
         parameters=tuple(sorted(parameters, key=lambda parameter: panels.index(parameter.panel))),
-        examples=tuple(_read_examples(_plain(getattr(command, "epilog", None)))),
+        examples=tuple(_read_examples(getattr(command, "epilog", None) or "")),
     )
 
 
 def _read_parameter(parameter: TyperArgument | TyperOption) -> Parameter:
-    text = _plain(parameter.help)
+    text = parameter.help or ""
     default = _DEFAULT.search(text)
     is_option = isinstance(parameter, TyperOption)
     names = sorted([*parameter.opts, *parameter.secondary_opts], key=lambda name: name[:2] == "--")
@@ -142,7 +141,3 @@ def _read_examples(epilog: str) -> Iterator[Example]:
         if line.startswith("mnistseq "):
             yield Example(text, line)
         text = line if line.endswith(":") else ""
-
-
-def _plain(markup: str | None) -> str:
-    return Text.from_markup(markup or "").plain

@@ -64,6 +64,11 @@ def options_of(command: str) -> list[str]:
     return [name for name in names if name.startswith("-")]
 
 
+def test_a_list_of_commands_says_what_their_help_says(ask: Ask) -> None:
+    for command, about in COMMANDS.items():
+        assert " ".join(ask(command).split("\n\n")[1].split()) == about
+
+
 def examples_in(text: str) -> list[str]:
     return re.findall(r"^ +(mnistseq .*)$", text, re.MULTILINE)
 
@@ -109,17 +114,21 @@ def test_no_name_of_an_option_is_cut(command: str, columns: int, ask: Ask) -> No
 def test_help_in_a_terminal_names_all_options_in_boxes() -> None:
     text = run_outside("batch", "--help", FORCE_COLOR="1", TERM="xterm-256color")
     plain = re.sub(r"\x1b\[[\d;]*m", "", text)
+    assert text != plain
     for panel in PANELS["batch"]:
         assert f"╭─ {panel} ─" in plain
     for name in options_of("batch"):
         assert re.search(rf"(?<![\w-]){name}(?![\w-])", plain), name
     assert max(map(len, plain.splitlines())) <= 80
+    assert {len(line) for line in plain.splitlines() if line[:1] in {*"╭│╰"}} == {80}
+    plainly = run_outside("batch", "--help", FORCE_COLOR="1", TERM="xterm-256color", NO_COLOR="1")
+    assert plainly == plain
 
 
 @pytest.mark.parametrize("command", PANELS)
 def test_options_stand_in_panels(command: str, ask: Ask) -> None:
     headings = re.findall(r"^(\w+):$", ask(command), re.MULTILINE)
-    assert sorted({*headings} - {"Arguments", "Options"}) == sorted(PANELS[command])
+    assert sorted({*headings} - {"Arguments", "Options", "Examples"}) == sorted(PANELS[command])
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -19,14 +19,13 @@ if TYPE_CHECKING:
 
 TERMINATED = 143
 
-EPILOG = """\
-[bold]Examples[/bold]\n
+EXAMPLES = """\
 One number, 100 pixels wide, shown in the terminal:
-mnistseq sequence 3 5 0 --width 100 --show\n
+mnistseq sequence 3 5 0 --width 100 --show
 A thousand phone numbers, with boxes in COCO style:
-mnistseq phone -n 1000 --labels coco\n
+mnistseq phone -n 1000 --labels coco
 A hundred thousand random numbers of 3 to 7 digits:
-mnistseq batch -n 100000 --length 3 7 -o train\n
+mnistseq batch -n 100000 --length 3 7 -o train
 All options of a command, with examples:
 mnistseq phone --help
 """
@@ -35,8 +34,8 @@ app = typer.Typer(
     name="mnistseq",
     help="Write numbers in real handwriting: images with exact labels and boxes.",
     cls=Program,
-    epilog=EPILOG,
-    rich_markup_mode="rich",
+    epilog=EXAMPLES,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

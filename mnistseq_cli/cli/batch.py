@@ -11,11 +11,10 @@ from mnistseq_cli.cli.options import Picture, option
 from mnistseq_cli.cli.output import BulkOptions
 from mnistseq_cli.errors import OutputError, TextError
 
-EPILOG = """\
-[bold]Examples[/bold]\n
-mnistseq batch -n 100000 --length 3 7 --width 200 -o train\n
-mnistseq batch -n 500 --digits 350 --augment medium\n
-mnistseq batch --texts numbers.txt --to webdataset -o shards\n
+EXAMPLES = """\
+mnistseq batch -n 100000 --length 3 7 --width 200 -o train
+mnistseq batch -n 500 --digits 350 --augment medium
+mnistseq batch --texts numbers.txt --to webdataset -o shards
 mnistseq batch --recipe train/recipe.toml -o again
 """
 

@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from mnistseq_cli.cli.help import Command, has_room_for_boxes, write_plainly
+from mnistseq_cli.cli.help import Command, write_help
 from mnistseq_cli.cli.usage import WrongUsage
 
 COMPLETION_OPTIONS = ("--install-completion", "--show-completion")
-# A command is one module: the function of its name, and the examples that end its help.
-COMMANDS = ("sequence", "phone", "batch", "inspect", "verify", "download")
+# A command is one module: the function of its name, and the examples that end its help. What it
+# does stands here as well, so that a list of commands opens none.
+COMMANDS = {
+    "sequence": "Write a number as one picture, or as several.",
+    "phone": "Write pictures of phone numbers, no number twice.",
+    "batch": "Write many pictures of given or random numbers, with labels and boxes.",
+    "inspect": "Say what is in a dataset: counts, digits, lengths, gaps, ink, duplicates, glyphs.",
+    "verify": "Check that a dataset is complete and unchanged: name every file that is not.",
+    "download": "Bring data sets of handwriting into the cache.",
+}
 
 
 class Program(TyperGroup):
@@ -37,10 +44,18 @@ class Program(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as above
         """Write the help."""
-        if has_room_for_boxes():
-            super().format_help(ctx, formatter)
-        else:
-            write_plainly(self, ctx, formatter, {name: _sum_up(name) for name in COMMANDS})
+        write_help(self, ctx, formatter, COMMANDS)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:  # noqa: ANN401 - as above
+        """Complete names of commands without opening them."""
+        try:
+            from typer._click.shell_completion import CompletionItem
+        except ImportError:  # Typer has moved it
+            return super().shell_complete(ctx, incomplete)
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        found = (name for name in COMMANDS if name.startswith(incomplete))
+        return [CompletionItem(name, help=COMMANDS[name]) for name in found]
 
 
 class _Commands(Mapping[str, Any]):
@@ -56,18 +71,9 @@ class _Commands(Mapping[str, Any]):
         return len(COMMANDS)
 
 
-def _sum_up(name: str) -> str:
-    """Give the first sentence of the help of a command, without making its options."""
-    return str(getattr(_load(name), name).__doc__).partition("\n")[0]
-
-
-def _load(name: str) -> ModuleType:
-    return import_module(f"mnistseq_cli.cli.{name}")
-
-
 @cache
 def _open(name: str) -> Any:  # noqa: ANN401 - as above
-    module = _load(name)
-    alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    alone.command(name, cls=Command, epilog=module.EPILOG)(getattr(module, name))
+    module = import_module(f"mnistseq_cli.cli.{name}")
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    alone.command(name, cls=Command, epilog=module.EXAMPLES)(getattr(module, name))
     return get_command(alone)

@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 
 FIGURES = (1, 2, 3)  # the columns that are numbers
 
-EPILOG = """\
-[bold]Examples[/bold]\n
-mnistseq download\n
-mnistseq download --from ~/Downloads\n
-mnistseq download kmnist --mirror https://example.org/kmnist/\n
+EXAMPLES = """\
+mnistseq download
+mnistseq download --from ~/Downloads
+mnistseq download kmnist --mirror https://example.org/kmnist/
 mnistseq download mnist --verify
 """
 
@@ -39,7 +38,7 @@ def download(
         list[str] | None,
         typer.Argument(
             metavar="DATASET...",
-            help=r"Names of data sets. \[default: mnist]",
+            help="Names of data sets. [default: mnist]",
             autocompletion=complete_names,
             show_default=False,
         ),

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperArgument, TyperCommand
 
+from mnistseq_cli.cli.page import Page, draw_page, write_page
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LEAST_COLUMNS = 70  # in less, boxes cut the names of options
+LEAST_COLUMNS = 70  # in less, boxes leave no room for words
 MOST_COLUMNS = 80  # longer lines are hard to read
 
 
@@ -33,13 +33,32 @@ class Command(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as above
         """Write the help."""
-        if has_room_for_boxes():
-            super().format_help(ctx, formatter)
-        else:
-            write_plainly(self, ctx, formatter, {})
+        write_help(self, ctx, formatter, {})
 
 
-def has_room_for_boxes() -> bool:
+def write_help(
+    command: Any,  # noqa: ANN401 - as above
+    ctx: Any,  # noqa: ANN401 - as above
+    formatter: Any,  # noqa: ANN401 - as above
+    commands: dict[str, str],
+) -> None:
+    """Write the help of a command; `commands` are those below it, and what they do."""
+    page = Page(
+        usage=command.get_usage(ctx),
+        paragraphs=tuple(command.help.split("\n\n")),
+        panels=_list_panels(command, ctx, commands),
+        examples=tuple(command.epilog.splitlines()),
+    )
+    width = min(shutil.get_terminal_size().columns, MOST_COLUMNS)
+    if _has_room_for_boxes():
+        ctx.color = not os.environ.get("NO_COLOR")  # for what prints the help
+        lines = draw_page(page, width)
+    else:
+        lines = write_page(page, width - 1)
+    formatter.write("".join(f"{line}\n" for line in lines))
+
+
+def _has_room_for_boxes() -> bool:
     """Tell whether stdout is a terminal that is wide enough and knows the characters."""
     stdout = sys.stdout
     is_terminal = (stdout is not None and stdout.isatty()) or "FORCE_COLOR" in os.environ
@@ -49,37 +68,6 @@ def has_room_for_boxes() -> bool:
         and shutil.get_terminal_size().columns >= LEAST_COLUMNS
         and (stdout.encoding or "").lower().startswith("utf")
     )
-
-
-def write_plainly(
-    command: Any,  # noqa: ANN401 - as above
-    ctx: Any,  # noqa: ANN401 - as above
-    formatter: Any,  # noqa: ANN401 - as above
-    commands: dict[str, str],
-) -> None:
-    """Write the help in lines: a name, and under it what it means; `commands` are those below."""
-    formatter.width = min(shutil.get_terminal_size().columns, MOST_COLUMNS) - 1
-    command.format_usage(ctx, formatter)
-    for paragraph in _read_markup(command.help).split("\n\n"):
-        formatter.write("\n" + _wrap(paragraph, formatter.width))
-    for title, rows in _list_panels(command, ctx, commands).items():
-        formatter.write(f"\n{title}:\n")
-        for name, text in rows:
-            formatter.write(f"  {name}\n{_wrap(text, formatter.width, ' ' * 6)}")
-    formatter.write("\n")
-    for line in filter(None, _read_markup(command.epilog).splitlines()):
-        formatter.write(f"  {line}\n" if line.startswith("mnistseq ") else f"{line}\n")
-
-
-def _wrap(text: str, width: int, indent: str = "") -> str:
-    lines = textwrap.wrap(
-        text,
-        max(width, len(indent) + 20),
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_on_hyphens=False,  # names of options and values stay whole
-    )
-    return "".join(f"{line}\n" for line in lines)
 
 
 def _list_panels(
@@ -108,10 +96,4 @@ def _name(param: Any) -> Iterator[str]:  # noqa: ANN401 - as above
 
 def _explain(param: Any) -> str:  # noqa: ANN401 - as above
     variable = f" [env var: {param.envvar}]" if param.envvar else ""
-    return f"{_read_markup(param.help)}{variable}"
-
-
-def _read_markup(text: str | None) -> str:
-    """Take out the one tag that help has, and what keeps a bracket from being a tag."""
-    # Rich would do it, but takes longer to start than all else that help needs.
-    return re.sub(r"\[/?bold\]", "", text or "").replace(r"\[", "[")
+    return f"{param.help}{variable}"

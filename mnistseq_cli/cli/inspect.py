@@ -14,11 +14,10 @@ if TYPE_CHECKING:
     from mnistseq_cli.inspection.figures import Survey
     from mnistseq_cli.inspection.reader import ReaderFigures, ReaderTally
 
-EPILOG = """\
-[bold]Examples[/bold]\n
-mnistseq inspect train\n
-mnistseq inspect train --sheet sheet.png\n
-mnistseq inspect train --report report.html --predictions read.csv\n
+EXAMPLES = """\
+mnistseq inspect train
+mnistseq inspect train --sheet sheet.png
+mnistseq inspect train --report report.html --predictions read.csv
 mnistseq inspect train --json
 """
 SHEET_SAMPLES = 24
@@ -48,7 +47,7 @@ def inspect(
         Path | None,
         option(
             "Also write a page to open in a browser: plots, a gallery, the recipe. Needs "
-            "pip install 'mnistseq-cli\\[report]'.",
+            "pip install 'mnistseq-cli[report]'.",
             "Output",
             "--report",
             metavar="FILE.html",

@@ -40,7 +40,7 @@ def parse_width(value: str) -> int | str:
 
 def option(text: str, panel: str, *flags: str, default: str = "", **more: Any) -> Any:  # noqa: ANN401 - Typer's own
     """Declare an option that is None where the user said nothing."""
-    shown = rf" \[default: {default}]" if default else ""
+    shown = f" [default: {default}]" if default else ""
     return typer.Option(
         *flags, help=text + shown, rich_help_panel=panel, show_default=False, **more
     )

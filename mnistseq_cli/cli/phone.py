@@ -12,10 +12,9 @@ from mnistseq_cli.cli.options import Picture, option
 from mnistseq_cli.cli.output import BulkOptions
 from mnistseq_cli.errors import UsageError
 
-EPILOG = """\
-[bold]Examples[/bold]\n
-mnistseq phone -n 1000 -o phones\n
-mnistseq phone -n 1000 --pattern us --labels coco -o numbers\n
+EXAMPLES = """\
+mnistseq phone -n 1000 -o phones
+mnistseq phone -n 1000 --pattern us --labels coco -o numbers
 mnistseq phone -n 50 --pattern "0[789]0-####-####" --spacing 1 4 -o mobiles
 """
 

@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 
 LONGEST_STEM = 40  # characters of the text in the name of a file
 
-EPILOG = """\
-[bold]Examples[/bold]\n
-mnistseq sequence 3 5 0 --width 100\n
-mnistseq sequence 0123456789 --spacing 0 4 --ink white -o digits.png\n
+EXAMPLES = """\
+mnistseq sequence 3 5 0 --width 100
+mnistseq sequence 0123456789 --spacing 0 4 --ink white -o digits.png
 mnistseq sequence 350 -n 12 --seed 7 --json
 """
 

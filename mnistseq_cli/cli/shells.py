@@ -1,7 +1,7 @@
 """Completion scripts of bash, zsh and fish, in the place of Typer's own.
 
 Typer's zsh script does nothing at the first Tab, its fish script runs the program twice for each
-Tab, none completes ``--option=value``, and all wait for Rich to take the markup out of the help.
+Tab, none completes ``--option=value``, and all wait for Rich to take markup out of the help.
 These ask once, and get a line for each value: the value, a tab, its help.
 """
 
@@ -76,7 +76,7 @@ def use_scripts() -> None:
             name = LINES
 
             def format_completion(self, item: CompletionItem) -> str:
-                about = " ".join((item.help or "").split()).replace("\\[", "[")
+                about = " ".join((item.help or "").split())
                 return f"{item.value}\t{about}".rstrip()
 
             def complete(self) -> str:

@@ -12,10 +12,9 @@ from mnistseq_cli.checks import check_number
 from mnistseq_cli.cli.options import DataDir, option
 from mnistseq_cli.errors import OutputError, UsageError
 
-EPILOG = """\
-[bold]Examples[/bold]\n
-mnistseq verify train\n
-mnistseq verify train --deep\n
+EXAMPLES = """\
+mnistseq verify train
+mnistseq verify train --deep
 mnistseq verify train --deep all --workers 8
 """
 
