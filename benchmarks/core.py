@@ -86,8 +86,9 @@ def main() -> None:
     compare("mnistseq --help", [program, "--help"], TERMINAL)
     boxes = {"FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "80"}
     compare("mnistseq --help, in boxes", [program, "--help"], TERMINAL, **boxes)
-    asked = {"COMP_WORDS": "mnistseq sequence --al", "COMP_CWORD": "2"}
-    compare("completion", [program], TERMINAL, _MNISTSEQ_COMPLETE="complete_bash", **asked)
+    for line in ("mnistseq ", "mnistseq sequence --al"):
+        asked = {"_MNISTSEQ_COMPLETE": "complete_lines", "_TYPER_COMPLETE_ARGS": line}
+        compare(f"completion of {line!r}", [program], TERMINAL, **asked)
     compare("an empty Typer program --help", [*EMPTY, "--help"], TERMINAL)
     compare("an empty Typer program, run", EMPTY, TERMINAL)
 

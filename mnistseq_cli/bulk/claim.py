@@ -14,14 +14,13 @@ from mnistseq_cli.bulk.manifest import (
     DATASET_FILE,
     KEPT,
     LOCK,
-    PARTS,
     PLAN_FILE,
     STAGING,
     load_dataset,
     load_plan,
-    load_record,
     save_plan,
 )
+from mnistseq_cli.bulk.records import PARTS, load_record
 from mnistseq_cli.bulk.staging import RECORD, move_into, remove, sweep
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.formats.names import OWN_FOLDER

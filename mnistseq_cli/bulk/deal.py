@@ -181,7 +181,10 @@ def use_all_glyphs(recipe: Recipe) -> Recipe:
 
 
 def open_splits(
-    recipe: Recipe, splits: tuple[Split, ...], data_dir: Path | None = None
+    recipe: Recipe,
+    splits: tuple[Split, ...],
+    data_dir: Path | None = None,
+    widest_px: int | None = None,
 ) -> dict[str, SequenceGenerator]:
     """Make the generator of each split; it is to be asked for the samples of the split alone.
 
@@ -195,8 +198,9 @@ def open_splits(
         There are too few glyphs for so many splits.
     """
     if len(splits) == 1:
-        return {splits[0].name: SequenceGenerator(recipe, data_dir=data_dir)}
-    whole = SequenceGenerator(recipe, data_dir=data_dir)
+        whole = SequenceGenerator(recipe, data_dir=data_dir, widest_px=widest_px)
+        return {splits[0].name: whole}
+    whole = SequenceGenerator(recipe, data_dir=data_dir, widest_px=widest_px)
     glyphs = whole.glyphs
     n_train = len(load_glyphs(recipe.dataset, "train", data_dir).labels)
     ids = deal_glyphs(glyphs.labels, n_train, splits)

@@ -14,8 +14,8 @@ from mnistseq_cli.bulk.cores import count_cores
 from mnistseq_cli.bulk.disk import naming_disk_errors
 from mnistseq_cli.bulk.events import ignore
 from mnistseq_cli.bulk.make import BLOCK_SIZE, PartMaker
-from mnistseq_cli.bulk.manifest import PARTS
 from mnistseq_cli.bulk.plan import Part
+from mnistseq_cli.bulk.records import PARTS
 from mnistseq_cli.bulk.staging import Staging, split_placed_name
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.formats import open_format

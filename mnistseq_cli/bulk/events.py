@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -82,6 +83,7 @@ class Finished:
 
 
 Event = Checking | Started | Progressed | PartFinished | PartRetried | Joining | Stopped | Finished
+Report = Callable[[Event], None]
 
 
 def to_dict(event: Event) -> dict[str, Any]:

@@ -19,15 +19,12 @@ from mnistseq_cli.bulk.manifest import (
     KEPT,
     PLAN_FILE,
     STAGING,
-    PartRecord,
     PartSummary,
     dump_dataset,
-    dump_record,
     find_shared_folder,
-    load_record,
-    record_name,
 )
 from mnistseq_cli.bulk.plan import cut_parts
+from mnistseq_cli.bulk.records import PartRecord, dump_record, load_kept, record_name
 from mnistseq_cli.bulk.staging import (
     RECORD,
     FileEntry,
@@ -109,7 +106,7 @@ class KeptFragments:
 
     def _load_kept(self, part: Part) -> list[FileEntry]:
         record = self._plan.output.folder / record_name(part.name)
-        return load_record(record.read_bytes()).kept
+        return load_kept(record.read_bytes())
 
     @contextmanager
     def _refusing(self, part: Part) -> Iterator[None]:

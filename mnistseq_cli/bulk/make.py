@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistseq_cli.bulk.deal import open_splits
-from mnistseq_cli.bulk.manifest import STAGING, PartRecord, dump_record, open_shared_folder
+from mnistseq_cli.bulk.manifest import STAGING, open_shared_folder
 from mnistseq_cli.bulk.proof import Proof
+from mnistseq_cli.bulk.records import PartRecord, dump_record
 from mnistseq_cli.bulk.staging import FileEntry, Staging
 from mnistseq_cli.compose.render import SequenceGenerator
 from mnistseq_cli.formats import open_format
@@ -85,6 +86,8 @@ class PartMaker:
     shared : Path, optional
         Folder for files that all parts write together; only for workers of one machine, as a
         network file system may mix up bytes that lie side by side.
+    widest_px : int, optional
+        Width of the images, if it is known: to find it takes as long as a thousand of them.
     """
 
     def __init__(
@@ -96,13 +99,14 @@ class PartMaker:
         *,
         sample: bytes | None = None,
         shared: Path | None = None,
+        widest_px: int | None = None,
     ) -> None:
         if sample not in (None, encode_sample()):
             sys.exit(ODD_ENCODER)
         self._generators = (
-            open_splits(plan.recipe, plan.splits, data_dir)
+            open_splits(plan.recipe, plan.splits, data_dir, widest_px)
             if plan.weights or glyphs is None
-            else {"": SequenceGenerator(plan.recipe, glyphs)}
+            else {"": SequenceGenerator(plan.recipe, glyphs, widest_px=widest_px)}
         )
         self._format = open_format(plan.output)
         self._staging = staging or plan.output.folder / STAGING
@@ -129,11 +133,19 @@ class PartMaker:
 
 
 def prepare_makers(
-    plan: Plan, data_dir: Path | None, glyphs: GlyphSet | None
+    plan: Plan, data_dir: Path | None, glyphs: GlyphSet | None, widest_px: int | None
 ) -> Callable[[], PartMaker]:
     """Give what makes a `PartMaker` in a process of this machine; see there."""
     shared = open_shared_folder(plan)
-    return partial(PartMaker, plan, data_dir, glyphs, sample=encode_sample(), shared=shared)
+    return partial(
+        PartMaker,
+        plan,
+        data_dir,
+        glyphs,
+        sample=encode_sample(),
+        shared=shared,
+        widest_px=widest_px,
+    )
 
 
 def encode_sample() -> bytes:
@@ -172,6 +184,7 @@ def find_versions(output: Output) -> dict[str, str]:
     return {name: _find_version(name) for name in names}
 
 
+@cache  # reading it takes as long as ten images
 def _find_version(name: str) -> str:
     try:
         return version(name)

@@ -1,4 +1,4 @@
-"""What was written: the records of parts, and the ``dataset.json`` that sums them up.
+"""What was written: the ``dataset.json`` that sums up the records of parts.
 
 A dataset has ``dataset.json``, written last; each part has a record with the name, size and
 SHA-256 of its files in ``.mnistseq/parts``, and ``dataset.json`` lists the records with theirs.
@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.bulk.deal import find_shared
-from mnistseq_cli.bulk.disk import replace_file, write_new
-from mnistseq_cli.bulk.staging import RECORD, FileEntry
+from mnistseq_cli.bulk.disk import replace_file
+from mnistseq_cli.bulk.records import check_inside
+from mnistseq_cli.bulk.staging import FileEntry
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.formats.names import OWN_FOLDER
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from mnistseq_cli.glyphs.glyphset import GlyphSet
 
 DATASET_FILE = "dataset.json"
-PARTS = f"{OWN_FOLDER}/parts"
 KEPT = f"{OWN_FOLDER}/kept"
 SHARED = "shared-"  # in KEPT; the rest of the name says of which plan
 STAGING = f"{OWN_FOLDER}/staging"
@@ -35,39 +35,6 @@ PLAN_FILE = f"{OWN_FOLDER}/plan.json"
 BOOT_FILE = f"{OWN_FOLDER}/boot_id"
 MANIFEST_VERSION = 1
 _KEYS = {"version", "recipe", "output", "part_size", "splits", "shared_texts", "n_samples"}
-
-
-@dataclass(frozen=True)
-class PartRecord:
-    """What a part consists of.
-
-    Parameters
-    ----------
-    part : str
-        Its name.
-    start, stop : int
-        First sample, and the one after the last.
-    versions : dict
-        Of the programs that made it.
-    kept : list of FileEntry
-        Fragments for files that span parts; removed when those are written.
-    files : list of FileEntry
-    proof : dict
-        Glyphs and texts in use, where there are splits; see `Proof`.
-    """
-
-    part: str
-    start: int
-    stop: int
-    versions: dict[str, str]
-    kept: list[FileEntry]
-    files: list[FileEntry]
-    proof: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of all files."""
-        return sum(entry.size_bytes for entry in self.files)
 
 
 @dataclass(frozen=True)
@@ -93,35 +60,6 @@ def open_shared_folder(plan: Plan) -> Path:
     shared = find_shared_folder(folder) or folder / KEPT / f"{SHARED}{digest[:16]}"
     shared.mkdir(exist_ok=True)
     return shared
-
-
-def record_name(part: str) -> str:
-    """Give the name of the record of a part, relative to the dataset."""
-    return f"{PARTS}/{part}.json"
-
-
-def dump_record(record: PartRecord, folder: Path) -> FileEntry:
-    """Write a record beside the files of its part; give its entry under its final name."""
-    data = json.dumps(record.__dict__, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
-    write_new(str(folder / RECORD), data)
-    return FileEntry(record_name(record.part), len(data), hashlib.sha256(data).hexdigest())
-
-
-def load_record(data: bytes) -> PartRecord:
-    """Read a record.
-
-    Raises
-    ------
-    ValueError
-        The bytes are no record.
-    """
-    try:
-        values = json.loads(data)
-        for name in ("kept", "files"):
-            values[name] = [_check_inside(FileEntry(*entry)) for entry in values[name]]
-        return PartRecord(**values)
-    except (TypeError, KeyError) as error:
-        raise ValueError(f"no record of a part: {error}") from error
 
 
 def dump_dataset(
@@ -186,7 +124,7 @@ def load_dataset(folder: Path) -> dict[str, Any]:
                 "Update it: pipx upgrade mnistseq-cli",
             )
         values["parts"] = [_gather(**part) for part in values["parts"]]
-        values["files"] = [_check_inside(FileEntry(**file)) for file in values["files"]]
+        values["files"] = [check_inside(FileEntry(**file)) for file in values["files"]]
     except FileNotFoundError as error:
         raise _explain_missing(folder) from error
     except OSError as error:
@@ -227,13 +165,6 @@ def load_plan(folder: Path) -> dict[str, Any] | None:
             f"{folder / PLAN_FILE} is damaged: {error}", "Use --overwrite."
         ) from error
     return values
-
-
-def _check_inside(entry: FileEntry) -> FileEntry:
-    """Refuse a name that leads out of the dataset: what is listed here may be removed."""
-    if entry.name.startswith("/") or "\\" in entry.name or ".." in entry.name.split("/"):
-        raise ValueError(f"{entry.name!r} is not inside the dataset")
-    return entry
 
 
 def _flatten(part: PartSummary) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from mnistseq_cli.bulk.check import Problem
 from mnistseq_cli.bulk.deal import open_splits
 from mnistseq_cli.bulk.make import write_part
-from mnistseq_cli.bulk.manifest import load_record, record_name
+from mnistseq_cli.bulk.records import load_record, record_name
 from mnistseq_cli.bulk.staging import describe_file, placed_name
 from mnistseq_cli.formats import open_format
 from mnistseq_cli.formats.encoders import decode_image

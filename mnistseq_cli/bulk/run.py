@@ -14,19 +14,20 @@ from mnistseq_cli.bulk.cores import count_cores
 from mnistseq_cli.bulk.disk import naming_disk_errors
 from mnistseq_cli.bulk.events import (
     Checking,
-    Event,
     Finished,
     Joining,
     PartFinished,
     PartRetried,
     Progressed,
+    Report,
     Started,
     Stopped,
     ignore,
 )
 from mnistseq_cli.bulk.finish import commit, finish, join
 from mnistseq_cli.bulk.make import Making, find_versions, prepare_makers
-from mnistseq_cli.bulk.manifest import DATASET_FILE, PARTS, STAGING, load_dataset
+from mnistseq_cli.bulk.manifest import DATASET_FILE, STAGING, load_dataset
+from mnistseq_cli.bulk.records import PARTS
 from mnistseq_cli.bulk.signals import exit_on_sigterm
 from mnistseq_cli.bulk.staging import sweep
 from mnistseq_cli.bulk.workers import (
@@ -42,7 +43,7 @@ from mnistseq_cli.errors import UsageError
 from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from mnistseq_cli.bulk.claim import Claim
@@ -77,7 +78,7 @@ def run(
     data_dir: Path | None = None,
     glyphs: GlyphSet | None = None,
     dask: str | None = None,
-    report: Callable[[Event], None] = ignore,
+    report: Report = ignore,
 ) -> Summary:
     """Make a dataset.
 
@@ -126,7 +127,7 @@ def run(
         nullcontext() if dask is None else open_cluster(dask, workers) as cluster,
         claim(plan, resume=resume, overwrite=overwrite) as claimed,
     ):
-        going = _Run(plan, claimed, generator.glyphs, report)
+        going = _Run(plan, claimed, generator, report)
         try:
             going.check()
             note_boot(plan.output.folder)
@@ -146,12 +147,12 @@ class _Run:
     """A run that is going on."""
 
     def __init__(
-        self, plan: Plan, claimed: Claim, glyphs: GlyphSet, report: Callable[[Event], None]
+        self, plan: Plan, claimed: Claim, generator: SequenceGenerator, report: Report
     ) -> None:
         self._plan = plan
         self._folder = plan.output.folder
         self._claimed = claimed
-        self._glyphs = glyphs
+        self._generator = generator
         self._report = report
         self._done: dict[str, PartSummary] = {}
         self._versions: dict[str, dict[str, str]] = {}
@@ -187,8 +188,8 @@ class _Run:
     def make(self, crew: Crew, data_dir: Path | None) -> None:
         """Make the parts that are not there yet."""
         self._start(crew.n_workers)
-        here = self._glyphs if crew.n_workers == 0 else None
-        open_job = prepare_makers(self._plan, data_dir, here)
+        here = self._generator.glyphs if crew.n_workers == 0 else None
+        open_job = prepare_makers(self._plan, data_dir, here, self._generator.width_px)
         self._commit_all(work(open_job, self._find_left(), crew, self._hear))
 
     def make_on(self, cluster: Cluster, data_dir: Path | None) -> None:
@@ -202,13 +203,11 @@ class _Run:
             self._report(Joining())
             self._joined = join(self._plan, self._claimed.strangers)
         parts = [self._done[part.name] for part in self._plan.parts()]
-        finish(self._plan, self._glyphs, self._list_versions(), parts, self._joined)
+        finish(self._plan, self._generator.glyphs, self._list_versions(), parts, self._joined)
         values = load_dataset(self._folder)
-        summary = Summary(
-            self._folder, values["n_samples"], values["n_files"], values["size_bytes"]
-        )
-        self._report(Finished(summary.n_samples, summary.n_files, summary.size_bytes))
-        return summary
+        totals = values["n_samples"], values["n_files"], values["size_bytes"]
+        self._report(Finished(*totals))
+        return Summary(self._folder, *totals)
 
     def stop(self) -> None:
         """Remove what is half made, and tell how far it is."""

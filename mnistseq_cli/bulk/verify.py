@@ -14,10 +14,11 @@ from mnistseq_cli.bulk.claim import find_files
 from mnistseq_cli.bulk.cores import count_cores
 from mnistseq_cli.bulk.events import ignore
 from mnistseq_cli.bulk.label_readback import LabelComparer, has_listings
-from mnistseq_cli.bulk.manifest import DATASET_FILE, load_dataset, load_record
+from mnistseq_cli.bulk.manifest import DATASET_FILE, load_dataset
 from mnistseq_cli.bulk.plan import cut_parts, make_plan
 from mnistseq_cli.bulk.proof import find_leaks
 from mnistseq_cli.bulk.readback import JoinedComparer, spans_parts
+from mnistseq_cli.bulk.records import load_record
 from mnistseq_cli.bulk.remake import PartComparer
 from mnistseq_cli.bulk.splits import cut
 from mnistseq_cli.bulk.workers import DEFAULT_START_METHOD, Crew, Job, StartMethod, work

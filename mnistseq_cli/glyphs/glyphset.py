@@ -162,11 +162,12 @@ class GlyphSet:
     @cached_property
     def widest_px(self) -> NDArray[np.int64]:
         """Width of the widest ink of each class, shape (classes,); 0 for a class without any."""
-        widest = np.zeros(len(self.alphabet), np.int64)
-        for start in range(0, len(self.ids), _CHUNK):
-            ids = self.ids[start : start + _CHUNK]
-            np.maximum.at(widest, self.labels[ids], measure_ink(self.images[ids])[:, 2])
-        return widest
+        parts = np.split(self.ids, range(_CHUNK, len(self.ids), _CHUNK))
+        widths = np.concatenate(
+            [_measure_along(_find_columns(self.images[ids]))[1] for ids in parts]
+        )
+        classes = np.split(widths, self._starts[1:])  # ids are sorted by class
+        return np.array([of_class.max(initial=0) for of_class in classes])
 
     def _cut_out_of_images(self, ids: NDArray[np.int64]) -> None:
         images = self.images[ids]
@@ -196,12 +197,16 @@ def measure_ink(images: NDArray[np.uint8]) -> NDArray[np.int64]:
     ndarray of int64, shape (N, 4)
         x, y, width, height in pixels; zeros where an image is blank.
     """
-    columns, rows = _find_columns(images), _find_rows(images)
-    left, top = columns.argmax(axis=1), rows.argmax(axis=1)
-    right = images.shape[2] - columns[:, ::-1].argmax(axis=1)
-    bottom = images.shape[1] - rows[:, ::-1].argmax(axis=1)
-    extents = np.stack([left, top, right - left, bottom - top], axis=1)
-    return np.where(columns.any(axis=1, keepdims=True), extents, 0)
+    left, width = _measure_along(_find_columns(images))
+    top, height = _measure_along(_find_rows(images))
+    return np.stack([left, top, width, height], axis=1)
+
+
+def _measure_along(is_ink: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give where ink begins in lines, shape (N, L), and how far it reaches; 0 without any."""
+    first = is_ink.argmax(axis=1)
+    last = is_ink.shape[1] - is_ink[:, ::-1].argmax(axis=1)
+    return first, (last - first) * is_ink.any(axis=1)
 
 
 def _find_columns(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
