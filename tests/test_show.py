@@ -20,16 +20,21 @@ if sys.platform == "win32":
 
 from terminal import (
     ATTRIBUTES,
+    ITERM2,
     KITTY,
     KITTY_QUERY,
     MUTE,
     PLAIN,
     SIXEL,
     STATUS,
+    TMUX,
+    VERSION,
     Shown,
     decode_half_blocks,
+    decode_iterm2,
     decode_kitty,
     decode_sixel,
+    read_files,
     run_in_terminal,
 )
 
@@ -41,6 +46,7 @@ needs_graphics = pytest.mark.skipif(
 
 Show = Callable[..., Shown]
 Decode = Callable[[bytes], list[NDArray[np.uint8]]]
+DECODERS: list[Decode] = [decode_sixel, decode_kitty, decode_iterm2]
 
 
 @pytest.fixture
@@ -78,7 +84,11 @@ def assert_is_picture(sent: NDArray[np.uint8], picture: NDArray[np.uint8]) -> No
 
 
 @needs_graphics
-@pytest.mark.parametrize(("answers", "decode"), [(KITTY, decode_kitty), (SIXEL, decode_sixel)])
+@pytest.mark.parametrize(
+    ("answers", "decode"),
+    [(KITTY, decode_kitty), (SIXEL, decode_sixel), (ITERM2, decode_iterm2)],
+    ids=["kitty", "sixel", "iterm2"],
+)
 def test_the_picture_is_sharp_where_the_terminal_can(
     answers: dict[bytes, bytes], decode: Decode, show: Show, tmp_path: Path
 ) -> None:
@@ -87,6 +97,33 @@ def test_the_picture_is_sharp_where_the_terminal_can(
     (sent,) = decode(shown.out)
     assert_is_picture(sent, read_picture(tmp_path))
     assert "▀" not in shown.out.decode()
+    assert (shown.left, shown.echoes) == ("", True)
+
+
+@needs_graphics
+def test_iterm2_gets_each_pixel_as_it_is(show: Show, tmp_path: Path) -> None:
+    shown = show(ITERM2)
+    ((arguments, image),) = read_files(shown.out)
+    framed = frame(read_picture(tmp_path))
+    times = image.shape[0] // framed.shape[0]
+    assert np.array_equal(image, framed.repeat(times, axis=0).repeat(times, axis=1))
+    assert arguments == {b"height": b"7"}
+    for other in (KITTY_QUERY, b"\x1bP"):  # older ones show Kitty's question in the title
+        assert other not in shown.out
+
+
+@pytest.mark.parametrize(
+    ("attributes", "decode"), [(b"", decode_half_blocks), (b";4", decode_sixel)]
+)
+def test_tmux_within_iterm2_is_not_iterm2(attributes: bytes, decode: Decode, show: Show) -> None:
+    if attributes and not HAS_GRAPHICS:
+        pytest.skip("textual-image, extra show, is not installed")
+    answers = TMUX | {ATTRIBUTES: b"\x1b[?1;2%bc" % attributes}
+    shown = show(answers, environment={"TERM_PROGRAM": "iTerm.app", "LC_TERMINAL": "iTerm2"})
+    assert shown.status == 0
+    assert len(decode(shown.out)) == 1
+    for unknown in (b"1337", KITTY_QUERY):  # tmux makes the latter a title
+        assert unknown not in shown.out
     assert (shown.left, shown.echoes) == ("", True)
 
 
@@ -104,6 +141,7 @@ def test_half_blocks_with_a_frame_are_drawn_elsewhere(
     assert np.array_equal(drawn, frame(read_picture(tmp_path)))
     assert (shown.left, shown.echoes) == ("", True)
     assert shown.seconds < 10
+    assert (VERSION in shown.out) == (HAS_GRAPHICS and answers is not MUTE)
     _, *after_questions = shown.out.split(KITTY_QUERY)
     assert all(b"\r\x1b[K" in rest for rest in after_questions)
 
@@ -114,18 +152,29 @@ def test_half_blocks_with_a_frame_are_drawn_elsewhere(
     [
         (SIXEL, 0.2),
         (KITTY, 0.2),
+        (ITERM2, 0.2),
+        ({STATUS: b"\x1b[0n", VERSION: b"\x1bP>|iTe"}, 0),
         ({STATUS: b"ls\r\x1b[0n", ATTRIBUTES: b"q\x1b[?62;4c"}, 0),
         ({STATUS: b"\x1b[0n", ATTRIBUTES: b"\x1b[?"}, 0),
         ({STATUS: b"\x1b[0n", ATTRIBUTES: b"\xff\xfe"}, 0),
     ],
-    ids=["sixel, far away", "kitty, far away", "keys", "half an answer", "noise"],
+    ids=[
+        "sixel, far away",
+        "kitty, far away",
+        "iterm2, far away",
+        "half a name",
+        "keys",
+        "half an answer",
+        "noise",
+    ],
 )
 def test_no_answer_is_left_at_the_prompt(
     answers: dict[bytes, bytes], delay_s: float, show: Show
 ) -> None:
     shown = show(answers, delay_s=delay_s)
     assert shown.status == 0
-    assert decode_half_blocks(shown.out) or decode_sixel(shown.out) or decode_kitty(shown.out)
+    decoders = [decode_iterm2] if answers is ITERM2 else [*DECODERS, decode_half_blocks]
+    assert any(decode(shown.out) for decode in decoders)
     assert (shown.left, shown.echoes) == ("", True)
     assert "Traceback" not in shown.out.decode(errors="replace")
 
@@ -142,7 +191,7 @@ def test_a_job_in_the_background_is_not_stopped(show: Show, tmp_path: Path) -> N
 def test_a_terminal_is_asked_nothing_without_show(words: list[object], show: Show) -> None:
     shown = show(KITTY, *words)
     assert shown.status == 0
-    for question in (STATUS, ATTRIBUTES, KITTY_QUERY):
+    for question in (STATUS, VERSION, ATTRIBUTES, KITTY_QUERY):
         assert question not in shown.out
 
 
@@ -185,13 +234,15 @@ def test_the_first_samples_are_shown(words: list[object], more: list[object], sh
 
 
 @pytest.mark.parametrize("columns", [20, 100])
-@pytest.mark.parametrize("answers", [PLAIN, SIXEL, KITTY], ids=["plain", "sixel", "kitty"])
+@pytest.mark.parametrize(
+    "answers", [PLAIN, SIXEL, KITTY, ITERM2], ids=["plain", "sixel", "kitty", "iterm2"]
+)
 def test_wide_pictures_fit_and_can_be_read(
     answers: dict[bytes, bytes], columns: int, show: Show, tmp_path: Path
 ) -> None:
     shown = show(answers, "sequence", "0123456789" * 4, "-o", "a.png", "--show", columns=columns)
     width = read_picture(tmp_path).shape[1]
-    if sent := decode_sixel(shown.out) + decode_kitty(shown.out):
+    if sent := [image for decode in DECODERS for image in decode(shown.out)]:
         assert all(image.shape[1] <= columns * 10 for image in sent)
         assert all(image.shape[0] >= 30 for image in sent)
     else:

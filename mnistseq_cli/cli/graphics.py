@@ -1,19 +1,26 @@
-"""The graphics of terminals, Kitty's and Sixel, through textual-image (extra ``show``).
+"""The graphics of terminals: iTerm2's own, Kitty's and Sixel (extra ``show``).
 
-textual-image asks the terminal what it can do as soon as it is imported, and gives up after a
-moment. So the terminal is asked first whether it answers at all, and once more at the end: answers
-come in the order of questions, so none is left to appear at the prompt.
+textual-image draws the last two. It asks the terminal what it can do as soon as it is imported,
+and gives up after a moment. So the terminal is asked first whether it answers at all, and once
+more at the end: answers come in the order of questions, so none is left to appear at the prompt.
+
+iTerm2 is known by the name that it answers. Variables are no proof: ssh drops ``TERM_PROGRAM``,
+and ``LC_TERMINAL`` lives on in tmux, which keeps such pictures back. iTerm2 would take Sixel as
+well, in 101 greys, and Kitty's protocol, in some versions; its own shows every pixel.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
+from base64 import b64encode
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from io import BytesIO
 from select import select
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -24,12 +31,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
+    from PIL.Image import Image
     from rich.console import Console
 
+STATUS, WELL = b"\x1b[5n", b"\x1b[0n"  # are you well? The status report of ECMA-48
+WHO = b"\x1b[>q\x1b[c"  # who are you (XTVERSION), and what can you do? 4 is Sixel
+ITERM2, TMUX, SIXEL = b"\x1bP>|iTerm2 ", b"\x1bP>|tmux ", re.compile(rb"\x1b\[\?[\d;]*;4[;c]")
 CLEAR_LINE = b"\r\x1b[K"  # some terminals print the questions that they do not understand
-QUESTION, ANSWER = b"\x1b[5n", b"\x1b[0n"  # are you well? The status report of ECMA-48
 PATIENCE_S = 1.0
 MOST_ROWS = 7
+CELL_RATIO = 2  # about the height of a character over its width
 PAYLOAD_BYTES = 4096  # the most that Kitty's protocol takes at once
 FINER = 8  # pixels stay squares when they are scaled
 
@@ -44,9 +55,17 @@ def open_graphics(console: Console) -> Iterator[Callable[[NDArray[np.uint8]], No
     if find_spec("textual_image") is None or not _is_ours():
         yield None
         return
-    with _asking() as answers:
-        found = _find_renderer() if answers else None
-        yield found and partial(_draw, console, found[0], is_kitty=found[1])
+    with _asking() as answer:
+        yield _choose(console, answer)
+
+
+def _choose(console: Console, answer: bytes) -> Callable[[NDArray[np.uint8]], None] | None:
+    if ITERM2 in answer:
+        return partial(_send_file, console)
+    if TMUX in answer and not SIXEL.search(answer):  # Kitty's question would become its title
+        return None
+    found = _find_renderer() if answer else None
+    return found and partial(_draw, console, found[0], is_kitty=found[1])
 
 
 def _is_ours() -> bool:
@@ -61,18 +80,18 @@ def _is_ours() -> bool:
 
 
 @contextmanager
-def _asking() -> Iterator[bool]:
-    """Keep answers of the terminal off the screen, and tell whether it gives any."""
+def _asking() -> Iterator[bytes]:
+    """Keep answers of the terminal off the screen, and give who it says it is; empty if mute."""
     import termios
     import tty
 
     stdin = sys.stdin.fileno()
     before = termios.tcgetattr(stdin)
     tty.setcbreak(stdin)
-    answers = False
+    answers = b""
     try:
         answers = _ask(stdin)
-        yield answers
+        yield answers and _ask(stdin, WHO)
     finally:
         try:
             if answers:
@@ -81,20 +100,20 @@ def _asking() -> Iterator[bool]:
             termios.tcsetattr(stdin, termios.TCSAFLUSH, before)
 
 
-def _ask(stdin: int) -> bool:
-    """Ask the terminal, and read all it has to say up to the answer; False if none comes."""
+def _ask(stdin: int, question: bytes = b"") -> bytes:
+    """Ask the terminal, last how it is, and read up to that answer; give nothing if none comes."""
     sys.stdout.flush()
-    os.write(sys.stdout.fileno(), QUESTION)
+    os.write(sys.stdout.fileno(), question + STATUS)
     end_s = monotonic() + PATIENCE_S
     said = b""
-    while ANSWER not in said:
+    while WELL not in said:
         if not select([stdin], [], [], max(0.0, end_s - monotonic()))[0]:
-            return False
+            return b""
         heard = os.read(stdin, 1024)
         if not heard:
-            return False
+            return b""
         said += heard
-    return True
+    return said
 
 
 def _find_renderer() -> tuple[Any, bool] | None:
@@ -113,9 +132,7 @@ def _find_renderer() -> tuple[Any, bool] | None:
 
 
 def _draw(console: Console, renderer: Any, image: NDArray[np.uint8], *, is_kitty: bool) -> None:  # noqa: ANN401 - a class of a library without types
-    from PIL import Image
-
-    pixels = Image.fromarray(image.repeat(FINER, axis=0).repeat(FINER, axis=1))
+    pixels = _enlarge(image)
     for rows in range(MOST_ROWS, 0, -1):
         drawn = renderer(pixels, width="auto", height=rows)
         columns = console.measure(drawn).maximum
@@ -127,21 +144,43 @@ def _draw(console: Console, renderer: Any, image: NDArray[np.uint8], *, is_kitty
         console.print(drawn)
 
 
-def _place(console: Console, pixels: Any, columns: int, rows: int) -> None:  # noqa: ANN401 - an image of Pillow
+def _place(console: Console, pixels: Image, columns: int, rows: int) -> None:
     """Draw as all terminals with Kitty's protocol can: the library needs Kitty 0.28 or Ghostty.
 
     Source: https://sw.kovidgoyal.net/kitty/graphics-protocol/, a=T, chunks of base64.
     """
-    from base64 import b64encode
-    from io import BytesIO
-
-    png = BytesIO()
-    pixels.save(png, "PNG")
-    data = b64encode(png.getvalue())
+    data = b64encode(_encode(pixels)).decode()
     starts = range(0, len(data), PAYLOAD_BYTES)
     for start in starts:
         control = f"a=T,f=100,q=2,c={columns},r={rows}," if start == 0 else ""
         more = int(start != starts[-1])
-        payload = data[start : start + PAYLOAD_BYTES].decode()
+        payload = data[start : start + PAYLOAD_BYTES]
         console.file.write(f"\x1b_G{control}m={more};{payload}\x1b\\")
     console.print()
+
+
+def _send_file(console: Console, image: NDArray[np.uint8]) -> None:
+    """Draw as iTerm2 does, which scales by itself: only the longer way needs to be told.
+
+    Source: https://iterm2.com/documentation-images.html, width and height in cells.
+    """
+    height, width = image.shape
+    columns = console.width - 1
+    fits = MOST_ROWS * CELL_RATIO * width <= columns * height
+    size = f"height={MOST_ROWS}" if fits else f"width={columns}"
+    png = _encode(_enlarge(image))
+    data = b64encode(png).decode()
+    console.file.write(f"\x1b]1337;File=inline=1;size={len(png)};{size}:{data}\a")
+    console.print()
+
+
+def _enlarge(image: NDArray[np.uint8]) -> Image:
+    from PIL.Image import fromarray
+
+    return fromarray(image.repeat(FINER, axis=0).repeat(FINER, axis=1))
+
+
+def _encode(pixels: Image) -> bytes:
+    png = BytesIO()
+    pixels.save(png, "PNG")
+    return png.getvalue()
