@@ -84,12 +84,12 @@ def fit_frames(ink: Ink, motion: Motion, growth_px: NDArray[np.int64], grow_px: 
     grow_px : int
         How far cells grow to either side.
     """
-    sent, middle = np.stack(motion.send(*find_corners(ink))), find_middle(ink)
-    low, high = sent.min(axis=1) + middle, sent.max(axis=1) + middle
+    is_still = motion.is_still
+    low, high = _bound_still(ink) if is_still.all() else _bound_sent(ink, motion)
     before_px, after_px = growth_px.T.reshape(2, 2, -1)
     cell_px, more_px = np.array([ink.images.shape[:0:-1], (grow_px, 0)])[:, :, None]
     first, last = before_px - 1 - more_px, cell_px + more_px - after_px
-    moves = ~motion.is_still | (high - low > last - first).any(axis=0)
+    moves = ~is_still | (high - low > last - first).any(axis=0)
     reach = np.where(moves, motion.wave_px + _SLACK_PX, 0)
     first, last = first + reach, last - reach
     factor = np.minimum(1, (last - first) / (high - low))
@@ -99,6 +99,18 @@ def fit_frames(ink: Ink, motion: Motion, growth_px: NDArray[np.int64], grow_px: 
     stop = np.ceil(factor[0] * high[0] + offset[0] + reach).astype(np.int64)
     left_px = start - growth_px[:, 0]
     return Frames(factor.T, offset.T, growth_px, left_px, stop - start, moves)
+
+
+def _bound_still(ink: Ink) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give what `_bound_sent` does, for digits that stay as they are."""
+    low = np.array([ink.left_px, ink.top_px], np.float64) - 1
+    return low, low + np.array([ink.width_px, ink.height_px]) + 1
+
+
+def _bound_sent(ink: Ink, motion: Motion) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give how far ink reaches in its cell after its motion: x and y, shape (2, M)."""
+    sent, middle = np.stack(motion.send(*find_corners(ink))), find_middle(ink)
+    return sent.min(axis=1) + middle, sent.max(axis=1) + middle
 
 
 def find_middle(ink: Ink) -> NDArray[np.float64]:

@@ -19,8 +19,6 @@ from mnistseq_cli.compose.augment.warp import draw_waves, place_nodes, warp
 from mnistseq_cli.glyphs.glyphset import Ink, measure_ink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from mnistseq_cli.compose.augment.cells import Frames
@@ -53,14 +51,16 @@ def augment_digits(ink: Ink, plan: Plan, draw: Draw, grow_px: int = GROW_PX) -> 
     """
     motion, shapes, frames = _fit(ink, plan, draw, grow_px)
     widths_px = _find_widths(ink, frames, SPARE_PX if shapes else 0)
-    images = np.zeros((*ink.images.shape[:2], _round_up(widths_px)), np.uint8)
-    boxes = np.zeros((len(images), 4), np.int64)
-    for chosen in _group(frames.moves, widths_px, images.shape[1]):
+    groups = _group(frames.moves, widths_px, ink.images.shape[1])
+    boxes = np.zeros((len(ink.images), 4), np.int64)
+    parts = []
+    for chosen in groups:
         part = _move(ink, motion, frames, chosen, _round_up(widths_px[chosen]))
         for step, strengths, keys in shapes:
             part = _apply_where(step, part, strengths[chosen], keys[chosen])
         boxes[chosen] = extents = measure_ink(part)
-        images[chosen, :, : part.shape[2]] = slide(part, -extents[:, 0])
+        parts.append(slide(part, -extents[:, 0]))
+    images = _put_together(groups, parts)
     left, top, width, height = boxes.T
     return Ink(images[:, :, : width.max(initial=1)], frames.left_px + left, top, width, height)
 
@@ -108,7 +108,8 @@ def _fit(
     motion = Motion.stand_still(len(ink.images))
     for step in plan.at("geometry"):
         motion = step.record.apply(motion, *plan.draw(step, draw))
-    motion = motion.limit_bend(*find_corners(ink))
+    if plan.at("geometry"):
+        motion = motion.limit_bend(*find_corners(ink))
     shapes = [(step, *plan.draw(step, draw)) for step in plan.at("shape")]
     growth_px = np.zeros((len(ink.images), 4), np.int64)
     for step, strengths, _ in shapes:
@@ -129,12 +130,29 @@ def _round_up(widths_px: NDArray[np.int64]) -> int:
 
 def _group(
     moves: NDArray[np.bool_], widths_px: NDArray[np.int64], height_px: int
-) -> Iterator[NDArray[np.int64]]:
+) -> list[NDArray[np.int64]]:
     """Give the digits to be resampled, then the others, in groups of about the same width."""
+    groups: list[NDArray[np.int64]] = []
     for chosen, group_px in ((moves, _MAPPED_PX), (~moves, _STILL_PX)):
-        by_width = np.flatnonzero(chosen)[np.argsort(widths_px[chosen], kind="stable")]
+        by_width = np.flatnonzero(chosen)
         n_groups = -(-int(widths_px[chosen].sum()) * height_px // group_px)
-        yield from np.array_split(by_width, n_groups) if n_groups else ()
+        if n_groups > 1:
+            by_width = by_width[np.argsort(widths_px[by_width], kind="stable")]
+        groups += np.array_split(by_width, n_groups) if n_groups else []
+    return groups
+
+
+def _put_together(
+    groups: list[NDArray[np.int64]], parts: list[NDArray[np.uint8]]
+) -> NDArray[np.uint8]:
+    """Put the images of groups in the order of digits, as wide as the widest."""
+    if len(groups) == 1:
+        return parts[0]
+    shape = sum(map(len, groups)), parts[0].shape[1], max(part.shape[2] for part in parts)
+    images = np.zeros(shape, np.uint8)
+    for chosen, part in zip(groups, parts, strict=True):
+        images[chosen, :, : part.shape[2]] = part
+    return images
 
 
 def _move(

@@ -44,7 +44,7 @@ def dilate(
     images: NDArray[np.uint8], strengths: NDArray[np.float64], _: NDArray[np.uint64]
 ) -> NDArray[np.uint8]:
     """Give each pixel the most ink in a window of width × height around it, shape (M, 2)."""
-    return _spread(images, strengths)
+    return _look_around(images, strengths, np.maximum)
 
 
 def erode(
@@ -54,9 +54,7 @@ def erode(
 
     Where less than a third of the ink would stay, the digit goes only a part of the way.
     """
-    paper_left = _spread(images ^ np.uint8(255), strengths, paper=255)
-    paper_left ^= np.uint8(255)
-    return _keep_ink(images, paper_left)
+    return _keep_ink(images, _look_around(images, strengths, np.minimum))
 
 
 def measure_thickening(strengths: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -154,30 +152,31 @@ def _maximum(images: Iterable[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     return most
 
 
-def _spread(
-    images: NDArray[np.uint8], windows: NDArray[np.float64], paper: int = 0
+def _look_around(
+    images: NDArray[np.uint8], windows: NDArray[np.float64], choose: np.ufunc
 ) -> NDArray[np.uint8]:
-    """Take the maximum over windows, where ink is what differs from paper."""
+    """Take the maximum or the minimum over windows; around images there is paper."""
     across, down = windows[:, :1], windows[:, 1:]
-    images = _spread_along(images, across, 1, paper)
-    return _spread_along(images, down, images.shape[2], paper)
+    images = _look_along(images, across, 1, choose)
+    return _look_along(images, down, images.shape[2], choose)
 
 
-def _spread_along(
-    images: NDArray[np.uint8], windows: NDArray[np.float64], step: int, paper: int
+def _look_along(
+    images: NDArray[np.uint8], windows: NDArray[np.float64], step: int, choose: np.ufunc
 ) -> NDArray[np.uint8]:
-    """Take the maximum of a pixel, the one before, the one after, and so on."""
+    """Choose among a pixel, the one before, the one after, and so on."""
     largest = int(windows.max(initial=1))
-    here, shifted = _surround(images, paper, largest // 2 * step)
-    most = here.copy()
+    here, shifted = _surround(images, 0, largest // 2 * step)
+    chosen = None
     for place in range(1, largest):
         far = (place + 1) // 2 * step
         source = shifted(-far if place % 2 else far)
         taken = windows > place
         if not taken.all():
-            source = source & np.where(taken, 255, 0).astype(np.uint8)
-        np.maximum(most, source, out=most)
-    return most.reshape(images.shape)
+            shut = np.where(taken, 0, 255).astype(np.uint8)
+            source = source & ~shut if choose is np.maximum else source | shut
+        chosen = choose(here if chosen is None else chosen, source, out=chosen)
+    return (here if chosen is None else chosen).reshape(images.shape)
 
 
 def _keep_ink(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.uint8]:
