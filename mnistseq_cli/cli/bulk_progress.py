@@ -7,14 +7,6 @@ import time
 from typing import TYPE_CHECKING, Self, TextIO
 
 from rich.filesize import decimal
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from mnistseq_cli.bulk.events import (
     Checking,
@@ -26,12 +18,14 @@ from mnistseq_cli.bulk.events import (
     Stopped,
     to_dict,
 )
+from mnistseq_cli.cli.bars import count_things
 from mnistseq_cli.cli.console import count, get_console, say
 from mnistseq_cli.errors import OutputError
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
+
+    from rich.progress import TaskID
 
 _LINE_EVERY_S = 10.0
 
@@ -51,23 +45,18 @@ class RunProgress:
     """
 
     def __init__(self, log: Path | None = None) -> None:
-        self._bar = _make_bar()
+        self._bar = count_things()
         self._task: TaskID | None = None
         self._log = _open_log(log) if log else None
         self._log_s = self._start_s = self._line_s = time.monotonic()
         self._n_samples = self._n_done = self._n_retries = 0
 
     def __enter__(self) -> Self:
-        _start(self._bar)
+        self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        _stop(self._bar)
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
         if self._log:
             self._log.close()
 
@@ -89,7 +78,7 @@ class RunProgress:
         elif isinstance(event, Joining):
             self._describe("Joining")
         elif isinstance(event, Stopped):
-            _stop(self._bar)
+            self._bar.stop()
             say(
                 f"Stopped: {event.n_samples_done:,} of {self._n_samples:,} images are finished "
                 "and kept. The same command with --resume makes the rest."
@@ -129,21 +118,16 @@ class CheckProgress:
     """Shows how far a check is while it is the context of a ``with`` statement."""
 
     def __init__(self) -> None:
-        self._bar = _make_bar()
+        self._bar = count_things()
         self._files = self._bar.add_task("Files", total=None, figures="")
         self._made: TaskID | None = None
 
     def __enter__(self) -> Self:
-        _start(self._bar)
+        self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        _stop(self._bar)
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
 
     def __call__(self, n_files: int, n_files_all: int, n_made: int, n_made_all: int) -> None:
         """Show how many files were read and how many samples made again."""
@@ -152,29 +136,6 @@ class CheckProgress:
             self._made = self._bar.add_task("Made again", total=n_made_all, figures="")
         if self._made is not None:
             self._bar.update(self._made, completed=n_made)
-
-
-def _make_bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[figures]}"),
-        TimeRemainingColumn(),
-        console=get_console(),
-        disable=not get_console().is_terminal,
-    )
-
-
-def _start(bar: Progress) -> None:
-    if get_console().is_terminal:
-        bar.start()
-
-
-def _stop(bar: Progress) -> None:
-    """Stop a bar that was started: older versions of Rich end any other with an empty line."""
-    if get_console().is_terminal:
-        bar.stop()
 
 
 def _open_log(path: Path) -> TextIO:

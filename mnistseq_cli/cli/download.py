@@ -106,7 +106,7 @@ def _check_names(names: list[str]) -> None:
 def _download(
     name: str, data_dir: Path | None, mirrors: tuple[str, ...], *, verify: bool, force: bool
 ) -> None:
-    from mnistseq_cli.cli.progress import DownloadBars
+    from mnistseq_cli.cli.download_progress import DownloadBars
     from mnistseq_cli.glyphs.cache import ensure_cached, find_raw_dir
     from mnistseq_cli.glyphs.catalog import DATASETS, DRAWN
     from mnistseq_cli.glyphs.drawn import ensure_drawn, find_drawn_dir

@@ -236,7 +236,7 @@ class Picture:
         given : dict
             Values of the command's own options; None where the user said nothing.
         """
-        from mnistseq_cli.cli.progress import DownloadBars
+        from mnistseq_cli.cli.download_progress import DownloadBars
         from mnistseq_cli.compose.render import SequenceGenerator
         from mnistseq_cli.glyphs.load import AUTO, FALLBACK, load_glyphs, resolve_dataset
 

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Self
 from mnistseq_cli.cli.console import get_console, say
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    from rich.progress import Progress
+    from mnistseq_cli.cli.bars import Bars
 
 _BAR_AFTER_S = 1.0
 _LINE_EVERY_S = 10.0
@@ -30,17 +28,12 @@ class SurveyProgress:
     def __init__(self, n_all: int | None) -> None:
         self._n_all = n_all
         self._start_s = self._line_s = time.monotonic()
-        self._bar: Progress | None = None
+        self._bar: Bars | None = None
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar:
             self._bar.stop()
 
@@ -54,7 +47,9 @@ class SurveyProgress:
                 say(f"{n_read:,}{of_all} samples read, {self._rate(n_read, now_s)}")
             return
         if self._bar is None and now_s - self._start_s >= _BAR_AFTER_S:
-            self._bar = _make_bar()
+            from mnistseq_cli.cli.bars import count_things
+
+            self._bar = count_things()
             self._bar.start()
             self._bar.add_task("Samples", total=self._n_all, figures="")
         if self._bar:
@@ -63,22 +58,3 @@ class SurveyProgress:
 
     def _rate(self, n_read: int, now_s: float) -> str:
         return f"{n_read / max(now_s - self._start_s, 1e-9):,.0f}/s"
-
-
-def _make_bar() -> Progress:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[figures]}"),
-        TimeRemainingColumn(),
-        console=get_console(),
-    )

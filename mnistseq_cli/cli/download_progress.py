@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from mnistseq_cli.cli.console import get_console, say
+from mnistseq_cli.cli.console import say
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
-    from rich.progress import Progress, TaskID
+    from rich.progress import TaskID
+
+    from mnistseq_cli.cli.bars import Bars
 
 
 class DownloadBars:
@@ -28,25 +29,22 @@ class DownloadBars:
     def __init__(self, data_dir: Path | None = None) -> None:
         self._data_dir = data_dir
         self._has_said = False
-        self._bars: Progress | None = None
+        self._bars: Bars | None = None
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._bars and get_console().is_terminal:  # or older versions of Rich add a line
+    def __exit__(self, *_: object) -> None:
+        if self._bars:
             self._bars.stop()
 
     def start(self, name: str, total_bytes: int) -> None:
         """Begin with a file, or begin again at 0 after a failure."""
         if self._bars is None:
-            self._bars = _make_bars()
+            from mnistseq_cli.cli.bars import count_bytes
+
+            self._bars = count_bytes()
             self._bars.start()
         if name in self._tasks:
             self._bars.reset(self._tasks[name], total=total_bytes)
@@ -71,24 +69,3 @@ class DownloadBars:
 
         self._has_said = True
         say(f"Glyphs are kept in {find_data_dir(self._data_dir)}; change it with --data-dir.")
-
-
-def _make_bars() -> Progress:
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=get_console(),
-        disable=not get_console().is_terminal,
-    )
