@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from imageio import v3 as imageio
 from rich.console import Console
 
 from mnistseq_cli.bulk.run import run as make_dataset
-from mnistseq_cli.cli import survey_progress
+from mnistseq_cli.cli import bars, survey_progress
 from mnistseq_cli.cli.charts import Page, gather
 from mnistseq_cli.cli.console import get_console
 from mnistseq_cli.cli.survey_progress import SurveyProgress
@@ -101,6 +102,7 @@ def test_everything_is_there_as_json(dataset: Path, inspect: Run) -> None:
     assert values["digits"] == found.digits
     assert values["recipe"] == json.loads((dataset / "dataset.json").read_text())["recipe"]
     assert "reader" not in values
+    assert values["sources"]["gaps"] == {"n_labels": 200, "n_recipe": 0}
 
 
 def write_reads(folder: Path) -> Path:
@@ -293,7 +295,7 @@ def test_one_glyph_is_one(run: Run, inspect: Run) -> None:
         path = Path(folder) / "metadata.jsonl"
         path.write_text(re.sub(r'"glyphs": \[\d+\]', '"glyphs": [7]', path.read_text()))
         shown = " ".join(inspect(folder).out.split())
-        assert f"Glyphs {words} Boxes" in shown
+        assert f"Glyphs {words}; from the labels Boxes" in shown
     assert run("batch", "--digits", "01", "-n", 1, "--seed", 1, "-o", "two").status == 0
     shown = " ".join(inspect("two").out.split())
     assert "Glyphs 2 different ones, each used once; most used: number" in shown
@@ -351,11 +353,62 @@ def test_a_damaged_image_is_named(dataset: Path, inspect: Run) -> None:
     assert f"Error: {path} is damaged" in result.err
 
 
-def test_what_is_not_held_is_said(glyph_folder: Path, tmp_path: Path, inspect: Run) -> None:
+def test_it_is_said_where_figures_come_from(
+    dataset: Path, glyph_folder: Path, tmp_path: Path, inspect: Run
+) -> None:
+    make_dataset(Case(glyph_folder, output={"to": "npz"}).plan(tmp_path / "npz"), workers=0)
+    words = " ".join(inspect("npz").out.split())
+    assert re.search(r"; from the recipe Boxes one for each character, from the labels", words)
+    assert "Taken from the recipe. Compared with the uniform" in words
+    words = " ".join(inspect(dataset).out.split())
+    assert re.search(r"; from the labels Boxes one for each character, from the labels", words)
+    assert "Taken from the labels. Compared with the uniform" in words
+
+
+def test_what_is_not_known_is_said(glyph_folder: Path, tmp_path: Path, inspect: Run) -> None:
     make_dataset(Case(glyph_folder, output={"to": "idx"}).plan(tmp_path / "out"), workers=0)
+    (tmp_path / "out" / "dataset.json").unlink()
     words = " ".join(inspect("out").out.split())
-    assert "Glyphs not held by this dataset Boxes not held by this dataset" in words
+    assert "Glyphs not held by this dataset Boxes not held by this dataset Char" in words
     assert "Gaps in pixels They are not held by this dataset." in words
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        {"labels": ("jsonl",)},
+        {"labels": ("easyocr",)},
+        {"labels": ("yolo",)},
+        {"labels": ("coco",), "name": "{index}"},
+    ],
+)
+@pytest.mark.parametrize("splits", [(), ("train=80", "test=20")])
+def test_samples_are_named_by_paths_that_open(
+    output: dict[str, Any],
+    splits: tuple[str, ...],
+    glyph_folder: Path,
+    tmp_path: Path,
+    inspect: Run,
+) -> None:
+    case = Case(glyph_folder, {"splits": splits}, output)
+    make_dataset(case.plan(tmp_path / "out"), workers=0)
+    lines = inspect("out", columns=200).out.partition("Some samples\n")[2].splitlines()
+    seen = survey(tmp_path / "out").choose(4)
+    assert len(lines) == len(seen) == 4
+    for line, one in zip(lines, seen, strict=True):
+        text, path = line.split(" in ")
+        assert text.strip() == one.text
+        assert np.array_equal(imageio.imread(path), one.image)
+
+
+def test_samples_in_containers_are_named_with_their_split(
+    glyph_folder: Path, tmp_path: Path, inspect: Run
+) -> None:
+    for to, name in (("webdataset", "000000000.png"), ("idx", "0")):
+        case = Case(glyph_folder, {"splits": ("train=80", "test=20")}, {"to": to})
+        make_dataset(case.plan(tmp_path / to), workers=0)
+        first = survey(tmp_path / to).samples[0]
+        assert f"  {first.text} at train/{name}\n" in inspect(to).out
 
 
 def test_single_digits_have_no_gaps(glyph_folder: Path, tmp_path: Path, inspect: Run) -> None:
@@ -407,7 +460,8 @@ def test_slow_work_shows_a_bar_in_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     console = Console(stderr=True, force_terminal=True, width=80)
-    monkeypatch.setattr(survey_progress, "get_console", lambda: console)
+    for module in (survey_progress, bars):
+        monkeypatch.setattr(module, "get_console", lambda: console)
     monkeypatch.setattr(survey_progress, "_BAR_AFTER_S", 0)
     for n_all in (4000, None):
         with SurveyProgress(n_all) as progress:

@@ -15,9 +15,11 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from bulk_cases import Case
 from conftest import Result
 from report_cases import COUNT, NASTY, make_dataset, read_all, survey_nasty, write_predictions
 
+from mnistseq_cli.bulk.run import run as make_numbers
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.inspection.figures import Survey
 from mnistseq_cli.inspection.reader import ReaderFigures, Share
@@ -300,3 +302,24 @@ def test_every_kind_of_dataset_has_a_page(
 ) -> None:
     assert run(*words, "--seed", "1", "-o", "data").status == 0
     Page(make_page(survey(tmp_path / "data")))
+
+
+def test_the_page_says_where_figures_come_from(
+    found: Survey, glyph_folder: Path, tmp_path: Path
+) -> None:
+    assert {source.n_recipe for source in found.sources.values()} == {0}
+    folder = tmp_path / "out"
+    make_numbers(Case(glyph_folder, output={"to": "idx"}).plan(folder), workers=0)
+    for page, source in ((found, "labels"), (survey(folder), "recipe")):
+        words = " ".join("".join(Page(make_page(page)).texts).split())
+        assert f"Taken from the {source}. Compared with the uniform" in words
+        assert re.search(rf"Source glyphs.* mean [\d.]+; from the {source}", words)
+        assert f"They are from the {source}." in words
+        assert "cannot be taken" not in words
+    (folder / "dataset.json").write_text(
+        (folder / "dataset.json").read_text().replace('"seed": 5', '"seed": 6')
+    )
+    words = " ".join("".join(Page(make_page(survey(folder))).texts).split())
+    assert "Unknown are boxes, gaps and glyphs: this dataset does not hold them" in words
+    assert "the text of 0 is not what the recipe makes" in words
+    assert "Taken from" not in words

@@ -19,7 +19,7 @@ from mnistseq_cli.compose.spacing import GROUP_GAP_PX
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.formats import FORMATS
 from mnistseq_cli.inspection.dataset import open_dataset
-from mnistseq_cli.inspection.figures import INK_BINS, Spread, to_dict
+from mnistseq_cli.inspection.figures import INK_BINS, Source, Spread, to_dict
 from mnistseq_cli.inspection.gap_odds import GapOdds
 from mnistseq_cli.inspection.survey import survey
 
@@ -73,22 +73,22 @@ def test_everything_is_counted(to: str, ink: str, glyph_folder: Path, tmp_path: 
 
 
 def check_held(found: Any, samples: list[Sample]) -> None:
-    """Check what not every container holds."""
-    held = found.format_name in {"folder", "webdataset", "parquet"}
-    assert found.has_boxes is (found.format_name not in {"lmdb", "idx"})
-    if found.has_boxes:
-        assert is_spread(found.left_margin_px, [one.boxes[0, 0] for one in samples])
-        right = [one.image.shape[1] - one.boxes[-1, [0, 2]].sum() for one in samples]
-        assert is_spread(found.right_margin_px, right)
-    assert (found.gaps is None, found.glyphs is None) == (not held, not held)
-    if held:
-        uses = Counter(np.concatenate([one.glyphs for one in samples]).tolist())
-        assert found.glyphs.n_distinct == len(uses)
-        assert is_spread(found.glyphs.uses, list(uses.values()))
-        most = list(found.glyphs.most_used.items())
-        assert most == sorted(uses.items(), key=lambda pair: (-pair[1], pair[0]))[:10]
-        gaps = Counter(np.concatenate([one.gaps for one in samples]).tolist())
-        assert found.gaps.counts == dict(sorted(gaps.items()))
+    """Check what not every container holds, and what else the recipe says."""
+    assert found.has_boxes
+    for aspect, source in found.sources.items():
+        lacking = {"lmdb", "idx"} | ({"hdf5", "npz", "npy"} if aspect != "boxes" else set())
+        is_held = found.format_name not in lacking
+        assert source == (Source(COUNT, 0) if is_held else Source(0, COUNT))
+    assert is_spread(found.left_margin_px, [one.boxes[0, 0] for one in samples])
+    right = [one.image.shape[1] - one.boxes[-1, [0, 2]].sum() for one in samples]
+    assert is_spread(found.right_margin_px, right)
+    uses = Counter(np.concatenate([one.glyphs for one in samples]).tolist())
+    assert found.glyphs.n_distinct == len(uses)
+    assert is_spread(found.glyphs.uses, list(uses.values()))
+    most = list(found.glyphs.most_used.items())
+    assert most == sorted(uses.items(), key=lambda pair: (-pair[1], pair[0]))[:10]
+    gaps = Counter(np.concatenate([one.gaps for one in samples]).tolist())
+    assert found.gaps.counts == dict(sorted(gaps.items()))
 
 
 def test_margins_without_boxes_are_blank_columns(tmp_path: Path) -> None:

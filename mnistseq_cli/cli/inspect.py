@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mnistseq_cli.cli.options import option
+from mnistseq_cli.cli.options import DataDir, option
 from mnistseq_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -66,11 +66,13 @@ def inspect(
             metavar="FILE",
         ),
     ] = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Say what is in a dataset: counts, digits, lengths, gaps, ink, duplicates, glyphs.
 
     It can be of any format that this program writes, or a folder of images with a label file.
-    Gaps are compared with the rule they were drawn by.
+    Gaps are compared with the rule they were drawn by. What files do not hold, such as gaps in
+    LMDB, is made again from the recipe, where its glyphs are cached.
     """
     from mnistseq_cli.cli.console import print_result, say
 
@@ -78,7 +80,7 @@ def inspect(
         _check_sheet(sheet)
     if report is not None:
         _check_report(report)
-    survey, reader = _look(folder, predictions)
+    survey, reader = _look(folder, predictions, data_dir)
     _write_files(survey, reader, sheet, report)
     if as_json:
         print_result(_to_json(survey, reader))
@@ -90,7 +92,9 @@ def inspect(
         say(f"The page is {report}: open it in a browser.")
 
 
-def _look(folder: Path, predictions: Path | None) -> tuple[Survey, ReaderFigures | None]:
+def _look(
+    folder: Path, predictions: Path | None, data_dir: Path | None
+) -> tuple[Survey, ReaderFigures | None]:
     """Read the dataset once, with a bar where there is a terminal."""
     from mnistseq_cli.cli.survey_progress import SurveyProgress
     from mnistseq_cli.inspection.dataset import open_dataset
@@ -98,7 +102,8 @@ def _look(folder: Path, predictions: Path | None) -> tuple[Survey, ReaderFigures
 
     tally = _open_tally(predictions) if predictions else None
     with SurveyProgress(open_dataset(folder).n_samples) as progress:
-        found = survey(folder, progress, watch=tally.add if tally else None)
+        watch = tally.add if tally else None
+        found = survey(folder, progress, watch=watch, data_dir=data_dir)
     return found, tally.figures() if tally else None
 
 

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from mnistseq_cli.cli.charts import TOGETHER, Page, gather
 from mnistseq_cli.cli.console import count
+from mnistseq_cli.inspection.numbering import name_with_split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from mnistseq_cli.formats.reading import Seen
     from mnistseq_cli.inspection.figures import GapFigures, Spread, Survey
 
 MOST_SIZES = 4
@@ -42,9 +44,18 @@ def _list_facts(survey: Survey, page: Page) -> list[str]:
         "Duplicates": f"{_count_equal(survey.n_equal_images, 'image')}; "
         f"{_count_equal(survey.n_equal_texts, 'text')}",
         "Glyphs": _describe_glyphs(survey),
-        "Boxes": "one for each character" if survey.has_boxes else NOT_HELD,
+        "Boxes": f"one for each character, {survey.describe_source('boxes')}"
+        if survey.has_boxes
+        else NOT_HELD,
+        "Unknown": _keep_command(survey.explain_missing()),
     }
     return [line for name, text in facts.items() if text for line in page.write_fact(name, text)]
+
+
+def _keep_command(text: str) -> str:
+    """Let no line end within a command, so that it can be copied."""
+    before, command, after = text.partition("mnistseq ")
+    return before + (command + after).replace(" ", TOGETHER)
 
 
 def _describe_state(survey: Survey) -> str:
@@ -94,9 +105,11 @@ def _describe_glyphs(survey: Survey) -> str:
     most = list(glyphs.most_used.items())[:MOST_GLYPHS]
     named = _list(f"number {glyph} ({n:,})" for glyph, n in most)
     uses = "once" if glyphs.uses.most == 1 else _describe(glyphs.uses, "times")
+    source = survey.describe_source("glyphs")
     if glyphs.n_distinct == 1:
-        return f"only one, number {most[0][0]}, used {uses}"
-    return f"{count(glyphs.n_distinct, 'different one')}, each used {uses}; most used: {named}"
+        return f"only one, number {most[0][0]}, used {uses}; {source}"
+    many = count(glyphs.n_distinct, "different one")
+    return f"{many}, each used {uses}; most used: {named}; {source}"
 
 
 def _chart_digits(survey: Survey, page: Page) -> list[str]:
@@ -123,8 +136,8 @@ def _chart(counts: Mapping[str, float], n_all: int, page: Page) -> list[str]:
 def _describe_gaps(survey: Survey, page: Page) -> list[str]:
     gaps = survey.gaps
     if gaps is None:
-        are_held = any(seen.gaps is not None for seen in survey.samples)
-        return page.write_sentence("There are none." if are_held else f"They are {NOT_HELD}.")
+        is_known = survey.sources["gaps"].n_known > 0
+        return page.write_sentence("There are none." if is_known else f"They are {NOT_HELD}.")
     every = gaps.counts.keys() | gaps.expected.keys()
     counts = gather({gap: gaps.counts.get(gap, 0) for gap in every})
     columns = {"count": [f"{value:,.0f}" for value in counts.values()]}
@@ -133,6 +146,7 @@ def _describe_gaps(survey: Survey, page: Page) -> list[str]:
         columns["expected"] = [f"{value:,.0f}" for value in expected.values()]
     return [
         *page.write_chart(list(counts), columns, list(counts.values())),
+        *page.write_sentence(f"Taken {survey.describe_source('gaps')}."),
         *page.write_sentence(f"Compared with {gaps.rule}."),
         *_judge(gaps, page),
     ]
@@ -142,8 +156,18 @@ def _list_samples(survey: Survey, page: Page) -> list[str]:
     return [
         line
         for seen in survey.choose(SHOWN_SAMPLES)
-        for line in page.write_sentence(f"{seen.text} in {seen.name}")
+        for line in page.write_sentence(f"{seen.text} {_locate(survey, seen)}")
     ]
+
+
+def _locate(survey: Survey, seen: Seen) -> str:
+    """Say in which file a sample is; in a container, at which name after its split."""
+    if survey.format_name != "folder":
+        return f"at {name_with_split(seen)}"
+    name = seen.name.removeprefix("../")
+    within = survey.folder / seen.split
+    inside = within / "images" / name  # label files of others may leave that out
+    return f"in {inside if inside.is_file() else within / name}"
 
 
 def _judge(gaps: GapFigures, page: Page) -> list[str]:

@@ -35,6 +35,8 @@ class Dataset:
         How many there are, or are meant to be; None where that is not known.
     is_finished : bool or None
         Whether the run that wrote it has ended; None where no run of this program wrote it.
+    output : dict or None
+        What decides its files, see `Output.to_dict`; None where that is not known.
     """
 
     folder: Path
@@ -42,6 +44,7 @@ class Dataset:
     recipe: dict[str, Any] | None = None
     n_samples: int | None = None
     is_finished: bool | None = None
+    output: dict[str, Any] | None = None
 
     def read(self) -> Iterator[Seen]:
         """Read its samples in order, split by split.
@@ -77,8 +80,8 @@ def open_dataset(folder: Path) -> Dataset:
     if plan is None:
         return Dataset(folder, format_name)
     with name_damage(f"what {folder} says of itself"):
-        recipe = plan["recipe"]
-        return Dataset(folder, plan["output"]["to"], recipe, recipe["count"], is_finished)
+        recipe, output = plan["recipe"], plan["output"]
+        return Dataset(folder, output["to"], recipe, recipe["count"], is_finished, output)
 
 
 def _explain_nothing(folder: Path, *, is_finished: bool | None) -> OutputError:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.formats.reading import Seen
 
+ASPECTS = ("boxes", "gaps", "glyphs")  # of a sample, which not every container holds
 INK_BINS = 200  # of ink shares, from 0 to 1
 HEAT_DECIMALS = 4  # in JSON
 
@@ -24,6 +25,36 @@ class Spread:
     least: float
     mean: float
     most: float
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where one of `ASPECTS` comes from.
+
+    Parameters
+    ----------
+    n_labels : int
+        Samples of which the dataset holds it.
+    n_recipe : int
+        Samples of which it is what the recipe makes: the dataset does not hold it.
+    """
+
+    n_labels: int
+    n_recipe: int
+
+    @property
+    def n_known(self) -> int:
+        """Samples of which it is known."""
+        return self.n_labels + self.n_recipe
+
+    def describe(self, n_samples: int) -> str:
+        """Say where it comes from, and of how many samples it is known if not of all."""
+        pairs = (("from the labels", self.n_labels), ("from the recipe", self.n_recipe))
+        for words, n in pairs:
+            if n == n_samples:
+                return words
+        listed = " and ".join(f"{words} in {n:,}" for words, n in pairs if n)
+        return f"{listed} of {n_samples:,} samples" if listed else "not known"
 
 
 @dataclass(frozen=True)
@@ -100,11 +131,17 @@ class Survey:
     lengths : dict of int to int
         Samples by number of characters, ascending.
     has_boxes : bool
-        Whether the container holds boxes.
+        Whether boxes are known, of all samples or of some.
     gaps : GapFigures or None
-        None where the container does not hold gaps, or there are none.
+        None where gaps are not known, or there are none.
     glyphs : GlyphFigures or None
-        None where the container does not hold glyph ids.
+        None where glyph ids are not known.
+    sources : dict of str to Source
+        Where boxes, gaps and glyphs come from, by `ASPECTS`. Boxes that take long to make again
+        are made for `samples` alone.
+    why_not_recalled : str
+        Why what the dataset does not hold could not be taken from its recipe, or not of all
+        samples; "" where it could, and where there is no recipe.
     ink : "black" or "white"
         Black on white or white on black; from the recipe or else from the pixels.
     ink_share : Spread
@@ -135,6 +172,8 @@ class Survey:
     has_boxes: bool
     gaps: GapFigures | None
     glyphs: GlyphFigures | None
+    sources: dict[str, Source]
+    why_not_recalled: str
     ink: Literal["black", "white"]
     ink_share: Spread
     ink_histogram: NDArray[np.int64]
@@ -144,6 +183,21 @@ class Survey:
     n_equal_texts: int
     heat_map: NDArray[np.float64]
     samples: tuple[Seen, ...]
+
+    def describe_source(self, aspect: str) -> str:
+        """Say where one of `ASPECTS` comes from: "from the labels", "from the recipe"."""
+        return self.sources[aspect].describe(self.n_samples)
+
+    def explain_missing(self) -> str:
+        """Say which of `ASPECTS` are not known of all samples and why; "" where all are."""
+        if not self.why_not_recalled:
+            return ""
+        missing = [name for name in ASPECTS if self.sources[name].n_known < self.n_samples]
+        listed = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
+        return (
+            f"{listed}: this dataset does not hold them, and they cannot be taken from its "
+            f"recipe: {self.why_not_recalled}"
+        )
 
     def choose(self, n_most: int) -> list[Seen]:
         """Choose some of the samples, evenly spaced, in order."""
@@ -156,7 +210,7 @@ def to_dict(survey: Survey) -> dict[str, Any]:
     plain = {
         key: value
         for key, value in vars(survey).items()
-        if key not in {"gaps", "glyphs", "samples"} and not isinstance(value, Spread)
+        if key not in {"gaps", "glyphs", "sources", "samples"} and not isinstance(value, Spread)
     }
     return plain | {
         "folder": str(survey.folder),
@@ -166,6 +220,7 @@ def to_dict(survey: Survey) -> dict[str, Any]:
         ],
         "gaps": None if survey.gaps is None else vars(survey.gaps),
         "glyphs": None if survey.glyphs is None else _describe_glyphs(survey.glyphs),
+        "sources": {aspect: vars(source) for aspect, source in survey.sources.items()},
         "ink_share": vars(survey.ink_share),
         "ink_histogram": survey.ink_histogram.tolist(),
         "left_margin_px": vars(survey.left_margin_px),

@@ -59,7 +59,8 @@ class GapTally:
             if seen.gaps is not None and len(seen.gaps):
                 alike[len(seen.gaps)].append(seen)
         for rows in alike.values():
-            gaps_px = np.stack([seen.gaps for seen in rows if seen.gaps is not None])
+            gaps_px = np.concatenate([seen.gaps for seen in rows if seen.gaps is not None])
+            gaps_px = gaps_px.reshape(len(rows), -1)
             if self._rule is None:
                 _count(self._counts, gaps_px)
             else:

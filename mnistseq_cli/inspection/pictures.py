@@ -87,7 +87,7 @@ class PictureTally:
         for seen in samples:
             alike[seen.image.shape].append(seen)
         for shape, group in alike.items():
-            images = np.stack([seen.image for seen in group])
+            images = np.concatenate([seen.image for seen in group]).reshape(-1, *shape)
             self.sizes[shape[1], shape[0]] += len(group)
             for image in images:
                 self.equal.add(image)

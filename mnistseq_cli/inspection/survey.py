@@ -8,16 +8,24 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.inspection.dataset import Dataset, open_dataset
-from mnistseq_cli.inspection.figures import GapFigures, GlyphFigures, Spread, Survey
+from mnistseq_cli.inspection.figures import (
+    ASPECTS,
+    GapFigures,
+    GlyphFigures,
+    Source,
+    Spread,
+    Survey,
+)
 from mnistseq_cli.inspection.gap_rule import GapRule
 from mnistseq_cli.inspection.gaps import GapTally
 from mnistseq_cli.inspection.pictures import EqualTally, PictureTally
+from mnistseq_cli.inspection.recall import Recall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,8 +45,12 @@ def survey(
     tell: Callable[[int], None] = lambda _: None,
     n_kept: int = N_SAMPLES_KEPT,
     watch: Callable[[Seen], None] | None = None,
+    data_dir: Path | None = None,
 ) -> Survey:
     """Survey a dataset.
+
+    What a dataset of ours does not hold of its samples is taken from its recipe, where the glyphs
+    are at hand.
 
     Parameters
     ----------
@@ -49,6 +61,8 @@ def survey(
         How many samples, at most, to keep for the eye.
     watch : callable, optional
         Is given each sample, in order, for what else is to be found out in the same pass.
+    data_dir : Path, optional
+        Where glyphs are cached; none are fetched.
 
     Raises
     ------
@@ -58,9 +72,10 @@ def survey(
         A library that its format needs is not installed.
     """
     dataset = open_dataset(folder)
-    surveyor = _Surveyor(dataset, n_kept)
+    recall = Recall(dataset, data_dir)
+    surveyor = _Surveyor(dataset, recall, n_kept)
     samples = dataset.read()
-    while chunk := list(islice(samples, _CHUNK_SIZE)):
+    while chunk := recall.fill(list(islice(samples, _CHUNK_SIZE))):
         surveyor.add(chunk)
         if watch:
             for seen in chunk:
@@ -76,9 +91,10 @@ def survey(
 class _Surveyor:
     """Gathers what is to be known of a dataset, chunk by chunk."""
 
-    def __init__(self, dataset: Dataset, n_kept: int) -> None:
+    def __init__(self, dataset: Dataset, recall: Recall, n_kept: int) -> None:
         recipe = dataset.recipe
         self._dataset = dataset
+        self._recall = recall
         self._samples = _Evenly(n_kept)
         self._splits: Counter[str] = Counter()
         self._digits: Counter[str] = Counter()
@@ -87,7 +103,7 @@ class _Surveyor:
         self._texts = EqualTally()
         self._pictures = PictureTally(recipe.get("ink", "black") if recipe else None)
         self._gaps = GapTally(GapRule.from_recipe(recipe) if recipe else None)
-        self._holds_boxes = self._holds_glyphs = False
+        self._known: Counter[str] = Counter()
         self.n_samples = 0
 
     def add(self, samples: list[Seen]) -> None:
@@ -102,15 +118,19 @@ class _Surveyor:
         self._gaps.add(samples)
         glyphs = [seen.glyphs for seen in samples if seen.glyphs is not None]
         if glyphs:
-            self._holds_glyphs = True
             self._glyphs.update(np.concatenate(glyphs).tolist())
-        self._holds_boxes |= any(seen.boxes is not None for seen in samples)
+        for aspect in ASPECTS:
+            self._known[aspect] += sum(getattr(seen, aspect) is not None for seen in samples)
         self._samples.add(samples)
         self.n_samples += len(samples)
 
     def finish(self) -> Survey:
         """Give what was found."""
         pictures = self._pictures
+        counts = self._recall.counts
+        n_labels = {aspect: self._known[aspect] - counts[aspect] for aspect in ASPECTS}
+        samples = tuple(self._recall.complete(self._samples.choose()))
+        sources = {aspect: Source(n_labels[aspect], counts[aspect]) for aspect in ASPECTS}
         return Survey(
             folder=self._dataset.folder,
             format_name=self._dataset.format_name,
@@ -121,9 +141,11 @@ class _Surveyor:
             sizes=dict(pictures.sizes.most_common()),
             digits=dict(sorted(self._digits.items())),
             lengths=dict(sorted(self._lengths.items())),
-            has_boxes=self._holds_boxes,
+            has_boxes=any(vars(sources["boxes"]).values()),
             gaps=self._gaps.figures(),
             glyphs=self._describe_glyphs(),
+            sources=sources,
+            why_not_recalled=self._recall.explain(),
             ink=pictures.ink,
             ink_share=pictures.share.spread(),
             ink_histogram=pictures.histogram,
@@ -132,11 +154,11 @@ class _Surveyor:
             n_equal_images=pictures.equal.count(),
             n_equal_texts=self._texts.count(),
             heat_map=pictures.heat_map(),
-            samples=self._samples.choose(),
+            samples=samples,
         )
 
     def _describe_glyphs(self) -> GlyphFigures | None:
-        if not self._holds_glyphs:
+        if not self._known["glyphs"]:
             return None
         uses = self._glyphs.values()
         spread = Spread(min(uses), sum(uses) / len(uses), max(uses)) if uses else Spread(0, 0, 0)
@@ -161,10 +183,11 @@ class _Evenly:
 
     def add(self, samples: list[Seen]) -> None:
         """Take some samples."""
+        if self._n_kept < 1:
+            return
         for place in range(-self._n % self._step, len(samples), self._step):
             seen = samples[place]
-            boxes = None if seen.boxes is None else seen.boxes.copy()
-            self._kept.append(replace(seen, image=seen.image.copy(), boxes=boxes))
+            self._kept.append(_copy(seen))
         self._n += len(samples)
         while len(self._kept) > 2 * self._n_kept:
             self._kept = self._kept[::2]
@@ -174,3 +197,11 @@ class _Evenly:
         """Give those to show."""
         n_kept = min(self._n_kept, len(self._kept))
         return tuple(self._kept[place * len(self._kept) // n_kept] for place in range(n_kept))
+
+
+def _copy(seen: Seen) -> Seen:
+    """Let go of the arrays that a sample is a view of."""
+    copies: dict[str, Any] = {
+        name: value.copy() for name, value in vars(seen).items() if isinstance(value, np.ndarray)
+    }
+    return replace(seen, **copies)

@@ -9,6 +9,7 @@ import numpy as np
 
 from mnistseq_cli.formats.png import encode_pngs
 from mnistseq_cli.inspection.align import NOTHING, align
+from mnistseq_cli.inspection.numbering import name_with_split
 from mnistseq_cli.inspection.report.markup import escape, plural
 
 if TYPE_CHECKING:
@@ -119,8 +120,7 @@ def _verdict(seen: Seen, read: str | None) -> str:
 
 
 def _name(seen: Seen) -> str:
-    split = f"{escape(seen.split)} · " if seen.split else ""
-    return f'<p class="name">{split}{escape(seen.name)}</p>'
+    return f'<p class="name">{escape(name_with_split(seen))}</p>'
 
 
 def _list(name: str, items: list[str], samples: list[Seen]) -> str:

@@ -73,7 +73,7 @@ def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
     """Make the page as HTML; see `write_report`."""
     sections = {
         "summary": summary_section(survey),
-        "reader": reader_section(reader) if reader else "",
+        "reader": reader_section(reader, survey.describe_source("gaps")) if reader else "",
         "plots": plots_section(survey),
         "heat": heat_section(survey),
         "gallery": gallery_section(survey, reader),

@@ -22,8 +22,15 @@ if TYPE_CHECKING:
 _MOST_ROWS = 24
 
 
-def reader_section(figures: ReaderFigures) -> str:
-    """Say how well a reader reads: figures, by length and gap, confusion, worst cases."""
+def reader_section(figures: ReaderFigures, gap_source: str) -> str:
+    """Say how well a reader reads: figures, by length and gap, confusion, worst cases.
+
+    Parameters
+    ----------
+    figures : ReaderFigures
+    gap_source : str
+        Where gaps come from, in words.
+    """
     return section(
         "reader",
         "How the reader reads",
@@ -32,10 +39,12 @@ def reader_section(figures: ReaderFigures) -> str:
         '<div class="tables">',
         share_table("Read right, by length", "Length", figures.by_length),
         share_table(
-            "Read right, by the smallest gap in the picture", "Smallest gap, px", figures.by_gap
+            f"Read right, by the smallest gap in the picture; gaps {gap_source}",
+            "Smallest gap, px",
+            figures.by_gap,
         )
         if figures.by_gap
-        else '<p class="note">The dataset does not hold gaps.</p>',
+        else '<p class="note">No gaps are known, or there are none.</p>',
         "</div>",
         "<h3>What was read as what</h3>",
         "<p>The stronger the shade of a mistake, the larger its share of the row.</p>",

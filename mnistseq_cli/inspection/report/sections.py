@@ -42,21 +42,18 @@ def summary_section(survey: Survey) -> str:
         ),
     ]
     if survey.glyphs:
-        uses = survey.glyphs.uses
-        rows.append(
-            (
-                "Source glyphs",
-                number(survey.glyphs.n_distinct),
-                f"each used {uses.least:,.0f} to {uses.most:,.0f} times; mean {uses.mean:,.1f}",
-            )
-        )
+        uses, source = survey.glyphs.uses, survey.describe_source("glyphs")
+        words = f"each used {uses.least:,.0f} to {uses.most:,.0f} times; mean {uses.mean:,.1f}"
+        rows.append(("Source glyphs", number(survey.glyphs.n_distinct), f"{words}; {source}"))
     warning = (
         "<p><strong>The run that writes this dataset has not ended.</strong> "
         "The same command with <code>--resume</code> makes what is missing.</p>"
         if survey.is_finished is False
         else ""
     )
-    return section("summary", "What is in it", warning, figure_list(rows))
+    missing = survey.explain_missing()
+    note = f'<p class="note">Unknown are {escape(missing)}.</p>' if missing else ""
+    return section("summary", "What is in it", warning, figure_list(rows), note)
 
 
 def gallery_section(survey: Survey, reader: ReaderFigures | None) -> str:
@@ -70,7 +67,8 @@ def gallery_section(survey: Survey, reader: ReaderFigures | None) -> str:
         else f"{len(samples):,} of {survey.n_samples:,} samples, evenly chosen."
     )
     boxes = (
-        "Point at a picture, or move to it by keys, to see its boxes; click to keep them."
+        "Point at a picture, or move to it by keys, to see its boxes; click to keep them. "
+        f"They are {survey.describe_source('boxes')}."
         if survey.has_boxes
         else "The dataset does not hold boxes."
     )

@@ -30,7 +30,9 @@ def plots_section(survey: Survey) -> str:
     plots = [
         _plot_digits(survey),
         _plot_counts("lengths", "Length of a text", "characters", survey.lengths),
-        _plot_gaps(survey.gaps) if survey.gaps and survey.gaps.counts else "",
+        _plot_gaps(survey.gaps, survey.describe_source("gaps"))
+        if survey.gaps and survey.gaps.counts
+        else "",
         _plot_counts("widths", "Width of an image", "px", _widths(survey)),
         _plot_ink(survey),
     ]
@@ -92,7 +94,7 @@ def _plot_counts(name: str, title: str, unit: str, counts: dict[int, int]) -> st
     )
 
 
-def _plot_gaps(gaps: GapFigures) -> str:
+def _plot_gaps(gaps: GapFigures, source: str) -> str:
     # What was expected of some of the gaps says nothing about all of them.
     expected = gaps.expected if gaps.n_compared == sum(gaps.counts.values()) else {}
     beside = ", beside what was expected" if expected else ""
@@ -108,7 +110,7 @@ def _plot_gaps(gaps: GapFigures) -> str:
     return _figure(
         "Gaps between digits",
         draw_numbers("gaps", label, "px", gaps.counts, expected),
-        escape(" ".join(_judge(gaps))),
+        escape(" ".join([f"Taken {source}.", *_judge(gaps)])),
         table("Gaps", ("Gap, px", "Counted", "Expected"), rows),
     )
 
