@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -11,7 +12,7 @@ from augment_cases import PAGE_PX, only
 
 from mnistseq_cli.compose.augment import augment
 from mnistseq_cli.compose.augment.words import expand, expand_fractions
-from mnistseq_cli.glyphs.glyphset import GlyphSet
+from mnistseq_cli.glyphs.glyphset import GlyphSet, measure_ink
 
 GREY = np.full((60, 28, PAGE_PX), 128, np.uint8)
 
@@ -45,6 +46,34 @@ def test_erosion_and_dilation_are_the_least_and_the_most_in_a_window(
             assert (eroded[number] == least).all()
         else:
             assert eroded[number].sum() * 3 >= image.sum() * 0.9
+
+
+def test_a_larger_window_leaves_no_more_ink(images: np.ndarray) -> None:
+    inks, boxes = [], []
+    for size in range(1, 6):
+        eroded = augment(images, 1, erode=f"{size}x{size}..{size}x{size}")
+        inks.append(eroded.sum(axis=(1, 2), dtype=np.int64))
+        boxes.append(measure_ink(eroded)[:, 2:])
+    for larger, smaller in itertools.pairwise(boxes):
+        assert (smaller <= larger).all()
+    # What stays of a step that is taken in part is as dark as the digit was: a little more ink.
+    for more, less in itertools.pairwise(inks):
+        assert (less <= more * 1.1 + 255).all()
+    assert (inks[4] <= inks[0] * 0.7).all()
+
+
+@pytest.mark.parametrize("pen_px", [2, 3, 4, 5])
+@pytest.mark.parametrize("strengths", [{"erode": "5x5..5x5"}, {"thickness": (-2, -2)}])
+def test_a_pen_as_thin_as_it_gets_draws_no_ghost(
+    strengths: dict[str, Any], pen_px: int
+) -> None:
+    """What is left is a thin ring, not a pale picture of the thick one."""
+    rows, columns = np.mgrid[-14:14, -14:14] + 0.5
+    from_middle = np.abs(np.hypot(rows, columns) - 8)
+    ring = np.clip(255 * (pen_px / 2 + 0.5 - from_middle), 0, 255).astype(np.uint8)
+    (thin,) = augment(ring[None], 1, **strengths)
+    assert thin.sum() < ring.sum() * 0.6
+    assert np.average(thin[thin > 0], weights=thin[thin > 0]) > 128
 
 
 def sample(image: np.ndarray, x: float, y: float) -> float:
@@ -100,11 +129,22 @@ def test_perspective_makes_one_side_smaller() -> None:
     square = np.zeros((1, 60, 60), np.uint8)
     square[:, 20:41, 20:41] = 255
     (after,) = augment(square, 1, perspective=(0.2, 0.2))
-    # Corners 10.5 px away, to the upper left and the lower right, are 15 % nearer and farther
-    # in each direction: 10.5 / 0.7 and 10.5 / 1.3 px from the middle.
+    # Corners 10.5 px away, to the upper left and the lower right, are 7 % nearer and farther
+    # in each direction: 10.5 / 0.86 and 10.5 / 1.14 px from the middle.
     shown = np.argwhere(after > 0)
-    assert shown.min() == pytest.approx(30 - 10.5 / 0.7, abs=1)
-    assert np.flatnonzero(after.diagonal()).max() == pytest.approx(30 + 10.5 / 1.3, abs=1)
+    assert shown.min() == pytest.approx(30 - 10.5 / 0.86, abs=1)
+    assert np.flatnonzero(after.diagonal()).max() == pytest.approx(30 + 10.5 / 1.14, abs=1)
+
+
+@pytest.mark.parametrize("side", [16, 60, 180])
+def test_perspective_is_a_fraction_of_the_size_of_the_image(side: int) -> None:
+    square = np.zeros((1, 2 * side, 3 * side), np.uint8)
+    square[:, side // 2 : 3 * side // 2, side : 2 * side] = 255
+    (after,) = augment(square, 1, perspective=(0.3, 0.3))
+    # The near corner is a third of the way to the left edge and half of that to the upper one.
+    near = np.argwhere(after > 0).min(axis=0)
+    across = side / 2 / (1 - 0.3 / 3 - 0.3 / 2)
+    assert near == pytest.approx([side - across, 1.5 * side - across], abs=1.5)
 
 
 @pytest.mark.parametrize("angle", [-45, 45])
@@ -222,6 +262,20 @@ def test_lines_add_strokes_and_take_no_ink_away(images: np.ndarray) -> None:
     assert ((after > images).sum(axis=(1, 2)) > 20).all()
     fewer = augment(images, 1, lines=(1, 1))
     assert (after >= fewer).all()
+
+
+@pytest.mark.parametrize("left", [0, 65, 130])
+def test_each_line_crosses_what_is_written_wherever_that_is(left: int) -> None:
+    images = np.zeros((300, 28, 150), np.uint8)
+    images[:, 4:24, left : left + 20] = 100
+    drawn = augment(images, 1, lines=(1, 1)) > images
+    assert drawn[:, :, left : left + 20].any(axis=(1, 2)).all()
+
+
+def test_lines_on_blank_paper_lie_anywhere() -> None:
+    after = augment(np.zeros((300, 28, 150), np.uint8), 1, lines=(1, 1))
+    assert after.any(axis=(1, 2)).all()
+    assert after.any(axis=(0, 1)).all()
 
 
 def test_baseline_moves_digits_as_they_are(images: np.ndarray) -> None:

@@ -105,7 +105,7 @@ def _fit(
     ink: Ink, plan: Plan, draw: Draw, grow_px: int
 ) -> tuple[Motion, list[tuple[Step, NDArray[np.float64], NDArray[np.uint64]]], Frames]:
     """Draw what happens to digits, and find where they will stand."""
-    motion = Motion.stand_still(len(ink.images))
+    motion = Motion.stand_still(ink.images)
     for step in plan.at("geometry"):
         motion = step.record.apply(motion, *plan.draw(step, draw))
     if plan.at("geometry"):
@@ -136,6 +136,7 @@ def _group(
     for chosen, group_px in ((moves, _MAPPED_PX), (~moves, _STILL_PX)):
         by_width = np.flatnonzero(chosen)
         n_groups = -(-int(widths_px[chosen].sum()) * height_px // group_px)
+        n_groups = min(n_groups, len(by_width))
         if n_groups > 1:
             by_width = by_width[np.argsort(widths_px[by_width], kind="stable")]
         groups += np.array_split(by_width, n_groups) if n_groups else []

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _DEGREE = 0.017453292519943295
-_HALF_CELL_PX = 14
 _HORIZON = 1 / 16
 NEAREST = 1 / 2  # what comes nearer to the eye looks twice as large at most
 
@@ -38,6 +37,8 @@ class Motion:
     wave_px : ndarray of float64, shape (M,)
     wave_keys : ndarray of uint64, shape (M,)
         Where the random field comes from.
+    half_x, half_y : ndarray of float64, shape (M,)
+        Half the width and height of the cell, in pixels.
     """
 
     a: NDArray[np.float64]
@@ -50,13 +51,17 @@ class Motion:
     shift_y: NDArray[np.float64]
     wave_px: NDArray[np.float64]
     wave_keys: NDArray[np.uint64]
+    half_x: NDArray[np.float64]
+    half_y: NDArray[np.float64]
 
     @classmethod
-    def stand_still(cls, n_digits: int) -> Self:
-        """Give the map that moves nothing."""
+    def stand_still(cls, images: NDArray[np.uint8]) -> Self:
+        """Give the map that moves nothing, for cells of shape (M, H, W)."""
+        n_digits, height, width = images.shape
         zero, one = np.zeros(n_digits), np.ones(n_digits)
         keys = np.zeros(n_digits, np.uint64)
-        return cls(one, zero, zero, one, zero, zero, zero, zero, zero, keys)
+        half_x, half_y = one * (width / 2), one * (height / 2)
+        return cls(one, zero, zero, one, zero, zero, zero, zero, zero, keys, half_x, half_y)
 
     @property
     def is_still(self) -> NDArray[np.bool_]:
@@ -123,8 +128,8 @@ def rotate(motion: Motion, strengths: NDArray[np.float64], _: NDArray[np.uint64]
 
 def tilt(motion: Motion, strengths: NDArray[np.float64], _: NDArray[np.uint64]) -> Motion:
     """Make what is half a cell to the right, or down, smaller by fractions, shape (M, 2)."""
-    bend = strengths / _HALF_CELL_PX
-    return replace(motion, bend_x=bend[:, 0], bend_y=bend[:, 1])
+    bend_x, bend_y = strengths[:, 0] / motion.half_x, strengths[:, 1] / motion.half_y
+    return replace(motion, bend_x=bend_x, bend_y=bend_y)
 
 
 def shift(motion: Motion, strengths: NDArray[np.float64], _: NDArray[np.uint64]) -> Motion:

@@ -12,6 +12,7 @@ import numpy as np
 
 from mnistseq_cli.compose.augment.warp import NODE_PX, interpolate, unfold
 from mnistseq_cli.compose.augment.words import expand_fractions, expand_shorts
+from mnistseq_cli.glyphs.glyphset import measure_ink
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,13 +45,13 @@ def background(
 def lines(
     pages: Pages, strengths: NDArray[np.float64], keys: NDArray[np.uint64]
 ) -> NDArray[np.uint8]:
-    """Draw so many curved pen strokes across the image, shape (N, 1)."""
-    images = pages.images.copy()
+    """Draw so many curved pen strokes across what is written, shape (N, 1)."""
+    images, (left_px, row_px) = pages.images.copy(), _find_rows(pages)
     for place in range(int(strengths.max(initial=0))):
         chosen = np.flatnonzero(strengths[:, 0] > place)
-        some = pages.take(chosen)
         traits = expand_fractions(keys[chosen], place + 1, 8)[:, place].astype(np.float32)
-        images[chosen] = np.maximum(images[chosen], _draw_stroke(some, traits))
+        strokes = _draw_strokes(images.shape[1:], left_px[chosen], row_px[chosen], traits)
+        images[chosen] = np.maximum(images[chosen], strokes)
     return images
 
 
@@ -88,13 +89,24 @@ def _draw_rules(images: NDArray[np.uint8], traits: NDArray[np.float32]) -> NDArr
     return rules
 
 
-def _draw_stroke(pages: Pages, traits: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Draw one stroke on each image: a parabola over a part of the width."""
-    _, height, width = pages.images.shape
+def _find_rows(pages: Pages) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Give where digits begin on each image, and how wide their row is; all of a blank image."""
+    left, _, width, _ = measure_ink(pages.images).T
+    row_px = np.where(width, width, pages.widths_px)
+    return left.astype(np.float32), row_px.astype(np.float32)
+
+
+def _draw_strokes(
+    shape: tuple[int, ...],
+    left_px: NDArray[np.float32],
+    row_px: NDArray[np.float32],
+    traits: NDArray[np.float32],
+) -> NDArray[np.uint8]:
+    """Draw one stroke on each image: a parabola over a part of the row of digits."""
+    height, width = shape
     half = traits / 2 + np.float32(0.5)  # from 0 to 1
-    page = pages.widths_px.astype(np.float32)
-    reach = 8 + half[:, 0] * page * np.float32(0.45)
-    middle, above = half[:, 1] * page, 3 + half[:, 2] * (height - 7)
+    reach = 8 + half[:, 0] * row_px * np.float32(0.45)
+    middle, above = left_px + half[:, 1] * row_px, 3 + half[:, 2] * (height - 7)
     slope = traits[:, 3] * (height / 2 - 3) / reach
     sag, pen, ink = traits[:, 4] * 4, half[:, 5] * np.float32(0.6), 140 + 115 * half[:, 6]
     along = np.arange(width, dtype=np.float32) - middle[:, None]
