@@ -1,8 +1,8 @@
 """The graphics of terminals: iTerm2's own, Kitty's and Sixel (extra ``show``).
 
-textual-image draws the last two. It asks the terminal what it can do as soon as it is imported,
-and gives up after a moment. So the terminal is asked first whether it answers at all, and once
-more at the end: answers come in the order of questions, so none is left to appear at the prompt.
+textual-image draws Sixel. It would ask the terminal itself, but be content with no answer in a
+tenth of a second. So the terminal is asked here: first whether it answers at all, and once more at
+the end. Answers come in the order of questions, so none is left to appear at the prompt.
 
 iTerm2 is known by the name that it answers. Variables are no proof: ssh drops ``TERM_PROGRAM``,
 and ``LC_TERMINAL`` lives on in tmux, which keeps such pictures back. iTerm2 would take Sixel as
@@ -34,10 +34,14 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from rich.console import Console
 
+    Ask = Callable[[bytes], bytes]
+
 STATUS, WELL = b"\x1b[5n", b"\x1b[0n"  # are you well? The status report of ECMA-48
 WHO = b"\x1b[>q\x1b[c"  # who are you (XTVERSION), and what can you do? 4 is Sixel
 ITERM2, TMUX, SIXEL = b"\x1bP>|iTerm2 ", b"\x1bP>|tmux ", re.compile(rb"\x1b\[\?[\d;]*;4[;c]")
-CLEAR_LINE = b"\r\x1b[K"  # some terminals print the questions that they do not understand
+# Has it Kitty's graphics? Some terminals print the question, hence the end of the line.
+IS_KITTY = b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\r\x1b[K"
+KITTY = b"\x1b_Gi=31;OK"
 PATIENCE_S = 1.0
 MOST_ROWS = 7
 CELL_RATIO = 2  # about the height of a character over its width
@@ -50,22 +54,25 @@ def open_graphics(console: Console) -> Iterator[Callable[[NDArray[np.uint8]], No
     """Give a function that draws an image, shape (H, W), sharply; None where there is no way.
 
     Within the context nothing that the terminal answers is echoed, and afterwards nothing of it
-    is left to read. It takes at most about two seconds, where the terminal does not answer.
+    is left to read. Where the terminal does not answer, it takes a second.
     """
     if find_spec("textual_image") is None or not _is_ours():
         yield None
         return
-    with _asking() as answer:
-        yield _choose(console, answer)
+    with _asking() as ask:
+        yield _choose(console, ask)
 
 
-def _choose(console: Console, answer: bytes) -> Callable[[NDArray[np.uint8]], None] | None:
+def _choose(console: Console, ask: Ask | None) -> Callable[[NDArray[np.uint8]], None] | None:
+    answer = ask(WHO) if ask else b""
     if ITERM2 in answer:
         return partial(_send_file, console)
-    if TMUX in answer and not SIXEL.search(answer):  # Kitty's question would become its title
-        return None
-    found = _find_renderer() if answer else None
-    return found and partial(_draw, console, found[0], is_kitty=found[1])
+    if SIXEL.search(answer):
+        return partial(_draw, console, is_kitty=False)
+    # In tmux the question would become the title.
+    if ask and answer and TMUX not in answer and KITTY in ask(IS_KITTY):
+        return partial(_draw, console, is_kitty=True)
+    return None
 
 
 def _is_ours() -> bool:
@@ -80,8 +87,8 @@ def _is_ours() -> bool:
 
 
 @contextmanager
-def _asking() -> Iterator[bytes]:
-    """Keep answers of the terminal off the screen, and give who it says it is; empty if mute."""
+def _asking() -> Iterator[Ask | None]:
+    """Keep answers of the terminal off the screen, and give how to ask; None if it is mute."""
     import termios
     import tty
 
@@ -91,7 +98,7 @@ def _asking() -> Iterator[bytes]:
     answers = b""
     try:
         answers = _ask(stdin)
-        yield answers and _ask(stdin, WHO)
+        yield partial(_ask, stdin) if answers else None
     finally:
         try:
             if answers:
@@ -116,25 +123,21 @@ def _ask(stdin: int, question: bytes = b"") -> bytes:
     return said
 
 
-def _find_renderer() -> tuple[Any, bool] | None:
-    """Give the class that textual-image chooses, and whether it is Kitty's; None if none fits."""
+def _load_sixel() -> Any:  # noqa: ANN401 - a class of a library without types
+    """Load the class of textual-image that draws as Sixel, but ask no terminal."""
     # It logs what the terminal does not tell; without a handler that would be printed.
     logging.getLogger("textual_image").addHandler(logging.NullHandler())
+    stdout, sys.__stdout__ = sys.__stdout__, None  # type: ignore[misc]
     try:
-        library = import_module("textual_image.renderable")
-    except (ImportError, OSError, ValueError):  # a key pressed meanwhile, a strange answer
-        return None
+        return import_module("textual_image.renderable").SixelImage
     finally:
-        os.write(sys.stdout.fileno(), CLEAR_LINE)
-    if library.Image in (library.HalfcellImage, library.UnicodeImage):
-        return None
-    return library.Image, library.Image is library.TGPImage
+        sys.__stdout__ = stdout  # type: ignore[misc]
 
 
-def _draw(console: Console, renderer: Any, image: NDArray[np.uint8], *, is_kitty: bool) -> None:  # noqa: ANN401 - a class of a library without types
-    pixels = _enlarge(image)
+def _draw(console: Console, image: NDArray[np.uint8], *, is_kitty: bool) -> None:
+    pixels, sixel = _enlarge(image), _load_sixel()
     for rows in range(MOST_ROWS, 0, -1):
-        drawn = renderer(pixels, width="auto", height=rows)
+        drawn = sixel(pixels, width="auto", height=rows)
         columns = console.measure(drawn).maximum
         if columns < console.width:
             break
