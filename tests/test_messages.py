@@ -9,11 +9,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
 import pytest
+import typer
 from conftest import Result
 
 from mnistseq_cli import Recipe
+from mnistseq_cli.cli.usage import WrongUsage, explain
 
 Run = Callable[..., Result]
 
@@ -126,6 +129,53 @@ def test_glyphs_and_splits_are_refused_together(run: Run) -> None:
     recipe = ["batch", "--recipe", "out/recipe.toml", "-o", "again"]
     assert run(*recipe, "--glyphs", "train").status == 2
     assert " all, seed" in run(*recipe).err
+
+
+@pytest.mark.parametrize("command", [["batch", "--length", 3, 3], ["phone"]])
+def test_glyphs_and_splits_are_refused_before_a_download(
+    command: list[object], run: Run, tmp_path: Path
+) -> None:
+    words = [*command, "--dataset", "mnist", "--splits", "train=8", "val=2"]
+    result = run(*words, "--glyphs", "train", glyphs=False)
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith("Error: --glyphs is 'train', which does not go with --splits")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["none"], "DIR: Directory 'none' does not exist"),
+        (["--out", "a.txt", "."], "--out: Directory 'a.txt' is a file"),
+    ],
+)
+def test_a_value_is_named_as_the_help_names_it(
+    words: list[str], message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    app = typer.Typer()
+
+    @app.command()
+    def look(
+        folder: Annotated[Path, typer.Argument(metavar="DIR", exists=True, file_okay=False)],
+        out: Annotated[Path, typer.Option("-o", "--out", file_okay=False)] = Path(),
+    ) -> None:
+        raise NotImplementedError(folder, out)
+
+    monkeypatch.chdir(tmp_path)
+    Path("a.txt").touch()
+    with pytest.raises(WrongUsage) as caught:
+        app(words, standalone_mode=False)
+    assert explain(caught.value, []).message == message
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read")
+@pytest.mark.parametrize("command", ["verify", "inspect"])
+def test_a_folder_that_may_not_be_read_is_named(command: str, run: Run) -> None:
+    Path("theirs").mkdir(0o000)
+    result = run(command, "theirs", glyphs=False)
+    assert result.status in {1, 2}
+    assert "theirs" in result.err
+    assert "folder:" not in result.err
 
 
 @pytest.mark.parametrize("option", ["--sheet", "--log-json"])
@@ -304,3 +354,17 @@ def test_an_interrupted_command_ends_with_its_status(
 def test_results_are_all_that_stdout_gets(run: Run) -> None:
     result = run("sequence", "350", "--json", "--show")
     assert json.loads(result.out)["text"] == "350"
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["phone", "--pattern", "jpmobile"], "jp-mobile"),
+        (["batch", "--digits", "3", "--image-format", "pgn"], "png"),
+        (["sequence", "350", "--width", "naturl"], "natural"),
+    ],
+)
+def test_what_is_spelt_wrong_is_told_the_nearest(words: list[str], name: str, run: Run) -> None:
+    result = run(*words)
+    assert result.status == 2
+    assert f"Did you mean {name!r}?" in result.err

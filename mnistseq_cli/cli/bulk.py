@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.cli.console import count, get_console, print_result, say, warn
+from mnistseq_cli.cli.early import check_glyphs
 from mnistseq_cli.cli.output import BulkOptions, given_only
-from mnistseq_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,8 +57,9 @@ def make_dataset(
     given["splits"] = bulk.list_splits(command)
     if bulk.resume:
         defaults = defaults | _recall(bulk.make_output(folder).folder)
+    if picture.glyphs is not None:
+        check_glyphs(picture.make_recipe(defaults, given), picture.glyphs)
     generator = picture.open_generator(defaults, given)
-    _check_glyphs(generator, picture.glyphs)
     with get_console().status("Checking that all digits fit"):
         generator.check()
     plan = make_plan(
@@ -99,16 +100,6 @@ def _recall(folder: Path) -> dict[str, Any]:
 
     saved = load_plan(folder)
     return {key: saved["recipe"][key] for key in ("seed", "dataset")} if saved else {}
-
-
-def _check_glyphs(generator: SequenceGenerator, said: str | None) -> None:
-    """Refuse a choice of glyphs that splits would take no notice of."""
-    if generator.recipe.splits and said not in (None, "all"):
-        raise UsageError(
-            f"--glyphs is {said!r}, which does not go with --splits: the split test is written "
-            "with the test glyphs, the others with training glyphs",
-            "Leave --glyphs out",
-        )
 
 
 def _make_first(

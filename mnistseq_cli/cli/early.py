@@ -34,6 +34,22 @@ def check_characters(recipe: Recipe) -> None:
         raise TextError(f"{first!r} is not in the alphabet of {name}; allowed: {alphabet}")
 
 
+def check_glyphs(recipe: Recipe, said: str) -> None:
+    """Refuse a choice of glyphs that splits would take no notice of.
+
+    Raises
+    ------
+    UsageError
+        There are splits, and not all glyphs are chosen.
+    """
+    if recipe.splits and said != "all":
+        raise UsageError(
+            f"--glyphs is {said!r}, which does not go with --splits: the split test is written "
+            "with the test glyphs, the others with training glyphs",
+            "Leave --glyphs out",
+        )
+
+
 def check_ending(path: Path, option: str) -> None:
     """Refuse the name of an image whose ending names no format that can be written.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Collection
+from typing import Any
 
 from typer import BadParameter
 
@@ -54,11 +55,19 @@ def explain(error: Exception, commands: Collection[str]) -> UsageError:
     param, message = getattr(error, "param", None), getattr(error, "message", "")
     if param is None or not message:
         message = error.format_message()  # type: ignore[attr-defined]
+        message = message[0].lower() + message[1:]
     else:
-        message = f"{max(param.opts, key=len)}: {_name_value(message, error.__cause__)}"
+        message = f"{_name_param(param)}: {_name_value(message, error.__cause__)}"
     command = " ".join(word for word in sys.argv[1:2] if word in commands)
     helped = f"mnistseq {command} --help" if command else "mnistseq --help"
-    return UsageError(message[0].lower() + message[1:].rstrip("."), f"See {helped}")
+    return UsageError(message.rstrip("."), f"See {helped}")
+
+
+def _name_param(param: Any) -> str:  # noqa: ANN401 - Typer keeps its types private
+    """Name an option as it is written, an argument as the help shows it."""
+    if param.param_type_name == "argument":
+        return str(param.metavar or param.name.upper())
+    return str(max(param.opts, key=len))
 
 
 def _name_value(message: str, cause: BaseException | None) -> str:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 from mnistseq_cli.formats.column_reading import open_npy, read_columns
 from mnistseq_cli.formats.columns import COLUMNS
-from mnistseq_cli.formats.reading import has_any, name_damage, rank_split
+from mnistseq_cli.formats.reading import (
+    check_regular,
+    has_any,
+    list_files,
+    name_damage,
+    rank_split,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,21 +44,25 @@ def read_npy(split: str, folder: Path) -> Iterator[Seen]:
             path = folder / f"{name}{_ENDING}"
             if path.exists() or name in ("images", "labels"):
                 with name_damage(path):
-                    columns[name] = open_npy(stack.enter_context(path.open("rb")), path)
+                    size_bytes = check_regular(path)
+                    file = stack.enter_context(path.open("rb"))
+                    columns[name] = open_npy(file, name, path, size_bytes, str(path))
         with name_damage(folder):
             yield from read_columns(split, columns)
 
 
 def read_npz(split: str, folder: Path) -> Iterator[Seen]:
     """Read the samples in the npz files of a folder, ours or as those of Keras."""
-    for path in sorted(folder.glob("*.npz")):
+    for path in list_files(folder, "*.npz"):
         with name_damage(path), zipfile.ZipFile(path) as archive:
             for name, members in _find_members(archive.namelist()):
                 with ExitStack() as stack:
-                    columns = {
-                        column: open_npy(stack.enter_context(archive.open(member)), path)
-                        for column, member in members.items()
-                    }
+                    columns = {}
+                    for column, member in members.items():
+                        file = stack.enter_context(archive.open(member))
+                        size_bytes = archive.getinfo(member).file_size
+                        where = f"{member} in {path}"
+                        columns[column] = open_npy(file, column, path, size_bytes, where)
                     yield from read_columns(split or name, columns)
 
 

@@ -6,10 +6,14 @@ Format: PNG, third edition (W3C 2025). A row without a filter is its pixels.
 from __future__ import annotations
 
 import struct
+from math import prod
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from zlib_ng import zlib_ng
+
+from mnistseq_cli.glyphs.idx import MAX_DEFLATE_RATIO
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +24,8 @@ _CHUNK = struct.Struct(">I4s")
 _CRC_BYTES = 4
 _GREY_8_BIT = (8, 0, 0, 0, 0)  # depth, colour type, compression, filter, interlace
 _MOST_16_BIT = 65_535
+PIXELS_LIMIT = 1 << 25  # of one image
+_TOO_LARGE = "it says that it has more pixels than are read here"
 
 
 def decode_grey(data: bytes) -> NDArray[np.uint8]:
@@ -36,13 +42,25 @@ def decode_grey(data: bytes) -> NDArray[np.uint8]:
         image = _decode_plain_png(data)
         if image is not None:
             return image
-    from imageio import v3 as imageio  # noqa: PLC0415 - not needed for PNG files of this program
+    with catch_warnings():
+        simplefilter("ignore")  # of what Pillow makes up for
+        return _decode_any(data)
 
+
+def _decode_any(data: bytes) -> NDArray[np.uint8]:
+    from imageio import v3 as imageio  # noqa: PLC0415 - not needed for PNG files of this program
+    from PIL.Image import DecompressionBombError, DecompressionBombWarning  # noqa: PLC0415 - as above
+
+    simplefilter("error", DecompressionBombWarning)
     try:
         file = imageio.imopen(data, "r", plugin="pillow")
     except OSError as error:
+        if isinstance(error.__cause__, DecompressionBombError | DecompressionBombWarning):
+            raise ValueError(_TOO_LARGE) from error  # noqa: TRY004 - of a file, not of a call
         raise ValueError("it is no image of a format that Pillow knows") from error
     with file:
+        if prod(file.properties(index=0).shape[:2]) > PIXELS_LIMIT:
+            raise ValueError(_TOO_LARGE)
         pixels: NDArray[Any] = file.read(index=0)
         is_grey = pixels.ndim == 2  # noqa: PLR2004 - rows and columns
         if is_grey and pixels.dtype != np.bool_:
@@ -74,9 +92,13 @@ def _decode_plain_png(data: bytes) -> NDArray[np.uint8] | None:
         elif name == b"tRNS":
             return None
         at += _CHUNK.size + length + _CRC_BYTES
-    size_bytes = height * (width + 1)
+    size_bytes, deflated = height * (width + 1), b"".join(packed)
+    if height * width > PIXELS_LIMIT:
+        raise ValueError(_TOO_LARGE)
+    if not 0 < height * width <= MAX_DEFLATE_RATIO * len(deflated):
+        raise ValueError(f"it does not hold {width} x {height} pixels")
     inflate = zlib_ng.decompressobj()
-    pixels = inflate.decompress(b"".join(packed), size_bytes + 1)  # never more than was said
+    pixels = inflate.decompress(deflated, size_bytes + 1)  # never more than was said
     if len(pixels) != size_bytes or not inflate.eof:
         raise ValueError(f"it does not hold {width} x {height} pixels")
     rows = np.frombuffer(pixels, np.uint8).reshape(height, width + 1)

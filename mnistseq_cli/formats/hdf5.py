@@ -5,10 +5,16 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from mnistseq_cli.formats.column_reading import Column, read_columns
+from mnistseq_cli.formats.column_checks import check_column, check_size
+from mnistseq_cli.formats.column_reading import (
+    Column,
+    count_together,
+    read_columns,
+)
 from mnistseq_cli.formats.columns import COLUMNS, Columnar, read_column, read_shape
 from mnistseq_cli.formats.extras import import_extra
 from mnistseq_cli.formats.reading import has_any, name_damage, read_splits
+from mnistseq_cli.glyphs.idx import MAX_DEFLATE_RATIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,21 +73,33 @@ class Hdf5(Columnar):
     def _read_split(self, split: str, folder: Path) -> Iterator[Seen]:
         path = folder / "data.h5"
         with name_damage(path), self._h5py.File(path) as file:
-            columns = {name: _open_column(file[name], path) for name in COLUMNS if name in file}
+            found = {name: file[name] for name in COLUMNS if name in file}
+            columns = {name: self._open_column(name, found[name], path) for name in found}
             yield from read_columns(split, columns)
 
+    def _open_column(self, name: str, dataset: Any, path: Path) -> Column:  # noqa: ANN401 - h5py may be missing
+        if not isinstance(dataset, self._h5py.Dataset):
+            raise ValueError(f"its {name} are no array")  # noqa: TRY004 - of a file, not of a call
+        shape, dtype = dataset.shape or (), dataset.dtype
+        check_column(name, shape, dtype, f"{name} in {path}")
+        _check_stored(dataset)
+        start = 0
 
-def _open_column(dataset: Any, path: Path) -> Column:  # noqa: ANN401 - h5py may be missing
-    start = 0
+        def take(n_rows: int) -> NDArray[Any]:
+            nonlocal start
+            with name_damage(path):
+                rows: NDArray[Any] = dataset[start : start + n_rows]
+            start += n_rows
+            return rows
 
-    def take(n_rows: int) -> NDArray[Any]:
-        nonlocal start
-        with name_damage(path):
-            rows: NDArray[Any] = dataset[start : start + n_rows]
-        start += n_rows
-        return rows
+        return Column(shape, take, count_together(dtype.itemsize * prod(shape[1:])))
 
-    return Column(dataset.shape, take)
+
+def _check_stored(dataset: Any) -> None:  # noqa: ANN401 - h5py may be missing
+    """Refuse an array, or a chunk of one, of which the file cannot hold as much as it says."""
+    most_bytes = MAX_DEFLATE_RATIO * dataset.id.get_storage_size()
+    for shape in (dataset.shape, dataset.chunks or ()):
+        check_size(shape, dataset.dtype, most_bytes)
 
 
 def _create_dataset(file: Any, name: str, shape: Shape) -> Any:  # noqa: ANN401 - h5py may be missing

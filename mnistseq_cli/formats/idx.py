@@ -9,9 +9,20 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from mnistseq_cli.errors import UsageError
-from mnistseq_cli.formats.column_reading import Column, open_stream, read_columns
+from mnistseq_cli.formats.column_checks import check_column, check_size
+from mnistseq_cli.formats.column_reading import (
+    Column,
+    open_stream,
+    read_columns,
+)
 from mnistseq_cli.formats.columns import NO_CLASS, Columnar, read_column, read_shape
-from mnistseq_cli.formats.reading import has_any, name_damage, read_splits
+from mnistseq_cli.formats.reading import (
+    check_regular,
+    has_any,
+    list_files,
+    name_damage,
+    read_splits,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -83,7 +94,7 @@ class Idx(Columnar):
 
 
 def _read_split(split: str, folder: Path) -> Iterator[Seen]:
-    paths = sorted(folder.glob(f"*{_IMAGES}"), reverse=True)  # train before t10k
+    paths = list_files(folder, f"*{_IMAGES}")[::-1]  # train before t10k
     for path in paths:
         prefix = path.name.removesuffix(_IMAGES)
         name = split or (prefix if len(paths) > 1 else "")
@@ -100,16 +111,26 @@ def _read_files(split: str, images: Path, prefix: str) -> Iterator[Seen]:
         columns = {}
         for name, path in paths.items():
             with name_damage(path):
-                columns[name] = _open_idx(stack.enter_context(path.open("rb")), path)
+                size_bytes = check_regular(path)
+                file = stack.enter_context(path.open("rb"))
+                columns[name] = _open_idx(file, name, path, size_bytes)
         with name_damage(images):
             yield from read_columns(split, columns)
 
 
-def _open_idx(file: IO[bytes], path: Path) -> Column:
-    kind, n_axes = struct.unpack(">2xBB", file.read(4))
+def _open_idx(file: IO[bytes], name: str, path: Path, size_bytes: int) -> Column:
+    magic = file.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0":  # noqa: PLR2004 - the four bytes read above
+        raise ValueError(f"it begins with {magic!r}, not with two zeros")
+    kind, n_axes = magic[2:]
     if kind not in _DTYPES:
-        raise ValueError(f"its items are of type {kind}, which is not read here")
-    shape = struct.unpack(f">{n_axes}I", file.read(4 * n_axes))
+        raise ValueError(f"its items are of type 0x{kind:02x}; allowed are 0x08 and 0x0c")
+    lengths = file.read(4 * n_axes)
+    if len(lengths) < 4 * n_axes:
+        raise ValueError("it ends within its header")
+    shape = struct.unpack(f">{n_axes}I", lengths)
+    check_column(name, shape, _DTYPES[kind], str(path))
+    check_size(shape, _DTYPES[kind], size_bytes - file.tell())
     return open_stream(file, shape, _DTYPES[kind], path)
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CHUNK = 1 << 18  # characters
+_VALUE_LIMIT = 1 << 24  # characters; a longer value is a damaged one
 _SPACE = " \t\r\n"
 _ENDS = _SPACE + ",:]}"
 
@@ -61,7 +62,7 @@ class _Stream:
             try:
                 value, end = self._decode(self._text, self._at)
             except json.JSONDecodeError:
-                if not self._read():
+                if len(self._text) - self._at > _VALUE_LIMIT or not self._read():
                     raise
             else:
                 follows = self._text[end : end + 1]  # a number may go on

@@ -7,7 +7,7 @@ The features in the metadata of the schema, and images as a struct of bytes and 
 from __future__ import annotations
 
 import json
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,9 +15,9 @@ import numpy as np
 from mnistseq_cli.formats.decoding import decode_grey
 from mnistseq_cli.formats.encoders import Encoded
 from mnistseq_cli.formats.extras import import_extra
-from mnistseq_cli.formats.listing import make_row
-from mnistseq_cli.formats.reading import Seen, has_any, name_damage, read_splits
+from mnistseq_cli.formats.reading import has_any, list_files, name_damage, read_splits
 from mnistseq_cli.formats.records import find_boxes, find_values
+from mnistseq_cli.formats.rows import make_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Fragments, Output, Sink
+    from mnistseq_cli.formats.reading import Seen
 
 _ROWS_TOGETHER = 256  # when read
 _BLOCKS_TOGETHER = 8  # in a row group: one is read as a whole
@@ -126,13 +127,21 @@ class Parquet(Encoded):
         return read_splits(folder, self.holds, self._read_split)
 
     def _read_split(self, split: str, folder: Path) -> Iterator[Seen]:
-        for path in sorted(folder.glob("*.parquet")):
+        for path in list_files(folder, "*.parquet"):
+            numbers = count(1)
             with name_damage(path), self._parquet.ParquetFile(path) as file:
                 for batch in file.iter_batches(_ROWS_TOGETHER):
-                    for record in batch.to_pylist():
-                        image = record.pop("image")
-                        row = make_row(image["path"], record)
-                        pixels = decode_grey(image["bytes"])
-                        yield Seen(
-                            row.name, split, pixels, row.text, row.boxes, row.gaps, row.glyphs
-                        )
+                    for record, number in zip(batch.to_pylist(), numbers, strict=False):
+                        with name_damage(path, f"row {number}"):
+                            seen = _see(f"{path.stem}/{number}", split, record)
+                        yield seen
+
+
+def _see(name: str, split: str, record: dict[str, Any]) -> Seen:
+    """Make a sample of a record; `name` is for an image whose path nobody has written."""
+    image = record.pop("image", None)
+    data, path = (image.get("bytes"), image.get("path")) if isinstance(image, dict) else (None, "")
+    if data is None:
+        raise ValueError("it has no image: needed is a struct of bytes and path")
+    row = make_row(path if isinstance(path, str) else name, record)
+    return row.see(split, decode_grey(data))

@@ -13,9 +13,10 @@ from typing import IO, TYPE_CHECKING
 
 from mnistseq_cli.formats.decoding import decode_grey
 from mnistseq_cli.formats.encoders import Encoded
-from mnistseq_cli.formats.listing import make_row
-from mnistseq_cli.formats.reading import Seen, has_any, name_damage, read_splits
+from mnistseq_cli.formats.reading import has_any, list_files, name_damage, read_splits
 from mnistseq_cli.formats.records import write_records
+from mnistseq_cli.formats.rows import make_row
+from mnistseq_cli.formats.values import find_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Fragments, Sink
+    from mnistseq_cli.formats.reading import Seen
 
 _BLOCK_BYTES = 512
 _RECORD_BYTES = 20 * _BLOCK_BYTES
@@ -69,23 +71,26 @@ class WebDataset(Encoded):
 
 
 def _read_shards(split: str, folder: Path) -> Iterator[Seen]:
-    for path in sorted(folder.glob("*.tar")):
+    for path in list_files(folder, "*.tar"):
         with name_damage(path), path.open("rb") as file:
-            for key, members in _group(_read_members(file)):
-                yield _see(key, split, members)
+            for key, members in _group(_read_members(file, path.stat().st_size)):
+                with name_damage(path, key):
+                    seen = _see(key, split, members)
+                yield seen
 
 
 def _see(key: str, split: str, members: dict[str, bytes]) -> Seen:
     """Make a sample of its files, by their endings."""
-    record = json.loads(members.pop("json", b"{}"))
+    record = find_object(json.loads(members.pop("json", b"{}")))
     for ending in ("txt", "cls"):
         if ending in members:
-            record.setdefault("text", members.pop(ending).decode())
+            text = members.pop(ending).decode("utf-8-sig")
+            record.setdefault("text", text.rstrip("\r\n"))
     if not members:
-        raise ValueError(f"{key} has no image")
+        raise ValueError("it has no image")
     ending, data = next(iter(members.items()))
     row = make_row(f"{key}.{ending}", record)
-    return Seen(row.name, split, decode_grey(data), row.text, row.boxes, row.gaps, row.glyphs)
+    return row.see(split, decode_grey(data))
 
 
 def _group(members: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, dict[str, bytes]]]:
@@ -98,26 +103,40 @@ def _group(members: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, dict[str
             yield key, gathered
             gathered = {}
         key = folder + slash + stem
+        if ending in gathered:
+            raise ValueError(f"{name} is there twice")
         gathered[ending] = data
     if gathered:
         yield key, gathered
 
 
-def _read_members(file: IO[bytes]) -> Iterator[tuple[str, bytes]]:
+def _read_members(file: IO[bytes], size_bytes: int) -> Iterator[tuple[str, bytes]]:
     """Read names and bytes of the files in a tar, which may be far larger than memory."""
+    name = ""  # of the next file, where it is too long for its header
     while (header := file.read(_BLOCK_BYTES)).strip(b"\0"):
         try:
-            info = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+            info = tarfile.TarInfo.frombuf(header, "utf-8", "strict")
         except tarfile.TarError as error:
             raise ValueError(str(error)) from error
+        if not 0 <= info.size <= size_bytes - file.tell():
+            raise ValueError(f"it ends within {info.name}")
         data = file.read(info.size)
         file.seek(-info.size % _BLOCK_BYTES, 1)
-        if len(data) < info.size:
-            raise ValueError(f"it ends within {info.name}")
-        if info.isreg():
-            yield info.name, data
+        if info.type in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE):
+            name = _find_long_name(info, data) or name
+        elif info.isreg():
+            yield name or info.name, data
+            name = ""
     if len(header) < _BLOCK_BYTES:
         raise ValueError("it ends too early")
+
+
+def _find_long_name(info: tarfile.TarInfo, data: bytes) -> str:
+    """Find the name that a header of GNU tar, or of POSIX.1-2001, gives to the next file."""
+    if info.type == tarfile.GNUTYPE_LONGNAME:
+        return data.rstrip(b"\0").decode()
+    names = [line for line in data.split(b"\n") if b" path=" in line]
+    return names[0].partition(b"=")[2].decode() if names else ""
 
 
 def _pack(name: str, data: bytes) -> tuple[bytes, ...]:
