@@ -347,14 +347,21 @@ def test_an_unfinished_dataset_is_read_as_far_as_it_goes(
     assert open_dataset(tmp_path / "out").n_samples == COUNT
 
 
+PLAN = '{"recipe": {"digits": "1"}, "output": {}, "part_size": 1, "splits": {}}'
 FOLDERS: dict[str, tuple[dict[str, str], str]] = {
     "empty": ({}, "nothing that can be read"),
     "with files of other kinds": ({"notes.txt": ""}, "nothing that can be read: no webdataset"),
     "without samples": ({"labels.csv": "file_name,label\n"}, "holds no samples"),
     "with a damaged manifest": ({"dataset.json": "{"}, "dataset.json is damaged"),
-    "hardly begun": ({".mnistseq/plan.json": "{}"}, "unfinished, and nothing in it can be read"),
+    "hardly begun": (
+        {".mnistseq/plan.json": PLAN},
+        "unfinished, and nothing in it can be read",
+    ),
     "with a strange plan": (
-        {".mnistseq/plan.json": "{}", "labels.csv": "a.png,1\n"},
+        {
+            ".mnistseq/plan.json": PLAN,
+            "labels.csv": "a.png,1\n",
+        },
         "says of itself is damaged",
     ),
 }

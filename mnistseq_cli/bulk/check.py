@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mnistseq_cli.bulk.manifest import KEPT, PartSummary, find_shared_folder
 from mnistseq_cli.bulk.records import load_record, record_name
-from mnistseq_cli.bulk.staging import FileEntry, describe_file, describe_placed
+from mnistseq_cli.bulk.staging import (
+    FileEntry,
+    describe_file,
+    describe_placed,
+    split_placed_name,
+)
+from mnistseq_cli.formats.reading import check_regular, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,6 +27,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["missing", "short", "altered", "extra", "unreadable"]
 _SMALL_BYTES = 1 << 16
+# A pipe is not waited for; Windows has other flags.
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 @dataclass(frozen=True)
@@ -83,12 +92,10 @@ class PartChecker:
         """Check one part."""
         name = record_name(part.name)
         try:
-            data = (self._folder / name).read_bytes()
+            data = read_file(self._folder / name)
             record = load_record(data)
-        except FileNotFoundError:
-            return Checked(part, problems=[Problem("missing", name)])
         except (OSError, ValueError) as error:
-            return Checked(part, problems=[Problem("unreadable", name, str(error))])
+            return Checked(part, problems=[_explain(error, name)])
         entry = FileEntry(name, len(data), hashlib.sha256(data).hexdigest())
         summary = PartSummary(
             record.start, record.stop, len(record.files), record.size_bytes, entry
@@ -120,6 +127,7 @@ class PartChecker:
 def _check_placed(folder: Path, entry: FileEntry, *, read: bool) -> list[Problem]:
     """Compare what a part has placed in a file that spans parts with its entry."""
     try:
+        check_regular(folder / split_placed_name(entry.name)[0])
         found = describe_placed(folder, entry, read=read)
     except (OSError, ValueError):  # no file, or a fragment that is none of this kind
         return [Problem("missing", entry.name)]
@@ -136,24 +144,28 @@ def check_files(folder: Path, entries: Iterable[FileEntry], *, read: bool) -> li
 
 def _look_at_file(path: str, entry: FileEntry) -> Problem | None:
     try:
-        size_bytes = os.stat(path).st_size  # noqa: PTH116 - a million Path objects take seconds
-    except OSError as error:
-        return _explain(error, entry)
-    return _compare_sizes(size_bytes, entry)
+        found = os.stat(path)  # noqa: PTH116 - a million Path objects take seconds
+    except (OSError, ValueError) as error:
+        return _explain(error, entry.name)
+    if not stat.S_ISREG(found.st_mode):
+        return Problem("unreadable", entry.name, "it is no file")
+    return _compare_sizes(found.st_size, entry)
 
 
 def _read_file(path: str, entry: FileEntry) -> Problem | None:
     try:
         if entry.size_bytes > _SMALL_BYTES:
+            check_regular(Path(path))
             found = describe_file(Path(path), entry.name)
             size_bytes, sha256 = found.size_bytes, found.sha256
         else:
             data = _read_small(path, entry.size_bytes + 1)
             size_bytes, sha256 = len(data), hashlib.sha256(data).hexdigest()
-    except OSError as error:
-        return _explain(error, entry)
-    if sha256 == entry.sha256:
-        return None
+        if sha256 == entry.sha256:
+            return None
+        check_regular(Path(path))  # only here: it takes time, and a pipe is not what was written
+    except (OSError, ValueError) as error:
+        return _explain(error, entry.name)
     return _compare_sizes(size_bytes, entry) or Problem("altered", entry.name)
 
 
@@ -165,14 +177,14 @@ def _compare_sizes(size_bytes: int, entry: FileEntry) -> Problem | None:
     return Problem("short", entry.name, f"{size_bytes} bytes instead of {entry.size_bytes}")
 
 
-def _explain(error: OSError, entry: FileEntry) -> Problem:
+def _explain(error: OSError | ValueError, name: str) -> Problem:
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        return Problem("missing", entry.name)
-    return Problem("unreadable", entry.name, error.strerror or str(error))
+        return Problem("missing", name)
+    return Problem("unreadable", name, getattr(error, "strerror", None) or str(error))
 
 
 def _read_small(path: str, most_bytes: int) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    descriptor = os.open(path, _READ)
     try:
         return os.read(descriptor, most_bytes)
     finally:

@@ -9,18 +9,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+import os
+import shlex
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.bulk.deal import find_shared
 from mnistseq_cli.bulk.disk import replace_file
-from mnistseq_cli.bulk.records import check_inside
+from mnistseq_cli.bulk.plan import PART_SIZE_LIMIT
+from mnistseq_cli.bulk.records import check_entry, check_kinds, read_object
+from mnistseq_cli.bulk.splits import cut
 from mnistseq_cli.bulk.staging import FileEntry
-from mnistseq_cli.errors import OutputError
+from mnistseq_cli.checks import check_number, check_texts
+from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.formats.names import OWN_FOLDER
+from mnistseq_cli.formats.reading import check_regular
+from mnistseq_cli.recipe import RECIPE_FILE, Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from mnistseq_cli.bulk.plan import Plan
@@ -34,7 +42,19 @@ LOCK = f"{OWN_FOLDER}/lock"
 PLAN_FILE = f"{OWN_FOLDER}/plan.json"
 BOOT_FILE = f"{OWN_FOLDER}/boot_id"
 MANIFEST_VERSION = 1
-_KEYS = {"version", "recipe", "output", "part_size", "splits", "shared_texts", "n_samples"}
+_PLAN_KINDS: dict[str, type] = {"recipe": dict, "output": dict, "part_size": int, "splits": dict}
+_KINDS = _PLAN_KINDS | {
+    "glyphs": dict,
+    "shared_texts": str,
+    "versions": list,
+    "n_samples": int,
+    "n_files": int,
+    "size_bytes": int,
+    "files": list,
+    "parts": list,
+}
+_OUTPUT_TEXTS = {"to", "image_format", "name"}
+_RECIPE_KEYS = {"version", *(field.name for field in fields(Recipe))}
 
 
 @dataclass(frozen=True)
@@ -107,7 +127,7 @@ def dump_dataset(
 
 
 def load_dataset(folder: Path) -> dict[str, Any]:
-    """Read ``dataset.json``.
+    """Read ``dataset.json``; what uses it may trust its kinds and ranges.
 
     Raises
     ------
@@ -115,29 +135,73 @@ def load_dataset(folder: Path) -> dict[str, Any]:
         There is none, or it cannot be read.
     """
     path = folder / DATASET_FILE
-    try:
-        values: dict[str, Any] = json.loads(path.read_bytes())
-        _check_keys(values)
+    with _naming_damage(path, suggest_anew(folder)):
+        _check_folder(folder)
+        try:
+            values = _read(path)
+        except FileNotFoundError as error:
+            raise _explain_missing(folder) from error
+        check_kinds(values, {"version": int})
         if values["version"] != MANIFEST_VERSION:
             raise OutputError(
                 f"{path} has version {values['version']}; this program reads {MANIFEST_VERSION}",
                 "Update it: pipx upgrade mnistseq-cli",
             )
+        check_kinds(values, _KINDS)
+        _check_plan(values)
         values["parts"] = [_gather(**part) for part in values["parts"]]
-        values["files"] = [check_inside(FileEntry(**file)) for file in values["files"]]
-    except FileNotFoundError as error:
-        raise _explain_missing(folder) from error
-    except OSError as error:
-        raise OutputError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise OutputError(f"{path} is damaged: {error}", "Make it again with --resume.") from error
+        values["files"] = [check_entry(FileEntry(**file)) for file in values["files"]]
+        if not any(entry.name == RECIPE_FILE for entry in values["files"]):
+            raise ValueError(f"it does not list {RECIPE_FILE}")
     return values
 
 
-def _check_keys(values: dict[str, Any]) -> None:
-    missing = _KEYS - values.keys()
-    if missing:
-        raise ValueError(f"it does not say {min(missing)}")
+def suggest_anew(folder: Path) -> str:
+    """Say what helps when ``dataset.json`` is lost: nothing else says what belongs here."""
+    recipe = shlex.quote(str(folder / RECIPE_FILE))
+    return f"Make it again elsewhere: mnistseq batch --recipe {recipe} --out DIR"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    check_regular(path)
+    return read_object(path.read_bytes())
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir() and folder.exists():
+        raise OutputError(f"{folder} is no folder, but a file; allowed is the folder of a dataset")
+    if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+        raise OutputError(f"cannot read the folder {folder}: permission denied")
+
+
+@contextmanager
+def _naming_damage(path: Path, hint: str) -> Iterator[None]:
+    """Turn what goes wrong while a file is read into an OutputError that names it."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, PermissionError):
+            hint = f"Make it readable: chmod u+r {shlex.quote(str(path))}"
+        raise OutputError(f"cannot read {path}: {error.strerror}", hint) from error
+    except UsageError as error:
+        raise OutputError(f"{path} is damaged: {error.message}", error.hint or hint) from error
+    except (ValueError, TypeError, MemoryError) as error:
+        raise OutputError(f"{path} is damaged: {str(error) or 'it is too large'}", hint) from error
+
+
+def _check_plan(values: dict[str, Any]) -> None:
+    """Refuse a plan that holds what no plan does; keys of later programs are passed over."""
+    check_kinds(values, _PLAN_KINDS)
+    recipe = {key: values["recipe"][key] for key in _RECIPE_KEYS & values["recipe"].keys()}
+    if isinstance(recipe.get("texts"), dict):  # where they are, and their hash
+        recipe["texts"] = ("0",)
+    count = Recipe.from_dict(recipe).count
+    output = values["output"]
+    check_kinds(output, dict.fromkeys(_OUTPUT_TEXTS.intersection(output), str))
+    _check_list("labels", output)
+    check_number("part_size", values["part_size"], 1, PART_SIZE_LIMIT)
+    check_kinds(values["splits"], dict.fromkeys(values["splits"], int))
+    cut(values["splits"].items(), count)
 
 
 def save_plan(plan: Plan, strangers: Iterable[str]) -> None:
@@ -154,17 +218,22 @@ def load_plan(folder: Path) -> dict[str, Any] | None:
     Raises
     ------
     OutputError
-        ``dataset.json`` cannot be read.
+        It cannot be read.
     """
-    try:
-        values: dict[str, Any] = json.loads((folder / PLAN_FILE).read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        return load_dataset(folder) if (folder / DATASET_FILE).exists() else None
-    except ValueError as error:
-        raise OutputError(
-            f"{folder / PLAN_FILE} is damaged: {error}", "Use --overwrite."
-        ) from error
+    path = folder / PLAN_FILE
+    with _naming_damage(path, "Use --overwrite."):
+        try:
+            values = _read(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return load_dataset(folder) if (folder / DATASET_FILE).exists() else None
+        _check_plan(values)
+        _check_list("strangers", values)
     return values
+
+
+def _check_list(name: str, values: dict[str, Any]) -> None:
+    if name in values and check_texts(name, values[name]) is None:
+        raise ValueError(f"{name} is None; allowed is a list of texts")
 
 
 def _flatten(part: PartSummary) -> dict[str, Any]:
@@ -190,7 +259,9 @@ def _gather(
     record_size_bytes: int,
     record_sha256: str,
 ) -> PartSummary:
-    entry = FileEntry(record, record_size_bytes, record_sha256)
+    numbers = {"start": start, "stop": stop, "n_files": n_files, "size_bytes": size_bytes}
+    check_kinds(numbers, dict.fromkeys(numbers, int))
+    entry = check_entry(FileEntry(record, record_size_bytes, record_sha256))
     return PartSummary(start, stop, n_files, size_bytes, entry)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.compose.samples import Block
 
+_NUMBERS = {"glyphs": "<u4", "texts": "<u8"}
 _HASH_BYTES = 8  # of a text: among a million there is one false alarm in ten million checks
 
 
@@ -60,8 +61,8 @@ def find_leaks(proofs: Iterable[tuple[str, dict[str, str]]], *, with_texts: bool
     """
     used: dict[tuple[str, str], list[NDArray[np.generic]]] = defaultdict(list)
     for split, proof in proofs:
-        used["glyphs", split].append(np.frombuffer(base64.b64decode(proof["glyphs"]), "<u4"))
-        used["texts", split].append(np.frombuffer(base64.b64decode(proof["texts"]), "<u8"))
+        for kind in _NUMBERS:
+            used[kind, split].append(_decode(kind, proof))
     whole = {key: np.unique(np.concatenate(parts)) for key, parts in used.items()}
     leaks = []
     for (kind, one), (other_kind, other) in combinations(whole, 2):
@@ -70,6 +71,27 @@ def find_leaks(proofs: Iterable[tuple[str, dict[str, str]]], *, with_texts: bool
             if shared.size:
                 leaks.append(f"{one} and {other} share {shared.size} {kind}")
     return leaks
+
+
+def check_proof(proof: dict[str, str]) -> None:
+    """Refuse what is neither a proof nor empty.
+
+    Raises
+    ------
+    ValueError
+        It is neither.
+    """
+    if not isinstance(proof, dict):
+        raise ValueError(f"proof is {proof!r:.60}; allowed is an object")  # noqa: TRY004 - as all damage
+    for kind in _NUMBERS if proof else ():
+        try:
+            _decode(kind, proof)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"{kind} of the proof are no numbers in base 64") from error
+
+
+def _decode(kind: str, proof: dict[str, str]) -> NDArray[np.generic]:
+    return np.frombuffer(base64.b64decode(proof[kind]), _NUMBERS[kind])
 
 
 def _encode(numbers: NDArray[np.generic]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from mnistseq_cli.bulk.records import load_record, record_name
 from mnistseq_cli.bulk.staging import describe_file, placed_name
 from mnistseq_cli.formats import open_format
 from mnistseq_cli.formats.encoders import decode_image
+from mnistseq_cli.formats.reading import check_regular, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,7 +68,7 @@ class PartComparer:
         """Compare fragments that stand in no file as they are by the hash in the record."""
         name = record_name(part.name)
         try:
-            record = load_record((self._plan.output.folder / name).read_bytes())
+            record = load_record(read_file(self._plan.output.folder / name))
         except (OSError, ValueError):
             return []  # told already
         listed = {entry.name: entry.sha256 for entry in record.kept}
@@ -92,8 +94,9 @@ class _Comparison:
         """Compare a file; where bytes differ, as other versions may write them, its pixels."""
         name = self._within + name
         try:
+            check_regular(self._folder / name)
             found = (self._folder / name).read_bytes()
-        except OSError:
+        except (OSError, ValueError):
             return  # told already
         if found != data and not self._show_the_same(found, data):
             self._problems.append(Problem("altered", name, _DIFFERS))
@@ -113,7 +116,7 @@ class _Comparison:
         path = self._folder / name
         if offset is None:
             self._hashes.setdefault(key, hashlib.sha256()).update(data)
-        if offset is None or not path.is_file():
+        if offset is None or not _is_readable(path):
             return
         with path.open("rb") as file:
             file.seek(max(0, offset))
@@ -134,7 +137,7 @@ class _Comparison:
     def problems(self) -> list[Problem]:
         """Give what differs."""
         for name in self._by_path:
-            if (self._folder / name).is_file():
+            if _is_readable(self._folder / name):
                 made = describe_file(self._scratch / name, name)
                 if made != describe_file(self._folder / name, name):
                     self._problems.append(Problem("altered", name, _DIFFERS))
@@ -146,3 +149,8 @@ class _Comparison:
         except (OSError, ValueError, SyntaxError):  # as Pillow calls broken files
             return False
         return np.array_equal(there, decode_image(made, self._image_format))
+
+
+def _is_readable(path: Path) -> bool:
+    """Tell whether a file can be compared; what else is there in its place is told already."""
+    return path.is_file() and os.access(path, os.R_OK)

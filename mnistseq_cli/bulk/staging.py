@@ -223,7 +223,7 @@ def sweep(staging: Path) -> None:
     says whose they are.
     """
     for path in staging.iterdir() if staging.is_dir() else ():
-        if path.is_file():
+        if not path.is_dir():
             path.unlink()
         else:
             remove([path / "files", path / "kept"] if (path / RECORD).exists() else [path])
@@ -232,4 +232,5 @@ def sweep(staging: Path) -> None:
 def remove(folders: Iterable[Path]) -> None:
     """Remove folders with all that is in them, as far as that works."""
     for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.is_dir():  # rmtree would wait for a pipe
+            shutil.rmtree(folder, ignore_errors=True)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mnistseq_cli.bulk.check import PartChecker, Problem, check_files
@@ -14,7 +14,7 @@ from mnistseq_cli.bulk.claim import find_files
 from mnistseq_cli.bulk.cores import count_cores
 from mnistseq_cli.bulk.events import ignore
 from mnistseq_cli.bulk.label_readback import LabelComparer, has_listings
-from mnistseq_cli.bulk.manifest import DATASET_FILE, load_dataset
+from mnistseq_cli.bulk.manifest import DATASET_FILE, load_dataset, suggest_anew
 from mnistseq_cli.bulk.plan import cut_parts, make_plan
 from mnistseq_cli.bulk.proof import find_leaks
 from mnistseq_cli.bulk.readback import JoinedComparer, spans_parts
@@ -22,7 +22,8 @@ from mnistseq_cli.bulk.records import load_record
 from mnistseq_cli.bulk.remake import PartComparer
 from mnistseq_cli.bulk.splits import cut
 from mnistseq_cli.bulk.workers import DEFAULT_START_METHOD, Crew, Job, StartMethod, work
-from mnistseq_cli.errors import OutputError
+from mnistseq_cli.checks import check_choice
+from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.formats import Output
 from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE, Recipe
 
@@ -115,7 +116,7 @@ def verify(
     check = _Check(folder, values, Crew(workers, start_method), report)
     problems = check.read()
     chosen = check.choose(deep)
-    if chosen and not any(problem.name == RECIPE_FILE for problem in problems):
+    if chosen and not any(problem.name in {RECIPE_FILE, TEXTS_FILE} for problem in problems):
         problems += check.make(chosen, data_dir)
     unique = {problem.name: problem for problem in reversed(problems)}
     return Report(
@@ -139,11 +140,11 @@ class _Check:
         self._summaries: list[PartSummary] = values["parts"]
         weights = tuple(values["splits"].items())
         splits = cut(weights, values["recipe"]["count"])
-        self._parts = [part for split in splits for part in cut_parts(split, values["part_size"])]
+        parts = (part for split in splits for part in cut_parts(split, values["part_size"]))
+        # One more than are listed shows that some are not, however many they are.
+        self._parts = list(islice(parts, len(self._summaries) + 1))
         self._places = {part: place for place, part in enumerate(self._parts)}
-        listed = [(summary.start, summary.stop) for summary in self._summaries]
-        if listed != [(part.start, part.stop) for part in self._parts]:
-            raise OutputError(f"{folder / DATASET_FILE} is damaged: its parts are not the whole")
+        self._check_sums()
         self._crew = crew
         self._report = report
         # The sizes of fragments, by the name of the joined file and the number of the part.
@@ -152,6 +153,19 @@ class _Check:
         self._n_made = 0
         self._n_made_all = 0
         self._n_passes = 1
+
+    def _check_sums(self) -> None:
+        """Refuse a manifest whose parts are not what it says of the whole."""
+        values = self._values
+        n_files = sum(summary.n_files for summary in self._summaries) + len(values["files"])
+        listed = [(summary.start, summary.stop) for summary in self._summaries]
+        expected = [(part.start, part.stop) for part in self._parts]
+        listed += [(values["n_samples"], values["n_files"])]
+        if listed != [*expected, (values["recipe"]["count"], n_files)]:
+            raise OutputError(
+                f"{self._folder / DATASET_FILE} is damaged: its parts are not the whole",
+                suggest_anew(self._folder),
+            )
 
     def read(self) -> list[Problem]:
         """Read every file and look for others."""
@@ -194,12 +208,9 @@ class _Check:
 
     def make(self, parts: list[Part], data_dir: Path | None) -> list[Problem]:
         """Make parts again and compare."""
-        values = self._values
-        output = Output(folder=self._folder, **values["output"])
-        recipe = Recipe.load(self._folder / RECIPE_FILE)
-        plan = make_plan(recipe, output, values["part_size"], values["splits"].items())
+        plan = self._plan()
         self._n_made_all = sum(len(part) for part in parts)
-        self._n_passes = 2 if spans_parts(output) else 1
+        self._n_passes = 2 if spans_parts(plan.output) else 1
         open_job = partial(PartComparer, plan, self._find_offsets(), data_dir)
         problems = []
         for part, found in self._work(open_job, parts):
@@ -207,13 +218,27 @@ class _Check:
             self._count_made(len(part))
         return problems + self._read_back(plan, parts, data_dir)
 
+    def _plan(self) -> Plan:
+        values, path = self._values, self._folder / RECIPE_FILE
+        try:
+            recipe = Recipe.load(path)
+            path = self._folder / DATASET_FILE
+            for key in values["output"]:
+                check_choice("key of the output", key, [*Output(folder=path).to_dict()])
+            output = Output(folder=self._folder, **values["output"])
+            return make_plan(recipe, output, values["part_size"], values["splits"].items())
+        except UsageError as error:
+            message = error.message.removeprefix(f"{path}: ")
+            hint = error.hint or suggest_anew(self._folder)
+            raise OutputError(f"{path} cannot be used: {message}", hint) from error
+
     def _read_back(self, plan: Plan, parts: list[Part], data_dir: Path | None) -> list[Problem]:
         if has_listings(plan.output):
             return LabelComparer(plan, data_dir).compare(parts)
-        if not spans_parts(plan.output):
-            return []
         own = (RECIPE_FILE, TEXTS_FILE)
         names = [entry.name for entry in self._values["files"] if entry.name not in own]
+        if not spans_parts(plan.output) or not names:
+            return []
         return JoinedComparer(plan, names, data_dir).compare(parts, self._count_made)
 
     def _count_made(self, n_samples: int) -> None:

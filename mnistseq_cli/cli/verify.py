@@ -21,7 +21,13 @@ mnistseq verify train --deep all --workers 8
 
 def verify(
     folder: Annotated[
-        Path, typer.Argument(help="Folder of a dataset.", metavar="DIR", show_default=False)
+        Path,
+        typer.Argument(
+            help="Folder of a dataset.",
+            metavar="DIR",
+            show_default=False,
+            readable=False,  # `load_dataset` says it, and of which folder
+        ),
     ],
     samples: Annotated[
         str,
