@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mnistseq_cli.compose.augment import augment
     from mnistseq_cli.compose.render import SequenceGenerator
     from mnistseq_cli.compose.samples import Block, Sample
     from mnistseq_cli.errors import MnistseqError
@@ -24,6 +25,7 @@ __all__ = [
     "Recipe",
     "Sample",
     "SequenceGenerator",
+    "augment",
     "generate_numbers_sequence",
     "generate_phone_numbers",
     "load_glyphs",
@@ -36,6 +38,7 @@ _HOMES = {
     "Recipe": "recipe",
     "Sample": "compose.samples",
     "SequenceGenerator": "compose.render",
+    "augment": "compose.augment",
     "generate_numbers_sequence": "generate",
     "generate_phone_numbers": "generate",
     "load_glyphs": "glyphs.load",

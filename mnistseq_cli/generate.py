@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterable
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from mnistseq_cli.compose.render import SequenceGenerator
-from mnistseq_cli.errors import TextError
+from mnistseq_cli.errors import MnistseqError, TextError, UsageError
 from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
-from mnistseq_cli.recipe import Recipe
+from mnistseq_cli.recipe import CHOICES, FlexibleWidth, Recipe
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from mnistseq_cli.glyphs.glyphset import GlyphSet
 
 SEED_BITS = 32
+
+# What the parameters of these functions are called in a recipe, and in the command line.
+_OWN_FIELDS = ("digits", "length", "pattern", "texts", "count", "spacing_px", "width_px")
+_FIELDS = {"width_px": "image_width", "spacing_px": "spacing_range", "count": "num_images"}
+_OPTIONS = {
+    "--width": "image_width",
+    "--spacing": "spacing_range",
+    "--spacing-mode": "spacing_mode",
+    "--fit": "fit",
+    "--measure": "measure",
+}
+_WORDS = "|".join(word for words in (get_args(FlexibleWidth), *CHOICES.values()) for word in words)
+_FIELD = re.compile(rf"^({'|'.join(_FIELDS)})(?= is | goes )")
+_OPTION = re.compile(rf"({'|'.join(_OPTIONS)})(?![\w-])(?: (-?\d+)(?: (-?\d+))?| ({_WORDS})\b)?")
 
 
 def generate_numbers_sequence(
@@ -43,7 +61,7 @@ def generate_numbers_sequence(
     seed : int, optional
         Makes the call repeatable; without it every call chooses other glyphs and gaps.
     **more
-        Anything else a `Recipe` takes, such as ``dataset="mnist"`` or ``align="left"``.
+        How to write, as a `Recipe` says it, such as ``dataset="mnist"`` or ``align="left"``.
 
     Returns
     -------
@@ -63,8 +81,9 @@ def generate_numbers_sequence(
     (28, 100)
     """
     text = digits if isinstance(digits, str) else _join(digits)
-    recipe = _make_recipe(seed, more, digits=text, spacing_px=spacing_range, width_px=image_width)
-    return _to_float(_open(recipe)[0].image)
+    given = {"digits": text, "spacing_px": spacing_range, "width_px": image_width}
+    with _own_words():
+        return _to_float(_open(_make_recipe(seed, given, more))[0].image)
 
 
 def generate_phone_numbers(
@@ -93,7 +112,7 @@ def generate_phone_numbers(
     seed : int, optional
         Makes the call repeatable.
     **more
-        Anything else a `Recipe` takes.
+        How to write, as a `Recipe` says it.
 
     Returns
     -------
@@ -110,8 +129,10 @@ def generate_phone_numbers(
     """
     width: int | str = "widest" if image_width is None else image_width
     given = {"pattern": pattern, "count": num_images}
-    recipe = _make_recipe(seed, more, spacing_px=spacing_range, width_px=width, **given)
-    block = _open(recipe).block(0, num_images)
+    given |= {"spacing_px": spacing_range, "width_px": width}
+    with _own_words():
+        recipe = _make_recipe(seed, given, more)
+        block = _open(recipe).block(0, recipe.count)
     return _to_float(block.images), block.texts.tolist()
 
 
@@ -127,9 +148,37 @@ def _join(digits: Iterable[int]) -> str:
     return "".join(written)
 
 
-def _make_recipe(seed: int | None, more: dict[str, Any], **given: Any) -> Recipe:  # noqa: ANN401
+def _make_recipe(seed: int | None, given: dict[str, Any], more: dict[str, Any]) -> Recipe:
+    for name in filter(more.__contains__, _OWN_FIELDS):
+        raise UsageError(
+            f"{name}={more[name]!r:.60} is not for this function, which has parameters of its own "
+            "for what is written, how often, how wide and how far apart",
+            f"For all that a recipe can say: SequenceGenerator(Recipe({name}=…))",
+        )
     chosen = secrets.randbits(SEED_BITS) if seed is None else seed
     return Recipe(seed=chosen, **given, **more)
+
+
+@contextmanager
+def _own_words() -> Iterator[None]:
+    """Name in messages the parameters of these functions, not those of recipe or command line."""
+    try:
+        yield
+    except MnistseqError as error:
+        error.message = _FIELD.sub(lambda field: _FIELDS[field[0]], error.message)
+        error.hint = _OPTION.sub(_name_parameter, error.hint)
+        error.args = (error.message, error.hint)
+        raise
+
+
+def _name_parameter(option: re.Match[str]) -> str:
+    """Write an option and its value as a parameter: ``--fit shrink`` as ``fit="shrink"``."""
+    name, least, most, word = _OPTIONS[option[1]], *option.groups()[1:]
+    if word:
+        return f'{name}="{word}"'
+    if most:
+        return f"{name}=({least}, {most})"
+    return f"{name}={least}" if least else name
 
 
 def _open(recipe: Recipe) -> SequenceGenerator:

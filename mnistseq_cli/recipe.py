@@ -94,7 +94,7 @@ class Recipe:
     augment : tuple of str
         Distortions: presets, ``"NAME"``, ``"NAME=VALUE"`` or ``"NAME=LOW..HIGH"``.
     augment_prob : float
-        How likely each distortion is for each digit or image, 0 to 1.
+        How likely each distortion is for each digit or image, 0 to 1; of no effect without any.
     splits : tuple of str
         Names and weights such as ``"train=80"``: how a bulk run deals samples, glyphs and texts
         out. A `SequenceGenerator` by itself takes no notice of them.
@@ -130,24 +130,23 @@ class Recipe:
     glyphs_sha256: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("length", "spacing_px", "texts", "augment", "splits"):
-            value = getattr(self, name)
-            if isinstance(value, list):
-                object.__setattr__(self, name, tuple(value))
-            if name in ("texts", "augment", "splits"):
-                check_texts(name, getattr(self, name))
+        for name in ("texts", "augment", "splits"):
+            object.__setattr__(self, name, check_texts(name, getattr(self, name)))
         _check_source(self)
-        check_number("count", self.count, 1, COUNT_LIMIT)
-        check_number("seed", self.seed, 0, SEED_LIMIT - 1)
-        if self.width_px not in get_args(FlexibleWidth):
-            check_number("width_px", self.width_px, 1, WIDTH_LIMIT_PX, get_args(FlexibleWidth))
+        object.__setattr__(self, "count", check_number("count", self.count, 1, COUNT_LIMIT))
+        object.__setattr__(self, "seed", check_number("seed", self.seed, 0, SEED_LIMIT - 1))
+        width_px, words = self.width_px, get_args(FlexibleWidth)
+        if not (isinstance(width_px, str) and width_px in words):
+            width_px = check_number("width_px", width_px, 1, WIDTH_LIMIT_PX, words)
+        object.__setattr__(self, "width_px", width_px)
         _check_spacing(self)
         for name, allowed in CHOICES.items():
             check_choice(name, getattr(self, name), allowed)
         for name in ("edges", "one_hand"):
             check_flag(name, getattr(self, name))
-        if isinstance(self.augment_prob, bool) or not isinstance(self.augment_prob, float | int):
-            raise UsageError(f"augment_prob is {self.augment_prob!r}; allowed is 0 to 1")
+        share: object = self.augment_prob
+        if isinstance(share, bool) or not isinstance(share, float | int) or not 0 <= share <= 1:
+            raise UsageError(f"augment_prob is {share!r}; allowed are numbers from 0 to 1")
         for name in ("dataset", "glyphs_sha256"):
             if not isinstance(getattr(self, name), str):
                 raise UsageError(f"{name} is {getattr(self, name)!r}; allowed is a text")
@@ -176,14 +175,18 @@ class Recipe:
             check_choice("key of the recipe", key, [field.name for field in fields(cls)])
         return cls(**{key: value for key, value in values.items() if key != "version"})
 
-    def save(self, folder: Path) -> Path:
-        """Write ``recipe.toml`` (and ``texts.txt``) into a folder; give the path of the recipe."""
+    def save(self, folder: Path, options: str = "-o ../again") -> Path:
+        """Write ``recipe.toml`` (and ``texts.txt``) into a folder; give the path of the recipe.
+
+        Its first line is the command that uses it there; `options` of that say where to write.
+        """
         values = self.to_dict()
         if self.texts is not None:
             (folder / TEXTS_FILE).write_text("\n".join(self.texts) + "\n", encoding="utf-8")
             values["texts"] = TEXTS_FILE
         path = folder / RECIPE_FILE
-        path.write_text(_HEADER + _to_toml(values), encoding="utf-8")
+        head = f"# Makes the same images again: mnistseq batch --recipe {RECIPE_FILE} {options}\n"
+        path.write_text(head + _to_toml(values), encoding="utf-8")
         return path
 
     @classmethod
@@ -229,9 +232,6 @@ def read_lines(path: Path) -> dict[int, str]:
     return texts
 
 
-_HEADER = "# Makes the same images again: mnistseq batch --recipe recipe.toml\n"
-
-
 def _to_toml(values: dict[str, Any]) -> str:
     import json  # noqa: PLC0415 - only when a recipe is saved
 
@@ -252,7 +252,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _check_spacing(recipe: Recipe) -> None:
-    check_pair("spacing_px", recipe.spacing_px, *GAP_LIMITS_PX)
+    spacing_px = check_pair("spacing_px", recipe.spacing_px, *GAP_LIMITS_PX)
+    object.__setattr__(recipe, "spacing_px", spacing_px)
     if recipe.edges and recipe.spacing_px[0] < 0:
         raise LayoutError(
             f"margins are gaps too with edges, and a gap of {recipe.spacing_px[0]} px would cut "
@@ -270,7 +271,7 @@ def _check_source(recipe: Recipe) -> None:
             "For example: mnistseq sequence 3 5 0, or mnistseq batch --length 3 7",
         )
     if recipe.length is not None:
-        check_pair("length", recipe.length, 1, LENGTH_LIMIT)
+        object.__setattr__(recipe, "length", check_pair("length", recipe.length, 1, LENGTH_LIMIT))
     if recipe.texts == ():
         raise TextError("texts is empty; give at least one")
     for text in recipe.texts or ():

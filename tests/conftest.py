@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import which
 
 import numpy as np
 import pytest
@@ -80,6 +82,23 @@ def run(
         return Result(int(ended.value.code or 0), out, err)
 
     return run_program
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a disk of one megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount, umount = which("mount"), which("umount")
+    if not mount or not umount or os.getuid() != 0:
+        pytest.skip("only root can mount a small disk")
+    mounted = subprocess.run(
+        [mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run([umount, folder], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,8 @@ from augment_cases import only
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistseq_cli.compose.augment import AUGMENTATIONS, PRESETS, augment
+from mnistseq_cli import augment
+from mnistseq_cli.compose.augment import AUGMENTATIONS, PRESETS
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.glyphs.glyphset import GlyphSet
 
@@ -33,7 +34,7 @@ PIXELS = {
     "dilate": "9925692c07bd1be7",
     "baseline": "57e9192452829ce5",
     "background": "6c91e96bca5a9545",
-    "lines": "f89a6fc31c7a9601",
+    "lines": "e902efe81c01ee23",
     "blur": "d5e24108e37a8dc2",
     "contrast": "430db6050173becd",
     "brightness": "4a652120b6e4c366",
@@ -41,7 +42,7 @@ PIXELS = {
     "noise": "285173bd958e02e2",
     "light": "e62cb9e72b35cd76",
     "medium": "9e6fd3acfe0ca295",
-    "heavy": "1be972ebd3a106fa",
+    "heavy": "2ae83d96c6a67a9b",
 }
 # What a process without the newer instructions prints.
 OLD_PROCESSOR = """
@@ -216,16 +217,50 @@ def test_ink_up_to_the_edges_is_brought_back(
         ({"images": np.zeros((2, 28, 28))}, ["float64", "uint8"]),
         ({"images": np.zeros((28, 28), np.uint8)}, ["(28, 28)", "(N, H, W)"]),
         ({"images": np.zeros((2, 28, 15), np.uint8)}, ["(2, 28, 15)", "16"]),
-        ({"seed": -1}, ["-1"]),
+        ({"images": [[[0] * 28] * 28]}, ["images are list", "array of uint8"]),
+        ({"images": [[1], [2, 3]]}, ["images are list", "(N, H, W)"]),
+        ({"images": None}, ["images are NoneType"]),
+        ({"seed": -1}, ["seed is -1; allowed are whole numbers from 0 to 9223372036854775807"]),
+        ({"seed": 1.5}, ["seed is 1.5; allowed are whole numbers"]),
+        ({"seed": "1"}, ["seed is '1'"]),
+        ({"seed": None}, ["seed is None"]),
+        ({"seed": True}, ["seed is True"]),
+        ({"seed": np.float64(1)}, ["seed is ", "1.0"]),
         ({"ink": "red"}, ["red", "white, black"]),
+        ({"ink": None}, ["ink is None"]),
         ({"augment_prob": 1.5}, ["1.5", "0 to 1"]),
+        ({"augment_prob": "0.5"}, ["augment_prob is '0.5'; allowed are numbers from 0 to 1"]),
+        ({"augment_prob": None}, ["augment_prob is None"]),
         ({"rotat": 3}, ["rotat", "'rotate'"]),
+        ({"rotate": (1, 2, 3)}, ["rotate is (1, 2, 3)", "-180 to 180"]),
+        ({"medium": 2}, ["medium is a preset and takes no value; it was given 2"]),
     ],
 )
 def test_what_is_not_allowed_is_refused(arguments: dict[str, Any], words: list[str]) -> None:
     with pytest.raises(UsageError) as caught:
         augment(**{"images": np.zeros((2, 28, 28), np.uint8), "seed": 1, **arguments})
     assert all(word in str(caught.value) for word in words)
+
+
+def test_a_masked_array_comes_back_plain(images: np.ndarray) -> None:
+    masked = np.ma.masked_array(images, images > 99)
+    after = augment(masked, 5, rotate=20)
+    assert type(after) is np.ndarray
+    assert (after == augment(images, 5, rotate=20)).all()
+
+
+def test_numbers_of_numpy_are_numbers(images: np.ndarray) -> None:
+    numbers: dict[str, Any] = {"seed": np.int64(5), "augment_prob": np.float32(0.5)}
+    strengths: dict[str, Any] = {"rotate": np.float32(20), "erode": np.int64(2), "blur": np.True_}
+    after = augment(images, **numbers, **strengths)
+    assert (after == augment(images, 5, augment_prob=0.5, rotate=20, erode=2, blur=True)).all()
+
+
+def test_a_preset_is_named_as_a_distortion_is(images: np.ndarray) -> None:
+    spelt_out: dict[str, Any] = {**PRESETS["medium"], "rotate": 3}
+    del spelt_out["blur"]
+    after = augment(images, 5, medium=True, rotate=3, blur=False)
+    assert (after == augment(images, 5, **spelt_out)).all()
 
 
 def test_an_older_processor_gives_the_same_pixels(images: np.ndarray) -> None:

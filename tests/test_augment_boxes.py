@@ -18,13 +18,14 @@ from mnistseq_cli.compose.augment import (
     augment_digits,
     bound_digits,
     make_plan,
+    widest_cell_px,
     widest_px,
 )
 from mnistseq_cli.compose.paint import Stamps
 from mnistseq_cli.compose.render import SequenceGenerator
 from mnistseq_cli.errors import LayoutError
 from mnistseq_cli.glyphs.glyphset import GlyphSet, Ink
-from mnistseq_cli.recipe import Recipe
+from mnistseq_cli.recipe import FlexibleWidth, Recipe
 
 OF_DIGITS = [name for name, row in AUGMENTATIONS.items() if row.stage in ("geometry", "shape")]
 OF_PAGES = [name for name in AUGMENTATIONS if name not in OF_DIGITS and name != "jpeg"]
@@ -198,27 +199,62 @@ def test_a_digit_moves_only_as_far_as_it_must(glyphs: GlyphSet) -> None:
     assert (after.height_px == before.height_px + 4)[fits].all()
 
 
+def solids() -> Ink:
+    """Give ink that fills its box: every width, and heights from the least to the most."""
+    width, height = (size.ravel() for size in np.meshgrid(np.arange(1, 29), [1, 10, 20, 28]))
+    rows, columns = np.arange(28)[:, None], np.arange(28)
+    images = (rows < height[:, None, None]) & (columns < width[:, None, None])
+    return Ink(images * np.uint8(255), width * 0, width * 0, width, height)
+
+
 @given(
     parts=st.dictionaries(
         st.sampled_from(["scale", "shear", "rotate", "perspective", "shift", "elastic"]),
-        st.floats(0, 1),
+        st.tuples(st.floats(0, 1) | st.just(1), st.floats(0, 1) | st.just(1)).map(sorted),
     ),
+    size=st.sampled_from([0.1, 0.4, 1]),
     dilate=st.integers(0, 5),
     thickness=st.floats(-2, 2),
     seed=st.integers(0, 2**63 - 1),
 )
 def test_no_digit_is_wider_than_the_widest(
-    glyphs: GlyphSet, parts: dict[str, float], dilate: int, thickness: float, seed: int
+    glyphs: GlyphSet,
+    parts: dict[str, list[float]],
+    size: float,
+    dilate: int,
+    thickness: float,
+    seed: int,
 ) -> None:
-    strengths = {name: part * AUGMENTATIONS[name].limits[1] for name, part in parts.items()}
-    texts = {name: f"{strength:.4f}" for name, strength in strengths.items()}
+    texts = {}
+    for name, ends in parts.items():
+        low, high = AUGMENTATIONS[name].limits
+        texts[name] = "..".join(f"{(low + end * (high - low)) * size:.4f}" for end in ends)
     plan = make_plan({**texts, "thickness": f"{thickness:.4f}", "dilate": dilate})
-    before = cut(glyphs, 60)
-    after = augment_digits(before, plan, draw_of(60, seed))
-    bound = widest_px(plan, before.width_px, before.height_px)
-    assert (after.width_px <= bound).all()
-    assert (bound <= CELL_PX).all()
-    assert parts or dilate > 1 or thickness or (bound == before.width_px).all()
+    for before in (cut(glyphs, 60), solids()):
+        after = augment_digits(before, plan, draw_of(len(before.images), seed))
+        bound = widest_px(plan, before.width_px, before.height_px)
+        assert (after.width_px <= bound).all()
+        assert (bound <= CELL_PX).all()
+        assert parts or dilate > 1 or thickness or (bound == before.width_px).all()
+        cells_px = np.maximum(after.left_px + after.width_px, 28) - np.minimum(after.left_px, 0)
+        assert cells_px.max() <= widest_cell_px(plan, int(before.width_px.max()))
+
+
+@pytest.mark.parametrize(
+    ("items", "width_px"),
+    [
+        (["shift=2"], 22),
+        (["rotate=10"], 25),
+        (["shear=10"], 25),
+        (["light"], 31),
+        (["medium"], 40),
+        (["rotate=45"], 30),
+    ],
+)
+def test_the_widest_is_hardly_wider_than_what_there_is(items: list[str], width_px: int) -> None:
+    """A square of 20 px in the worst case of each; one column more may show its faint edge."""
+    side = np.array([20])
+    assert widest_px(make_plan(items), side, side) == [width_px]
 
 
 @pytest.mark.parametrize(
@@ -245,6 +281,18 @@ def test_rows_hold_grown_cells(values: dict[str, Any], measure: str, glyphs: Gly
         drawn = sample.gaps[1:-1] if recipe.edges else sample.gaps
         assert (gaps == drawn if measure == "ink" else gaps >= drawn).all()
         assert (generator[index].image == sample.image).all()
+
+
+@pytest.mark.parametrize("measure", ["ink", "cell"])
+def test_what_changes_nothing_takes_no_room(measure: str, glyphs: GlyphSet) -> None:
+    def width_of(items: tuple[str, ...], probability: float = 1) -> int | None:
+        values: dict[str, Any] = {"length": (2, 4), "measure": measure}
+        recipe = Recipe(**values, augment=items, augment_prob=probability)
+        return SequenceGenerator(recipe, glyphs).width_px
+
+    for name in OF_DIGITS:
+        assert width_of((f"{name}={AUGMENTATIONS[name].neutral}",)) == width_of(())
+    assert width_of(("medium",), 0) == width_of(())
 
 
 def test_a_cell_is_as_wide_as_ever_where_no_ink_leaves_it(glyphs: GlyphSet) -> None:
@@ -340,3 +388,16 @@ def test_real_digits_keep_their_ink_under_every_preset(preset: str, mnist: Glyph
     assert (
         after.width_px <= widest_px(make_plan([preset]), before.width_px, before.height_px)
     ).all()
+
+
+@pytest.mark.parametrize("width_px", ["natural", "widest"])
+def test_a_blurred_row_is_not_cut_off_at_its_ends(
+    width_px: FlexibleWidth, glyphs: GlyphSet
+) -> None:
+    recipe = Recipe(length=(1, 4), seed=3, width_px=width_px, augment=("blur=2..2",))
+    block = SequenceGenerator(recipe, glyphs).block(0, 40)
+    wide = SequenceGenerator(replace(recipe, width_px=400), glyphs).block(0, 40)
+    for image, width, whole in zip(block.images, block.widths_px, wide.images, strict=True):
+        inked = np.flatnonzero((whole < 255).any(axis=0))
+        shown = np.flatnonzero((image[:, :width] < 255).any(axis=0))
+        assert (image[:, shown[0] : shown[-1] + 1] == whole[:, inked[0] : inked[-1] + 1]).all()

@@ -64,9 +64,7 @@ def test_a_larger_window_leaves_no_more_ink(images: np.ndarray) -> None:
 
 @pytest.mark.parametrize("pen_px", [2, 3, 4, 5])
 @pytest.mark.parametrize("strengths", [{"erode": "5x5..5x5"}, {"thickness": (-2, -2)}])
-def test_a_pen_as_thin_as_it_gets_draws_no_ghost(
-    strengths: dict[str, Any], pen_px: int
-) -> None:
+def test_a_pen_as_thin_as_it_gets_draws_no_ghost(strengths: dict[str, Any], pen_px: int) -> None:
     """What is left is a thin ring, not a pale picture of the thick one."""
     rows, columns = np.mgrid[-14:14, -14:14] + 0.5
     from_middle = np.abs(np.hypot(rows, columns) - 8)
@@ -265,11 +263,13 @@ def test_lines_add_strokes_and_take_no_ink_away(images: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("left", [0, 65, 130])
-def test_each_line_crosses_what_is_written_wherever_that_is(left: int) -> None:
-    images = np.zeros((300, 28, 150), np.uint8)
-    images[:, 4:24, left : left + 20] = 100
+@pytest.mark.parametrize("top", [0, 40, 80])
+def test_each_line_crosses_what_is_written_wherever_that_is(left: int, top: int) -> None:
+    images = np.zeros((300, 100, 150), np.uint8)
+    written = slice(top, top + 20), slice(left, left + 20)
+    images[:, *written] = 100
     drawn = augment(images, 1, lines=(1, 1)) > images
-    assert drawn[:, :, left : left + 20].any(axis=(1, 2)).all()
+    assert drawn[:, *written].any(axis=(1, 2)).all()
 
 
 def test_lines_on_blank_paper_lie_anywhere() -> None:

@@ -6,6 +6,8 @@ import csv
 import json
 import os
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,10 +18,13 @@ from pathlib import Path
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+from bulk_cases import read_tree
 from conftest import Result
 from numpy.typing import NDArray
+from typer.main import get_command
 
 from mnistseq_cli import Recipe, SequenceGenerator
+from mnistseq_cli.cli import app
 from mnistseq_cli.formats.sheet import make_sheet
 from mnistseq_cli.glyphs.glyphset import GlyphSet
 
@@ -83,6 +88,102 @@ def test_a_saved_recipe_makes_the_same_images_again(run: Run, tmp_path: Path) ->
             for folder in (f"first{number}", f"again{number}")
         )
         assert first == second
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--image-format", "jpg"],
+        ["--to", "npz"],
+        ["--to", "webdataset", "--image-format", "bmp"],
+        ["--labels", "coco", "--labels", "csv", "--name", "it's {text}/no {index:03d}"],
+        ["--splits", "train=2", "val=1"],
+    ],
+)
+def test_the_first_line_of_a_recipe_is_a_command_that_makes_the_same_files(
+    words: list[str], run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("batch", "-n", 12, "--length", 2, 3, "-o", "out", *words).status == 0
+    before = read_tree(tmp_path / "out")
+    line = (tmp_path / "out/recipe.toml").read_text(encoding="utf-8").splitlines()[0]
+    head, *command = shlex.split(line.removeprefix("# Makes the same images again: "))
+    assert head == "mnistseq"
+    monkeypatch.chdir(tmp_path / "out")
+    assert run(*command, glyphs=False).status == 0
+    assert before == read_tree(tmp_path / "out") == read_tree(tmp_path / "again")
+
+
+def test_plain_options_make_a_plain_line(run: Run, tmp_path: Path) -> None:
+    run("batch", "-n", 1, "--digits", 3, "--image-format", "jpg", "-o", "out", "--part-size", 7)
+    line = (tmp_path / "out/recipe.toml").read_text(encoding="utf-8").splitlines()[0]
+    command = "mnistseq batch --recipe recipe.toml --image-format jpg -o ../again"
+    assert line == f"# Makes the same images again: {command}"
+
+
+@pytest.fixture
+def own_glyphs(glyph_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a folder with glyphs beside the one that the program runs in."""
+    shutil.copytree(glyph_folder, tmp_path / "home/fold")
+    (tmp_path / "home/deep").mkdir()
+    monkeypatch.chdir(tmp_path / "home")
+    return tmp_path / "home/fold"
+
+
+def test_a_data_set_in_a_folder_is_found_from_everywhere(
+    run: Run, own_glyphs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["batch", "-n", 5, "--length", 3, 3, "--seed", 1, "--labels", "csv", "--dataset"]
+    assert run(*words, "fold", "-o", "pf", glyphs=False).status == 0
+    pf = own_glyphs.parent / "pf"
+    assert f'dataset = "{own_glyphs}"' in (pf / "recipe.toml").read_text(encoding="utf-8")
+    monkeypatch.chdir(own_glyphs.parent / "deep")
+    again = ["batch", "--recipe", "../pf/recipe.toml", "--labels", "csv", "-o", "again"]
+    assert run(*again, glyphs=False).status == 0
+    assert run(*words, "../fold", "-o", "new", glyphs=False).status == 0
+    assert read_tree(pf) == read_tree(Path("again")) == read_tree(Path("new"))
+    assert run("verify", pf, "--deep", glyphs=False).status == 0
+    found = json.loads(run("inspect", pf, "--json", glyphs=False).out)
+    assert found["sources"]["gaps"] == {"n_labels": 0, "n_recipe": 5}
+
+
+def test_a_data_set_that_is_not_there_any_more_is_named(run: Run, own_glyphs: Path) -> None:
+    run("batch", "-n", 5, "--length", 3, 3, "-o", "pf", "--dataset", "fold", glyphs=False)
+    own_glyphs.rename(own_glyphs.with_name("moved"))
+    for words in (["batch", "--recipe", "pf/recipe.toml", "-o", "o"], ["verify", "pf", "--deep"]):
+        result = run(*words, glyphs=False)
+        assert result.status == 1
+        first, second = result.err.splitlines()
+        assert first == (
+            f"Error: there is no file or folder {own_glyphs}, which the recipe or --dataset names"
+        )
+        assert "--dataset PATH" in second
+
+
+def test_a_dataset_is_resumed_where_its_glyphs_lie_now(run: Run, own_glyphs: Path) -> None:
+    words = ["batch", "-n", 5, "--length", 3, 3, "-o", "pf", "--resume", "--dataset"]
+    assert run(*words, "fold", glyphs=False).status == 0
+    image = Path("pf/images/00000/00000002.png")
+    before = image.read_bytes()
+    image.unlink()
+    moved = own_glyphs.rename(own_glyphs.with_name("moved"))
+    assert run(*words, "moved", glyphs=False).status == 0
+    assert image.read_bytes() == before
+    assert f'dataset = "{moved}"' in Path("pf/recipe.toml").read_text(encoding="utf-8")
+    assert run("verify", "pf", "--deep", glyphs=False).status == 0
+    images, labels = sorted(moved.iterdir())
+    labels.write_bytes(labels.read_bytes()[:8] + labels.read_bytes()[8:][::-1])
+    other = run(*words, "moved", glyphs=False)
+    assert other.status == 1
+    assert "glyphs_sha256" in other.err
+    assert images.exists()
+
+
+def test_outputs_need_not_be_readable() -> None:
+    for name in ("batch", "phone"):
+        command = dict(get_command(app).commands)[name]  # type: ignore[attr-defined]
+        paths = {param.name: param.type for param in command.params}
+        assert not any(paths[option].readable for option in ("out", "sheet", "log_json"))
 
 
 def test_phone_numbers_are_unique(run: Run, tmp_path: Path) -> None:
@@ -195,7 +296,7 @@ def test_a_dry_run_counts_what_overwrite_makes_again(run: Run) -> None:
     words = ["batch", "-n", 300, "--length", 3, 3, "-o", "out", "--seed", 1]
     assert run(*words).status == 0
     sizes = [run(*words, how, "--dry-run").err for how in ("--resume", "--overwrite")]
-    assert [re.search(r"on disk +0\.0 MB", said) is not None for said in sizes] == [True, False]
+    assert [re.search(r"on disk +0 bytes", said) is not None for said in sizes] == [True, False]
 
 
 def test_resume_of_a_finished_run_changes_nothing(run: Run, tmp_path: Path) -> None:
@@ -236,11 +337,12 @@ def test_events_are_logged(run: Run, tmp_path: Path) -> None:
         (["batch", "--digits", "3", "--image-format", "xyz"], 2, "--image-format is 'xyz'"),
         (["batch", "--digits", "3", "--name", "{text}"], 2, "{index}"),
         (["batch", "--digits", "3", "--name", "../{index}"], 2, "inside the dataset"),
+        (["batch", "--digits", "3", "--name", "Labels.csv/{index}"], 2, "labels.csv is a file of"),
         (["batch", "--digits", "3", "--workers", "-1"], 2, "--workers is -1"),
         (["batch", "--digits", "3", "--part-size", "0"], 2, "--part-size is 0"),
         (["phone", "-n", "21", "--pattern", "[24]#"], 2, "only 20 numbers"),
         (["phone", "--pattern", "+81"], 2, "'+' at place 1"),
-        (["phone", "--measure", "cell", "--spacing-mode", "fixed", "-w", "320"], 2, "equal gaps"),
+        (["phone", "--measure", "cell", "--spacing-mode", "fixed", "-w", "330"], 2, "equal gaps"),
         (["batch", "--digits", "3", "-o", "/dev/null/out"], 1, "/dev/null"),
         (["batch", "-n", "1000000000", "--length", "5", "5"], 1, "are free"),
     ],

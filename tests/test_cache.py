@@ -28,8 +28,9 @@ from mnistseq_cli.glyphs.place import place_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from http.server import BaseHTTPRequestHandler
 
-    from mirror import Mirror
+    from mirror import Answer, Mirror
 
     from mnistseq_cli.glyphs.catalog import Dataset
 
@@ -262,11 +263,60 @@ def test_offline_and_cold_is_an_answer_at_once(
     mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MNISTSEQ_OFFLINE", "1")
+    folder = tmp_path / "a b"
     with pytest.raises(DownloadError, match="MNISTSEQ_OFFLINE") as caught:
-        ensure(replace(TINY, mirrors=(mirror.url,)), tmp_path)
+        ensure(replace(TINY, mirrors=(mirror.url,)), folder)
     assert mirror.asked == []
-    assert "--from" in caught.value.hint
+    raw = folder / "Tiny/raw"
+    assert caught.value.message.startswith(f"{raw / TINY.train.images.name} is missing, and ")
+    command = f"mnistseq download tiny --from FOLDER --data-dir '{folder}'"
+    assert caught.value.hint.endswith(f": {command}")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_offline_and_damaged_names_the_file(
+    warm: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNISTSEQ_OFFLINE", "1")
+    labels = warm.test.labels
+    raw = tmp_path / "Tiny/raw"
+    for name in (labels.name, labels.gzip_name):
+        (raw / name).write_bytes(b"cut")
+    with pytest.raises(DownloadError) as caught:
+        ensure(warm, tmp_path)
+    assert caught.value.message.startswith(f"{raw / labels.name} is damaged, and ")
+
+
+def test_the_hint_of_a_failed_download_names_data_set_and_folder(tmp_path: Path) -> None:
+    with serving({}) as empty, pytest.raises(DownloadError, match="answers 404") as caught:
+        ensure(replace(TINY, mirrors=(empty.url,)), tmp_path)
+    command = f"mnistseq download tiny --from FOLDER --data-dir {tmp_path}"
+    assert caught.value.hint.endswith(f": {command}")
+
+
+def test_one_deadline_holds_for_all_files(tmp_path: Path) -> None:
+    """Each file comes in time, all together do not."""
+    patience = replace(QUICK, deadline_s=1)
+    start = time.monotonic()
+    with serving({name: [pause(body, 0.4)] for name, body in BODIES.items()}) as slow:
+        dataset = replace(TINY, mirrors=(slow.url,))
+        with pytest.raises(DownloadError, match="too slow"):
+            ensure_cached(dataset, tmp_path, patience=patience)
+    assert time.monotonic() - start < 1.5
+    assert set(read_all(tmp_path)) >= {TINY.train.images.gzip_name}
+
+
+def pause(body: bytes, for_s: float) -> Answer:
+    """Send a body in two parts."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        handler.wfile.write(body[:9])
+        time.sleep(for_s)
+        handler.wfile.write(body[9:])
+
+    return answer
 
 
 def test_offline_and_warm_opens_no_socket(

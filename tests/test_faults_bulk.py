@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from shutil import disk_usage, rmtree, which
+from shutil import disk_usage, rmtree
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -263,23 +263,6 @@ def test_a_limit_on_the_size_of_files(
     assert_nothing_half_written(tmp_path / "out", undisturbed)
     run(case.plan(tmp_path / "out"), workers=workers, resume=True)
     assert read_tree(tmp_path / "out") == undisturbed
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a disk of one megabyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount, umount = which("mount"), which("umount")
-    if not mount or not umount or os.getuid() != 0:
-        pytest.skip("only root can mount a small disk")
-    mounted = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=False, capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run([umount, folder], check=True)
 
 
 @pytest.mark.parametrize(("to", "workers"), [("folder", 2), *((to, 0) for to in FORMATS)])

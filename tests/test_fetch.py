@@ -58,7 +58,7 @@ def fetch_from(answers: list[Answer], folder: Path) -> str:
             fetch(folder, mirror.url)
         except DownloadError as error:
             assert is_clean(folder)
-            return error.message.partition(f"{mirror.url}{NAME}: ")[2]
+            return error.message.partition(f"no mirror gave {NAME}: {mirror.url}: ")[2]
     assert (folder / NAME).read_bytes() == BODY
     return ""
 
@@ -139,8 +139,18 @@ def test_what_failed_for_good_is_not_tried_again(tmp_path: Path) -> None:
     assert absent.asked == [NAME]
     assert busy.asked == [NAME] * QUICK.rounds
     for mirror in (absent, busy):
-        assert f"{mirror.url}{NAME}: answers" in caught.value.message
-    assert "--from" in caught.value.hint
+        assert f"{mirror.url}: answers" in caught.value.message
+
+
+def test_a_reason_that_all_mirrors_have_is_given_once(tmp_path: Path) -> None:
+    with (
+        serving({NAME: [status(404)]}) as first,
+        serving({NAME: [status(404)]}) as second,
+        pytest.raises(DownloadError) as caught,
+    ):
+        fetch(tmp_path, first.url, second.url)
+    expected = f"no mirror gave {NAME}: {first.url}, {second.url}: answers 404 Not Found"
+    assert caught.value.message == expected
 
 
 def test_mirrors_are_tried_in_turn_before_any_is_tried_again(tmp_path: Path) -> None:
@@ -172,8 +182,9 @@ def test_retry_after_is_honoured_and_capped(
     retry_after: str, shortest_s: float, longest_s: float, tmp_path: Path
 ) -> None:
     sleep = Sleeps()
+    patience = replace(QUICK, deadline_s=600)
     with serving({NAME: [status(429, Retry_After=retry_after), send(BODY)]}) as mirror:
-        fetch(tmp_path, mirror.url, sleep=sleep)
+        fetch_file(FILE, tmp_path, mirrors=(mirror.url,), patience=patience, sleep=sleep)
     assert len(sleep) == 1
     assert shortest_s <= sleep[0] <= longest_s
 
@@ -227,8 +238,49 @@ def test_no_network_is_noticed_soon(tmp_path: Path) -> None:
 def test_nobody_listens(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with pytest.raises(DownloadError, match="cannot be reached"):
-        fetch(tmp_path, f"http://127.0.0.1:{port}/")
+    host = f"127.0.0.1:{port}"
+    with pytest.raises(DownloadError) as caught:
+        fetch(tmp_path, f"http://{host}/a/", f"http://{host}/b/")
+    assert caught.value.message == f"no mirror can be reached ({host}): Connection refused"
+
+
+def test_names_that_are_not_known_are_told_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    hosts = ["a.invalid", "b.invalid"]  # RFC 2606: there are no such names
+    patience = replace(QUICK, answer_timeout_s=20, deadline_s=60, rounds=1)
+    with pytest.raises(DownloadError) as caught:
+        fetch_file(
+            FILE, tmp_path, mirrors=tuple(f"https://{h}/mnist/" for h in hosts), patience=patience
+        )
+    assert caught.value.message == (
+        "no mirror can be reached (a.invalid, b.invalid): there is no such name, or no network"
+    )
+
+
+def test_a_mirror_that_drips_is_left_for_a_good_one(tmp_path: Path) -> None:
+    patience = replace(QUICK, deadline_s=20, trial_s=0.3)
+    start = time.monotonic()
+    with serving({NAME: [drip(BODY, 0.2)]}) as slow, serving({NAME: [send(BODY)]}) as good:
+        mirrors = (slow.url, good.url)
+        assert fetch_file(FILE, tmp_path, mirrors=mirrors, patience=patience) == good.url
+    assert time.monotonic() - start < 3
+
+
+def test_one_deadline_holds_for_all_mirrors(tmp_path: Path) -> None:
+    patience = replace(QUICK, deadline_s=0.5)
+    start = time.monotonic()
+    with serving({NAME: [drip(BODY, 0.1)]}) as slow:
+        mirrors = tuple(f"{slow.url}{i}/" for i in range(5))
+        with pytest.raises(DownloadError, match="too slow"):
+            fetch_file(FILE, tmp_path, mirrors=mirrors, patience=patience)
+    assert time.monotonic() - start < 1.5
+    assert is_clean(tmp_path)
+
+
+def test_a_server_that_drips_is_not_waited_for_long() -> None:
+    assert HASTY.deadline_s <= 60
 
 
 @pytest.mark.parametrize(

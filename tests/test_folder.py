@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from bulk_cases import Case, read_tree
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mnistseq_cli.bulk.run import run
 from mnistseq_cli.compose.render import SequenceGenerator
 from mnistseq_cli.errors import UsageError
-from mnistseq_cli.formats import IMAGE_FORMATS, Output
+from mnistseq_cli.formats import IMAGE_FORMATS, LABEL_STYLES, Output
 from mnistseq_cli.formats.encoders import decode_image, open_encoder
 from mnistseq_cli.formats.names import NameTemplate
 from mnistseq_cli.recipe import Recipe
@@ -62,12 +64,35 @@ def test_names_come_from_index_thousand_and_text(glyphs: GlyphSet) -> None:
         "{index",
         "{text:.1}-{index}",
         ".mnistseq/{index}",
+        "labels.csv/{index}",
+        "LABELS.csv/{index}",
+        "labels.csv/more/{index}",
+        "easyocr/labels.csv/{index}",
+        "Dataset.json/{index}",
+        "texts.txt/{index}",
         "",
     ],
 )
 def test_templates_that_could_lose_or_misplace_images_are_refused(template: str) -> None:
     with pytest.raises(UsageError):
         Output(folder=Path("out"), name=template)
+
+
+def test_no_folder_of_images_can_be_a_file_of_the_dataset(
+    glyph_folder: Path, tmp_path: Path
+) -> None:
+    texts = {"length": None, "texts": ("12", "7")}
+    for number, splits in enumerate([(), ("train=1", "val=1")]):
+        recipe = {"count": 4, "splits": splits, **texts}
+        out = tmp_path / str(number)
+        run(Case(glyph_folder, recipe, {"labels": tuple(LABEL_STYLES)}).plan(out), workers=0)
+        names = {name.removeprefix("train/").removeprefix("val/") for name in read_tree(out)}
+        own = [name for name in names if not name.startswith((".mnistseq", "images/", "labels/"))]
+        assert len(own) == 3 + len(LABEL_STYLES)
+        for name in own:
+            with pytest.raises(UsageError, match="is a file of the dataset"):
+                NameTemplate(f"{name}/{{index}}", "png")
+    NameTemplate("labels.csv.d/{index}", "png")
 
 
 def test_an_unknown_field_is_named_with_the_nearest_known_one() -> None:

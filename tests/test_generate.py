@@ -97,13 +97,71 @@ def test_digits_that_are_none_are_named(digits: Any, message: str) -> None:
 
 @pytest.mark.parametrize("count", [0, -1])
 def test_no_phone_numbers_are_refused(count: int, dataset: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match=f"count is {count}"):
+    with pytest.raises(UsageError, match=f"num_images is {count}"):
         generate_phone_numbers(count, **dataset)
 
 
 def test_an_unknown_keyword_is_refused(dataset: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match="colour"):
         generate_numbers_sequence("1", (2, 10), 100, colour="red", **dataset)
+
+
+@pytest.mark.parametrize(
+    ("digits", "values", "message"),
+    [
+        ("3", {"image_width": 0}, "image_width is 0; allowed are whole numbers from 1"),
+        ("3", {"spacing_range": (9, 2)}, "spacing_range goes from 9 to 2;"),
+        ("3" * 9, {"image_width": 60}, r'\nUse image_width=\d+ .*fit="shrink"'),
+        (
+            "3" * 9,
+            {"image_width": 175, "spacing_range": (9, 12)},
+            r"\nUse .* spacing_range=\(0, 12\)",
+        ),
+        ("3" * 99, {"image_width": 9, "fit": "shrink"}, r"\nUse image_width=\d+ or more"),
+        ("35", {"measure": "cell", "spacing_mode": "fixed"}, r"\nUse image_width=66\b"),
+    ],
+)
+def test_messages_name_the_parameters_of_the_call(
+    digits: str, values: dict[str, Any], message: str, dataset: dict[str, Any]
+) -> None:
+    given: dict[str, Any] = {"spacing_range": (2, 10), "image_width": 100, "seed": 1} | values
+    with pytest.raises(UsageError, match=message) as caught:
+        generate_numbers_sequence(digits, **given, **dataset)
+    assert "--" not in str(caught.value)
+    assert "_px" not in str(caught.value)
+    assert caught.value.args == (caught.value.message, caught.value.hint)
+
+
+def test_too_few_numbers_are_told_in_the_words_of_the_call(dataset: dict[str, Any]) -> None:
+    with pytest.raises(TextError, match=r"num_images is 11, but the pattern '#' has only 10"):
+        generate_phone_numbers(11, pattern="#", **dataset)
+
+
+def test_numbers_of_numpy_are_numbers(dataset: dict[str, Any]) -> None:
+    image = generate_numbers_sequence("350", (2, 10), 100, seed=1, **dataset)
+    values: list[Any] = [np.array([2, 10]), np.int64(100), np.uint8(1), np.int64(2)]
+    spacing, width, seed, n = values
+    same = generate_numbers_sequence(np.array([3, 5, 0]), spacing, width, seed=seed, **dataset)
+    assert np.array_equal(same, image)
+    _, numbers = generate_phone_numbers(n, seed=seed, **dataset)
+    assert numbers == generate_phone_numbers(2, seed=1, **dataset)[1]
+
+
+@pytest.mark.parametrize(
+    "more", [{"count": 3}, {"length": (1, 2)}, {"texts": ("1",)}, {"width_px": 9}]
+)
+def test_what_has_a_parameter_of_its_own_is_refused(
+    more: dict[str, Any], dataset: dict[str, Any]
+) -> None:
+    (name,) = more
+    for call in (
+        lambda: generate_numbers_sequence("1", (2, 10), 100, **more, **dataset),
+        lambda: generate_phone_numbers(3, **more, **dataset),
+    ):
+        with pytest.raises(
+            UsageError, match=rf"^{name}=.* is not for this function.*\n.*Recipe\("
+        ):
+            call()
 
 
 def test_nothing_is_printed(dataset: dict[str, Any], capfd: pytest.CaptureFixture[str]) -> None:

@@ -100,6 +100,7 @@ def test_public_names_are_those_listed() -> None:
         "Recipe",
         "Sample",
         "SequenceGenerator",
+        "augment",
         "generate_numbers_sequence",
         "generate_phone_numbers",
         "load_glyphs",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -154,6 +156,18 @@ def test_fixed_gaps_are_one_draw_shared_by_all(glyphs: GlyphSet) -> None:
     assert set(block.gaps[:, 1].tolist()) == {3, 4, 5, 6}
 
 
+@pytest.mark.parametrize("fit", ["shrink", "stretch"])
+@pytest.mark.parametrize("width", [100, 5 * 28 + 4 * 6, 400])
+def test_fixed_gaps_are_one_draw_where_rows_are_scaled(
+    fit: str, width: int, glyphs: GlyphSet
+) -> None:
+    values: dict[str, Any] = {"spacing_mode": "fixed", "measure": "cell", "spacing_px": (3, 6)}
+    natural = make(glyphs, 100, width_px="natural", **values)
+    block = make(glyphs, 100, width_px=width, fit=fit, **values)
+    assert np.array_equal(block.gaps, natural.gaps)
+    assert set(block.gaps[:, 1:5].ravel().tolist()) == {3, 4, 5, 6}
+
+
 def test_a_width_shares_fixed_gaps_equally(glyphs: GlyphSet) -> None:
     values: dict[str, Any] = {"spacing_mode": "fixed", "measure": "cell", "width_px": 5 * 28 + 24}
     assert set(make(glyphs, 9, **values).gaps[:, 1:5].ravel().tolist()) == {6}
@@ -174,8 +188,8 @@ def test_one_digit_has_no_gap_to_share(glyphs: GlyphSet) -> None:
             25,
             "leaves 25 px for 4 equal gaps, 6.25 px each; allowed are whole numbers from 2 to 10",
         ),
-        (44, "11 px each.*\nUse --width 180"),
-        (4, "1 px each.*\nUse --width 148"),
+        (44, "11 px each.*\nUse --width 180 or --fit shrink"),
+        (4, "needs at least 148 px: 5 digits.*\nUse --width 148"),
     ],
 )
 def test_a_width_that_cannot_be_shared_is_explained(
@@ -183,6 +197,54 @@ def test_a_width_that_cannot_be_shared_is_explained(
 ) -> None:
     with pytest.raises(LayoutError, match=words):
         make(glyphs, spacing_mode="fixed", measure="cell", width_px=5 * 28 + extra_px)
+
+
+def test_the_room_for_one_gap_is_not_shared(glyphs: GlyphSet) -> None:
+    with pytest.raises(LayoutError, match="leaves 40 px for one gap; allowed are whole numbers"):
+        make(glyphs, length=(2, 2), spacing_mode="fixed", measure="cell", width_px=96)
+
+
+CROWDED: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "length": st.tuples(st.integers(1, 3), st.integers(3, 4)) | st.just((3, 3)),
+        "seed": st.integers(0, 2**32),
+        "width_px": st.integers(1, 150),
+        "spacing_px": st.tuples(st.integers(-28, 12), st.integers(12, 14)),
+        "edges": st.booleans(),
+        **{name: st.sampled_from(CHOICES[name]) for name in ("fit", "measure", "spacing_mode")},
+    }
+)
+
+
+@given(values=CROWDED.filter(lambda values: values["spacing_px"][0] >= 0 or not values["edges"]))
+def test_all_that_is_advised_works(values: dict[str, Any], glyphs: GlyphSet) -> None:
+    recipe = Recipe(count=20, **values)
+    try:
+        SequenceGenerator(recipe, glyphs).block(0, 20)
+    except LayoutError as error:
+        advice = follow(error.hint)
+    else:
+        return
+    for change in advice:
+        for seed in (recipe.seed, recipe.seed + 1):  # where none is given, each run has its own
+            mended = replace(recipe, seed=seed, **change)
+            SequenceGenerator(mended, glyphs).block(0, 20)
+
+
+def follow(hint: str) -> list[dict[str, Any]]:
+    """Give the changes to a recipe that a hint names; it names nothing else."""
+    assert hint.startswith("Use --")
+    changes: list[dict[str, Any]] = []
+    named = re.sub(r" \(always enough\)| or more$", "", hint.removeprefix("Use "))
+    for way in re.split(", | or ", named):
+        option, *words = way.split()
+        name = option.removeprefix("--").replace("-", "_")
+        numbers = [int(word) if word.isdecimal() else word for word in words]
+        if name == "spacing":
+            changes.append({"spacing_px": tuple(numbers)})
+        else:
+            changes.append({"width_px" if name == "width" else name: numbers[0]})
+    return changes
 
 
 def test_a_width_that_is_too_small_names_the_one_that_would_do(glyphs: GlyphSet) -> None:
@@ -197,6 +259,23 @@ def test_digits_touch_and_overlap_but_never_pass(glyphs: GlyphSet) -> None:
     assert (np.diff(left, axis=1) > 0).all()
     assert (np.diff(right, axis=1) > 0).all()
     assert (block.gaps[:, 1:5] < 0).mean() > 0.6
+
+
+def test_cells_overlap_but_never_pass(glyphs: GlyphSet) -> None:
+    values: dict[str, Any] = {"measure": "cell", "spacing_px": (-28, -20)}
+    block = make(glyphs, 300, width_px="natural", **values)
+    assert set(block.gaps[:, 1:5].ravel().tolist()) == set(range(-27, -19))
+
+
+@given(seed=st.integers(0, 2**32), least=st.integers(-28, -1), most=st.integers(0, 3))
+def test_a_digit_that_would_pass_has_its_smallest_gap_raised(
+    seed: int, least: int, most: int, glyphs: GlyphSet
+) -> None:
+    block = make(glyphs, 20, seed=seed, spacing_px=(least, most), width_px="natural")
+    widths = block.boxes[..., 2]
+    lowest = np.maximum(least, 1 - np.minimum(widths[:, :-1], widths[:, 1:]))
+    assert (block.gaps[:, 1:5] >= lowest).all()
+    assert (block.gaps[:, 1:5] <= np.maximum(most, lowest)).all()
 
 
 def test_overlapping_ink_takes_the_darker_pixel(glyphs: GlyphSet) -> None:

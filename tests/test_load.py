@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +11,14 @@ from typing import TYPE_CHECKING
 import imageio.v3 as iio
 import numpy as np
 import pytest
-from mirror import N_TEST, N_TRAIN, draw_tiny, make_tiny, send, serve_well, serving
+from mirror import N_TEST, N_TRAIN, draw_tiny, drip, make_tiny, send, serve_well, serving
 
 from mnistseq_cli.errors import DownloadError, GlyphError, UsageError
 from mnistseq_cli.glyphs.cache import ensure_cached
 from mnistseq_cli.glyphs.catalog import DATASETS, DataFile, Dataset, Split
 from mnistseq_cli.glyphs.idx import write_idx
 from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
+from mnistseq_cli.glyphs.patience import HASTY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,7 +115,7 @@ def test_a_damaged_header_of_the_right_size(position: int, tmp_path: Path) -> No
     with pytest.raises(GlyphError, match="a file of tiny is damaged") as caught:
         load_glyphs("tiny", "train", tmp_path)
     assert path.name in caught.value.message
-    assert "mnistseq download tiny --verify" in caught.value.hint
+    assert f"mnistseq download tiny --verify --data-dir {tmp_path}" in caught.value.hint
     ensure_cached(DATASETS["tiny"], tmp_path, verify=True)
     assert is_equal(load_glyphs("tiny", "train", tmp_path), TRAIN)
 
@@ -221,6 +223,21 @@ def test_auto_is_mnist_when_it_is_there_or_can_be_had(
     assert resolve_dataset("auto", tmp_path) == "mnist"
     assert load_glyphs("auto", "train", tmp_path).name == "mnist"
     assert len(mirror.asked) == 4
+
+
+def test_auto_does_not_wait_for_servers_that_drip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny, bodies = make_tiny()
+    told: list[GlyphError] = []
+    with serving({name: [drip(body, 0.1)] for name, body in bodies.items()}) as slow:
+        mirrors = tuple(f"{slow.url}{i}/" for i in range(4))
+        monkeypatch.setattr("mnistseq_cli.glyphs.load.MNIST", replace(tiny, mirrors=mirrors))
+        monkeypatch.setattr("mnistseq_cli.glyphs.load.HASTY", replace(HASTY, deadline_s=0.5))
+        start = time.monotonic()
+        assert resolve_dataset("auto", tmp_path, warn=told.append) == "strokes"
+    assert time.monotonic() - start < 1.5
+    assert ["too slow" in error.message for error in told] == [True]
 
 
 def test_a_concrete_name_stays(tmp_path: Path) -> None:

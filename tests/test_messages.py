@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from shutil import which
 from typing import Annotated
 
 import pytest
@@ -235,6 +238,51 @@ def test_options_without_effect_are_refused(words: list[str], message: str, run:
     assert result.err.startswith(f"Error: {message}")
 
 
+@pytest.mark.parametrize("words", [["sequence", "3"], ["phone"], ["batch", "--digits", "3"]])
+@pytest.mark.parametrize("probability", ["0.5", "1"])
+def test_a_probability_of_nothing_is_refused(
+    words: list[str], probability: str, run: Run, tmp_path: Path
+) -> None:
+    result = run(*words, "--augment-prob", probability, "--dataset", "mnist", glyphs=False)
+    assert (result.status, result.out) == (2, "")
+    first, second = result.err.splitlines()
+    assert first.startswith(f"Error: --augment-prob is {probability}, but nothing is distorted; ")
+    assert second == "  For example: --augment medium"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_probability_goes_with_the_distortions_of_a_recipe(run: Run, tmp_path: Path) -> None:
+    def start_from(recipe: Recipe, *words: object) -> int:
+        recipe.save(tmp_path)
+        return run("sequence", "--recipe", "recipe.toml", "-o", "a.png", *words).status
+
+    distorting = Recipe(digits="3", augment=("blur",), augment_prob=0.5)
+    assert start_from(distorting, "--augment-prob", "0.2") == 0
+    plain = Recipe(digits="3", augment_prob=0.5)
+    assert start_from(plain) == 0
+    assert start_from(plain, "--augment", "rotate") == 0
+    assert start_from(plain, "--augment", "rotate", "--augment-prob", "0.2") == 0
+    assert start_from(plain, "--augment-prob", "0.2") == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("light=2", "light is a preset and takes no value; it was given '2'"),
+        ("rotate=5..", "rotate is '5..'; allowed are numbers from -180 to 180 (degrees), "),
+        ("rotat", "there is no distortion 'rotat'; allowed: "),
+    ],
+)
+def test_distortions_are_refused_before_a_download(
+    value: str, message: str, run: Run, tmp_path: Path
+) -> None:
+    words = ["sequence", "3", "--augment", value, "--dataset", "mnist"]
+    result = run(*words, glyphs=False)
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith(f"Error: {message}")
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_image_format_goes_with_all_that_hold_images(run: Run) -> None:
     assert run("batch", "--digits", "3", "--to", "webdataset", "--image-format", "bmp").status == 0
 
@@ -300,6 +348,113 @@ def test_first_use_says_where_glyphs_are_kept(run: Run, tmp_path: Path) -> None:
     first, second = (run(*words, glyphs=False) for _ in range(2))
     assert line in first.err.splitlines()
     assert "kept" not in second.err
+
+
+@pytest.mark.parametrize("dataset", [[], ["--dataset", "strokes"]])
+def test_glyphs_that_cannot_be_kept_are_said_to_be_drawn_anew(
+    dataset: list[str], run: Run
+) -> None:
+    Path("taken").touch()
+    words = ["sequence", "3", *dataset, "-o", "a.png"]
+    result = run(*words, "--data-dir", "taken/cache", glyphs=False)
+    assert result.status == 0
+    assert "Glyphs are kept" not in result.err
+    first, second, *others = result.err.splitlines()
+    assert first.startswith("Warning: Glyphs cannot be kept, so that the built-in pen draws them")
+    assert "cannot write taken/cache/Strokes/raw/" in first
+    assert second == (
+        "  Choose a folder that can be written, with --data-dir DIR or MNISTSEQ_DATA_DIR."
+    )
+    if not dataset:  # it forbids the network as well, and files could not be brought there either
+        missed = others.pop(0)
+        assert missed.startswith("Warning: Digits come from the built-in pen, not from MNIST: ")
+        assert missed.endswith("is missing, and MNISTSEQ_OFFLINE forbids to fetch it")
+    assert len(others) == 1
+    kept = run(*words, "--data-dir", "other", glyphs=False)
+    assert "cannot be kept" not in kept.err
+    assert "cannot be kept" not in run(*words, "--data-dir", "other", glyphs=False).err
+
+
+def test_a_cache_that_cannot_be_written_is_no_lack_of_a_network(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MNISTSEQ_OFFLINE")
+    Path("taken").touch()
+    result = run("sequence", "3", "-o", "a.png", "--data-dir", "taken/cache", glyphs=False)
+    assert result.status == 0
+    assert [line[:32] for line in result.err.splitlines() if line.startswith("Warning")] == [
+        "Warning: Glyphs cannot be kept, "
+    ]
+
+
+def test_what_auto_missed_is_brought_as_the_hint_says(run: Run, mnist_folder: Path) -> None:
+    words = ["sequence", "3", "-o", "a.png", "--data-dir", "my glyphs"]
+    missed = run(*words, glyphs=False)
+    assert "MNIST/raw/train-images-idx3-ubyte is missing, and MNISTSEQ_OFFLINE" in missed.err
+    hint = next(line for line in missed.err.splitlines() if " --from FOLDER" in line)
+    command = shlex.split(hint[hint.index("mnistseq download") :])
+    run(*[str(mnist_folder) if word == "FOLDER" else word for word in command[1:]], glyphs=False)
+    assert "Warning" not in run(*words, glyphs=False).err
+
+
+def test_a_picture_that_cannot_be_written_is_named(run: Run) -> None:
+    Path("taken").touch()
+    result = run("sequence", "350", "-o", "taken/a.png")
+    assert result.status == 1
+    assert result.err == (
+        "Error: cannot write taken: there is something of this name already\n"
+        "  Choose another --out.\n"
+    )
+
+
+def test_sizes_of_small_things_are_not_nothing(run: Run) -> None:
+    words = ["batch", "--digits", "3", "-n", 1, "-o", "one"]
+    dry = run(*words, "--dry-run").err
+    assert re.search(r"^size     [\d.]+ (kB|bytes)$", dry, re.MULTILINE)
+    assert re.search(r"^on disk  [\d.]+ kB$", dry, re.MULTILINE)
+    assert re.search(r"^1 image, .* x 28 px, [\d.]+ (kB|bytes), ", run(*words).err, re.MULTILINE)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no modes of folders")
+@pytest.mark.parametrize("mode", [0o555, 0])
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["sequence", "350", "-o", "theirs/a.png"], "theirs/a.png"),
+        (["sequence", "350", "-o", "theirs/new/a.png"], "theirs/new"),
+        (["batch", "--digits", "3", "-n", "9", "-o", "theirs/out"], "theirs/out"),
+        (["batch", "--digits", "3", "-n", "9", "-o", "theirs/out", "--force"], "theirs/out"),
+    ],
+)
+def test_output_that_cannot_be_written_is_named_with_a_hint(
+    words: list[str], name: str, mode: int, tmp_path: Path, glyph_folder: Path
+) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    powerless: list[str] = []
+    if os.geteuid() == 0:
+        if which("setpriv") is None:
+            pytest.skip("nothing here holds root back")
+        powers = "-dac_override,-dac_read_search"
+        powerless = ["setpriv", f"--bounding-set={powers}", f"--inh-caps={powers}"]
+        os.chown(theirs, 65534, 65534)
+    theirs.chmod(mode)
+    done = subprocess.run(
+        [
+            *powerless,
+            *(sys.executable, "-m", "mnistseq_cli", *words, "--dataset", str(glyph_folder)),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    theirs.chmod(0o755)
+    first, second = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert re.fullmatch(f"Error: cannot write {name}: (that is not p|P)ermi.*", first)
+    assert second.startswith("  Choose a folder that can be written")
+    assert list(theirs.iterdir()) == []
 
 
 def test_one_is_one(run: Run) -> None:

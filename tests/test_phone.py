@@ -36,6 +36,22 @@ def test_what_is_no_pattern_is_refused(text: str) -> None:
         parse_pattern(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("jpmobile", "Did you mean 'jp-mobile'?"),
+        ("jpp", "Did you mean 'jp'?"),
+        ("US", "Did you mean 'us'?"),
+        ("+81", ""),
+        ("12a", ""),
+    ],
+)
+def test_a_preset_spelt_wrong_is_told_the_nearest(text: str, hint: str) -> None:
+    with pytest.raises(TextError) as caught:
+        parse_pattern(text)
+    assert caught.value.hint == hint
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_is_a_pattern(name: str) -> None:
     assert parse_pattern(name) == parse_pattern(PRESETS[name])

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bulk_cases import Case, check_installed
+from conftest import Result
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistseq_cli.bulk.cores import _quotas, count_cores
+from mnistseq_cli.bulk.disk import spell_size
 from mnistseq_cli.bulk.estimate import estimate
 from mnistseq_cli.bulk.manifest import load_dataset
 from mnistseq_cli.bulk.plan import describe_recipe, make_plan
@@ -101,6 +104,55 @@ def test_a_run_that_will_not_fit_is_refused(tmp_path: Path, glyph_folder: Path) 
     plan = Case(glyph_folder, recipe={"count": 10**10}).plan(tmp_path / "out")
     with pytest.raises(OutputError, match="would take about"):
         estimate(plan).check_space(plan.output.folder)
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "words"),
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (12_345, "12.3 kB"),
+        (999_949, "999.9 kB"),
+        (999_950, "1.0 MB"),
+        (66_822_700_000, "66.8 GB"),
+        (2 * 10**12, "2.0 TB"),
+        (12 * 10**15, "12,000.0 TB"),
+    ],
+)
+def test_sizes_have_the_unit_that_suits_them(size_bytes: int, words: str) -> None:
+    assert spell_size(size_bytes) == words
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self").exists(), reason="no folder that even root cannot write"
+)
+def test_an_estimate_that_cannot_write_names_the_folder_asked_for(glyph_folder: Path) -> None:
+    with pytest.raises(OutputError) as caught:
+        estimate(Case(glyph_folder).plan(Path("/proc/none/out")))
+    assert caught.value.message.startswith("cannot write /proc/none/out: ")
+    assert "--out" in caught.value.hint
+
+
+def test_a_disk_without_room_for_a_trial_is_told_what_a_run_would_take(
+    small_disk: Path, glyph_folder: Path
+) -> None:
+    plan = Case(glyph_folder, recipe={"count": 2000}).plan(small_disk / "out")
+    found = estimate(plan)
+    with pytest.raises(OutputError, match=r"would take about .* MB; 1\.0 MB are free"):
+        found.check_space(plan.output.folder)
+    assert list(small_disk.iterdir()) == []
+
+
+def test_a_run_that_fits_needs_no_room_for_a_trial(
+    small_disk: Path, run: Callable[..., Result]
+) -> None:
+    words = ["batch", "--length", 3, 3, "-n", 150, "-o", small_disk / "out"]
+    assert run(*words).status == 0
+    (small_disk / "more").write_bytes(bytes(100_000))
+    again = run(*words, "--overwrite", "--force")
+    assert (again.status, "150 images" in again.err) == (0, True)
 
 
 def test_there_is_a_core() -> None:

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,11 +75,47 @@ def test_the_docstring_lists_every_field() -> None:
         ({"align": "centre"}, "'centre'; allowed: left, center, right, random"),
         ({"edges": "yes"}, "edges is 'yes'"),
         ({"dataset": 7}, "dataset is 7"),
+        ({"augment_prob": 2}, "augment_prob is 2; allowed are numbers from 0 to 1"),
+        ({"augment_prob": -0.1}, "augment_prob is -0.1"),
+        ({"augment_prob": float("nan")}, "augment_prob is nan"),
+        ({"augment_prob": "0.5"}, "augment_prob is '0.5'"),
+        ({"augment_prob": True}, "augment_prob is True"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_named(values: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words.replace("(", r"\(")):
         Recipe(**{"length": (1, 5)} | values)
+
+
+def test_numbers_of_numpy_are_kept_as_plain_ones() -> None:
+    plain = Recipe(length=(2, 3), count=7, seed=5, width_px=100, spacing_px=(2, 10))
+    values: dict[str, Any] = {
+        "length": np.array([2, 3], np.uint8),
+        "count": np.int64(7),
+        "seed": np.array(5),
+        "width_px": np.int32(100),
+        "spacing_px": (np.int16(2), np.int16(10)),
+    }
+    recipe = Recipe(**values)
+    assert recipe == plain
+    assert json.dumps(recipe.to_dict()) == json.dumps(plain.to_dict())
+
+
+@pytest.mark.parametrize(
+    "value", [np.float64(3), np.True_, np.array([3]), np.array(["3"]), np.datetime64(3, "D")]
+)
+def test_what_is_no_whole_number_of_numpy_is_refused(value: Any) -> None:
+    for name in ("count", "seed", "width_px"):
+        with pytest.raises(UsageError, match=rf"{name} is {re.escape(repr(value))}; allowed are"):
+            Recipe(length=(1, 2), **{name: value})
+
+
+@pytest.mark.parametrize("value", [[2.5, 3], [[2, 3]], [True, True], [2]])
+def test_an_array_that_is_no_pair_is_refused(value: Any) -> None:
+    for name in ("length", "spacing_px"):
+        values: dict[str, Any] = {"length": (1, 2)} | {name: np.array(value)}
+        with pytest.raises(UsageError, match=f"{name} is .*; allowed are"):
+            Recipe(**values)
 
 
 @pytest.mark.parametrize("value", [{}, {"digits": "1", "length": (1, 2)}, {"digits": ""}])
@@ -114,6 +152,12 @@ def test_a_file_that_is_no_recipe_is_refused(text: str, words: str, tmp_path: Pa
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(UsageError, match=f"(?s)recipe.toml.*{words}"):
         Recipe.load(path)
+
+
+def test_a_probability_without_distortions_is_read(tmp_path: Path) -> None:
+    # Datasets without distortions were saved so, and one may be made again without some.
+    (tmp_path / "recipe.toml").write_text('digits = "1"\naugment = []\naugment_prob = 0.5\n')
+    assert Recipe.load(tmp_path / "recipe.toml").augment_prob == 0.5
 
 
 def test_a_missing_recipe_is_an_error_of_ours(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from itertools import islice
 from typing import Any
 
@@ -77,6 +78,29 @@ def test_samples_by_index_by_iteration_and_by_block_are_the_same(glyphs: GlyphSe
     for beyond in (n, -n - 1):
         with pytest.raises(IndexError):
             generator[beyond]
+
+
+@pytest.mark.parametrize("index", [slice(2, 4), "a", 1.0, np.float64(1), None, (1, 2)])
+def test_an_index_that_is_no_whole_number_is_refused(index: Any, glyphs: GlyphSet) -> None:
+    generator = SequenceGenerator(Recipe(digits="35", count=9), glyphs)
+    message = rf"^sample {re.escape(repr(index))}: allowed is one whole number; block\("
+    with pytest.raises(TypeError, match=message):
+        generator[index]
+
+
+def test_an_index_of_numpy_gives_the_same_sample(glyphs: GlyphSet) -> None:
+    generator = SequenceGenerator(Recipe(digits="35", count=9), glyphs)
+    place: Any = np.int64(-2)
+    sample, same = generator[place], generator.block(place + 9, place + 11)[0]
+    assert hash_of([sample]) == hash_of([same]) == hash_of([generator[7]])
+    assert type(sample.index) is type(same.index) is int
+
+
+def test_a_block_goes_on_beyond_the_count(glyphs: GlyphSet) -> None:
+    short, long = (
+        SequenceGenerator(Recipe(length=(1, 4), count=count), glyphs) for count in (3, 9)
+    )
+    assert hash_of(list(short.block(2, 6))) == hash_of(list(long.block(2, 6)))
 
 
 def test_batches_go_on_without_end(glyphs: GlyphSet) -> None:

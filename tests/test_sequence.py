@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+from typer.main import get_command
 
 from mnistseq_cli import Recipe, SequenceGenerator
+from mnistseq_cli.cli import app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -228,7 +230,37 @@ def test_a_sheet_shows_all_pictures_in_one(run: Run, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.glob("*.png")] == ["sheet.png"]
     sheet = imageio.imread(tmp_path / "sheet.png")
     assert sheet.shape[0] >= 2 * 28
-    assert run("sequence", "350", "-n", 2, "--sheet", "s.png", "--json").out.count("s.png") == 2
+
+
+@pytest.mark.parametrize("words", [["-o", "one.png"], ["--json"]])
+def test_a_sheet_takes_the_place_of_single_pictures(
+    words: list[str], run: Run, tmp_path: Path
+) -> None:
+    result = run("sequence", "350", "--sheet", "sheet.png", *words)
+    assert (result.status, result.out) == (2, "")
+    name = {"-o": "--out"}.get(words[0], words[0])
+    assert result.err.startswith(f"Error: {name} does not go with --sheet, which writes all")
+    assert not list(tmp_path.glob("*.png"))
+
+
+def test_a_recipe_of_many_gives_its_first_sample(
+    run: Run, tmp_path: Path, glyphs: GlyphSet
+) -> None:
+    recipe = Recipe(length=(3, 3), count=100_000, seed=4)
+    recipe.save(tmp_path)
+    result = run("sequence", "--recipe", "recipe.toml")
+    first = SequenceGenerator(recipe, glyphs)[0]
+    assert result.out == f"{first.text}.png\n"
+    assert result.err.startswith("the first of 100,000 samples of the recipe, ")
+    assert np.array_equal(imageio.imread(tmp_path / f"{first.text}.png"), first.image)
+    assert len(run("sequence", "--recipe", "recipe.toml", "-n", 3).out.split()) == 3
+
+
+def test_a_file_that_is_to_be_written_need_not_be_readable() -> None:
+    command = dict(get_command(app).commands)["sequence"]  # type: ignore[attr-defined]
+    paths = {param.name: param.type for param in command.params}
+    assert not paths["out"].readable
+    assert not paths["sheet"].readable
 
 
 def test_distortions_change_the_picture(run: Run, tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mnistseq_cli.bulk.disk import replace_file
 from mnistseq_cli.bulk.lock import lock
 from mnistseq_cli.bulk.manifest import (
     BOOT_FILE,
@@ -23,7 +25,9 @@ from mnistseq_cli.bulk.manifest import (
 from mnistseq_cli.bulk.records import PARTS, load_record
 from mnistseq_cli.bulk.staging import RECORD, move_into, remove, sweep
 from mnistseq_cli.errors import OutputError
+from mnistseq_cli.formats import Output
 from mnistseq_cli.formats.names import OWN_FOLDER
+from mnistseq_cli.formats.reading import read_file
 from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE
 
 if TYPE_CHECKING:
@@ -90,7 +94,7 @@ def claim(plan: Plan, *, resume: bool, overwrite: bool) -> Iterator[Claim]:
 
 def note_boot(folder: Path) -> None:
     """Note that what is in the folder was written, or read, since the machine was started."""
-    (folder / BOOT_FILE).write_text(_read_boot_id(), encoding="ascii")
+    replace_file(folder / BOOT_FILE, _read_boot_id().encode(), folder / STAGING)
 
 
 def find_files(folder: Path) -> Iterator[str]:
@@ -132,7 +136,10 @@ def _check_folder(plan: Plan, *, resume: bool, overwrite: bool) -> dict[str, Any
 
 
 def _compare(saved: dict[str, Any], wanted: dict[str, Any], within: str = "") -> Iterator[str]:
-    for key in dict.fromkeys([*wanted, *(saved if within else ())]):
+    keys = dict.fromkeys([*wanted, *(saved if within else ())])
+    if within == "recipe." and saved.get("glyphs_sha256") == wanted.get("glyphs_sha256"):
+        keys.pop("dataset", None)  # the same glyphs, which may lie elsewhere now
+    for key in keys:
         there, here = saved.get(key), wanted.get(key)
         if isinstance(there, dict) and isinstance(here, dict):
             yield from _compare(there, here, f"{within}{key}.")
@@ -143,9 +150,24 @@ def _compare(saved: dict[str, Any], wanted: dict[str, Any], within: str = "") ->
 def _save_recipe(plan: Plan, strangers: frozenset[str]) -> None:
     staging = plan.output.folder / STAGING / "recipe"
     staging.mkdir()
-    plan.recipe.save(staging)
+    plan.recipe.save(staging, shlex.join(_list_options(plan.output)))
     move_into(staging, plan.output.folder, strangers)
     staging.rmdir()
+
+
+def _list_options(output: Output) -> Iterator[str]:
+    """Give the options of a command that writes in the same form, into a folder beside this."""
+    default = Output(folder=output.folder)
+    if output.to != default.to:
+        yield from ("--to", output.to)
+    if output.labels != default.labels:
+        for style in output.labels:
+            yield from ("--labels", style)
+    if output.image_format != default.image_format:
+        yield from ("--image-format", output.image_format)
+    if output.name != default.name:
+        yield from ("--name", output.name)
+    yield from ("-o", "../again")
 
 
 def _clear(folder: Path) -> None:
@@ -153,18 +175,36 @@ def _clear(folder: Path) -> None:
 
     A part that was being moved when its run was killed has its record still in staging.
     """
+    dataset = _load_finished(folder)
     strangers = _load_strangers(folder)
     staged = (folder / STAGING).glob(f"*/{RECORD}")
     for path in [*staged, *(folder / PARTS).glob("*.json")]:
-        with suppress(ValueError):
-            files = load_record(path.read_bytes()).files
+        with suppress(OSError, ValueError):
+            files = load_record(read_file(path)).files
             _remove_files(folder, {entry.name for entry in files}.difference(strangers))
-    with suppress(OutputError):  # missing; or damaged, then it stays, as a stranger's
-        _remove_files(folder, (entry.name for entry in load_dataset(folder)["files"]))
-        _remove_files(folder, [DATASET_FILE])
+    if dataset:
+        _remove_files(folder, [*(entry.name for entry in dataset["files"]), DATASET_FILE])
     if (folder / PLAN_FILE).exists():
         _remove_files(folder, {RECIPE_FILE, TEXTS_FILE}.difference(strangers))
-    remove(folder / name for name in (PARTS, KEPT, STAGING))
+    # The last two are files; folders of their names would stay in the way. A pipe is replaced.
+    own = [folder / name for name in (PARTS, KEPT, STAGING, PLAN_FILE, BOOT_FILE)]
+    remove(path for path in own if path.is_dir())
+
+
+def _load_finished(folder: Path) -> dict[str, Any] | None:
+    """Read ``dataset.json`` if there is one; only without parts of ours may it be another's.
+
+    Raises
+    ------
+    OutputError
+        It is ours and damaged: nothing else says which files are ours.
+    """
+    try:
+        return load_dataset(folder) if (folder / DATASET_FILE).exists() else None
+    except OutputError:
+        if not (folder / PLAN_FILE).exists() and any((folder / PARTS).glob("*.json")):
+            raise
+        return None
 
 
 def _load_strangers(folder: Path) -> list[str]:
@@ -176,7 +216,8 @@ def _load_strangers(folder: Path) -> list[str]:
 def _remove_files(folder: Path, names: Iterable[str]) -> None:
     parents: set[str] = set()
     for name in names:
-        (folder / name).unlink(missing_ok=True)
+        with suppress(ValueError, IsADirectoryError, NotADirectoryError):  # none of ours
+            (folder / name).unlink(missing_ok=True)
         parents.update(name.rsplit("/", depth)[0] for depth in range(1, name.count("/") + 1))
     for parent in sorted(parents, key=len, reverse=True):
         with suppress(OSError):  # something else is in it
@@ -186,9 +227,11 @@ def _remove_files(folder: Path, names: Iterable[str]) -> None:
 def _is_same_boot(folder: Path) -> bool:
     here = _read_boot_id()
     try:
-        return here != "" and (folder / BOOT_FILE).read_text(encoding="ascii") == here
+        return here != "" and read_file(folder / BOOT_FILE) == here.encode()
     except FileNotFoundError:
         return (folder / DATASET_FILE).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _read_boot_id() -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _MODE = 0o666  # less the umask, as everywhere
 
+_STEP = 1000
+
 _CAUSES = {
     errno.ENOSPC: ("the disk is full", "Free some space, then run it again with --resume."),
     errno.EDQUOT: ("the quota is used up", "Free some space, then run it again with --resume."),
@@ -55,6 +57,19 @@ def check_place(path: Path) -> None:
         )
     if not os.access(path.parent, os.W_OK):
         raise OutputError(f"cannot write {path}: the folder {path.parent} cannot be written to")
+
+
+def spell_size(size_bytes: int) -> str:
+    """Write a size in the unit that suits it: 820 bytes, 12.3 kB, 66.8 GB; a kB has 1000 bytes."""
+    if size_bytes < _STEP:
+        return f"{size_bytes} byte{'' if size_bytes == 1 else 's'}"
+    *units, largest = ("kB", "MB", "GB", "TB")
+    size = size_bytes / _STEP
+    for unit in units:
+        if round(size, 1) < _STEP:
+            return f"{size:.1f} {unit}"
+        size /= _STEP
+    return f"{size:,.1f} {largest}"
 
 
 @contextmanager

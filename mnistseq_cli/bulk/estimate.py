@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistseq_cli.bulk.cores import count_cores
-from mnistseq_cli.bulk.disk import naming_disk_errors
+from mnistseq_cli.bulk.disk import explain, spell_size
 from mnistseq_cli.bulk.events import ignore
 from mnistseq_cli.bulk.make import BLOCK_SIZE, PartMaker
 from mnistseq_cli.bulk.plan import Part
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 HANDFUL = 3 * BLOCK_SIZE
 _DISK_BLOCK_BYTES = 4096
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, None}  # None as in `explain`
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,8 @@ class Estimate:
         """
         if self.disk_bytes > self.free_bytes:
             raise OutputError(
-                f"{folder} would take about {self.disk_bytes / 1e9:.1f} GB; "
-                f"{self.free_bytes / 1e9:.1f} GB are free",
+                f"{folder} would take about {spell_size(self.disk_bytes)}; "
+                f"{spell_size(self.free_bytes)} are free",
                 "Free some space, ask for fewer images, or add --force.",
             )
 
@@ -89,6 +92,8 @@ def estimate(
     resume: bool = False,
 ) -> Estimate:
     """Make a handful of samples on the same disk, take the time, and remove them again.
+
+    Where that disk has no room for them, they are made where temporary files are.
 
     Parameters
     ----------
@@ -109,14 +114,43 @@ def estimate(
     OutputError
         The folder cannot be written.
     """
-    folder = _find_existing(plan.output.folder)
+    measure = partial(_measure_handful, plan, workers, data_dir, glyphs, resume=resume)
+    try:
+        folder = _find_existing(plan.output.folder)
+        found = measure(folder)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise _explain(error, plan.output.folder) from error
+        try:
+            found = measure(Path(tempfile.gettempdir()))
+        except OSError:
+            raise _explain(error, plan.output.folder) from error
+    return replace(found, free_bytes=shutil.disk_usage(folder).free)
+
+
+def _explain(error: OSError, folder: Path) -> OutputError:
+    """Name the folder of the user, not the temporary file in it."""
+    if error.errno in _NO_ROOM:
+        hint = "Free some space, or add --force."
+        return OutputError(f"cannot write {folder}: the disk is full", hint)
+    found = explain(OSError(error.errno, error.strerror), folder)
+    return OutputError(found.message, found.hint or "Choose another --out.")
+
+
+def _measure_handful(
+    plan: Plan,
+    workers: int | None,
+    data_dir: Path | None,
+    glyphs: GlyphSet | None,
+    folder: Path,
+    *,
+    resume: bool,
+) -> Estimate:
+    """Make a handful of samples in a folder; the space that is free is not looked for."""
     split = max(plan.splits, key=lambda split: split.stop - split.start)
     n_handful = min(HANDFUL, split.stop - split.start)
     n_warm = max(1, min(BLOCK_SIZE, n_handful - 1))
-    with (
-        naming_disk_errors(folder),
-        tempfile.TemporaryDirectory(prefix=".mnistseq-", dir=folder) as name,
-    ):
+    with tempfile.TemporaryDirectory(prefix=".mnistseq-", dir=folder) as name:
         maker = PartMaker(plan, data_dir, glyphs, staging=Path(name))
         warm = maker(Part(0, split.start, split.start + n_warm, split.name), ignore)
         start_s = time.perf_counter()
@@ -137,7 +171,7 @@ def estimate(
         size_bytes=int(of_samples_bytes * plan.recipe.count / n_handful) + sum(own),
         disk_bytes=int(disk_bytes * scale),
         seconds=seconds * scale / max(1, count_cores() if workers is None else workers),
-        free_bytes=shutil.disk_usage(folder).free,
+        free_bytes=0,
     )
 
 

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mnistseq_cli.bulk.disk import spell_size
 from mnistseq_cli.cli.console import count, get_console, print_result, say, warn
 from mnistseq_cli.cli.early import check_glyphs
 from mnistseq_cli.cli.output import BulkOptions, given_only
@@ -68,15 +69,15 @@ def make_dataset(
     if shared := find_shared(plan.recipe, plan.splits, len(generator.glyphs.alphabet)):
         warn(f"There are too few texts to keep splits apart: all splits share {shared}.")
     where: dict[str, Any] = {"workers": bulk.workers, "data_dir": picture.data_dir}
-    expected = estimate(plan, **where, glyphs=generator.glyphs, resume=bulk.resume)
+    expect = partial(estimate, plan, **where, glyphs=generator.glyphs, resume=bulk.resume)
     first = partial(_make_first, plan, generator, picture.data_dir)
     if bulk.dry_run:
-        _show_dry_run(generator, plan, expected)
+        _show_dry_run(generator, plan, expect())
         _show_first(first)
         _write_sheet(first, bulk.sheet)
         return
     if not bulk.force:
-        expected.check_space(plan.output.folder)
+        expect().check_space(plan.output.folder)
     with RunProgress(bulk.log_json) as progress:
         summary = run(
             plan,
@@ -134,7 +135,7 @@ def _say_summary(generator: SequenceGenerator, plan: Plan, summary: Summary) -> 
     split = plan.recipe.glyphs if plan.weights else glyphs.split
     width = "natural width" if generator.width_px is None else f"{generator.width_px} x 28 px"
     say(
-        f"{count(summary.n_samples, 'image')}, {width}, {summary.size_bytes / 1e6:,.1f} MB, "
+        f"{count(summary.n_samples, 'image')}, {width}, {spell_size(summary.size_bytes)}, "
         f"{glyphs.name} {split}, seed {generator.recipe.seed}",
         "dim",
     )
@@ -151,9 +152,9 @@ def _show_dry_run(generator: SequenceGenerator, plan: Plan, expected: Estimate) 
     say(f"folder   {plan.output.folder}")
     say(f"images   {expected.n_samples:,} in {count(expected.n_parts, 'part')}")
     say(f"files    {expected.n_files:,}")
-    say(f"size     {expected.size_bytes / 1e6:,.1f} MB")
-    say(f"on disk  {expected.disk_bytes / 1e6:,.1f} MB")
-    say(f"free     {expected.free_bytes / 1e6:,.1f} MB")
+    say(f"size     {spell_size(expected.size_bytes)}")
+    say(f"on disk  {spell_size(expected.disk_bytes)}")
+    say(f"free     {spell_size(expected.free_bytes)}")
     say(f"time     {time_left} h:mm:ss, about")
     _warn_of_ctc(generator)
 

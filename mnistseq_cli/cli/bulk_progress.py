@@ -6,8 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Self, TextIO
 
-from rich.filesize import decimal
-
+from mnistseq_cli.bulk.disk import spell_size
 from mnistseq_cli.bulk.events import (
     Checking,
     Event,
@@ -97,7 +96,7 @@ class RunProgress:
     def _advance(self, event: Progressed, now_s: float) -> None:
         seconds = max(now_s - self._start_s, 1e-9)
         n_made = self._n_done + event.n_samples
-        figures = f"{event.n_samples / seconds:,.0f}/s, {decimal(event.size_bytes)}"
+        figures = f"{event.n_samples / seconds:,.0f}/s, {spell_size(event.size_bytes)}"
         if self._n_retries:
             figures += f", {self._n_retries:,} tried again"
         if self._task is not None:

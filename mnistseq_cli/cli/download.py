@@ -163,6 +163,7 @@ def _show_table(data_dir: Path | None) -> None:
 
 
 def _list_rows(data_dir: Path | None) -> Iterator[tuple[str, ...]]:
+    from mnistseq_cli.bulk.disk import spell_size
     from mnistseq_cli.glyphs.cache import is_cached
     from mnistseq_cli.glyphs.catalog import DATASETS, DIGITS, DRAWN, SPLITS
     from mnistseq_cli.glyphs.drawn import LICENCE, is_drawn, n_drawn
@@ -172,7 +173,7 @@ def _list_rows(data_dir: Path | None) -> Iterator[tuple[str, ...]]:
             name,
             str(len(dataset.alphabet)),
             f"{dataset.n_glyphs:,}",
-            f"{dataset.size_bytes / 1e6:.1f} MB",
+            spell_size(dataset.size_bytes),
             dataset.licence,
             "yes" if is_cached(dataset, data_dir) else "no",
         )

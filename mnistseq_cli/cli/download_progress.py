@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from mnistseq_cli.cli.console import say
+from mnistseq_cli.cli.console import say, warn
+from mnistseq_cli.errors import CacheError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -12,13 +13,14 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from mnistseq_cli.cli.bars import Bars
+    from mnistseq_cli.errors import GlyphError
 
 
 class DownloadBars:
     """Shows a bar for each file while it is the context of a ``with`` statement.
 
-    When the first bytes come, it says where they are kept. No bar is shown where stderr is no
-    terminal. Its methods are those of `mnistseq_cli.glyphs.fetch.Progress`.
+    When the first file is in its place, it says where files are kept. No bar is shown where stderr
+    is no terminal. Its methods are those of `mnistseq_cli.glyphs.fetch.Progress`.
 
     Parameters
     ----------
@@ -53,12 +55,12 @@ class DownloadBars:
 
     def advance(self, name: str, n_bytes: int) -> None:
         """Count bytes that have come."""
-        self._say_where()
         if self._bars:
             self._bars.advance(self._tasks[name], n_bytes)
 
     def finish(self, name: str) -> None:
         """End: the bar stays, full."""
+        self._say_where()
         if self._bars:
             self._bars.stop_task(self._tasks[name])
 
@@ -69,3 +71,25 @@ class DownloadBars:
 
         self._has_said = True
         say(f"Glyphs are kept in {find_data_dir(self._data_dir)}; change it with --data-dir.")
+
+
+def warn_of_pen(missed: list[GlyphError], unkept: list[GlyphError]) -> None:
+    """Warn where digits come from the built-in pen in place of MNIST, or are not kept.
+
+    Parameters
+    ----------
+    missed : list of GlyphError
+        Why MNIST could not be had.
+    unkept : list of GlyphError
+        Why what the pen drew could not be kept.
+    """
+    for error in unkept[:1]:
+        warn(
+            "Glyphs cannot be kept, so that the built-in pen draws them anew each time: "
+            f"{error.message}",
+            error.hint,
+        )
+    for error in missed:
+        if not (unkept and isinstance(error, CacheError)):
+            hint = "" if unkept else error.hint  # it would bring files to where none can be kept
+            warn(f"Digits come from the built-in pen, not from MNIST: {error.message}", hint)

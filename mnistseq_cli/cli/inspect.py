@@ -41,6 +41,7 @@ def inspect(
             "Output",
             "--sheet",
             metavar="FILE",
+            readable=False,
         ),
     ] = None,
     report: Annotated[
@@ -51,6 +52,7 @@ def inspect(
             "Output",
             "--report",
             metavar="FILE.html",
+            readable=False,
         ),
     ] = None,
     as_json: Annotated[

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from mnistseq_cli.checks import suggest
 from mnistseq_cli.cli.complete import (
     AUGMENTATIONS,
     PRESETS,
@@ -15,27 +16,29 @@ from mnistseq_cli.cli.complete import (
     complete_choices,
     complete_datasets,
 )
-from mnistseq_cli.cli.console import warn
 from mnistseq_cli.cli.early import check_characters
-from mnistseq_cli.recipe import CHOICES, Recipe
+from mnistseq_cli.errors import UsageError
+from mnistseq_cli.recipe import CHOICES, FlexibleWidth, Recipe
 
 if TYPE_CHECKING:
     from mnistseq_cli.compose.render import SequenceGenerator
+    from mnistseq_cli.errors import GlyphError
 
 SEED_BITS = 32  # short enough to type again
+FLEXIBLE_WIDTHS: tuple[str, ...] = get_args(FlexibleWidth)
 TEXT_SOURCES = ("digits", "length", "pattern", "texts")
 
 
 def parse_width(value: str) -> int | str:
     """Parse the value of --width: pixels, ``natural`` or ``widest``."""
-    if value in ("natural", "widest"):
+    if value in FLEXIBLE_WIDTHS:
         return value
     try:
         return int(value)
     except ValueError:
-        raise typer.BadParameter(
-            f"{value!r} is not a width; allowed are pixels, natural, widest"
-        ) from None
+        message = f"{value!r} is not a width; allowed are pixels, {', '.join(FLEXIBLE_WIDTHS)}"
+        hint = suggest(value, FLEXIBLE_WIDTHS)
+        raise typer.BadParameter(f"{message}. {hint}".removesuffix(". ")) from None
 
 
 def option(text: str, panel: str, *flags: str, default: str = "", **more: Any) -> Any:  # noqa: ANN401 - Typer's own
@@ -87,7 +90,7 @@ class Picture:
             default="natural for sequence, widest for phone and batch",
             metavar="PX|natural|widest",
             parser=parse_width,
-            autocompletion=complete_choices(["natural", "widest"]),
+            autocompletion=complete_choices(FLEXIBLE_WIDTHS),
         ),
     ] = None
     align: Annotated[
@@ -236,20 +239,20 @@ class Picture:
         given : dict
             Values of the command's own options; None where the user said nothing.
         """
-        from mnistseq_cli.cli.download_progress import DownloadBars
+        from mnistseq_cli.cli.download_progress import DownloadBars, warn_of_pen
+        from mnistseq_cli.compose.augment import make_plan
         from mnistseq_cli.compose.render import SequenceGenerator
-        from mnistseq_cli.glyphs.load import AUTO, FALLBACK, load_glyphs, resolve_dataset
+        from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
 
         recipe = self.make_recipe(defaults, given)
         check_characters(recipe)
+        make_plan(recipe.augment, recipe.augment_prob)  # what is wrong is said before a download
+        missed: list[GlyphError] = []
+        unkept: list[GlyphError] = []
         with DownloadBars(self.data_dir) as bars:
-            dataset = resolve_dataset(recipe.dataset, self.data_dir, bars)
-            if recipe.dataset == AUTO and dataset == FALLBACK:
-                warn(
-                    "MNIST is not here and cannot be fetched: digits come from the built-in pen.",
-                    "To have MNIST: mnistseq download, or mnistseq download --from FOLDER",
-                )
-            glyphs = load_glyphs(dataset, recipe.glyphs, self.data_dir, bars)
+            dataset = resolve_dataset(recipe.dataset, self.data_dir, bars, missed.append)
+            glyphs = load_glyphs(dataset, recipe.glyphs, self.data_dir, bars, unkept.append)
+        warn_of_pen(missed, unkept)
         return SequenceGenerator(replace(recipe, dataset=dataset), glyphs)
 
     def make_recipe(self, defaults: dict[str, Any], given: dict[str, Any]) -> Recipe:
@@ -261,6 +264,12 @@ class Picture:
         base = defaults if self.recipe is None else Recipe.load(self.recipe).to_dict()
         if said.keys() & set(TEXT_SOURCES):
             base = {key: value for key, value in base.items() if key not in TEXT_SOURCES}
+        if "augment_prob" in said and not (base | said).get("augment"):
+            raise UsageError(
+                f"--augment-prob is {self.augment_prob:g}, but nothing is distorted; it goes with "
+                "--augment",
+                "For example: --augment medium",
+            )
         if said.keys() & {"dataset", "glyphs"}:
             base = {key: value for key, value in base.items() if key != "glyphs_sha256"}
         import secrets

@@ -50,6 +50,7 @@ class BulkOptions:
             "--out",
             default="named after the command",
             metavar="DIR",
+            readable=False,
         ),
     ] = None
     to: Annotated[
@@ -155,6 +156,7 @@ class BulkOptions:
             "Output",
             "--sheet",
             metavar="FILE",
+            readable=False,
         ),
     ] = None
     show: Annotated[
@@ -175,6 +177,7 @@ class BulkOptions:
             "Running",
             "--log-json",
             metavar="FILE",
+            readable=False,
         ),
     ] = None
 

@@ -12,7 +12,7 @@ from mnistseq_cli.cli.console import print_result, say
 from mnistseq_cli.cli.early import check_ending
 from mnistseq_cli.cli.groups import expand
 from mnistseq_cli.cli.options import Picture, option
-from mnistseq_cli.errors import TextError
+from mnistseq_cli.errors import TextError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,13 @@ def sequence(
     variants: Annotated[
         int | None,
         option(
-            "How many pictures of the number.", "Output", "-n", "--count", default="1", metavar="N"
+            "How many pictures of the number; with --recipe, how many of its samples, from the "
+            "first on.",
+            "Output",
+            "-n",
+            "--count",
+            default="1",
+            metavar="N",
         ),
     ] = None,
     out: Annotated[
@@ -57,6 +63,7 @@ def sequence(
             default="350.png, then 350-2.png and so on",
             metavar="FILE",
             dir_okay=False,
+            readable=False,
         ),
     ] = None,
     as_json: Annotated[
@@ -70,10 +77,11 @@ def sequence(
     sheet: Annotated[
         Path | None,
         option(
-            "Write all pictures as one contact sheet instead.",
+            "Write all pictures as one contact sheet instead; does not go with --out and --json.",
             "Output",
             "--sheet",
             metavar="FILE",
+            readable=False,
         ),
     ] = None,
     show: Annotated[
@@ -96,6 +104,7 @@ def sequence(
     if sheet is not None:
         from mnistseq_cli.bulk.disk import check_place
 
+        _check_alone(out, as_json=as_json)
         check_place(sheet)
     if not digits and picture.recipe is None:
         raise TextError(
@@ -104,7 +113,7 @@ def sequence(
         )
     given = {"digits": join_digits(digits), "count": variants}
     generator = picture.open_generator({"width_px": "natural"}, given)
-    samples = list(generator)
+    samples = [generator[0]] if variants is None else list(generator)
     paths = _write(samples, out, sheet)
     if as_json:
         lines = [
@@ -120,6 +129,22 @@ def sequence(
 
         show_images(sample.image for sample in samples)
     _say_summary(generator, samples)
+
+
+def _check_alone(out: Path | None, *, as_json: bool) -> None:
+    """Refuse what goes with pictures that are files of their own, beside --sheet.
+
+    Raises
+    ------
+    UsageError
+        There is --out or --json.
+    """
+    for name, is_said in (("--out", out is not None), ("--json", as_json)):
+        if is_said:
+            raise UsageError(
+                f"{name} does not go with --sheet, which writes all pictures into one file",
+                f"Leave out {name} or --sheet",
+            )
 
 
 def join_digits(words: list[str] | None) -> str | None:
@@ -155,7 +180,10 @@ def _write(samples: list[Sample], out: Path | None, sheet: Path | None) -> list[
 
 def _choose_paths(samples: list[Sample], out: Path | None) -> Iterator[Path]:
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        from mnistseq_cli.bulk.disk import naming_disk_errors
+
+        with naming_disk_errors(out.parent):
+            out.parent.mkdir(parents=True, exist_ok=True)
         yield out
         yield from (out.with_stem(f"{out.stem}-{number}") for number in count(2))
     for sample in samples:
@@ -182,6 +210,8 @@ def _to_json(sample: Sample, path: Path, seed: int) -> str:
 def _say_summary(generator: SequenceGenerator, samples: list[Sample]) -> None:
     height, width = samples[0].image.shape
     number = "" if len(samples) == 1 else f"{len(samples):,} pictures, the first "
+    if len(samples) < len(generator):
+        number = f"the first of {len(generator):,} samples of the recipe, "
     glyphs = generator.glyphs
     say(
         f"{number}{width} x {height} px, {glyphs.name} {glyphs.split}, "

@@ -98,8 +98,7 @@ def _check_scale(start: int, row_px: NDArray[np.int64], fitted_px: NDArray[np.in
     for bad in np.flatnonzero(row_px > SMALLEST_SCALE * fitted_px)[:1]:
         raise LayoutError(
             f"sample {start + bad}: a row of {row_px[bad]} px in {fitted_px[bad]} px cannot be "
-            f"read; allowed is a scale down to 1/{SMALLEST_SCALE}",
-            f"Use --width {-(-int(row_px[bad]) // SMALLEST_SCALE)} or more",
+            f"read; allowed is a scale down to 1/{SMALLEST_SCALE}"
         )
 
 

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from math import prod
 
+from mnistseq_cli.checks import suggest
 from mnistseq_cli.errors import TextError
 
 DIGITS = "0123456789"
@@ -72,7 +73,8 @@ def parse_pattern(text: str) -> Pattern:
         if token is None:
             raise TextError(
                 f"the pattern {text!r} has {pattern[at]!r} at place {at + 1}; allowed are digits, "
-                f"#, [789], [2-9], - and space, or a preset: {', '.join(PRESETS)}"
+                f"#, [789], [2-9], - and space, or a preset: {', '.join(PRESETS)}",
+                suggest(text.lower(), PRESETS),
             )
         at = token.end()
         if token["group"]:

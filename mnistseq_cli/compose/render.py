@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -9,7 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistseq_cli.checks import check_number
-from mnistseq_cli.compose.augment import Pages, augment_pages, bend_lines, make_plan
+from mnistseq_cli.compose.advice import advise
+from mnistseq_cli.compose.augment import (
+    Pages,
+    augment_pages,
+    bend_lines,
+    make_plan,
+    measure_halo,
+)
 from mnistseq_cli.compose.layout import Layout, lay_out, surely_fits
 from mnistseq_cli.compose.paint import Stamps, fit_stamps, paint
 from mnistseq_cli.compose.samples import Block
@@ -64,9 +72,10 @@ class SequenceGenerator:
 
     Examples
     --------
-    >>> generator = SequenceGenerator(Recipe(length=(3, 7), count=1000, seed=1))
+    >>> from mnistseq_cli import Recipe, SequenceGenerator
+    >>> generator = SequenceGenerator(Recipe(length=(3, 7), width_px=200, count=1000, seed=1))
     >>> generator[5].text
-    '8613'
+    '769'
     >>> generator.block(0, 100).images.shape
     (100, 28, 200)
     """
@@ -82,6 +91,7 @@ class SequenceGenerator:
     ) -> None:
         if glyphs is None:
             glyphs = load_glyphs(recipe.dataset, recipe.glyphs, data_dir)
+            recipe = replace(recipe, dataset=glyphs.name)
         if recipe.glyphs_sha256 not in ("", glyphs.sha256):
             raise GlyphError(
                 f"{recipe.dataset} is not what the recipe was made with: its content hash is "
@@ -98,10 +108,24 @@ class SequenceGenerator:
         return self.recipe.count
 
     def __getitem__(self, index: int) -> Sample:
-        """Make one sample; a negative index counts from the end."""
-        at = index + len(self) if index < 0 else index
+        """Make one sample; a negative index counts from the end.
+
+        Raises
+        ------
+        IndexError
+            The recipe has no such sample.
+        TypeError
+            The index is no whole number.
+        """
+        try:
+            number = operator.index(index)
+        except TypeError:
+            raise TypeError(
+                f"sample {index!r}: allowed is one whole number; block(start, stop) makes several"
+            ) from None
+        at = number + len(self) if number < 0 else number
         if not 0 <= at < len(self):
-            raise IndexError(f"sample {index} of {len(self)}")
+            raise IndexError(f"sample {number} of {len(self)}")
         return self.block(at, at + 1)[0]
 
     def __iter__(self) -> Iterator[Sample]:
@@ -113,12 +137,12 @@ class SequenceGenerator:
 
         Samples go on after the last one of the recipe, as in a recipe of a larger count.
         """
-        check_number("batch_size", batch_size, 1, COUNT_LIMIT)
+        size = check_number("batch_size", batch_size, 1, COUNT_LIMIT)
         start = 0
         while True:
-            block = self.block(start, start + batch_size)
+            block = self.block(start, start + size)
             yield block.images, block.texts
-            start += batch_size
+            start += size
 
     @cached_property
     def width_px(self) -> int | None:
@@ -130,7 +154,8 @@ class SequenceGenerator:
             return width
         if self._widest_px is not None:
             return self._widest_px
-        return self._writer.widest_row_px(max(0, self.recipe.spacing_px[1]))
+        row_px = self._writer.widest_row_px(max(0, self.recipe.spacing_px[1]))
+        return row_px + 2 * self._halo_px
 
     @property
     def longest(self) -> int:
@@ -158,6 +183,8 @@ class SequenceGenerator:
     def block(self, start: int, stop: int) -> Block:
         """Make samples start..stop-1 together.
 
+        A recipe goes on beyond its count, as one of a larger count would: `stop` may be more.
+
         Raises
         ------
         LayoutError
@@ -165,6 +192,7 @@ class SequenceGenerator:
         UsageError
             The block is empty.
         """
+        start, stop = operator.index(start), operator.index(stop)
         if not 0 <= start < stop:
             raise UsageError(f"a block from {start} to {stop}; allowed is 0 <= start < stop")
         chosen = self._writer.choose(start, stop)
@@ -212,16 +240,18 @@ class SequenceGenerator:
 
     def _lay_out(self, digits: Digits) -> Layout:
         try:
-            return lay_out(self.recipe, digits, self.width_px)
+            layout = lay_out(self.recipe, digits, self.width_px)
         except LayoutError as error:
-            if error.hint:
-                raise
-            enough_px = self._writer.widest_row_px(max(0, self.recipe.spacing_px[0]))
-            raise LayoutError(
-                error.message,
-                f"Use --width {enough_px}, which is always enough, a smaller --spacing, or "
-                "--fit shrink",
-            ) from None
+            raise LayoutError(error.message, advise(self.recipe, self._writer)) from None
+        if self.width_px is not None:
+            return layout
+        page_px, offset_px = layout.page_px + 2 * self._halo_px, layout.offset_px + self._halo_px
+        return replace(layout, page_px=page_px, offset_px=offset_px)
+
+    @property
+    def _halo_px(self) -> int:
+        """Room beside a row for the soft edges of blurred ink, where there are no margins."""
+        return 0 if self.recipe.edges else measure_halo(self._plan)
 
     def _find_doubtful(self, start: int, stop: int, width_px: int) -> Iterator[Chosen]:
         """Give the samples, and some beside them, that are not sure to fit into the width."""

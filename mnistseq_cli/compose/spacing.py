@@ -91,7 +91,8 @@ def find_ranges(recipe: Recipe, digits: Digits) -> GapRanges:
     """Find what the gaps of some samples can be.
 
     A digit must begin and end further right than its neighbour, or the label would no longer say
-    what is seen: an overlap is at least one pixel less than the narrower of the two.
+    what is seen: an overlap is at most one pixel less than the narrower of the two. Where gaps
+    are measured between cells, this is so for cells; the ink in them may stand in another order.
     """
     places = np.arange(digits.widths_px.shape[1] + 1)
     is_gap = (places > 0) & (places < digits.lengths[:, None])
@@ -128,18 +129,16 @@ def _share_equally(
     recipe: Recipe, digits: Digits, ranges: GapRanges, room_px: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     n_gaps = ranges.is_gap.sum(axis=1)
-    _check_room(recipe, digits, np.where(n_gaps == 0, room_px, 0))
-    share_px, rest_px = np.divmod(room_px, np.maximum(n_gaps, 1))
     lowest_px, highest_px = _find_common_range(recipe, ranges)
-    is_bad = (rest_px > 0) | (share_px < lowest_px) | (share_px > highest_px)
+    _check_room(recipe, digits, room_px - n_gaps * lowest_px)
+    share_px, rest_px = np.divmod(room_px, np.maximum(n_gaps, 1))
+    is_bad = (rest_px > 0) | (share_px > highest_px)
     for bad in np.flatnonzero(is_bad & (n_gaps > 0))[:1]:
         n, room, low, high = (int(a[bad]) for a in (n_gaps, room_px, lowest_px, highest_px))
-        nearest_px = min(max(round(room / n), low), high)
+        shares = "one gap" if n == 1 else f"{n} equal gaps, {round(room / n, 2):g} px each"
         raise LayoutError(
-            f"sample {digits.start + bad}: width {recipe.width_px} leaves {room} px for {n} equal "
-            f"gaps, {room / n:.4g} px each; allowed are whole numbers from {low} to {high}",
-            f"Use --width {int(str(recipe.width_px)) + nearest_px * n - room}"
-            + ("" if recipe.measure == "cell" else ", or --measure cell: all digits equally wide"),
+            f"sample {digits.start + bad}: width {recipe.width_px} leaves {room} px for {shares}; "
+            f"allowed are whole numbers from {low} to {high}"
         )
     return np.where(ranges.is_gap, share_px[:, None], 0)
 

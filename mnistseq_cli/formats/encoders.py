@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from mnistseq_cli.checks import suggest
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.formats import IMAGE_FORMATS
 from mnistseq_cli.formats.png import encode_pngs
@@ -106,5 +107,6 @@ def _try_out(encoder: Encoder, image_format: str) -> None:
         cause = error
     raise UsageError(
         f"image format is {image_format!r}, in which grey images cannot be written here; "
-        f"allowed: {', '.join(IMAGE_FORMATS)}"
+        f"allowed: {', '.join(IMAGE_FORMATS)}",
+        suggest(image_format, IMAGE_FORMATS),
     ) from cause

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,9 +48,11 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
         part.write_bytes(data)
         part.replace(path)
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+        hint = "Choose a folder that can be written." if isinstance(error, PermissionError) else ""
+        raise OutputError(f"cannot write {path}: {error.strerror or error}", hint) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # where it could not be made, it cannot be looked for either
+            part.unlink(missing_ok=True)
 
 
 def _encode_colours(image: NDArray[np.uint8], ending: str) -> bytes:

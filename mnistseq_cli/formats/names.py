@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mnistseq_cli.checks import check_choice
 from mnistseq_cli.errors import UsageError
+from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE
 
 if TYPE_CHECKING:
     from mnistseq_cli.compose.samples import Block
@@ -21,6 +22,13 @@ FIELDS = ("index", "shard", "text")
 _NUMBER_SPEC = re.compile(r"(0?[1-9][0-9]?)?d?")
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')
 OWN_FOLDER = ".mnistseq"
+OWN_FILES = (
+    RECIPE_FILE,
+    TEXTS_FILE,
+    "dataset.json",
+    *("labels.csv", "metadata.jsonl", "instances.json", "data.yaml", "rec_gt.txt"),
+    *("easyocr/labels.csv", "textrecog.json", "labels.json"),
+)
 _Piece = tuple[str, str | None, str | None, str | None]
 
 
@@ -85,6 +93,9 @@ def _check_path(template: str, pieces: list[_Piece]) -> None:
         raise _refuse(template, "it must stay inside the dataset: no leading /, no . or ..")
     if steps[0].lower() == OWN_FOLDER:
         raise _refuse(template, f"{OWN_FOLDER} holds the records of the dataset")
+    for name in OWN_FILES:
+        if template.lower().startswith(f"{name}/"):
+            raise _refuse(template, f"{name} is a file of the dataset, so it can be no folder")
 
 
 def _refuse(template: str, why: str) -> UsageError:

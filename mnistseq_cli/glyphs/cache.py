@@ -9,6 +9,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import shlex
+import time
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -124,6 +126,7 @@ def ensure_cached(
     """
     folder = find_raw_dir(dataset, data_dir)
     order = (*mirrors, *dataset.mirrors)
+    deadline = time.monotonic() + patience.deadline_s
     done = {}
     for file in dataset.files(splits):
         action = decide(look(file, folder, verify=verify), force=force)
@@ -131,10 +134,24 @@ def ensure_cached(
             action = Action.FETCH
         if action is Action.FETCH:
             if is_offline():
-                raise _offline(dataset, folder)
+                raise _offline(dataset, file, folder, data_dir)
             from mnistseq_cli.glyphs.fetch import fetch_file  # noqa: PLC0415 - a warm start needs no network
 
-            mirror = fetch_file(file, folder, mirrors=order, progress=progress, patience=patience)
+            try:
+                mirror = fetch_file(
+                    file,
+                    folder,
+                    mirrors=order,
+                    progress=progress,
+                    patience=patience,
+                    deadline=deadline,
+                )
+            except DownloadError as error:
+                by_hand = download_command(dataset.name, data_dir, "--from FOLDER")
+                raise DownloadError(
+                    error.message,
+                    f"Try again later, name another --mirror URL, or bring the files: {by_hand}",
+                ) from error
             # The mirror that worked comes first for the next file, also after a slow one.
             order = (mirror, *(other for other in order if other != mirror))
             unpack(file, folder)
@@ -207,10 +224,21 @@ def _size_bytes(path: Path) -> int:
         return 0
 
 
-def _offline(dataset: Dataset, folder: Path) -> DownloadError:
+def download_command(name: str, data_dir: Path | None, options: str = "") -> str:
+    """Give the command that mends a data set, for the folder in use."""
+    words = ["mnistseq download", name, options]
+    if data_dir is not None:
+        words.append(f"--data-dir {shlex.quote(str(data_dir))}")
+    return " ".join(filter(None, words))
+
+
+def _offline(
+    dataset: Dataset, file: DataFile, folder: Path, data_dir: Path | None
+) -> DownloadError:
+    is_there = (folder / file.name).exists() or (folder / file.gzip_name).exists()
+    by_hand = download_command(dataset.name, data_dir, "--from FOLDER")
     return DownloadError(
-        f"{dataset.name} is missing or damaged in {folder}, "
-        "and MNISTSEQ_OFFLINE forbids to fetch it",
-        f"Unset MNISTSEQ_OFFLINE, or bring the files ({dataset.files()[0].gzip_name} and so on) "
-        f"from elsewhere: mnistseq download {dataset.name} --from FOLDER",
+        f"{folder / file.name} is {'damaged' if is_there else 'missing'}, and MNISTSEQ_OFFLINE "
+        "forbids to fetch it",
+        f"Unset MNISTSEQ_OFFLINE, or bring the files from elsewhere: {by_hand}",
     )

@@ -74,6 +74,8 @@ def ensure_drawn(
             arrays = draw_split(name, split, progress)
             for path, array in zip(_find_files(name, split, data_dir), arrays, strict=True):
                 write_idx(path, array)
+            if progress:
+                progress.finish(_name_bar(name, split))
         done[split] = Action.USE if there else Action.DRAW
     return done
 
@@ -145,7 +147,7 @@ def _draw_blocks(
     name: str, split: SplitName, progress: Progress | None
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     draw_glyphs, n_glyphs = import_module(DRAWN[name]).draw_glyphs, n_drawn(name)[split]
-    bar = f"{name} {split}"
+    bar = _name_bar(name, split)
     if progress:
         progress.start(bar, n_glyphs * SIDE_PX * SIDE_PX)
     blocks = []
@@ -153,10 +155,12 @@ def _draw_blocks(
         blocks.append(draw_glyphs(split, start, min(start + _BLOCK, n_glyphs)))
         if progress:
             progress.advance(bar, blocks[-1][0].nbytes)
-    if progress:
-        progress.finish(bar)
     images, labels = zip(*blocks, strict=True)
     return np.concatenate(images), np.concatenate(labels)
+
+
+def _name_bar(name: str, split: SplitName) -> str:
+    return f"{name} {split}"
 
 
 def _find_files(name: str, split: SplitName, data_dir: Path | None) -> tuple[Path, Path]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnistseq_cli.errors import CacheError, DownloadError, GlyphError, UsageError
-from mnistseq_cli.glyphs.cache import ensure_cached, find_raw_dir
+from mnistseq_cli.glyphs.cache import download_command, ensure_cached, find_raw_dir
 from mnistseq_cli.glyphs.catalog import DATASETS, DIGITS, DRAWN, MNIST, SPLITS
 from mnistseq_cli.glyphs.drawn import (
     LICENCE,
@@ -27,6 +27,8 @@ from mnistseq_cli.glyphs.idx import read_idx
 from mnistseq_cli.glyphs.patience import HASTY
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from mnistseq_cli.glyphs.catalog import DataFile, Dataset, SplitName
@@ -52,6 +54,7 @@ def load_glyphs(
     split: str = "train",
     data_dir: Path | None = None,
     progress: Progress | None = None,
+    warn: Callable[[GlyphError], None] | None = None,
 ) -> GlyphSet:
     """Load the glyphs of a data set.
 
@@ -68,6 +71,9 @@ def load_glyphs(
         Folder of the cache, see `find_data_dir`.
     progress : Progress, optional
         Is told about downloads.
+    warn : callable, optional
+        Is given the error that did not matter: why "auto" is not MNIST, or why glyphs that are
+        drawn are not kept.
 
     Raises
     ------
@@ -79,13 +85,13 @@ def load_glyphs(
     if split not in {*SPLITS, "all"}:
         raise UsageError(f"unknown split {split!r}; allowed are train, test and all")
     names = tuple(name for name in SPLITS if split in {name, "all"})
-    name = resolve_dataset(dataset, data_dir, progress)
+    name = resolve_dataset(dataset, data_dir, progress, warn)
     known = DATASETS.get(name)
     if known:
         ensure_cached(known, data_dir, splits=names, progress=progress)
         parts = [_read_cached(known, split_name, data_dir) for split_name in names]
     elif name in DRAWN:
-        parts = [_draw(name, split_name, data_dir, progress) for split_name in names]
+        parts = [_draw(name, split_name, data_dir, progress, warn) for split_name in names]
     else:
         from mnistseq_cli.glyphs.local import has_splits  # noqa: PLC0415 - readers of all kinds
 
@@ -106,9 +112,14 @@ def load_glyphs(
 
 
 def resolve_dataset(
-    name: str, data_dir: Path | None = None, progress: Progress | None = None
+    name: str,
+    data_dir: Path | None = None,
+    progress: Progress | None = None,
+    warn: Callable[[GlyphError], None] | None = None,
 ) -> str:
     """Turn the name of a data set into one that is concrete: a name of the catalogue or a path.
+
+    A path becomes absolute, so that a recipe that names it can be used from every folder.
 
     Parameters
     ----------
@@ -119,25 +130,35 @@ def resolve_dataset(
         Folder of the cache, see `find_data_dir`.
     progress : Progress, optional
         Is told about downloads.
+    warn : callable, optional
+        Is given the error for which "auto" is not MNIST.
 
     Raises
     ------
     UsageError
         The name is not known, and there is no such path.
+    GlyphError
+        It can only be a path, and there is no such file or folder.
     """
     if name == AUTO:
         try:
             ensure_cached(MNIST, data_dir, progress=progress, patience=HASTY)
-        except (DownloadError, CacheError):
+        except (DownloadError, CacheError) as error:
+            if warn:
+                warn(error)
             return FALLBACK
         return MNIST.name
     if name in DATASETS or name in DRAWN:
         return name
     path = Path(name).expanduser()
     if name and path.exists():
-        return str(path)
+        # Without .. only where there is one: other links in a path are names that people chose.
+        return str(path.resolve() if ".." in path.parts else path.absolute())
     if os.sep in name or path.suffix:
-        raise GlyphError(f"there is no file or folder {name}")
+        raise GlyphError(
+            f"there is no file or folder {name}, which the recipe or --dataset names",
+            "If it has moved: sequence, phone and batch take its new place as --dataset PATH",
+        )
     raise unknown_dataset(name)
 
 
@@ -154,42 +175,52 @@ def unknown_dataset(name: str) -> UsageError:
 def _read_cached(dataset: Dataset, name: SplitName, data_dir: Path | None) -> _Part:
     split = dataset.split(name)
     folder = find_raw_dir(dataset, data_dir)
-    images = _read_file(split.images, folder, dataset)
-    labels = _read_file(split.labels, folder, dataset)
+    images = _read_file(split.images, dataset, data_dir)
+    labels = _read_file(split.labels, dataset, data_dir)
     # QMNIST has eight numbers for each glyph: the class, and where it comes from.
     classes = labels[:, 0] if labels.ndim > 1 else labels
     if not 0 <= int(classes.min()) <= int(classes.max()) < len(dataset.alphabet):
         raise _damaged(
             f"{folder / split.labels.name} has labels from {classes.min()} to {classes.max()}",
             dataset,
+            data_dir,
         )
     sha256 = hashlib.sha256(f"{split.images.sha256}{split.labels.sha256}".encode()).hexdigest()
     return _Part(images, classes.astype(np.uint8), sha256, dataset.alphabet)
 
 
-def _read_file(file: DataFile, folder: Path, dataset: Dataset) -> NDArray[Any]:
+def _read_file(file: DataFile, dataset: Dataset, data_dir: Path | None) -> NDArray[Any]:
+    path = find_raw_dir(dataset, data_dir) / file.name
     try:
-        array = read_idx(folder / file.name)
+        array = read_idx(path)
     except GlyphError as error:
-        raise _damaged(error.message, dataset) from error
+        raise _damaged(error.message, dataset, data_dir) from error
     if array.shape != file.shape:
-        raise _damaged(f"{folder / file.name} holds an array of shape {array.shape}", dataset)
+        raise _damaged(f"{path} holds an array of shape {array.shape}", dataset, data_dir)
     return array
 
 
-def _damaged(reason: str, dataset: Dataset) -> GlyphError:
+def _damaged(reason: str, dataset: Dataset, data_dir: Path | None) -> GlyphError:
     return GlyphError(
         f"a file of {dataset.name} is damaged: {reason}",
-        f"Make it again: mnistseq download {dataset.name} --verify",
+        f"Make it again: {download_command(dataset.name, data_dir, '--verify')}",
     )
 
 
-def _draw(name: str, split: SplitName, data_dir: Path | None, progress: Progress | None) -> _Part:
+def _draw(
+    name: str,
+    split: SplitName,
+    data_dir: Path | None,
+    progress: Progress | None,
+    warn: Callable[[GlyphError], None] | None,
+) -> _Part:
     """Map a drawn split from the cache; where that cannot be written, hold it in memory."""
     try:
         ensure_drawn(name, data_dir, splits=(split,), progress=progress)
         images, labels = read_drawn(name, split, data_dir)
-    except CacheError:
+    except CacheError as error:
+        if warn:
+            warn(error)
         images, labels = draw_split(name, split, progress)
     sha256, writers = find_drawn_sha256(name, split), find_writers(name, split)
     return _Part(images, np.asarray(labels), sha256, DIGITS, writers)

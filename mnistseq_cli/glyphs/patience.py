@@ -16,7 +16,9 @@ class Patience:
     stall_timeout_s : float
         Between two blocks.
     deadline_s : float
-        For one file from one mirror, however steadily it drips.
+        For a whole download: all its files, from all mirrors.
+    trial_s : float
+        After this time, a mirror that would not be done before the deadline is left.
     rounds : int
         How many times to go round the mirrors.
     backoff_s : float
@@ -28,10 +30,11 @@ class Patience:
     answer_timeout_s: float = 20
     stall_timeout_s: float = 20
     deadline_s: float = 600
+    trial_s: float = 20
     rounds: int = 4
     backoff_s: float = 0.5
     longest_wait_s: float = 30
 
 
 PATIENT = Patience()
-HASTY = Patience(answer_timeout_s=4, rounds=1)
+HASTY = Patience(answer_timeout_s=4, stall_timeout_s=10, deadline_s=60, trial_s=10, rounds=1)

@@ -7,6 +7,7 @@ does not resolve, a handshake, a header that drips) is seen in one place: no blo
 from __future__ import annotations
 
 import http.client
+import socket
 import time
 from email.utils import parsedate_to_datetime
 from queue import Empty, Full, Queue
@@ -38,8 +39,20 @@ class FailedTry(Exception):  # noqa: N818 - one try, not yet an error
         self.wait_s = wait_s
 
 
-def stream(url: str, size_bytes: int, patience: Patience) -> Iterator[bytes]:
-    """Give the blocks of a body of known size, each in time.
+class Unreachable(FailedTry):
+    """There was no connection."""
+
+
+def stream(url: str, size_bytes: int, patience: Patience, deadline: float) -> Iterator[bytes]:
+    """Give the blocks of a body of known size, each in time, all before a deadline.
+
+    Parameters
+    ----------
+    url : str
+    size_bytes : int
+    patience : Patience
+    deadline : float
+        On the clock of `time.monotonic`.
 
     Raises
     ------
@@ -49,12 +62,20 @@ def stream(url: str, size_bytes: int, patience: Patience) -> Iterator[bytes]:
     blocks: Queue[bytes | FailedTry] = Queue(_QUEUE_BLOCKS)
     given_up = Event()
     Thread(target=_read, args=(url, size_bytes, patience, blocks, given_up), daemon=True).start()
-    deadline = time.monotonic() + patience.deadline_s
+    start = time.monotonic()
     timeout_s = patience.answer_timeout_s
+    n_bytes = 0
     try:
         while block := _take(blocks, timeout_s, deadline):
             yield block
             timeout_s = patience.stall_timeout_s
+            n_bytes += len(block)
+            passed_s = time.monotonic() - start
+            if (
+                passed_s > patience.trial_s
+                and n_bytes * (deadline - start) < size_bytes * passed_s
+            ):
+                raise FailedTry(f"too slow: {n_bytes:,} bytes in {passed_s:.0f} s")
     finally:
         given_up.set()
 
@@ -108,9 +129,16 @@ def _talk(url: str, size_bytes: int, patience: Patience) -> Iterator[bytes | Fai
         error.close()
         yield _failed_status(error)
     except URLError as error:
-        yield FailedTry(f"cannot be reached: {error.reason}", again=True)
+        yield Unreachable(_name_cause(error.reason), again=True)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        yield FailedTry(f"the connection broke: {str(error) or type(error).__name__}", again=True)
+        yield FailedTry(f"the connection broke: {_name_cause(error)}", again=True)
+
+
+def _name_cause(cause: str | BaseException) -> str:
+    if isinstance(cause, socket.gaierror):
+        return "there is no such name, or no network"
+    words = cause.strerror if isinstance(cause, OSError) else None
+    return words or str(cause) or type(cause).__name__
 
 
 def _check_answer(response: http.client.HTTPResponse, size_bytes: int) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from mnistseq_cli.compose.augment.arrays import augment
 from mnistseq_cli.compose.augment.cells import GROW_PX, widest_cell_px, widest_px
 from mnistseq_cli.compose.augment.digits import augment_digits, bound_digits
-from mnistseq_cli.compose.augment.pages import Pages, augment_pages, bend_lines
+from mnistseq_cli.compose.augment.pages import Pages, augment_pages, bend_lines, measure_halo
 from mnistseq_cli.compose.augment.plan import Plan, make_plan
 from mnistseq_cli.compose.augment.presets import PRESETS
 from mnistseq_cli.compose.augment.table import AUGMENTATIONS
@@ -31,6 +31,7 @@ __all__ = [
     "bend_lines",
     "bound_digits",
     "make_plan",
+    "measure_halo",
     "widest_cell_px",
     "widest_px",
 ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mnistseq_cli.checks import check_choice, check_number
 from mnistseq_cli.compose.augment.digits import augment_digits, slide
 from mnistseq_cli.compose.augment.pages import Pages, augment_pages, bend_lines
 from mnistseq_cli.compose.augment.plan import make_plan
@@ -18,7 +19,8 @@ from mnistseq_cli.recipe import SEED_LIMIT
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mnistseq_cli.compose.augment.plan import Plan, Strength
+    from mnistseq_cli.compose.augment.plan import Plan
+    from mnistseq_cli.compose.augment.strengths import Strength
     from mnistseq_cli.recipe import Ink as Colour
 
 SMALLEST_PX = 16
@@ -38,7 +40,7 @@ def augment(
     Parameters
     ----------
     images : ndarray of uint8, shape (N, H, W)
-        At least 16 × 16 pixels; not written to.
+        At least 16 × 16 pixels; not written to. The mask of a masked array is not looked at.
     seed : int
         0 to 2**63 - 1. What happens to image i depends on the seed, i and the strengths.
     augment_prob : float
@@ -46,8 +48,9 @@ def augment(
     ink : "white" or "black"
         White writing on black, as in MNIST, or black on white.
     **strengths
-        Names of `AUGMENTATIONS` and their strengths: a number, the largest; a pair (low, high);
-        a text such as ``"2x3"`` or ``"5..10"``; True for the default.
+        Names of `AUGMENTATIONS` and their strengths: a number, the largest; a pair (low, high) of
+        numbers or of pairs (width, height); a text such as ``"2x3"`` or ``"5..10"``; True for the
+        default, False for none. Also the name of one preset, as ``medium=True``.
 
     Returns
     -------
@@ -67,7 +70,10 @@ def augment(
     >>> augment(images, seed=1, rotate=20, thickness=0.5).shape
     (2, 28, 28)
     """
-    _check(images, seed, ink)
+    _check_images(images)
+    images = np.asarray(images)
+    seed = check_number("seed", seed, 0, SEED_LIMIT - 1)
+    check_choice("ink", ink, ("white", "black"))
     plan = make_plan(strengths, augment_prob)
     flip = np.uint8(0 if ink == "white" else 255)
     result = np.empty_like(images)
@@ -97,14 +103,12 @@ def _augment(
     return augment_pages(pages, stamps, plan, draw)[0]
 
 
-def _check(images: NDArray[np.uint8], seed: int, ink: str) -> None:
-    shape, dtype = np.shape(images), getattr(images, "dtype", type(images).__name__)
+def _check_images(images: NDArray[np.uint8]) -> None:
+    shape = tuple(getattr(images, "shape", ()))
+    dtype = getattr(images, "dtype", type(images).__name__)
     if dtype != np.uint8 or len(shape) != 3 or min(shape[1:]) < SMALLEST_PX:  # noqa: PLR2004 - N, H, W
+        of_shape = f" of shape {shape}" if shape else ""
         raise UsageError(
-            f"images are {dtype} of shape {shape}; allowed is uint8 of shape (N, H, W), H and W "
-            f"at least {SMALLEST_PX}"
+            f"images are {dtype}{of_shape}; allowed is an array of uint8 of shape (N, H, W), H "
+            f"and W at least {SMALLEST_PX}"
         )
-    if not 0 <= seed < SEED_LIMIT:
-        raise UsageError(f"seed is {seed!r}; allowed are whole numbers from 0 to {SEED_LIMIT - 1}")
-    if ink not in ("white", "black"):
-        raise UsageError(f"ink is {ink!r}; allowed: white, black")

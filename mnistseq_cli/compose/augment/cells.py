@@ -8,6 +8,7 @@ back in the same way.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ is narrowed."""
 
 _WIDEST_CELL_PX = SIDE_PX + 2 * GROW_PX
 _SLACK_PX = 1 / 16  # covers what rounding and interpolation add to the reach of ink
+_TURNS = 32  # of the range of angles, where the width of ink is bounded
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def find_corners(ink: Ink) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def widest_px(
     plan: Plan, width_px: NDArray[np.int64], height_px: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Give a width that no distortion of ink of these sizes exceeds.
+    """Give a width that no distortion of ink of these sizes, or smaller ones, exceeds.
 
     It is at most that of a cell grown on both sides; for a plan that leaves digits as they are,
     it is `width_px`.
@@ -152,9 +154,9 @@ def widest_cell_px(plan: Plan, ink_px: int) -> int:
     """
     width_px = np.arange(1, ink_px + 1)
     height_px = np.full_like(width_px, SIDE_PX)
-    reach_px = np.ceil(_bound_reach(plan, width_px, height_px)[1] - width_px / 2).max()
-    shift_px = [max(-step.low[0], step.high[0]) for step in plan.steps if step.name == "shift"]
-    over_px = reach_px + max(_bound_growth(plan)) + np.ceil(sum(shift_px))
+    reach_px = _bound_reach(plan, width_px, height_px)[1] - (width_px + 1) / 2
+    left_px, right_px = _bound_strengths(plan)["shift"][:, 0]
+    over_px = np.ceil(reach_px.max() + max(-left_px, right_px)) + max(_bound_growth(plan))
     both_px = widest_px(plan, width_px, height_px).max()
     return int(max(SIDE_PX + min(over_px, GROW_PX), both_px))
 
@@ -168,27 +170,57 @@ def _bound_growth(plan: Plan) -> tuple[int, int]:
     return int(growth_px[0]), int(growth_px[2])
 
 
+def _bound_strengths(plan: Plan) -> dict[str, NDArray[np.float64]]:
+    """Give the least and the largest strengths of a motion, shape (2, n); 0 is among them."""
+    bounds: dict[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros((2, 2)))
+    for step in plan.at("geometry"):
+        bounds[step.name] = np.array([np.minimum(step.low, 0), np.maximum(step.high, 0)])
+    return bounds
+
+
 def _bound_reach(
     plan: Plan, width_px: NDArray[np.int64], height_px: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give how wide ink may become by its motion, and how far it may reach from its middle."""
+    """Give how wide ink may become by its motion, and how far it may reach from its middle.
+
+    Ink lies in the convex hull of the points of `_surround` before perspective, and, as that
+    keeps straight lines straight, in the hull of the points seen in perspective after it. How
+    far apart two of them are seen, x / (1 + bend · point) on either side of 0, is convex in the
+    bend, and so largest for a corner of all bends there can be. `Motion.limit_bend` takes bends
+    nearer to 0, which is among them, and no ink is seen larger than 1 / NEAREST after that.
+    """
     if not plan.at("geometry"):
         return width_px.astype(np.float64), width_px / 2
-    worst = {step.name: np.maximum(np.abs(step.low), np.abs(step.high)) for step in plan.steps}
-    none = np.zeros(2)
-    grown_x, grown_y = 1 + worst.get("scale", none)
+    bounds = _bound_strengths(plan)
+    x, y = _surround(bounds, width_px, height_px)
+    bend = bounds["perspective"] / (SIDE_PX / 2)
+    depth = 1 + bend[:, :1, None, None] * x + bend[:, 1:, None] * y
+    depth = np.where(depth.min(axis=2, keepdims=True) < NEAREST, NEAREST, depth)
+    left, right = (x / depth).min(axis=2), (x / depth).max(axis=2)
+    beyond = bounds["elastic"].max() + _SLACK_PX
+    wide, far = (right - left).max(axis=(0, 1)), np.maximum(right, -left).max(axis=(0, 1))
+    return wide + 2 * beyond, far + beyond
+
+
+def _surround(
+    bounds: dict[str, NDArray[np.float64]],
+    width_px: NDArray[np.int64],
+    height_px: NDArray[np.int64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give points around all ink that is scaled, sheared and turned: x and y, shape (n, M).
+
+    The largest ink holds the smaller; between both shears a corner goes straight, and between two
+    turns along an arc, which lies within the tangents that meet a little farther from the middle.
+    """
+    low, high = bounds["rotate"][:, :1]
+    sine, cosine = sine_and_cosine(low + (high - low) * np.arange(_TURNS + 1) / _TURNS)
+    farther = 1 / sine_and_cosine((high - low) / (2 * _TURNS))[1]
+    lean_sine, lean_cosine = sine_and_cosine(bounds["shear"][:, :1, None])
+    grown_x, grown_y = (1 + bounds["scale"][1]) * farther
     half_x, half_y = (width_px + 1) / 2 * grown_x, (height_px + 1) / 2 * grown_y
-    sine, cosine = sine_and_cosine(worst.get("shear", none)[:1])
-    half_x = half_x + half_y * (sine / cosine)
-    turn, _ = sine_and_cosine(np.minimum(worst.get("rotate", none)[:1], 90))
-    diagonal = np.sqrt(half_x * half_x + half_y * half_y)
-    half_x, half_y = (
-        np.minimum(diagonal, half_x + half_y * turn),
-        np.minimum(diagonal, half_y + half_x * turn),
-    )
-    bend = worst.get("perspective", none) / (SIDE_PX / 2)
-    depth, nearer = 1 - bend[1] * half_y, bend[0] * half_x
-    near = half_x / np.maximum(depth - nearer, NEAREST)
-    far = np.where(depth - nearer < NEAREST, near, half_x / (depth + nearer))
-    reach = worst.get("elastic", none)[0] + _SLACK_PX
-    return near + far + 2 * reach, near + reach
+    side = np.array([-1, 1])[:, None]
+    x = (side * half_x - lean_sine / lean_cosine * half_y).reshape(-1, 1, len(width_px))
+    sine, cosine = sine[:, None], cosine[:, None]
+    x, y = x * cosine - half_y * sine, x * sine + half_y * cosine
+    x, y = x.reshape(-1, len(width_px)), y.reshape(-1, len(width_px))
+    return np.concatenate([x, -x]), np.concatenate([y, -y])

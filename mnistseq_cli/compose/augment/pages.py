@@ -40,6 +40,12 @@ class Pages:
         return replace(self, images=self.images[chosen], widths_px=self.widths_px[chosen])
 
 
+def measure_halo(plan: Plan) -> int:
+    """Give how far the lens may spread the ink of a row to either side, in pixels."""
+    steps = [(step.record.growth, np.array([step.high])) for step in plan.at("lens")]
+    return sum(int(growth(high)[0, 0]) for growth, high in steps if growth is not None)
+
+
 def bend_lines(stamps: Stamps, widths_px: NDArray[np.int64], plan: Plan, draw: Draw) -> Stamps:
     """Move digits to the line they stand on, after they are placed on their pages.
 

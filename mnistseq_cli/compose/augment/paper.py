@@ -46,11 +46,11 @@ def lines(
     pages: Pages, strengths: NDArray[np.float64], keys: NDArray[np.uint64]
 ) -> NDArray[np.uint8]:
     """Draw so many curved pen strokes across what is written, shape (N, 1)."""
-    images, (left_px, row_px) = pages.images.copy(), _find_rows(pages)
+    images, rows = pages.images.copy(), _find_rows(pages)
     for place in range(int(strengths.max(initial=0))):
         chosen = np.flatnonzero(strengths[:, 0] > place)
         traits = expand_fractions(keys[chosen], place + 1, 8)[:, place].astype(np.float32)
-        strokes = _draw_strokes(images.shape[1:], left_px[chosen], row_px[chosen], traits)
+        strokes = _draw_strokes(images.shape[1:], rows[:, chosen], traits)
         images[chosen] = np.maximum(images[chosen], strokes)
     return images
 
@@ -89,25 +89,27 @@ def _draw_rules(images: NDArray[np.uint8], traits: NDArray[np.float32]) -> NDArr
     return rules
 
 
-def _find_rows(pages: Pages) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Give where digits begin on each image, and how wide their row is; all of a blank image."""
-    left, _, width, _ = measure_ink(pages.images).T
-    row_px = np.where(width, width, pages.widths_px)
-    return left.astype(np.float32), row_px.astype(np.float32)
+def _find_rows(pages: Pages) -> NDArray[np.float32]:
+    """Give where what is written stands: x, y, width, height, shape (4, N).
+
+    A blank image is written on everywhere.
+    """
+    boxes, height = measure_ink(pages.images), pages.images.shape[1]
+    blank = np.flatnonzero(boxes[:, 2] == 0)
+    boxes[blank, 2], boxes[blank, 3] = pages.widths_px[blank], height
+    return boxes.T.astype(np.float32)
 
 
 def _draw_strokes(
-    shape: tuple[int, ...],
-    left_px: NDArray[np.float32],
-    row_px: NDArray[np.float32],
-    traits: NDArray[np.float32],
+    shape: tuple[int, ...], rows: NDArray[np.float32], traits: NDArray[np.float32]
 ) -> NDArray[np.uint8]:
-    """Draw one stroke on each image: a parabola over a part of the row of digits."""
+    """Draw one stroke on each image: a parabola, its middle within the row of digits."""
     height, width = shape
+    left, top, row_px, high = rows
     half = traits / 2 + np.float32(0.5)  # from 0 to 1
     reach = 8 + half[:, 0] * row_px * np.float32(0.45)
-    middle, above = left_px + half[:, 1] * row_px, 3 + half[:, 2] * (height - 7)
-    slope = traits[:, 3] * (height / 2 - 3) / reach
+    middle, above = left + half[:, 1] * row_px, top + 2 + half[:, 2] * (high - 5)
+    slope = traits[:, 3] * (high / 2) / reach
     sag, pen, ink = traits[:, 4] * 4, half[:, 5] * np.float32(0.6), 140 + 115 * half[:, 6]
     along = np.arange(width, dtype=np.float32) - middle[:, None]
     part = along / reach[:, None]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mnistseq_cli.checks import suggest
 from mnistseq_cli.compose.augment.presets import PRESETS
+from mnistseq_cli.compose.augment.strengths import Strength, read_range, unpack, write_bound
 from mnistseq_cli.compose.augment.table import AUGMENTATIONS, Augmentation, Stage
 from mnistseq_cli.compose.augment.words import to_fractions
 from mnistseq_cli.errors import UsageError
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
 Draw = Callable[[int, int], "NDArray[np.uint64]"]
 """Gives the words of a use, so many for each digit or page: shape (M, n)."""
-Strength = float | str | tuple[float, float] | bool
-
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
-_BOUND = re.compile(rf"({_NUMBER})(?:x({_NUMBER}))?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -48,9 +44,15 @@ class Step:
         """What the table says of the distortion."""
         return AUGMENTATIONS[self.name]
 
-    def write_bound(self, bound: tuple[float, ...]) -> str:
-        """Write strengths as a user would."""
-        return "x".join(map(repr, bound)) if self.record.by_size else repr(bound[0])
+    @property
+    def is_neutral(self) -> bool:
+        """Whether nothing but the strength that leaves everything as it is can be drawn."""
+        return {*self.low, *self.high} == {self.record.neutral}
+
+    def write(self) -> str:
+        """Write the step as `make_plan` reads it: what is read is exactly the same."""
+        low, high = (write_bound(self.record, bound) for bound in (self.low, self.high))
+        return f"{self.name}={low}..{high}"
 
 
 @dataclass(frozen=True)
@@ -68,15 +70,15 @@ class Plan:
     probability: float = 1.0
 
     def at(self, *stages: Stage) -> tuple[Step, ...]:
-        """Give the steps of some stages."""
-        return tuple(step for step in self.steps if step.record.stage in stages)
+        """Give the steps of some stages that may change something."""
+        if self.probability == 0:
+            return ()
+        here = (step for step in self.steps if step.record.stage in stages)
+        return tuple(step for step in here if not step.is_neutral)
 
     def spell_out(self) -> tuple[str, ...]:
         """Give the steps as texts that `make_plan` reads, presets and defaults written out."""
-        return tuple(
-            f"{step.name}={step.write_bound(step.low)}..{step.write_bound(step.high)}"
-            for step in self.steps
-        )
+        return tuple(step.write() for step in self.steps)
 
     def draw(self, step: Step, draw: Draw) -> tuple[NDArray[np.float64], NDArray[np.uint64]]:
         """Draw the strengths of a step, shape (M, n), and a key for each, shape (M,).
@@ -101,7 +103,8 @@ def make_plan(
     distortions : sequence of str, or mapping
         Presets, ``"NAME"``, ``"NAME=VALUE"``, ``"NAME=LOW..HIGH"``; VALUE, LOW and HIGH may be
         ``WxH`` where width and height are drawn apart. Or names and strengths: a number, a pair
-        (low, high), a text as after ``=``, or True for the default. A name overrides a preset.
+        (LOW, HIGH) of numbers or of pairs (W, H), a text as after ``=``, True for the default or
+        a preset, False to leave it out. A name overrides a preset.
     probability : float
         0 to 1.
 
@@ -110,80 +113,66 @@ def make_plan(
     UsageError
         A name is unknown or given twice, or a strength is not allowed.
     """
-    if not 0 <= probability <= 1:
-        raise UsageError(f"augment_prob is {probability!r}; allowed is 0 to 1")
+    if not _is_share(probability):
+        raise UsageError(f"augment_prob is {probability!r}; allowed are numbers from 0 to 1")
     if not isinstance(distortions, Mapping):
         distortions = _split(distortions)
-    steps = {name: _read(name, value) for name, value in distortions.items()}
-    return Plan(tuple(steps[name] for name in AUGMENTATIONS if name in steps), float(probability))
+    strengths = _expand({name: unpack(value) for name, value in distortions.items()})
+    steps = (
+        Step(name, *read_range(name, strengths[name]))
+        for name in AUGMENTATIONS
+        if name in strengths
+    )
+    return Plan(tuple(steps), float(probability))
+
+
+def _is_share(value: object) -> bool:
+    value = unpack(value)
+    return isinstance(value, float | int) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def _split(items: Sequence[str]) -> dict[str, Strength]:
     if isinstance(items, str) or not all(isinstance(item, str) for item in items):
         raise UsageError(f"augment is {items!r}; allowed is a list of texts such as 'rotate=10'")
-    presets = [item for item in items if item in PRESETS]
-    if len(presets) > 1:
-        raise UsageError(f"augment has {' and '.join(presets)}; one preset is allowed")
     chosen: dict[str, Strength] = {}
     for item in items:
         name, equals, value = item.partition("=")
-        if item in presets:
-            continue
         if name in chosen:
-            raise UsageError(f"augment has {name} twice", f"For a range: {name}=LOW..HIGH")
+            hint = f"For a range: {name}=LOW..HIGH" if name in AUGMENTATIONS else ""
+            raise UsageError(f"{name} is given twice; allowed is once", hint)
         chosen[name] = value if equals else True
-    return {**(PRESETS[presets[0]] if presets else {}), **chosen}
+    return chosen
 
 
-def _read(name: str, value: Strength) -> Step:
-    if name not in AUGMENTATIONS:
-        known = [*AUGMENTATIONS, *PRESETS]
-        near = difflib.get_close_matches(name, known, n=1)
-        raise UsageError(
-            f"there is no distortion {name!r}; allowed: {', '.join(known)}",
-            f"Did you mean {near[0]!r}?" if near else "",
-        )
-    record = AUGMENTATIONS[name]
-    if value is True:
-        value = record.default
-    if isinstance(value, tuple):
-        value = f"{value[0]}..{value[1]}"
-    first, dots, last = str(value).partition("..")
-    low, high = _read_bound(name, first), _read_bound(name, last if dots else first)
-    if not dots:
-        low, high = _around_neutral(record, high)
-    if any(below > above for below, above in zip(low, high, strict=True)):
-        raise UsageError(f"{name} is {value}; LOW must not be over HIGH")
-    return Step(name, low, high)
+def _expand(strengths: Mapping[str, object]) -> dict[str, object]:
+    """Write a preset out, under what is named; what is False is left out."""
+    for name in strengths:
+        _check_name(name)
+    preset = _choose_preset({name: strengths[name] for name in strengths if name in PRESETS})
+    named = {name: strengths[name] for name in strengths if name in AUGMENTATIONS}
+    both = {**preset, **named}
+    return {name: value for name, value in both.items() if value is not False}
 
 
-def _around_neutral(
-    record: Augmentation, bound: tuple[float, ...]
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Give the range of strengths up to the largest: both ways where there are two."""
-    if record.signed:
-        largest = tuple(abs(value) for value in bound)
-        return tuple(max(-value, record.limits[0]) for value in largest), largest
-    pairs = [sorted((record.neutral, value)) for value in bound]
-    return tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)
-
-
-def _read_bound(name: str, text: str) -> tuple[float, ...]:
-    record = AUGMENTATIONS[name]
-    match = _BOUND.fullmatch(text)
-    if match is None or (match[2] is not None and not record.by_size):
-        form = "a number, WxH" if record.by_size else "a number"
-        raise UsageError(f"{name} is {text!r}; allowed is {form} or LOW..HIGH, in {record.unit}")
-    values = [float(number) for number in match.groups() if number is not None]
-    for value in values:
-        low, high = record.limits
-        if not low <= value <= high or (record.whole and value != int(value)):
-            kind = "whole numbers " if record.whole else ""
+def _choose_preset(presets: Mapping[str, object]) -> Mapping[str, str]:
+    """Give what the preset stands for, if there is one that is not False."""
+    chosen = {name: value for name, value in presets.items() if value is not False}
+    for name, value in chosen.items():
+        if value is not True:
             raise UsageError(
-                f"{name} is {text}; allowed are {kind}from {low:g} to {high:g}, in {record.unit}"
+                f"{name} is a preset and takes no value; it was given {value!r}",
+                f"A distortion of another strength goes beside it: {name} and rotate=10",
             )
-    missing = record.n_strengths - len(values)
-    return tuple(values + values[-1:] * missing)
+    if len(chosen) > 1:
+        raise UsageError(f"{' and '.join(chosen)} are presets; allowed is one preset")
+    return PRESETS[next(iter(chosen))] if chosen else {}
+
+
+def _check_name(name: str) -> None:
+    known = [*AUGMENTATIONS, *PRESETS]
+    if name not in known:
+        message = f"there is no distortion {name!r}; allowed: {', '.join(known)}"
+        raise UsageError(message, suggest(name, known))
 
 
 def _scale(step: Step, words: NDArray[np.uint64]) -> NDArray[np.float64]:

@@ -37,7 +37,7 @@ class Augmentation:
     default : str
         The strength of a bare name.
     limits : tuple of float
-        Smallest and largest strength.
+        Smallest and largest strength. A 0 counts as `neutral` where that is the smallest.
     signed : bool
         Whether VALUE means from -VALUE to VALUE.
     neutral : float
@@ -150,7 +150,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         unit="pixels",
         summary="the least ink in a window",
         default="2x2",
-        limits=(0, 5),
+        limits=(1, 5),
         neutral=1,
         whole=True,
         n_strengths=2,
@@ -163,7 +163,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         unit="pixels",
         summary="the most ink in a window",
         default="2x2",
-        limits=(0, 5),
+        limits=(1, 5),
         neutral=1,
         whole=True,
         n_strengths=2,
