@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from program import Command, Parameter
+    from program import Command, Distortion, Parameter
 
 HEAD = r"""
 .\" Made from the program by docs/reference.py
@@ -39,6 +39,18 @@ Everything for the eye goes to standard error.
 .SH COMMANDS
 Every command has
 .BR \-\-help .
+"""
+
+BEFORE_DISTORTIONS = r"""
+.SH DISTORTIONS
+What
+.B \-\-augment
+knows, in the order in which it is done.
+NAME=VALUE draws from the strength that changes nothing to VALUE, both ways
+where there are two; NAME=LOW..HIGH draws from a range; a bare NAME is the
+default.
+WxH gives width and height apart; a number alone is for both.
+Presets are light, medium, heavy, and all: each distortion at its default.
 """
 
 BEFORE_EXAMPLES = r"""
@@ -104,13 +116,15 @@ translate.
 """
 
 
-def write_man_page(commands: list[Command]) -> str:
+def write_man_page(commands: list[Command], distortions: list[Distortion]) -> str:
     """Write the reference as a man page, in the man macros of roff."""
     root, *rest = commands
     lines = [HEAD.strip()]
     lines += [line for command in rest for line in _write_subsection(command)]
     lines.append(".SS Options of the program itself")
     lines += [line for parameter in root.parameters for line in _write_item(parameter)]
+    lines.append(BEFORE_DISTORTIONS.strip())
+    lines += [line for distortion in distortions for line in _write_distortion(distortion)]
     lines.append(BEFORE_EXAMPLES.strip())
     for command in rest:
         for text, examples in groupby(command.examples, lambda example: example.text):
@@ -144,6 +158,14 @@ def _write_item(parameter: Parameter) -> Iterator[str]:
         yield from _wrap(f"Default: {parameter.default}.")
     if parameter.variable:
         yield from _wrap(f"Environment variable: {parameter.variable}.")
+
+
+def _write_distortion(distortion: Distortion) -> Iterator[str]:
+    yield ".TP"
+    yield rf"\fB{distortion.name}\fR"
+    yield from _wrap(f"Of each {distortion.subject}: {distortion.summary}.")
+    yield from _wrap(f"Limits: {distortion.limits} ({distortion.unit}).")
+    yield from _wrap(f"Default: {distortion.default}, which draws from {distortion.range}.")
 
 
 def _wrap(text: str) -> Iterator[str]:

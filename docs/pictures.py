@@ -1,18 +1,24 @@
-"""Makes the pictures of the README from the built-in pen: ``python docs/pictures.py``."""
+"""Makes the pictures of the README from the built-in pen.
+
+``python docs/pictures.py`` makes all, ``python docs/pictures.py first augment-shift`` these two.
+"""
 
 from __future__ import annotations
 
+import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mnistseq_cli import Recipe, Sample, SequenceGenerator, load_glyphs
-from mnistseq_cli.compose.augment import AUGMENTATIONS
 from mnistseq_cli.formats.image import write_image
-from mnistseq_cli.formats.sheet import FRAME_GREY, FRAME_PX, enlarge, make_sheet
+from mnistseq_cli.formats.sheet import FRAME_GREY, FRAME_PX, GAP_PX, enlarge, make_sheet
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 FOLDER = Path(__file__).parent / "images"
@@ -22,7 +28,7 @@ DEFAULTS: dict[str, Any] = {"width_px": "natural", "seed": 1, "dataset": "stroke
 MARGIN_PX = 3
 
 PICTURES: dict[str, list[dict[str, Any]]] = {
-    "first": [{"digits": "0123456789", "seed": 4}],
+    "first": [{"digits": "0123456789", "edges": True, "seed": 4}],
     "spacing": [
         {"digits": "3503503", "spacing_px": (0, 4)},
         {"digits": "3503503", "spacing_px": (2, 10)},
@@ -34,8 +40,8 @@ PICTURES: dict[str, list[dict[str, Any]]] = {
         {"digits": "3503503", "spacing_mode": "fixed", "measure": "cell", "spacing_px": (0, 4)},
     ],
     "edges": [
-        {"digits": "350", "width_px": 160, "spacing_px": (4, 30)},
-        {"digits": "350", "width_px": 160, "spacing_px": (4, 30), "edges": True},
+        {"digits": "350", "spacing_px": (4, 30)},
+        {"digits": "350", "spacing_px": (4, 30), "edges": True},
     ],
     "align": [
         {"digits": "350", "width_px": 160, "align": align} for align in ("left", "center", "right")
@@ -56,22 +62,57 @@ SHEETS: dict[str, dict[str, Any]] = {
         preset: {"digits": "0123456789", "count": 12, "augment": (preset,), "width_px": 300}
         for preset in ("light", "medium", "heavy")
     },
-    **{
-        f"augment-{name}": {"digits": "2358", "count": 4, "augment": (name,), "width_px": 100}
-        for name in AUGMENTATIONS
-    },
     "hands": {"digits": "0123456789", "count": 12, "one_hand": True},
 }
 
+# What is done to the same digits, after a cell where nothing is; the table of the README says so.
+SHOWN = {"digits": "407", "spacing_px": (7, 7), "width_px": 78, "seed": 14}
+# A gap between ink is the same after a shift to the side, one between cells is not.
+IN_CELLS = {"measure": "cell", "spacing_px": (0, 0), "width_px": 90, "seed": 21}
+STRENGTHS: dict[str, tuple[str, str, str]] = {
+    "scale": ("-0.3x0", "0x-0.3", "0.25x0.25"),
+    "shear": ("-20", "10", "20"),
+    "rotate": ("-20", "10", "20"),
+    "perspective": ("-0.3", "0.15", "0.3"),
+    "shift": ("-4x0..4x0", "0x-4", "0x4"),
+    "elastic": ("2", "3", "4"),
+    "thickness": ("-0.5", "0.5", "1"),
+    "erode": ("2x2", "3x1", "1x3"),
+    "dilate": ("2x2", "4x1", "1x4"),
+    "baseline": ("-4", "2", "4"),
+    "lines": ("1", "2", "4"),
+    "blur": ("0.8", "1.6", "2.4"),
+    "background": ("0.3", "0.6", "0.9"),
+    "contrast": ("-0.3", "-0.6", "1"),
+    "brightness": ("-0.3", "0.15", "0.3"),
+    "grain": ("0.08", "0.16", "0.24"),
+    "noise": ("0.03", "0.06", "0.12"),
+    "jpeg": ("30", "15", "5"),
+}
 
-def make_images(values: dict[str, Any]) -> list[NDArray[np.uint8]]:
-    """Make all images of a recipe with the built-in pen."""
-    return [sample.image for sample in SequenceGenerator(Recipe(**DEFAULTS | values))]
+
+def show_sheet(values: dict[str, Any]) -> NDArray[np.uint8]:
+    """Put all images of a recipe side by side."""
+    return make_sheet([sample.image for sample in SequenceGenerator(Recipe(**DEFAULTS | values))])
+
+
+def show_rows(recipes: list[dict[str, Any]]) -> NDArray[np.uint8]:
+    """Put the first image of each recipe under that of the one before."""
+    return stack([enlarge(make_sample(values).image, SCALE) for values in recipes])
 
 
 def make_sample(values: dict[str, Any]) -> Sample:
     """Make one sample with the built-in pen."""
     return SequenceGenerator(Recipe(**DEFAULTS | values))[0]
+
+
+def show_strengths(name: str) -> NDArray[np.uint8]:
+    """Put the same digits in four cells: as they are, and with three strengths of a distortion."""
+    ranges = [text if ".." in text else f"{text}..{text}" for text in STRENGTHS[name]]
+    steps = [(), *((f"{name}={text}",) for text in ranges)]
+    values = SHOWN | IN_CELLS if name == "shift" else SHOWN
+    cells = [make_sample(values | {"augment": step}).image for step in steps]
+    return np.concatenate([make_sheet(cells[:2])[:-GAP_PX], make_sheet(cells[2:])])
 
 
 def stack(images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
@@ -84,8 +125,9 @@ def stack(images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     return np.concatenate(rows)[:-MARGIN_PX]
 
 
-def draw_boxes(sample: Sample) -> NDArray[np.uint8]:
+def show_boxes() -> NDArray[np.uint8]:
     """Enlarge a sample and draw its boxes."""
+    sample = make_sample(BOXED)
     image = enlarge(sample.image, SCALE)
     for x, y, width, height in (sample.boxes * SCALE + [FRAME_PX, FRAME_PX, 0, 0]).tolist():
         right, bottom = x + width - 1, y + height - 1
@@ -102,16 +144,20 @@ def show_pen() -> NDArray[np.uint8]:
     return 255 - sheet.repeat(2, axis=0).repeat(2, axis=1)
 
 
+PAINTERS: dict[str, Callable[[], NDArray[np.uint8]]] = {
+    **{name: partial(show_rows, rows) for name, rows in PICTURES.items()},
+    **{name: partial(show_sheet, values) for name, values in SHEETS.items()},
+    **{f"augment-{name}": partial(show_strengths, name) for name in STRENGTHS},
+    "boxes": show_boxes,
+    "strokes": show_pen,
+}
+
+
 def main() -> None:
-    """Write all pictures."""
+    """Write the pictures that are named, or all."""
     FOLDER.mkdir(exist_ok=True)
-    for name, rows in PICTURES.items():
-        picture = stack([enlarge(make_sample(values).image, SCALE) for values in rows])
-        write_image(FOLDER / f"{name}.png", picture)
-    write_image(FOLDER / "boxes.png", draw_boxes(make_sample(BOXED)))
-    write_image(FOLDER / "strokes.png", show_pen())
-    for name, values in SHEETS.items():
-        write_image(FOLDER / f"{name}.png", make_sheet(make_images(values)))
+    for name in sys.argv[1:] or PAINTERS:
+        write_image(FOLDER / f"{name}.png", PAINTERS[name]())
 
 
 if __name__ == "__main__":

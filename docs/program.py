@@ -1,4 +1,4 @@
-"""The commands of the program and their options, as the program itself has them."""
+"""The commands of the program, their options, and distortions, as the program has them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typer.core import TyperArgument, TyperGroup, TyperOption
 from typer.main import get_command
 
 from mnistseq_cli.cli import app
+from mnistseq_cli.compose.augment import AUGMENTATIONS, make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,6 +77,59 @@ class Command:
         """Give each panel with its parameters."""
         for panel, parameters in groupby(self.parameters, lambda parameter: parameter.panel):
             yield panel, list(parameters)
+
+
+@dataclass(frozen=True)
+class Distortion:
+    """A distortion.
+
+    Parameters
+    ----------
+    name, unit, summary : str
+    subject : str
+        "digit", "row" or "image".
+    limits : str
+        Such as ``"1 to 5, whole; also WxH"``.
+    default, range : str
+        What a bare name stands for, such as ``"rotate=10"``, and what that draws from, such as
+        ``"-10..10"``.
+    """
+
+    name: str
+    unit: str
+    summary: str
+    subject: str
+    limits: str
+    default: str
+    range: str
+
+
+def read_distortions() -> list[Distortion]:
+    """Read the distortions, in the order in which they are done."""
+    return [_read_distortion(name) for name in AUGMENTATIONS]
+
+
+def _read_distortion(name: str) -> Distortion:
+    record = AUGMENTATIONS[name]
+    (step,) = make_plan([name]).steps
+    low, high = record.limits
+    kind = f"{', whole' if record.whole else ''}{'; also WxH' if record.by_size else ''}"
+    return Distortion(
+        name=name,
+        unit=record.unit,
+        summary=record.summary,
+        subject=_SUBJECTS[record.stage],
+        limits=f"{low:g} to {high:g}{kind}",
+        default=f"{name}={record.default}",
+        range=f"{step.low[0]:g}..{step.high[0]:g}",
+    )
+
+
+_SUBJECTS = {
+    **dict.fromkeys(("geometry", "shape"), "digit"),
+    "line": "row",
+    **dict.fromkeys(("page", "lens"), "image"),
+}
 
 
 def read_program() -> list[Command]:

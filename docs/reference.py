@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from manpage import write_man_page
-from program import Command, Parameter, read_program
+from program import Command, Distortion, Parameter, read_distortions, read_program
 
 HEAD = """\
 # Commands
@@ -22,12 +22,26 @@ goes to stderr. The exit status is 0 when all is done, 1 after an error with a n
 usage, 130 or 143 when interrupted or terminated.
 """
 
+DISTORTIONS = """\
+## Distortions
 
-def write_markdown(commands: list[Command]) -> str:
+What `--augment` knows, in the order in which it is done. `NAME=VALUE` draws from the strength
+that changes nothing to VALUE, both ways where there are two; `NAME=LOW..HIGH` draws from a range;
+a bare NAME is the default. `WxH` gives width and height apart; a number alone is for both.
+Presets are `light`, `medium`, `heavy`, and `all`: each distortion at its default.
+
+| name | of each | what | unit | limits | default | draws from |
+|---|---|---|---|---|---|---|
+"""
+
+
+def write_markdown(commands: list[Command], distortions: list[Distortion]) -> str:
     """Write the reference as a page."""
     contents = [f"- [`{c.name}`](#{c.name.replace(' ', '-')}): {c.text[0]}" for c in commands[1:]]
+    contents.append("- [Distortions](#distortions): their units, limits and defaults.")
     sections = [_write_section(command) for command in commands]
-    return "\n".join([HEAD, *contents, "", "\n".join(sections)])
+    table = DISTORTIONS + "".join(map(_write_distortion, distortions))
+    return "\n".join([HEAD, *contents, "", *sections, table])
 
 
 def _write_section(command: Command) -> str:
@@ -53,6 +67,11 @@ def _write_row(parameter: Parameter) -> str:
     return f"| {names} | {value} | {text}{variable} | {default} |"
 
 
+def _write_distortion(one: Distortion) -> str:
+    cells = [f"`{one.name}`", one.subject, one.summary, one.unit, one.limits]
+    return f"| {' | '.join(cells)} | `{one.default}` | `{one.range}` |\n"
+
+
 def _escape_markdown(text: str) -> str:
     escaped = re.sub(r"([|<*_\[\]])", r"\\\1", text)
     return re.sub(r"(?<![\w-])--[a-z][a-z-]+", r"`\g<0>`", escaped)
@@ -63,9 +82,9 @@ PAGES = {"commands.md": write_markdown, "mnistseq.1": write_man_page}
 
 def main(folder: Path) -> None:
     """Write both pages."""
-    commands = read_program()
+    commands, distortions = read_program(), read_distortions()
     for name, write in PAGES.items():
-        (folder / name).write_text(write(commands), encoding="utf-8", newline="\n")
+        (folder / name).write_text(write(commands, distortions), encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":
