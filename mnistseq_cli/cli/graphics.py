@@ -1,8 +1,8 @@
 """The graphics of terminals: iTerm2's own, Kitty's and Sixel (extra ``show``).
 
-textual-image draws Sixel. It would ask the terminal itself, but be content with no answer in a
-tenth of a second. So the terminal is asked here: first whether it answers at all, and once more at
-the end. Answers come in the order of questions, so none is left to appear at the prompt.
+textual-image draws Sixel. It would ask the terminal itself, but what and for how long differs from
+version to version. So the terminal is asked here: first whether it answers at all, and once more
+at the end. Answers come in the order of questions, so none is left to appear at the prompt.
 
 iTerm2 is known by the name that it answers. Variables are no proof: ssh drops ``TERM_PROGRAM``,
 and ``LC_TERMINAL`` lives on in tmux, which keeps such pictures back. iTerm2 would take Sixel as
@@ -11,16 +11,16 @@ well, in 101 greys, and Kitty's protocol, in some versions; its own shows every 
 
 from __future__ import annotations
 
-import logging
 import os
 import re
+import struct
 import sys
 from base64 import b64encode
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from io import BytesIO
+from io import BytesIO, StringIO
 from select import select
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,8 @@ ITERM2, TMUX, SIXEL = b"\x1bP>|iTerm2 ", b"\x1bP>|tmux ", re.compile(rb"\x1b\[\?
 # Has it Kitty's graphics? Some terminals print the question, hence the end of the line.
 IS_KITTY = b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\r\x1b[K"
 KITTY = b"\x1b_Gi=31;OK"
+HOW_LARGE, CELL = b"\x1b[16t", re.compile(rb"\x1b\[6;(\d+);(\d+)t")  # pixels of a character
+USUAL_CELL_PX = (10, 20)
 PATIENCE_S = 1.0
 MOST_ROWS = 7
 CELL_RATIO = 2  # about the height of a character over its width
@@ -67,12 +69,12 @@ def _choose(console: Console, ask: Ask | None) -> Callable[[NDArray[np.uint8]], 
     answer = ask(WHO) if ask else b""
     if ITERM2 in answer:
         return partial(_send_file, console)
-    if SIXEL.search(answer):
-        return partial(_draw, console, is_kitty=False)
+    has_sixel = bool(SIXEL.search(answer))
     # In tmux the question would become the title.
-    if ask and answer and TMUX not in answer and KITTY in ask(IS_KITTY):
-        return partial(_draw, console, is_kitty=True)
-    return None
+    is_kitty = not has_sixel and TMUX not in answer and ask and KITTY in ask(IS_KITTY)
+    if not ask or not (has_sixel or is_kitty):
+        return None
+    return partial(_draw, console, _measure_cell(ask), is_kitty=not has_sixel)
 
 
 def _is_ours() -> bool:
@@ -123,28 +125,48 @@ def _ask(stdin: int, question: bytes = b"") -> bytes:
     return said
 
 
-def _load_sixel() -> Any:  # noqa: ANN401 - a class of a library without types
-    """Load the class of textual-image that draws as Sixel, but ask no terminal."""
-    # It logs what the terminal does not tell; without a handler that would be printed.
-    logging.getLogger("textual_image").addHandler(logging.NullHandler())
-    stdout, sys.__stdout__ = sys.__stdout__, None  # type: ignore[misc]
+def _measure_cell(ask: Ask) -> tuple[int, int]:
+    """Give width and height of a character in pixels."""
+    from fcntl import ioctl
+    from termios import TIOCGWINSZ
+
+    size = struct.unpack("HHHH", ioctl(sys.stdout.fileno(), TIOCGWINSZ, bytes(8)))
+    rows, columns, width_px, height_px = size
+    if width_px and height_px:
+        return width_px // columns, height_px // rows
+    answer = CELL.search(ask(HOW_LARGE))
+    return (int(answer[2]), int(answer[1])) if answer else USUAL_CELL_PX
+
+
+@contextmanager
+def _open_library(cell_px: tuple[int, int]) -> Iterator[Any]:
+    """Give the class of textual-image that draws as Sixel, and let it ask the terminal nothing."""
+    names = ("TEXTUAL_CELL_WIDTH", "TEXTUAL_CELL_HEIGHT")
+    # It reads these where stdout is no terminal.
+    stdout, sys.__stdout__ = sys.__stdout__, StringIO()  # type: ignore[misc, assignment]
+    os.environ.update(zip(names, map(str, cell_px), strict=True))
     try:
-        return import_module("textual_image.renderable").SixelImage
+        yield import_module("textual_image.renderable").SixelImage
     finally:
         sys.__stdout__ = stdout  # type: ignore[misc]
+        for name in names:
+            del os.environ[name]
 
 
-def _draw(console: Console, image: NDArray[np.uint8], *, is_kitty: bool) -> None:
-    pixels, sixel = _enlarge(image), _load_sixel()
-    for rows in range(MOST_ROWS, 0, -1):
-        drawn = sixel(pixels, width="auto", height=rows)
-        columns = console.measure(drawn).maximum
-        if columns < console.width:
-            break
-    if is_kitty:
-        _place(console, pixels, columns, rows)
-    else:
-        console.print(drawn)
+def _draw(
+    console: Console, cell_px: tuple[int, int], image: NDArray[np.uint8], *, is_kitty: bool
+) -> None:
+    pixels = _enlarge(image)
+    with _open_library(cell_px) as sixel:
+        for rows in range(MOST_ROWS, 0, -1):
+            drawn = sixel(pixels, width="auto", height=rows)
+            columns = console.measure(drawn).maximum
+            if columns < console.width:
+                break
+        if is_kitty:
+            _place(console, pixels, columns, rows)
+        else:
+            console.print(drawn)
 
 
 def _place(console: Console, pixels: Image, columns: int, rows: int) -> None:
