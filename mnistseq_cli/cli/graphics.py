@@ -67,14 +67,15 @@ def open_graphics(console: Console) -> Iterator[Callable[[NDArray[np.uint8]], No
 
 def _choose(console: Console, ask: Ask | None) -> Callable[[NDArray[np.uint8]], None] | None:
     answer = ask(WHO) if ask else b""
+    if not ask or not answer:
+        return None
     if ITERM2 in answer:
         return partial(_send_file, console)
     has_sixel = bool(SIXEL.search(answer))
     # In tmux the question would become the title.
-    is_kitty = not has_sixel and TMUX not in answer and ask and KITTY in ask(IS_KITTY)
-    if not ask or not (has_sixel or is_kitty):
-        return None
-    return partial(_draw, console, _measure_cell(ask), is_kitty=not has_sixel)
+    if has_sixel or (TMUX not in answer and KITTY in ask(IS_KITTY)):
+        return partial(_draw, console, _measure_cell(ask), is_kitty=not has_sixel)
+    return None
 
 
 def _is_ours() -> bool:
