@@ -5,7 +5,7 @@ a convolutional-recurrent network reads them, CTC (Graves et al., "Connectionist
 classification", ICML 2006) tells it what is right. It is tested on numbers made of the MNIST
 test glyphs, which it never saw.
 
-    pip install 'mnistseq-cli[torch]'
+    pip install 'mnistseq[torch]'
     python train_crnn.py
 
 Where other programs keep the cores busy, OMP_WAIT_POLICY=PASSIVE makes PyTorch three times as

@@ -169,7 +169,7 @@ class Recipe:
         if version != RECIPE_VERSION:
             raise UsageError(
                 f"the recipe has version {version!r}; this program reads {RECIPE_VERSION}",
-                "Update it: pipx upgrade mnistseq-cli",
+                "Update it: pipx upgrade mnistseq",
             )
         for key in values.keys() - {"version"}:
             check_choice("key of the recipe", key, [field.name for field in fields(cls)])

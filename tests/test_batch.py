@@ -34,7 +34,7 @@ Run = Callable[..., Result]
 def read_labels(folder: Path) -> dict[str, str]:
     with (folder / "labels.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.reader(stream))
-    assert rows[0] == ["file_name", "label"]
+    assert rows[0] == ["file_name", "text"]
     return dict(rows[1:])
 
 

@@ -306,7 +306,7 @@ def test_what_is_not_installed_is_named(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, EXTRAS[name], None)
-    with pytest.raises(UsageError, match=rf"pip install 'mnistseq-cli\[{name}\]'"):
+    with pytest.raises(UsageError, match=rf"pip install 'mnistseq\[{name}\]'"):
         Output(folder=tmp_path, to=name)
 
 
@@ -314,5 +314,5 @@ def test_pytorch_is_named_when_it_is_missing(monkeypatch: pytest.MonkeyPatch) ->
     for name in [name for name in sys.modules if name.startswith("mnistseq_cli.torch")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'mnistseq-cli\[torch\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'mnistseq\[torch\]'"):
         import_module("mnistseq_cli.torch")

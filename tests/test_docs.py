@@ -306,7 +306,7 @@ def test_the_man_page_is_correct_roff(tmp_path: Path) -> None:
 
 
 def test_the_man_page_is_installed() -> None:
-    files = metadata.files("mnistseq-cli") or []
+    files = metadata.files("mnistseq") or []
     if any(file.name.endswith(".pth") for file in files):
         pytest.skip("the package is installed in place: pages of its own are not")
     (installed,) = [file for file in files if file.name == "mnistseq.1"]

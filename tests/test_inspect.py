@@ -195,7 +195,7 @@ def test_a_report_without_its_library_is_refused_before_work(
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     result = inspect(dataset, "--report", "page.html")
     assert (result.status, result.out) == (2, "")
-    assert "pip install 'mnistseq-cli[report]'" in result.err
+    assert "pip install 'mnistseq[report]'" in result.err
 
 
 def test_a_report_without_a_folder_is_refused_before_work(tmp_path: Path, inspect: Run) -> None:

@@ -44,7 +44,7 @@ class Read(NamedTuple):
 
 def read_csv(folder: Path) -> list[Read]:
     with (folder / "labels.csv").open(encoding="utf-8", newline="") as file:
-        return [Read(folder / row["file_name"], row["label"]) for row in csv.DictReader(file)]
+        return [Read(folder / row["file_name"], row["text"]) for row in csv.DictReader(file)]
 
 
 def read_jsonl(folder: Path) -> list[Read]:

@@ -67,10 +67,10 @@ def test_csv_is_read_back_with_leading_zeros(tmp_path: Path, glyphs: GlyphSet) -
     block = make_block(glyphs, length=None, texts=("007", "0", "10"), count=9)
     names = [f"images/{i}.png" for i in range(9)]
     written = write_labels(tmp_path, "csv", names, block)
-    assert written.startswith(b"file_name,label\nimages/0.png,007\nimages/1.png,0\n")
+    assert written.startswith(b"file_name,text\nimages/0.png,007\nimages/1.png,0\n")
     rows = list(csv.DictReader(io.StringIO(written.decode())))
     assert rows == [
-        {"file_name": name, "label": text} for name, text in zip(names, block.texts, strict=True)
+        {"file_name": name, "text": text} for name, text in zip(names, block.texts, strict=True)
     ]
 
 

@@ -81,7 +81,7 @@ def test_the_manifest_says_what_it_is_made_of(glyph_folder: Path, tmp_path: Path
     manifest = json.loads(text)
     assert manifest["recipe"]["seed"] == 5
     assert manifest["recipe"]["glyphs_sha256"] == manifest["glyphs"]["sha256"]
-    assert set(manifest["versions"][0]) == {"mnistseq-cli", "numpy", "zlib-ng"}
+    assert set(manifest["versions"][0]) == {"mnistseq", "numpy", "zlib-ng"}
     assert manifest["n_samples"] == 95
     assert str(tmp_path / "out") not in text
     assert os.uname().nodename not in text
@@ -107,7 +107,7 @@ def test_libraries_that_decide_bytes_are_noted(
     run(case.plan(tmp_path / "out"), workers=0)
     manifest = json.loads((tmp_path / "out" / "dataset.json").read_text())
     (versions,) = manifest["versions"]
-    assert set(versions) == {"mnistseq-cli", "numpy", *expected}
+    assert set(versions) == {"mnistseq", "numpy", *expected}
     assert "unknown" not in {versions[name] for name in expected}
 
 

@@ -284,7 +284,7 @@ def test_without_matplotlib_an_error_names_the_extra(
     found: Survey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(UsageError, match=r"pip install 'mnistseq-cli\[report\]'"):
+    with pytest.raises(UsageError, match=r"pip install 'mnistseq\[report\]'"):
         make_page(found)
 
 

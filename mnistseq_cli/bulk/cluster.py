@@ -193,7 +193,7 @@ class _Tasks:
         except ModuleNotFoundError as error:
             raise OutputError(
                 f"a worker has no library {error.name}",
-                "Install what is installed here on all machines: pip install 'mnistseq-cli[dask]'",
+                "Install what is installed here on all machines: pip install 'mnistseq[dask]'",
             ) from error
         return result
 

@@ -163,7 +163,7 @@ def import_distributed() -> ModuleType:
     except ModuleNotFoundError as error:
         raise UsageError(
             "--dask needs the library distributed, which is not installed",
-            "Install it: pip install 'mnistseq-cli[dask]'",
+            "Install it: pip install 'mnistseq[dask]'",
         ) from error
 
 

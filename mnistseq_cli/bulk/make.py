@@ -180,7 +180,7 @@ def write_part(
 
 def find_versions(output: Output) -> dict[str, str]:
     """Give the versions of all that decides bytes."""
-    names = ("mnistseq-cli", "numpy", *open_format(output).libraries)
+    names = ("mnistseq", "numpy", *open_format(output).libraries)
     return {name: _find_version(name) for name in names}
 
 

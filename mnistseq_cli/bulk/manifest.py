@@ -145,7 +145,7 @@ def load_dataset(folder: Path) -> dict[str, Any]:
         if values["version"] != MANIFEST_VERSION:
             raise OutputError(
                 f"{path} has version {values['version']}; this program reads {MANIFEST_VERSION}",
-                "Update it: pipx upgrade mnistseq-cli",
+                "Update it: pipx upgrade mnistseq",
             )
         check_kinds(values, _KINDS)
         _check_plan(values)

@@ -46,7 +46,7 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 - the callback of a fl
     if wanted:
         from importlib.metadata import version
 
-        print_result(f"mnistseq {version('mnistseq-cli')}")
+        print_result(f"mnistseq {version('mnistseq')}")
         raise typer.Exit
 
 

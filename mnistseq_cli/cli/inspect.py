@@ -48,7 +48,7 @@ def inspect(
         Path | None,
         option(
             "Also write a page to open in a browser: plots, a gallery, the recipe. Needs "
-            "pip install 'mnistseq-cli[report]'.",
+            "pip install 'mnistseq[report]'.",
             "Output",
             "--report",
             metavar="FILE.html",
@@ -156,7 +156,7 @@ def _check_report(path: Path) -> None:
     if find_spec("matplotlib") is None:
         raise UsageError(
             "--report needs the library matplotlib, which is not installed",
-            "Install it: pip install 'mnistseq-cli[report]'",
+            "Install it: pip install 'mnistseq[report]'",
         )
     check_place(path)
 

@@ -32,5 +32,5 @@ def import_extra(library: str, extra: str) -> ModuleType:
         raise UsageError(
             f"the format {extra} needs the library {library.partition('.')[0]}, which is not "
             "installed",
-            f"Install it: pip install 'mnistseq-cli[{extra}]'",
+            f"Install it: pip install 'mnistseq[{extra}]'",
         ) from error

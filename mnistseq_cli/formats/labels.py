@@ -20,10 +20,10 @@ _NEEDS_QUOTES = re.compile('[",\r\n]')
 
 
 class Csv(Entries):
-    """``labels.csv``: RFC 4180 with the header ``file_name,label``."""
+    """``labels.csv``: RFC 4180 with the header ``file_name,text``."""
 
     file_name = fragment = "labels.csv"
-    header = "file_name,label\n"
+    header = "file_name,text\n"
 
     def entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
         """Write a line for each sample."""

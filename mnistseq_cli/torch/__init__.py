@@ -11,7 +11,7 @@ try:
     import torch  # noqa: F401 - only to tell what is missing
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        "PyTorch is not installed: pip install 'mnistseq-cli[torch]'", name=error.name
+        "PyTorch is not installed: pip install 'mnistseq[torch]'", name=error.name
     ) from error
 
 from mnistseq_cli.torch.collate import (

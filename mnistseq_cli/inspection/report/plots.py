@@ -232,5 +232,5 @@ def _import_matplotlib() -> Any:  # noqa: ANN401 - matplotlib may be missing
     except ModuleNotFoundError as error:
         raise UsageError(
             "a report needs the library matplotlib, which is not installed",
-            "Install it: pip install 'mnistseq-cli[report]'",
+            "Install it: pip install 'mnistseq[report]'",
         ) from error
