@@ -28,12 +28,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistseq_cli import Recipe, SequenceGenerator, load_glyphs
-from mnistseq_cli.compose.augment import Pages, augment_digits, augment_pages, make_plan
-from mnistseq_cli.compose.paint import Stamps
+from mnistseq_cli.compose.painting import Stamps
+from mnistseq_cli.distortions import Pages, augment_digits, augment_pages, make_plan
 from mnistseq_cli.randomness import draw_words
 
 if TYPE_CHECKING:
-    from mnistseq_cli.glyphs.glyphset import GlyphSet, Ink
+    from mnistseq_cli.glyphs.glyph_set import GlyphSet, Ink
 
 Images = NDArray[np.uint8]
 Peer = Callable[[Images], object]

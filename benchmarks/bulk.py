@@ -23,11 +23,11 @@ import numpy as np
 from isal import isal_zlib
 
 from mnistseq_cli.bulk.events import Event, PartFinished
-from mnistseq_cli.bulk.make import BLOCK_SIZE
+from mnistseq_cli.bulk.parts import BLOCK_SIZE
 from mnistseq_cli.bulk.plan import make_plan
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.bulk.verify import verify
-from mnistseq_cli.compose.render import SequenceGenerator
+from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.formats import Output
 from mnistseq_cli.formats.labels import Csv, JsonLines
 from mnistseq_cli.formats.names import NameTemplate

@@ -15,7 +15,7 @@ import tempfile
 import time
 
 from mnistseq_cli import Recipe, SequenceGenerator, load_glyphs
-from mnistseq_cli.compose.render import BLOCK_SIZE
+from mnistseq_cli.compose.generator import BLOCK_SIZE
 
 RECIPES = {
     "11 digits, widest width": Recipe(length=(11, 11)),

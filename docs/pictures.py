@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnistseq_cli import Recipe, Sample, SequenceGenerator, load_glyphs
-from mnistseq_cli.formats.image import write_image
+from mnistseq_cli.formats.images import write_image
 from mnistseq_cli.formats.sheet import FRAME_GREY, FRAME_PX, GAP_PX, enlarge, make_sheet
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typer.core import TyperArgument, TyperGroup, TyperOption
 from typer.main import get_command
 
 from mnistseq_cli.cli import app
-from mnistseq_cli.compose.augment import AUGMENTATIONS, make_plan
+from mnistseq_cli.distortions import AUGMENTATIONS, make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

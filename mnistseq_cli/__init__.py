@@ -9,12 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mnistseq_cli.compose.augment import augment
-    from mnistseq_cli.compose.render import SequenceGenerator
+    from mnistseq_cli.api import generate_numbers_sequence, generate_phone_numbers
+    from mnistseq_cli.compose.generator import SequenceGenerator
     from mnistseq_cli.compose.samples import Block, Sample
+    from mnistseq_cli.distortions import augment
     from mnistseq_cli.errors import MnistseqError
-    from mnistseq_cli.generate import generate_numbers_sequence, generate_phone_numbers
-    from mnistseq_cli.glyphs.glyphset import GlyphSet
+    from mnistseq_cli.glyphs.glyph_set import GlyphSet
     from mnistseq_cli.glyphs.load import load_glyphs
     from mnistseq_cli.recipe import Recipe
 
@@ -33,14 +33,14 @@ __all__ = [
 
 _HOMES = {
     "Block": "compose.samples",
-    "GlyphSet": "glyphs.glyphset",
+    "GlyphSet": "glyphs.glyph_set",
     "MnistseqError": "errors",
     "Recipe": "recipe",
     "Sample": "compose.samples",
-    "SequenceGenerator": "compose.render",
-    "augment": "compose.augment",
-    "generate_numbers_sequence": "generate",
-    "generate_phone_numbers": "generate",
+    "SequenceGenerator": "compose.generator",
+    "augment": "distortions",
+    "generate_numbers_sequence": "api",
+    "generate_phone_numbers": "api",
     "load_glyphs": "glyphs.load",
 }
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-from mnistseq_cli.checks import (
+from mnistseq_cli.errors import LayoutError, OutputError, TextError, UsageError
+from mnistseq_cli.validation import (
     check_choice,
     check_flag,
     check_number,
@@ -17,7 +18,6 @@ from mnistseq_cli.checks import (
     check_text,
     check_texts,
 )
-from mnistseq_cli.errors import LayoutError, OutputError, TextError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path

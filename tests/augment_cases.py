@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnistseq_cli.compose.augment import Pages, Plan, augment_digits, augment_pages, bend_lines
-from mnistseq_cli.compose.paint import Stamps, paint
-from mnistseq_cli.glyphs.glyphset import GlyphSet, Ink
+from mnistseq_cli.compose.painting import Stamps, paint
+from mnistseq_cli.distortions import Pages, Plan, augment_digits, augment_pages, bend_lines
+from mnistseq_cli.glyphs.glyph_set import GlyphSet, Ink
 from mnistseq_cli.randomness import draw_words
 
 if TYPE_CHECKING:

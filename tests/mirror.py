@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnistseq_cli.glyphs.catalog import DataFile, Dataset, Split
+from mnistseq_cli.glyphs.download import Patience
 from mnistseq_cli.glyphs.idx import encode_idx
-from mnistseq_cli.glyphs.patience import Patience
 
 if TYPE_CHECKING:
     import ssl

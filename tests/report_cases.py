@@ -10,8 +10,7 @@ import numpy as np
 from bulk_cases import Case
 
 from mnistseq_cli.inspection.figures import Survey
-from mnistseq_cli.inspection.predictions import read_predictions
-from mnistseq_cli.inspection.reader import ReaderFigures, ReaderTally
+from mnistseq_cli.inspection.predictions import ReaderFigures, ReaderTally, read_predictions
 from mnistseq_cli.inspection.survey import survey
 
 COUNT = 400

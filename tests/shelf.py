@@ -10,7 +10,7 @@ from mnistseq_cli.formats import Output, open_format
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mnistseq_cli.compose.render import SequenceGenerator
+    from mnistseq_cli.compose.generator import SequenceGenerator
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Buffer, Layout
 

@@ -8,8 +8,7 @@ import pytest
 from mirror import make_tiny
 
 from mnistseq_cli.errors import GlyphError
-from mnistseq_cli.glyphs.adopt import adopt
-from mnistseq_cli.glyphs.cache import Action, ensure_cached
+from mnistseq_cli.glyphs.cache import Action, adopt, ensure_cached
 from mnistseq_cli.glyphs.catalog import MNIST, SPLITS, Dataset
 from mnistseq_cli.glyphs.idx import read_idx, read_packed_idx
 

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistseq_cli import augment
-from mnistseq_cli.compose.augment import AUGMENTATIONS, PRESETS
+from mnistseq_cli.distortions import AUGMENTATIONS, PRESETS
 from mnistseq_cli.errors import UsageError
-from mnistseq_cli.glyphs.glyphset import GlyphSet
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 EVERY = pytest.mark.parametrize("name", AUGMENTATIONS)
 N = 40
@@ -48,7 +48,7 @@ PIXELS = {
 OLD_PROCESSOR = """
 import hashlib, sys
 import numpy as np
-from mnistseq_cli.compose.augment import AUGMENTATIONS, augment
+from mnistseq_cli.distortions import AUGMENTATIONS, augment
 images = np.frombuffer(sys.stdin.buffer.read(), np.uint8).reshape(-1, 28, 28)
 for name in AUGMENTATIONS:
     if name != "jpeg":

@@ -12,7 +12,9 @@ from augment_cases import DIGITS, PAGE_PX, cut, distort, draw_of, finish, put_on
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistseq_cli.compose.augment import (
+from mnistseq_cli.compose.generator import SequenceGenerator
+from mnistseq_cli.compose.painting import Stamps
+from mnistseq_cli.distortions import (
     AUGMENTATIONS,
     PRESETS,
     augment_digits,
@@ -21,10 +23,8 @@ from mnistseq_cli.compose.augment import (
     widest_cell_px,
     widest_px,
 )
-from mnistseq_cli.compose.paint import Stamps
-from mnistseq_cli.compose.render import SequenceGenerator
 from mnistseq_cli.errors import LayoutError
-from mnistseq_cli.glyphs.glyphset import GlyphSet, Ink
+from mnistseq_cli.glyphs.glyph_set import GlyphSet, Ink
 from mnistseq_cli.recipe import FlexibleWidth, Recipe
 
 OF_DIGITS = [name for name, row in AUGMENTATIONS.items() if row.stage in ("geometry", "shape")]

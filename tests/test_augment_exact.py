@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from augment_cases import PAGE_PX, only
 
-from mnistseq_cli.compose.augment import augment
-from mnistseq_cli.compose.augment.words import expand, expand_fractions
-from mnistseq_cli.glyphs.glyphset import GlyphSet, measure_ink
+from mnistseq_cli.distortions import augment
+from mnistseq_cli.glyphs.glyph_set import GlyphSet, measure_ink
+from mnistseq_cli.randomness import expand, expand_fractions
 
 GREY = np.full((60, 28, PAGE_PX), 128, np.uint8)
 

@@ -10,7 +10,7 @@ from augment_cases import draw_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistseq_cli.compose.augment import AUGMENTATIONS, PRESETS, make_plan
+from mnistseq_cli.distortions import AUGMENTATIONS, PRESETS, make_plan
 from mnistseq_cli.errors import UsageError
 
 DEGREES = "allowed are numbers from -180 to 180 (degrees), alone or as LOW..HIGH"

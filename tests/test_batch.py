@@ -26,7 +26,7 @@ from typer.main import get_command
 from mnistseq_cli import Recipe, SequenceGenerator
 from mnistseq_cli.cli import app
 from mnistseq_cli.formats.sheet import make_sheet
-from mnistseq_cli.glyphs.glyphset import GlyphSet
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 Run = Callable[..., Result]
 

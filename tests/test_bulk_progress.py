@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mnistseq_cli.bulk.events import Event, PartRetried, Progressed, Started, Stopped
-from mnistseq_cli.cli import bulk_progress
-from mnistseq_cli.cli.bulk_progress import RunProgress
+from mnistseq_cli.cli import progress as bulk_progress
+from mnistseq_cli.cli.progress import RunProgress
 from mnistseq_cli.errors import OutputError
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ import pytest
 from mirror import QUICK, make_tiny, send, serve_well, serving, stall
 
 from mnistseq_cli.errors import CacheError, DownloadError
+from mnistseq_cli.files import place_file
 from mnistseq_cli.glyphs.cache import (
     Action,
     Found,
@@ -24,7 +25,6 @@ from mnistseq_cli.glyphs.cache import (
     is_cached,
 )
 from mnistseq_cli.glyphs.catalog import MNIST
-from mnistseq_cli.glyphs.place import place_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mnistseq_cli.glyphs.catalog import DATASETS, MNIST, Dataset
-from mnistseq_cli.glyphs.fetch import check_mirrors
+from mnistseq_cli.glyphs.download import check_mirrors
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistseq_cli.inspection.chi_square import find_p_value, upper_gamma
+from mnistseq_cli.inspection.gap_test import find_p_value, upper_gamma
 
 # NIST/SEMATECH, "e-Handbook of Statistical Methods", 1.3.6.7.4: upper critical values.
 CRITICAL = {

@@ -18,7 +18,7 @@ from bulk_cases import Case, read_tree
 from mnistseq_cli.bulk.events import Event, PartFinished, PartRetried, Started
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.errors import OutputError
-from mnistseq_cli.glyphs.drawn import ensure_drawn, find_drawn_dir
+from mnistseq_cli.glyphs.load import ensure_drawn, find_drawn_dir
 
 distributed = pytest.importorskip("distributed", reason="Dask is not installed")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mnistseq_cli.cli.commands import COMMANDS
-from mnistseq_cli.cli.complete import complete_augmentations
-from mnistseq_cli.compose.augment import AUGMENTATIONS, PRESETS
+from mnistseq_cli.cli.completion import complete_augmentations
+from mnistseq_cli.distortions import AUGMENTATIONS, PRESETS
 
 COMPLETIONS = Path(__file__).parent.parent / "completions"
 SCRIPTS = {

@@ -10,7 +10,7 @@ import pytest
 
 from mnistseq_cli.bulk.plan import make_plan
 from mnistseq_cli.bulk.run import run
-from mnistseq_cli.compose.render import SequenceGenerator
+from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.formats import Output
 from mnistseq_cli.recipe import Recipe
 

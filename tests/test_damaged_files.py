@@ -22,18 +22,18 @@ from imageio import v3 as imageio
 from PIL import Image
 from shelf import Split, write_dataset
 
-from mnistseq_cli.compose.render import SequenceGenerator
+from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import MnistseqError, OutputError
 from mnistseq_cli.formats import FORMATS, LABEL_STYLES, Output, find_format, open_format
-from mnistseq_cli.formats.decoding import decode_grey
+from mnistseq_cli.formats.images import decode_grey
 from mnistseq_cli.recipe import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from mnistseq_cli.formats.reading import Seen
-    from mnistseq_cli.glyphs.glyphset import GlyphSet
+    from mnistseq_cli.formats.base import Seen
+    from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 COUNT = 9
 HUGE = 10**12

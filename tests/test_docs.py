@@ -34,7 +34,7 @@ from pages import (
 )
 
 from mnistseq_cli.bulk import events
-from mnistseq_cli.compose.augment import AUGMENTATIONS
+from mnistseq_cli.distortions import AUGMENTATIONS
 from mnistseq_cli.inspection import predictions
 from mnistseq_cli.randomness import Use
 from mnistseq_cli.recipe import CHOICES, Recipe

@@ -12,8 +12,7 @@ from mirror import draw_tiny
 from mnistseq_cli.errors import GlyphError
 from mnistseq_cli.glyphs.cache import Action
 from mnistseq_cli.glyphs.catalog import DRAWN, SPLITS
-from mnistseq_cli.glyphs.drawn import ensure_drawn, is_drawn
-from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
+from mnistseq_cli.glyphs.load import ensure_drawn, is_drawn, load_glyphs, resolve_dataset
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,8 +16,7 @@ from mirror import QUICK, drip, make_tiny, send, serving, stall, status
 
 from mnistseq_cli.errors import DownloadError, UsageError
 from mnistseq_cli.glyphs.catalog import MNIST
-from mnistseq_cli.glyphs.fetch import fetch_file
-from mnistseq_cli.glyphs.patience import HASTY, PATIENT
+from mnistseq_cli.glyphs.download import HASTY, PATIENT, fetch_file
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistseq_cli.bulk.run import run
-from mnistseq_cli.compose.render import SequenceGenerator
+from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.formats import IMAGE_FORMATS, LABEL_STYLES, Output
-from mnistseq_cli.formats.encoders import decode_image, open_encoder
+from mnistseq_cli.formats.images import decode_image, open_encoder
 from mnistseq_cli.formats.names import NameTemplate
 from mnistseq_cli.recipe import Recipe
 
 if TYPE_CHECKING:
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.glyphs.glyphset import GlyphSet
+    from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 
 def make_block(glyphs: GlyphSet, start: int = 0, stop: int = 20, **recipe: Any) -> Block:

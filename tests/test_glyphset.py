@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mnistseq_cli.errors import GlyphError
-from mnistseq_cli.glyphs.glyphset import GlyphSet, measure_ink
+from mnistseq_cli.glyphs.glyph_set import GlyphSet, measure_ink
 from mnistseq_cli.randomness import Use, draw_words
 
 

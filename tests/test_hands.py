@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mnistseq_cli.compose.render import SequenceGenerator
-from mnistseq_cli.glyphs.glyphset import GlyphSet
-from mnistseq_cli.glyphs.hands import SLANT_UNITS, STROKE_UNITS, find_hands, measure_styles
+from mnistseq_cli.compose.generator import SequenceGenerator
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.glyphs.load import load_glyphs
-from mnistseq_cli.glyphs.strokes.hand import GLYPH_WORDS, HAND_WORDS, Trait, read_hands
+from mnistseq_cli.glyphs.strokes.writing import GLYPH_WORDS, HAND_WORDS, Trait, read_hands
+from mnistseq_cli.glyphs.writers import SLANT_UNITS, STROKE_UNITS, find_hands, measure_styles
 from mnistseq_cli.randomness import Use, draw_words
 from mnistseq_cli.recipe import Recipe
 

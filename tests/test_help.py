@@ -16,7 +16,7 @@ from typer.main import get_command
 
 from mnistseq_cli.cli import app
 from mnistseq_cli.cli.commands import COMMANDS
-from mnistseq_cli.compose.augment import AUGMENTATIONS
+from mnistseq_cli.distortions import AUGMENTATIONS
 from mnistseq_cli.formats import FORMATS, LABEL_STYLES
 
 Run = Callable[..., Result]

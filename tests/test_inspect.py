@@ -21,10 +21,11 @@ from imageio import v3 as imageio
 from rich.console import Console
 
 from mnistseq_cli.bulk.run import run as make_dataset
-from mnistseq_cli.cli import bars, survey_progress
-from mnistseq_cli.cli.charts import Page, gather
+from mnistseq_cli.cli import progress as bars
+from mnistseq_cli.cli import progress as survey_progress
 from mnistseq_cli.cli.console import get_console
-from mnistseq_cli.cli.survey_progress import SurveyProgress
+from mnistseq_cli.cli.progress import SurveyProgress
+from mnistseq_cli.cli.summary import Page, gather
 from mnistseq_cli.formats.sheet import BOX_COLOURS, LABEL_GREY, draw_sample, make_labelled_sheet
 from mnistseq_cli.inspection.survey import survey
 
@@ -447,7 +448,7 @@ def test_many_numbers_are_gathered_into_ranges() -> None:
 def test_progress_in_plain_lines(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(survey_progress, "_LINE_EVERY_S", 0)
+    monkeypatch.setattr(survey_progress, "_SURVEY_LINE_EVERY_S", 0)
     for n_all in (4000, None):
         with SurveyProgress(n_all) as progress:
             progress(2000)

@@ -14,10 +14,10 @@ import pytest
 from imageio import v3 as imageio
 from shelf import Split, contents, write_dataset
 
-from mnistseq_cli.compose.render import SequenceGenerator
+from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import TextError, UsageError
 from mnistseq_cli.formats import LABEL_STYLES, Output
-from mnistseq_cli.glyphs.glyphset import GlyphSet
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import Recipe
 
 if TYPE_CHECKING:

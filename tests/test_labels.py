@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mnistseq_cli.compose.render import SequenceGenerator
+from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.formats import open_label_style
 from mnistseq_cli.recipe import Recipe
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Buffer, Layout
-    from mnistseq_cli.glyphs.glyphset import GlyphSet
+    from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 
 class Memory:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistseq_cli.compose.render import SequenceGenerator
+from mnistseq_cli.compose.generator import SequenceGenerator
+from mnistseq_cli.compose.layout import GROUP_GAP_PX
 from mnistseq_cli.compose.samples import Block
-from mnistseq_cli.compose.spacing import GROUP_GAP_PX
 from mnistseq_cli.errors import LayoutError
-from mnistseq_cli.glyphs.glyphset import GlyphSet
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import CHOICES, Recipe
 
 ROWS = st.fixed_dictionaries(

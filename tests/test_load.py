@@ -16,16 +16,16 @@ from mirror import N_TEST, N_TRAIN, draw_tiny, drip, make_tiny, send, serve_well
 from mnistseq_cli.errors import DownloadError, GlyphError, UsageError
 from mnistseq_cli.glyphs.cache import ensure_cached
 from mnistseq_cli.glyphs.catalog import DATASETS, DataFile, Dataset, Split
+from mnistseq_cli.glyphs.download import HASTY
 from mnistseq_cli.glyphs.idx import write_idx
 from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
-from mnistseq_cli.glyphs.patience import HASTY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mirror import Mirror
 
-    from mnistseq_cli.glyphs.glyphset import GlyphSet
+    from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 TRAIN, TEST = draw_tiny(N_TRAIN, 1), draw_tiny(N_TEST, 2)
 TESTS = Path(__file__).parent

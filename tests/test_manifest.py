@@ -11,9 +11,8 @@ from bulk_cases import Case, check_installed, read_tree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistseq_cli.bulk.records import PartRecord, dump_record, load_record
+from mnistseq_cli.bulk.parts import FileEntry, PartRecord, Staging, dump_record, load_record
 from mnistseq_cli.bulk.run import run
-from mnistseq_cli.bulk.staging import FileEntry, Staging
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ import typer
 from conftest import Result
 
 from mnistseq_cli import Recipe
-from mnistseq_cli.cli.usage import WrongUsage, explain
+from mnistseq_cli.cli.usage_errors import WrongUsage, explain
 
 Run = Callable[..., Result]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistseq_cli.compose.phone import DIGITS, PRESETS, parse_pattern
+from mnistseq_cli.compose.patterns import DIGITS, PRESETS, parse_pattern
 from mnistseq_cli.errors import TextError
 
 

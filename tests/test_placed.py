@@ -16,8 +16,7 @@ from bulk_cases import Case, check_installed, read_tree
 
 from mnistseq_cli.bulk.estimate import estimate
 from mnistseq_cli.bulk.events import Event, Joining, PartFinished
-from mnistseq_cli.bulk.make import PartMaker
-from mnistseq_cli.bulk.manifest import KEPT
+from mnistseq_cli.bulk.parts import KEPT, PartMaker
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.formats import FORMATS
@@ -174,7 +173,7 @@ def test_parts_may_keep_their_bytes_to_themselves(
         return PartMaker(*given, **named)
 
     stop_after_parts(case.plan(tmp_path / "out"), 3)
-    monkeypatch.setattr("mnistseq_cli.bulk.make.PartMaker", open_job)
+    monkeypatch.setattr("mnistseq_cli.bulk.parts.PartMaker", open_job)
     assert make(case.plan(tmp_path / "out"), resume=True) == undisturbed
     assert make(case.plan(tmp_path / "alone")) == undisturbed
 

@@ -11,14 +11,14 @@ from conftest import Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistseq_cli.bulk.cores import _quotas, count_cores
-from mnistseq_cli.bulk.disk import spell_size
 from mnistseq_cli.bulk.estimate import estimate
 from mnistseq_cli.bulk.manifest import load_dataset
 from mnistseq_cli.bulk.plan import describe_recipe, make_plan
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.bulk.verify import verify
+from mnistseq_cli.bulk.workers import _quotas, count_cores
 from mnistseq_cli.errors import OutputError, UsageError
+from mnistseq_cli.files import spell_size
 from mnistseq_cli.formats import FORMATS, LABEL_STYLES, Output
 from mnistseq_cli.recipe import Recipe
 

@@ -10,10 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistseq_cli.errors import UsageError
-from mnistseq_cli.formats.reading import Seen
-from mnistseq_cli.inspection.align import NOTHING, align
-from mnistseq_cli.inspection.predictions import read_predictions
-from mnistseq_cli.inspection.reader import N_WORST, ReaderFigures, ReaderTally, Share
+from mnistseq_cli.formats.base import Seen
+from mnistseq_cli.inspection.predictions import (
+    N_WORST,
+    NOTHING,
+    ReaderFigures,
+    ReaderTally,
+    Share,
+    align,
+    read_predictions,
+)
 
 TEXTS = st.text("0123é\0", max_size=8)
 PAIRS = st.lists(st.tuples(TEXTS, TEXTS), max_size=6)

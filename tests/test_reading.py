@@ -19,26 +19,20 @@ from imageio import v3 as imageio
 from PIL import Image
 from shelf import PART_SIZE, Split, write_dataset
 
-from mnistseq_cli.compose.render import SequenceGenerator
+from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import OutputError, UsageError
-from mnistseq_cli.formats import (
-    FORMATS,
-    LABEL_STYLES,
-    Output,
-    find_format,
-    json_reading,
-    open_format,
-)
-from mnistseq_cli.formats.decoding import decode_grey
+from mnistseq_cli.formats import FORMATS, LABEL_STYLES, Output, find_format, open_format
+from mnistseq_cli.formats import read_labels as json_reading
+from mnistseq_cli.formats.images import decode_grey
 from mnistseq_cli.formats.png import encode_pngs
-from mnistseq_cli.glyphs.glyphset import GlyphSet
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.glyphs.idx import write_idx
 from mnistseq_cli.recipe import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mnistseq_cli.formats.reading import Seen
+    from mnistseq_cli.formats.base import Seen
 
 COUNT = 3 * PART_SIZE + 2  # the last part is odd
 LAYOUTS = {

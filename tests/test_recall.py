@@ -22,8 +22,7 @@ from mnistseq_cli.formats import FORMATS, LABEL_STYLES
 from mnistseq_cli.glyphs.catalog import DRAWN
 from mnistseq_cli.inspection.dataset import open_dataset
 from mnistseq_cli.inspection.figures import Source, Survey, to_dict
-from mnistseq_cli.inspection.predictions import read_predictions
-from mnistseq_cli.inspection.reader import ReaderTally, Share
+from mnistseq_cli.inspection.predictions import ReaderTally, Share, read_predictions
 from mnistseq_cli.inspection.recall import Recall
 from mnistseq_cli.inspection.survey import survey
 

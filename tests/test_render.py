@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistseq_cli.compose.render import BLOCK_SIZE, SequenceGenerator
+from mnistseq_cli.compose.generator import BLOCK_SIZE, SequenceGenerator
 from mnistseq_cli.compose.samples import Sample
 from mnistseq_cli.errors import GlyphError, LayoutError
-from mnistseq_cli.glyphs.glyphset import GlyphSet
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import Recipe
 
 GOLDEN: dict[str, tuple[dict[str, Any], str]] = {

@@ -22,12 +22,10 @@ from report_cases import COUNT, NASTY, make_dataset, read_all, survey_nasty, wri
 from mnistseq_cli.bulk.run import run as make_numbers
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.inspection.figures import Survey
-from mnistseq_cli.inspection.reader import ReaderFigures, Share
+from mnistseq_cli.inspection.predictions import ReaderFigures, Share
 from mnistseq_cli.inspection.report import make_page, write_report
-from mnistseq_cli.inspection.report.cards import mark_edits
-from mnistseq_cli.inspection.report.confusion import confusion_table
+from mnistseq_cli.inspection.report.page import confusion_table, mark_edits, share_table
 from mnistseq_cli.inspection.report.plots import put_in_bins
-from mnistseq_cli.inspection.report.reading import share_table
 from mnistseq_cli.inspection.survey import survey
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed: reports need it")

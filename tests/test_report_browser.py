@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from report_cases import NASTY, make_dataset, read_all, survey_nasty, write_predictions
 
-from mnistseq_cli.formats.reading import Seen
+from mnistseq_cli.formats.base import Seen
 from mnistseq_cli.inspection.figures import Survey
 from mnistseq_cli.inspection.report import write_report
 from mnistseq_cli.inspection.survey import survey

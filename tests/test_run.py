@@ -14,18 +14,18 @@ from mnistseq_cli.bulk.events import (
     Progressed,
     Started,
 )
-from mnistseq_cli.bulk.make import ODD_ENCODER, PartMaker, encode_sample
+from mnistseq_cli.bulk.parts import ODD_ENCODER, PartMaker, encode_sample
 from mnistseq_cli.bulk.run import run
-from mnistseq_cli.compose.render import SequenceGenerator
+from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import GlyphError, LayoutError, OutputError, UsageError
 from mnistseq_cli.formats import FORMATS
-from mnistseq_cli.formats.encoders import decode_image
+from mnistseq_cli.formats.images import decode_image
 from mnistseq_cli.recipe import Recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mnistseq_cli.glyphs.glyphset import GlyphSet
+    from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 START_METHODS = ("fork", "forkserver", "spawn")
 
@@ -348,6 +348,6 @@ def test_a_worker_whose_encoder_is_odd_leaves(
     with pytest.raises(SystemExit) as left:
         PartMaker(case.plan(tmp_path / "out"), sample=b"other bytes")
     assert left.value.code == ODD_ENCODER
-    monkeypatch.setattr("mnistseq_cli.bulk.make.encode_sample", lambda: b"other bytes")
+    monkeypatch.setattr("mnistseq_cli.bulk.parts.encode_sample", lambda: b"other bytes")
     with pytest.raises(OutputError, match="part 00000000"):
         run(case.plan(tmp_path / "out"), workers=1)

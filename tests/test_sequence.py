@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from conftest import Result
 
-    from mnistseq_cli.glyphs.glyphset import GlyphSet
+    from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
     Run = Callable[..., Result]
 

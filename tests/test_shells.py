@@ -12,7 +12,7 @@ import pytest
 from prompt import ARGUMENTS, PROMPT, SETTINGS, Prompt
 
 from mnistseq_cli.cli.commands import COMMANDS
-from mnistseq_cli.cli.complete import complete_augmentations
+from mnistseq_cli.cli.completion import complete_augmentations
 from mnistseq_cli.formats import FORMATS, IMAGE_FORMATS, LABEL_STYLES
 from mnistseq_cli.glyphs.catalog import DATASETS, DRAWN
 from mnistseq_cli.recipe import CHOICES

@@ -9,19 +9,19 @@ from bulk_cases import read_tree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistseq_cli.bulk.deal import (
+from mnistseq_cli.bulk.estimate import estimate
+from mnistseq_cli.bulk.plan import make_plan
+from mnistseq_cli.bulk.run import run
+from mnistseq_cli.bulk.verify import verify
+from mnistseq_cli.compose.splits import (
     DealtTexts,
     count_ends,
+    cut,
     deal_glyphs,
     deal_texts,
     find_shared,
     open_splits,
 )
-from mnistseq_cli.bulk.estimate import estimate
-from mnistseq_cli.bulk.plan import make_plan
-from mnistseq_cli.bulk.run import run
-from mnistseq_cli.bulk.splits import cut
-from mnistseq_cli.bulk.verify import verify
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.formats import Output
 from mnistseq_cli.recipe import Recipe
@@ -181,7 +181,7 @@ def test_verify_finds_what_two_splits_share(
     """As if the glyphs had been dealt out wrongly."""
     everything = np.arange(120)
     monkeypatch.setattr(
-        "mnistseq_cli.bulk.deal.deal_glyphs",
+        "mnistseq_cli.compose.splits.deal_glyphs",
         lambda _labels, _n_train, splits: {split.name: everything for split in splits},
     )
     recipe = Recipe(length=(2, 4), count=200, seed=1, dataset=str(glyph_folder))

@@ -24,8 +24,8 @@ from mnistseq_cli.glyphs.strokes import (
     draw_glyphs,
     hand_of,
 )
-from mnistseq_cli.glyphs.strokes.allographs import ALLOGRAPHS, Allograph
-from mnistseq_cli.glyphs.strokes.curve import MAX_HABITS, MAX_POINTS, parse_path
+from mnistseq_cli.glyphs.strokes.characters import ALLOGRAPHS, Allograph
+from mnistseq_cli.glyphs.strokes.curves import MAX_HABITS, MAX_POINTS, parse_path
 from mnistseq_cli.randomness import draw_words
 
 SPLITS = ("train", "test")

@@ -14,20 +14,20 @@ from bulk_cases import Case, check_installed
 from imageio import v3 as imageio
 
 from mnistseq_cli.bulk.run import run
-from mnistseq_cli.compose.render import SequenceGenerator
-from mnistseq_cli.compose.spacing import GROUP_GAP_PX
+from mnistseq_cli.compose.generator import SequenceGenerator
+from mnistseq_cli.compose.layout import GROUP_GAP_PX
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.formats import FORMATS
 from mnistseq_cli.inspection.dataset import open_dataset
 from mnistseq_cli.inspection.figures import INK_BINS, Source, Spread, to_dict
-from mnistseq_cli.inspection.gap_odds import GapOdds
+from mnistseq_cli.inspection.gap_test import GapOdds
 from mnistseq_cli.inspection.survey import survey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mnistseq_cli.compose.samples import Sample
-    from mnistseq_cli.formats.reading import Seen
+    from mnistseq_cli.formats.base import Seen
     from mnistseq_cli.inspection.figures import GapFigures
 
 COUNT = 95

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from mnistseq_cli.compose.render import SequenceGenerator
+from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.compose.samples import Block
 from mnistseq_cli.errors import LayoutError, UsageError
-from mnistseq_cli.glyphs.glyphset import GlyphSet
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import Recipe
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: these tests need it")

@@ -9,21 +9,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mnistseq_cli.bulk.manifest import KEPT, PartSummary, find_shared_folder
-from mnistseq_cli.bulk.records import load_record, record_name
-from mnistseq_cli.bulk.staging import (
+from mnistseq_cli.bulk.manifest import PartSummary
+from mnistseq_cli.bulk.parts import (
+    KEPT,
     FileEntry,
     describe_file,
     describe_placed,
+    find_shared_folder,
+    load_record,
+    record_name,
     split_placed_name,
 )
-from mnistseq_cli.formats.reading import check_regular, read_file
+from mnistseq_cli.formats.base import check_regular, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from mnistseq_cli.bulk.parts import PartRecord
     from mnistseq_cli.bulk.plan import Part
-    from mnistseq_cli.bulk.records import PartRecord
 
 Kind = Literal["missing", "short", "altered", "extra", "unreadable"]
 _SMALL_BYTES = 1 << 16

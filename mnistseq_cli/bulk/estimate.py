@@ -12,23 +12,21 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnistseq_cli.bulk.cores import count_cores
-from mnistseq_cli.bulk.disk import explain, spell_size
 from mnistseq_cli.bulk.events import ignore
-from mnistseq_cli.bulk.make import BLOCK_SIZE, PartMaker
+from mnistseq_cli.bulk.parts import BLOCK_SIZE, PARTS, PartMaker, Staging, split_placed_name
 from mnistseq_cli.bulk.plan import Part
-from mnistseq_cli.bulk.records import PARTS
-from mnistseq_cli.bulk.staging import Staging, split_placed_name
+from mnistseq_cli.bulk.workers import count_cores
 from mnistseq_cli.errors import OutputError
+from mnistseq_cli.files import explain, spell_size
 from mnistseq_cli.formats import open_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from mnistseq_cli.bulk.make import Made
+    from mnistseq_cli.bulk.parts import Made
     from mnistseq_cli.bulk.plan import Plan
-    from mnistseq_cli.bulk.splits import Split
-    from mnistseq_cli.glyphs.glyphset import GlyphSet
+    from mnistseq_cli.compose.splits import Split
+    from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 HANDFUL = 3 * BLOCK_SIZE
 _DISK_BLOCK_BYTES = 4096

@@ -10,32 +10,35 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from mnistseq_cli.bulk.check import PartChecker
-from mnistseq_cli.bulk.disk import replace_file
 from mnistseq_cli.bulk.events import ignore
-from mnistseq_cli.bulk.make import find_versions
 from mnistseq_cli.bulk.manifest import (
     BOOT_FILE,
     DATASET_FILE,
-    KEPT,
     PLAN_FILE,
-    STAGING,
     PartSummary,
     dump_dataset,
-    find_shared_folder,
 )
-from mnistseq_cli.bulk.plan import cut_parts
-from mnistseq_cli.bulk.records import PartRecord, dump_record, load_kept, record_name
-from mnistseq_cli.bulk.staging import (
+from mnistseq_cli.bulk.parts import (
+    KEPT,
     RECORD,
+    STAGING,
     FileEntry,
+    PartRecord,
     Staging,
     describe_file,
     describe_range,
+    dump_record,
+    find_shared_folder,
+    find_versions,
+    load_kept,
     move_into,
+    record_name,
     remove,
     split_placed_name,
 )
+from mnistseq_cli.bulk.plan import cut_parts
 from mnistseq_cli.errors import OutputError
+from mnistseq_cli.files import replace_file
 from mnistseq_cli.formats import open_format
 from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE
 
@@ -43,10 +46,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from mnistseq_cli.bulk.make import Made
+    from mnistseq_cli.bulk.parts import Made
     from mnistseq_cli.bulk.plan import Part, Plan
-    from mnistseq_cli.bulk.splits import Split
-    from mnistseq_cli.glyphs.glyphset import GlyphSet
+    from mnistseq_cli.compose.splits import Split
+    from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 JOINED = "joined"
 

@@ -7,7 +7,6 @@ While a run is going on, ``.mnistseq`` also holds its plan, a lock, and what is 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shlex
@@ -15,29 +14,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from mnistseq_cli.bulk.deal import find_shared
-from mnistseq_cli.bulk.disk import replace_file
+from mnistseq_cli.bulk.parts import STAGING, FileEntry, check_entry, check_kinds, read_object
 from mnistseq_cli.bulk.plan import PART_SIZE_LIMIT
-from mnistseq_cli.bulk.records import check_entry, check_kinds, read_object
-from mnistseq_cli.bulk.splits import cut
-from mnistseq_cli.bulk.staging import FileEntry
-from mnistseq_cli.checks import check_number, check_texts
+from mnistseq_cli.compose.splits import cut, find_shared
 from mnistseq_cli.errors import OutputError, UsageError
+from mnistseq_cli.files import replace_file
+from mnistseq_cli.formats.base import check_regular
 from mnistseq_cli.formats.names import OWN_FOLDER
-from mnistseq_cli.formats.reading import check_regular
 from mnistseq_cli.recipe import RECIPE_FILE, Recipe
+from mnistseq_cli.validation import check_number, check_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from mnistseq_cli.bulk.plan import Plan
-    from mnistseq_cli.glyphs.glyphset import GlyphSet
+    from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 DATASET_FILE = "dataset.json"
-KEPT = f"{OWN_FOLDER}/kept"
-SHARED = "shared-"  # in KEPT; the rest of the name says of which plan
-STAGING = f"{OWN_FOLDER}/staging"
 LOCK = f"{OWN_FOLDER}/lock"
 PLAN_FILE = f"{OWN_FOLDER}/plan.json"
 BOOT_FILE = f"{OWN_FOLDER}/boot_id"
@@ -66,20 +60,6 @@ class PartSummary:
     n_files: int
     size_bytes: int
     record: FileEntry
-
-
-def find_shared_folder(folder: Path) -> Path | None:
-    """Find the folder of files that parts write together."""
-    return next((folder / KEPT).glob(f"{SHARED}*"), None)
-
-
-def open_shared_folder(plan: Plan) -> Path:
-    """Give the folder of files that parts write together; other plans call it otherwise."""
-    digest = hashlib.sha256(json.dumps(plan.to_dict()).encode()).hexdigest()
-    folder = plan.output.folder
-    shared = find_shared_folder(folder) or folder / KEPT / f"{SHARED}{digest[:16]}"
-    shared.mkdir(exist_ok=True)
-    return shared
 
 
 def dump_dataset(

@@ -6,8 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from mnistseq_cli.bulk.deal import use_all_glyphs
-from mnistseq_cli.bulk.splits import cut, parse_weights
+from mnistseq_cli.compose.splits import cut, parse_weights, use_all_glyphs
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.formats import open_format
 from mnistseq_cli.recipe import TEXTS_FILE
@@ -15,7 +14,7 @@ from mnistseq_cli.recipe import TEXTS_FILE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from mnistseq_cli.bulk.splits import Split
+    from mnistseq_cli.compose.splits import Split
     from mnistseq_cli.formats import Output
     from mnistseq_cli.recipe import Recipe
 

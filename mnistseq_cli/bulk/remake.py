@@ -1,9 +1,12 @@
-"""Make parts again and compare them with what is in the dataset."""
+"""Make samples again and compare them with a dataset."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
+from itertools import groupby, islice
+from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -11,19 +14,36 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnistseq_cli.bulk.check import Problem
-from mnistseq_cli.bulk.deal import open_splits
-from mnistseq_cli.bulk.make import write_part
-from mnistseq_cli.bulk.records import load_record, record_name
-from mnistseq_cli.bulk.staging import describe_file, placed_name
-from mnistseq_cli.formats import open_format
-from mnistseq_cli.formats.encoders import decode_image
-from mnistseq_cli.formats.reading import check_regular, read_file
+from mnistseq_cli.bulk.parts import (
+    BLOCK_SIZE,
+    Staging,
+    describe_file,
+    load_record,
+    placed_name,
+    record_name,
+    write_part,
+)
+from mnistseq_cli.compose.splits import open_splits
+from mnistseq_cli.errors import OutputError
+from mnistseq_cli.formats import open_format, open_label_style
+from mnistseq_cli.formats.arrays import Column, Columnar, read_columns
+from mnistseq_cli.formats.base import Seen, check_regular, read_file
+from mnistseq_cli.formats.images import decode_grey, decode_image, open_encoder
+from mnistseq_cli.formats.lmdb import Lmdb
+from mnistseq_cli.formats.names import NameTemplate
+from mnistseq_cli.formats.read_labels import read_listing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from numpy.typing import NDArray
+
+    from mnistseq_cli.bulk.check import Kind
     from mnistseq_cli.bulk.plan import Part, Plan
-    from mnistseq_cli.formats import Buffer, Layout
+    from mnistseq_cli.compose.samples import Block
+    from mnistseq_cli.compose.splits import Split
+    from mnistseq_cli.formats import Buffer, Layout, Output
+    from mnistseq_cli.formats.read_labels import Row
 
 _DIFFERS = "not what the recipe makes"
 
@@ -154,3 +174,240 @@ class _Comparison:
 def _is_readable(path: Path) -> bool:
     """Tell whether a file can be compared; what else is there in its place is told already."""
     return path.is_file() and os.access(path, os.R_OK)
+
+
+_ASPECTS = {"images": "image", "labels": "text", "boxes": "boxes"}  # by the name of a file
+
+
+def spans_parts(output: Output) -> bool:
+    """Tell whether a format puts the images of all parts into one file."""
+    return isinstance(open_format(output), (Columnar, Lmdb))
+
+
+class JoinedComparer:
+    """Compares samples that are read back with those made again; memory stays flat.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of the dataset; its format `spans_parts`.
+    names : iterable of str
+        Of the files that span parts.
+    data_dir : Path, optional
+        Where glyphs are cached.
+    """
+
+    def __init__(self, plan: Plan, names: Iterable[str], data_dir: Path | None = None) -> None:
+        self._plan = plan
+        self._names = tuple(names)
+        self._generators = open_splits(plan.recipe, plan.splits, data_dir)
+        self._format = open_format(plan.output)
+        self._problems: dict[str, Problem] = {}
+
+    def compare(self, parts: Iterable[Part], tell: Callable[[int], None]) -> list[Problem]:
+        """Compare the samples of some parts, given in order; give the first problem of each file.
+
+        Parameters
+        ----------
+        parts : iterable of Part
+        tell : callable
+            Takes how many samples more are compared.
+        """
+        chosen = list(parts)
+        counts: Counter[str] = Counter()
+        seen = self._format.read(self._plan.output.folder)
+        try:
+            for name, samples in groupby(seen, key=attrgetter("split")):
+                split = next((split for split in self._plan.splits if split.name == name), None)
+                if split is not None:  # else it is a stranger's, which is told elsewhere
+                    own = [part for part in chosen if part.split == name]
+                    counts[name] += self._compare_split(split, own, samples, tell)
+        except OutputError as error:
+            self._note_damage(error)
+        else:
+            self._check_counts(counts)
+        return list(self._problems.values())
+
+    def _compare_split(
+        self, split: Split, parts: list[Part], samples: Iterator[Seen], tell: Callable[[int], None]
+    ) -> int:
+        """Compare the samples of a split; give how many there are."""
+        at = split.start
+        for part in parts:
+            at += _skip(samples, part.start - at)
+            for start in range(part.start, part.stop, BLOCK_SIZE):
+                block = self._generators[part.split].block(
+                    start, min(start + BLOCK_SIZE, part.stop)
+                )
+                there = list(islice(samples, len(block)))
+                for made, found in zip(self._expect(block), there, strict=False):
+                    self._compare_sample(split, made, found)
+                at += len(there)
+                tell(len(block))
+        return at - split.start + _skip(samples, None)
+
+    def _expect(self, block: Block) -> Iterator[Seen]:
+        """Give the samples of a block as they are read back."""
+        if isinstance(self._format, Columnar):
+            names = {"images": "images", "labels": "classes", "lengths": "lengths"}
+            names |= {"boxes": "boxes"}
+            arrays = {name: getattr(block, field) for name, field in names.items()}
+            yield from read_columns("", {name: _open(array) for name, array in arrays.items()})
+            return
+        encode = open_encoder(self._plan.output.image_format)
+        images = encode(block.images, block.widths_px)
+        for data, text in zip(images, block.texts.tolist(), strict=True):
+            yield Seen("", "", decode_grey(data), text)
+
+    def _compare_sample(self, split: Split, made: Seen, found: Seen) -> None:
+        for kind, aspect in _ASPECTS.items():
+            there = getattr(found, aspect)
+            if there is not None and not np.array_equal(there, getattr(made, aspect)):
+                name = self._find_name(split, kind)
+                self._note(name, f"the {aspect} of {found.name}: not what the recipe makes")
+
+    def _check_counts(self, counts: Counter[str]) -> None:
+        for split in self._plan.splits:
+            n_samples = split.stop - split.start
+            if counts[split.name] != n_samples:
+                detail = f"{counts[split.name]} samples instead of {n_samples}"
+                self._note(self._find_name(split, "images"), detail)
+
+    def _find_name(self, split: Split, kind: str) -> str:
+        """Find the file of a split that holds its images, labels or boxes."""
+        inside = [name for name in self._names if name.startswith(f"{split.name}/")]
+        own = inside if split.name and inside else list(self._names)
+        stems = {name: name.rpartition("/")[2].removeprefix(f"{split.name}-") for name in own}
+        return next((name for name, stem in stems.items() if kind in stem), own[0])
+
+    def _note_damage(self, error: OutputError) -> None:
+        folder = self._plan.output.folder
+        named = (name for name in self._names if str(folder / name) in error.message)
+        self._note(next(named, self._names[0]), error.message, "unreadable")
+
+    def _note(self, name: str, detail: str, kind: Kind = "altered") -> None:
+        self._problems.setdefault(name, Problem(kind, name, detail))
+
+
+def _open(array: NDArray[Any]) -> Column:
+    """Make a column of an array that is taken as a whole: a block is."""
+    return Column(array.shape, lambda n_rows: array[:n_rows])
+
+
+def _skip(samples: Iterator[Seen], n_samples: int | None) -> int:
+    """Go past so many samples, or all that are left; give how many there were."""
+    return sum(1 for _ in islice(samples, n_samples))
+
+
+def has_listings(output: Output) -> bool:
+    """Tell whether there are label files that only reading them back can check."""
+    return any(_find_styles(output))
+
+
+class LabelComparer:
+    """Compares the rows of label files with those of parts made again, one part at a time.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of the dataset, a folder of images.
+    data_dir : Path, optional
+        Where glyphs are cached.
+    """
+
+    def __init__(self, plan: Plan, data_dir: Path | None = None) -> None:
+        self._plan = plan
+        self._generators = open_splits(plan.recipe, plan.splits, data_dir)
+        self._image_names = NameTemplate(plan.output.name, plan.output.image_format)
+        self._styles = list(_find_styles(plan.output))
+        self._names: list[str] = [style.file_name for style in self._styles]
+
+    def compare(self, parts: Iterable[Part]) -> list[Problem]:
+        """Compare the rows of some parts, given in order; give the first problem of each file."""
+        folder = self._plan.output.folder
+        files = [(split, name) for split in self._plan.splits for name in self._names]
+        rows = {
+            f"{split.name}/{name}" if split.name else name: split.start for split, name in files
+        }
+        streams = {name: _Rows(folder / name, start) for name, start in rows.items()}
+        problems: dict[str, Problem] = {}
+        for part in parts:
+            with TemporaryDirectory() as scratch:
+                made = self._write(part, Path(scratch) / "part")
+                for name in self._names:
+                    file = part.folder + name
+                    detail = streams[file].differ(part, read_listing(made / name))
+                    if detail:
+                        problems.setdefault(file, Problem("altered", file, detail))
+        return list(problems.values())
+
+    def _write(self, part: Part, folder: Path) -> Path:
+        """Write the label files of a part alone; give where they are."""
+        staging = Staging(folder)
+        for start in range(part.start, part.stop, BLOCK_SIZE):
+            stop = min(start + BLOCK_SIZE, part.stop)
+            block = self._generators[part.split].block(start, stop)
+            names = self._image_names.fill(block)
+            for style in self._styles:
+                style.write(names, block, staging)
+        for style in self._styles:
+            style.join([_Alone(staging.kept)], staging)
+        return staging.files
+
+
+def _find_styles(output: Output) -> Iterator[Any]:
+    """Find styles whose file is not fragments of that name, which are compared as they are."""
+    if output.to != "folder":
+        return
+    for name in output.labels:
+        style = open_label_style(name)
+        file_name = getattr(style, "file_name", None)  # some write a file for each image
+        if file_name and file_name != getattr(style, "fragment", None):
+            yield style
+
+
+class _Alone:
+    """What one part has kept, as if there were no other; see `Fragments`."""
+
+    folder = ""
+
+    def __init__(self, kept: Path) -> None:
+        self._kept = kept
+
+    def read(self, name: str) -> Iterator[bytes]:
+        yield (self._kept / name).read_bytes()
+
+    def gather(self, name: str, path: Path) -> None:
+        (self._kept / name).replace(path)
+
+
+class _Rows:
+    """The rows of a label file, read once from its beginning to its end."""
+
+    def __init__(self, path: Path, at: int) -> None:
+        self._rows = read_listing(path)
+        self._at = at
+
+    def differ(self, part: Part, made: Iterable[Row]) -> str:
+        """Say what is the first difference of a part; "" if there is none."""
+        try:
+            skipped = sum(1 for _ in islice(self._rows, part.start - self._at))
+            found = list(islice(self._rows, len(part)))
+        except OutputError as error:
+            return error.message
+        self._at += skipped + len(found)
+        if self._at != part.stop:
+            return f"it ends at sample {self._at}"
+        pairs = zip(made, found, strict=True)
+        unlike = next((row.name for row, there in pairs if not _are_equal(row, there)), None)
+        return "" if unlike is None else f"what it says of {unlike}: not what the recipe makes"
+
+
+def _are_equal(made: Row, found: Row) -> bool:
+    if (made.name, made.text) != (found.name, found.text):
+        return False
+    return all(
+        np.array_equal(getattr(made, name), getattr(found, name))
+        for name in ("boxes", "gaps", "glyphs")
+        if getattr(made, name) is not None or getattr(found, name) is not None
+    )

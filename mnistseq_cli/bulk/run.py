@@ -8,10 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mnistseq_cli.bulk.check import PartChecker, check_files
-from mnistseq_cli.bulk.claim import claim, note_boot
-from mnistseq_cli.bulk.cluster import open_cluster
-from mnistseq_cli.bulk.cores import count_cores
-from mnistseq_cli.bulk.disk import naming_disk_errors
+from mnistseq_cli.bulk.dask import open_cluster
 from mnistseq_cli.bulk.events import (
     Checking,
     Finished,
@@ -25,34 +22,34 @@ from mnistseq_cli.bulk.events import (
     ignore,
 )
 from mnistseq_cli.bulk.finish import commit, finish, join
-from mnistseq_cli.bulk.make import Making, find_versions, prepare_makers
-from mnistseq_cli.bulk.manifest import DATASET_FILE, STAGING, load_dataset
-from mnistseq_cli.bulk.records import PARTS
-from mnistseq_cli.bulk.signals import exit_on_sigterm
-from mnistseq_cli.bulk.staging import sweep
+from mnistseq_cli.bulk.manifest import DATASET_FILE, load_dataset
+from mnistseq_cli.bulk.output_folder import claim, note_boot
+from mnistseq_cli.bulk.parts import PARTS, STAGING, Making, find_versions, prepare_makers, sweep
 from mnistseq_cli.bulk.workers import (
     DEFAULT_START_METHOD,
     Crew,
     Died,
     StartMethod,
     check_open_files,
+    count_cores,
+    exit_on_sigterm,
     work,
 )
-from mnistseq_cli.compose.render import SequenceGenerator
+from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import UsageError
+from mnistseq_cli.files import naming_disk_errors
 from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
-    from mnistseq_cli.bulk.claim import Claim
-    from mnistseq_cli.bulk.cluster import Cluster
-    from mnistseq_cli.bulk.make import Made
+    from mnistseq_cli.bulk.dask import Cluster
     from mnistseq_cli.bulk.manifest import PartSummary
+    from mnistseq_cli.bulk.output_folder import Claim
+    from mnistseq_cli.bulk.parts import FileEntry, Made
     from mnistseq_cli.bulk.plan import Part, Plan
-    from mnistseq_cli.bulk.staging import FileEntry
-    from mnistseq_cli.glyphs.glyphset import GlyphSet
+    from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 WORKERS_LIMIT = 1024
 _FEW_SAMPLES = 4000  # made before workers have started

@@ -10,22 +10,32 @@ from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mnistseq_cli.bulk.check import PartChecker, Problem, check_files
-from mnistseq_cli.bulk.claim import find_files
-from mnistseq_cli.bulk.cores import count_cores
 from mnistseq_cli.bulk.events import ignore
-from mnistseq_cli.bulk.label_readback import LabelComparer, has_listings
 from mnistseq_cli.bulk.manifest import DATASET_FILE, load_dataset, suggest_anew
+from mnistseq_cli.bulk.output_folder import find_files
+from mnistseq_cli.bulk.parts import load_record
 from mnistseq_cli.bulk.plan import cut_parts, make_plan
 from mnistseq_cli.bulk.proof import find_leaks
-from mnistseq_cli.bulk.readback import JoinedComparer, spans_parts
-from mnistseq_cli.bulk.records import load_record
-from mnistseq_cli.bulk.remake import PartComparer
-from mnistseq_cli.bulk.splits import cut
-from mnistseq_cli.bulk.workers import DEFAULT_START_METHOD, Crew, Job, StartMethod, work
-from mnistseq_cli.checks import check_choice
+from mnistseq_cli.bulk.remake import (
+    JoinedComparer,
+    LabelComparer,
+    PartComparer,
+    has_listings,
+    spans_parts,
+)
+from mnistseq_cli.bulk.workers import (
+    DEFAULT_START_METHOD,
+    Crew,
+    Job,
+    StartMethod,
+    count_cores,
+    work,
+)
+from mnistseq_cli.compose.splits import cut
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.formats import Output
 from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE, Recipe
+from mnistseq_cli.validation import check_choice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from mnistseq_cli.cli.commands import COMMANDS, Program
+from mnistseq_cli.cli.completion import use_scripts
 from mnistseq_cli.cli.console import print_result, report_error
-from mnistseq_cli.cli.shells import use_scripts
-from mnistseq_cli.cli.usage import WrongUsage, explain, name_option
+from mnistseq_cli.cli.usage_errors import WrongUsage, explain, name_option
 from mnistseq_cli.errors import MnistseqError, OutputError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _options_of_all(
     ] = False,
 ) -> None:
     if context.invoked_subcommand is None:
-        from mnistseq_cli.cli.welcome import WELCOME
+        from mnistseq_cli.cli.help import WELCOME
 
         print_result(WELCOME)
 

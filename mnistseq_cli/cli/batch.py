@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from mnistseq_cli.cli.bulk import make_dataset
-from mnistseq_cli.cli.groups import expand
-from mnistseq_cli.cli.options import Picture, option
-from mnistseq_cli.cli.output import BulkOptions
+from mnistseq_cli.cli.make_dataset import make_dataset
+from mnistseq_cli.cli.output_options import BulkOptions
+from mnistseq_cli.cli.picture_options import Picture, expand, option
 from mnistseq_cli.errors import OutputError, TextError
 
 EXAMPLES = """\

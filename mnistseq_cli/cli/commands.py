@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from mnistseq_cli.cli.help import Command, write_help
-from mnistseq_cli.cli.usage import WrongUsage
+from mnistseq_cli.cli.usage_errors import WrongUsage
 
 COMPLETION_OPTIONS = ("--install-completion", "--show-completion")
 # A command is one module: the function of its name, and the examples that end its help. What it

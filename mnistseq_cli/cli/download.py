@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnistseq_cli.cli.console import print_result, say
-from mnistseq_cli.cli.options import DataDir
+from mnistseq_cli.cli.picture_options import DataDir
 from mnistseq_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def download(
 
     Each file is checked by its SHA-256 and lies where torchvision puts it.
     """
-    from mnistseq_cli.glyphs.fetch import check_mirrors
+    from mnistseq_cli.glyphs.download import check_mirrors
 
     chosen = names or ["mnist"]
     _check_names(chosen)
@@ -106,10 +106,10 @@ def _check_names(names: list[str]) -> None:
 def _download(
     name: str, data_dir: Path | None, mirrors: tuple[str, ...], *, verify: bool, force: bool
 ) -> None:
-    from mnistseq_cli.cli.download_progress import DownloadBars
+    from mnistseq_cli.cli.progress import DownloadBars
     from mnistseq_cli.glyphs.cache import ensure_cached, find_raw_dir
     from mnistseq_cli.glyphs.catalog import DATASETS, DRAWN
-    from mnistseq_cli.glyphs.drawn import ensure_drawn, find_drawn_dir
+    from mnistseq_cli.glyphs.load import ensure_drawn, find_drawn_dir
 
     if name in DRAWN:
         with DownloadBars(data_dir) as bars:
@@ -138,7 +138,7 @@ def _tell(name: str, done: dict[str, Action], *, verify: bool) -> None:
 
 
 def _adopt(name: str, source: Path, data_dir: Path | None) -> None:
-    from mnistseq_cli.glyphs.adopt import adopt
+    from mnistseq_cli.glyphs.cache import adopt
     from mnistseq_cli.glyphs.catalog import DATASETS
 
     if name not in DATASETS:
@@ -163,10 +163,10 @@ def _show_table(data_dir: Path | None) -> None:
 
 
 def _list_rows(data_dir: Path | None) -> Iterator[tuple[str, ...]]:
-    from mnistseq_cli.bulk.disk import spell_size
+    from mnistseq_cli.files import spell_size
     from mnistseq_cli.glyphs.cache import is_cached
     from mnistseq_cli.glyphs.catalog import DATASETS, DIGITS, DRAWN, SPLITS
-    from mnistseq_cli.glyphs.drawn import LICENCE, is_drawn, n_drawn
+    from mnistseq_cli.glyphs.load import LICENCE, is_drawn, n_drawn
 
     for name, dataset in DATASETS.items():
         yield (

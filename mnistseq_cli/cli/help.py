@@ -1,18 +1,127 @@
-"""Help: in boxes where a terminal has room for them, in plain lines everywhere else."""
+"""Help in a terminal."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
+import textwrap
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperArgument, TyperCommand
 
-from mnistseq_cli.cli.page import Page, draw_page, write_page
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_MOST_NAME_COLUMNS = 30  # what a longer name means begins below it
+_WORD = re.compile(r"[^\s,]+")
+_OPTION = re.compile(r"(?<!\S)--?[a-z][\w-]*")
+_SIDES = 4  # columns that the sides of a box take, with their room
+# Numbers of colours and weights, as ECMA-48 has them.
+_FRAME, _HEADING, _NAME, _VALUE = "2", "1", "1;36", "33"
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the help of a command says.
+
+    Parameters
+    ----------
+    usage : str
+    paragraphs : tuple of str
+    panels : dict
+        The title of each panel, with the names in it and what they mean.
+    examples : tuple of str
+        Lines to type, which begin with the name of the program, and what they do.
+    """
+
+    usage: str
+    paragraphs: tuple[str, ...]
+    panels: dict[str, list[tuple[str, str]]]
+    examples: tuple[str, ...]
+
+
+def write_page(page: Page, width: int) -> Iterator[str]:
+    """Give the lines of a page: a name, and under it what it means."""
+    yield page.usage
+    for paragraph in page.paragraphs:
+        yield from ("", *_wrap(paragraph, width))
+    for title, rows in page.panels.items():
+        yield from ("", f"{title}:")
+        for name, text in rows:
+            yield from (f"  {name}", *(f"      {line}" for line in _wrap(text, width - 6)))
+    yield from ("", "Examples:")
+    for line in page.examples:
+        yield f"  {line}" if _is_typed(line) else line
+
+
+def draw_page(page: Page, width: int) -> Iterator[str]:
+    """Give the lines of a page in colours, with a box around each panel."""
+    yield from ("", f" {_paint(page.usage, _HEADING)}")
+    for paragraph in page.paragraphs:
+        yield from ("", *(f" {_paint_options(line)}" for line in _wrap(paragraph, width - 2)))
+    yield ""
+    for title, rows in page.panels.items():
+        rule = "─" * (width - len(title) - 5)
+        yield _paint("╭─", _FRAME) + _paint(f" {title} ", _HEADING) + _paint(f"{rule}╮", _FRAME)
+        side = _paint("│", _FRAME)
+        yield from (f"{side} {line} {side}" for line in _draw_rows(rows, width - _SIDES))
+        yield _paint(f"╰{'─' * (width - 2)}╯", _FRAME)
+    yield from ("", f" {_paint('Examples', _HEADING)}")
+    for line in page.examples:
+        yield f"   {_paint_options(line)}" if _is_typed(line) else f" {line}"
+    yield ""
+
+
+def _draw_rows(rows: list[tuple[str, str]], width: int) -> Iterator[str]:
+    """Give lines of equal width: names to the left, what they mean to the right."""
+    fitting = [len(name) for name, _ in rows if len(name) <= _MOST_NAME_COLUMNS]
+    left_width = max(fitting, default=_MOST_NAME_COLUMNS)
+    right_width = width - left_width - 2
+    for name, text in rows:
+        left, lines = name, _wrap(text, right_width)
+        if len(name) > left_width:
+            yield _paint_name(name) + " " * (width - len(name))
+            left = ""
+        for line in lines:
+            yield (
+                _paint_name(left)
+                + " " * (left_width + 2 - len(left))
+                + _paint_options(line)
+                + " " * (right_width - len(line))
+            )
+            left = ""
+
+
+def _is_typed(line: str) -> bool:
+    return line.startswith("mnistseq ")
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    # Names of options and values stay whole.
+    return textwrap.wrap(text, max(width, 20), break_on_hyphens=False)
+
+
+def _paint_name(text: str) -> str:
+    """Paint a name of a command or an option, and otherwise what stands for its value."""
+    has_value = text.startswith("-")
+    return _WORD.sub(
+        lambda found: _paint(
+            found[0], _VALUE if has_value and not found[0].startswith("-") else _NAME
+        ),
+        text,
+    )
+
+
+def _paint_options(text: str) -> str:
+    return _OPTION.sub(lambda found: _paint(found[0], _NAME), text)
+
+
+def _paint(text: str, style: str) -> str:
+    return f"\x1b[{style}m{text}\x1b[0m" if text else ""
+
 
 LEAST_COLUMNS = 70  # in less, boxes leave no room for words
 MOST_COLUMNS = 80  # longer lines are hard to read
@@ -97,3 +206,22 @@ def _name(param: Any) -> Iterator[str]:  # noqa: ANN401 - as above
 def _explain(param: Any) -> str:  # noqa: ANN401 - as above
     variable = f" [env var: {param.envvar}]" if param.envvar else ""
     return f"{param.help}{variable}"
+
+
+WELCOME = """\
+mnistseq writes numbers in real
+handwriting, with labels and boxes.
+
+Try:
+
+  mnistseq sequence 350 --show
+      one number, as 350.png and here
+  mnistseq phone -n 1000
+      a thousand phone numbers
+  mnistseq download --list
+      the handwriting there is
+
+All commands and options:
+
+  mnistseq --help
+  mnistseq sequence --help"""

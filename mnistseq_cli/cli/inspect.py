@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mnistseq_cli.cli.options import DataDir, option
+from mnistseq_cli.cli.picture_options import DataDir, option
 from mnistseq_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from mnistseq_cli.inspection.figures import Survey
-    from mnistseq_cli.inspection.reader import ReaderFigures, ReaderTally
+    from mnistseq_cli.inspection.predictions import ReaderFigures, ReaderTally
 
 EXAMPLES = """\
 mnistseq inspect train
@@ -98,7 +98,7 @@ def _look(
     folder: Path, predictions: Path | None, data_dir: Path | None
 ) -> tuple[Survey, ReaderFigures | None]:
     """Read the dataset once, with a bar where there is a terminal."""
-    from mnistseq_cli.cli.survey_progress import SurveyProgress
+    from mnistseq_cli.cli.progress import SurveyProgress
     from mnistseq_cli.inspection.dataset import open_dataset
     from mnistseq_cli.inspection.survey import survey
 
@@ -110,8 +110,7 @@ def _look(
 
 
 def _open_tally(predictions: Path) -> ReaderTally:
-    from mnistseq_cli.inspection.predictions import read_predictions
-    from mnistseq_cli.inspection.reader import ReaderTally
+    from mnistseq_cli.inspection.predictions import ReaderTally, read_predictions
 
     return ReaderTally(read_predictions(predictions))
 
@@ -126,8 +125,8 @@ def _check_sheet(path: Path) -> None:
     OutputError
         Its folder does not exist, or cannot be written to.
     """
-    from mnistseq_cli.bulk.disk import check_place
-    from mnistseq_cli.cli.early import check_ending
+    from mnistseq_cli.cli.picture_options import check_ending
+    from mnistseq_cli.files import check_place
 
     check_ending(path, "--sheet")
     check_place(path)
@@ -145,8 +144,8 @@ def _check_report(path: Path) -> None:
     """
     from importlib.util import find_spec
 
-    from mnistseq_cli.bulk.disk import check_place
-    from mnistseq_cli.cli.early import suggest_name
+    from mnistseq_cli.cli.picture_options import suggest_name
+    from mnistseq_cli.files import check_place
 
     if path.suffix.lower() not in {".html", ".htm"}:
         raise UsageError(
@@ -164,11 +163,9 @@ def _check_report(path: Path) -> None:
 def _show(survey: Survey, reader: ReaderFigures | None) -> None:
     from rich.text import Text
 
-    from mnistseq_cli.cli.charts import Page
     from mnistseq_cli.cli.console import get_console, warn
-    from mnistseq_cli.cli.reader_summary import write_reader_summary
-    from mnistseq_cli.cli.show import show_images
-    from mnistseq_cli.cli.summary import SHOWN_SAMPLES, write_summary
+    from mnistseq_cli.cli.summary import SHOWN_SAMPLES, Page, write_reader_summary, write_summary
+    from mnistseq_cli.cli.terminal_images import show_images
 
     console = get_console(stderr=False)
     page = Page(console.width, is_unicode=console.encoding.lower().startswith("utf"))
@@ -194,7 +191,7 @@ def _write_files(
 ) -> None:
     """Write what was asked for, before the summary: who reads that may not read to its end."""
     if sheet is not None:
-        from mnistseq_cli.formats.image import write_image
+        from mnistseq_cli.formats.images import write_image
         from mnistseq_cli.formats.sheet import make_labelled_sheet
 
         write_image(sheet, make_labelled_sheet(survey.choose(SHEET_SAMPLES)))
@@ -207,7 +204,7 @@ def _write_files(
 def _to_json(survey: Survey, reader: ReaderFigures | None) -> str:
     import json
 
-    from mnistseq_cli.cli.reader_summary import describe_reader
+    from mnistseq_cli.cli.summary import describe_reader
     from mnistseq_cli.inspection.figures import to_dict
 
     values = to_dict(survey)

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mnistseq_cli.cli.console import print_result, say
-from mnistseq_cli.cli.early import check_ending
-from mnistseq_cli.cli.groups import expand
-from mnistseq_cli.cli.options import Picture, option
+from mnistseq_cli.cli.picture_options import Picture, check_ending, expand, option
 from mnistseq_cli.errors import TextError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mnistseq_cli.compose.render import SequenceGenerator
+    from mnistseq_cli.compose.generator import SequenceGenerator
     from mnistseq_cli.compose.samples import Sample
 
 LONGEST_STEM = 40  # characters of the text in the name of a file
@@ -102,7 +100,7 @@ def sequence(
         if path is not None:
             check_ending(path, name)
     if sheet is not None:
-        from mnistseq_cli.bulk.disk import check_place
+        from mnistseq_cli.files import check_place
 
         _check_alone(out, as_json=as_json)
         check_place(sheet)
@@ -125,7 +123,7 @@ def sequence(
     for line in lines:
         print_result(line)
     if show:
-        from mnistseq_cli.cli.show import show_images
+        from mnistseq_cli.cli.terminal_images import show_images
 
         show_images(sample.image for sample in samples)
     _say_summary(generator, samples)
@@ -165,7 +163,7 @@ def join_digits(words: list[str] | None) -> str | None:
 
 def _write(samples: list[Sample], out: Path | None, sheet: Path | None) -> list[Path]:
     """Write pictures, or all of them as a sheet; give the path of each."""
-    from mnistseq_cli.formats.image import write_image
+    from mnistseq_cli.formats.images import write_image
     from mnistseq_cli.formats.sheet import make_sheet
 
     if sheet is not None:
@@ -180,7 +178,7 @@ def _write(samples: list[Sample], out: Path | None, sheet: Path | None) -> list[
 
 def _choose_paths(samples: list[Sample], out: Path | None) -> Iterator[Path]:
     if out is not None:
-        from mnistseq_cli.bulk.disk import naming_disk_errors
+        from mnistseq_cli.files import naming_disk_errors
 
         with naming_disk_errors(out.parent):
             out.parent.mkdir(parents=True, exist_ok=True)

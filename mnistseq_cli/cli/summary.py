@@ -1,18 +1,217 @@
-"""What a survey has found, in words, numbers and bars."""
+"""What a command found, for the eye."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from mnistseq_cli.cli.charts import TOGETHER, Page, gather
 from mnistseq_cli.cli.console import count
-from mnistseq_cli.inspection.numbering import name_with_split
+from mnistseq_cli.inspection.recall import name_with_split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from mnistseq_cli.formats.reading import Seen
+    from mnistseq_cli.formats.base import Seen
     from mnistseq_cli.inspection.figures import GapFigures, Spread, Survey
+    from mnistseq_cli.inspection.predictions import Misread, ReaderFigures, Share
+
+MOST_CHART_ROWS = 20  # of a chart: neighbours are counted together
+MOST_BAR = 40
+LEAST_BAR = 6
+LEAST_TEXT = 16
+NAME_WIDTH = 12
+INDENT = "  "
+TOGETHER = "\N{NO-BREAK SPACE}"  # no line ends here; written as a plain space
+FULL, HALF = "█", "▌"
+
+
+@dataclass(frozen=True)
+class Page:
+    """What texts are laid out on.
+
+    Parameters
+    ----------
+    width : int
+        Characters in a line.
+    is_unicode : bool
+        Whether there are characters beyond ASCII.
+    """
+
+    width: int
+    is_unicode: bool
+
+    def show(self, text: str) -> str:
+        """Give a text with what cannot be shown, or would control the terminal, spelt out."""
+        shown = "".join(
+            character
+            if character.isprintable() or character == TOGETHER
+            else ascii(character)[1:-1]
+            for character in text
+        )
+        return shown if self.is_unicode else shown.encode("ascii", "replace").decode()
+
+    def write_fact(self, name: str, text: str) -> list[str]:
+        """Write a name and what is to be said of it, which goes on in its own column."""
+        head = f"{INDENT}{name:<{NAME_WIDTH}}"
+        return self._wrap(text, head, " " * len(head))
+
+    def write_sentence(self, text: str) -> list[str]:
+        """Write a sentence, indented."""
+        return self._wrap(text, INDENT, INDENT)
+
+    def write_chart(
+        self, names: list[str], columns: Mapping[str, list[str]], values: list[float]
+    ) -> list[str]:
+        """Write a row for each name: its columns, and a bar as long as its value.
+
+        Parameters
+        ----------
+        names : list of str
+        columns : mapping of str to list of str
+            Numbers to show, by what stands over them.
+        values : list of float
+            What bars show; they are left out where there is no room.
+        """
+        table = [
+            ["", *map(self.show, names)],
+            *([head, *cells] for head, cells in columns.items()),
+        ]
+        widths = [max(map(len, cells)) for cells in table]
+        rows = [
+            INDENT + "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
+            for row in zip(*table, strict=True)
+        ]
+        room = min(MOST_BAR, self.width - max(map(len, rows)) - 3)
+        bars = ["", *(self._draw_bar(value / (max(values) or 1), room) for value in values)]
+        return [f"{row}  {bar}".rstrip() for row, bar in zip(rows, bars, strict=True)]
+
+    def _draw_bar(self, share: float, room: int) -> str:
+        if room < LEAST_BAR:
+            return ""
+        whole, half = divmod(round(2 * share * room), 2)
+        return FULL * whole + HALF * half if self.is_unicode else "#" * round(share * room)
+
+    def _wrap(self, text: str, first: str, following: str) -> list[str]:
+        width = max(self.width - 1, len(following) + LEAST_TEXT)
+        lines = textwrap.wrap(
+            text, width, initial_indent=first, subsequent_indent=following, break_on_hyphens=False
+        )
+        return [self.show(line.replace(TOGETHER, " ")) for line in lines]
+
+
+def gather(counts: Mapping[int, float]) -> dict[str, float]:
+    """Count neighbours together where there are too many for a chart; name them as ranges."""
+    if not counts:
+        return {}
+    low, high = min(counts), max(counts)
+    step = -(-(high - low + 1) // MOST_CHART_ROWS)
+    gathered: dict[str, float] = {}
+    for start in range(low, high + 1, step):
+        stop = min(start + step, high + 1)
+        name = str(start) if stop == start + 1 else f"{start} to {stop - 1}"
+        gathered[name] = sum(counts.get(value, 0) for value in range(start, stop))
+    return gathered
+
+
+MOST_CONFUSED = 8
+MOST_WORST = 8
+MOST_READING_ROWS = 12
+
+
+def write_reader_summary(reader: ReaderFigures, page: Page) -> list[tuple[str, list[str]]]:
+    """Write sections, each with its title and its lines."""
+    n_right, n_samples = reader.all.n_right, reader.all.n_samples
+    facts = {
+        "Numbers": f"{n_right:,} of {n_samples:,} are right, {_write_share(n_right, n_samples)}",
+        "Characters": f"error rate {100 * reader.character_error_rate:.2f} %, "
+        f"{reader.n_edits:,} edits to {reader.n_characters:,} characters",
+        "Missing": f"{reader.n_missing:,} samples have no prediction" if reader.n_missing else "",
+        "Confused": _list_worst(_list_confused(reader)),
+        "Worst": _list_worst(
+            [_describe_reading(misread) for misread in reader.worst[:MOST_WORST]]
+        ),
+    }
+    lines = [line for name, text in facts.items() if text for line in page.write_fact(name, text)]
+    sections = [(f"Read by {reader.predictions.path.name}", lines)]
+    for title, shares in (
+        ("Numbers read right, by length", reader.by_length),
+        ("Numbers read right, by smallest gap", reader.by_gap),
+    ):
+        if shares:
+            sections.append((title, _chart_reading(shares, page)))
+    return sections
+
+
+def describe_reader(reader: ReaderFigures) -> dict[str, Any]:
+    """Give the figures as plain values, for JSON."""
+    return {
+        "predictions": str(reader.predictions.path),
+        "n_missing": reader.n_missing,
+        "all": vars(reader.all),
+        "n_characters": reader.n_characters,
+        "n_edits": reader.n_edits,
+        "character_error_rate": reader.character_error_rate,
+        "confusion": [
+            {"written": written, "read": read, "count": n}
+            for (written, read), n in reader.confusion.items()
+        ],
+        "by_length": {length: vars(share) for length, share in reader.by_length.items()},
+        "by_gap": {gap: vars(share) for gap, share in reader.by_gap.items()},
+        "worst": [
+            {
+                "index": misread.index,
+                "name": misread.seen.name,
+                "split": misread.seen.split,
+                "text": misread.seen.text,
+                "read": misread.read,
+                "n_edits": misread.n_edits,
+            }
+            for misread in reader.worst
+        ],
+    }
+
+
+def _list_confused(reader: ReaderFigures) -> list[str]:
+    """Say what was most often taken for what."""
+    wrong = {pair: n for pair, n in reader.confusion.items() if pair[0] != pair[1]}
+    most = sorted(wrong, key=lambda pair: (-wrong[pair], pair))[:MOST_CONFUSED]
+    return [
+        f"{written or 'nothing'} as {read or 'nothing'} ({wrong[written, read]:,})"
+        for written, read in most
+    ]
+
+
+def _list_worst(texts: list[str]) -> str:
+    """List texts that hold spaces, so that no line ends within one."""
+    return ", ".join(text.replace(" ", TOGETHER) for text in texts)
+
+
+def _describe_reading(misread: Misread) -> str:
+    return f"{misread.seen.text} as {misread.read or 'nothing'}"
+
+
+def _chart_reading(shares: dict[int, Share], page: Page) -> list[str]:
+    step = -(-len(shares) // MOST_READING_ROWS)
+    keys = list(shares)
+    groups = [keys[start : start + step] for start in range(0, len(keys), step)]
+    names = [
+        str(group[0]) if len(group) == 1 else f"{group[0]} to {group[-1]}" for group in groups
+    ]
+    right = [sum(shares[key].n_right for key in group) for group in groups]
+    every = [sum(shares[key].n_samples for key in group) for group in groups]
+    pairs = list(zip(right, every, strict=True))
+    columns = {
+        "right": [f"{n_right:,}" for n_right, _ in pairs],
+        "of": [f"{n_samples:,}" for _, n_samples in pairs],
+        "share": [_write_share(*pair) for pair in pairs],
+    }
+    return page.write_chart(names, columns, [n / n_all for n, n_all in pairs])
+
+
+def _write_share(n_right: int, n_samples: int) -> str:
+    return f"{100 * n_right / n_samples:.2f} %" if n_samples else "none"
+
 
 MOST_SIZES = 4
 SHOWN_SAMPLES = 4

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from mnistseq_cli.checks import check_number
-from mnistseq_cli.cli.options import DataDir, option
+from mnistseq_cli.cli.picture_options import DataDir, option
 from mnistseq_cli.errors import OutputError, UsageError
+from mnistseq_cli.validation import check_number
 
 EXAMPLES = """\
 mnistseq verify train
@@ -65,8 +65,8 @@ def verify(
     from mnistseq_cli.bulk.run import WORKERS_LIMIT
     from mnistseq_cli.bulk.verify import Checking
     from mnistseq_cli.bulk.verify import verify as check
-    from mnistseq_cli.cli.bulk_progress import CheckProgress
     from mnistseq_cli.cli.console import count, print_result, say
+    from mnistseq_cli.cli.progress import CheckProgress
 
     if workers is not None:
         check_number("workers", workers, 0, WORKERS_LIMIT)

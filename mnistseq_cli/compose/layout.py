@@ -1,4 +1,4 @@
-"""Margins and positions."""
+"""Where digits stand in a row: margins, ranges of gaps, positions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnistseq_cli.compose.spacing import Digits, choose_gaps, find_ranges
+from mnistseq_cli.compose.gaps import draw_gaps
 from mnistseq_cli.errors import LayoutError
 from mnistseq_cli.randomness import Use, draw_words, scale_words
 
@@ -15,6 +15,158 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnistseq_cli.recipe import Recipe
+
+GROUP_GAP_PX = 14  # added where a number is grouped: half a cell
+
+
+@dataclass(frozen=True)
+class Digits:
+    """The digits of some samples, as the layout sees them.
+
+    Parameters
+    ----------
+    start : int
+        Index of the first sample.
+    lengths : ndarray of int64, shape (N,)
+        Number of digits of each sample.
+    widths_px : ndarray of int64, shape (N, n)
+        Width of each digit (its ink, or its cell); 0 after the end of a text.
+    grouped : ndarray of bool, shape (longest,)
+        Whether a group begins at each place; longest >= n fixes the words of a sample.
+    """
+
+    start: int
+    lengths: NDArray[np.int64]
+    widths_px: NDArray[np.int64]
+    grouped: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class GapRanges:
+    """What the gaps of some samples can be, each array of shape (N, n + 1).
+
+    Parameters
+    ----------
+    is_gap : ndarray of bool
+        Whether there is a gap before digit 0, 1, …, and after the last place.
+    lowest_px, highest_px : ndarray of int64
+        Smallest and largest value; 0 where there is no gap.
+    extra_px : ndarray of int64
+        What is added where a number is grouped.
+    """
+
+    is_gap: NDArray[np.bool_]
+    lowest_px: NDArray[np.int64]
+    highest_px: NDArray[np.int64]
+    extra_px: NDArray[np.int64]
+
+
+def choose_gaps(recipe: Recipe, digits: Digits) -> NDArray[np.int64]:
+    """Choose the gaps of some samples.
+
+    Returns
+    -------
+    ndarray of int64, shape (N, n + 1)
+        Gap before digit 0, 1, …, and after the last one; 0 where there is none.
+
+    Raises
+    ------
+    LayoutError
+        Digits and gaps do not fit into the width, or cannot share it equally.
+    """
+    ranges = find_ranges(recipe, digits)
+    room_px = None
+    if isinstance(recipe.width_px, int) and recipe.fit == "pad":
+        room_px = recipe.width_px - (digits.widths_px + ranges.extra_px[:, :-1]).sum(axis=1)
+    if recipe.spacing_mode == "variable":
+        gaps_px = _draw_each(recipe, digits, ranges, room_px)
+    elif room_px is None:
+        gaps_px = _draw_equal(recipe, digits, ranges)
+    else:
+        gaps_px = _share_equally(recipe, digits, ranges, room_px)
+    return gaps_px + ranges.extra_px
+
+
+def find_ranges(recipe: Recipe, digits: Digits) -> GapRanges:
+    """Find what the gaps of some samples can be.
+
+    A digit must begin and end further right than its neighbour, or the label would no longer say
+    what is seen: an overlap is at most one pixel less than the narrower of the two. Where gaps
+    are measured between cells, this is so for cells; the ink in them may stand in another order.
+    """
+    places = np.arange(digits.widths_px.shape[1] + 1)
+    is_gap = (places > 0) & (places < digits.lengths[:, None])
+    if recipe.edges:
+        is_gap = places <= digits.lengths[:, None]
+    least_px = np.full(is_gap.shape, recipe.spacing_px[0])
+    if recipe.spacing_px[0] < 0:
+        narrower_px = np.minimum(digits.widths_px[:, :-1], digits.widths_px[:, 1:])
+        np.maximum(least_px[:, 1:-1], 1 - narrower_px, out=least_px[:, 1:-1])
+    most_px = np.maximum(recipe.spacing_px[1], least_px)
+    extra_px = np.zeros(is_gap.shape, np.int64)
+    extra_px[:, :-1] = is_gap[:, :-1] * digits.grouped[: is_gap.shape[1] - 1] * GROUP_GAP_PX
+    return GapRanges(is_gap, least_px * is_gap, most_px * is_gap, extra_px)
+
+
+def _draw_each(
+    recipe: Recipe, digits: Digits, ranges: GapRanges, room_px: NDArray[np.int64] | None
+) -> NDArray[np.int64]:
+    sizes = ranges.highest_px - ranges.lowest_px + 1
+    slack_px = sizes.sum(axis=1) if room_px is None else room_px - ranges.lowest_px.sum(axis=1)
+    _check_room(recipe, digits, slack_px)
+    words = _draw_words(recipe, digits)[:, : sizes.shape[1]]
+    return ranges.lowest_px + draw_gaps(words, sizes, slack_px)
+
+
+def _draw_equal(recipe: Recipe, digits: Digits, ranges: GapRanges) -> NDArray[np.int64]:
+    lowest_px, highest_px = _find_common_range(recipe, ranges)
+    words = _draw_words(recipe, digits)[:, 0]
+    shared_px = lowest_px + scale_words(words, highest_px - lowest_px + 1)
+    return np.where(ranges.is_gap, shared_px[:, None], 0)
+
+
+def _share_equally(
+    recipe: Recipe, digits: Digits, ranges: GapRanges, room_px: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    n_gaps = ranges.is_gap.sum(axis=1)
+    lowest_px, highest_px = _find_common_range(recipe, ranges)
+    _check_room(recipe, digits, room_px - n_gaps * lowest_px)
+    share_px, rest_px = np.divmod(room_px, np.maximum(n_gaps, 1))
+    is_bad = (rest_px > 0) | (share_px > highest_px)
+    for bad in np.flatnonzero(is_bad & (n_gaps > 0))[:1]:
+        n, room, low, high = (int(a[bad]) for a in (n_gaps, room_px, lowest_px, highest_px))
+        shares = "one gap" if n == 1 else f"{n} equal gaps, {round(room / n, 2):g} px each"
+        raise LayoutError(
+            f"sample {digits.start + bad}: width {recipe.width_px} leaves {room} px for {shares}; "
+            f"allowed are whole numbers from {low} to {high}"
+        )
+    return np.where(ranges.is_gap, share_px[:, None], 0)
+
+
+def _find_common_range(
+    recipe: Recipe, ranges: GapRanges
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the smallest and the largest value that all gaps of a sample can have, shape (N,)."""
+    least_px, most_px = recipe.spacing_px
+    lowest_px = np.where(ranges.is_gap, ranges.lowest_px, least_px).max(axis=1)
+    return lowest_px, np.maximum(lowest_px, most_px)
+
+
+def _draw_words(recipe: Recipe, digits: Digits) -> NDArray[np.uint64]:
+    stop = digits.start + len(digits.lengths)
+    return draw_words(recipe.seed, Use.GAP, digits.start, stop, len(digits.grouped) + 1)
+
+
+def _check_room(recipe: Recipe, digits: Digits, slack_px: NDArray[np.int64]) -> None:
+    for bad in np.flatnonzero(slack_px < 0)[:1]:
+        needed_px = int(str(recipe.width_px)) - int(slack_px[bad])
+        n_digits, row_px = int(digits.lengths[bad]), digits.widths_px[bad].sum()
+        raise LayoutError(
+            f"sample {digits.start + bad} needs at least {needed_px} px: {n_digits} "
+            f"digit{'s' * (n_digits > 1)}, together {row_px} px wide, and the smallest gaps; the "
+            f"width is {recipe.width_px}",
+        )
+
 
 SMALLEST_SCALE = 8  # digits of 28 px become 3.5 px high, the least that shows a shape
 

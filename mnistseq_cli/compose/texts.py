@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from mnistseq_cli.compose.phone import Pattern, parse_pattern
+from mnistseq_cli.compose.patterns import Pattern, parse_pattern
 from mnistseq_cli.errors import TextError
 from mnistseq_cli.randomness import Use, draw_words, permute, scale_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mnistseq_cli.glyphs.glyphset import GlyphSet
+    from mnistseq_cli.glyphs.glyph_set import GlyphSet
     from mnistseq_cli.recipe import Recipe
 
 PATTERN_LIMIT = 2**62

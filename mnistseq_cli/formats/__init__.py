@@ -9,14 +9,14 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-from mnistseq_cli.checks import check_choice
+from mnistseq_cli.validation import check_choice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats.reading import Seen
+    from mnistseq_cli.formats.base import Seen
     from mnistseq_cli.recipe import Recipe
 
 Buffer: TypeAlias = "bytes | memoryview"
@@ -26,19 +26,19 @@ FORMATS: dict[str, str] = {
     "parquet": "mnistseq_cli.formats.parquet:Parquet",
     "lmdb": "mnistseq_cli.formats.lmdb:Lmdb",
     "hdf5": "mnistseq_cli.formats.hdf5:Hdf5",
-    "npz": "mnistseq_cli.formats.arrays:Npz",
-    "npy": "mnistseq_cli.formats.arrays:Npy",
-    "idx": "mnistseq_cli.formats.idx:Idx",
+    "npz": "mnistseq_cli.formats.npy:Npz",
+    "npy": "mnistseq_cli.formats.npy:Npy",
+    "idx": "mnistseq_cli.formats.mnist_idx:Idx",
 }
 LABEL_STYLES: dict[str, str] = {
     "csv": "mnistseq_cli.formats.labels:Csv",
     "jsonl": "mnistseq_cli.formats.labels:JsonLines",
-    "coco": "mnistseq_cli.formats.labels_boxes:Coco",
-    "yolo": "mnistseq_cli.formats.labels_boxes:Yolo",
-    "paddleocr": "mnistseq_cli.formats.labels_text:PaddleOcr",
-    "easyocr": "mnistseq_cli.formats.labels_text:EasyOcr",
-    "mmocr": "mnistseq_cli.formats.labels_text:MmOcr",
-    "doctr": "mnistseq_cli.formats.labels_text:DocTr",
+    "coco": "mnistseq_cli.formats.labels:Coco",
+    "yolo": "mnistseq_cli.formats.labels:Yolo",
+    "paddleocr": "mnistseq_cli.formats.labels:PaddleOcr",
+    "easyocr": "mnistseq_cli.formats.labels:EasyOcr",
+    "mmocr": "mnistseq_cli.formats.labels:MmOcr",
+    "doctr": "mnistseq_cli.formats.labels:DocTr",
 }
 IMAGE_FORMATS = ("png", "jpg", "bmp", "jp2", "pgm", "tga", "tiff")  # others that work are taken
 NAME_TEMPLATE = "images/{shard:05d}/{index:08d}"
@@ -234,7 +234,7 @@ def open_label_style(name: str) -> LabelStyle:
 
 def find_format(folder: Path) -> str | None:
     """Find the format of the samples that lie in a folder or in its sub-folders, if any."""
-    from mnistseq_cli.formats.reading import find_splits  # noqa: PLC0415 - completion needs none
+    from mnistseq_cli.formats.base import find_splits  # noqa: PLC0415 - completion needs none
 
     for name, path in FORMATS.items():
         if find_splits(folder, _load(path).holds):

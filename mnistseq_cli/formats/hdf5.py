@@ -5,15 +5,18 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from mnistseq_cli.formats.column_checks import check_column, check_size
-from mnistseq_cli.formats.column_reading import (
+from mnistseq_cli.formats.arrays import (
+    COLUMNS,
     Column,
+    Columnar,
+    check_column,
+    check_size,
     count_together,
+    read_column,
     read_columns,
+    read_shape,
 )
-from mnistseq_cli.formats.columns import COLUMNS, Columnar, read_column, read_shape
-from mnistseq_cli.formats.extras import import_extra
-from mnistseq_cli.formats.reading import has_any, name_damage, read_splits
+from mnistseq_cli.formats.base import has_any, import_extra, name_damage, read_splits
 from mnistseq_cli.glyphs.idx import MAX_DEFLATE_RATIO
 
 if TYPE_CHECKING:
@@ -23,8 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnistseq_cli.formats import Fragments, Output, Sink
-    from mnistseq_cli.formats.columns import Shape
-    from mnistseq_cli.formats.reading import Seen
+    from mnistseq_cli.formats.arrays import Shape
+    from mnistseq_cli.formats.base import Seen
 
 _CHUNK_BYTES = 1 << 18
 _DEFLATE_LEVEL = 1

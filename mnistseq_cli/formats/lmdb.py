@@ -11,10 +11,8 @@ from contextlib import closing, contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from mnistseq_cli.formats.decoding import decode_grey
-from mnistseq_cli.formats.encoders import Encoded
-from mnistseq_cli.formats.extras import import_extra
-from mnistseq_cli.formats.reading import Seen, has_any, name_damage, read_splits
+from mnistseq_cli.formats.base import Seen, has_any, import_extra, name_damage, read_splits
+from mnistseq_cli.formats.images import Encoded, decode_grey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -10,9 +10,9 @@ import re
 from string import Formatter
 from typing import TYPE_CHECKING
 
-from mnistseq_cli.checks import check_choice
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE
+from mnistseq_cli.validation import check_choice
 
 if TYPE_CHECKING:
     from mnistseq_cli.compose.samples import Block

@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnistseq_cli.formats.decoding import decode_grey
-from mnistseq_cli.formats.encoders import Encoded
-from mnistseq_cli.formats.extras import import_extra
-from mnistseq_cli.formats.reading import has_any, list_files, name_damage, read_splits
-from mnistseq_cli.formats.records import find_boxes, find_values
-from mnistseq_cli.formats.rows import make_row
+from mnistseq_cli.formats.base import has_any, import_extra, list_files, name_damage, read_splits
+from mnistseq_cli.formats.images import Encoded, decode_grey
+from mnistseq_cli.formats.read_labels import make_row
+from mnistseq_cli.formats.sample_json import find_boxes, find_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Fragments, Output, Sink
-    from mnistseq_cli.formats.reading import Seen
+    from mnistseq_cli.formats.base import Seen
 
 _ROWS_TOGETHER = 256  # when read
 _BLOCKS_TOGETHER = 8  # in a row group: one is read as a whole

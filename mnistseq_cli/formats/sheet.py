@@ -1,4 +1,4 @@
-"""Contact sheets: many images side by side in one, plain or with labels and boxes."""
+"""Contact sheets: samples with their labels and boxes in one picture."""
 
 from __future__ import annotations
 
@@ -6,14 +6,74 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnistseq_cli.formats.font import write_text
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from mnistseq_cli.formats.reading import Seen
+    from mnistseq_cli.formats.base import Seen
+
+ADVANCE_PX, HEIGHT_PX = 6, 7
+_WIDTH_PX = 5
+# Rows from the top, five bits each.
+_ROWS = {
+    "0": "01110 10001 10011 10101 11001 10001 01110",
+    "1": "00100 01100 00100 00100 00100 00100 01110",
+    "2": "01110 10001 00001 00010 00100 01000 11111",
+    "3": "11111 00010 00100 00010 00001 10001 01110",
+    "4": "00010 00110 01010 10010 11111 00010 00010",
+    "5": "11111 10000 11110 00001 00001 10001 01110",
+    "6": "00110 01000 10000 11110 10001 10001 01110",
+    "7": "11111 00001 00010 00100 01000 01000 01000",
+    "8": "01110 10001 10001 01110 10001 10001 01110",
+    "9": "01110 10001 10001 01111 00001 00010 01100",
+    "A": "01110 10001 10001 11111 10001 10001 10001",
+    "B": "11110 10001 10001 11110 10001 10001 11110",
+    "C": "01110 10001 10000 10000 10000 10001 01110",
+    "D": "11110 10001 10001 10001 10001 10001 11110",
+    "E": "11111 10000 10000 11110 10000 10000 11111",
+    "F": "11111 10000 10000 11110 10000 10000 10000",
+    "G": "01110 10001 10000 10111 10001 10001 01111",
+    "H": "10001 10001 10001 11111 10001 10001 10001",
+    "I": "01110 00100 00100 00100 00100 00100 01110",
+    "J": "00111 00010 00010 00010 00010 10010 01100",
+    "K": "10001 10010 10100 11000 10100 10010 10001",
+    "L": "10000 10000 10000 10000 10000 10000 11111",
+    "M": "10001 11011 10101 10101 10001 10001 10001",
+    "N": "10001 11001 10101 10011 10001 10001 10001",
+    "O": "01110 10001 10001 10001 10001 10001 01110",
+    "P": "11110 10001 10001 11110 10000 10000 10000",
+    "Q": "01110 10001 10001 10001 10101 10010 01101",
+    "R": "11110 10001 10001 11110 10100 10010 10001",
+    "S": "01111 10000 10000 01110 00001 00001 11110",
+    "T": "11111 00100 00100 00100 00100 00100 00100",
+    "U": "10001 10001 10001 10001 10001 10001 01110",
+    "V": "10001 10001 10001 10001 10001 01010 00100",
+    "W": "10001 10001 10001 10101 10101 11011 10001",
+    "X": "10001 10001 01010 00100 01010 10001 10001",
+    "Y": "10001 10001 01010 00100 00100 00100 00100",
+    "Z": "11111 00001 00010 00100 01000 10000 11111",
+    " ": "00000 00000 00000 00000 00000 00000 00000",
+    "-": "00000 00000 00000 11111 00000 00000 00000",
+}
+_OTHER = "11111 10001 10001 10001 10001 10001 11111"
+
+
+def write_text(text: str) -> NDArray[np.bool_]:
+    """Write a text; small letters as capital ones, what the font lacks as empty boxes.
+
+    Returns
+    -------
+    ndarray of bool, shape (7, 6 * characters)
+        Where there is ink.
+    """
+    page = np.zeros((HEIGHT_PX, ADVANCE_PX * len(text)), np.bool_)
+    for place, character in enumerate(text.upper()[: len(text)]):
+        rows = _ROWS.get(character, _OTHER).split()
+        left = ADVANCE_PX * place
+        page[:, left : left + _WIDTH_PX] = [[bit == "1" for bit in row] for row in rows]
+    return page
+
 
 SCALE = 2
 WIDTH_PX = 960  # of a sheet, unless one image is wider

@@ -11,12 +11,10 @@ import json
 import tarfile
 from typing import IO, TYPE_CHECKING
 
-from mnistseq_cli.formats.decoding import decode_grey
-from mnistseq_cli.formats.encoders import Encoded
-from mnistseq_cli.formats.reading import has_any, list_files, name_damage, read_splits
-from mnistseq_cli.formats.records import write_records
-from mnistseq_cli.formats.rows import make_row
-from mnistseq_cli.formats.values import find_object
+from mnistseq_cli.formats.base import has_any, list_files, name_damage, read_splits
+from mnistseq_cli.formats.images import Encoded, decode_grey
+from mnistseq_cli.formats.read_labels import find_object, make_row
+from mnistseq_cli.formats.sample_json import write_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Fragments, Sink
-    from mnistseq_cli.formats.reading import Seen
+    from mnistseq_cli.formats.base import Seen
 
 _BLOCK_BYTES = 512
 _RECORD_BYTES = 20 * _BLOCK_BYTES

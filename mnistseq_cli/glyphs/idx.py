@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from mnistseq_cli.errors import GlyphError
-from mnistseq_cli.glyphs.place import place_file
+from mnistseq_cli.files import place_file
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,17 +1,20 @@
-"""Glyphs from a path: an IDX pair, a Keras npz, a folder with one sub-folder per class."""
+"""Glyphs of the user's own: IDX pair, npz, folder of classes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+import zipfile
+import zlib
+from math import prod
+from typing import IO, TYPE_CHECKING, Any
 
+import imageio.v3 as iio
 import numpy as np
 
 from mnistseq_cli.errors import GlyphError
 from mnistseq_cli.glyphs.catalog import DIGITS
-from mnistseq_cli.glyphs.glyphset import SIDE_PX
-from mnistseq_cli.glyphs.idx import read_idx, read_packed_idx
-from mnistseq_cli.glyphs.npz import read_npz
-from mnistseq_cli.glyphs.pictures import read_pictures
+from mnistseq_cli.glyphs.glyph_set import SIDE_PX
+from mnistseq_cli.glyphs.idx import MAX_DEFLATE_RATIO, read_idx, read_packed_idx
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +22,180 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnistseq_cli.glyphs.catalog import SplitName
+
+_MAX_BYTES = 2**32
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    zlib.error,
+    zipfile.BadZipFile,
+    NotImplementedError,  # a method of compression that zipfile does not know
+    RuntimeError,  # encrypted
+)
+_MAX_HEADER_BYTES = 4096
+_HEADER = re.compile(
+    rb"\{'descr': '(?P<descr>[|<>]?[iu][1248])', 'fortran_order': False, "
+    rb"'shape': \((?P<shape>[\d, ]*)\),? ?\}\s*"
+)
+
+
+def read_npz(path: Path, split: SplitName) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
+    """Read the images and labels of a split.
+
+    Parameters
+    ----------
+    path : Path
+        An npz file with `x_train`, `y_train`, `x_test` and `y_test`.
+    split : {"train", "test"}
+        Which two to read.
+
+    Returns
+    -------
+    images : ndarray of uint8, shape (N, H, W)
+    labels : ndarray of integers, shape (N,)
+
+    Raises
+    ------
+    GlyphError
+        The file cannot be read, lacks an array, or an array is not what it should be.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            images = _read_array(archive, f"x_{split}", path)
+            labels = _read_array(archive, f"y_{split}", path)
+    except _UNREADABLE as error:
+        raise GlyphError(f"cannot read {path}: {error}") from error
+    if images.dtype != np.uint8:
+        raise GlyphError(f"x_{split} in {path} holds {images.dtype}; images are uint8")
+    return images, labels
+
+
+def _read_array(archive: zipfile.ZipFile, key: str, path: Path) -> NDArray[Any]:
+    try:
+        member = archive.getinfo(f"{key}.npy")
+    except KeyError:
+        raise GlyphError(
+            f"{path} has no array {key}; x_train, y_train, x_test and y_test are expected"
+        ) from None
+    with archive.open(member) as stream:
+        dtype, shape = _read_header(stream, f"{key} in {path}")
+        n_bytes = prod(shape) * dtype.itemsize
+        real_bytes = min(member.compress_size * MAX_DEFLATE_RATIO, _MAX_BYTES)
+        if not 0 < n_bytes == member.file_size - stream.tell() <= real_bytes:
+            raise GlyphError(
+                f"{key} in {path} says it is an array of shape {shape}, {n_bytes:,} bytes, "
+                f"in a file of {member.compress_size:,} bytes"
+            )
+        return np.frombuffer(stream.read(n_bytes), dtype).reshape(shape)
+
+
+def _read_header(stream: IO[bytes], name: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """Read the header of a .npy file (NumPy Enhancement Proposal 1), without evaluating it."""
+    magic = stream.read(8)
+    length = stream.read(2 if magic == b"\x93NUMPY\1\0" else 4)
+    text = stream.read(min(int.from_bytes(length, "little"), _MAX_HEADER_BYTES))
+    header = _HEADER.fullmatch(text)
+    if not magic.startswith(b"\x93NUMPY") or not header:
+        raise GlyphError(
+            f"{name} is no NumPy array of whole numbers in C order; arrays of Python objects "
+            "(pickles) are refused"
+        )
+    shape = tuple(int(length) for length in re.findall(rb"\d+", header["shape"]))
+    return np.dtype(header["descr"].decode()), shape
+
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
+# Luma of red, green and blue in thousandths (ITU-R BT.601).
+_LUMA = np.array([299, 587, 114])
+_HALF = 128
+
+
+def read_pictures(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8], str]:
+    """Read a folder with one sub-folder per class, named by its character.
+
+    Pictures are 28 by 28 pixels, grey or in colour, 8 bits. One whose border is bright is black
+    on white, and is inverted. Transparent pixels are white. Files are taken in the order of
+    their names.
+
+    Returns
+    -------
+    images : ndarray of uint8, shape (N, 28, 28)
+        0 = paper, 255 = ink.
+    labels : ndarray of uint8, shape (N,)
+    alphabet : str
+        The names of the sub-folders.
+
+    Raises
+    ------
+    GlyphError
+        A sub-folder's name is not one character or it has no pictures; a picture cannot be read
+        or has another size.
+    """
+    folders = list_class_folders(folder)
+    images: list[NDArray[np.uint8]] = []
+    labels: list[int] = []
+    for label, class_folder in enumerate(folders):
+        paths = sorted(path for path in class_folder.iterdir() if path.suffix.lower() in SUFFIXES)
+        if not paths:
+            raise GlyphError(f"{class_folder} holds no pictures: {', '.join(SUFFIXES)}")
+        images += [_read_picture(path) for path in paths]
+        labels += [label] * len(paths)
+    alphabet = "".join(class_folder.name for class_folder in folders)
+    return np.stack(images), np.array(labels, np.uint8), alphabet
+
+
+def list_class_folders(folder: Path) -> list[Path]:
+    """List the sub-folders whose names are classes, in the order of their names.
+
+    Raises
+    ------
+    GlyphError
+        There are none, or a name is longer than one character.
+    """
+    folders = sorted(
+        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
+    )
+    if not folders:
+        raise GlyphError(f"{folder} holds neither IDX files nor a sub-folder per class")
+    for class_folder in folders:
+        if len(class_folder.name) != 1:
+            raise GlyphError(
+                f"{class_folder} is no class: a sub-folder is named by one character, like 7"
+            )
+    return folders
+
+
+def _read_picture(path: Path) -> NDArray[np.uint8]:
+    try:
+        shape = iio.improps(path, plugin="pillow").shape
+        if shape[:2] != (SIDE_PX, SIDE_PX) or len(shape) > 3:  # noqa: PLR2004 - y, x, channels
+            raise GlyphError(
+                f"{path} is a picture of shape {shape}; "
+                f"glyphs are {SIDE_PX} by {SIDE_PX} pixels, so scale it first"
+            )
+        pixels = iio.imread(path, plugin="pillow")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise GlyphError(f"cannot read the picture {path}: {error}") from error
+    if pixels.dtype != np.uint8:
+        raise GlyphError(f"{path} has pixels of {pixels.dtype}; 8 bits are expected")
+    grey = _to_grey(pixels)
+    border = np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
+    return 255 - grey if np.median(border) >= _HALF else grey
+
+
+def _to_grey(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Turn L, LA, RGB or RGBA pixels into grey ones, shape (28, 28)."""
+    if pixels.ndim == 2:  # noqa: PLR2004 - grey already
+        return pixels.astype(np.uint8)
+    n_channels = pixels.shape[2]
+    has_alpha = n_channels in {2, 4}
+    colour = pixels[..., : n_channels - has_alpha].astype(np.int64)
+    grey = (colour @ _LUMA + 500) // 1000 if colour.shape[2] == len(_LUMA) else colour[..., 0]
+    if has_alpha:
+        alpha = pixels[..., -1].astype(np.int64)
+        grey = (grey * alpha + 255 * (255 - alpha) + 127) // 255
+    return grey.astype(np.uint8)
+
 
 _WORDS = {"train": ("train",), "test": ("test", "t10k")}
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from mnistseq_cli.bulk.manifest import DATASET_FILE, load_plan
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.formats import FORMATS, Output, find_format, open_format
-from mnistseq_cli.formats.listing import LISTINGS
-from mnistseq_cli.formats.reading import name_damage
+from mnistseq_cli.formats.base import name_damage
+from mnistseq_cli.formats.read_labels import LISTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from mnistseq_cli.formats.reading import Seen
+    from mnistseq_cli.formats.base import Seen
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mnistseq_cli.formats.reading import Seen
+    from mnistseq_cli.formats.base import Seen
 
 ASPECTS = ("boxes", "gaps", "glyphs")  # of a sample, which not every container holds
 INK_BINS = 200  # of ink shares, from 0 to 1

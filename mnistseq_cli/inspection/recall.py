@@ -1,35 +1,189 @@
-"""What files do not hold of samples, recalled from the recipe that made them.
-
-Sample i is a pure function of its recipe, so where recipe and glyphs are at hand, its boxes, gaps
-and glyphs are known. They are taken over only while all that was read is what the recipe makes.
-"""
+"""Make samples again to fill in what files do not hold."""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections import Counter
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from string import Formatter
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from mnistseq_cli.errors import MnistseqError, OutputError
-from mnistseq_cli.formats.column_reading import Column, read_columns
-from mnistseq_cli.formats.reading import Seen, name_damage
+from mnistseq_cli.compose.splits import Split, cut, open_splits, parse_weights
+from mnistseq_cli.distortions import Plan, make_plan
+from mnistseq_cli.errors import GlyphError, MnistseqError, OutputError
+from mnistseq_cli.formats.arrays import Column, read_columns
+from mnistseq_cli.formats.base import Seen, name_damage
+from mnistseq_cli.glyphs.cache import find_raw_dir, look
+from mnistseq_cli.glyphs.catalog import DATASETS, DRAWN, SPLITS
+from mnistseq_cli.glyphs.load import AUTO, is_drawn
 from mnistseq_cli.inspection.figures import ASPECTS
-from mnistseq_cli.inspection.numbering import Numbering, name_with_split
-from mnistseq_cli.inspection.origin import find_origin
+from mnistseq_cli.recipe import Recipe, read_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from mnistseq_cli.compose.augment.table import Stage
+    from mnistseq_cli.compose.generator import SequenceGenerator
     from mnistseq_cli.compose.samples import Block
+    from mnistseq_cli.distortions.registry import Stage
     from mnistseq_cli.inspection.dataset import Dataset
-    from mnistseq_cli.inspection.origin import Origin
-    from mnistseq_cli.recipe import Recipe
+
+_FILE = re.compile(r"(?P<index>\d+)\.\w+")
+_KEY = re.compile(r"(?:.*/)?image-(?P<index>\d+)")
+_ROW = re.compile(r"(?:.*/)?(?P<index>\d+)")
+_Pattern: TypeAlias = "tuple[re.Pattern[str], int]"
+# What names look like where they begin anew in each split, and with which number.
+_ANEW: dict[str, _Pattern] = dict.fromkeys(("hdf5", "npz", "npy", "idx"), (_ROW, 0))
+_ANEW["lmdb"] = (_KEY, 1)
+
+
+class Numbering:
+    """Finds the index of a sample.
+
+    Parameters
+    ----------
+    output : dict
+        What decides the files, see `Output.to_dict`.
+    splits : iterable of Split
+    """
+
+    def __init__(self, output: dict[str, Any], splits: Iterable[Split]) -> None:
+        self._splits = {split.name: split for split in splits}
+        self._is_anew = output["to"] in _ANEW
+        self._pattern, self._first = _ANEW.get(output["to"], (_FILE, 0))
+        if output["to"] == "folder":
+            self._pattern = _read_template(output["name"], output["image_format"])
+
+    def find(self, seen: Seen) -> int | None:
+        """Give the index; None where the name is none that the recipe gives to its split."""
+        match, split = self._pattern.fullmatch(seen.name), self._splits.get(seen.split)
+        if match is None or split is None:
+            return None
+        index = int(match["index"])
+        if self._is_anew:
+            index += split.start - self._first
+        return index if split.start <= index < split.stop else None
+
+
+def name_with_split(seen: Seen) -> str:
+    """Give the name of a sample after its split and a ``/``, where there are splits."""
+    prefix = f"{seen.split}/" if seen.split else ""
+    return prefix + seen.name.removeprefix(prefix)
+
+
+def _read_template(template: str, ending: str) -> re.Pattern[str]:
+    """Give what names of a template look like; see `mnistseq_cli.formats.names`.
+
+    Texts hold no ``/``, and two fields stand apart. Label files may put a path before a name.
+    """
+    pieces = [r"(?:\.\./)*"]
+    has_index = False
+    for literal, field, _, _ in Formatter().parse(template):
+        pieces.append(re.escape(literal))
+        if field == "index" and not has_index:
+            pieces.append(r"(?P<index>\d+)")
+            has_index = True
+        elif field is not None:
+            pieces.append("[^/]*" if field == "text" else r"\d+")
+    return re.compile("".join(pieces) + re.escape(f".{ending}"))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a dataset was made from.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    splits : tuple of Split
+        One without a name if there are none.
+    data_dir : Path, optional
+        Where glyphs are cached.
+    """
+
+    recipe: Recipe
+    splits: tuple[Split, ...]
+    data_dir: Path | None = None
+
+    @property
+    def distortions(self) -> Plan:
+        """The distortions of the recipe."""
+        return make_plan(self.recipe.augment, self.recipe.augment_prob)
+
+    def open(self, *stages: Stage) -> dict[str, SequenceGenerator]:
+        """Make the generator of each split, with no distortions but those of some stages.
+
+        What another distortion draws does not change.
+
+        Raises
+        ------
+        GlyphError
+            The glyphs are not those the dataset was made with.
+        """
+        kept = Plan(self.distortions.at(*stages), self.recipe.augment_prob)
+        recipe = replace(self.recipe, augment=kept.spell_out())
+        try:
+            return open_splits(recipe, self.splits, self.data_dir)
+        except GlyphError as error:
+            raise GlyphError(error.message) from error  # its hint is for who makes a dataset
+
+
+def find_origin(dataset: Dataset, data_dir: Path | None = None) -> Origin:
+    """Find what a dataset was made from.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        With a recipe.
+    data_dir : Path, optional
+        Where glyphs are cached.
+
+    Raises
+    ------
+    MnistseqError
+        The recipe cannot be used, or its glyphs or texts are not at hand.
+    """
+    values = dict(dataset.recipe or {})
+    if isinstance(values.get("texts"), dict):
+        values["texts"] = _load_texts(dataset.folder, values["texts"])
+    recipe = Recipe.from_dict(values)
+    _check_glyphs(recipe, data_dir)
+    splits = cut(parse_weights(recipe.splits), recipe.count)
+    return Origin(recipe, splits, data_dir)
+
+
+def _load_texts(folder: Path, listed: dict[str, Any]) -> tuple[str, ...]:
+    path = folder / str(listed.get("file"))
+    texts = read_texts(path)
+    data = "\n".join(texts) + "\n"
+    if hashlib.sha256(data.encode()).hexdigest() != listed.get("sha256"):
+        raise OutputError(f"{path} does not hold the texts that the dataset was made from")
+    return texts
+
+
+def _check_glyphs(recipe: Recipe, data_dir: Path | None) -> None:
+    if not recipe.glyphs_sha256 or recipe.dataset == AUTO:
+        raise GlyphError("the recipe does not say which glyphs it was made with")
+    names = [name for name in SPLITS if recipe.glyphs in {name, "all"}]
+    known = DATASETS.get(recipe.dataset)
+    if known:
+        raw_dir = find_raw_dir(known, data_dir)
+        is_there = all(look(file, raw_dir).unpacked for file in known.files(tuple(names)))
+    else:
+        drawn = recipe.dataset in DRAWN
+        is_there = all(is_drawn(recipe.dataset, name, data_dir) for name in names if drawn)
+    if not is_there:
+        raise GlyphError(
+            f"the glyphs of {recipe.dataset} are not at hand",
+            f"Get them: mnistseq download {recipe.dataset}",
+        )
+
 
 _ARRAYS = ("hdf5", "npz", "npy", "idx")
 _LOSSLESS = ("png", "bmp", "pgm", "tga", "tiff")

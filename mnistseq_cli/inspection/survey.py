@@ -22,16 +22,15 @@ from mnistseq_cli.inspection.figures import (
     Spread,
     Survey,
 )
-from mnistseq_cli.inspection.gap_rule import GapRule
-from mnistseq_cli.inspection.gaps import GapTally
-from mnistseq_cli.inspection.pictures import EqualTally, PictureTally
+from mnistseq_cli.inspection.gap_test import GapRule, GapTally
+from mnistseq_cli.inspection.ink import EqualTally, PictureTally
 from mnistseq_cli.inspection.recall import Recall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mnistseq_cli.formats.reading import Seen
+    from mnistseq_cli.formats.base import Seen
 
 __all__ = ["GapFigures", "GlyphFigures", "Spread", "Survey", "survey"]
 

@@ -11,7 +11,7 @@ import torch
 from torch import distributed
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
-from mnistseq_cli.compose.render import SequenceGenerator
+from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.compose.samples import Block
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.torch.collate import Item, to_items
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from mnistseq_cli.glyphs.glyphset import GlyphSet
+    from mnistseq_cli.glyphs.glyph_set import GlyphSet
     from mnistseq_cli.recipe import Recipe
 
 BATCH_SIZE = 128

@@ -11,9 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnistseq_cli.glyphs.strokes.hand import GLYPH_WORDS, HAND_WORDS, N_DIGITS, read_hands
-from mnistseq_cli.glyphs.strokes.line import trace_lines
-from mnistseq_cli.glyphs.strokes.pen import SIDE_PX, draw_lines
+from mnistseq_cli.glyphs.strokes.drawing import SIDE_PX, draw_lines
+from mnistseq_cli.glyphs.strokes.writing import (
+    GLYPH_WORDS,
+    HAND_WORDS,
+    N_DIGITS,
+    read_hands,
+    trace_lines,
+)
 from mnistseq_cli.randomness import draw_words
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ import io
 import re
 import warnings
 from dataclasses import dataclass
+from html import escape
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.errors import UsageError
-from mnistseq_cli.inspection.report.markup import escape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

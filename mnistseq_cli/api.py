@@ -1,0 +1,194 @@
+"""One call, one picture: the short way into the library."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+
+from mnistseq_cli.compose.generator import SequenceGenerator
+from mnistseq_cli.errors import MnistseqError, TextError, UsageError
+from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
+from mnistseq_cli.recipe import CHOICES, FlexibleWidth, Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from mnistseq_cli.glyphs.glyph_set import GlyphSet
+
+SEED_BITS = 32
+
+# What the parameters of these functions are called in a recipe, and in the command line.
+_OWN_FIELDS = ("digits", "length", "pattern", "texts", "count", "spacing_px", "width_px")
+_FIELDS = {"width_px": "image_width", "spacing_px": "spacing_range", "count": "num_images"}
+_OPTIONS = {
+    "--width": "image_width",
+    "--spacing": "spacing_range",
+    "--spacing-mode": "spacing_mode",
+    "--fit": "fit",
+    "--measure": "measure",
+}
+_WORDS = "|".join(word for words in (get_args(FlexibleWidth), *CHOICES.values()) for word in words)
+_FIELD = re.compile(rf"^({'|'.join(_FIELDS)})(?= is | goes )")
+_OPTION = re.compile(rf"({'|'.join(_OPTIONS)})(?![\w-])(?: (-?\d+)(?: (-?\d+))?| ({_WORDS})\b)?")
+
+
+def generate_numbers_sequence(
+    digits: str | Iterable[int],
+    spacing_range: tuple[int, int],
+    image_width: int,
+    *,
+    seed: int | None = None,
+    **more: Any,  # noqa: ANN401 - whatever a Recipe takes
+) -> NDArray[np.float32]:
+    """Write digits as one picture.
+
+    Parameters
+    ----------
+    digits : str or iterable of int
+        What to write, such as ``"350"`` or ``[3, 5, 0]``.
+    spacing_range : tuple of int
+        Smallest and largest gap between digits in pixels, both included.
+    image_width : int
+        Width of the picture in pixels.
+    seed : int, optional
+        Makes the call repeatable; without it every call chooses other glyphs and gaps.
+    **more
+        How to write, as a `Recipe` says it, such as ``dataset="mnist"`` or ``align="left"``.
+
+    Returns
+    -------
+    ndarray of float32, shape (28, image_width)
+        0 is black (ink), 1 is white (paper).
+
+    Raises
+    ------
+    UsageError
+        A value is not allowed, or the digits do not fit into the width.
+    GlyphError
+        The glyphs cannot be had.
+
+    Examples
+    --------
+    >>> generate_numbers_sequence([3, 5, 0], (2, 10), 100).shape
+    (28, 100)
+    """
+    text = digits if isinstance(digits, str) else _join(digits)
+    given = {"digits": text, "spacing_px": spacing_range, "width_px": image_width}
+    with _own_words():
+        return _to_float(_open(_make_recipe(seed, given, more))[0].image)
+
+
+def generate_phone_numbers(
+    num_images: int,
+    image_width: int | None = None,
+    spacing_range: tuple[int, int] = (2, 10),
+    *,
+    pattern: str = "jp",
+    seed: int | None = None,
+    **more: Any,  # noqa: ANN401 - whatever a Recipe takes
+) -> tuple[NDArray[np.float32], list[str]]:
+    """Write phone numbers, no number twice.
+
+    All pictures are held in memory; for many of them iterate over a `SequenceGenerator`.
+
+    Parameters
+    ----------
+    num_images : int
+        How many.
+    image_width : int, optional
+        Width of the pictures in pixels; by default that of the widest number there can be.
+    spacing_range : tuple of int
+        Smallest and largest gap between digits in pixels, both included.
+    pattern : str
+        Name of a numbering plan, or a pattern such as ``"0[789]0-####-####"``.
+    seed : int, optional
+        Makes the call repeatable.
+    **more
+        How to write, as a `Recipe` says it.
+
+    Returns
+    -------
+    images : ndarray of float32, shape (num_images, 28, width)
+        0 is black (ink), 1 is white (paper).
+    numbers : list of str
+
+    Raises
+    ------
+    UsageError
+        A value is not allowed, or a number does not fit into the width.
+    GlyphError
+        The glyphs cannot be had.
+    """
+    width: int | str = "widest" if image_width is None else image_width
+    given = {"pattern": pattern, "count": num_images}
+    given |= {"spacing_px": spacing_range, "width_px": width}
+    with _own_words():
+        recipe = _make_recipe(seed, given, more)
+        block = _open(recipe).block(0, recipe.count)
+    return _to_float(block.images), block.texts.tolist()
+
+
+def _join(digits: Iterable[int]) -> str:
+    if not isinstance(digits, Iterable):
+        raise TextError(f'digits are {digits!r}; allowed is a text such as "350", or [3, 5, 0]')
+    written = [str(digit) for digit in digits]
+    if not written:
+        raise TextError('digits are empty; allowed is a text such as "350", or [3, 5, 0]')
+    for digit in written:
+        if len(digit) != 1 or isinstance(digits, bytes):
+            raise TextError(f"digits hold {digit}; allowed are single digits, 0 to 9")
+    return "".join(written)
+
+
+def _make_recipe(seed: int | None, given: dict[str, Any], more: dict[str, Any]) -> Recipe:
+    for name in filter(more.__contains__, _OWN_FIELDS):
+        raise UsageError(
+            f"{name}={more[name]!r:.60} is not for this function, which has parameters of its own "
+            "for what is written, how often, how wide and how far apart",
+            f"For all that a recipe can say: SequenceGenerator(Recipe({name}=…))",
+        )
+    chosen = secrets.randbits(SEED_BITS) if seed is None else seed
+    return Recipe(seed=chosen, **given, **more)
+
+
+@contextmanager
+def _own_words() -> Iterator[None]:
+    """Name in messages the parameters of these functions, not those of recipe or command line."""
+    try:
+        yield
+    except MnistseqError as error:
+        error.message = _FIELD.sub(lambda field: _FIELDS[field[0]], error.message)
+        error.hint = _OPTION.sub(_name_parameter, error.hint)
+        error.args = (error.message, error.hint)
+        raise
+
+
+def _name_parameter(option: re.Match[str]) -> str:
+    """Write an option and its value as a parameter: ``--fit shrink`` as ``fit="shrink"``."""
+    name, least, most, word = _OPTIONS[option[1]], *option.groups()[1:]
+    if word:
+        return f'{name}="{word}"'
+    if most:
+        return f"{name}=({least}, {most})"
+    return f"{name}={least}" if least else name
+
+
+def _open(recipe: Recipe) -> SequenceGenerator:
+    return SequenceGenerator(recipe, _load(recipe.dataset, recipe.glyphs))
+
+
+@lru_cache(maxsize=4)
+def _load(dataset: str, split: str) -> GlyphSet:
+    return load_glyphs(resolve_dataset(dataset), split)
+
+
+def _to_float(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return images.astype(np.float32) / np.float32(255)

@@ -1,0 +1,157 @@
+"""Completion: the scripts of shells, and the values of options."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from typer.core import TyperArgument, TyperOption
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+LINES = "lines"  # the name under which Typer knows who answers
+
+BASH = """
+%(complete_func)s() {
+    local line
+    COMPREPLY=()
+    while IFS= read -r line; do
+        [ -z "$line" ] || COMPREPLY+=("${line%%%%$'\\t'*}")
+    done < <(env _TYPER_COMPLETE_ARGS="${COMP_LINE:0:COMP_POINT}" \\
+        %(autocomplete_var)s=complete_lines "$1" 2>/dev/null)
+}
+
+complete -o default -F %(complete_func)s %(prog_name)s
+"""
+
+# The first Tab loads the file: it has to answer as well as to define.
+ZSH = """
+#compdef %(prog_name)s
+
+%(complete_func)s() {
+  local -a values
+  values=(${(f)"$(env _TYPER_COMPLETE_ARGS="${words[1,$CURRENT]}" \\
+    %(autocomplete_var)s=complete_lines %(prog_name)s 2>/dev/null)"})
+  compset -P '--*='
+  if (( $#values )); then
+    values=("${(@)values//:/\\\\:}")
+    values=("${(@)values/$'\\t'/:}")
+    _describe -V value values
+  else
+    _files
+  fi
+}
+
+compdef %(complete_func)s %(prog_name)s
+[[ $zsh_eval_context[-1] != loadautofunc ]] || %(complete_func)s "$@"
+"""
+
+FISH = """
+function %(complete_func)s
+    set --global %(complete_func)s_option (commandline -ct | string match --regex -- '^--[^=]+=')
+    set --global %(complete_func)s_values (env _TYPER_COMPLETE_ARGS=(commandline -cp) \\
+        %(autocomplete_var)s=complete_lines %(prog_name)s 2>/dev/null)
+    test -n "$%(complete_func)s_values"
+end
+
+complete --command %(prog_name)s --no-files --keep-order --condition %(complete_func)s \\
+    --arguments '"$%(complete_func)s_option"$%(complete_func)s_values'
+"""
+
+
+def use_scripts() -> None:
+    """Have Typer show and install these scripts, and answer them.
+
+    Typer keeps what this needs to itself. Where it moves, Typer's own scripts are used.
+    """
+    with suppress(ImportError):
+        from typer._click.shell_completion import CompletionItem, add_completion_class
+        from typer._completion_classes import BashComplete, FishComplete, ZshComplete
+        from typer._completion_shared import _completion_scripts
+
+        class Lines(ZshComplete):
+            name = LINES
+
+            def format_completion(self, item: CompletionItem) -> str:
+                about = " ".join((item.help or "").split())
+                return f"{item.value}\t{about}".rstrip()
+
+            def complete(self) -> str:
+                _keep_words()
+                found = self.get_completions(*self.get_completion_args())
+                return "\n".join(map(self.format_completion, found))
+
+        add_completion_class(Lines, LINES)
+        ours = {BashComplete: BASH, ZshComplete: ZSH, FishComplete: FISH}
+        for typers, script in ours.items():
+            typers.source_template = script
+            _completion_scripts[typers.name] = script
+
+
+def _keep_words() -> None:
+    """Leave values the words they are: no callback is run, and Typer loads no pydantic."""
+    # For the rest of the process, which ends with the answer.
+    for kind in (TyperArgument, TyperOption):
+        kind.process_value = _keep  # type: ignore[method-assign, assignment]
+
+
+def _keep(_parameter: object, _context: object, value: Any) -> Any:  # noqa: ANN401 - any value
+    return value
+
+
+# Known here so that a completion waits for no arrays.
+PRESETS = ("light", "medium", "heavy", "all")
+AUGMENTATIONS = (
+    *("scale", "shear", "rotate", "perspective", "shift", "elastic", "thickness", "erode"),
+    *("dilate", "baseline", "lines", "blur", "background", "contrast", "brightness", "grain"),
+    *("noise", "jpeg"),
+)
+
+
+def complete_choices(values: Iterable[str]) -> Callable[[str], list[str]]:
+    """Make a completer of a fixed list of values."""
+    known = list(values)
+
+    def complete(incomplete: str) -> list[str]:
+        return [value for value in known if value.startswith(incomplete)]
+
+    return complete
+
+
+complete_augmentations = complete_choices([*PRESETS, *AUGMENTATIONS])
+
+
+def complete_datasets(incomplete: str) -> list[str]:
+    """Complete the names of data sets."""
+    from mnistseq_cli.glyphs.catalog import DATASETS, DRAWN
+
+    return complete_choices(["auto", *DATASETS, *DRAWN])(incomplete)
+
+
+def complete_patterns(incomplete: str) -> list[tuple[str, str]]:
+    """Complete the names of numbering plans, each with its pattern."""
+    from mnistseq_cli.compose.patterns import PRESETS
+
+    return [(name, plan) for name, plan in PRESETS.items() if name.startswith(incomplete)]
+
+
+def complete_formats(incomplete: str) -> list[str]:
+    """Complete the names of containers."""
+    from mnistseq_cli.formats import FORMATS
+
+    return complete_choices(FORMATS)(incomplete)
+
+
+def complete_labels(incomplete: str) -> list[str]:
+    """Complete the names of label styles."""
+    from mnistseq_cli.formats import LABEL_STYLES
+
+    return complete_choices(LABEL_STYLES)(incomplete)
+
+
+def complete_image_formats(incomplete: str) -> list[str]:
+    """Complete the formats of images."""
+    from mnistseq_cli.formats import IMAGE_FORMATS
+
+    return complete_choices(IMAGE_FORMATS)(incomplete)

@@ -1,0 +1,182 @@
+"""What `phone` and `batch` do: make a dataset, or say what would be made."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnistseq_cli.cli.console import count, get_console, print_result, say, warn
+from mnistseq_cli.cli.output_options import BulkOptions, given_only
+from mnistseq_cli.cli.picture_options import check_glyphs
+from mnistseq_cli.files import spell_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mnistseq_cli.bulk.estimate import Estimate
+    from mnistseq_cli.bulk.plan import Plan
+    from mnistseq_cli.bulk.run import Summary
+    from mnistseq_cli.cli.picture_options import Picture
+    from mnistseq_cli.compose.generator import SequenceGenerator
+    from mnistseq_cli.compose.samples import Sample
+
+SHOWN_SAMPLES = 6
+SHEET_SAMPLES = 24
+CTC_STRIDE_PX = 4  # of CRNN and its successors
+
+
+def make_dataset(
+    picture: Picture,
+    bulk: BulkOptions,
+    *,
+    defaults: dict[str, Any],
+    given: dict[str, Any],
+    command: str,
+    folder: str,
+) -> None:
+    """Make a dataset, or say what would be made.
+
+    Parameters
+    ----------
+    picture, bulk
+        What the user said.
+    defaults, given : dict
+        See `Picture.make_recipe`.
+    command : str
+        The one that the user ran.
+    folder : str
+        Name of the folder where the user gave none.
+    """
+    from mnistseq_cli.bulk.estimate import estimate
+    from mnistseq_cli.bulk.plan import make_plan
+    from mnistseq_cli.bulk.run import run
+    from mnistseq_cli.cli.progress import RunProgress
+    from mnistseq_cli.compose.splits import find_shared
+
+    bulk.check(bulk.out or Path(folder))
+    given["splits"] = bulk.list_splits(command)
+    if bulk.resume:
+        defaults = defaults | _recall(bulk.make_output(folder).folder)
+    if picture.glyphs is not None:
+        check_glyphs(picture.make_recipe(defaults, given), picture.glyphs)
+    generator = picture.open_generator(defaults, given)
+    with get_console().status("Checking that all digits fit"):
+        generator.check()
+    plan = make_plan(
+        generator.recipe, bulk.make_output(folder), **given_only(part_size=bulk.part_size)
+    )
+    if shared := find_shared(plan.recipe, plan.splits, len(generator.glyphs.alphabet)):
+        warn(f"There are too few texts to keep splits apart: all splits share {shared}.")
+    where: dict[str, Any] = {"workers": bulk.workers, "data_dir": picture.data_dir}
+    expect = partial(estimate, plan, **where, glyphs=generator.glyphs, resume=bulk.resume)
+    first = partial(_make_first, plan, generator, picture.data_dir)
+    if bulk.dry_run:
+        _show_dry_run(generator, plan, expect())
+        _show_first(first)
+        _write_sheet(first, bulk.sheet)
+        return
+    if not bulk.force:
+        expect().check_space(plan.output.folder)
+    with RunProgress(bulk.log_json) as progress:
+        summary = run(
+            plan,
+            **where,
+            resume=bulk.resume,
+            overwrite=bulk.overwrite,
+            dask=bulk.dask,
+            glyphs=generator.glyphs,
+            report=progress,
+        )
+    print_result(str(summary.folder))
+    _write_sheet(first, bulk.sheet)
+    if bulk.show:
+        _show_first(first)
+    _say_summary(generator, plan, summary)
+
+
+def _recall(folder: Path) -> dict[str, Any]:
+    """Give what the run to be resumed drew and found: the seed, and the data set."""
+    from mnistseq_cli.bulk.manifest import load_plan
+
+    saved = load_plan(folder)
+    return {key: saved["recipe"][key] for key in ("seed", "dataset")} if saved else {}
+
+
+def _make_first(
+    plan: Plan, generator: SequenceGenerator, data_dir: Path | None, n_samples: int
+) -> list[Sample]:
+    """Make the first samples of the dataset: with splits, each as its split has it."""
+    from mnistseq_cli.compose.splits import open_splits
+
+    generators = {"": generator}
+    if plan.weights:
+        generators = open_splits(plan.recipe, plan.splits, data_dir)
+    blocks = [
+        generators[split.name].block(split.start, min(split.stop, n_samples))
+        for split in plan.splits
+        if split.start < n_samples
+    ]
+    return [sample for block in blocks for sample in block]
+
+
+def _write_sheet(first: Callable[[int], list[Sample]], path: Path | None) -> None:
+    if path is None:
+        return
+    from mnistseq_cli.formats.images import write_image
+    from mnistseq_cli.formats.sheet import make_sheet
+
+    write_image(path, make_sheet([sample.image for sample in first(SHEET_SAMPLES)]))
+    print_result(str(path))
+
+
+def _say_summary(generator: SequenceGenerator, plan: Plan, summary: Summary) -> None:
+    glyphs = generator.glyphs
+    split = plan.recipe.glyphs if plan.weights else glyphs.split
+    width = "natural width" if generator.width_px is None else f"{generator.width_px} x 28 px"
+    say(
+        f"{count(summary.n_samples, 'image')}, {width}, {spell_size(summary.size_bytes)}, "
+        f"{glyphs.name} {split}, seed {generator.recipe.seed}",
+        "dim",
+    )
+
+
+def _show_dry_run(generator: SequenceGenerator, plan: Plan, expected: Estimate) -> None:
+    """Show the recipe and what it would take."""
+    import json
+    from datetime import timedelta
+
+    for key, value in plan.to_dict()["recipe"].items():
+        print_result(f"{key} = {json.dumps(value, ensure_ascii=False)}")
+    time_left = timedelta(seconds=max(1, round(expected.seconds)))
+    say(f"folder   {plan.output.folder}")
+    say(f"images   {expected.n_samples:,} in {count(expected.n_parts, 'part')}")
+    say(f"files    {expected.n_files:,}")
+    say(f"size     {spell_size(expected.size_bytes)}")
+    say(f"on disk  {spell_size(expected.disk_bytes)}")
+    say(f"free     {spell_size(expected.free_bytes)}")
+    say(f"time     {time_left} h:mm:ss, about")
+    _warn_of_ctc(generator)
+
+
+def _show_first(first: Callable[[int], list[Sample]]) -> None:
+    """Say what the first samples are, and show them where there is a terminal."""
+    from mnistseq_cli.cli.terminal_images import show_images
+
+    samples = first(SHOWN_SAMPLES)
+    say(f"first    {', '.join(sample.text for sample in samples)}")
+    show_images(sample.image for sample in samples)
+
+
+def _warn_of_ctc(generator: SequenceGenerator) -> None:
+    """Warn when a text may have more steps than a CTC reader of usual stride sees in the width."""
+    if generator.width_px is None:
+        return
+    n_steps, n_needed = generator.width_px // CTC_STRIDE_PX, 2 * generator.longest - 1
+    if n_steps < n_needed:
+        warn(
+            f"A CTC reader of stride {CTC_STRIDE_PX} has {n_steps} steps in "
+            f"{generator.width_px} px; {generator.longest} digits can need {n_needed}, with a "
+            "blank between equal ones.",
+            "Use a larger --width, or a reader of a smaller stride",
+        )

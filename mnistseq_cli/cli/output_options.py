@@ -1,0 +1,248 @@
+"""Options that `phone` and `batch` share: where samples go, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mnistseq_cli.cli.completion import (
+    complete_choices,
+    complete_formats,
+    complete_image_formats,
+    complete_labels,
+)
+from mnistseq_cli.cli.picture_options import check_ending, check_outside, option
+from mnistseq_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from mnistseq_cli.formats import Output
+
+FOLDER = "folder"
+ENCODED = (FOLDER, "webdataset", "parquet", "lmdb")  # formats that hold encoded images
+
+
+@dataclass(frozen=True, kw_only=True)
+class BulkOptions:
+    """Where and how; a field is None where the user said nothing."""
+
+    count: Annotated[
+        int | None,
+        option(
+            "How many images.",
+            "Output",
+            "-n",
+            "--count",
+            default="10, or all of --texts",
+            metavar="N",
+        ),
+    ] = None
+    out: Annotated[
+        Path | None,
+        option(
+            "Folder to write, new or empty.",
+            "Output",
+            "-o",
+            "--out",
+            default="named after the command",
+            metavar="DIR",
+            readable=False,
+        ),
+    ] = None
+    to: Annotated[
+        str | None,
+        option(
+            "How the samples lie on disk: folder, webdataset, parquet, lmdb, hdf5, npz, npy, idx.",
+            "Output",
+            "--to",
+            default="folder",
+            metavar="FORMAT",
+            autocompletion=complete_formats,
+        ),
+    ] = None
+    labels: Annotated[
+        list[str] | None,
+        option(
+            "Label files of a folder: csv, jsonl, coco, yolo, paddleocr, easyocr, mmocr, doctr; "
+            "can be given several times.",
+            "Output",
+            "--labels",
+            default="csv and jsonl",
+            metavar="STYLE",
+            autocompletion=complete_labels,
+        ),
+    ] = None
+    image_format: Annotated[
+        str | None,
+        option(
+            "Format of the images: png, jpg, or another that imageio writes in grey.",
+            "Output",
+            "--image-format",
+            default="png",
+            metavar="FORMAT",
+            autocompletion=complete_image_formats,
+        ),
+    ] = None
+    name: Annotated[
+        str | None,
+        option(
+            "Names of the images, from {index}, {shard} (thousands) and {text}.",
+            "Output",
+            "--name",
+            default="images/{shard:05d}/{index:08d}",
+            metavar="TEMPLATE",
+        ),
+    ] = None
+    workers: Annotated[
+        int | None,
+        option(
+            "Processes that work at once; 0 stays in this one.",
+            "Running",
+            "--workers",
+            default="the cores there are",
+            metavar="N",
+        ),
+    ] = None
+    dask: Annotated[
+        str | None,
+        option(
+            "Work on a Dask cluster whose workers see the output folder, or try it here: local.",
+            "Running",
+            "--dask",
+            metavar="ADDRESS|local",
+            autocompletion=complete_choices(["local"]),
+        ),
+    ] = None
+    part_size: Annotated[
+        int | None,
+        option(
+            "Samples that are written and committed together.",
+            "Running",
+            "--part-size",
+            default="1000",
+            metavar="N",
+        ),
+    ] = None
+    resume: Annotated[
+        bool,
+        option("Finish a run that was interrupted.", "Running", "--resume"),
+    ] = False
+    overwrite: Annotated[
+        bool,
+        option("Replace a dataset in the folder; other files stay.", "Running", "--overwrite"),
+    ] = False
+    splits: Annotated[
+        list[str] | None,
+        option(
+            "Cut the dataset into splits that share no glyph and no text: "
+            "--splits train=80 val=10 test=10. Test is written with the test glyphs, the others "
+            "with training glyphs; --glyphs is refused.",
+            "Output",
+            "--splits",
+            metavar="NAME=WEIGHT...",
+        ),
+    ] = None
+    more_splits: Annotated[
+        list[str] | None, typer.Argument(hidden=True, metavar="NAME=WEIGHT...")
+    ] = None
+    sheet: Annotated[
+        Path | None,
+        option(
+            "Also write a contact sheet of the first 24 images.",
+            "Output",
+            "--sheet",
+            metavar="FILE",
+            readable=False,
+        ),
+    ] = None
+    show: Annotated[
+        bool, option("Show the first 6 images in the terminal.", "Output", "--show")
+    ] = False
+    dry_run: Annotated[
+        bool,
+        option("Say what would be made, and make nothing.", "Running", "--dry-run"),
+    ] = False
+    force: Annotated[
+        bool,
+        option("Start also when the disk seems too small.", "Running", "--force"),
+    ] = False
+    log_json: Annotated[
+        Path | None,
+        option(
+            "Write what happens to a file, one event a line.",
+            "Running",
+            "--log-json",
+            metavar="FILE",
+            readable=False,
+        ),
+    ] = None
+
+    def check(self, folder: Path) -> None:
+        """Refuse early what could not be done, or would be taken no notice of.
+
+        Parameters
+        ----------
+        folder : Path
+            Of the dataset.
+
+        Raises
+        ------
+        UsageError, OutputError
+            Options contradict each other, or a file beside the dataset cannot be written.
+        """
+        if self.resume and self.overwrite:
+            raise UsageError(
+                "--resume finishes what is in the folder and --overwrite replaces it: "
+                "allowed is one of them"
+            )
+        for path, name in ((self.sheet, "--sheet"), (self.log_json, "--log-json")):
+            if path is not None:
+                check_outside(path, name, folder)
+        if self.sheet is not None:
+            check_ending(self.sheet, "--sheet")
+            from mnistseq_cli.files import check_place
+
+            check_place(self.sheet)
+
+    def list_splits(self, command: str) -> tuple[str, ...] | None:
+        """Give what was said after --splits, in one option or in several."""
+        if self.more_splits and not self.splits:
+            raise UsageError(
+                f"there is no place for {self.more_splits[0]!r}: all values belong to options",
+                f"See what there is: mnistseq {command} --help",
+            )
+        said = [*(self.splits or []), *(self.more_splits or [])]
+        return tuple(word for text in said for word in text.split(",")) or None
+
+    def make_output(self, folder: str) -> Output:
+        """Make the output, in a folder of this name where the user gave none."""
+        from mnistseq_cli.formats import Output
+
+        self._check_goes_with_format()
+        labels = None if self.labels is None else tuple(self.labels)
+        return Output(
+            folder=self.out or Path(folder),
+            **given_only(
+                to=self.to, labels=labels, image_format=self.image_format, name=self.name
+            ),
+        )
+
+    def _check_goes_with_format(self) -> None:
+        to = self.to or FOLDER
+        for name, value, formats, why in (
+            ("--labels", self.labels, (FOLDER,), "labels lie beside the images"),
+            ("--name", self.name, (FOLDER,), "images are not files of their own"),
+            ("--image-format", self.image_format, ENCODED, "images are arrays"),
+        ):
+            if value and to not in formats:
+                raise UsageError(
+                    f"{name} goes with --to {', '.join(formats)}; in {to} {why}",
+                    f"Leave {name} out",
+                )
+
+
+def given_only(**values: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever options hold
+    """Keep what the user gave, so that defaults stand in one place."""
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,338 @@
+"""`SequenceGenerator`: samples from a recipe and glyphs."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnistseq_cli.compose.choice import Chosen, Writer
+from mnistseq_cli.compose.layout import SMALLEST_SCALE, Layout, lay_out, surely_fits
+from mnistseq_cli.compose.painting import Stamps, fit_stamps, paint
+from mnistseq_cli.compose.samples import Block
+from mnistseq_cli.compose.texts import open_source
+from mnistseq_cli.distortions import (
+    Pages,
+    augment_pages,
+    bend_lines,
+    make_plan,
+    measure_halo,
+)
+from mnistseq_cli.errors import GlyphError, LayoutError, UsageError
+from mnistseq_cli.glyphs.glyph_set import SIDE_PX
+from mnistseq_cli.glyphs.load import load_glyphs
+from mnistseq_cli.randomness import draw_words
+from mnistseq_cli.recipe import COUNT_LIMIT, WIDTH_LIMIT_PX
+from mnistseq_cli.validation import check_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from mnistseq_cli.compose.layout import Digits
+    from mnistseq_cli.compose.samples import Sample
+    from mnistseq_cli.compose.texts import TextSource
+    from mnistseq_cli.glyphs.glyph_set import GlyphSet
+    from mnistseq_cli.recipe import Recipe
+
+
+def advise(recipe: Recipe, writer: Writer) -> str:
+    """Give a hint for a recipe with a row that cannot be in its width as it is.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        One that says a width in pixels.
+    writer : Writer
+        Tells how wide its rows can be.
+    """
+    *others, last = _find_ways(recipe, writer, int(str(recipe.width_px)))
+    return f"Use {', '.join(others)} or {last}" if others else f"Use {last}"
+
+
+def _find_ways(recipe: Recipe, writer: Writer, width_px: int) -> Iterator[str]:
+    least_px, most_px = recipe.spacing_px
+    shrunk_px = -(-writer.widest_row_px(max(0, most_px)) // SMALLEST_SCALE)
+    if recipe.fit != "pad":
+        yield f"--width {shrunk_px} or more"
+        return
+    enough_px = writer.widest_row_px(max(0, least_px))
+    if recipe.spacing_mode == "variable":
+        if enough_px <= WIDTH_LIMIT_PX:
+            yield f"--width {enough_px} (always enough)"
+        else:
+            yield "fewer digits"
+        if least_px > 0 and writer.widest_row_px(0) <= width_px:
+            yield f"--spacing 0 {most_px}"
+    elif recipe.measure == "cell" and _has_one_length(recipe):
+        yield f"--width {_find_shared_px(recipe, writer, width_px)}"
+    else:
+        yield "--width widest"
+        if enough_px <= width_px:
+            yield "--spacing-mode variable"
+    if shrunk_px <= width_px:
+        yield "--fit shrink"
+
+
+def _find_shared_px(recipe: Recipe, writer: Writer, width_px: int) -> int:
+    """Give the width nearest by that equal gaps between cells fill, where all texts are as long.
+
+    All rows are as wide as the widest then.
+    """
+    cells_px = writer.widest_row_px(0)
+    n_gaps = writer.widest_row_px(1) - cells_px
+    if n_gaps == 0:
+        return cells_px
+    least_px = max(recipe.spacing_px[0], 1 - SIDE_PX)
+    most_px = max(recipe.spacing_px[1], least_px)
+    gap_px = min(max(round((width_px - cells_px) / n_gaps), least_px), most_px)
+    return cells_px + n_gaps * gap_px
+
+
+def _has_one_length(recipe: Recipe) -> bool:
+    if recipe.length is not None:
+        return recipe.length[0] == recipe.length[1]
+    return recipe.texts is None or len({*map(len, recipe.texts)}) == 1
+
+
+BLOCK_SIZE = 128  # its images stay in the cache of a core
+CHECK_SIZE, DOUBT_SIZE = 4096, 128
+
+
+class SequenceGenerator:
+    """The samples of a recipe.
+
+    Sample i is a pure function of the recipe and i: it does not matter in which order, in which
+    blocks, in which process or on which machine samples are made.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    glyphs : GlyphSet, optional
+        The glyphs to write with; by default those that the recipe names, downloaded when they
+        are not there.
+    data_dir : Path, optional
+        Where glyphs are cached.
+    source : TextSource, optional
+        Where texts come from, if not from the recipe.
+    widest_px : int, optional
+        Width of all images of a recipe of width "widest", if it is not to be its own.
+
+    Raises
+    ------
+    GlyphError
+        The glyphs cannot be had, or are not those the recipe was saved with.
+    TextError
+        The glyphs cannot write the texts.
+
+    Examples
+    --------
+    >>> from mnistseq_cli import Recipe, SequenceGenerator
+    >>> generator = SequenceGenerator(Recipe(length=(3, 7), width_px=200, count=1000, seed=1))
+    >>> generator[5].text
+    '769'
+    >>> generator.block(0, 100).images.shape
+    (100, 28, 200)
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        glyphs: GlyphSet | None = None,
+        data_dir: Path | None = None,
+        *,
+        source: TextSource | None = None,
+        widest_px: int | None = None,
+    ) -> None:
+        if glyphs is None:
+            glyphs = load_glyphs(recipe.dataset, recipe.glyphs, data_dir)
+            recipe = replace(recipe, dataset=glyphs.name)
+        if recipe.glyphs_sha256 not in ("", glyphs.sha256):
+            raise GlyphError(
+                f"{recipe.dataset} is not what the recipe was made with: its content hash is "
+                f"{glyphs.sha256[:12]}…, the recipe names {recipe.glyphs_sha256[:12]}…",
+                "Use the data set of that time, or take glyphs_sha256 out of the recipe",
+            )
+        self.glyphs = glyphs
+        self._plan = make_plan(recipe.augment, recipe.augment_prob)
+        self.recipe = replace(recipe, glyphs_sha256=glyphs.sha256, augment=self._plan.spell_out())
+        self._writer = Writer(recipe, glyphs, self._plan, source or open_source(recipe, glyphs))
+        self._widest_px = widest_px
+
+    def __len__(self) -> int:
+        return self.recipe.count
+
+    def __getitem__(self, index: int) -> Sample:
+        """Make one sample; a negative index counts from the end.
+
+        Raises
+        ------
+        IndexError
+            The recipe has no such sample.
+        TypeError
+            The index is no whole number.
+        """
+        try:
+            number = operator.index(index)
+        except TypeError:
+            raise TypeError(
+                f"sample {index!r}: allowed is one whole number; block(start, stop) makes several"
+            ) from None
+        at = number + len(self) if number < 0 else number
+        if not 0 <= at < len(self):
+            raise IndexError(f"sample {number} of {len(self)}")
+        return self.block(at, at + 1)[0]
+
+    def __iter__(self) -> Iterator[Sample]:
+        for start in range(0, len(self), BLOCK_SIZE):
+            yield from self.block(start, min(start + BLOCK_SIZE, len(self)))
+
+    def batches(self, batch_size: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.str_]]]:
+        """Give images, shape (batch_size, 28, width), and texts, without end.
+
+        Samples go on after the last one of the recipe, as in a recipe of a larger count.
+        """
+        size = check_number("batch_size", batch_size, 1, COUNT_LIMIT)
+        start = 0
+        while True:
+            block = self.block(start, start + size)
+            yield block.images, block.texts
+            start += size
+
+    @cached_property
+    def width_px(self) -> int | None:
+        """Width of all images; None where each has its own."""
+        width = self.recipe.width_px
+        if width == "natural":
+            return None
+        if isinstance(width, int):
+            return width
+        if self._widest_px is not None:
+            return self._widest_px
+        row_px = self._writer.widest_row_px(max(0, self.recipe.spacing_px[1]))
+        return row_px + 2 * self._halo_px
+
+    @property
+    def longest(self) -> int:
+        """Number of digits of the longest text."""
+        return self._writer.longest
+
+    def check(self) -> None:
+        """Refuse a recipe whose digits do not all fit, before any image is made.
+
+        Where the widest digits of all fit, this takes no time; otherwise the samples that may
+        be too wide are laid out once, without their images.
+
+        Raises
+        ------
+        LayoutError
+            The digits of a sample do not fit into the width.
+        """
+        width_px = self.recipe.width_px
+        if not isinstance(width_px, int) or self._always_fits(width_px):
+            return
+        for start in range(0, len(self), CHECK_SIZE):
+            for chosen in self._find_doubtful(start, min(start + CHECK_SIZE, len(self)), width_px):
+                self._lay_out(self._writer.measure(chosen))
+
+    def block(self, start: int, stop: int) -> Block:
+        """Make samples start..stop-1 together.
+
+        A recipe goes on beyond its count, as one of a larger count would: `stop` may be more.
+
+        Raises
+        ------
+        LayoutError
+            The digits of a sample do not fit into the width.
+        UsageError
+            The block is empty.
+        """
+        start, stop = operator.index(start), operator.index(stop)
+        if not 0 <= start < stop:
+            raise UsageError(f"a block from {start} to {stop}; allowed is 0 <= start < stop")
+        chosen = self._writer.choose(start, stop)
+        stamps, digits = self._writer.cut(chosen)
+        layout = self._lay_out(digits)
+        stamps = self._place(stamps, layout)
+        images, boxes = self._paint(stamps, layout, start)
+        return Block(
+            start=start,
+            images=np.invert(images) if self.recipe.ink == "black" else images,
+            widths_px=layout.page_px,
+            texts=self._writer.spell(chosen),
+            lengths=chosen.lengths,
+            classes=chosen.classes,
+            glyphs=chosen.glyphs,
+            boxes=boxes,
+            gaps=layout.gaps_px,
+            edges=self.recipe.edges,
+            alphabet=self.glyphs.alphabet,
+        )
+
+    def _paint(
+        self, stamps: Stamps, layout: Layout, start: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        n_pages = len(layout.page_px)
+
+        def draw(use: int, n_words: int) -> NDArray[np.uint64]:
+            return draw_words(self.recipe.seed, use, start, start + n_pages, n_words)
+
+        stamps = bend_lines(stamps, layout.page_px, self._plan, draw)
+        images, boxes = paint(
+            stamps, layout.x_px.shape, int(layout.page_px.max()), blend=self._may_overlap
+        )
+        if self._plan.at("page", "lens"):
+            pages = Pages(images, layout.page_px, self.recipe.ink)
+            images, on_page = augment_pages(pages, stamps, self._plan, draw)
+            boxes[stamps.sample, stamps.place] = on_page
+        return images, boxes
+
+    def _place(self, stamps: Stamps, layout: Layout) -> Stamps:
+        stamps = replace(stamps, x_px=stamps.x_px + layout.x_px[stamps.sample, stamps.place])
+        if self._is_fitted:
+            return fit_stamps(stamps, layout, keep_height=self.recipe.fit == "stretch")
+        return replace(stamps, x_px=stamps.x_px + layout.offset_px[stamps.sample])
+
+    def _lay_out(self, digits: Digits) -> Layout:
+        try:
+            layout = lay_out(self.recipe, digits, self.width_px)
+        except LayoutError as error:
+            raise LayoutError(error.message, advise(self.recipe, self._writer)) from None
+        if self.width_px is not None:
+            return layout
+        page_px, offset_px = layout.page_px + 2 * self._halo_px, layout.offset_px + self._halo_px
+        return replace(layout, page_px=page_px, offset_px=offset_px)
+
+    @property
+    def _halo_px(self) -> int:
+        """Room beside a row for the soft edges of blurred ink, where there are no margins."""
+        return 0 if self.recipe.edges else measure_halo(self._plan)
+
+    def _find_doubtful(self, start: int, stop: int, width_px: int) -> Iterator[Chosen]:
+        """Give the samples, and some beside them, that are not sure to fit into the width."""
+        chosen = self._writer.choose(start, stop)
+        fits = surely_fits(self.recipe, self._writer.bound(chosen), width_px)
+        if not fits.any():
+            yield chosen
+            return
+        for first in range(0, len(fits), DOUBT_SIZE):
+            if not fits[first : first + DOUBT_SIZE].all():
+                yield self._writer.choose(start + first, min(start + first + DOUBT_SIZE, stop))
+
+    def _always_fits(self, width_px: int) -> bool:
+        if self.recipe.fit != "pad" or self.recipe.spacing_mode == "fixed":
+            return False
+        return self._writer.widest_row_px(max(0, self.recipe.spacing_px[0])) <= width_px
+
+    @property
+    def _is_fitted(self) -> bool:
+        return self.recipe.fit != "pad" and self.width_px is not None
+
+    @property
+    def _may_overlap(self) -> bool:
+        return self._is_fitted or self.recipe.spacing_px[0] < 0

@@ -1,0 +1,41 @@
+"""Distortions: of each digit, and of finished images.
+
+Every distortion is one function and one line of `table.AUGMENTATIONS`, which also gives the order:
+where the ink of a digit goes (all of it in one resampling), how thick the pen was, where digits
+stand, and then the finished image: strokes across, lens, paper, light, grain, file.
+
+The strengths of a distortion come from words of its own, so that switching one on does not change
+what another draws. All pixels are made by whole numbers, or by single operations on floats that
+IEEE 754 rounds the same way on every processor; only "jpeg" follows an installed library.
+"""
+
+from __future__ import annotations
+
+from mnistseq_cli.distortions.array_api import augment
+from mnistseq_cli.distortions.digits import (
+    GROW_PX,
+    augment_digits,
+    bound_digits,
+    widest_cell_px,
+    widest_px,
+)
+from mnistseq_cli.distortions.pages import Pages, augment_pages, bend_lines, measure_halo
+from mnistseq_cli.distortions.pipeline import Plan, make_plan
+from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS
+
+__all__ = [
+    "AUGMENTATIONS",
+    "GROW_PX",
+    "PRESETS",
+    "Pages",
+    "Plan",
+    "augment",
+    "augment_digits",
+    "augment_pages",
+    "bend_lines",
+    "bound_digits",
+    "make_plan",
+    "measure_halo",
+    "widest_cell_px",
+    "widest_px",
+]

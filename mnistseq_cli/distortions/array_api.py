@@ -1,0 +1,113 @@
+"""Distortions of a user's own images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnistseq_cli.compose.painting import Stamps
+from mnistseq_cli.distortions.digits import augment_digits, slide
+from mnistseq_cli.distortions.pages import Pages, augment_pages, bend_lines
+from mnistseq_cli.distortions.pipeline import make_plan
+from mnistseq_cli.errors import UsageError
+from mnistseq_cli.glyphs.glyph_set import Ink, measure_ink
+from mnistseq_cli.randomness import draw_words
+from mnistseq_cli.recipe import SEED_LIMIT
+from mnistseq_cli.validation import check_choice, check_number
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mnistseq_cli.distortions.pipeline import Plan, Strength
+    from mnistseq_cli.recipe import Ink as Colour
+
+SMALLEST_PX = 16
+_BLOCK_PX = 2**20
+
+
+def augment(
+    images: NDArray[np.uint8],
+    seed: int,
+    *,
+    augment_prob: float = 1.0,
+    ink: Colour = "white",
+    **strengths: Strength,
+) -> NDArray[np.uint8]:
+    """Distort images, each as one piece of writing.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (N, H, W)
+        At least 16 × 16 pixels; not written to. The mask of a masked array is not looked at.
+    seed : int
+        0 to 2**63 - 1. What happens to image i depends on the seed, i and the strengths.
+    augment_prob : float
+        How likely each distortion is for each image, 0 to 1.
+    ink : "white" or "black"
+        White writing on black, as in MNIST, or black on white.
+    **strengths
+        Names of `AUGMENTATIONS` and their strengths: a number, the largest; a pair (low, high) of
+        numbers or of pairs (width, height); a text such as ``"2x3"`` or ``"5..10"``; True for the
+        default, False for none. Also the name of one preset, as ``medium=True``.
+
+    Returns
+    -------
+    ndarray of uint8, shape (N, H, W)
+        No ink is cut off: writing that would leave its image is moved back, and made smaller
+        where it is too large.
+
+    Raises
+    ------
+    UsageError
+        Images, seed, a name or a strength are not allowed.
+
+    Examples
+    --------
+    >>> images = np.zeros((2, 28, 28), np.uint8)
+    >>> images[:, 8:20, 12:15] = 255
+    >>> augment(images, seed=1, rotate=20, thickness=0.5).shape
+    (2, 28, 28)
+    """
+    _check_images(images)
+    images = np.asarray(images)
+    seed = check_number("seed", seed, 0, SEED_LIMIT - 1)
+    check_choice("ink", ink, ("white", "black"))
+    plan = make_plan(strengths, augment_prob)
+    flip = np.uint8(0 if ink == "white" else 255)
+    result = np.empty_like(images)
+    size = max(1, _BLOCK_PX // images[:1].size) if len(images) else 1
+    for start in range(0, len(images), size):
+        part = images[start : start + size] ^ flip
+        result[start : start + size] = _augment(part, seed, start, plan, ink) ^ flip
+    return result
+
+
+def _augment(
+    images: NDArray[np.uint8], seed: int, start: int, plan: Plan, colour: Colour
+) -> NDArray[np.uint8]:
+    def draw(use: int, n_words: int) -> NDArray[np.uint64]:
+        return draw_words(seed, use, start, start + len(images), n_words)
+
+    left, top, width, height = measure_ink(images).T
+    ink = Ink(slide(images, -left), left, top, width, height)
+    ink = augment_digits(ink, plan, draw, grow_px=0)
+    each = np.arange(len(images))
+    boxes = np.stack([np.zeros_like(each), ink.top_px, ink.width_px, ink.height_px], axis=1)
+    pages_px = np.full(len(images), images.shape[2])
+    room = ((0, 0), (0, 0), (0, images.shape[2] - ink.images.shape[2]))
+    stamps = Stamps(np.pad(ink.images, room), each, np.zeros_like(each), ink.left_px, boxes)
+    stamps = bend_lines(stamps, pages_px, plan, draw)
+    pages = Pages(slide(stamps.images, stamps.x_px), pages_px, colour)
+    return augment_pages(pages, stamps, plan, draw)[0]
+
+
+def _check_images(images: NDArray[np.uint8]) -> None:
+    shape = tuple(getattr(images, "shape", ()))
+    dtype = getattr(images, "dtype", type(images).__name__)
+    if dtype != np.uint8 or len(shape) != 3 or min(shape[1:]) < SMALLEST_PX:  # noqa: PLR2004 - N, H, W
+        of_shape = f" of shape {shape}" if shape else ""
+        raise UsageError(
+            f"images are {dtype}{of_shape}; allowed is an array of uint8 of shape (N, H, W), H "
+            f"and W at least {SMALLEST_PX}"
+        )

@@ -1,0 +1,142 @@
+"""IDX files, for readers of MNIST; the format is described in `mnistseq_cli.glyphs.idx`."""
+
+from __future__ import annotations
+
+import struct
+from contextlib import ExitStack
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnistseq_cli.errors import UsageError
+from mnistseq_cli.formats.arrays import (
+    NO_CLASS,
+    Column,
+    Columnar,
+    check_column,
+    check_size,
+    open_stream,
+    read_column,
+    read_columns,
+    read_shape,
+)
+from mnistseq_cli.formats.base import (
+    check_regular,
+    has_any,
+    list_files,
+    name_damage,
+    read_splits,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from mnistseq_cli.formats import Fragments, Sink
+    from mnistseq_cli.formats.arrays import Shape
+    from mnistseq_cli.formats.base import Seen
+    from mnistseq_cli.recipe import Recipe
+
+_UINT8, _INT32 = 0x08, 0x0C
+_MOST_SAMPLES = 2**32 - 1
+_BLANK = 255  # an IDX file has no place for NO_CLASS
+_PREFIXES = {"": "train", "train/": "train", "test/": "t10k"}
+_IMAGES = "-images-idx3-ubyte"
+_DTYPES: dict[int, np.dtype[Any]] = {_UINT8: np.dtype(np.uint8), _INT32: np.dtype(">i4")}
+
+
+class Idx(Columnar):
+    """Images, labels and lengths of labels, named and laid out as the files of MNIST are.
+
+    ``train-images-idx3-ubyte`` (N, 28, W), ``train-labels-idx2-ubyte`` (N, longest; 255 after
+    the end) and ``train-lengths-idx1-int`` (N,); ``t10k-…`` for the split test. Where every text
+    is a single digit, labels are ``train-labels-idx1-ubyte`` (N,), as in MNIST itself.
+    """
+
+    header_bytes = 16
+
+    def check(self, recipe: Recipe) -> None:
+        """Refuse images of different widths, and more than a header can count."""
+        super().check(recipe)
+        if recipe.count > _MOST_SAMPLES:
+            raise UsageError(
+                f"count is {recipe.count}; an IDX file holds at most {_MOST_SAMPLES} images",
+                "Use --to webdataset or parquet, whose files are one a part.",
+            )
+
+    def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
+        """Write the files."""
+        for split in splits:
+            shape = read_shape(split)
+            prefix = split.folder + _PREFIXES.get(split.folder, split.folder.removesuffix("/"))
+            path = sink.path(f"{prefix}{_IMAGES}")
+            split.gather("images", path)
+            with path.open("r+b") as file:
+                file.write(_make_header(_UINT8, shape.of("images")))
+            self._write_labels(split, shape, prefix, sink)
+            with sink.path(f"{prefix}-lengths-idx1-int").open("wb") as file:
+                file.write(_make_header(_INT32, shape.of("lengths")))
+                for lengths in read_column(split, shape, "lengths"):
+                    file.write(lengths.astype(">i4").data)
+
+    def _write_labels(self, split: Fragments, shape: Shape, prefix: str, sink: Sink) -> None:
+        n_samples, longest = shape.of("labels")
+        axes = (n_samples,) if longest == 1 else (n_samples, longest)
+        with sink.path(f"{prefix}-labels-idx{len(axes)}-ubyte").open("wb") as file:
+            file.write(_make_header(_UINT8, axes))
+            for labels in read_column(split, shape, "labels"):
+                file.write(np.where(labels == NO_CLASS, _BLANK, labels).astype(np.uint8).data)
+
+    @staticmethod
+    def holds(folder: Path) -> bool:
+        """Tell whether a folder has such files."""
+        return has_any(folder, f"*{_IMAGES}")
+
+    def read(self, folder: Path) -> Iterator[Seen]:
+        """Read samples back, also from the files of MNIST."""
+        return read_splits(folder, self.holds, _read_split)
+
+
+def _read_split(split: str, folder: Path) -> Iterator[Seen]:
+    paths = list_files(folder, f"*{_IMAGES}")[::-1]  # train before t10k
+    for path in paths:
+        prefix = path.name.removesuffix(_IMAGES)
+        name = split or (prefix if len(paths) > 1 else "")
+        yield from _read_files(name.replace("t10k", "test"), path, prefix)
+
+
+def _read_files(split: str, images: Path, prefix: str) -> Iterator[Seen]:
+    labels = sorted(images.parent.glob(f"{prefix}-labels-idx[12]-ubyte"))
+    missing = images.with_name(f"{prefix}-labels-idx2-ubyte")
+    lengths = images.with_name(f"{prefix}-lengths-idx1-int")
+    paths = {"images": images, "labels": labels[0] if labels else missing}
+    paths |= {"lengths": lengths} if lengths.exists() else {}
+    with ExitStack() as stack:
+        columns = {}
+        for name, path in paths.items():
+            with name_damage(path):
+                size_bytes = check_regular(path)
+                file = stack.enter_context(path.open("rb"))
+                columns[name] = _open_idx(file, name, path, size_bytes)
+        with name_damage(images):
+            yield from read_columns(split, columns)
+
+
+def _open_idx(file: IO[bytes], name: str, path: Path, size_bytes: int) -> Column:
+    magic = file.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0":  # noqa: PLR2004 - the four bytes read above
+        raise ValueError(f"it begins with {magic!r}, not with two zeros")
+    kind, n_axes = magic[2:]
+    if kind not in _DTYPES:
+        raise ValueError(f"its items are of type 0x{kind:02x}; allowed are 0x08 and 0x0c")
+    lengths = file.read(4 * n_axes)
+    if len(lengths) < 4 * n_axes:
+        raise ValueError("it ends within its header")
+    shape = struct.unpack(f">{n_axes}I", lengths)
+    check_column(name, shape, _DTYPES[kind], str(path))
+    check_size(shape, _DTYPES[kind], size_bytes - file.tell())
+    return open_stream(file, shape, _DTYPES[kind], path)
+
+
+def _make_header(kind: int, axes: tuple[int, ...]) -> bytes:
+    return bytes([0, 0, kind, len(axes)]) + np.array(axes, ">u4").tobytes()

@@ -1,0 +1,183 @@
+"""NumPy files: npy and npz."""
+
+from __future__ import annotations
+
+import zipfile
+from contextlib import ExitStack
+from io import BytesIO
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+
+from mnistseq_cli.formats.arrays import (
+    COLUMNS,
+    Columnar,
+    open_npy,
+    read_column,
+    read_columns,
+    read_shape,
+)
+from mnistseq_cli.formats.base import (
+    check_regular,
+    has_any,
+    list_files,
+    name_damage,
+    rank_split,
+    read_splits,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from mnistseq_cli.formats import Fragments, Sink
+    from mnistseq_cli.formats.arrays import Shape
+    from mnistseq_cli.formats.base import Seen
+
+_DEFLATE_LEVEL = 1
+_UNIX = 3
+
+
+class Npy(Columnar):
+    """``images.npy``, ``labels.npy``, ``lengths.npy`` and ``boxes.npy`` in each split."""
+
+    header_bytes = 128  # NumPy leaves room for the number of images to grow
+
+    def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
+        """Write the files."""
+        for split in splits:
+            shape = read_shape(split)
+            for name in COLUMNS:
+                path = sink.path(f"{split.folder}{name}.npy")
+                if name == "images":
+                    split.gather(name, path)
+                    with path.open("r+b") as file:
+                        file.write(_make_header(shape, name))
+                    continue
+                with path.open("wb") as file:
+                    _write_column(split, shape, name, file)
+
+    @staticmethod
+    def holds(folder: Path) -> bool:
+        """Tell whether a folder has ``images.npy``."""
+        return holds_npy(folder)
+
+    def read(self, folder: Path) -> Iterator[Seen]:
+        """Read samples back."""
+        return read_splits(folder, holds_npy, read_npy)
+
+
+class Npz(Columnar):
+    """``data.npz`` with `images`, `labels`, `lengths` and `boxes`.
+
+    With splits it is laid out as that of Keras: `x_train`, `y_train`, `lengths_train`,
+    `boxes_train`, `x_test` and so on.
+    """
+
+    def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
+        """Write the file."""
+        with zipfile.ZipFile(
+            sink.path("data.npz"), "w", zipfile.ZIP_DEFLATED, compresslevel=_DEFLATE_LEVEL
+        ) as archive:
+            for split in splits:
+                shape = read_shape(split)
+                for name in COLUMNS:
+                    member = f"{_name_array(name, split.folder)}.npy"
+                    with archive.open(member, "w", force_zip64=True) as file:
+                        _write_column(split, shape, name, file)
+            for info in archive.infolist():
+                info.create_system = _UNIX  # on Windows too: the same samples, the same bytes
+
+    @staticmethod
+    def holds(folder: Path) -> bool:
+        """Tell whether a folder has an npz file."""
+        return holds_npz(folder)
+
+    def read(self, folder: Path) -> Iterator[Seen]:
+        """Read samples back, also from the npz files of Keras."""
+        return read_splits(folder, holds_npz, read_npz)
+
+
+def _name_array(name: str, folder: str) -> str:
+    return f"{KERAS[name]}_{folder.removesuffix('/')}" if folder else name
+
+
+def _make_header(shape: Shape, name: str) -> bytes:
+    header = BytesIO()
+    descr = np.lib.format.dtype_to_descr(COLUMNS[name])
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": descr, "fortran_order": False, "shape": shape.of(name)}
+    )
+    return header.getvalue()
+
+
+def _write_column(split: Fragments, shape: Shape, name: str, file: IO[bytes]) -> None:
+    file.write(_make_header(shape, name))
+    for column in read_column(split, shape, name):
+        file.write(column.data)
+
+
+KERAS = {"images": "x", "labels": "y", "lengths": "lengths", "boxes": "boxes"}
+_ENDING = ".npy"
+
+
+def holds_npy(folder: Path) -> bool:
+    """Tell whether a folder has ``images.npy``."""
+    return has_any(folder, "images.npy")
+
+
+def holds_npz(folder: Path) -> bool:
+    """Tell whether a folder has an npz file."""
+    return has_any(folder, "*.npz")
+
+
+def read_npy(split: str, folder: Path) -> Iterator[Seen]:
+    """Read the samples in ``images.npy`` and the files beside it."""
+    with ExitStack() as stack:
+        columns = {}
+        for name in COLUMNS:
+            path = folder / f"{name}{_ENDING}"
+            if path.exists() or name in ("images", "labels"):
+                with name_damage(path):
+                    size_bytes = check_regular(path)
+                    file = stack.enter_context(path.open("rb"))
+                    columns[name] = open_npy(file, name, path, size_bytes, str(path))
+        with name_damage(folder):
+            yield from read_columns(split, columns)
+
+
+def read_npz(split: str, folder: Path) -> Iterator[Seen]:
+    """Read the samples in the npz files of a folder, ours or as those of Keras."""
+    for path in list_files(folder, "*.npz"):
+        with name_damage(path), zipfile.ZipFile(path) as archive:
+            for name, members in _find_members(archive.namelist()):
+                with ExitStack() as stack:
+                    columns = {}
+                    for column, member in members.items():
+                        file = stack.enter_context(archive.open(member))
+                        size_bytes = archive.getinfo(member).file_size
+                        where = f"{member} in {path}"
+                        columns[column] = open_npy(file, column, path, size_bytes, where)
+                    yield from read_columns(split or name, columns)
+
+
+def _find_members(names: list[str]) -> list[tuple[str, dict[str, str]]]:
+    """Give the splits of an archive, and the name of each column of theirs.
+
+    Raises
+    ------
+    ValueError
+        It has none.
+    """
+    if "images.npy" in names:
+        return [("", {column: f"{column}.npy" for column in COLUMNS if f"{column}.npy" in names})]
+    ends = [name.removeprefix("x_").removesuffix(_ENDING) for name in names if name[:2] == "x_"]
+    found = []
+    for split in sorted(ends, key=rank_split):
+        members = {column: f"{key}_{split}{_ENDING}" for column, key in KERAS.items()}
+        found.append((split, {key: member for key, member in members.items() if member in names}))
+    if not found:
+        raise ValueError(
+            f"it holds {', '.join(names) or 'nothing'}; images or x_train is expected"
+        )
+    return found

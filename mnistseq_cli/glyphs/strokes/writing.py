@@ -1,0 +1,246 @@
+"""How a hand writes a character: lines with thickness."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from mnistseq_cli.glyphs.strokes.characters import ALLOGRAPHS
+from mnistseq_cli.glyphs.strokes.curves import (
+    MAX_HABITS,
+    MAX_POINTS,
+    N_SAMPLES,
+    TAPS,
+    tabulate_curves,
+)
+from mnistseq_cli.randomness import scale_words
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mnistseq_cli.glyphs.strokes.curves import FloatArray
+
+HABIT = 1.1
+TREMOR = 0.03
+PRESSURE = 0.08
+# Of each digit: slant and its spread, as shifts for each unit of height; width and its spread;
+# pen radius in pixels and its spread; how much of what makes it wider than high remains.
+# Set so that mean and spread of slant, width, height, stroke width and ink are those of MNIST's
+# training digits.
+_PROPORTIONS = np.array(
+    [
+        [0.245, 0.227, 1.474, 0.205, 1.421, 0.266, 0.545],
+        [0.256, 0.270, 1.000, 0.200, 1.442, 0.260, 1.000],
+        [0.099, 0.229, 1.393, 0.197, 1.313, 0.254, 0.608],
+        [0.094, 0.231, 1.192, 0.177, 1.313, 0.248, 0.534],
+        [0.234, 0.275, 1.377, 0.196, 1.235, 0.244, 0.424],
+        [0.109, 0.289, 1.378, 0.192, 1.218, 0.244, 0.762],
+        [-0.004, 0.181, 1.405, 0.178, 1.289, 0.268, 0.559],
+        [0.068, 0.214, 1.348, 0.181, 1.322, 0.240, 0.789],
+        [0.093, 0.238, 1.278, 0.208, 1.192, 0.248, 0.530],
+        [0.129, 0.204, 1.221, 0.173, 1.185, 0.243, 0.404],
+    ]
+)
+
+
+class Line(NamedTuple):
+    """The lines of N glyphs, S samples each.
+
+    Parameters
+    ----------
+    x, y : ndarray of float64, shape (N, S)
+        The way of the pen; y runs from about -1 to 1.
+    radius_px : ndarray of float64, shape (N,)
+        Half the width of the stroke in the finished glyph.
+    swell : ndarray of float64, shape (N, S)
+        What the radius is multiplied with along the way.
+    soft_px : ndarray of float64, shape (N,)
+        Width of the edge between ink and paper.
+    """
+
+    x: FloatArray
+    y: FloatArray
+    radius_px: FloatArray
+    swell: FloatArray
+    soft_px: FloatArray
+
+
+def trace_lines(digits: NDArray[np.uint8], hand: Hand) -> Line:
+    """Let each hand write its digit, shape (N,)."""
+    slant, slant_spread, width, width_spread, pen, pen_spread, wide = _PROPORTIONS[digits].T
+    x, y = _bend(*_follow(hand), hand.traits)
+    x = x * _column(width * (1 + width_spread * hand.traits[:, Trait.WIDTH]))
+    x = x - _column(slant + slant_spread * hand.traits[:, Trait.SLANT]) * y
+    # Thick pens are further from the mean than thin ones.
+    thick = hand.traits[:, Trait.PEN]
+    thick = thick + 0.12 * (thick * thick - 1)
+    return Line(
+        x=_narrow(x, y, wide),
+        y=y,
+        radius_px=np.maximum(0.5, pen * (1 + pen_spread * thick)),
+        swell=_press(hand.pressure),
+        soft_px=1.3 + 0.2 * hand.traits[:, Trait.SOFTNESS],
+    )
+
+
+def _column(values: FloatArray) -> FloatArray:
+    return values[:, None]
+
+
+def _follow(hand: Hand) -> tuple[FloatArray, FloatArray]:
+    """Move the points of the path by habits and tremor, and sample the curve through them."""
+    curves = tabulate_curves()
+    points = curves.points[hand.allograph]
+    for number in range(MAX_HABITS):
+        amount = HABIT * hand.habits[:, number, None, None]
+        points += amount * curves.habits[hand.allograph, number]
+    points += TREMOR * (hand.tremor + np.roll(hand.tremor, 1, axis=1))
+    haste = _column(np.clip(0.25 + 0.22 * hand.traits[:, Trait.HASTE], -0.1, 1.0))
+    x, y = np.zeros((2, len(points), N_SAMPLES))
+    for tap in range(TAPS):
+        exact, hasty = curves.exact[hand.allograph, :, tap], curves.hasty[hand.allograph, :, tap]
+        weight = exact + haste * (hasty - exact)
+        at = curves.taps[hand.allograph, :, tap]
+        x += weight * np.take_along_axis(points[:, :, 0], at, axis=1)
+        y += weight * np.take_along_axis(points[:, :, 1], at, axis=1)
+    return x, y
+
+
+def _bend(x: FloatArray, y: FloatArray, traits: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Bend the plane: wide at the top or the bottom, bowed, waist high or low, tilted, sagging."""
+    taper, bow, waist, tilt, sag = (
+        _column(traits[:, trait])
+        for trait in (Trait.TAPER, Trait.BOW, Trait.WAIST, Trait.TILT, Trait.SAG)
+    )
+    bent_x = x * (1 + 0.10 * taper * y) + 0.05 * bow * y * y
+    bent_y = y + 0.11 * waist * (1 - y * y) + 0.11 * tilt * x + 0.07 * sag * x * x
+    return bent_x, bent_y
+
+
+def _narrow(x: FloatArray, y: FloatArray, wide: FloatArray) -> FloatArray:
+    """Narrow what is wider than high: people rarely write so, some digits less than others."""
+    ratio = (x.max(axis=1) - x.min(axis=1)) / (y.max(axis=1) - y.min(axis=1))
+    return x * _column(np.where(ratio > 1, (1 + wide * (ratio - 1)) / ratio, 1.0))
+
+
+def _press(pressure: FloatArray) -> FloatArray:
+    """Run straight from pressure to pressure along the line."""
+    last = N_SAMPLES - 1
+    along = np.arange(N_SAMPLES) * (N_PRESSURES - 1)
+    before = np.minimum(along // last, N_PRESSURES - 2)
+    part = (along - before * last) / last
+    low, high = pressure[:, before], pressure[:, before + 1]
+    swell: FloatArray = 1 + PRESSURE * (low + part * (high - low))
+    return swell
+
+
+class Trait(IntEnum):
+    """What sets hands apart; each is a number that is nearly normal.
+
+    Slant, width of the digits, radius of the pen, softness of its edge; haste, which cuts
+    corners; and how the plane is bent: see `line`.
+    """
+
+    SLANT = 0
+    WIDTH = 1
+    PEN = 2
+    SOFTNESS = 3
+    HASTE = 4
+    TAPER = 5
+    BOW = 6
+    WAIST = 7
+    TILT = 8
+    SAG = 9
+
+
+N_DIGITS = 10
+N_PRESSURES = 8
+_N_TRAITS = len(Trait)
+_PERCENT = 100
+# The squares of both parts add up to 1: what is mixed has deviation 1 again.
+_HAND_TRAIT, _OWN_TRAIT = 0.97, 0.243
+_HAND_HABIT, _OWN_HABIT = 0.8, 0.6
+
+# Words of a hand: its traits, then for each digit the allograph and the habits.
+HAND_WORDS = _N_TRAITS + N_DIGITS * (1 + MAX_HABITS)
+# Words of a glyph: traits, habits, tremor, pressure.
+GLYPH_WORDS = _N_TRAITS + MAX_HABITS + 2 * MAX_POINTS + N_PRESSURES
+_GLYPH_PARTS = np.cumsum([_N_TRAITS, MAX_HABITS, 2 * MAX_POINTS])
+
+
+class Hand(NamedTuple):
+    """How each of N glyphs is written.
+
+    Parameters
+    ----------
+    traits : ndarray of float64, shape (N, traits)
+    allograph : ndarray of int64, shape (N,)
+        An index into `ALLOGRAPHS`.
+    habits : ndarray of float64, shape (N, MAX_HABITS)
+        How much it has of each habit of the allograph.
+    tremor : ndarray of float64, shape (N, MAX_POINTS, 2)
+    pressure : ndarray of float64, shape (N, N_PRESSURES)
+        From the start of the path to its end.
+    """
+
+    traits: FloatArray
+    allograph: NDArray[np.int64]
+    habits: FloatArray
+    tremor: FloatArray
+    pressure: FloatArray
+
+
+def read_hands(
+    digits: NDArray[np.uint8], hand_words: NDArray[np.uint64], glyph_words: NDArray[np.uint64]
+) -> Hand:
+    """Turn words into hands.
+
+    Parameters
+    ----------
+    digits : ndarray of uint8, shape (N,)
+    hand_words : ndarray of uint64, shape (N, HAND_WORDS)
+        The same row for all glyphs of one hand.
+    glyph_words : ndarray of uint64, shape (N, GLYPH_WORDS)
+    """
+    n_glyphs = len(digits)
+    way = hand_words[:, _N_TRAITS:].reshape(n_glyphs, N_DIGITS, 1 + MAX_HABITS)
+    way = way[np.arange(n_glyphs), digits]
+    traits, habits, tremor, pressure = np.split(glyph_words, _GLYPH_PARTS, axis=1)
+    return Hand(
+        traits=_HAND_TRAIT * _normal(hand_words[:, :_N_TRAITS]) + _OWN_TRAIT * _normal(traits),
+        allograph=_choose_allographs(digits, way[:, 0]),
+        habits=_HAND_HABIT * _flat(way[:, 1:]) + _OWN_HABIT * _flat(habits),
+        tremor=_normal(tremor).reshape(n_glyphs, MAX_POINTS, 2),
+        pressure=_normal(pressure),
+    )
+
+
+def _choose_allographs(digits: NDArray[np.uint8], words: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Choose by share: the first allograph whose upper bound lies above the draw."""
+    draws = digits.astype(np.int64) * _PERCENT + scale_words(words, _PERCENT)
+    return np.searchsorted(_bounds(), draws, side="right").astype(np.int64)
+
+
+@cache
+def _bounds() -> NDArray[np.int64]:
+    return np.cumsum([allograph.share for allograph in ALLOGRAPHS], dtype=np.int64)
+
+
+def _normal(words: NDArray[np.uint64]) -> FloatArray:
+    """Turn each word into a number of mean 0 and deviation 1, nearly normal, within ±3.47.
+
+    It is the sum of the word's four 16-bit parts, scaled: exact, unlike a logarithm.
+    """
+    total = np.zeros(words.shape, dtype=np.int64)
+    for shift in (0, 16, 32, 48):
+        total += ((words >> np.uint64(shift)) & np.uint64(0xFFFF)).astype(np.int64)
+    return (total - 131_070) / 37_837.0
+
+
+def _flat(words: NDArray[np.uint64]) -> FloatArray:
+    """Turn each word into a number of mean 0 and deviation 1, uniform, within ±1.74."""
+    high = (words >> np.uint64(48)).astype(np.float64)
+    return (high - 32_767.5) / 18_918.6
