@@ -1,0 +1,73 @@
+"""Makes all goldens again and writes them into ``records.json``.
+
+Run it from anywhere, in the environment of the project:
+
+    python tests/golden/renew.py
+
+Do so only where pixels, labels or files are meant to change, and look at what it says: every
+record that is new, changed or gone. What cannot be made here, because a library or the official
+files of MNIST are missing (MNISTSEQ_TEST_MNIST names their folder), stays as it is, and so does
+what was made with other versions of a library, unless the same golden changed in what follows no
+version: then those are removed, since nobody knows what they would be now.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
+
+from digests import Digests, Missing, is_of_version, without_version
+from goldens import GOLDENS, RECORDS, load_records, save_records
+
+
+def main() -> None:
+    old = load_records()
+    new = {}
+    with (
+        TemporaryDirectory() as data_dir,
+        patch.dict(os.environ, {"MNISTSEQ_DATA_DIR": data_dir}),
+    ):
+        for name, make in GOLDENS.items():
+            known = old.get(name, {})
+            try:
+                new[name] = merge(known, make())
+            except Missing as missing:
+                say(f"{name}: {'kept' if known else 'NOT MADE'}, not made here: {missing}")
+                new |= {name: known} if known else {}
+                continue
+            for line in compare(known, new[name]):
+                say(f"{name}: {line}")
+    for name in old.keys() - new.keys():
+        say(f"{name}: removed, there is no such golden")
+    save_records(new)
+    say(f"{len(new)} goldens in {RECORDS}")
+
+
+def merge(known: Digests, made: Digests) -> Digests:
+    """Add records of other versions to what was made, if nothing else changed."""
+    if any(known.get(what) != made[what] for what in made if not is_of_version(what)):
+        return made
+    kinds = {without_version(what) for what in made if is_of_version(what)}
+    others = {what: known[what] for what in known if is_of_version(what)}
+    return {what: others[what] for what in others if without_version(what) in kinds} | made
+
+
+def compare(known: Digests, new: Digests) -> Iterator[str]:
+    for what in sorted(known.keys() | new.keys()):
+        if what not in known:
+            yield f"new: {what}"
+        elif what not in new:
+            yield f"removed: {what}"
+        elif known[what] != new[what]:
+            yield f"CHANGED: {what}"
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    main()
