@@ -6,7 +6,6 @@ import gzip
 import os
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 
@@ -17,6 +16,7 @@ from hypothesis import settings
 from mnistseq_cli.cli import main
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.glyphs.idx import write_idx
+from tests.helpers.program import Result
 
 # A busy machine is no failure, and a run that blocks a change can be run again.
 settings.register_profile("all", deadline=None, derandomize="CI" in os.environ)
@@ -50,15 +50,6 @@ def glyph_folder(glyphs: GlyphSet, tmp_path_factory: pytest.TempPathFactory) -> 
     write_idx(folder / "train-images-idx3-ubyte", glyphs.images)
     write_idx(folder / "train-labels-idx1-ubyte", glyphs.labels)
     return folder
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a command left behind."""
-
-    status: int
-    out: str
-    err: str
 
 
 @pytest.fixture

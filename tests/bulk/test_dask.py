@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mnistseq_cli.bulk.events import Event, PartFinished, PartRetried, Started
+from mnistseq_cli.bulk.run import run
+from mnistseq_cli.errors import OutputError
+from mnistseq_cli.glyphs.load import ensure_drawn, find_drawn_dir
+from tests.helpers.bulk_cases import Case, read_tree
+
+distributed = pytest.importorskip("distributed", reason="Dask is not installed")
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+LOOPBACK = "tcp://127.0.0.1"
+KILLER = """
+import os, signal
+from functools import partial
+from mnistseq_cli.bulk import parts
+
+def die(write_part, form, generator, part, *more):
+    if part.number == 9:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return write_part(form, generator, part, *more)
+
+parts.write_part = partial(die, parts.write_part)
+"""
+
+LOSER = """
+import threading
+from mnistseq_cli.bulk import parts
+
+class Odd(Exception):
+    def __init__(self):
+        super().__init__("cannot be sent")
+        self.lock = threading.Lock()
+
+def fail(*_):
+    raise Odd
+
+parts.write_part = fail
+"""
+
+
+class Machines:
+    """A scheduler and workers in processes of their own."""
+
+    def __init__(self, cache: Path, *preload: str | Path, nanny: bool = False) -> None:
+        self.cache = cache
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.address = f"{LOOPBACK}:{free.getsockname()[1]}"
+        port = self.address.rpartition(":")[2]
+        self.processes = [self._start("scheduler", "--host", "127.0.0.1", "--port", port)]
+        words = ["--nthreads", "1", "--nanny" if nanny else "--no-nanny", "--host", "127.0.0.1"]
+        words += ["--local-directory", str(cache.parent / "scratch"), "--death-timeout", "30"]
+        words += [word for name in preload for word in ("--preload", str(name))]
+        self.processes += [self._start("worker", self.address, *words) for _ in range(2)]
+
+    def _start(self, *words: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "dask", *words, "--dashboard-address", "127.0.0.1:0"],
+            env=os.environ
+            | {"MNISTSEQ_DATA_DIR": str(self.cache), "MNISTSEQ_OFFLINE": "1"}
+            | {"PYTHONPATH": os.pathsep.join(sys.path)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def wait(self) -> None:
+        """Wait for both workers."""
+        with distributed.Client(self.address, timeout=20, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=20)
+
+    def stop(self) -> None:
+        for process in self.processes:
+            with suppress(ProcessLookupError):  # a test has killed it
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> Iterator[Machines]:
+    machines = Machines(tmp_path / "cache of workers")
+    try:
+        machines.wait()
+        yield machines
+    finally:
+        machines.stop()
+
+
+@pytest.fixture
+def case(glyph_folder: Path) -> Case:
+    return Case(glyph_folder)
+
+
+def make_here(case: Case, folder: Path, **options: Any) -> dict[str, bytes]:
+    run(case.plan(folder), workers=0, **options)
+    return read_tree(folder)
+
+
+def test_a_killed_worker_changes_nothing(case: Case, tmp_path: Path, machines: Machines) -> None:
+    """Also with splits, and again on the workers that are left."""
+    case = Case(case.dataset, recipe={"count": 2000}, part_size=50)
+    events: list[Event] = []
+
+    def kill(event: Event) -> None:
+        events.append(event)
+        if sum(isinstance(event, PartFinished) for event in events) == 5:
+            machines.processes[1].kill()
+
+    run(case.plan(tmp_path / "out"), dask=machines.address, report=kill)
+    assert Started(2000, 40, 0, 0, 2) in events
+    assert len([event for event in events if isinstance(event, PartFinished)]) == 40
+    assert machines.processes[1].wait() == -signal.SIGKILL
+    assert machines.processes[2].poll() is None
+    assert read_tree(tmp_path / "out") == make_here(case, tmp_path / "undisturbed")
+    split = Case(case.dataset, recipe={"splits": ("train=8", "val=1", "test=1")})
+    run(split.plan(tmp_path / "splits"), dask=machines.address)
+    assert read_tree(tmp_path / "splits") == make_here(split, tmp_path / "splits here")
+
+
+def test_workers_without_glyphs_get_them(tmp_path: Path, machines: Machines) -> None:
+    cache = tmp_path / "cache"
+    ensure_drawn("strokes", cache, splits=("train",))
+    case = Case(Path("strokes"))
+    undisturbed = make_here(case, tmp_path / "undisturbed", data_dir=cache)
+    assert not machines.cache.exists()
+    began_s = time.monotonic()
+    run(case.plan(tmp_path / "cold"), dask=machines.address, data_dir=cache)
+    assert time.monotonic() - began_s < 20
+    assert read_tree(tmp_path / "cold") == undisturbed
+    sent = find_drawn_dir("strokes", machines.cache)
+    assert read_tree(sent) == read_tree(find_drawn_dir("strokes", cache))
+    before = {path: path.stat().st_mtime_ns for path in sent.iterdir()}
+    run(case.plan(tmp_path / "warm"), dask=machines.address, data_dir=cache)
+    assert read_tree(tmp_path / "warm") == undisturbed
+    assert {path: path.stat().st_mtime_ns for path in sent.iterdir()} == before
+
+
+def test_official_files_are_sent_packed(
+    tmp_path: Path, machines: Machines, mnist_folder: Path
+) -> None:
+    cache = tmp_path / "cache"
+    shutil.copytree(mnist_folder, cache / "MNIST" / "raw")
+    case = Case(Path("mnist"), recipe={"splits": ("train=8", "val=1", "test=1")})
+    undisturbed = make_here(case, tmp_path / "undisturbed", data_dir=cache)
+    run(case.plan(tmp_path / "out"), dask=machines.address, data_dir=cache)
+    assert read_tree(tmp_path / "out") == undisturbed
+    assert read_tree(machines.cache) == read_tree(cache)
+
+
+def test_a_part_that_kills_three_workers_ends_the_run(case: Case, tmp_path: Path) -> None:
+    (tmp_path / "killer.py").write_text(KILLER)
+    machines = Machines(tmp_path / "cache", tmp_path / "killer.py", nanny=True)
+    try:
+        machines.wait()
+        with pytest.raises(OutputError, match=r"part 00000009 \(samples 90 to 94\) has killed 3"):
+            run(case.plan(tmp_path / "out"), dask=machines.address)
+    finally:
+        machines.stop()
+    events: list[Event] = []
+    run(case.plan(tmp_path / "out"), workers=0, resume=True, report=events.append)
+    assert [event.n_parts_done for event in events if isinstance(event, Started)] > [0]
+    assert not [event for event in events if isinstance(event, PartRetried)]
+    assert read_tree(tmp_path / "out") == make_here(case, tmp_path / "undisturbed")
+
+
+def test_an_error_that_cannot_be_sent_is_told(case: Case, tmp_path: Path) -> None:
+    (tmp_path / "loser.py").write_text(LOSER)
+    machines = Machines(tmp_path / "cache", tmp_path / "loser.py")
+    try:
+        machines.wait()
+        with pytest.raises(RuntimeError, match="Odd: cannot be sent"):
+            run(case.plan(tmp_path / "out"), dask=machines.address)
+    finally:
+        machines.stop()
+
+
+def test_local_equals_the_local_run_and_ctrl_c_keeps_parts(case: Case, tmp_path: Path) -> None:
+    run(case.plan(tmp_path / "out"), dask="local", workers=2)
+    undisturbed = make_here(case, tmp_path / "undisturbed")
+    assert read_tree(tmp_path / "out") == undisturbed
+    long = Case(case.dataset, recipe={"count": 400_000}, part_size=100)
+    with long.start(tmp_path / "long", dask="local", workers=2) as process:
+        assert process.stdout
+        n_parts = 0
+        while n_parts < 3:
+            line = process.stdout.readline()
+            assert line
+            n_parts += line.startswith("PartFinished")
+        began_s = time.monotonic()
+        os.killpg(process.pid, signal.SIGINT)
+        _, message = process.communicate(timeout=20)
+        took_s = time.monotonic() - began_s
+    assert (process.returncode, message) == (130, "")
+    assert took_s < 4
+    assert len([*(tmp_path / "long" / ".mnistseq" / "parts").iterdir()]) >= 3
+
+
+@pytest.mark.parametrize("address", [f"{LOOPBACK}:9", "nonsense://x"])
+def test_a_scheduler_that_does_not_answer_is_told(
+    case: Case, tmp_path: Path, address: str
+) -> None:
+    began_s = time.monotonic()
+    with pytest.raises(OutputError, match="no Dask scheduler answers at"):
+        run(case.plan(tmp_path / "out"), dask=address)
+    assert time.monotonic() - began_s < 12
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,446 @@
+from __future__ import annotations
+
+import multiprocessing as mp
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from shutil import disk_usage, rmtree
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mnistseq_cli import formats
+from mnistseq_cli.bulk.events import Event, PartFinished, PartRetried
+from mnistseq_cli.bulk.run import run
+from mnistseq_cli.errors import OutputError
+from mnistseq_cli.formats import FORMATS
+from mnistseq_cli.formats.folder import Folder
+from tests.helpers.bulk_cases import Case, check_installed, read_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from mnistseq_cli.bulk.plan import Plan
+    from mnistseq_cli.compose.samples import Block
+    from mnistseq_cli.formats import Sink
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of POSIX"),
+    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
+]
+START_METHODS = ("fork", "forkserver", "spawn")
+LONG = {"count": 400_000}  # longer than any test looks at it
+MEMORY = Path("/dev/shm")  # noqa: S108 - only to be fast
+FORK = mp.get_context("fork")
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Iterator[Path]:
+    """Give a folder in memory where there is one: thousands of small files are slow on a disk."""
+    if not MEMORY.is_dir():
+        yield tmp_path
+        return
+    with TemporaryDirectory(dir=MEMORY) as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def case(glyph_folder: Path) -> Case:
+    return Case(glyph_folder)
+
+
+def make_undisturbed(case: Case, folder: Path) -> dict[str, bytes]:
+    run(case.plan(folder), workers=0)
+    return read_tree(folder)
+
+
+def make_and_die(plan: Plan, nth: int) -> None:
+    """Make a dataset, but be killed at the nth change to a folder."""
+    left = nth
+
+    def die(event: str, _: tuple[Any, ...]) -> None:
+        nonlocal left
+        if event in {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree"}:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(die)
+    run(plan, workers=0, resume=True)
+
+
+def find_session(leader: int) -> list[int]:
+    """Give the processes of a session that are alive."""
+    alive = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, session = path.read_text().rpartition(")")[2].split()[:4]
+        except OSError:
+            continue
+        if int(session) == leader and state != "Z":
+            alive.append(int(path.parent.name))
+    return alive
+
+
+def wait_until_gone(leader: int, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while find_session(leader) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert find_session(leader) == []
+
+
+def wait_for_parts(process: subprocess.Popen[str], n_parts: int) -> None:
+    assert process.stdout
+    for line in process.stdout:
+        n_parts -= line.startswith("PartFinished")
+        if n_parts == 0:
+            return
+    assert process.stderr
+    pytest.fail(f"it ended early: {process.stderr.read()}")
+
+
+# 1 and 6: the parent is killed
+
+
+def test_killed_at_every_change_to_a_folder(glyph_folder: Path, tmp_path: Path) -> None:
+    case = Case(glyph_folder, recipe={"count": 25})
+    undisturbed = make_undisturbed(case, tmp_path / "undisturbed")
+    nth, exit_code = 0, -signal.SIGKILL
+    while exit_code == -signal.SIGKILL:
+        nth += 1
+        out = tmp_path / f"out{nth}"
+        process = FORK.Process(target=make_and_die, args=(case.plan(out), nth))
+        process.start()
+        process.join()
+        exit_code = process.exitcode or 0
+        if exit_code and (out / "dataset.json").exists():
+            assert {name: data for name, data in read_tree(out).items() if name[0] != "."} == {
+                name: data for name, data in undisturbed.items() if name[0] != "."
+            }
+        run(case.plan(out), workers=0, resume=True)
+        assert read_tree(out) == undisturbed
+    assert exit_code == 0
+    assert nth > 20
+
+
+def test_killed_at_every_change_then_made_again_with_other_options(
+    glyph_folder: Path, tmp_path: Path
+) -> None:
+    """Overwriting knows its own files whatever the moment of the kill."""
+    case = Case(glyph_folder, recipe={"count": 25})
+    other = Case(glyph_folder, recipe={"count": 7}, output={"labels": ("csv",)})
+    undisturbed = make_undisturbed(other, tmp_path / "undisturbed")
+    nth, exit_code = 0, -signal.SIGKILL
+    while exit_code == -signal.SIGKILL:
+        nth += 1
+        out = tmp_path / f"out{nth}"
+        process = FORK.Process(target=make_and_die, args=(case.plan(out), nth))
+        process.start()
+        process.join()
+        exit_code = process.exitcode or 0
+        run(other.plan(out), workers=0, overwrite=True)
+        assert read_tree(out) == undisturbed
+    assert exit_code == 0
+
+
+def test_killed_twenty_times_at_random_moments(glyph_folder: Path, tmp_path: Path) -> None:
+    case = Case(glyph_folder, recipe={"count": 1000}, part_size=20)
+    undisturbed = make_undisturbed(case, tmp_path / "undisturbed")
+    moments = random.Random(7)  # noqa: S311 - when to kill
+    out, n_kills, n_finished = tmp_path / "out", 0, 0
+    while n_kills < 20:
+        process = FORK.Process(
+            target=run,
+            args=(case.plan(out),),
+            kwargs={"workers": 2, "resume": True, "start_method": "fork"},
+        )
+        process.start()
+        process.join(moments.uniform(0.02, 0.2))
+        process.kill()
+        process.join()
+        n_kills += process.exitcode == -signal.SIGKILL
+        if process.exitcode == 0:
+            assert read_tree(out) == undisturbed
+            rmtree(out)
+            n_finished += 1
+    run(case.plan(out), workers=2, resume=True)
+    assert read_tree(out) == undisturbed
+
+
+@pytest.mark.parametrize("start_method", START_METHODS)
+def test_workers_do_not_outlive_their_parent(
+    glyph_folder: Path, tmp_path: Path, start_method: str
+) -> None:
+    case = Case(glyph_folder, recipe=LONG, part_size=100)
+    with case.start(tmp_path / "out", workers=2, start_method=start_method) as process:
+        wait_for_parts(process, 2)
+        assert len(find_session(process.pid)) >= 3
+        process.kill()
+        wait_until_gone(process.pid, 5)
+
+
+# 2: a worker is killed
+
+
+@pytest.mark.parametrize("start_method", START_METHODS)
+def test_a_killed_worker_costs_nothing(
+    glyph_folder: Path, tmp_path: Path, start_method: Any
+) -> None:
+    case = Case(glyph_folder, recipe={"count": 400})
+    undisturbed = make_undisturbed(case, tmp_path / "undisturbed")
+    events: list[Event] = []
+
+    def kill(event: Event) -> None:
+        events.append(event)
+        n_finished = sum(isinstance(event, PartFinished) for event in events)
+        if isinstance(event, PartFinished) and n_finished in {3, 20}:
+            workers = [child for child in mp.active_children() if child.name == "mnistseq-worker"]
+            workers[0].kill()
+
+    run(case.plan(tmp_path / "out"), workers=2, start_method=start_method, report=kill)
+    retried = [event for event in events if isinstance(event, PartRetried)]
+    assert retried
+    assert {event.exit_code for event in retried} == {-signal.SIGKILL}
+    assert read_tree(tmp_path / "out") == undisturbed
+
+
+class Deadly(Folder):
+    """A format that kills whoever writes its part 3."""
+
+    def write(self, number: int, blocks: Iterable[Block], sink: Sink) -> None:
+        if number == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().write(number, blocks, sink)
+
+
+def test_a_part_that_kills_three_workers_stops_the_run_and_is_named(
+    glyph_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FORMATS, "deadly", f"{__name__}:Deadly")
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[Deadly.__module__])
+    case = Case(glyph_folder, output={"to": "deadly"})
+    events: list[Event] = []
+    with pytest.raises(OutputError, match=r"part 00000003 \(samples 30 to 39\) has killed 3"):
+        run(case.plan(tmp_path / "out"), workers=2, start_method="fork", report=events.append)
+    retried = [event for event in events if isinstance(event, PartRetried)]
+    assert [(event.part, event.attempt) for event in retried] == [("00000003", 2), ("00000003", 3)]
+    assert formats.FORMATS is FORMATS
+    monkeypatch.setattr(Deadly, "write", Folder.write)
+    run(case.plan(tmp_path / "out"), workers=0, resume=True)
+    assert read_tree(tmp_path / "out") == make_undisturbed(case, tmp_path / "undisturbed")
+
+
+# 3 and 9: the disk is full, too many files are open, the folder cannot be used
+
+
+@pytest.mark.parametrize(
+    ("to", "workers", "limit_bytes"),
+    [("folder", workers, limit) for workers in (0, 2) for limit in (100, 2000, 4000, 20_000)]
+    + [(to, 0, limit) for to in FORMATS for limit in (400, 10_000)],
+)
+def test_a_limit_on_the_size_of_files(
+    glyph_folder: Path, tmp_path: Path, to: str, workers: int, limit_bytes: int
+) -> None:
+    """The smallest stops images, larger ones records or label files; writes are short first."""
+    check_installed(to)
+    case = Case(glyph_folder, recipe={"count": 120}, output={"to": to}, part_size=20)
+    status, message = case.make(
+        tmp_path / "out", workers=workers, limits={"RLIMIT_FSIZE": limit_bytes}
+    )
+    undisturbed = make_undisturbed(case, tmp_path / "undisturbed")
+    assert status == (max(map(len, undisturbed.values())) > limit_bytes), message
+    if status == 0:
+        assert read_tree(tmp_path / "out") == undisturbed
+        return
+    assert "the file would be larger than is allowed here" in message
+    assert len(message.splitlines()) == 2
+    assert_nothing_half_written(tmp_path / "out", undisturbed)
+    run(case.plan(tmp_path / "out"), workers=workers, resume=True)
+    assert read_tree(tmp_path / "out") == undisturbed
+
+
+@pytest.mark.parametrize(("to", "workers"), [("folder", 2), *((to, 0) for to in FORMATS)])
+def test_a_full_disk(case: Case, small_disk: Path, tmp_path: Path, to: str, workers: int) -> None:
+    check_installed(to)
+    case = Case(case.dataset, recipe={"count": 100}, output={"to": to})
+    undisturbed = make_undisturbed(case, tmp_path / "undisturbed")
+    half_bytes = sum(map(len, undisturbed.values())) // 2
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(disk_usage(small_disk).free - half_bytes))
+    with pytest.raises(OutputError, match="the disk is full") as caught:
+        run(case.plan(small_disk / "out"), workers=workers)
+    assert "--resume" in caught.value.hint
+    assert_nothing_half_written(small_disk / "out", undisturbed)
+    ballast.unlink()
+    run(case.plan(small_disk / "out"), workers=workers, resume=True)
+    assert read_tree(small_disk / "out") == undisturbed
+
+
+def assert_nothing_half_written(folder: Path, undisturbed: dict[str, bytes]) -> None:
+    assert not (folder / "dataset.json").exists()
+    for name, data in read_tree(folder).items():
+        if not name.startswith(".mnistseq/"):
+            assert data == undisturbed[name], name
+
+
+def test_few_files_may_be_open(glyph_folder: Path, tmp_path: Path) -> None:
+    case = Case(glyph_folder, recipe={"count": 300})
+    undisturbed = make_undisturbed(case, tmp_path / "undisturbed")
+    status, message = case.make(tmp_path / "out", workers=2, limits={"RLIMIT_NOFILE": 64})
+    assert (status, message) == (0, "")
+    assert read_tree(tmp_path / "out") == undisturbed
+
+
+@pytest.mark.parametrize(("workers", "limit"), [(0, 5), (12, 64)])
+def test_too_many_open_files_are_named(
+    case: Case, tmp_path: Path, workers: int, limit: int
+) -> None:
+    status, message = case.make(tmp_path / "out", workers=workers, limits={"RLIMIT_NOFILE": limit})
+    assert status == 1
+    assert "too many" in message.lower()
+    assert "Traceback" not in message
+    run(case.plan(tmp_path / "out"), workers=0, resume=True)
+    assert read_tree(tmp_path / "out") == make_undisturbed(case, tmp_path / "undisturbed")
+
+
+def test_a_folder_that_is_a_file(case: Case, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for folder in (tmp_path / "file", tmp_path / "file" / "out"):
+        choices: list[dict[str, Any]] = [{}, {"resume": True}, {"overwrite": True}]
+        for options in choices:
+            with pytest.raises(OutputError, match="there is a file where a folder should be"):
+                run(case.plan(folder), workers=0, **options)
+    assert read_tree(tmp_path) == {"file": b"mine"}
+
+
+def test_a_folder_that_cannot_be_written(case: Case, tmp_path: Path) -> None:
+    if os.getuid() == 0:
+        folder, words = Path("/sys/mnistseq"), "cannot write /sys/mnistseq"
+    else:
+        tmp_path.chmod(0o500)
+        folder, words = tmp_path / "out", "that is not permitted"
+    with pytest.raises(OutputError, match=words):
+        run(case.plan(folder), workers=0)
+
+
+def test_a_folder_on_another_file_system(
+    case: Case, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    if elsewhere.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second file system at hand")
+    (tmp_path / "out").symlink_to(elsewhere)
+    run(case.plan(tmp_path / "out"), workers=2)
+    assert read_tree(elsewhere) == make_undisturbed(case, tmp_path / "undisturbed")
+
+
+# 5: Ctrl-C and SIGTERM
+
+
+@pytest.mark.parametrize("start_method", START_METHODS)
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["int", "term"]
+)
+def test_an_interruption_ends_within_two_seconds_and_keeps_parts(
+    glyph_folder: Path, tmp_path: Path, number: signal.Signals, status: int, start_method: str
+) -> None:
+    case = Case(glyph_folder, recipe=LONG, part_size=50)
+    out = tmp_path / "out"
+    with case.start(out, workers=2, start_method=start_method) as process:
+        wait_for_parts(process, 3)
+        start_s = time.monotonic()
+        if number == signal.SIGINT:  # a terminal sends it to every process
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        last, message = process.communicate(timeout=10)
+        assert time.monotonic() - start_s < 2
+    assert (process.returncode, message) == (status, "")
+    wait_until_gone(process.pid, 1)
+    assert last.splitlines()[-1].startswith("Stopped(")
+    kept = read_tree(out)
+    assert sum(name.endswith(".png") for name in kept) >= 150
+    staged = [name for name in kept if name.startswith(".mnistseq/staging/")]
+    assert {name.rpartition("/")[2] for name in staged} <= {"record.json"}
+    assert "dataset.json" not in kept
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_interruption_while_starting(glyph_folder: Path, tmp_path: Path, workers: int) -> None:
+    case = Case(glyph_folder, recipe=LONG, part_size=50)
+    with case.start(tmp_path / "out", workers=workers, start_method="spawn") as process:
+        assert process.stdout
+        assert process.stdout.readline().startswith("Started")
+        os.killpg(process.pid, signal.SIGINT)
+        _, message = process.communicate(timeout=10)
+    assert (process.returncode, message) == (130, "")
+    wait_until_gone(process.pid, 1)
+
+
+# 7: two runs
+
+
+def test_a_second_run_into_a_folder_is_refused(glyph_folder: Path, tmp_path: Path) -> None:
+    case = Case(glyph_folder, recipe=LONG, part_size=50)
+    out = tmp_path / "out"
+    with case.start(out, workers=2) as process:
+        wait_for_parts(process, 1)
+        choices: list[dict[str, Any]] = [{"resume": True}, {"overwrite": True}]
+        for options in choices:
+            with pytest.raises(OutputError, match="another run is writing into"):
+                run(case.plan(out), workers=0, **options)
+        with pytest.raises(OutputError, match="holds an unfinished dataset"):
+            run(case.plan(out), workers=0)
+        wait_for_parts(process, 2)
+        process.kill()
+        process.communicate()
+
+
+def test_two_runs_that_start_together(glyph_folder: Path, tmp_path: Path) -> None:
+    case = Case(glyph_folder, recipe={"count": 200}, part_size=20)
+    undisturbed = make_undisturbed(case, tmp_path / "undisturbed")
+    for attempt in range(5):
+        out = tmp_path / f"out{attempt}"
+        both = [FORK.Process(target=run, args=(case.plan(out),)) for _ in range(2)]
+        for process in both:
+            process.start()
+        for process in both:
+            process.join()
+        assert {process.exitcode for process in both} == {0, 1}
+        assert read_tree(out) == undisturbed
+
+
+def test_a_lock_ends_with_its_process_though_forked_workers_live(
+    glyph_folder: Path, tmp_path: Path
+) -> None:
+    case = Case(glyph_folder, recipe={"count": 1000}, part_size=20)
+    out = tmp_path / "out"
+    with case.start(out, workers=2, start_method="fork") as process:
+        wait_for_parts(process, 1)
+        workers = [pid for pid in find_session(process.pid) if pid != process.pid]
+        for worker in workers:
+            os.kill(worker, signal.SIGSTOP)  # they cannot notice that their parent is gone
+        process.kill()
+        process.wait()
+        try:
+            run(case.plan(out), workers=0, resume=True)
+        finally:
+            for worker in workers:
+                os.kill(worker, signal.SIGCONT)
+        wait_until_gone(process.pid, 5)
+    assert read_tree(out) == make_undisturbed(case, tmp_path / "undisturbed")
+
+
+def test_a_run_in_a_thread_leaves_signals_alone(case: Case, tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(target=run, args=(case.plan(tmp_path / "out"),))
+    thread.start()
+    thread.join()
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert read_tree(tmp_path / "out") == make_undisturbed(case, tmp_path / "undisturbed")

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistseq_cli.bulk.parts import FileEntry, PartRecord, Staging, dump_record, load_record
+from mnistseq_cli.bulk.run import run
+from tests.helpers.bulk_cases import Case, check_installed, read_tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Entries = st.lists(
+    st.builds(
+        FileEntry,
+        st.text(
+            st.characters(blacklist_categories=["Cs"], blacklist_characters="/\\."), min_size=1
+        ),
+        st.integers(0, 2**40),
+        st.text("0123456789abcdef", min_size=64, max_size=64),
+    )
+)
+
+
+@given(Entries, Entries)
+def test_a_record_is_read_as_it_was_written(
+    tmp_path_factory: pytest.TempPathFactory, kept: list[FileEntry], files: list[FileEntry]
+) -> None:
+    folder = tmp_path_factory.mktemp("record")
+    record = PartRecord("00000007", 70, 80, {"numpy": "2"}, kept, files)
+    entry = dump_record(record, folder)
+    data = (folder / "record.json").read_bytes()
+    assert load_record(data) == record
+    assert entry == FileEntry(
+        ".mnistseq/parts/00000007.json", len(data), hashlib.sha256(data).hexdigest()
+    )
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"nul", b'{"part": "1"}', b"\xff"])
+def test_what_is_no_record_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - JSON has its own words
+        load_record(data)
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../x", "a/../../x", "a\\..\\x"])
+def test_names_that_lead_out_of_the_dataset_are_refused(tmp_path: Path, name: str) -> None:
+    dump_record(PartRecord("0", 0, 1, {}, [], [FileEntry(name, 1, "")]), tmp_path)
+    with pytest.raises(ValueError, match="not inside the dataset"):
+        load_record((tmp_path / "record.json").read_bytes())
+
+
+def test_the_manifest_proves_every_file(glyph_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(Case(glyph_folder).plan(out), workers=0)
+    tree = read_tree(out)
+    manifest = json.loads(tree.pop("dataset.json"))
+    entries = [(file["name"], file["size_bytes"], file["sha256"]) for file in manifest["files"]]
+    for part in manifest["parts"]:
+        entries.append((part["record"], part["record_size_bytes"], part["record_sha256"]))
+        record = json.loads(tree[part["record"]])
+        assert (record["start"], record["stop"]) == (part["start"], part["stop"])
+        assert len(record["files"]) == part["n_files"]
+        entries += [tuple(file) for file in record["files"]]
+    assert {name for name, _, _ in entries} == set(tree)
+    assert len(entries) == len(tree)
+    for name, size_bytes, sha256 in entries:
+        assert (len(tree[name]), hashlib.sha256(tree[name]).hexdigest()) == (size_bytes, sha256)
+
+
+def test_the_manifest_says_what_it_is_made_of(glyph_folder: Path, tmp_path: Path) -> None:
+    run(Case(glyph_folder).plan(tmp_path / "out"), workers=0)
+    text = (tmp_path / "out" / "dataset.json").read_text()
+    manifest = json.loads(text)
+    assert manifest["recipe"]["seed"] == 5
+    assert manifest["recipe"]["glyphs_sha256"] == manifest["glyphs"]["sha256"]
+    assert set(manifest["versions"][0]) == {"mnistseq", "numpy", "zlib-ng"}
+    assert manifest["n_samples"] == 95
+    assert str(tmp_path / "out") not in text
+    assert os.uname().nodename not in text
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ({}, {"zlib-ng"}),
+        ({"image_format": "bmp"}, {"imageio", "pillow"}),
+        ({"to": "webdataset"}, {"zlib-ng"}),
+        ({"to": "parquet", "image_format": "jpg"}, {"pyarrow", "imageio", "pillow"}),
+        ({"to": "lmdb"}, {"lmdb", "zlib-ng"}),
+        ({"to": "hdf5"}, {"h5py"}),
+        ({"to": "npy"}, set()),
+    ],
+)
+def test_libraries_that_decide_bytes_are_noted(
+    output: dict[str, str], expected: set[str], glyph_folder: Path, tmp_path: Path
+) -> None:
+    check_installed(output.get("to", "folder"))
+    case = Case(glyph_folder, recipe={"count": 3}, output=output)
+    run(case.plan(tmp_path / "out"), workers=0)
+    manifest = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    (versions,) = manifest["versions"]
+    assert set(versions) == {"mnistseq", "numpy", *expected}
+    assert "unknown" not in {versions[name] for name in expected}
+
+
+def test_the_manifest_of_many_texts_stays_small(glyph_folder: Path, tmp_path: Path) -> None:
+    texts = tuple(str(number) for number in range(20_000))
+    case = Case(glyph_folder, recipe={"length": None, "texts": texts, "count": 30})
+    run(case.plan(tmp_path / "out"), workers=0)
+    tree = read_tree(tmp_path / "out")
+    assert tree["texts.txt"].decode().split() == list(texts)
+    assert len(tree["dataset.json"]) < 5000
+
+
+def test_files_have_the_permissions_of_the_user(glyph_folder: Path, tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        run(Case(glyph_folder, recipe={"count": 3}).plan(tmp_path / "out"), workers=0)
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "out").rglob("*"):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        assert mode == (0o750 if path.is_dir() else 0o640), path
+
+
+def test_two_images_of_one_name_are_an_error_and_not_one_image(tmp_path: Path) -> None:
+    staging = Staging(tmp_path / "part")
+    staging.write("a/b.png", b"one")
+    with pytest.raises(FileExistsError):
+        staging.write("a/b.png", b"two")

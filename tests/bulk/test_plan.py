@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistseq_cli.bulk.estimate import estimate
+from mnistseq_cli.bulk.manifest import load_dataset
+from mnistseq_cli.bulk.plan import describe_recipe, make_plan
+from mnistseq_cli.bulk.run import run
+from mnistseq_cli.bulk.verify import verify
+from mnistseq_cli.bulk.workers import _quotas, count_cores
+from mnistseq_cli.errors import OutputError, UsageError
+from mnistseq_cli.files import spell_size
+from mnistseq_cli.formats import FORMATS, LABEL_STYLES, Output
+from mnistseq_cli.recipe import Recipe
+from tests.helpers.bulk_cases import Case, check_installed
+from tests.helpers.program import Result
+
+OUTPUT = Output(folder=Path("out"))
+
+
+@given(st.integers(1, 5000), st.integers(1, 700))
+def test_parts_cover_every_sample_once_and_in_order(count: int, part_size: int) -> None:
+    plan = make_plan(Recipe(digits="1", count=count), OUTPUT, part_size)
+    parts = list(plan.parts())
+    assert [index for part in parts for index in range(part.start, part.stop)] == list(
+        range(count)
+    )
+    assert [part.number for part in parts] == list(range(plan.n_parts))
+    assert {len(part) for part in parts[:-1]} <= {part_size}
+
+
+@pytest.mark.parametrize("part_size", [0, -1, 100_001])
+def test_part_sizes_out_of_range_are_refused(part_size: int) -> None:
+    with pytest.raises(UsageError, match=f"{part_size}; allowed"):
+        make_plan(Recipe(digits="1"), OUTPUT, part_size)
+
+
+def test_what_decides_files_is_described_and_nothing_else() -> None:
+    plan = make_plan(Recipe(digits="1"), OUTPUT)
+    assert plan.to_dict() == replace(plan, output=Output(folder=Path("else"))).to_dict()
+    assert plan.to_dict() != replace(plan, part_size=7).to_dict()
+    assert plan.to_dict() != replace(plan, output=Output(folder=Path("out"), labels=())).to_dict()
+
+
+def test_long_lists_of_texts_are_described_by_their_hash() -> None:
+    texts = tuple(map(str, range(10_000)))
+    described = describe_recipe(Recipe(texts=texts))
+    assert len(str(described)) < 1000
+    assert described != describe_recipe(Recipe(texts=texts[::-1]))
+
+
+def test_an_estimate_comes_near_and_leaves_nothing_behind(
+    tmp_path: Path, glyph_folder: Path
+) -> None:
+    case = Case(glyph_folder, recipe={"count": 2000}, part_size=1000)
+    plan = case.plan(tmp_path / "new" / "out")
+    found = estimate(plan)
+    assert list(tmp_path.iterdir()) == []
+    assert found.n_samples == found.n_samples_left == 2000
+    assert found.seconds > 0
+    found.check_space(plan.output.folder)
+    summary = run(plan, workers=0)
+    assert found.n_files == summary.n_files
+    assert found.size_bytes == pytest.approx(summary.size_bytes, rel=0.3)
+    assert found.disk_bytes >= summary.size_bytes
+    assert estimate(plan, resume=True).n_samples_left == 0
+
+
+@pytest.mark.parametrize("splits", [(), ("train=7", "val=1", "test=2")])
+@pytest.mark.parametrize("to", FORMATS)
+def test_an_estimate_counts_the_files_of_every_format(
+    to: str, splits: tuple[str, ...], tmp_path: Path, glyph_folder: Path
+) -> None:
+    check_installed(to)
+    output = {"to": to, "labels": tuple(LABEL_STYLES)} if to == "folder" else {"to": to}
+    recipe = {"count": 2500, "length": (3, 5), "splits": splits}
+    plan = Case(glyph_folder, recipe=recipe, output=output, part_size=1000).plan(tmp_path / "out")
+    found = estimate(plan, workers=0)
+    assert not list(tmp_path.iterdir())
+    run(plan, workers=0)
+    report = verify(plan.output.folder, workers=0)
+    assert (found.n_files, report.problems) == (report.n_files, ())
+    size_bytes = load_dataset(plan.output.folder)["size_bytes"]
+    assert found.size_bytes == pytest.approx(size_bytes, rel=0.25)
+
+
+@pytest.mark.parametrize("recipe", [{"count": 1}, {"texts": ("1", "2"), "count": 130}])
+def test_an_estimate_counts_the_files_of_a_few(
+    recipe: dict[str, Any], tmp_path: Path, glyph_folder: Path
+) -> None:
+    length = None if "texts" in recipe else (1, 4)
+    plan = Case(glyph_folder, recipe={"length": length, **recipe}).plan(tmp_path / "out")
+    assert estimate(plan, workers=0).n_files == run(plan, workers=0).n_files
+
+
+def test_a_run_that_will_not_fit_is_refused(tmp_path: Path, glyph_folder: Path) -> None:
+    plan = Case(glyph_folder, recipe={"count": 10**10}).plan(tmp_path / "out")
+    with pytest.raises(OutputError, match="would take about"):
+        estimate(plan).check_space(plan.output.folder)
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "words"),
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (12_345, "12.3 kB"),
+        (999_949, "999.9 kB"),
+        (999_950, "1.0 MB"),
+        (66_822_700_000, "66.8 GB"),
+        (2 * 10**12, "2.0 TB"),
+        (12 * 10**15, "12,000.0 TB"),
+    ],
+)
+def test_sizes_have_the_unit_that_suits_them(size_bytes: int, words: str) -> None:
+    assert spell_size(size_bytes) == words
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self").exists(), reason="no folder that even root cannot write"
+)
+def test_an_estimate_that_cannot_write_names_the_folder_asked_for(glyph_folder: Path) -> None:
+    with pytest.raises(OutputError) as caught:
+        estimate(Case(glyph_folder).plan(Path("/proc/none/out")))
+    assert caught.value.message.startswith("cannot write /proc/none/out: ")
+    assert "--out" in caught.value.hint
+
+
+def test_a_disk_without_room_for_a_trial_is_told_what_a_run_would_take(
+    small_disk: Path, glyph_folder: Path
+) -> None:
+    plan = Case(glyph_folder, recipe={"count": 2000}).plan(small_disk / "out")
+    found = estimate(plan)
+    with pytest.raises(OutputError, match=r"would take about .* MB; 1\.0 MB are free"):
+        found.check_space(plan.output.folder)
+    assert list(small_disk.iterdir()) == []
+
+
+def test_a_run_that_fits_needs_no_room_for_a_trial(
+    small_disk: Path, run: Callable[..., Result]
+) -> None:
+    words = ["batch", "--length", 3, 3, "-n", 150, "-o", small_disk / "out"]
+    assert run(*words).status == 0
+    (small_disk / "more").write_bytes(bytes(100_000))
+    again = run(*words, "--overwrite", "--force")
+    assert (again.status, "150 images" in again.err) == (0, True)
+
+
+def test_there_is_a_core() -> None:
+    assert count_cores() >= 1
+
+
+@pytest.mark.parametrize(
+    ("files", "own", "quotas"),
+    [
+        ({"a/b/cpu.max": "150000 100000", "a/cpu.max": "max 100000"}, "0::/a/b", [1.5]),
+        ({"a/b/cpu.max": "max 100000", "a/cpu.max": "50000 100000"}, "0::/a/b", [0.5]),
+        (
+            {"cpu/a/cpu.cfs_quota_us": "200000", "cpu/a/cpu.cfs_period_us": "100000"},
+            "4:cpu,cpuacct:/a\n3:memory:/",
+            [2.0],
+        ),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, "4:cpu:/", []),
+        ({}, "", []),
+    ],
+)
+def test_limits_of_containers_are_seen(
+    tmp_path: Path, files: dict[str, str], own: str, quotas: list[float]
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    found = _quotas(tmp_path, own)
+    assert [quota for quota in found if quota != float("inf")] == quotas

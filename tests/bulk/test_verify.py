@@ -1,0 +1,391 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+import typer
+
+from mnistseq_cli.bulk.run import run
+from mnistseq_cli.bulk.verify import Checking, verify
+from mnistseq_cli.cli.verify import verify as verify_command
+from mnistseq_cli.errors import GlyphError, OutputError, UsageError
+from mnistseq_cli.formats import FORMATS, LABEL_STYLES
+from tests.helpers.bulk_cases import Case, check_installed, read_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+IMAGE = "images/00000/00000042.png"
+
+
+@pytest.fixture
+def dataset(glyph_folder: Path, tmp_path: Path) -> Path:
+    run(Case(glyph_folder).plan(tmp_path / "out"), workers=0)
+    return tmp_path / "out"
+
+
+def find_problems(folder: Path, **options: Any) -> list[str]:
+    return [str(problem) for problem in verify(folder, **options).problems]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("deep", [0, 1, 50, None])
+def test_an_intact_dataset_has_no_problems(dataset: Path, workers: int, deep: int | None) -> None:
+    before = read_tree(dataset)
+    report = verify(dataset, deep=deep, workers=workers)
+    assert report.problems == ()
+    assert (report.n_files, report.n_samples) == (98, 95)
+    # Parts of 10, the last one of 5: one, six, all.
+    assert report.n_made in ({0: {0}, 1: {10}, 50: {50, 55}, None: {95}}[deep])
+    assert read_tree(dataset) == before
+
+
+@pytest.mark.parametrize("to", FORMATS)
+@pytest.mark.parametrize("image_format", ["png", "jpg"])
+def test_every_format_is_checked_to_its_last_sample(
+    glyph_folder: Path, tmp_path: Path, to: str, image_format: str
+) -> None:
+    check_installed(to)
+    output = {"to": to, "image_format": image_format}
+    run(Case(glyph_folder, output=output).plan(tmp_path / "out"), workers=0)
+    assert verify(tmp_path / "out", deep=None, workers=0).problems == ()
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "problem"),
+    [
+        (IMAGE, os.unlink, "missing"),
+        (IMAGE, flip, "altered"),
+        (IMAGE, lambda path: os.truncate(path, 20), "short"),
+        (IMAGE, lambda path: path.write_bytes(path.read_bytes() + b"x"), "altered"),
+        (IMAGE, lambda path: (path.unlink(), path.mkdir()), "unreadable"),
+        ("labels.csv", os.unlink, "missing"),
+        ("labels.csv", flip, "altered"),
+        ("metadata.jsonl", lambda path: os.truncate(path, 20), "short"),
+        ("recipe.toml", flip, "altered"),
+        (".mnistseq/parts/00000004.json", os.unlink, "missing"),
+        (".mnistseq/parts/00000004.json", lambda path: os.truncate(path, 20), "unreadable"),
+        ("notes.txt", lambda path: path.write_text("new"), "extra"),
+        ("images/00000/notes.txt", lambda path: path.write_text("new"), "extra"),
+        ("images/new/notes.txt", lambda path: (path.parent.mkdir(), path.touch()), "extra"),
+    ],
+)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_each_kind_of_damage_is_named(
+    dataset: Path, name: str, spoil: Callable[[Path], Any], problem: str, workers: int
+) -> None:
+    spoil(dataset / name)
+    found = find_problems(dataset, workers=workers)
+    assert len(found) == 1
+    assert found[0].startswith(f"{problem}: {name}")
+    assert f"{problem}: {name}" in " ".join(find_problems(dataset, workers=0, deep=None))
+
+
+def test_several_problems_come_in_the_order_of_names(dataset: Path) -> None:
+    (dataset / "images/00000/00000003.png").unlink()
+    (dataset / "aa.txt").touch()
+    flip(dataset / "labels.csv")
+    flip(dataset / "images/00000/00000094.png")
+    assert find_problems(dataset, workers=0) == [
+        "extra: aa.txt",
+        "missing: images/00000/00000003.png",
+        "altered: images/00000/00000094.png",
+        "altered: labels.csv",
+    ]
+
+
+def test_a_renamed_image_is_missing_and_extra(dataset: Path) -> None:
+    (dataset / IMAGE).rename(dataset / "images/00000/other.png")
+    assert find_problems(dataset, workers=0) == [
+        f"missing: {IMAGE}",
+        "extra: images/00000/other.png",
+    ]
+
+
+def list_again(folder: Path, name: str) -> None:
+    """Enter a file as it is now into record and manifest, as a forger would."""
+    manifest = json.loads((folder / "dataset.json").read_bytes())
+    data = (folder / name).read_bytes()
+    entry = [name, len(data), hashlib.sha256(data).hexdigest()]
+    for file in manifest["files"]:
+        if file["name"] == name:
+            file.update(size_bytes=entry[1], sha256=entry[2])
+    for part in manifest["parts"]:
+        path = folder / part["record"]
+        record = json.loads(path.read_bytes())
+        old = sum(file[1] for file in record["files"])
+        record["files"] = [entry if file[0] == name else file for file in record["files"]]
+        text = json.dumps(record).encode()
+        path.write_bytes(text)
+        part["size_bytes"] += sum(file[1] for file in record["files"]) - old
+        part["record_size_bytes"] = len(text)
+        part["record_sha256"] = hashlib.sha256(text).hexdigest()
+    (folder / "dataset.json").write_text(json.dumps(manifest))
+
+
+def test_deep_finds_a_forged_pixel(dataset: Path) -> None:
+    image = imageio.imread(dataset / IMAGE)
+    image[14, 3] ^= 1
+    imageio.imwrite(dataset / IMAGE, image)
+    list_again(dataset, IMAGE)
+    assert find_problems(dataset, workers=0) == []
+    assert find_problems(dataset, workers=0, deep=None) == [
+        f"altered: {IMAGE} (not what the recipe makes)"
+    ]
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "metadata.jsonl"])
+def test_deep_finds_a_forged_label(dataset: Path, name: str) -> None:
+    lines = (dataset / name).read_text().splitlines(keepends=True)
+    lines[50], lines[51] = lines[51], lines[50]
+    (dataset / name).write_text("".join(lines))
+    list_again(dataset, name)
+    assert find_problems(dataset, workers=0) == []
+    assert find_problems(dataset, workers=2, deep=None) == [
+        f"altered: {name} (not what the recipe makes)"
+    ]
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_deep_finds_that_a_recipe_makes_something_else(
+    glyph_folder: Path, tmp_path: Path, to: str
+) -> None:
+    check_installed(to)
+    out = tmp_path / "out"
+    run(Case(glyph_folder, output={"to": to}).plan(out), workers=0)
+    recipe = out / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("seed = 5", "seed = 6"))
+    list_again(out, "recipe.toml")
+    assert find_problems(out, workers=0) == []
+    assert find_problems(out, workers=0, deep=None)
+
+
+JOINED = ("lmdb", "hdf5", "npz", "npy", "idx")
+LAYOUTS: dict[str, tuple[str, ...]] = {"whole": (), "splits": ("train=6", "images=1", "test=1")}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("to", JOINED)
+def test_deep_reads_files_that_span_parts(
+    glyph_folder: Path, tmp_path: Path, to: str, layout: str
+) -> None:
+    """Each is exchanged for that of another seed; images of a split may be called images."""
+    check_installed(to)
+    out, other = tmp_path / "out", tmp_path / "other"
+    for folder, seed in ((out, 5), (other, 6)):
+        recipe = {"splits": LAYOUTS[layout], "seed": seed}
+        run(Case(glyph_folder, recipe=recipe, output={"to": to}).plan(folder), workers=0)
+    manifest = json.loads((out / "dataset.json").read_bytes())
+    names = [file["name"] for file in manifest["files"] if file["name"] != "recipe.toml"]
+    assert find_problems(out, workers=2, deep=None) == []
+    for name in names:
+        before = (out / name).read_bytes()
+        (out / name).write_bytes((other / name).read_bytes())
+        list_again(out, name)
+        assert find_problems(out, workers=0) == []
+        found = find_problems(out, workers=0, deep=None)
+        assert found
+        if "lengths" not in name:  # a text that ends elsewhere is one of the labels
+            assert any(
+                problem.startswith(f"altered: {name} (the ")
+                and problem.endswith(": not what the recipe makes)")
+                for problem in found
+            )
+        (out / name).write_bytes(before)
+        list_again(out, name)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_deep_reads_label_files_of_every_style(
+    glyph_folder: Path, tmp_path: Path, layout: str
+) -> None:
+    """In each, one digit is altered: of a text, or of a box where it holds boxes."""
+    out = tmp_path / "out"
+    recipe: dict[str, Any] = {"splits": LAYOUTS[layout], "texts": ("12", "3", "45")}
+    recipe |= {"length": None, "spacing_px": (-28, -20)}  # boxes come in another order, too
+    output = {"labels": tuple(LABEL_STYLES)}
+    run(Case(glyph_folder, recipe=recipe, output=output).plan(out), workers=0)
+    assert find_problems(out, workers=0, deep=None) == []
+    assert find_problems(out, workers=0, deep=30) == []
+    for path in sorted(out.rglob("*")):
+        name = path.relative_to(out).as_posix()
+        is_listing = path.suffix in {".json", ".jsonl", ".csv", ".txt"} and "labels/" not in name
+        if not is_listing or name in {"dataset.json", "texts.txt"} or ".mnistseq" in name:
+            continue
+        before = path.read_bytes()
+        start = before.rindex(b'"bbox": [') if b'"bbox"' in before else before.rindex(b"45")
+        at = next(at for at in range(start, len(before)) if before[at : at + 1].isdigit())
+        path.write_bytes(before[:at] + b"%d" % (int(before[at : at + 1]) ^ 1) + before[at + 1 :])
+        list_again(out, name)
+        assert find_problems(out, workers=0) == []
+        (found,) = find_problems(out, workers=0, deep=None)
+        assert found.startswith(f"altered: {name} (")
+        path.write_bytes(before)
+        list_again(out, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "aspect"), [("images", "image"), ("labels", "text"), ("boxes", "boxes")]
+)
+def test_deep_names_the_sample_that_differs(
+    glyph_folder: Path, tmp_path: Path, name: str, aspect: str
+) -> None:
+    recipe = {"splits": ("train=6", "val=2")}
+    out = tmp_path / "out"
+    run(Case(glyph_folder, recipe=recipe, output={"to": "npy"}).plan(out), workers=0)
+    file = f"val/{name}.npy"
+    array = np.load(out / file)
+    array[-1].flat[0] ^= 1
+    np.save(out / file, array)
+    list_again(out, file)
+    last = f"val/{len(array) - 1}"
+    assert find_problems(out, workers=0, deep=None) == [
+        f"altered: {file} (the {aspect} of {last}: not what the recipe makes)"
+    ]
+
+
+def test_deep_compares_only_so_many_samples(glyph_folder: Path, tmp_path: Path) -> None:
+    """Parts of 10, the last one of 5: fifteen samples are the first part and the last."""
+    out = tmp_path / "out"
+    run(Case(glyph_folder, output={"to": "npy"}).plan(out), workers=0)
+    for place, is_found in ((94, True), (42, False), (9, True)):
+        images = np.load(out / "images.npy")
+        images[place, 0, 0] ^= 1
+        np.save(out / "images.npy", images)
+        list_again(out, "images.npy")
+        assert bool(find_problems(out, workers=0, deep=15)) is is_found
+        images[place, 0, 0] ^= 1
+        np.save(out / "images.npy", images)
+
+
+@pytest.mark.parametrize("deep", [1, 55, 95, 1000, None])
+def test_deep_takes_no_fewer_samples_than_asked_for(
+    glyph_folder: Path, tmp_path: Path, deep: int | None
+) -> None:
+    """Parts at the end of splits are small."""
+    out = tmp_path / "out"
+    recipe = {"splits": ("train=61", "val=11", "test=23")}
+    run(Case(glyph_folder, recipe=recipe, output={"to": "npy"}).plan(out), workers=0)
+    report = verify(out, deep=deep, workers=0)
+    assert report.problems == ()
+    assert report.n_made >= min(deep or 95, 95)
+
+
+def test_deep_counts_samples(glyph_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(Case(glyph_folder, output={"to": "npy"}).plan(out), workers=0)
+    for name in ("images", "labels", "lengths", "boxes"):
+        np.save(out / f"{name}.npy", np.load(out / f"{name}.npy")[:-1])
+        list_again(out, f"{name}.npy")
+    assert find_problems(out, workers=0, deep=10) == [
+        "altered: images.npy (94 samples instead of 95)"
+    ]
+
+
+def test_deep_names_a_joined_file_that_cannot_be_read(glyph_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(Case(glyph_folder, output={"to": "npy"}).plan(out), workers=0)
+    os.truncate(out / "boxes.npy", 300)
+    list_again(out, "boxes.npy")
+    (found,) = find_problems(out, workers=0, deep=10)
+    assert found.startswith("unreadable: boxes.npy (")
+
+
+def test_deep_takes_the_same_pixels_in_other_bytes(dataset: Path) -> None:
+    """Another version of a library may compress in another way; the pixels are the promise."""
+    before = (dataset / IMAGE).read_bytes()
+    imageio.imwrite(dataset / IMAGE, imageio.imread(dataset / IMAGE))
+    assert (dataset / IMAGE).read_bytes() != before
+    list_again(dataset, IMAGE)
+    assert find_problems(dataset, workers=0, deep=None) == []
+
+
+def test_deep_needs_the_glyphs_of_that_time(dataset: Path, glyph_folder: Path) -> None:
+    labels = glyph_folder / "train-labels-idx1-ubyte"
+    before = labels.read_bytes()
+    labels.write_bytes(before[:-2] + before[-1:] + before[-2:-1])
+    try:
+        with pytest.raises(GlyphError):
+            verify(dataset, deep=10, workers=0)
+    finally:
+        labels.write_bytes(before)
+
+
+def test_records_that_lead_out_of_the_dataset_are_refused(dataset: Path) -> None:
+    path = dataset / ".mnistseq/parts/00000000.json"
+    path.write_text(path.read_text().replace("images/00000/00000003.png", "../../../etc/passwd"))
+    assert "is not inside the dataset" in find_problems(dataset, workers=0)[0]
+
+
+def test_parts_left_out_of_the_manifest_are_noticed(dataset: Path) -> None:
+    manifest = json.loads((dataset / "dataset.json").read_bytes())
+    del manifest["parts"][3]
+    (dataset / "dataset.json").write_text(json.dumps(manifest))
+    with pytest.raises(OutputError, match="its parts are not the whole"):
+        verify(dataset, workers=0)
+
+
+def test_what_is_no_finished_dataset_is_told(dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="is no dataset"):
+        verify(tmp_path)
+    with pytest.raises(OutputError, match="is no dataset"):
+        verify(tmp_path / "nothing")
+    (dataset / "dataset.json").write_text("{")
+    with pytest.raises(OutputError, match="is damaged"):
+        verify(dataset)
+    (dataset / "dataset.json").unlink()
+    (dataset / ".mnistseq/plan.json").write_text("{}")
+    with pytest.raises(OutputError, match="is unfinished") as caught:
+        verify(dataset)
+    assert "--resume" in caught.value.hint
+
+
+def test_progress_ends_at_the_end(dataset: Path) -> None:
+    told: list[Checking] = []
+    verify(dataset, deep=20, workers=2, report=told.append)
+    assert told[-1].n_files == told[-1].n_files_all == 98
+    assert told[-1].n_made == told[-1].n_made_all > 0
+    assert told == sorted(told, key=lambda checking: (checking.n_files, checking.n_made))
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
+    app = typer.Typer()
+    app.command()(verify_command)
+    monkeypatch.setattr(sys, "argv", ["verify", *map(str, words)])
+    app(standalone_mode=False)
+
+
+def test_the_command_names_files_on_stdout(
+    dataset: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in ([], ["--deep"], ["--deep", "all"], ["--deep", "30", "--workers", "0"]):
+        call(monkeypatch, dataset, *words)
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        assert "is complete: 98 files, 95 samples" in shown.err
+        assert ("made again, equal" in shown.err) == bool(words)
+    (dataset / IMAGE).unlink()
+    with pytest.raises(OutputError, match=r"it should be: 1 file\b"):
+        call(monkeypatch, dataset)
+    assert capsys.readouterr().out == f"missing: {IMAGE}\n"
+
+
+@pytest.mark.parametrize("words", [["all"], ["--deep", "0"], ["--deep", "x"]])
+def test_the_command_refuses_what_it_does_not_understand(
+    dataset: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    with pytest.raises(UsageError, match=words[-1]):
+        call(monkeypatch, dataset, *words)

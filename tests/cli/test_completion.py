@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mnistseq_cli.cli.commands import COMMANDS
+from mnistseq_cli.cli.completion import complete_augmentations
+from mnistseq_cli.distortions import AUGMENTATIONS, PRESETS
+
+COMPLETIONS = Path(__file__).parents[2] / "completions"
+SCRIPTS = {
+    "bash": "mnistseq.bash",
+    "zsh": "_mnistseq",
+    "fish": "mnistseq.fish",
+    "powershell": "mnistseq.ps1",
+}
+PROGRAM = Path(sys.executable).with_name("mnistseq")
+
+
+def ask(**environment: str) -> str:
+    result = subprocess.run(
+        [PROGRAM], env=os.environ | environment, capture_output=True, text=True, check=True
+    )
+    return result.stdout
+
+
+@pytest.mark.parametrize("shell", SCRIPTS)
+def test_scripts_are_those_of_the_program(shell: str) -> None:
+    script = ask(_MNISTSEQ_COMPLETE=f"source_{shell}")
+    kept = (COMPLETIONS / SCRIPTS[shell]).read_text(encoding="utf-8")
+    assert kept.strip() == script.strip()
+
+
+def complete(line: str) -> dict[str, str]:
+    """Complete a line: the values, each with its help."""
+    answer = ask(_MNISTSEQ_COMPLETE="complete_lines", _TYPER_COMPLETE_ARGS=line)
+    found = (line.partition("\t") for line in answer.splitlines() if line)
+    return {value: about for value, _, about in found}
+
+
+def test_commands_complete() -> None:
+    assert list(complete("mnistseq ")) == list(COMMANDS)
+    assert list(complete("mnistseq ph")) == ["phone"]
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("mnistseq sequence --al", ["--align"]),
+        ("mnistseq sequence --align ", ["left", "center", "right", "random"]),
+        ("mnistseq sequence --align=", ["left", "center", "right", "random"]),
+        ("mnistseq sequence --fit s", ["shrink", "stretch"]),
+        ("mnistseq batch --width ", ["natural", "widest"]),
+        ("mnistseq batch --measure ", ["ink", "cell"]),
+        ("mnistseq batch --dataset k", ["kmnist"]),
+        ("mnistseq batch --glyphs t", ["train", "test"]),
+        ("mnistseq batch --to fol", ["folder"]),
+        ("mnistseq batch --labels js", ["jsonl"]),
+        ("mnistseq batch --image-format p", ["png", "pgm"]),
+        ("mnistseq batch --augment li", ["light", "lines"]),
+        ("mnistseq batch --dask ", ["local"]),
+        ("mnistseq phone --pattern jp", ["jp", "jp-mobile"]),
+        ("mnistseq download q", ["qmnist"]),
+        ("mnistseq verify ", []),
+        ("mnistseq batch --texts ", []),
+    ],
+)
+def test_values_complete(line: str, values: list[str]) -> None:
+    assert list(complete(line)) == values
+
+
+def test_distortions_are_those_there_are() -> None:
+    assert complete_augmentations("") == [*PRESETS, *AUGMENTATIONS]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_beside_options_is_plain(command: str) -> None:
+    found = complete(f"mnistseq {command} --".replace("  ", " "))
+    assert "--help" in found
+    for about in found.values():
+        assert about
+        assert "\\" not in about
+        assert "[/" not in about
+
+
+def test_patterns_are_explained() -> None:
+    assert complete("mnistseq phone --pattern jp-")["jp-mobile"] == "0[789]0-####-####"
+
+
+def test_completion_runs_nothing() -> None:
+    assert list(complete("mnistseq --version ba")) == ["batch"]
+
+
+@pytest.mark.parametrize(
+    "line", ["mnistseq ", "mnistseq batch --width 9 --", "mnistseq batch --augment "]
+)
+def test_completion_loads_little(line: str) -> None:
+    code = (
+        "import atexit, sys\n"
+        "heavy = {'numpy', 'pydantic', 'rich.console', 'imageio', 'multiprocessing'}\n"
+        "atexit.register(lambda: print('loaded', heavy & set(sys.modules)))\n"
+        "sys.argv = ['mnistseq']\n"
+        "from mnistseq_cli.cli import main\n"
+        "main()\n"
+    )
+    asked = {"_MNISTSEQ_COMPLETE": "complete_lines", "_TYPER_COMPLETE_ARGS": line}
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | asked,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(result.stdout.splitlines()) > 1
+    assert result.stdout.splitlines()[-1] == "loaded set()"

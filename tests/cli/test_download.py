@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mnistseq_cli.glyphs.catalog import DATASETS, MNIST
+from tests.helpers.mirror import serve_well, serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def run(*arguments: str, data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mnistseq_cli", "download", *arguments],
+        env=os.environ | {"MNISTSEQ_DATA_DIR": str(data_dir), "COLUMNS": "80"} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_list_shows_every_data_set(tmp_path: Path) -> None:
+    done = run("--list", data_dir=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    for dataset in DATASETS.values():
+        line = next(line for line in lines if line.startswith(f"{dataset.name} "))
+        assert f"{dataset.n_glyphs:,}" in line
+        assert dataset.licence in line
+        assert "no" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_names_every_option_and_has_examples(tmp_path: Path) -> None:
+    done = run("--help", data_dir=tmp_path)
+    assert done.returncode == 0
+    for word in ("--list", "--from", "--mirror", "--verify", "--force", "--data-dir"):
+        assert word in done.stdout
+    assert "mnistseq download --from ~/Downloads" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["mnits"], 2, "'mnits' Did you mean mnist?"),
+        (["mnist", "kmnits"], 2, "Did you mean kmnist?"),
+        (["--mirror", "example.org"], 2, "'example.org' is no mirror https://"),
+        (["--from", "no/such/folder"], 1, "no/such/folder"),
+        (["--from", ".", "--force"], 2, "--from --force"),
+        (["--from", ".", "strokes"], 2, "strokes draws it mnistseq download strokes"),
+        ([], 1, "MNISTSEQ_OFFLINE mnistseq download mnist --from"),
+    ],
+    ids=["name", "second name", "mirror", "from", "both", "drawn", "offline"],
+)
+def test_what_is_wrong_is_said_in_a_few_lines(
+    arguments: list[str], status: int, words: str, tmp_path: Path
+) -> None:
+    done = run(*arguments, data_dir=tmp_path, MNISTSEQ_OFFLINE="1")
+    assert done.returncode == status
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) <= 2
+    assert "Traceback" not in done.stderr
+    for word in words.split():
+        assert word in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def read_to_end(terminal: int) -> bytes:
+    """Read what a program writes to a pseudo-terminal; its end is an error on Linux."""
+    seen = b""
+    with suppress(OSError):
+        while block := os.read(terminal, 1 << 16):
+            seen += block
+    return seen
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="no pseudo-terminals on this system")
+def test_a_terminal_sees_a_bar_for_each_file(
+    mnist_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("TERM", "xterm")
+    names = [file.gzip_name for file in MNIST.files()]
+    bodies = {name: (mnist_folder / name).read_bytes() for name in names}
+    master, slave = os.openpty()
+    with ThreadPoolExecutor() as pool, serving(serve_well(bodies)) as mirror:
+        reading = pool.submit(read_to_end, master)
+        done = subprocess.run(
+            [sys.executable, "-m", "mnistseq_cli", "download", "--mirror", mirror.url],
+            env=os.environ | {"MNISTSEQ_DATA_DIR": str(tmp_path), "COLUMNS": "300"},
+            stdout=subprocess.PIPE,
+            stderr=slave,
+            check=False,
+            timeout=60,
+        )
+        os.close(slave)
+        seen = reading.result(timeout=10).decode(errors="replace")
+    os.close(master)
+    assert (done.returncode, done.stdout.decode()) == (0, f"{tmp_path / 'MNIST/raw'}\n")
+    assert mirror.asked == names
+    for name in names:
+        assert name in seen
+    assert seen.count(f"Glyphs are kept in {tmp_path}; change it with --data-dir.") == 1
+    assert seen.index("\x1b[?25l") < seen.rindex("\x1b[?25h")
+
+
+def test_real_files_are_brought_verified_and_mended(mnist_folder: Path, tmp_path: Path) -> None:
+    raw = tmp_path / "MNIST/raw"
+    done = run("--from", str(mnist_folder), data_dir=tmp_path, MNISTSEQ_OFFLINE="1")
+    assert (done.returncode, done.stdout) == (0, f"{raw}\n")
+    damaged = raw / MNIST.train.labels.name
+    right = damaged.read_bytes()
+    damaged.write_bytes(right[:-1] + b"\0")
+    for said in (f"{damaged.name} unpacked", "every byte is right"):
+        done = run("--verify", data_dir=tmp_path, MNISTSEQ_OFFLINE="1")
+        assert (done.returncode, done.stdout) == (0, f"{raw}\n")
+        assert said in done.stderr
+    assert damaged.read_bytes() == right
+    listed = run("--list", data_dir=tmp_path).stdout
+    assert "yes" in next(line for line in listed.splitlines() if line.startswith("mnist "))

@@ -1,0 +1,174 @@
+"""Help and welcome: whether they teach, and can be read everywhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from mnistseq_cli.cli import app
+from mnistseq_cli.cli.commands import COMMANDS
+from mnistseq_cli.distortions import AUGMENTATIONS
+from mnistseq_cli.formats import FORMATS, LABEL_STYLES
+from tests.helpers.program import Result
+
+Run = Callable[..., Result]
+PANELS = {
+    "sequence": ["Output", "Picture", "Spacing", "Glyphs", "Distortions", "Running"],
+    "phone": ["Text", "Output", "Picture", "Spacing", "Glyphs", "Distortions", "Running"],
+    "batch": ["Text", "Output", "Picture", "Spacing", "Glyphs", "Distortions", "Running"],
+}
+
+
+Ask = Callable[..., str]
+
+
+@pytest.fixture
+def ask(run: Run, monkeypatch: pytest.MonkeyPatch) -> Ask:
+    """Give a function that asks a command for its help."""
+
+    def ask_for_help(command: str, columns: int = 80) -> str:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        result = run(command, "--help", glyphs=False)
+        assert (result.status, result.err) == (0, "")
+        return result.out
+
+    return ask_for_help
+
+
+def run_outside(*words: str, **environment: str) -> str:
+    result = subprocess.run(
+        [sys.executable, "-m", "mnistseq_cli", *words],
+        env=os.environ | {"COLUMNS": "80"} | environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert result.stderr == ""
+    return result.stdout
+
+
+def options_of(command: str) -> list[str]:
+    """Give the names of all options of a command that are not hidden."""
+    program = get_command(app)
+    found = getattr(program, "commands")[command]  # noqa: B009 - Typer's type does not tell
+    shown = [param for param in found.params if not param.hidden]
+    names = [name for param in shown for name in (*param.opts, *param.secondary_opts)]
+    return [name for name in names if name.startswith("-")]
+
+
+def test_a_list_of_commands_says_what_their_help_says(ask: Ask) -> None:
+    for command, about in COMMANDS.items():
+        assert " ".join(ask(command).split("\n\n")[1].split()) == about
+
+
+def examples_in(text: str) -> list[str]:
+    return re.findall(r"^ +(mnistseq .*)$", text, re.MULTILINE)
+
+
+def test_the_program_alone_says_what_to_try(run: Run, tmp_path: Path) -> None:
+    result = run(glyphs=False)
+    assert (result.status, result.err) == (0, "")
+    assert len(result.out.splitlines()) <= 20
+    assert max(map(len, result.out.splitlines())) <= 40
+    *tries, _, _ = examples_in(result.out)
+    assert len(tries) == 3
+    for line in tries:
+        _, *words = shlex.split(line)
+        assert run(*words, glyphs=words[0] != "download").status == 0
+    assert (tmp_path / "350.png").exists()
+    assert (tmp_path / "phone-numbers" / "dataset.json").exists()
+
+
+def test_help_alone_tells_how_to_make_a_thousand_phone_numbers_with_coco_boxes(
+    run: Run, tmp_path: Path
+) -> None:
+    text = run("--help", glyphs=False).out
+    heading = "A thousand phone numbers, with boxes in COCO style:"
+    lines = text.splitlines()
+    command = lines[lines.index(heading) + 1].strip()
+    assert run(*shlex.split(command)[1:]).status == 0
+    assert (tmp_path / "phone-numbers" / "instances.json").exists()
+    assert len(list((tmp_path / "phone-numbers").rglob("*.png"))) == 1000
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("columns", [20, 40, 80])
+def test_no_name_of_an_option_is_cut(command: str, columns: int, ask: Ask) -> None:
+    text = ask(command, columns)
+    for name in options_of(command):
+        assert re.search(rf"(?<![\w-]){name}(?![\w-])", text), name
+    assert "…" not in text
+    assert "....." not in text
+    prose = [line for line in text.splitlines() if not re.match(r" *(-|mnistseq |Usage)", line)]
+    assert max(map(len, prose)) <= max(40, columns)
+
+
+def test_help_in_a_terminal_names_all_options_in_boxes() -> None:
+    text = run_outside("batch", "--help", FORCE_COLOR="1", TERM="xterm-256color")
+    plain = re.sub(r"\x1b\[[\d;]*m", "", text)
+    assert text != plain
+    for panel in PANELS["batch"]:
+        assert f"╭─ {panel} ─" in plain
+    for name in options_of("batch"):
+        assert re.search(rf"(?<![\w-]){name}(?![\w-])", plain), name
+    assert max(map(len, plain.splitlines())) <= 80
+    assert {len(line) for line in plain.splitlines() if line[:1] in {*"╭│╰"}} == {80}
+    plainly = run_outside("batch", "--help", FORCE_COLOR="1", TERM="xterm-256color", NO_COLOR="1")
+    assert plainly == plain
+
+
+@pytest.mark.parametrize("command", PANELS)
+def test_options_stand_in_panels(command: str, ask: Ask) -> None:
+    headings = re.findall(r"^(\w+):$", ask(command), re.MULTILINE)
+    assert sorted({*headings} - {"Arguments", "Options", "Examples"}) == sorted(PANELS[command])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_examples_are_of_the_command(command: str, ask: Ask) -> None:
+    examples = examples_in(ask(command, 40))
+    assert examples
+    known = options_of(command)
+    for example in examples:
+        _, name, *words = shlex.split(example)
+        assert name == command
+        assert {word for word in words if re.match("--?[a-z]", word)} <= {*known}
+
+
+@pytest.mark.parametrize("command", ["sequence", "batch"])
+def test_help_names_what_can_be_chosen(command: str, ask: Ask) -> None:
+    words = set(re.findall(r"[\w-]+", ask(command)))
+    assert words >= {*AUGMENTATIONS}
+    if command == "batch":
+        assert words >= {*FORMATS, *LABEL_STYLES}
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"TERM": "dumb", "FORCE_COLOR": "1"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "FORCE_COLOR": "1"},
+        {"NO_COLOR": "1"},
+    ],
+    ids=["dumb", "no UTF-8", "no colour"],
+)
+def test_help_needs_no_colour_and_no_boxes(environment: dict[str, str]) -> None:
+    text = run_outside("batch", "--help", **environment)
+    assert text.isascii()
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [("sequence", " [DIGITS...]"), ("phone", ""), ("verify", " DIR [N|all]")],
+)
+def test_usage_says_what_belongs_to_a_command(command: str, arguments: str, ask: Ask) -> None:
+    first, *_ = ask(command, 200).splitlines()
+    assert first.endswith(f"mnistseq {command} [OPTIONS]{arguments}")

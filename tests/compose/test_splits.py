@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistseq_cli.bulk.estimate import estimate
+from mnistseq_cli.bulk.plan import make_plan
+from mnistseq_cli.bulk.run import run
+from mnistseq_cli.bulk.verify import verify
+from mnistseq_cli.compose.splits import (
+    DealtTexts,
+    count_ends,
+    cut,
+    deal_glyphs,
+    deal_texts,
+    find_shared,
+    open_splits,
+)
+from mnistseq_cli.errors import OutputError, UsageError
+from mnistseq_cli.formats import Output
+from mnistseq_cli.recipe import Recipe
+from tests.helpers.bulk_cases import read_tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WEIGHTS = (("train", 80), ("val", 10), ("test", 10))
+Weights = st.lists(st.integers(1, 50), min_size=1, max_size=5).map(
+    lambda weights: tuple((f"s{n}", weight) for n, weight in enumerate(weights))
+)
+
+
+@given(Weights, st.integers(300, 10**10))
+def test_splits_cover_every_sample_once(weights: tuple[tuple[str, int], ...], count: int) -> None:
+    splits = cut(weights, count)
+    assert [split.start for split in splits] == [0, *(split.stop for split in splits[:-1])]
+    assert splits[-1].stop == count
+    total = sum(weight for _, weight in weights)
+    for split, (name, weight) in zip(splits, weights, strict=True):
+        assert split.name == name
+        assert abs((split.stop - split.start) - count * weight / total) <= 1
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        (("train", 1), ("train", 1)),
+        (("", 1), ("b", 1)),
+        (("a/b", 1),),
+        (("..", 1),),
+        ((".mnistseq", 1),),
+        (("a", 0), ("b", 1)),
+        (("b", 1), ("a", 10**6)),
+    ],
+)
+def test_splits_that_cannot_be_are_refused(weights: tuple[tuple[str, int], ...]) -> None:
+    with pytest.raises(UsageError):
+        cut(weights, 100)
+
+
+def test_no_glyph_is_in_two_splits_and_test_has_the_test_glyphs() -> None:
+    labels = np.tile(np.arange(10, dtype=np.uint8), 70)
+    dealt = deal_glyphs(labels, 600, cut(WEIGHTS, 100))
+    assert sorted(np.concatenate([*dealt.values()]).tolist()) == list(range(700))
+    assert dealt["test"].tolist() == list(range(600, 700))
+    for name, n_each in (("train", 53), ("val", 7)):  # 8 to 1 of the 60 of each class
+        assert np.bincount(labels[dealt[name]]).tolist() == [n_each] * 10
+
+
+def test_without_test_glyphs_all_splits_share_what_there_is() -> None:
+    labels = np.tile(np.arange(10, dtype=np.uint8), 20)
+    dealt = deal_glyphs(labels, 200, cut(WEIGHTS, 100))
+    assert [len(ids) for ids in dealt.values()] == [160, 20, 20]
+    assert sorted(np.concatenate([*dealt.values()]).tolist()) == list(range(200))
+
+
+def test_too_few_glyphs_are_told() -> None:
+    with pytest.raises(UsageError, match="split val would get no glyph"):
+        deal_glyphs(np.arange(10, dtype=np.uint8), 10, cut((("val", 1), ("train", 9)), 100))
+
+
+@pytest.mark.parametrize("length", [(1, 1), (2, 2), (1, 3), (9, 9), (12, 12)])
+def test_no_random_text_can_be_in_two_splits(length: tuple[int, int]) -> None:
+    splits = cut(WEIGHTS, 3000)
+    found = []
+    for split in splits:
+        texts = DealtTexts(length, 10, 4, splits, split).texts(0, 3000)
+        found.append(
+            {tuple(row[:n].tolist()) for row, n in zip(texts.classes, texts.lengths, strict=True)}
+        )
+    assert not found[0] & found[1]
+    assert not found[0] & found[2]
+    assert not found[1] & found[2]
+
+
+def test_the_texts_of_a_split_are_equally_likely() -> None:
+    splits = cut(WEIGHTS, 3000)
+    texts = DealtTexts((2, 2), 10, 4, splits, splits[0]).texts(0, 80_000)
+    counts = np.bincount(texts.classes[:, 0].astype(int) * 10 + texts.classes[:, 1])
+    counts = counts[counts > 0]
+    assert len(counts) == 80
+    chi_square = float(((counts - 1000) ** 2 / 1000).sum())
+    assert chi_square < 124  # 79 degrees of freedom: one false alarm in a thousand
+
+
+def test_texts_do_not_depend_on_the_stretch_asked_for() -> None:
+    splits = cut(WEIGHTS, 3000)
+    source = DealtTexts((1, 12), 10, 4, splits, splits[1])
+    whole, part = source.texts(0, 50), source.texts(17, 23)
+    assert np.array_equal(whole.classes[17:23], part.classes)
+    assert np.array_equal(whole.lengths[17:23], part.lengths)
+
+
+def test_lengths_with_too_few_texts_are_shared_and_named() -> None:
+    splits = cut((("train", 98), ("val", 1), ("test", 1)), 1000)
+    assert find_shared(Recipe(length=(1, 4)), splits) == "texts of 1 digits"
+    assert find_shared(Recipe(digits="350"), splits) == "all texts"
+    assert find_shared(Recipe(texts=("1", "2", "1")), splits) == "all texts"
+    assert find_shared(Recipe(pattern="jp"), splits) == ""
+    assert find_shared(Recipe(length=(1, 4)), cut((), 1000)) == ""
+    texts = [DealtTexts((1, 1), 10, 4, splits, split).texts(0, 300) for split in splits]
+    assert {len(np.unique(text.classes)) for text in texts} == {10}
+
+
+@pytest.mark.parametrize(("n_classes", "length"), [(10, 1), (10, 9), (10, 30), (62, 4), (47, 9)])
+def test_ends_are_as_many_as_can_be_dealt_out(n_classes: int, length: int) -> None:
+    n_dealt, n_ends = count_ends(n_classes, length)
+    assert n_ends == n_classes**n_dealt < 2**32
+    assert n_dealt == length or n_classes ** (n_dealt + 1) >= 2**32
+
+
+def test_listed_texts_are_dealt_out_with_their_repeats() -> None:
+    texts = tuple(str(n % 70) for n in range(200))
+    splits = cut(WEIGHTS, 100)
+    dealt = deal_texts(texts, splits)
+    assert sorted(text for own in dealt.values() for text in own) == sorted(texts)
+    assert sum(len(set(own)) for own in dealt.values()) == 70
+    assert set(deal_texts(("1", "2"), splits).values()) == {("1", "2")}
+
+
+def test_a_dataset_of_splits_is_proven_to_share_nothing(
+    glyph_folder: Path, tmp_path: Path
+) -> None:
+    recipe = Recipe(length=(2, 4), count=200, seed=1, dataset=str(glyph_folder))
+    plan = make_plan(recipe, Output(folder=tmp_path / "out"), 30, WEIGHTS)
+    run(plan, workers=0)
+    used = []
+    for split in plan.splits:
+        folder = tmp_path / "out" / split.name
+        lines = [*map(json.loads, (folder / "metadata.jsonl").read_text().splitlines())]
+        assert len(lines) == split.stop - split.start
+        assert len((folder / "labels.csv").read_text().splitlines()) == len(lines) + 1
+        assert all((folder / line["file_name"]).is_file() for line in lines)
+        used.append(
+            {("text", line["text"]) for line in lines}
+            | {("glyph", glyph) for line in lines for glyph in line["glyphs"]}
+        )
+    assert not used[0] & used[1] | used[0] & used[2] | used[1] & used[2]
+    assert verify(tmp_path / "out", deep=None, workers=0).problems == ()
+
+
+def test_splits_are_the_same_whoever_makes_them(glyph_folder: Path, tmp_path: Path) -> None:
+    recipe = Recipe(length=(2, 4), count=200, seed=1, dataset=str(glyph_folder))
+    for workers in (0, 2):
+        output = Output(folder=tmp_path / str(workers))
+        run(make_plan(recipe, output, 30, WEIGHTS), workers=workers)
+    assert read_tree(tmp_path / "0") == read_tree(tmp_path / "2")
+    run(make_plan(recipe, output, 30, WEIGHTS), workers=0, resume=True)
+    with pytest.raises(OutputError, match="splits"):
+        run(make_plan(recipe, output, 30, WEIGHTS[:2]), workers=0, resume=True)
+
+
+def test_verify_finds_what_two_splits_share(
+    glyph_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the glyphs had been dealt out wrongly."""
+    everything = np.arange(120)
+    monkeypatch.setattr(
+        "mnistseq_cli.compose.splits.deal_glyphs",
+        lambda _labels, _n_train, splits: {split.name: everything for split in splits},
+    )
+    recipe = Recipe(length=(2, 4), count=200, seed=1, dataset=str(glyph_folder))
+    run(make_plan(recipe, Output(folder=tmp_path / "out"), 30, WEIGHTS), workers=0)
+    problems = [str(problem) for problem in verify(tmp_path / "out", workers=0).problems]
+    assert len(problems) == 1
+    assert "share" in problems[0]
+    assert "glyphs" in problems[0]
+
+
+def test_an_estimate_of_splits(glyph_folder: Path, tmp_path: Path) -> None:
+    recipe = Recipe(length=(2, 4), count=2000, seed=1, dataset=str(glyph_folder))
+    plan = make_plan(recipe, Output(folder=tmp_path / "out"), 100, WEIGHTS)
+    assert estimate(plan).n_parts == plan.n_parts == 20
+
+
+def test_generators_of_splits_share_nothing_but_their_width(glyph_folder: Path) -> None:
+    recipe = Recipe(length=(2, 4), count=200, seed=1, dataset=str(glyph_folder))
+    splits = cut(WEIGHTS, 200)
+    generators = open_splits(recipe, splits)
+    used, widths = [], set()
+    for split in splits:
+        block = generators[split.name].block(split.start, split.stop)
+        widths.add(block.images.shape[2])
+        used.append({glyph for sample in block for glyph in sample.glyphs.tolist()})
+    assert len(widths) == 1
+    assert not used[0] & used[1]
+    assert not used[0] & used[2]
+    assert not used[1] & used[2]

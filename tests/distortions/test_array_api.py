@@ -1,0 +1,283 @@
+"""What holds for every distortion in the table."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistseq_cli import augment
+from mnistseq_cli.distortions import AUGMENTATIONS, PRESETS
+from mnistseq_cli.errors import UsageError
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
+from tests.helpers.augment_cases import only
+
+EVERY = pytest.mark.parametrize("name", AUGMENTATIONS)
+N = 40
+# A saved recipe gives the same pixels for ever: these never change.
+PIXELS = {
+    "scale": "a66550c9ab27588d",
+    "shear": "952feef270def6c9",
+    "rotate": "03ffa6673a5782cb",
+    "perspective": "330524860e92023c",
+    "shift": "475b1e7076426c8d",
+    "elastic": "94eb916c31c73a7f",
+    "thickness": "d389c7f439a9220e",
+    "erode": "93aed7446b41ca7e",
+    "dilate": "9925692c07bd1be7",
+    "baseline": "57e9192452829ce5",
+    "background": "6c91e96bca5a9545",
+    "lines": "e902efe81c01ee23",
+    "blur": "d5e24108e37a8dc2",
+    "contrast": "430db6050173becd",
+    "brightness": "4a652120b6e4c366",
+    "grain": "0d898a5e8ced93ee",
+    "noise": "285173bd958e02e2",
+    "light": "e62cb9e72b35cd76",
+    "medium": "9e6fd3acfe0ca295",
+    "heavy": "2ae83d96c6a67a9b",
+}
+# What a process without the newer instructions prints.
+OLD_PROCESSOR = """
+import hashlib, sys
+import numpy as np
+from mnistseq_cli.distortions import AUGMENTATIONS, augment
+images = np.frombuffer(sys.stdin.buffer.read(), np.uint8).reshape(-1, 28, 28)
+for name in AUGMENTATIONS:
+    if name != "jpeg":
+        print(name, hashlib.sha256(augment(images, 5, **{name: True})).hexdigest())
+"""
+
+
+@pytest.fixture(scope="module")
+def images(glyphs: GlyphSet) -> np.ndarray:
+    images = glyphs.images[:N].copy()
+    images.flags.writeable = False
+    return images
+
+
+@EVERY
+def test_gives_new_images_of_the_same_shape_and_never_writes_to_its_input(
+    name: str, images: np.ndarray
+) -> None:
+    before = images.copy()
+    after = augment(images, 5, **only(name))
+    assert after.shape == images.shape
+    assert after.dtype == np.uint8
+    assert after.flags.writeable
+    assert (images == before).all()
+    assert (after != before).any()
+
+
+@EVERY
+@pytest.mark.parametrize("ink", ["white", "black"])
+def test_the_neutral_strength_changes_no_bit(name: str, ink: str, images: np.ndarray) -> None:
+    neutral = only(name, AUGMENTATIONS[name].neutral)
+    assert (augment(images, 5, **only("ink", ink), **neutral) == images).all()
+
+
+@EVERY
+def test_zero_is_no_distortion(name: str, images: np.ndarray) -> None:
+    if name != "jpeg":
+        assert (augment(images, 5, **only(name, 0)) == images).all()
+
+
+@EVERY
+def test_an_image_depends_on_its_index_and_the_seed_alone(name: str, images: np.ndarray) -> None:
+    whole = augment(images, 5, **only(name))
+    assert (augment(images, 5, **only(name)) == whole).all()
+    assert (augment(images[:7], 5, **only(name)) == whole[:7]).all()
+    assert (augment(images, 6, **only(name)) != whole).any()
+
+
+@EVERY
+def test_no_digit_is_left_empty_even_at_the_limits(name: str, images: np.ndarray) -> None:
+    if AUGMENTATIONS[name].stage in ("geometry", "shape", "line"):
+        for limit in AUGMENTATIONS[name].limits:
+            after = augment(images, 5, **only(name, (limit, limit)))
+            assert after.reshape(N, -1).any(axis=1).all()
+
+
+@EVERY
+def test_probability_zero_leaves_all_and_a_half_leaves_about_half(
+    name: str, images: np.ndarray
+) -> None:
+    many = np.tile(images, (5, 1, 1))
+    always = augment(many, 5, **only(name))
+    half = augment(many, 5, augment_prob=0.5, **only(name))
+    assert (augment(many, 5, augment_prob=0, **only(name)) == many).all()
+    same = (half == many).all(axis=(1, 2))
+    assert (half[~same] == always[~same]).all()
+    could_change = (always != many).any(axis=(1, 2))
+    # 200 images: the number that stays is within four standard deviations.
+    assert abs((same & could_change).sum() - could_change.sum() / 2) < 4 * np.sqrt(200) / 2
+
+
+@EVERY
+def test_other_sizes_are_allowed_and_blank_images_stay_whole(name: str) -> None:
+    images = np.zeros((3, 37, 90), np.uint8)
+    images[:2, 9:30, 20:77] = 222
+    after = augment(images, 5, **only(name))
+    assert after.shape == images.shape
+    assert augment(images[:0], 5, **only(name)).shape == (0, 37, 90)
+    if AUGMENTATIONS[name].stage in ("geometry", "shape", "line", "lens"):
+        assert not after[2].any()
+
+
+@EVERY
+def test_one_image_may_be_larger_than_a_block_of_digits(name: str) -> None:
+    image = np.zeros((1, 600, 900), np.uint8)
+    image[:, 200:400, 300:600] = 200
+    assert augment(image, 5, **only(name)).any()
+
+
+@pytest.mark.parametrize("name", PIXELS)
+def test_pixels_never_change(name: str, images: np.ndarray) -> None:
+    after = augment(images, 5, **PRESETS.get(name, only(name)))
+    assert hashlib.sha256(after.tobytes()).hexdigest().startswith(PIXELS[name])
+
+
+def test_each_distortion_has_words_of_its_own() -> None:
+    uses = [record.use for record in AUGMENTATIONS.values()]
+    assert len(set(uses)) == len(uses)
+    assert min(uses) >= 100
+
+
+def test_switching_one_on_does_not_change_the_draws_of_another(images: np.ndarray) -> None:
+    # Where neither has put ink, only the light is seen: it is the light of an image alone.
+    dilated = augment(images, 5, dilate="3x3..3x3")
+    lit = augment(images, 5, dilate="3x3..3x3", brightness=0.2)
+    alone = augment(images, 5, brightness=0.2)
+    change = lit.astype(int) - dilated
+    paper = (dilated == 0) & (images == 0)
+    assert (change[paper] == alone.astype(int)[paper]).all()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_change_every_digit_and_keep_it(preset: str, images: np.ndarray) -> None:
+    strengths: dict[str, Any] = {
+        name: value for name, value in PRESETS[preset].items() if name != "jpeg"
+    }
+    after = augment(images, 5, ink="black", **strengths)
+    assert (after != images).any(axis=(1, 2)).all()
+
+
+def test_black_ink_is_distorted_like_white_ink(images: np.ndarray) -> None:
+    strengths = {"rotate": 20, "erode": 2, "blur": 1, "lines": 3, "background": 0.4}
+    white = augment(images, 5, ink="white", **strengths)
+    assert (augment(~images, 5, ink="black", **strengths) == ~white).all()
+
+
+def test_brightness_means_lighter_whatever_the_ink(images: np.ndarray) -> None:
+    for ink in ("white", "black"):
+        lighter = augment(images, 5, ink=ink, brightness=(0.2, 0.2))
+        assert (lighter == np.minimum(images.astype(int) + 51, 255)).all()
+
+
+@given(seed=st.integers(0, 2**63 - 1), probability=st.floats(0, 1))
+def test_any_seed_and_probability_go(seed: int, probability: float) -> None:
+    images = np.zeros((2, 28, 28), np.uint8)
+    images[:, 4:24, 8:20] = 200
+    after = augment(images, seed, augment_prob=probability, rotate=180, elastic=4, erode=5)
+    assert after.any(axis=(1, 2)).all()
+
+
+@given(
+    shape=st.tuples(st.integers(16, 40), st.integers(16, 40)),
+    edges=st.tuples(*[st.integers(0, 7)] * 4),
+    parts=st.dictionaries(
+        st.sampled_from(["scale", "shear", "rotate", "perspective", "elastic", "thickness"]),
+        st.floats(0, 1),
+    ),
+    dilate=st.integers(1, 5),
+)
+def test_ink_up_to_the_edges_is_brought_back(
+    shape: tuple[int, int], edges: tuple[int, ...], parts: dict[str, float], dilate: int
+) -> None:
+    images = np.zeros((3, *shape), np.uint8)
+    left, top, right, bottom = edges
+    images[:, top : shape[0] - bottom, left : shape[1] - right] = 255
+    strengths = {name: part * AUGMENTATIONS[name].limits[1] for name, part in parts.items()}
+    texts: dict[str, Any] = {name: f"{strength:.4f}" for name, strength in strengths.items()}
+    after = augment(images, 5, **texts, dilate=dilate)
+    assert after.shape == images.shape
+    assert after.any(axis=(1, 2)).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"images": np.zeros((2, 28, 28))}, ["float64", "uint8"]),
+        ({"images": np.zeros((28, 28), np.uint8)}, ["(28, 28)", "(N, H, W)"]),
+        ({"images": np.zeros((2, 28, 15), np.uint8)}, ["(2, 28, 15)", "16"]),
+        ({"images": [[[0] * 28] * 28]}, ["images are list", "array of uint8"]),
+        ({"images": [[1], [2, 3]]}, ["images are list", "(N, H, W)"]),
+        ({"images": None}, ["images are NoneType"]),
+        ({"seed": -1}, ["seed is -1; allowed are whole numbers from 0 to 9223372036854775807"]),
+        ({"seed": 1.5}, ["seed is 1.5; allowed are whole numbers"]),
+        ({"seed": "1"}, ["seed is '1'"]),
+        ({"seed": None}, ["seed is None"]),
+        ({"seed": True}, ["seed is True"]),
+        ({"seed": np.float64(1)}, ["seed is ", "1.0"]),
+        ({"ink": "red"}, ["red", "white, black"]),
+        ({"ink": None}, ["ink is None"]),
+        ({"augment_prob": 1.5}, ["1.5", "0 to 1"]),
+        ({"augment_prob": "0.5"}, ["augment_prob is '0.5'; allowed are numbers from 0 to 1"]),
+        ({"augment_prob": None}, ["augment_prob is None"]),
+        ({"rotat": 3}, ["rotat", "'rotate'"]),
+        ({"rotate": (1, 2, 3)}, ["rotate is (1, 2, 3)", "-180 to 180"]),
+        ({"medium": 2}, ["medium is a preset and takes no value; it was given 2"]),
+    ],
+)
+def test_what_is_not_allowed_is_refused(arguments: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        augment(**{"images": np.zeros((2, 28, 28), np.uint8), "seed": 1, **arguments})
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_a_masked_array_comes_back_plain(images: np.ndarray) -> None:
+    masked = np.ma.masked_array(images, images > 99)
+    after = augment(masked, 5, rotate=20)
+    assert type(after) is np.ndarray
+    assert (after == augment(images, 5, rotate=20)).all()
+
+
+def test_numbers_of_numpy_are_numbers(images: np.ndarray) -> None:
+    numbers: dict[str, Any] = {"seed": np.int64(5), "augment_prob": np.float32(0.5)}
+    strengths: dict[str, Any] = {"rotate": np.float32(20), "erode": np.int64(2), "blur": np.True_}
+    after = augment(images, **numbers, **strengths)
+    assert (after == augment(images, 5, augment_prob=0.5, rotate=20, erode=2, blur=True)).all()
+
+
+def test_a_preset_is_named_as_a_distortion_is(images: np.ndarray) -> None:
+    spelt_out: dict[str, Any] = {**PRESETS["medium"], "rotate": 3}
+    del spelt_out["blur"]
+    after = augment(images, 5, medium=True, rotate=3, blur=False)
+    assert (after == augment(images, 5, **spelt_out)).all()
+
+
+def test_an_older_processor_gives_the_same_pixels(images: np.ndarray) -> None:
+    core = __import__("numpy._core" if hasattr(np, "_core") else "numpy.core", fromlist=["_"])
+    there = core._multiarray_umath  # noqa: SLF001 - the only place that lists them
+    features = [name for name in there.__cpu_dispatch__ if there.__cpu_features__.get(name)]
+    if not features:
+        pytest.skip("NumPy dispatches to no instructions of this processor")
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", OLD_PROCESSOR],
+            input=images.tobytes(),
+            env={**os.environ, "NPY_DISABLE_CPU_FEATURES": " ".join(names)},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for names in ([], features)
+    ]
+    assert printed[0].count(b"\n") == len(AUGMENTATIONS) - 1
+    assert printed[0] == printed[1]

@@ -1,0 +1,411 @@
+"""Boxes, and where the ink of a digit may be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistseq_cli.compose.generator import SequenceGenerator
+from mnistseq_cli.compose.painting import Stamps
+from mnistseq_cli.distortions import (
+    AUGMENTATIONS,
+    PRESETS,
+    augment_digits,
+    bound_digits,
+    make_plan,
+    widest_cell_px,
+    widest_px,
+)
+from mnistseq_cli.errors import LayoutError
+from mnistseq_cli.glyphs.glyph_set import GlyphSet, Ink
+from mnistseq_cli.recipe import FlexibleWidth, Recipe
+from tests.helpers.augment_cases import (
+    DIGITS,
+    PAGE_PX,
+    cut,
+    distort,
+    draw_of,
+    finish,
+    put_on_pages,
+)
+
+OF_DIGITS = [name for name, row in AUGMENTATIONS.items() if row.stage in ("geometry", "shape")]
+OF_PAGES = [name for name in AUGMENTATIONS if name not in OF_DIGITS and name != "jpeg"]
+PAGES = 12
+CELL_PX = 44  # of a cell that has grown as far as it may
+
+
+def extent(image: np.ndarray) -> list[int]:
+    rows, columns = np.nonzero(image)
+    x, y = int(columns.min()), int(rows.min())
+    return [x, y, int(columns.max()) + 1 - x, int(rows.max()) + 1 - y]
+
+
+def same(one: Ink, other: Ink) -> bool:
+    one, other = (replace(ink, images=widen(ink.images, CELL_PX)) for ink in (one, other))
+    return all((vars(one)[name] == vars(other)[name]).all() for name in vars(one))
+
+
+def widen(images: np.ndarray, width_px: int) -> np.ndarray:
+    return np.pad(images, ((0, 0), (0, 0), (0, width_px - images.shape[2])))
+
+
+def strongest(name: str) -> str:
+    low, high = AUGMENTATIONS[name].limits
+    return f"{name}={low}..{high}"
+
+
+@pytest.mark.parametrize("items", [*([name] for name in OF_DIGITS), ["medium"], ["heavy"], []])
+def test_ink_stands_at_the_left_edge_and_its_extent_is_known(
+    items: list[str], glyphs: GlyphSet
+) -> None:
+    ink = distort(glyphs, make_plan(items))
+    for place, image in enumerate(ink.images):
+        size = [0, ink.top_px[place], ink.width_px[place], ink.height_px[place]]
+        assert extent(image) == size
+    assert ink.images.shape == (len(ink.left_px), 28, ink.width_px.max())
+    assert (ink.left_px >= -8).all()
+    assert (ink.left_px + ink.width_px <= 36).all()
+
+
+@pytest.mark.parametrize("items", [*([name] for name in OF_DIGITS), ["heavy"]])
+def test_a_digit_does_not_depend_on_the_digits_around_it(
+    items: list[str], glyphs: GlyphSet
+) -> None:
+    plan = make_plan(items, 0.7)
+    whole = distort(glyphs, plan, 40)
+    for start in (0, 13, 39):
+        alone = augment_digits(cut(glyphs, 1, start), plan, draw_of(1, start=start))
+        some = Ink(*(value[start : start + 1] for value in vars(whole).values()))
+        assert same(alone, some)
+
+
+@pytest.mark.parametrize("name", OF_DIGITS)
+def test_without_a_distortion_digits_stay_where_they_were(name: str, glyphs: GlyphSet) -> None:
+    before = cut(glyphs, 60)
+    copies = Ink(*(value.copy() for value in vars(before).values()))
+    plan = make_plan({name: AUGMENTATIONS[name].neutral})
+    assert same(augment_digits(before, plan, draw_of(60)), before)
+    assert same(before, copies)
+
+
+def flood(images: np.ndarray) -> np.ndarray:
+    """Mark what can be reached from outside without crossing ink."""
+    paper = np.pad(images < 30, ((0, 0), (1, 1), (1, 1)), constant_values=True)
+    wet = np.zeros_like(paper)
+    wet[:, 0, 0] = True
+    while True:
+        before = wet.sum()
+        for axis in (1, 2):
+            for step in (-1, 1):
+                wet |= np.roll(wet, step, axis) & paper
+        if wet.sum() == before:
+            return wet[:, 1:-1, 1:-1]
+
+
+def frame(n: int) -> Ink:
+    """Give digits that fill their cells: four strokes along its edges."""
+    images = np.full((n, 28, 28), 255, np.uint8)
+    images[:, 4:24, 4:24] = 0
+    full = np.full(n, 28)
+    return Ink(images, full * 0, full * 0, full, full)
+
+
+@pytest.mark.parametrize("strength", ["thickness=2..2", "thickness=1..1", "dilate=5..5"])
+def test_a_digit_that_must_shrink_to_grow_stays_in_its_cell(strength: str) -> None:
+    n = 81
+    width, height = 20 + np.arange(n) % 9, 20 + np.arange(n) // 9
+    rows, columns = np.arange(28)[:, None], np.arange(28)
+    images = (rows < height[:, None, None]) & (columns < width[:, None, None])
+    ink = Ink(images * np.uint8(255), width * 0, width * 0, width, height)
+    after = augment_digits(ink, make_plan([strength]), draw_of(n), grow_px=0)
+    assert (after.left_px >= 0).all()
+    assert (after.left_px + after.width_px <= 28).all()
+
+
+@pytest.mark.parametrize("items", [*([name] for name in OF_DIGITS), ["heavy"], ["shear=45"]])
+def test_bounds_hold_the_ink_without_making_it(items: list[str], glyphs: GlyphSet) -> None:
+    plan, before = make_plan(items, 0.8), cut(glyphs, 120)
+    left, width = bound_digits(before, plan, draw_of(120))
+    after = augment_digits(before, plan, draw_of(120))
+    assert (left <= after.left_px).all()
+    assert (after.left_px + after.width_px <= left + width).all()
+    assert (left + width - after.left_px - after.width_px).mean() < 6
+
+
+def is_closed(ink: Ink) -> np.ndarray:
+    """Tell whether something inside each frame stays dry: not so where a side is cut off."""
+    wet = flood(ink.images)
+    inside = (ink.images == 0) & ~wet
+    middle = (ink.top_px + ink.height_px // 2, ink.width_px // 2)
+    closed: np.ndarray = inside.any(axis=(1, 2)) & ~wet[np.arange(len(wet)), *middle]
+    return closed
+
+
+@pytest.mark.parametrize("grow_px", [0, 8])
+@pytest.mark.parametrize("name", [*OF_DIGITS, "heavy"])
+def test_no_ink_is_cut_off_at_the_edge_of_the_cell(name: str, grow_px: int) -> None:
+    n = 200
+    assert flood(frame(1).images).sum() == 0
+    plan = make_plan(["erode=2" if name == "erode" else name])
+    after = augment_digits(frame(n), plan, draw_of(n), grow_px)
+    assert is_closed(after).all()
+    assert (after.left_px >= -grow_px).all()
+    assert (after.left_px + after.width_px <= 28 + grow_px).all()
+
+
+@pytest.mark.parametrize(
+    ("strength", "width_px"),
+    [("scale=0.4x0..0.4x0", 40), ("shear=25..25", 41), ("dilate=5..5", 32)],
+)
+def test_a_cell_grows_to_hold_its_ink(strength: str, width_px: int) -> None:
+    (after,) = augment_digits(frame(1), make_plan([strength]), draw_of(1)).width_px
+    assert after == pytest.approx(width_px, abs=1)
+
+
+def test_room_for_ink_to_grow_changes_no_pixel(glyphs: GlyphSet) -> None:
+    """So faint a change of the pen is none, but it is given the room of any other."""
+    _, y, _, height = glyphs.measure(glyphs.ids).T
+    ink = glyphs.cut_out(glyphs.ids[(y >= 3) & (y + height <= 25)])
+    draw = draw_of(len(ink.images))
+    moves = ["elastic=1.5", "shear=20"]
+    alone, faint = (
+        augment_digits(ink, make_plan([*moves, *pen]), draw)
+        for pen in ([], ["thickness=0.001..0.001"])
+    )
+    assert same(alone, faint)
+
+
+def test_ink_too_wide_even_so_is_narrowed_to_the_grown_cell() -> None:
+    plan = make_plan(["scale=0.5x0..0.5x0", "shear=45..45"])
+    after = augment_digits(frame(1), plan, draw_of(1))
+    assert is_closed(after).all()
+    assert after.width_px == pytest.approx(CELL_PX, abs=1)
+    assert after.width_px <= CELL_PX
+
+
+def test_ink_too_high_is_lowered_to_the_page() -> None:
+    after = augment_digits(frame(1), make_plan(["scale=0x0.5..0x0.5"]), draw_of(1))
+    assert is_closed(after).all()
+    assert after.images.shape[1] == 28
+    assert after.height_px == pytest.approx(28, abs=1)
+
+
+def test_a_digit_moves_only_as_far_as_it_must(glyphs: GlyphSet) -> None:
+    before = cut(glyphs, 60)
+    after = augment_digits(before, make_plan(["dilate=5x5..5x5"]), draw_of(60))
+    top, bottom = before.top_px - 2, 28 - before.top_px - before.height_px - 2
+    moved = np.where(top < 0, -top, np.minimum(bottom, 0))
+    fits = before.height_px + 4 <= 28
+    assert (after.top_px == before.top_px - 2 + moved)[fits].all()
+    assert (after.height_px == before.height_px + 4)[fits].all()
+
+
+def solids() -> Ink:
+    """Give ink that fills its box: every width, and heights from the least to the most."""
+    width, height = (size.ravel() for size in np.meshgrid(np.arange(1, 29), [1, 10, 20, 28]))
+    rows, columns = np.arange(28)[:, None], np.arange(28)
+    images = (rows < height[:, None, None]) & (columns < width[:, None, None])
+    return Ink(images * np.uint8(255), width * 0, width * 0, width, height)
+
+
+@given(
+    parts=st.dictionaries(
+        st.sampled_from(["scale", "shear", "rotate", "perspective", "shift", "elastic"]),
+        st.tuples(st.floats(0, 1) | st.just(1), st.floats(0, 1) | st.just(1)).map(sorted),
+    ),
+    size=st.sampled_from([0.1, 0.4, 1]),
+    dilate=st.integers(0, 5),
+    thickness=st.floats(-2, 2),
+    seed=st.integers(0, 2**63 - 1),
+)
+def test_no_digit_is_wider_than_the_widest(
+    glyphs: GlyphSet,
+    parts: dict[str, list[float]],
+    size: float,
+    dilate: int,
+    thickness: float,
+    seed: int,
+) -> None:
+    texts = {}
+    for name, ends in parts.items():
+        low, high = AUGMENTATIONS[name].limits
+        texts[name] = "..".join(f"{(low + end * (high - low)) * size:.4f}" for end in ends)
+    plan = make_plan({**texts, "thickness": f"{thickness:.4f}", "dilate": dilate})
+    for before in (cut(glyphs, 60), solids()):
+        after = augment_digits(before, plan, draw_of(len(before.images), seed))
+        bound = widest_px(plan, before.width_px, before.height_px)
+        assert (after.width_px <= bound).all()
+        assert (bound <= CELL_PX).all()
+        assert parts or dilate > 1 or thickness or (bound == before.width_px).all()
+        cells_px = np.maximum(after.left_px + after.width_px, 28) - np.minimum(after.left_px, 0)
+        assert cells_px.max() <= widest_cell_px(plan, int(before.width_px.max()))
+
+
+@pytest.mark.parametrize(
+    ("items", "width_px"),
+    [
+        (["shift=2"], 22),
+        (["rotate=10"], 25),
+        (["shear=10"], 25),
+        (["light"], 31),
+        (["medium"], 40),
+        (["rotate=45"], 30),
+    ],
+)
+def test_the_widest_is_hardly_wider_than_what_there_is(items: list[str], width_px: int) -> None:
+    """A square of 20 px in the worst case of each; one column more may show its faint edge."""
+    side = np.array([20])
+    assert widest_px(make_plan(items), side, side) == [width_px]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"augment": ("heavy", "blur=0"), "edges": True},
+        {"augment": ("shear=45..45", "dilate=5")},
+        {"augment": ("shift=14", "elastic=4"), "augment_prob": 0.7},
+        {"augment": ("rotate=180", "scale=0.5"), "spacing_px": (-4, 3)},
+    ],
+)
+@pytest.mark.parametrize("measure", ["ink", "cell"])
+def test_rows_hold_grown_cells(values: dict[str, Any], measure: str, glyphs: GlyphSet) -> None:
+    own: dict[str, Any] = {"length": (1, 6), "measure": measure, "seed": 3, "count": 60}
+    recipe = Recipe(**own | values)
+    widest_px = SequenceGenerator(recipe, glyphs).width_px
+    generator = SequenceGenerator(replace(recipe, width_px="natural"), glyphs)
+    for index, sample in enumerate(generator.block(0, recipe.count)):
+        assert sample.image.shape[1] <= (widest_px or 0)
+        x, ends = sample.boxes[:, 0], sample.boxes[:, 0] + sample.boxes[:, 2]
+        assert x.min() >= 0
+        assert ends.max() <= sample.image.shape[1]
+        gaps = x[1:] - ends[:-1]
+        drawn = sample.gaps[1:-1] if recipe.edges else sample.gaps
+        assert (gaps == drawn if measure == "ink" else gaps >= drawn).all()
+        assert (generator[index].image == sample.image).all()
+
+
+@pytest.mark.parametrize("measure", ["ink", "cell"])
+def test_what_changes_nothing_takes_no_room(measure: str, glyphs: GlyphSet) -> None:
+    def width_of(items: tuple[str, ...], probability: float = 1) -> int | None:
+        values: dict[str, Any] = {"length": (2, 4), "measure": measure}
+        recipe = Recipe(**values, augment=items, augment_prob=probability)
+        return SequenceGenerator(recipe, glyphs).width_px
+
+    for name in OF_DIGITS:
+        assert width_of((f"{name}={AUGMENTATIONS[name].neutral}",)) == width_of(())
+    assert width_of(("medium",), 0) == width_of(())
+
+
+def test_a_cell_is_as_wide_as_ever_where_no_ink_leaves_it(glyphs: GlyphSet) -> None:
+    values: dict[str, Any] = {"length": (4, 4), "measure": "cell", "spacing_px": (0, 0)}
+    for strength, wider in (("thickness=-1..0", False), ("shear=45..45", True)):
+        recipe = Recipe(**values, augment=(strength,), width_px="natural", seed=1)
+        widths = SequenceGenerator(recipe, glyphs).block(0, 50).widths_px
+        assert (widths >= 112).all()
+        assert (widths > 112).any() == wider
+
+
+def test_cells_with_equal_gaps_stay_equally_wide(glyphs: GlyphSet) -> None:
+    values: dict[str, Any] = {"measure": "cell", "spacing_mode": "fixed", "spacing_px": (0, 9)}
+    recipe = Recipe(length=(4, 4), width_px=127, augment=("heavy", "blur=0"), seed=1, **values)
+    block = SequenceGenerator(recipe, glyphs).block(0, 100)
+    assert (block.gaps[:, 1:4] == 5).all()
+    inside_px = block.boxes[..., 0] - [0, 33, 66, 99]
+    assert (inside_px >= 0).all()
+    assert (inside_px + block.boxes[..., 2] <= 28).all()
+    assert SequenceGenerator(replace(recipe, width_px="widest"), glyphs).width_px == 139
+
+
+def refusal(act: Callable[[], object]) -> str:
+    try:
+        act()
+    except LayoutError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("fit", ["pad", "shrink"])
+@pytest.mark.parametrize("spacing_mode", ["variable", "fixed"])
+@pytest.mark.parametrize("spacing_px", [(-5, -2), (0, 9)])
+def test_a_recipe_is_refused_before_or_not_at_all(
+    fit: str, spacing_mode: str, spacing_px: tuple[int, int], glyphs: GlyphSet
+) -> None:
+    values: dict[str, Any] = {"fit": fit, "spacing_mode": spacing_mode, "spacing_px": spacing_px}
+    recipe = Recipe(length=(1, 6), count=300, augment=("heavy",), seed=2, **values)
+    for width_px in (11, 13, 60, 110, 150, 200):
+        generator = SequenceGenerator(replace(recipe, width_px=width_px), glyphs)
+        assert refusal(generator.check) == refusal(lambda g=generator: list(g))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("items", [*([name] for name in OF_PAGES), ["heavy"], ["blur=4", "lines"]])
+def test_a_box_is_the_extent_of_the_digit_alone_on_the_page(
+    items: list[str], glyphs: GlyphSet
+) -> None:
+    """Compose each digit alone with the same words, without the marks that are no digit's."""
+    plan = make_plan(items)
+    stamps = put_on_pages(cut(glyphs, PAGES * DIGITS))
+    _, boxes = finish(stamps, PAGES, plan)
+    inks = replace(plan, steps=plan.at("line", "lens"))
+    for digit in range(len(stamps.sample)):
+        alone = Stamps(*(value[digit : digit + 1] for value in vars(stamps).values()))
+        images, _ = finish(alone, PAGES, inks)
+        assert extent(images[stamps.sample[digit]]) == boxes[digit].tolist()
+
+
+@pytest.mark.parametrize("name", ["background", "lines", "contrast", "brightness", "grain"])
+def test_marks_that_are_no_ink_of_a_digit_move_no_box(name: str, glyphs: GlyphSet) -> None:
+    stamps = put_on_pages(cut(glyphs, PAGES * DIGITS))
+    _, before = finish(stamps, PAGES, make_plan([]))
+    _, after = finish(stamps, PAGES, make_plan([strongest(name)]))
+    assert (after == before).all()
+
+
+def test_boxes_end_where_the_page_ends(glyphs: GlyphSet) -> None:
+    stamps = put_on_pages(cut(glyphs, PAGES * DIGITS))
+    page_px = int((stamps.x_px + stamps.boxes[:, 2]).max())
+    images, boxes = finish(stamps, PAGES, make_plan(["blur=3..3"]), page_px)
+    assert images.shape[2] == page_px
+    assert (boxes[:, 0] >= 0).all()
+    assert (boxes[:, 0] + boxes[:, 2]).max() == page_px
+
+
+@pytest.mark.parametrize("items", [*([name] for name in [*OF_PAGES, "jpeg"]), ["all"]])
+def test_a_page_is_the_same_beside_wider_ones(items: list[str], glyphs: GlyphSet) -> None:
+    plan = make_plan(items)
+    stamps = put_on_pages(cut(glyphs, PAGES * DIGITS))
+    narrow, boxes = finish(stamps, PAGES, plan)
+    wide, wide_boxes = finish(stamps, PAGES, plan, PAGE_PX, array_px=PAGE_PX + 45)
+    assert (wide[:, :, :PAGE_PX] == narrow).all()
+    assert not wide[:, :, PAGE_PX:].any()
+    assert (boxes == wide_boxes).all()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_real_digits_keep_their_ink_under_every_preset(preset: str, mnist: GlyphSet) -> None:
+    before = mnist.cut_out(mnist.ids[::60])
+    after = augment_digits(before, make_plan([preset]), draw_of(len(before.images)))
+    had, has = (ink.images.sum(axis=(1, 2), dtype=np.int64) for ink in (before, after))
+    assert (has * 4 > had).all()
+    assert (
+        after.width_px <= widest_px(make_plan([preset]), before.width_px, before.height_px)
+    ).all()
+
+
+@pytest.mark.parametrize("width_px", ["natural", "widest"])
+def test_a_blurred_row_is_not_cut_off_at_its_ends(
+    width_px: FlexibleWidth, glyphs: GlyphSet
+) -> None:
+    recipe = Recipe(length=(1, 4), seed=3, width_px=width_px, augment=("blur=2..2",))
+    block = SequenceGenerator(recipe, glyphs).block(0, 40)
+    wide = SequenceGenerator(replace(recipe, width_px=400), glyphs).block(0, 40)
+    for image, width, whole in zip(block.images, block.widths_px, wide.images, strict=True):
+        inked = np.flatnonzero((whole < 255).any(axis=0))
+        shown = np.flatnonzero((image[:, :width] < 255).any(axis=0))
+        assert (image[:, shown[0] : shown[-1] + 1] == whole[:, inked[0] : inked[-1] + 1]).all()

@@ -1,0 +1,318 @@
+"""One check for all containers: what is read is what was made."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import tarfile
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pytest
+from imageio import v3 as imageio
+
+from mnistseq_cli.bulk.plan import make_plan
+from mnistseq_cli.bulk.run import run
+from mnistseq_cli.compose.generator import SequenceGenerator
+from mnistseq_cli.errors import UsageError
+from mnistseq_cli.formats import FORMATS, Output
+from mnistseq_cli.formats.arrays import NO_CLASS
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
+from mnistseq_cli.glyphs.idx import read_idx
+from mnistseq_cli.recipe import Recipe
+from tests.helpers.bulk_cases import check_installed
+from tests.helpers.shelf import PART_SIZE, Split, contents, write_dataset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+COUNT = 23
+LAYOUTS = {
+    "whole": [Split("", 0, COUNT)],
+    "splits": [Split("train/", 0, 11), Split("val/", 11, 16), Split("test/", 16, COUNT)],
+}
+RECIPES = {
+    "digits": Recipe(length=(1, 4), count=COUNT, seed=5),
+    "edges": Recipe(pattern="0#-##", count=COUNT, seed=5, edges=True),
+    "overlap": Recipe(texts=("007", "1", "0042"), count=COUNT, spacing_px=(-6, -2), width_px=90),
+    "natural": Recipe(length=(1, 4), count=COUNT, seed=5, width_px="natural", ink="white"),
+}
+EXTRAS = {"parquet": "pyarrow", "lmdb": "lmdb", "hdf5": "h5py"}
+ARRAYS = ("npz", "npy", "hdf5", "idx")  # formats that need one width
+
+
+class Read(NamedTuple):
+    """A sample as a container has it; what it does not hold is None."""
+
+    text: str
+    image: NDArray[np.uint8]
+    boxes: list[list[int]] | None = None
+    glyphs: list[int] | None = None
+    gaps: list[int] | None = None
+
+
+def need(name: str) -> Any:
+    return pytest.importorskip(name, reason=f"{name} is not installed: this test reads with it")
+
+
+def read_folder(folder: Path) -> list[Read]:
+    lines = (folder / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
+    return [
+        read_record(record, imageio.imread(folder / record["file_name"]))
+        for record in map(json.loads, lines)
+    ]
+
+
+def read_record(record: dict[str, Any], image: NDArray[np.uint8]) -> Read:
+    objects = record["objects"]
+    assert [str(category) for category in objects["category"]] == list(record["text"])
+    return Read(record["text"], image, objects["bbox"], record["glyphs"], record["gaps"])
+
+
+def read_tars(folder: Path) -> list[Read]:
+    found = []
+    for path in sorted(folder.glob("data-*.tar")):
+        with tarfile.open(path) as tar:
+            files = [(one.name, tar.extractfile(one).read()) for one in tar]  # type: ignore[union-attr] # all are files
+        for image, text, record in zip(files[::3], files[1::3], files[2::3], strict=True):
+            assert [name[9:] for name, _ in (image, text, record)] == [".png", ".txt", ".json"]
+            assert image[0][:9] == text[0][:9] == record[0][:9]
+            found.append(read_record(json.loads(record[1]), imageio.imread(image[1])))
+            assert found[-1].text == text[1].decode()
+    return found
+
+
+def read_parquet(folder: Path) -> list[Read]:
+    parquet = need("pyarrow.parquet")
+    rows = []
+    for path in sorted(folder.glob("part-*.parquet")):
+        rows += parquet.read_table(path).to_pylist()
+    return [read_record(row, imageio.imread(row["image"]["bytes"])) for row in rows]
+
+
+def read_lmdb(folder: Path) -> list[Read]:
+    """Follow LmdbDataset of deep-text-recognition-benchmark."""
+    lmdb = need("lmdb")
+    environment = lmdb.open(
+        str(folder / "lmdb"),
+        max_readers=32,
+        readonly=True,
+        lock=False,
+        readahead=False,
+        meminit=False,
+    )
+    found = []
+    with environment.begin(write=False) as transaction:
+        assert transaction.stat()["entries"] == 2 * int(transaction.get(b"num-samples")) + 1
+        for index in range(int(transaction.get(b"num-samples"))):
+            label = transaction.get(f"label-{index + 1:09d}".encode()).decode("utf-8")
+            image = transaction.get(f"image-{index + 1:09d}".encode())
+            found.append(Read(label, imageio.imread(image)))
+    environment.close()
+    return found
+
+
+def read_arrays(arrays: dict[str, Any]) -> list[Read]:
+    rows = zip(*(arrays[name] for name in ("images", "labels", "lengths", "boxes")), strict=True)
+    found = []
+    for image, label, length, boxes in rows:
+        assert (label[length:] == NO_CLASS).all()
+        assert not boxes[length:].any()
+        text = "".join(map(str, label[:length].tolist()))
+        found.append(Read(text, image, boxes[:length].tolist()))
+    return found
+
+
+def read_npy(folder: Path) -> list[Read]:
+    names = ("images", "labels", "lengths", "boxes")
+    return read_arrays({name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names})
+
+
+def read_npz(folder: Path) -> list[Read]:
+    if (folder / "data.npz").exists():
+        with np.load(folder / "data.npz") as archive:
+            return read_arrays(dict(archive))
+    names = {"images": "x", "labels": "y", "lengths": "lengths", "boxes": "boxes"}
+    with np.load(folder.parent / "data.npz") as archive:
+        return read_arrays({name: archive[f"{key}_{folder.name}"] for name, key in names.items()})
+
+
+def read_hdf5(folder: Path) -> list[Read]:
+    with need("h5py").File(folder / "data.h5") as file:
+        assert all(file[name].chunks for name in file)
+        return read_arrays({name: file[name][:] for name in file})
+
+
+def read_idx_files(folder: Path) -> list[Read]:
+    prefix = {"test": "t10k", "val": "val"}.get(folder.name, "train")
+    images, labels, lengths = (
+        read_idx(folder / f"{prefix}-{name}")
+        for name in ("images-idx3-ubyte", "labels-idx2-ubyte", "lengths-idx1-int")
+    )
+    rows = zip(images, labels, lengths.tolist(), strict=True)
+    return [
+        Read("".join(map(str, label[:length])), image.astype(np.uint8))
+        for image, label, length in rows
+    ]
+
+
+READERS: dict[str, Callable[[Path], list[Read]]] = {
+    "folder": read_folder,
+    "webdataset": read_tars,
+    "parquet": read_parquet,
+    "lmdb": read_lmdb,
+    "npz": read_npz,
+    "npy": read_npy,
+    "hdf5": read_hdf5,
+    "idx": read_idx_files,
+}
+
+
+@pytest.fixture(params=sorted(FORMATS))
+def form(request: pytest.FixtureRequest) -> str:
+    name = str(request.param)
+    if name in EXTRAS:
+        pytest.importorskip(EXTRAS[name], reason=f"the extra {name} is not installed")
+    return name
+
+
+def test_every_format_has_a_reader() -> None:
+    assert set(READERS) == set(FORMATS)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", RECIPES)
+def test_what_is_read_is_what_was_made(
+    form: str, name: str, layout: str, glyphs: GlyphSet, tmp_path: Path
+) -> None:
+    generator = SequenceGenerator(RECIPES[name], glyphs)
+    output = Output(folder=tmp_path, to=form)
+    if name == "natural" and form in ARRAYS:
+        with pytest.raises(UsageError, match="wide do not fit into one array"):
+            write_dataset(output, generator, LAYOUTS[layout])
+        return
+    write_dataset(output, generator, LAYOUTS[layout])
+    for split in LAYOUTS[layout]:
+        found = READERS[form](tmp_path / split.folder)
+        assert len(found) == split.stop - split.start
+        for index, read in enumerate(found, split.start):
+            sample = generator[index]
+            assert read.text == sample.text
+            assert np.array_equal(read.image, sample.image)
+            for got, made in (
+                (read.boxes, sample.boxes),
+                (read.glyphs, sample.glyphs),
+                (read.gaps, sample.gaps),
+            ):
+                assert got is None or got == made.tolist()
+            for x, y, width, height in read.boxes or []:
+                assert min(x, y) >= 0 < min(width, height)
+                assert y + height <= read.image.shape[0]
+                assert x + width <= read.image.shape[1]
+
+
+def test_the_engine_writes_the_same_bytes(form: str, glyph_folder: Path, tmp_path: Path) -> None:
+    recipe = Recipe(length=(1, 4), count=COUNT, seed=5, dataset=str(glyph_folder))
+    generator = SequenceGenerator(recipe)
+    write_dataset(Output(folder=tmp_path / "one", to=form), generator, LAYOUTS["whole"])
+    plan = make_plan(recipe, Output(folder=tmp_path / "two", to=form), part_size=PART_SIZE)
+    run(plan, workers=0)
+    expected = contents(tmp_path / "one")
+    found = contents(tmp_path / "two")
+    assert {name: found.get(name) for name in expected} == expected
+    more = {name for name in found.keys() - expected.keys() if not name.startswith(".mnistseq/")}
+    assert more == {"dataset.json", "recipe.toml"}
+
+
+def test_idx_refuses_more_images_than_its_header_counts(tmp_path: Path) -> None:
+    recipe = Recipe(length=(3, 3), count=2**32, width_px=100)
+    with pytest.raises(UsageError, match="at most 4294967295 images"):
+        make_plan(recipe, Output(folder=tmp_path, to="idx"))
+    make_plan(recipe, Output(folder=tmp_path, to="webdataset"))
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_arrays_refuse_natural_widths_before_any_work(name: str, tmp_path: Path) -> None:
+    check_installed(name)
+    output = Output(folder=tmp_path / "out", to=name)
+    with pytest.raises(UsageError, match="natural width do not fit into one array"):
+        make_plan(RECIPES["natural"], output)
+    assert not output.folder.exists()
+    make_plan(RECIPES["natural"], Output(folder=tmp_path))
+
+
+def test_a_tar_is_as_pythons_own(glyphs: GlyphSet, tmp_path: Path) -> None:
+    generator = SequenceGenerator(RECIPES["natural"], glyphs)
+    write_dataset(Output(folder=tmp_path, to="webdataset"), generator, LAYOUTS["whole"])
+    paths = sorted(tmp_path.iterdir())
+    assert [path.name for path in paths] == [f"data-{number:06d}.tar" for number in range(5)]
+    for path in paths:
+        again = io.BytesIO()
+        with (
+            tarfile.open(path) as tar,
+            tarfile.open(fileobj=again, mode="w", format=tarfile.USTAR_FORMAT) as copy,
+        ):
+            for member in tar:
+                assert (member.mtime, member.uid, member.uname) == (0, 0, "")
+                copy.addfile(member, tar.extractfile(member))
+        assert path.read_bytes() == again.getvalue()
+
+
+def test_a_map_grows_when_it_is_full(
+    glyphs: GlyphSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need("lmdb")
+    monkeypatch.setattr("mnistseq_cli.formats.lmdb._FIRST_MAP_BYTES", 1 << 14)
+    generator = SequenceGenerator(RECIPES["digits"], glyphs)
+    write_dataset(Output(folder=tmp_path, to="lmdb"), generator, LAYOUTS["whole"])
+    assert (tmp_path / "lmdb" / "data.mdb").stat().st_size > 1 << 14
+    assert [read.text for read in read_lmdb(tmp_path)] == [sample.text for sample in generator]
+
+
+def test_labels_of_single_digits_are_those_of_mnist(glyphs: GlyphSet, tmp_path: Path) -> None:
+    recipe = Recipe(length=(1, 1), count=COUNT, width_px=28, measure="cell", ink="white")
+    generator = SequenceGenerator(recipe, glyphs)
+    write_dataset(Output(folder=tmp_path, to="idx"), generator, LAYOUTS["splits"])
+    for prefix, split in (("train/train", (0, 11)), ("test/t10k", (16, COUNT))):
+        images, labels = (
+            read_as_torchvision_does((tmp_path / f"{prefix}-{name}").read_bytes())
+            for name in ("images-idx3-ubyte", "labels-idx1-ubyte")
+        )
+        block = generator.block(*split)
+        assert images.ndim == 3
+        assert np.array_equal(images, block.images)
+        assert labels.tolist() == [int(text) for text in block.texts]
+
+
+def read_as_torchvision_does(data: bytes) -> NDArray[Any]:
+    """Follow read_sn3_pascalvincent_tensor of torchvision.datasets.mnist."""
+    magic = int.from_bytes(data[:4], "big")
+    n_axes, kind = magic % 256, magic // 256
+    assert 1 <= n_axes <= 3
+    assert kind == 8
+    shape = [int.from_bytes(data[4 * at : 4 * at + 4], "big") for at in range(1, n_axes + 1)]
+    parsed = np.frombuffer(data, np.uint8, offset=4 * (n_axes + 1))
+    assert parsed.shape[0] == np.prod(shape)
+    return parsed.reshape(shape)
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+def test_what_is_not_installed_is_named(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, EXTRAS[name], None)
+    with pytest.raises(UsageError, match=rf"pip install 'mnistseq\[{name}\]'"):
+        Output(folder=tmp_path, to=name)
+
+
+def test_pytorch_is_named_when_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("mnistseq_cli.torch")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'mnistseq\[torch\]'"):
+        import_module("mnistseq_cli.torch")

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistseq_cli.bulk.run import run
+from mnistseq_cli.compose.generator import SequenceGenerator
+from mnistseq_cli.errors import UsageError
+from mnistseq_cli.formats import IMAGE_FORMATS, LABEL_STYLES, Output
+from mnistseq_cli.formats.images import decode_image, open_encoder
+from mnistseq_cli.formats.names import NameTemplate
+from mnistseq_cli.recipe import Recipe
+from tests.helpers.bulk_cases import Case, read_tree
+
+if TYPE_CHECKING:
+    from mnistseq_cli.compose.samples import Block
+    from mnistseq_cli.glyphs.glyph_set import GlyphSet
+
+
+def make_block(glyphs: GlyphSet, start: int = 0, stop: int = 20, **recipe: Any) -> Block:
+    chosen: dict[str, Any] = {"length": (1, 3), "count": 3000, "seed": 1} | recipe
+    return SequenceGenerator(Recipe(**chosen), glyphs).block(start, stop)
+
+
+def test_names_come_from_index_thousand_and_text(glyphs: GlyphSet) -> None:
+    block = make_block(glyphs, 1999, 2001)
+    default = Output(folder=Path("out")).name
+    assert NameTemplate(default, "png").fill(block) == [
+        "images/00001/00001999.png",
+        "images/00002/00002000.png",
+    ]
+    names = NameTemplate("{text}/no_{index:4d}-{shard}", "jpg").fill(block)
+    assert names[0] == f"{block.texts[0]}/no_1999-1.jpg"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "images/{shard}",
+        "/images/{index}",
+        "../{index}",
+        "a/../../{index}",
+        "a//{index}",
+        "./{index}",
+        "{index}/",
+        "a\\{index}",
+        "C:/{index}",
+        "{index}\n",
+        "{index}{text}",
+        "{text}{index}",
+        "{index}0{text}",
+        "{index:.2f}",
+        "{index:e}",
+        "{index!r}",
+        "{index:{shard}}",
+        "{text.__class__}-{index}",
+        "{indx}",
+        "{}-{index}",
+        "{index",
+        "{text:.1}-{index}",
+        ".mnistseq/{index}",
+        "labels.csv/{index}",
+        "LABELS.csv/{index}",
+        "labels.csv/more/{index}",
+        "easyocr/labels.csv/{index}",
+        "Dataset.json/{index}",
+        "texts.txt/{index}",
+        "",
+    ],
+)
+def test_templates_that_could_lose_or_misplace_images_are_refused(template: str) -> None:
+    with pytest.raises(UsageError):
+        Output(folder=Path("out"), name=template)
+
+
+def test_no_folder_of_images_can_be_a_file_of_the_dataset(
+    glyph_folder: Path, tmp_path: Path
+) -> None:
+    texts = {"length": None, "texts": ("12", "7")}
+    for number, splits in enumerate([(), ("train=1", "val=1")]):
+        recipe = {"count": 4, "splits": splits, **texts}
+        out = tmp_path / str(number)
+        run(Case(glyph_folder, recipe, {"labels": tuple(LABEL_STYLES)}).plan(out), workers=0)
+        names = {name.removeprefix("train/").removeprefix("val/") for name in read_tree(out)}
+        own = [name for name in names if not name.startswith((".mnistseq", "images/", "labels/"))]
+        assert len(own) == 3 + len(LABEL_STYLES)
+        for name in own:
+            with pytest.raises(UsageError, match="is a file of the dataset"):
+                NameTemplate(f"{name}/{{index}}", "png")
+    NameTemplate("labels.csv.d/{index}", "png")
+
+
+def test_an_unknown_field_is_named_with_the_nearest_known_one() -> None:
+    with pytest.raises(UsageError, match="indx") as caught:
+        Output(folder=Path("out"), name="{indx}")
+    assert "'index'" in caught.value.hint
+
+
+@given(
+    st.lists(st.sampled_from(["{index}", "{index:03d}", "{text}", "{shard}", "a", "-", "/", "7"]))
+)
+def test_a_template_that_is_taken_gives_every_sample_a_name_of_its_own(
+    glyphs: GlyphSet, pieces: list[str]
+) -> None:
+    try:
+        template = NameTemplate("".join(pieces), "png")
+    except UsageError:
+        return
+    names = [name for start in (0, 95, 990) for name in template.fill(_block(glyphs, start))]
+    assert len(set(names)) == len(names)
+
+
+_BLOCKS: dict[int, Block] = {}
+
+
+def _block(glyphs: GlyphSet, start: int) -> Block:
+    if start not in _BLOCKS:
+        _BLOCKS[start] = make_block(glyphs, start, start + 20)
+    return _BLOCKS[start]
+
+
+@pytest.mark.parametrize("image_format", IMAGE_FORMATS)
+def test_grey_formats_keep_size_and_pixels(glyphs: GlyphSet, image_format: str) -> None:
+    block = make_block(glyphs, width_px="natural")
+    files = open_encoder(image_format)(block.images, block.widths_px)
+    for place, file in enumerate(files):
+        image = decode_image(file, image_format)
+        difference = np.abs(image.astype(int) - block[place].image)
+        assert difference.mean() < (8 if image_format == "jpg" else 1e-9)
+
+
+@pytest.mark.parametrize("image_format", ["gif", "webp", "mp4", "foo", "", "../png"])
+def test_other_formats_are_refused_with_those_that_work(image_format: str) -> None:
+    with pytest.raises(UsageError, match="png, jpg"):
+        Output(folder=Path("out"), image_format=image_format)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "near"),
+    [("to", "foldr", "folder"), ("labels", ("cvs",), "csv"), ("labels", ("json",), "jsonl")],
+)
+def test_unknown_names_are_refused_with_the_nearest(field: str, value: Any, near: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Output(folder=Path("out"), **{field: value})
+    assert near in caught.value.hint
+
+
+def test_a_label_style_named_twice_is_written_once() -> None:
+    assert Output(folder=Path("out"), labels=("csv", "csv")).labels == ("csv",)

@@ -1,0 +1,275 @@
+"""One check for all label styles, each read by the rules of those who read it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pytest
+from imageio import v3 as imageio
+
+from mnistseq_cli.compose.generator import SequenceGenerator
+from mnistseq_cli.errors import TextError, UsageError
+from mnistseq_cli.formats import LABEL_STYLES, Output
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
+from mnistseq_cli.recipe import Recipe
+from tests.helpers.shelf import Split, contents, write_dataset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+COUNT = 13
+LAYOUTS = {
+    "whole": [Split("", 0, COUNT)],
+    "splits": [Split("train/", 0, 7), Split("val/", 7, 10), Split("test/", 10, COUNT)],
+}
+RECIPES = {
+    "digits": Recipe(length=(1, 4), count=COUNT, seed=5),
+    "zeros": Recipe(texts=("007", "0", "0420"), count=COUNT, width_px="natural"),
+}
+
+
+class Read(NamedTuple):
+    """A line of labels; what a style does not hold is None."""
+
+    path: Path
+    text: str | None
+    boxes: list[list[float]] | None = None
+
+
+def read_csv(folder: Path) -> list[Read]:
+    with (folder / "labels.csv").open(encoding="utf-8", newline="") as file:
+        return [Read(folder / row["file_name"], row["text"]) for row in csv.DictReader(file)]
+
+
+def read_jsonl(folder: Path) -> list[Read]:
+    lines = (folder / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
+    return [
+        Read(folder / record["file_name"], record["text"], record["objects"]["bbox"])
+        for record in map(json.loads, lines)
+    ]
+
+
+def read_coco(folder: Path) -> list[Read]:
+    """Follow the format's description: annotations name their image by its id."""
+    values = json.loads((folder / "instances.json").read_text(encoding="utf-8"))
+    names = {category["id"]: category["name"] for category in values["categories"]}
+    assert len({one["id"] for one in values["annotations"]}) == len(values["annotations"])
+    found = []
+    for image in values["images"]:
+        own = [one for one in values["annotations"] if one["image_id"] == image["id"]]
+        text = "".join(names[one["category_id"]] for one in own)
+        found.append(Read(folder / image["file_name"], text, [one["bbox"] for one in own]))
+        height, width = imageio.imread(found[-1].path).shape
+        assert (image["height"], image["width"]) == (height, width)
+        assert all(one["area"] == one["bbox"][2] * one["bbox"][3] for one in own)
+        assert all(one["id"] > 0 == one["iscrowd"] for one in own)
+    return found
+
+
+def read_yolo(folder: Path) -> list[Read]:
+    """Follow img2label_paths and verify_image_label of ultralytics/data/utils.py."""
+    found = []
+    for path in sorted((folder / "images").rglob("*.png")):
+        before, after = str(path).rsplit(f"{os.sep}images{os.sep}", 1)
+        label = Path(f"{before}{os.sep}labels{os.sep}{after}").with_suffix(".txt")
+        text = label.read_text(encoding="utf-8")
+        rows = [line.split() for line in text.strip().splitlines() if line]
+        values = np.array(rows, np.float32)
+        shares = values[:, 1:]
+        assert values.shape[1] == 5
+        assert shares.max() <= 1
+        assert values.min() >= 0
+        assert values[:, 0].max() < 10
+        assert len(np.unique(values, axis=0)) == len(values)  # or some would be left out
+        height, width = imageio.imread(path).shape
+        boxes = shares * np.tile([width, height], 2)
+        boxes[:, :2] -= boxes[:, 2:] / 2
+        found.append(Read(path, "".join(row[0] for row in rows), boxes.round(2).tolist()))
+    return found
+
+
+def read_paddleocr(folder: Path) -> list[Read]:
+    """Follow SimpleDataSet of ppocr/data/simple_dataset.py."""
+    with (folder / "rec_gt.txt").open("rb") as file:
+        lines = file.readlines()
+    found = []
+    for line in lines:
+        name, text = line.decode("utf-8").strip("\n").strip("\r").split("\t")
+        assert not name.startswith("[")  # or it would be taken for a list of names
+        found.append(Read(folder / name, text))
+    return found
+
+
+def read_easyocr(folder: Path) -> list[Read]:
+    """Follow trainer/dataset.py: only leaf folders, lines split at the first comma."""
+    roots = [path for path, folders, _ in os.walk(folder / "easyocr") if not folders]
+    assert roots == [str(folder / "easyocr")]
+    head, *lines = (folder / "easyocr" / "labels.csv").read_text(encoding="utf-8").splitlines()
+    assert re.split("^([^,]+),", head)[1:] == ["filename", "words"]
+    pairs = [re.split("^([^,]+),", line)[1:] for line in lines]
+    return [Read(Path(roots[0]) / name, text) for name, text in pairs if is_taken(text)]
+
+
+def is_taken(text: str) -> bool:
+    """Follow the filter of the trainer, with batch_max_length of its configuration files."""
+    return len(text) <= 34
+
+
+def read_mmocr(folder: Path) -> list[Read]:
+    """Follow load_data_list of mmengine/dataset/base_dataset.py, and OCRDataset of MMOCR 1.x."""
+    values = json.loads((folder / "textrecog.json").read_text(encoding="utf-8"))
+    assert isinstance(values, dict)
+    assert values["metainfo"] == {"dataset_type": "TextRecogDataset", "task_name": "textrecog"}
+    found = []
+    for one in values["data_list"]:
+        (instance,) = one["instances"]
+        found.append(Read(folder / one["img_path"], instance["text"]))
+    return found
+
+
+def read_doctr(folder: Path) -> list[Read]:
+    """Follow RecognitionDataset of doctr/datasets/recognition.py."""
+    with (folder / "labels.json").open(encoding="utf-8") as file:
+        values = json.load(file)
+    return [Read(folder / name, text) for name, text in values.items()]
+
+
+READERS: dict[str, Callable[[Path], list[Read]]] = {
+    "csv": read_csv,
+    "jsonl": read_jsonl,
+    "coco": read_coco,
+    "yolo": read_yolo,
+    "paddleocr": read_paddleocr,
+    "easyocr": read_easyocr,
+    "mmocr": read_mmocr,
+    "doctr": read_doctr,
+}
+
+
+def test_every_label_style_has_a_reader() -> None:
+    assert set(READERS) == set(LABEL_STYLES)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("style", LABEL_STYLES)
+def test_labels_say_what_was_made(
+    style: str, name: str, layout: str, glyphs: GlyphSet, tmp_path: Path
+) -> None:
+    generator = SequenceGenerator(RECIPES[name], glyphs)
+    write_dataset(Output(folder=tmp_path, labels=(style,)), generator, LAYOUTS[layout])
+    for split in LAYOUTS[layout]:
+        found = READERS[style](tmp_path / split.folder)
+        assert len(found) == split.stop - split.start
+        for index, read in enumerate(found, split.start):
+            sample = generator[index]
+            assert np.array_equal(imageio.imread(read.path), sample.image)
+            assert read.text == sample.text
+            assert read.boxes is None or np.allclose(read.boxes, sample.boxes, atol=0.01)
+
+
+@pytest.mark.parametrize("style", LABEL_STYLES)
+def test_label_files_are_the_same_again_and_the_same_everywhere(
+    style: str, glyphs: GlyphSet, tmp_path: Path
+) -> None:
+    generator = SequenceGenerator(RECIPES["digits"], glyphs)
+    written = []
+    for number in (1, 2):
+        output = Output(folder=tmp_path / str(number), labels=(style,))
+        write_dataset(output, generator, LAYOUTS["splits"])
+        written.append(contents(output.folder))
+    assert written[0] == written[1]
+    labels = [data for name, data in written[0].items() if not name.endswith(".png")]
+    assert all(b"\\" not in data and b"\r" not in data for data in labels)
+    assert all(str(tmp_path).encode() not in data for data in labels)
+
+
+def test_all_label_styles_go_together(glyphs: GlyphSet, tmp_path: Path) -> None:
+    generator = SequenceGenerator(RECIPES["digits"], glyphs)
+    output = Output(folder=tmp_path, labels=tuple(LABEL_STYLES))
+    write_dataset(output, generator, LAYOUTS["splits"])
+    for style, read in READERS.items():
+        assert len(read(tmp_path / "val")) == 3, style
+
+
+@pytest.mark.parametrize(
+    ("layout", "expected"),
+    [
+        ("whole", {"train": "images", "val": "images"}),
+        ("splits", {"train": "train/images", "val": "val/images", "test": "test/images"}),
+    ],
+)
+def test_yolo_is_told_where_images_are_and_what_classes_are_called(
+    layout: str, expected: dict[str, str], glyphs: GlyphSet, tmp_path: Path
+) -> None:
+    generator = SequenceGenerator(RECIPES["zeros"], glyphs)
+    write_dataset(Output(folder=tmp_path, labels=("yolo",)), generator, LAYOUTS[layout])
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed: YOLO's file needs it")
+    values: dict[str, Any] = yaml.safe_load((tmp_path / "data.yaml").read_text(encoding="utf-8"))
+    assert values.pop("names") == {number: str(number) for number in range(10)}
+    assert values == expected
+    assert all((tmp_path / folder).is_dir() for folder in values.values())
+
+
+@pytest.mark.parametrize("name", ["{index}", "images/more/images/{index}"])
+def test_yolo_needs_images_in_its_own_folder(name: str, glyphs: GlyphSet, tmp_path: Path) -> None:
+    generator = SequenceGenerator(RECIPES["digits"], glyphs)
+    output = Output(folder=tmp_path, labels=("yolo",), name=name)
+    with pytest.raises(UsageError, match="names begin with images/"):
+        write_dataset(output, generator, LAYOUTS["whole"])
+
+
+def test_names_with_quotes_and_other_letters_come_back(glyphs: GlyphSet, tmp_path: Path) -> None:
+    generator = SequenceGenerator(RECIPES["digits"], glyphs)
+    styles = [style for style in LABEL_STYLES if style != "yolo"]
+    output = Output(folder=tmp_path, labels=tuple(styles), name="bilder/né 'd' {index}")
+    write_dataset(output, generator, LAYOUTS["whole"])
+    for style in styles:
+        assert all(read.path.exists() for read in READERS[style](tmp_path)), style
+
+
+def test_the_trainer_of_easyocr_reads_digits_as_text(glyphs: GlyphSet, tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed: EasyOCR reads with it")
+    generator = SequenceGenerator(RECIPES["zeros"], glyphs)
+    write_dataset(Output(folder=tmp_path, labels=("easyocr",)), generator, LAYOUTS["whole"])
+    path = tmp_path / "easyocr" / "labels.csv"
+    table = pandas.read_csv(
+        path,
+        sep="^([^,]+),",
+        engine="python",
+        usecols=["filename", "words"],
+        keep_default_na=False,
+    )
+    taken = [place for place, text in enumerate(table["words"]) if is_taken(text)]
+    assert [table.at[place, "words"] for place in taken] == [one.text for one in generator]
+    assert all((path.parent / table.at[place, "filename"]).exists() for place in taken)
+
+
+@pytest.fixture
+def letters(glyphs: GlyphSet) -> GlyphSet:
+    """Give glyphs of ten letters."""
+    about: dict[str, Any] = {"name": "letters", "split": "train", "licence": "none", "sha256": ""}
+    return GlyphSet(glyphs.images, glyphs.labels, alphabet="ABCDEFGHab", **about)
+
+
+def test_classes_of_letters_are_called_by_them(letters: GlyphSet, tmp_path: Path) -> None:
+    recipe = Recipe(texts=("Bad", "Had", "aGE"), count=6)
+    with pytest.raises(TextError):
+        SequenceGenerator(recipe, letters).block(0, 6)
+    generator = SequenceGenerator(Recipe(texts=("Bab", "HaG", "aGE"), count=6), letters)
+    output = Output(folder=tmp_path, labels=("coco", "yolo", "doctr"))
+    write_dataset(output, generator, [Split("train/", 0, 5), Split("test/", 5, 6)])
+    for split in ("train", "test"):
+        coco = json.loads((tmp_path / split / "instances.json").read_text())
+        names = [(category["id"], category["name"]) for category in coco["categories"]]
+        assert names == list(enumerate("ABCDEFGHab", 1))
+        texts = [read.text for read in read_coco(tmp_path / split)]
+        assert texts == [read.text for read in read_doctr(tmp_path / split)]
+    lines = (tmp_path / "data.yaml").read_text().partition("names:\n")[2].splitlines()
+    assert lines == [f'  {number}: "{name}"' for number, name in enumerate("ABCDEFGHab")]

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import gzip
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from mnistseq_cli.errors import GlyphError
+from mnistseq_cli.glyphs.cache import Action, adopt, ensure_cached
+from mnistseq_cli.glyphs.catalog import MNIST, SPLITS, Dataset
+from mnistseq_cli.glyphs.idx import read_idx, read_packed_idx
+from tests.helpers.mirror import make_tiny
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TINY, BODIES = make_tiny()
+UNPROVED, _ = make_tiny(unpacked_known=False)
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MNISTSEQ_OFFLINE", "1")
+
+
+def put(folder: Path, *, packed: bool) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, body in BODIES.items():
+        if packed:
+            (folder / name).write_bytes(body)
+        else:
+            (folder / name.removesuffix(".gz")).write_bytes(gzip.decompress(body))
+    return folder
+
+
+def is_proved(dataset: Dataset, data_dir: Path) -> bool:
+    return set(ensure_cached(dataset, data_dir, verify=True).values()) == {Action.USE}
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["packed", "plain"])
+@pytest.mark.parametrize("place", ["", "Tiny/raw", "raw"])
+def test_files_are_found_and_copied(place: str, *, packed: bool, tmp_path: Path) -> None:
+    put(tmp_path / "source" / place, packed=packed)
+    folder = adopt(TINY, tmp_path / "source", tmp_path / "data")
+    assert folder == tmp_path / "data/Tiny/raw"
+    assert len(list(folder.iterdir())) == (8 if packed else 4)
+    assert is_proved(TINY, tmp_path / "data")
+
+
+def test_plain_files_whose_hash_is_not_known_are_refused(tmp_path: Path) -> None:
+    put(tmp_path / "source", packed=False)
+    with pytest.raises(GlyphError, match="cannot be checked"):
+        adopt(UNPROVED, tmp_path / "source", tmp_path / "data")
+    put(tmp_path / "source", packed=True)
+    adopt(UNPROVED, tmp_path / "source", tmp_path / "data")
+    assert is_proved(UNPROVED, tmp_path / "data")
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["packed", "plain"])
+def test_a_file_that_was_changed_is_refused(*, packed: bool, tmp_path: Path) -> None:
+    folder = put(tmp_path / "source", packed=packed)
+    path = folder / (TINY.train.images.gzip_name if packed else TINY.train.images.name)
+    data = bytearray(path.read_bytes())
+    data[40] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(GlyphError, match="SHA-256 differs"):
+        adopt(TINY, folder, tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_what_is_not_there_is_named(tmp_path: Path) -> None:
+    put(tmp_path / "source", packed=True)
+    (tmp_path / "source" / TINY.test.labels.gzip_name).unlink()
+    with pytest.raises(GlyphError, match=r"neither t10k-labels-idx1-ubyte\.gz nor"):
+        adopt(TINY, tmp_path / "source", tmp_path / "data")
+    with pytest.raises(GlyphError, match="no file or folder"):
+        adopt(TINY, tmp_path / "absent", tmp_path / "data")
+
+
+def write_npz(dataset: Dataset, raw: Path, path: Path, *, flip: bool = False) -> Path:
+    arrays = {}
+    for name in SPLITS:
+        split = dataset.split(name)
+        arrays[f"x_{name}"] = read_packed_idx(raw / split.images.gzip_name)
+        arrays[f"y_{name}"] = read_packed_idx(raw / split.labels.gzip_name).astype(np.int64)
+    arrays["x_test"] = arrays["x_test"] ^ flip
+    np.savez(path, allow_pickle=True, **arrays)
+    return path
+
+
+def test_a_keras_npz_gives_the_same_files(tmp_path: Path) -> None:
+    raw = put(tmp_path / "source", packed=True)
+    folder = adopt(TINY, write_npz(TINY, raw, tmp_path / "tiny.npz"), tmp_path / "data")
+    for file in TINY.files():
+        assert np.array_equal(read_idx(folder / file.name), read_packed_idx(raw / file.gzip_name))
+    assert is_proved(TINY, tmp_path / "data")
+
+
+def test_a_keras_npz_of_something_else_is_refused(tmp_path: Path) -> None:
+    raw = put(tmp_path / "source", packed=True)
+    path = write_npz(TINY, raw, tmp_path / "tiny.npz", flip=True)
+    with pytest.raises(GlyphError, match="does not hold the t10k-images"):
+        adopt(TINY, path, tmp_path / "data")
+    with pytest.raises(GlyphError, match="cannot be checked"):
+        adopt(UNPROVED, path, tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("npz", [True, False], ids=["npz", "gzip"])
+def test_the_real_files(*, npz: bool, mnist_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mnist.npz"
+    adopt(MNIST, write_npz(MNIST, mnist_folder, path) if npz else mnist_folder, tmp_path)
+    assert is_proved(MNIST, tmp_path)

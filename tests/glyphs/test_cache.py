@@ -1,0 +1,413 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mnistseq_cli.errors import CacheError, DownloadError
+from mnistseq_cli.files import place_file
+from mnistseq_cli.glyphs.cache import (
+    Action,
+    Found,
+    decide,
+    ensure_cached,
+    find_data_dir,
+    is_cached,
+)
+from mnistseq_cli.glyphs.catalog import MNIST
+from tests.helpers.mirror import QUICK, make_tiny, send, serve_well, serving, stall
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from http.server import BaseHTTPRequestHandler
+
+    from mnistseq_cli.glyphs.catalog import Dataset
+    from tests.helpers.mirror import Answer, Mirror
+
+TINY, BODIES = make_tiny()
+PROJECT = Path(__file__).parents[2]
+NOBODY = 65534
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.delenv("MNISTSEQ_OFFLINE", raising=False)
+    monkeypatch.delenv("MNISTSEQ_DATA_DIR", raising=False)
+
+
+@pytest.fixture
+def mirror() -> Iterator[Mirror]:
+    with serving(serve_well(BODIES)) as mirror:
+        yield mirror
+
+
+def ensure(dataset: Dataset, data_dir: Path, *, verify: bool = False) -> dict[str, Action]:
+    return ensure_cached(dataset, data_dir, patience=QUICK, verify=verify)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Give a folder that any user can reach."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+        Path(name).chmod(0o755)
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Be a user whom file modes hold back: root is not."""
+    was = os.geteuid()
+    if was == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(was)
+
+
+def read_all(data_dir: Path) -> dict[str, bytes]:
+    raw = data_dir / "Tiny" / "raw"
+    return {path.name: path.read_bytes() for path in raw.iterdir()}
+
+
+@pytest.fixture
+def warm(mirror: Mirror, tmp_path: Path) -> Dataset:
+    """Give the tiny data set, in the cache in `tmp_path`."""
+    dataset = replace(TINY, mirrors=(mirror.url,))
+    ensure(dataset, tmp_path)
+    mirror.asked.clear()
+    return dataset
+
+
+@pytest.mark.parametrize(
+    ("found", "action"),
+    [
+        (Found(unpacked=True), Action.USE),
+        (Found(unpacked=True, packed=True), Action.USE),
+        (Found(unpacked=True, packed=False), Action.FETCH),
+        (Found(unpacked=False, packed=True), Action.UNPACK),
+        (Found(unpacked=False, packed=False), Action.FETCH),
+        (Found(unpacked=False), Action.FETCH),
+    ],
+)
+def test_what_is_found_decides(found: Found, action: Action) -> None:
+    assert decide(found) is action
+    assert decide(found, force=True) is Action.FETCH
+
+
+def test_a_cold_cache_is_filled_and_laid_out_as_by_torchvision(
+    warm: Dataset, tmp_path: Path
+) -> None:
+    assert is_cached(warm, tmp_path)
+    assert set(read_all(tmp_path)) == {
+        name for file in TINY.files() for name in (file.name, file.gzip_name)
+    }
+    assert read_all(tmp_path).items() >= BODIES.items()
+
+
+def test_a_warm_cache_asks_nobody(warm: Dataset, mirror: Mirror, tmp_path: Path) -> None:
+    assert set(ensure(warm, tmp_path).values()) == {Action.USE}
+    assert set(ensure(warm, tmp_path, verify=True).values()) == {Action.USE}
+    assert mirror.asked == []
+
+
+def test_force_fetches_all_again(warm: Dataset, mirror: Mirror, tmp_path: Path) -> None:
+    ensure_cached(warm, tmp_path, force=True)
+    assert len(mirror.asked) == 4
+
+
+def test_only_the_files_of_the_split_are_fetched(mirror: Mirror, tmp_path: Path) -> None:
+    ensure_cached(replace(TINY, mirrors=(mirror.url,)), tmp_path, splits=("test",))
+    assert sorted(mirror.asked) == ["t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"]
+
+
+def test_mirrors_of_the_user_come_first_and_the_one_that_worked_stays_first(
+    mirror: Mirror, tmp_path: Path
+) -> None:
+    with serving({}) as empty, serving(serve_well(BODIES)) as last:
+        dataset = replace(TINY, mirrors=(last.url,))
+        ensure_cached(dataset, tmp_path, mirrors=(empty.url, mirror.url), patience=QUICK)
+    assert (len(empty.asked), len(mirror.asked), len(last.asked)) == (1, 4, 0)
+
+
+def test_an_unpacked_file_cut_short_is_made_again_without_a_network(
+    warm: Dataset, mirror: Mirror, tmp_path: Path
+) -> None:
+    before = read_all(tmp_path)
+    path = tmp_path / "Tiny/raw" / TINY.train.images.name
+    path.write_bytes(path.read_bytes()[:100])
+    assert not is_cached(warm, tmp_path)
+    assert ensure(warm, tmp_path)[path.name] is Action.UNPACK
+    assert read_all(tmp_path) == before
+    assert mirror.asked == []
+
+
+@pytest.mark.parametrize("unpacked_known", [True, False])
+@pytest.mark.parametrize(
+    ("flip_packed", "flip_unpacked", "action"),
+    [(True, False, Action.FETCH), (False, True, Action.UNPACK), (True, True, Action.FETCH)],
+)
+def test_a_flipped_bit_is_found_by_verify_and_mended(
+    *,
+    unpacked_known: bool,
+    flip_packed: bool,
+    flip_unpacked: bool,
+    action: Action,
+    mirror: Mirror,
+    tmp_path: Path,
+) -> None:
+    dataset, _ = make_tiny(mirror.url, unpacked_known=unpacked_known)
+    ensure(dataset, tmp_path)
+    before = read_all(tmp_path)
+    file = dataset.train.images
+    for name, flip in ((file.gzip_name, flip_packed), (file.name, flip_unpacked)):
+        if flip:
+            data = bytearray(before[name])
+            data[len(data) // 2] ^= 4
+            (tmp_path / "Tiny/raw" / name).write_bytes(data)
+    assert ensure(dataset, tmp_path, verify=True)[file.name] is action
+    assert read_all(tmp_path) == before
+
+
+def test_a_damaged_gzip_file_is_fetched_again_when_it_is_needed(
+    warm: Dataset, mirror: Mirror, tmp_path: Path
+) -> None:
+    before = read_all(tmp_path)
+    file = TINY.test.labels
+    data = bytearray(before[file.gzip_name])
+    data[-1] ^= 1
+    (tmp_path / "Tiny/raw" / file.gzip_name).write_bytes(data)
+    (tmp_path / "Tiny/raw" / file.name).unlink()
+    assert ensure(warm, tmp_path)[file.name] is Action.FETCH
+    assert mirror.asked == [file.gzip_name]
+    assert read_all(tmp_path) == before
+
+
+@pytest.mark.parametrize(("known", "action"), [(True, Action.USE), (False, Action.FETCH)])
+def test_without_a_gzip_file_verify_trusts_a_known_hash_only(
+    *, known: bool, action: Action, mirror: Mirror, tmp_path: Path
+) -> None:
+    dataset, _ = make_tiny(mirror.url, unpacked_known=known)
+    ensure(dataset, tmp_path)
+    (tmp_path / "Tiny/raw" / TINY.train.labels.gzip_name).unlink()
+    assert ensure(dataset, tmp_path)[TINY.train.labels.name] is Action.USE
+    assert ensure(dataset, tmp_path, verify=True)[TINY.train.labels.name] is action
+
+
+def test_a_file_that_is_open_is_replaced_and_not_rewritten(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    place_file(path, [b"old"])
+    with path.open("rb") as opened:
+        place_file(path, [b"n", b"ew"])
+        assert opened.read() == b"old"
+    assert path.read_bytes() == b"new"
+
+
+def test_what_a_killed_process_left_is_removed_after_a_day(tmp_path: Path) -> None:
+    old, young = tmp_path / ".file.1.part", tmp_path / ".file.2.part"
+    for part in (old, young):
+        part.touch()
+    os.utime(old, (0, 0))
+    place_file(tmp_path / "file", [b"x"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".file.2.part", "file"]
+
+
+@pytest.mark.parametrize("n_processes", [2, 8])
+def test_processes_with_a_cold_cache_all_succeed(
+    n_processes: int, mirror: Mirror, tmp_path: Path
+) -> None:
+    code = (
+        "import sys, pathlib; from tests.helpers import mirror;"
+        "from mnistseq_cli.glyphs.cache import ensure_cached;"
+        "ensure_cached(mirror.make_tiny(sys.argv[1])[0], pathlib.Path(sys.argv[2]))"
+    )
+    processes = [start(code, mirror.url, str(tmp_path)) for _ in range(n_processes)]
+    for process in processes:
+        assert process.communicate(timeout=60) == (b"", b"")
+        assert process.returncode == 0
+    assert len(read_all(tmp_path)) == 8
+    assert set(ensure(replace(TINY, mirrors=()), tmp_path, verify=True).values()) == {Action.USE}
+
+
+def test_an_interrupt_ends_a_download_at_once_and_leaves_nothing(tmp_path: Path) -> None:
+    name = TINY.train.images.gzip_name
+    code = (
+        "import sys, pathlib; from tests.helpers import mirror;"
+        "from mnistseq_cli.glyphs.cache import ensure_cached;"
+        "ensure_cached(mirror.make_tiny(sys.argv[1])[0], pathlib.Path(sys.argv[2]))"
+    )
+    with serving({name: [stall(BODIES[name][:99], 30)]}) as mirror:
+        process = start(code, mirror.url, str(tmp_path))
+        until = time.monotonic() + 20
+        while not list(tmp_path.glob("Tiny/raw/.*.part")) and time.monotonic() < until:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        interrupted = time.monotonic()
+        _, errors = process.communicate(timeout=20)
+    assert time.monotonic() - interrupted < 2
+    assert b"KeyboardInterrupt" in errors
+    assert read_all(tmp_path) == {}
+
+
+def test_offline_and_cold_is_an_answer_at_once(
+    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNISTSEQ_OFFLINE", "1")
+    folder = tmp_path / "a b"
+    with pytest.raises(DownloadError, match="MNISTSEQ_OFFLINE") as caught:
+        ensure(replace(TINY, mirrors=(mirror.url,)), folder)
+    assert mirror.asked == []
+    raw = folder / "Tiny/raw"
+    assert caught.value.message.startswith(f"{raw / TINY.train.images.name} is missing, and ")
+    command = f"mnistseq download tiny --from FOLDER --data-dir '{folder}'"
+    assert caught.value.hint.endswith(f": {command}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_offline_and_damaged_names_the_file(
+    warm: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNISTSEQ_OFFLINE", "1")
+    labels = warm.test.labels
+    raw = tmp_path / "Tiny/raw"
+    for name in (labels.name, labels.gzip_name):
+        (raw / name).write_bytes(b"cut")
+    with pytest.raises(DownloadError) as caught:
+        ensure(warm, tmp_path)
+    assert caught.value.message.startswith(f"{raw / labels.name} is damaged, and ")
+
+
+def test_the_hint_of_a_failed_download_names_data_set_and_folder(tmp_path: Path) -> None:
+    with serving({}) as empty, pytest.raises(DownloadError, match="answers 404") as caught:
+        ensure(replace(TINY, mirrors=(empty.url,)), tmp_path)
+    command = f"mnistseq download tiny --from FOLDER --data-dir {tmp_path}"
+    assert caught.value.hint.endswith(f": {command}")
+
+
+def test_one_deadline_holds_for_all_files(tmp_path: Path) -> None:
+    """Each file comes in time, all together do not."""
+    patience = replace(QUICK, deadline_s=1)
+    start = time.monotonic()
+    with serving({name: [pause(body, 0.4)] for name, body in BODIES.items()}) as slow:
+        dataset = replace(TINY, mirrors=(slow.url,))
+        with pytest.raises(DownloadError, match="too slow"):
+            ensure_cached(dataset, tmp_path, patience=patience)
+    assert time.monotonic() - start < 1.5
+    assert set(read_all(tmp_path)) >= {TINY.train.images.gzip_name}
+
+
+def pause(body: bytes, for_s: float) -> Answer:
+    """Send a body in two parts."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        handler.wfile.write(body[:9])
+        time.sleep(for_s)
+        handler.wfile.write(body[9:])
+
+    return answer
+
+
+def test_offline_and_warm_opens_no_socket(
+    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure(replace(TINY, mirrors=(mirror.url,)), tmp_path)
+    monkeypatch.setenv("MNISTSEQ_OFFLINE", "1")
+    code = (
+        "import os, sys\n"
+        "sys.addaudithook(lambda event, _: event.startswith('socket.') and os._exit(3))\n"
+        "import pathlib;"
+        "from tests.helpers import mirror; from mnistseq_cli.glyphs.cache import ensure_cached\n"
+        "ensure_cached(mirror.make_tiny()[0], pathlib.Path(sys.argv[1]), verify=True)"
+    )
+    process = start(code, str(tmp_path))
+    assert process.communicate(timeout=60) == (b"", b"")
+    assert process.returncode == 0
+
+
+def test_a_cache_that_is_a_file_is_named_with_the_way_out(mirror: Mirror, tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    with pytest.raises(CacheError, match="taken") as caught:
+        ensure(replace(TINY, mirrors=(mirror.url,)), tmp_path / "taken")
+    assert "--data-dir" in caught.value.hint
+
+
+def test_a_cache_that_cannot_be_written(mirror: Mirror, open_folder: Path) -> None:
+    open_folder.chmod(0o555)
+    with unprivileged(), pytest.raises(CacheError, match="Permission denied") as caught:
+        ensure(replace(TINY, mirrors=(mirror.url,)), open_folder)
+    assert "--data-dir" in caught.value.hint
+
+
+def test_a_cache_that_is_read_only_and_valid_works(mirror: Mirror, open_folder: Path) -> None:
+    dataset = replace(TINY, mirrors=(mirror.url,))
+    ensure(dataset, open_folder)
+    (open_folder / "Tiny/raw").chmod(0o555)
+    with unprivileged():
+        assert set(ensure(dataset, open_folder, verify=True).values()) == {Action.USE}
+    (open_folder / "Tiny/raw").chmod(0o755)
+
+
+def test_a_full_disk_leaves_no_half_file(mirror: Mirror, tmp_path: Path) -> None:
+    code = (
+        "import resource, signal, sys, pathlib\nfrom tests.helpers import mirror\n"
+        "from mnistseq_cli.glyphs.cache import ensure_cached\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
+        "ensure_cached(mirror.make_tiny(sys.argv[1])[0], pathlib.Path(sys.argv[2]))"
+    )
+    _, errors = start(code, mirror.url, str(tmp_path)).communicate(timeout=60)
+    assert b"CacheError: cannot write" in errors
+    names = set(read_all(tmp_path))
+    assert names <= {file.gzip_name for file in TINY.files()}
+    ensure(replace(TINY, mirrors=(mirror.url,)), tmp_path)
+    assert len(read_all(tmp_path)) == 8
+
+
+def test_the_place_of_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_data_dir().name == "mnistseq"
+    monkeypatch.setenv("MNISTSEQ_DATA_DIR", str(tmp_path))
+    assert find_data_dir() == tmp_path
+    assert find_data_dir(tmp_path / "other") == tmp_path / "other"
+
+
+def test_the_real_files_come_past_a_web_page_and_a_cut(mnist_folder: Path, tmp_path: Path) -> None:
+    names = [file.gzip_name for file in MNIST.files()]
+    bodies = {name: (mnist_folder / name).read_bytes() for name in names}
+    page = send(b"<html>moved</html>", Content_Type="text/html")
+    cut = {
+        name: [send(body[: len(body) // 2], Content_Length=str(len(body)))]
+        for name, body in bodies.items()
+    }
+    with (
+        serving({name: [page] for name in names}) as first,
+        serving(cut) as second,
+        serving(serve_well(bodies)) as third,
+    ):
+        mirrors = (first.url, second.url, third.url)
+        done = ensure_cached(MNIST, tmp_path, mirrors=mirrors)
+    assert first.asked == second.asked == names[:1]
+    assert third.asked == names
+    assert set(done.values()) == {Action.FETCH}
+    assert set(ensure(MNIST, tmp_path, verify=True).values()) == {Action.USE}
+
+
+def start(code: str, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+    )

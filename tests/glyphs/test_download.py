@@ -1,0 +1,319 @@
+from __future__ import annotations
+
+import gzip
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mnistseq_cli.errors import DownloadError, UsageError
+from mnistseq_cli.glyphs.catalog import MNIST
+from mnistseq_cli.glyphs.download import HASTY, PATIENT, fetch_file
+from tests.helpers.mirror import QUICK, drip, make_tiny, send, serving, stall, status
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.helpers.mirror import Answer
+
+DATASET, BODIES = make_tiny()
+FILE = DATASET.train.images
+NAME = FILE.gzip_name
+BODY = BODIES[NAME]
+HTML = b"<html><body>Moved</body></html>"
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+class Sleeps(list[float]):
+    def __call__(self, seconds: float) -> None:
+        self.append(seconds)
+
+
+def fetch(folder: Path, *mirrors: str, sleep: Sleeps | None = None) -> str:
+    return fetch_file(
+        FILE, folder, mirrors=mirrors, patience=QUICK, sleep=Sleeps() if sleep is None else sleep
+    )
+
+
+def is_clean(folder: Path) -> bool:
+    return not list(folder.iterdir())
+
+
+def fetch_from(answers: list[Answer], folder: Path) -> str:
+    """Fetch from one mirror; give the reason why it failed, or nothing."""
+    with serving({NAME: answers}) as mirror:
+        try:
+            fetch(folder, mirror.url)
+        except DownloadError as error:
+            assert is_clean(folder)
+            return error.message.partition(f"no mirror gave {NAME}: {mirror.url}: ")[2]
+    assert (folder / NAME).read_bytes() == BODY
+    return ""
+
+
+def encoded_once_more() -> Answer:
+    return send(gzip.compress(BODY), Content_Encoding="gzip")
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (send(BODY[:-7], Content_Length=str(len(BODY))), "ended after"),
+        (send(BODY[:-7], length=False), "ended after"),
+        (send(b""), "offers 0 bytes"),
+        (send(b"", length=False), "ended after 0 of"),
+        (send(HTML, Content_Type="text/html; charset=utf-8"), "a web page (text/html)"),
+        (send(HTML, length=False), "ended after"),
+        (send(BODY + b"\0" * 1_000_000, length=False), "more than"),
+        (send(BODY + b"\0"), "offers"),
+        (send(b"\0" + BODY[1:], length=False), "SHA-256"),
+        (encoded_once_more(), "offers"),
+        (status(204), "answers 204"),
+        (status(403), "answers 403 Forbidden"),
+        (status(404), "answers 404 Not Found"),
+        (status(302, Location=f"/{NAME}"), "redirects in circles"),
+        (status(302, Location="ftp://127.0.0.1/x"), "refused"),
+        (stall(), "nothing came for 0.5 s"),
+        (stall(BODY[:9]), "nothing came for 0.5 s"),
+        (drip(BODY, 0.1), "too slow"),
+    ],
+    ids=range(18),
+)
+def test_a_bad_answer_is_named_and_leaves_nothing(
+    answer: Answer, reason: str, tmp_path: Path
+) -> None:
+    assert reason in fetch_from([answer], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [send(BODY)],
+        [send(BODY, length=False)],
+        [send(BODY, Content_Encoding="gzip")],
+        [send(BODY, Content_Type="text/plain")],
+        [status(503), status(503), send(BODY)],
+        [send(BODY[:100], length=False), send(BODY)],
+        [stall(BODY[:100]), send(BODY)],
+    ],
+    ids=[
+        "plain",
+        "no length",
+        "named as encoded",
+        "text",
+        "busy twice",
+        "cut once",
+        "stalled once",
+    ],
+)
+def test_an_answer_that_is_right_in_the_end_is_taken(
+    answers: list[Answer], tmp_path: Path
+) -> None:
+    assert not fetch_from(answers, tmp_path)
+
+
+def test_a_redirect_is_followed(tmp_path: Path) -> None:
+    with serving({NAME: [status(301, Location="/there.gz")], "there.gz": [send(BODY)]}) as mirror:
+        assert fetch(tmp_path, mirror.url) == mirror.url
+
+
+def test_what_failed_for_good_is_not_tried_again(tmp_path: Path) -> None:
+    with (
+        serving({NAME: [status(404)]}) as absent,
+        serving({NAME: [status(500)]}) as busy,
+        pytest.raises(DownloadError) as caught,
+    ):
+        fetch(tmp_path, absent.url, busy.url)
+    assert absent.asked == [NAME]
+    assert busy.asked == [NAME] * QUICK.rounds
+    for mirror in (absent, busy):
+        assert f"{mirror.url}: answers" in caught.value.message
+
+
+def test_a_reason_that_all_mirrors_have_is_given_once(tmp_path: Path) -> None:
+    with (
+        serving({NAME: [status(404)]}) as first,
+        serving({NAME: [status(404)]}) as second,
+        pytest.raises(DownloadError) as caught,
+    ):
+        fetch(tmp_path, first.url, second.url)
+    expected = f"no mirror gave {NAME}: {first.url}, {second.url}: answers 404 Not Found"
+    assert caught.value.message == expected
+
+
+def test_mirrors_are_tried_in_turn_before_any_is_tried_again(tmp_path: Path) -> None:
+    sleep = Sleeps()
+    with serving({NAME: [status(503)]}) as first, serving({NAME: [send(BODY)]}) as second:
+        assert fetch(tmp_path, first.url, second.url, sleep=sleep) == second.url
+    assert (first.asked, sleep) == ([NAME], [])
+
+
+def test_waits_double(tmp_path: Path) -> None:
+    sleep = Sleeps()
+    with serving({NAME: [status(503), status(503), send(BODY)]}) as mirror:
+        fetch(tmp_path, mirror.url, sleep=sleep)
+    assert sleep == [QUICK.backoff_s, 2 * QUICK.backoff_s]
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "shortest_s", "longest_s"),
+    [
+        ("7", 7, 7),
+        ("100000", PATIENT.longest_wait_s, PATIENT.longest_wait_s),
+        ("soon", QUICK.backoff_s, QUICK.backoff_s),
+        (format_datetime(datetime.now(UTC) + timedelta(days=9), usegmt=True), 30, 30),
+        (format_datetime(datetime.now(UTC) - timedelta(days=9), usegmt=True), 0, 1),
+    ],
+    ids=["seconds", "too long", "no number", "date", "date in the past"],
+)
+def test_retry_after_is_honoured_and_capped(
+    retry_after: str, shortest_s: float, longest_s: float, tmp_path: Path
+) -> None:
+    sleep = Sleeps()
+    patience = replace(QUICK, deadline_s=600)
+    with serving({NAME: [status(429, Retry_After=retry_after), send(BODY)]}) as mirror:
+        fetch_file(FILE, tmp_path, mirrors=(mirror.url,), patience=patience, sleep=sleep)
+    assert len(sleep) == 1
+    assert shortest_s <= sleep[0] <= longest_s
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl to make a certificate with")
+def test_a_redirect_from_https_to_http_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, certificate, folder = tmp_path / "key.pem", tmp_path / "cert.pem", tmp_path / "raw"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
+    subject = "-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+    subprocess.run(
+        [*command.split(), *subject.split(), "-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+    )
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    with serving({NAME: [send(BODY)]}) as plain:
+        away = status(302, Location=f"{plain.url}{NAME}")
+        with (
+            serving({NAME: [away, send(BODY)]}, tls) as secure,
+            pytest.raises(DownloadError, match="refused: it is not https"),
+        ):
+            fetch(folder, secure.url)
+        assert plain.asked == []
+        with serving({NAME: [send(BODY)]}, tls) as secure:
+            fetch(folder, secure.url)
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with (
+        serving({NAME: [send(BODY)]}, tls) as secure,
+        pytest.raises(DownloadError, match="certificate"),
+    ):
+        fetch(folder, secure.url)
+
+
+def test_no_network_is_noticed_soon(tmp_path: Path) -> None:
+    """As on a network where nothing answers: seen after one timeout a mirror."""
+    quick = replace(HASTY, answer_timeout_s=0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        mirrors = tuple(f"http://127.0.0.1:{port}/{i}/" for i in range(len(MNIST.mirrors)))
+        start = time.monotonic()
+        with pytest.raises(DownloadError, match=r"nothing came for 0\.3 s"):
+            fetch_file(FILE, tmp_path, mirrors=mirrors, patience=quick)
+    assert time.monotonic() - start < 0.3 * len(mirrors) + 1
+    assert HASTY.answer_timeout_s * len(mirrors) < 10
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    host = f"127.0.0.1:{port}"
+    with pytest.raises(DownloadError) as caught:
+        fetch(tmp_path, f"http://{host}/a/", f"http://{host}/b/")
+    assert caught.value.message == f"no mirror can be reached ({host}): Connection refused"
+
+
+def test_names_that_are_not_known_are_told_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    hosts = ["a.invalid", "b.invalid"]  # RFC 2606: there are no such names
+    patience = replace(QUICK, answer_timeout_s=20, deadline_s=60, rounds=1)
+    with pytest.raises(DownloadError) as caught:
+        fetch_file(
+            FILE, tmp_path, mirrors=tuple(f"https://{h}/mnist/" for h in hosts), patience=patience
+        )
+    assert caught.value.message == (
+        "no mirror can be reached (a.invalid, b.invalid): there is no such name, or no network"
+    )
+
+
+def test_a_mirror_that_drips_is_left_for_a_good_one(tmp_path: Path) -> None:
+    patience = replace(QUICK, deadline_s=20, trial_s=0.3)
+    start = time.monotonic()
+    with serving({NAME: [drip(BODY, 0.2)]}) as slow, serving({NAME: [send(BODY)]}) as good:
+        mirrors = (slow.url, good.url)
+        assert fetch_file(FILE, tmp_path, mirrors=mirrors, patience=patience) == good.url
+    assert time.monotonic() - start < 3
+
+
+def test_one_deadline_holds_for_all_mirrors(tmp_path: Path) -> None:
+    patience = replace(QUICK, deadline_s=0.5)
+    start = time.monotonic()
+    with serving({NAME: [drip(BODY, 0.1)]}) as slow:
+        mirrors = tuple(f"{slow.url}{i}/" for i in range(5))
+        with pytest.raises(DownloadError, match="too slow"):
+            fetch_file(FILE, tmp_path, mirrors=mirrors, patience=patience)
+    assert time.monotonic() - start < 1.5
+    assert is_clean(tmp_path)
+
+
+def test_a_server_that_drips_is_not_waited_for_long() -> None:
+    assert HASTY.deadline_s <= 60
+
+
+@pytest.mark.parametrize(
+    "mirror", ["file:///tmp/", "example.org/mnist", "ftp://a/", "http://", ""]
+)
+def test_a_mirror_that_is_no_address_is_refused(mirror: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="mirror"):
+        fetch(tmp_path, mirror)
+
+
+def test_progress_counts_the_bytes_again_after_a_failure(tmp_path: Path) -> None:
+    told: list[tuple[str, int]] = []
+
+    class Teller:
+        def start(self, name: str, total_bytes: int) -> None:
+            told.append((f"start {name}", total_bytes))
+
+        def advance(self, name: str, n_bytes: int) -> None:
+            assert name == NAME
+            told.append(("advance", n_bytes))
+
+        def finish(self, name: str) -> None:
+            told.append((f"finish {name}", 0))
+
+    with serving({NAME: [send(BODY[:50], length=False), send(BODY)]}) as mirror:
+        fetch_file(
+            FILE,
+            tmp_path,
+            mirrors=(mirror.url,),
+            progress=Teller(),
+            patience=QUICK,
+            sleep=Sleeps(),
+        )
+    start = (f"start {NAME}", len(BODY))
+    assert told[:3] == [start, ("advance", 50), start]
+    assert sum(n for what, n in told[3:-1] if what == "advance") == len(BODY)
+    assert told[-1] == (f"finish {NAME}", 0)

@@ -1,0 +1,419 @@
+"""What files do not hold is what the labels of the same recipe say, or it is not said at all."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from imageio import v3 as imageio
+
+from mnistseq_cli.bulk.run import run as make_dataset
+from mnistseq_cli.formats import FORMATS, LABEL_STYLES
+from mnistseq_cli.glyphs.catalog import DRAWN
+from mnistseq_cli.inspection.dataset import open_dataset
+from mnistseq_cli.inspection.figures import Source, Survey, to_dict
+from mnistseq_cli.inspection.predictions import ReaderTally, Share, read_predictions
+from mnistseq_cli.inspection.recall import Recall
+from mnistseq_cli.inspection.survey import survey
+from tests.helpers.bulk_cases import Case, check_installed
+from tests.helpers.program import Result
+
+COUNT = 60
+HOLDS_ALL = {"webdataset", "parquet"}
+OUTPUTS: dict[str, dict[str, Any]] = {
+    **{to: {"to": to} for to in FORMATS if to != "folder"},
+    **{style: {"labels": (style,)} for style in LABEL_STYLES if style != "jsonl"},
+}
+HOLD_BOXES = HOLDS_ALL | {"hdf5", "npz", "npy", "coco", "yolo"}
+SPLITS = {"splits": ("test=20", "train=70", "val=10")}  # read in another order
+
+
+def make(glyph_folder: Path, folder: Path, output: dict[str, Any], **recipe: Any) -> Path:
+    """Make a dataset."""
+    case = Case(glyph_folder, {"count": COUNT} | recipe, output)
+    make_dataset(case.plan(folder), workers=0)
+    return folder
+
+
+def check_same(found: Survey, held: Survey) -> None:
+    """Check that a survey has the gaps, glyphs and boxes of the one of all labels."""
+    assert found.why_not_recalled == ""
+    assert found.gaps == held.gaps
+    assert found.glyphs == held.glyphs
+    assert len(found.samples) == len(held.samples) == COUNT
+    for seen, other in zip(found.samples, held.samples, strict=True):
+        assert seen.text == other.text
+        for aspect in ("boxes", "gaps", "glyphs"):
+            np.testing.assert_array_equal(getattr(seen, aspect), getattr(other, aspect))
+
+
+@pytest.mark.parametrize("splits", [{}, SPLITS], ids=["whole", "split"])
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_every_container_gives_what_all_labels_give(
+    name: str, splits: dict[str, Any], glyph_folder: Path, tmp_path: Path
+) -> None:
+    check_installed(OUTPUTS[name].get("to", "folder"))
+    held = survey(make(glyph_folder, tmp_path / "held", {"labels": ("jsonl",)}, **splits))
+    found = survey(make(glyph_folder, tmp_path / "out", OUTPUTS[name], **splits))
+    check_same(found, held)
+    labels, recipe = Source(COUNT, 0), Source(0, COUNT)
+    assert set(held.sources.values()) == {labels}
+    assert found.sources == {
+        "boxes": labels if name in HOLD_BOXES else recipe,
+        "gaps": labels if name in HOLDS_ALL else recipe,
+        "glyphs": labels if name in HOLDS_ALL else recipe,
+    }
+    assert found.has_boxes
+
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "narrow": {"width_px": 90, "length": (3, 4)},
+    "edges": {"edges": True, "align": "random", "width_px": 160},
+    "overlap": {"spacing_px": (-9, 4), "width_px": 80},
+    "equal gaps": {"spacing_mode": "fixed", "measure": "cell"},
+    "shrunk": {"fit": "shrink", "width_px": 60, "spacing_px": (2, 30)},
+    "shrunk and turned": {"fit": "shrink", "width_px": 60, "augment": ("rotate=10",)},
+    "stretched": {"fit": "stretch", "width_px": 150},
+    "one hand": {"one_hand": True},
+    "phone": {"length": None, "pattern": "0##-##"},
+    "texts": {"length": None, "texts": ("12", "007", "5")},
+    "white": {"ink": "white"},
+    "turned": {"augment": ("rotate=10", "shift=2")},
+    "turned and narrow": {"augment": ("rotate=10", "grain=0.1"), "width_px": 100},
+    "turned overlap": {"augment": ("shear=10", "thickness=0.3"), "spacing_px": (-6, 3)},
+    "bent": {"augment": ("baseline=2",), "width_px": 130},
+    "grainy": {"augment": ("grain=0.1", "contrast=0.2")},
+    "blurred": {"augment": ("blur=1",), "width_px": 140},
+    "heavy": {"augment": ("heavy",), "augment_prob": 0.6},
+    "heavy cells": {"augment": ("heavy",), "measure": "cell", "width_px": 190},
+    "split, turned": {"augment": ("rotate=10", "blur=1")} | SPLITS,
+    "split, one hand": {"one_hand": True} | SPLITS,
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_gives_what_all_labels_give(
+    name: str, glyph_folder: Path, tmp_path: Path
+) -> None:
+    held = survey(make(glyph_folder, tmp_path / "held", {"labels": ("jsonl",)}, **RECIPES[name]))
+    for other in ("idx", "csv", "npz"):
+        folder = make(glyph_folder, tmp_path / other, OUTPUTS[other], **RECIPES[name])
+        check_same(survey(folder), held)
+
+
+OTHER_IMAGES: dict[str, dict[str, Any]] = {
+    "natural": {"recipe": {"width_px": "natural"}},
+    "jpg": {"output": {"image_format": "jpg"}},
+    "tiff": {"output": {"image_format": "tiff"}},
+    "named by text": {"output": {"name": "images/{text}/{index}-of {shard}"}},
+}
+
+
+@pytest.mark.parametrize("style", ["csv", "easyocr", "yolo"])
+@pytest.mark.parametrize("name", OTHER_IMAGES)
+def test_images_of_every_kind_and_name(
+    name: str, style: str, glyph_folder: Path, tmp_path: Path
+) -> None:
+    recipe = OTHER_IMAGES[name].get("recipe", {}) | SPLITS
+    output = OTHER_IMAGES[name].get("output", {})
+    held = survey(make(glyph_folder, tmp_path / "held", {"labels": ("jsonl",)}, **recipe))
+    folder = make(glyph_folder, tmp_path / "out", output | {"labels": (style,)}, **recipe)
+    found = survey(folder)
+    order = {seen.name: place for place, seen in enumerate(found.samples)}
+    if style == "yolo" and name == "named by text":  # which is read by the order of names
+        assert (found.gaps, found.glyphs) == (held.gaps, held.glyphs)
+        assert Counter(seen.gaps.tobytes() for seen in found.samples if seen.gaps is not None) == (
+            Counter(seen.gaps.tobytes() for seen in held.samples if seen.gaps is not None)
+        )
+        assert len(order) == COUNT
+    else:
+        check_same(found, held)
+
+
+def test_arrays_that_do_not_hold_the_alphabet_are_not_taken_for_others(tmp_path: Path) -> None:
+    for number, name in enumerate("XYZ"):
+        (tmp_path / "letters" / name).mkdir(parents=True)
+        for width in (5, 9):
+            image = np.zeros((28, 28), np.uint8)
+            image[4:20, 3 : 3 + width + number] = 200
+            imageio.imwrite(tmp_path / "letters" / name / f"{width}.png", image)
+    folders = [
+        make(tmp_path / "letters", tmp_path / name, OUTPUTS[name], count=600)
+        for name in ("idx", "coco", "npz")
+    ]
+    found = [survey(folder) for folder in folders]
+    assert {one.why_not_recalled for one in found} == {""}
+    assert found[0].gaps == found[1].gaps == found[2].gaps
+    assert found[0].glyphs == found[1].glyphs == found[2].glyphs
+    assert ["".join(one.digits) for one in found] == ["012", "XYZ", "012"]
+
+
+def test_a_survey_may_keep_no_samples(glyph_folder: Path, tmp_path: Path) -> None:
+    folder = make(glyph_folder, tmp_path / "out", {"to": "idx"})
+    found = survey(folder, n_kept=0)
+    assert found.samples == ()
+    assert found.choose(4) == []
+    assert found.gaps == survey(folder).gaps
+
+
+def test_distorted_digits_get_boxes_where_they_are_shown(
+    glyph_folder: Path, tmp_path: Path
+) -> None:
+    folder = make(glyph_folder, tmp_path / "out", {"to": "idx"}, augment=("rotate=10",))
+    found = survey(folder, n_kept=7)
+    assert found.sources["boxes"] == Source(0, 7)
+    assert found.sources["gaps"] == Source(0, COUNT)
+    assert all(seen.boxes is not None for seen in found.samples)
+    assert found.describe_source("boxes") == "from the recipe in 7 of 60 samples"
+
+
+# Where it cannot be ----------------------------------------------------------------------------
+
+
+def check_nothing_recalled(found: Survey, why: str) -> None:
+    assert (found.gaps, found.glyphs) == (None, None)
+    assert found.sources["gaps"] == found.sources["glyphs"] == Source(0, 0)
+    assert why in found.why_not_recalled
+    assert "gaps and glyphs: this dataset does not hold them" in found.explain_missing()
+
+
+def change_manifest(folder: Path, **recipe: Any) -> None:
+    path = folder / "dataset.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values["recipe"] |= recipe
+    path.write_text(json.dumps(values), encoding="utf-8")
+
+
+@pytest.mark.parametrize("to", ["idx", "npz"])
+def test_a_recipe_of_other_files_is_not_believed(
+    to: str, glyph_folder: Path, tmp_path: Path
+) -> None:
+    folder = make(glyph_folder, tmp_path / "out", {"to": to})
+    change_manifest(folder, seed=6)
+    found = survey(folder)
+    check_nothing_recalled(found, "the text of 0 is not what the recipe makes")
+    assert found.has_boxes is (to == "npz")
+
+
+@pytest.mark.parametrize(
+    ("output", "what"),
+    [
+        ({"to": "npy"}, "the image of 0 is"),
+        ({"labels": ("csv",)}, "the image of images/00000/00000000.png is"),
+        ({"labels": ("coco",), "image_format": "jpg"}, "the boxes of images/00000/00000000.jpg"),
+    ],
+)
+def test_a_recipe_that_makes_the_same_texts_is_told_by_pictures_or_boxes(
+    output: dict[str, Any], what: str, glyph_folder: Path, tmp_path: Path
+) -> None:
+    folder = make(glyph_folder, tmp_path / "out", output, length=None, digits="350")
+    change_manifest(folder, seed=6)
+    check_nothing_recalled(survey(folder), what)
+
+
+def test_a_label_that_was_changed_ends_it(glyph_folder: Path, tmp_path: Path) -> None:
+    folder = make(glyph_folder, tmp_path / "out", {"labels": ("csv",)}, count=600, **SPLITS)
+    held = make(glyph_folder, tmp_path / "held", {"labels": ("jsonl",)}, count=600, **SPLITS)
+    path = folder / "train" / "labels.csv"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    lines[301] = lines[301].rpartition(",")[0] + ",x"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = survey(folder)
+    name = lines[301].rpartition(",")[0]
+    assert f"the text of train/{name} is not what the recipe makes" in found.why_not_recalled
+    assert found.sources["gaps"] == found.sources["glyphs"] == Source(0, 256)  # a chunk
+    assert found.describe_source("gaps") == "from the recipe in 256 of 600 samples"
+    assert found.glyphs is not None
+    used = [seen.glyphs for seen in list(open_dataset(held).read())[:256]]
+    listed = [glyph for glyphs in used if glyphs is not None for glyph in glyphs.tolist()]
+    assert found.glyphs.n_distinct == len(set(listed))
+
+
+def test_missing_samples_shift_no_other(glyph_folder: Path, tmp_path: Path) -> None:
+    """Texts are all the same and pictures say nothing: only names tell samples apart."""
+    output = {"image_format": "jpg", "labels": ("csv",)}
+    recipe = {"length": None, "digits": "350"} | SPLITS
+    folder = make(glyph_folder, tmp_path / "out", output, **recipe)
+    held = survey(make(glyph_folder, tmp_path / "held", {"labels": ("jsonl",)}, **recipe))
+    path = folder / "train" / "labels.csv"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join(lines[:3] + lines[9:]) + "\n", encoding="utf-8")
+    found = survey(folder)
+    expected = {Path(seen.name).stem: seen for seen in held.samples}
+    assert len(found.samples) == COUNT - 6
+    for seen in found.samples:
+        np.testing.assert_array_equal(seen.glyphs, expected[Path(seen.name).stem].glyphs)
+
+
+def test_an_unfinished_dataset_is_numbered_right(glyph_folder: Path, tmp_path: Path) -> None:
+    recipe = {"length": None, "digits": "350"}
+    folder = make(glyph_folder, tmp_path / "out", {"labels": ("yolo",)}, **recipe)
+    held = survey(make(glyph_folder, tmp_path / "held", {"labels": ("jsonl",)}, **recipe))
+    (folder / "dataset.json").rename(folder / ".mnistseq" / "plan.json")
+    for number in range(10, 30):
+        (folder / f"images/00000/{number:08d}.png").unlink()
+        (folder / f"labels/00000/{number:08d}.txt").unlink()
+    found = survey(folder)
+    assert (found.is_finished, found.n_samples, found.why_not_recalled) == (False, COUNT - 20, "")
+    left = [*held.samples[:10], *held.samples[30:]]
+    for seen, other in zip(found.samples, left, strict=True):
+        np.testing.assert_array_equal(seen.glyphs, other.glyphs)
+        np.testing.assert_array_equal(seen.gaps, other.gaps)
+
+
+def test_a_sample_beyond_the_recipe_is_none_of_it(glyph_folder: Path, tmp_path: Path) -> None:
+    folder = make(glyph_folder, tmp_path / "out", {"labels": ("csv",)})
+    first = next((folder / "images").rglob("*.png"))
+    shutil.copy(first, first.with_name("00000099.png"))
+    text = next(csv.reader((folder / "labels.csv").read_text().splitlines()[1:]))[1]
+    with (folder / "labels.csv").open("a", encoding="utf-8") as file:
+        file.write(f"images/00000/00000099.png,{text}\n")
+    found = survey(folder)
+    check_nothing_recalled(found, "makes no sample called images/00000/00000099.png")
+
+
+def test_glyphs_that_are_not_at_hand_are_not_fetched(
+    run: Callable[..., Result], glyph_folder: Path, tmp_path: Path
+) -> None:
+    folder = make(glyph_folder, tmp_path / "out", {"to": "idx"})
+    for name in ("mnist", *DRAWN):
+        change_manifest(folder, dataset=name)
+        found = survey(folder, data_dir=tmp_path / "cache")
+        command = f"mnistseq download {name}"
+        check_nothing_recalled(found, f"the glyphs of {name} are not at hand. Get them: {command}")
+        assert not (tmp_path / "cache").exists()
+        shown = run("inspect", "out", glyphs=False)
+        assert (shown.status, shown.err) == (0, "")
+        assert f"the glyphs of {name} are not at hand. Get them: {command}" in " ".join(
+            shown.out.split()
+        )
+        assert any(command in line for line in shown.out.splitlines())
+
+
+def test_glyphs_are_at_hand_where_the_option_says(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    cached = ["--data-dir", tmp_path / "here"]
+    words = ["--digits", "350", "--to", "idx", "-o", "out", "--dataset", "strokes"]
+    assert run("batch", *words, "--glyphs", "test", *cached, glyphs=False).status == 0
+    for options, n_recipe in ((cached, 10), ([], 0)):
+        result = run("inspect", "out", "--json", *options, glyphs=False)
+        sources = json.loads(result.out)["sources"]
+        assert sources["gaps"] == {"n_labels": 0, "n_recipe": n_recipe}
+
+
+def test_other_glyphs_of_the_same_name_are_not_taken(glyph_folder: Path, tmp_path: Path) -> None:
+    glyphs = tmp_path / "glyphs"
+    shutil.copytree(glyph_folder, glyphs)
+    folder = make(glyphs, tmp_path / "out", {"to": "idx"})
+    path = glyphs / "train-images-idx3-ubyte"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    check_nothing_recalled(survey(folder), "is not what the recipe was made with")
+    shutil.rmtree(glyphs)
+    check_nothing_recalled(survey(folder), "there is no file or folder")
+
+
+def test_texts_that_are_not_those_of_the_recipe_are_told(
+    glyph_folder: Path, tmp_path: Path
+) -> None:
+    recipe = {"length": None, "texts": ("12", "007")}
+    folder = make(glyph_folder, tmp_path / "out", {"to": "idx"}, **recipe)
+    (folder / "texts.txt").write_text("12\n008\n")
+    check_nothing_recalled(survey(folder), "does not hold the texts")
+    (folder / "texts.txt").unlink()
+    check_nothing_recalled(survey(folder), "cannot read texts from")
+
+
+def test_a_recipe_without_the_hash_of_its_glyphs_is_not_used(
+    glyph_folder: Path, tmp_path: Path
+) -> None:
+    folder = make(glyph_folder, tmp_path / "out", {"to": "idx"})
+    change_manifest(folder, glyphs_sha256="")
+    check_nothing_recalled(survey(folder), "does not say which glyphs")
+
+
+def test_a_manifest_that_lacks_something_is_told(glyph_folder: Path, tmp_path: Path) -> None:
+    folder = make(glyph_folder, tmp_path / "out", {"labels": ("csv",)})
+    path = folder / "dataset.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"name": "images', '"nome": "images'))
+    check_nothing_recalled(survey(folder), f"what {folder} says of itself is damaged")
+
+
+def test_datasets_of_others_have_no_recipe(glyph_folder: Path, tmp_path: Path) -> None:
+    folder = make(glyph_folder, tmp_path / "out", {"to": "idx"})
+    (folder / "dataset.json").unlink()
+    found = survey(folder)
+    assert (found.gaps, found.glyphs, found.why_not_recalled) == (None, None, "")
+    assert found.explain_missing() == ""
+    assert found.describe_source("gaps") == "not known"
+
+
+def test_what_is_held_is_left_as_it_is(glyph_folder: Path, tmp_path: Path) -> None:
+    dataset = open_dataset(make(glyph_folder, tmp_path / "out", {"to": "idx"}))
+    bare = list(dataset.read())
+    own = [replace(seen, gaps=np.array([99])) if n % 2 else seen for n, seen in enumerate(bare)]
+    none = np.zeros(0, np.int64)
+    whole = [replace(own[0], boxes=none, gaps=none, glyphs=none)]
+    recall = Recall(dataset)
+    assert recall.fill(whole) == whole
+    filled = recall.fill(own)
+    assert all(seen.gaps.tolist() == [99] for seen in filled[1::2] if seen.gaps is not None)
+    assert recall.counts == {"boxes": COUNT, "gaps": COUNT // 2, "glyphs": COUNT}
+
+
+# What is said of it ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("to", ["idx", "lmdb", "npz"])
+def test_a_reader_is_judged_by_gaps(to: str, glyph_folder: Path, tmp_path: Path) -> None:
+    check_installed(to)
+    by_gap: list[dict[int, Share]] = []
+    for output in ({"labels": ("jsonl",)}, {"to": to}):
+        folder = make(glyph_folder, tmp_path / str(len(by_gap)), output, **SPLITS)
+        path = tmp_path / "reads.csv"
+        with path.open("w", encoding="utf-8", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(["file_name", "text"])
+            for number, seen in enumerate(open_dataset(folder).read()):
+                rows.writerow([seen.name, seen.text if number % 3 else "x"])
+        tally = ReaderTally(read_predictions(path))
+        survey(folder, watch=tally.add)
+        by_gap.append(tally.figures().by_gap)
+    assert len(by_gap[0]) > 5
+    assert by_gap[0] == by_gap[1]
+
+
+def test_plain_values_say_where_figures_come_from(glyph_folder: Path, tmp_path: Path) -> None:
+    folder = make(glyph_folder, tmp_path / "out", {"to": "npz"})
+    values = json.loads(json.dumps(to_dict(survey(folder))))
+    recipe = {"n_labels": 0, "n_recipe": COUNT}
+    assert values["sources"] == {
+        "boxes": {"n_labels": COUNT, "n_recipe": 0},
+        "gaps": recipe,
+        "glyphs": recipe,
+    }
+    assert values["why_not_recalled"] == ""
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (Source(60, 0), "from the labels"),
+        (Source(0, 60), "from the recipe"),
+        (Source(0, 1240), "from the recipe in 1,240 of 60 samples"),
+        (Source(9, 3), "from the labels in 9 and from the recipe in 3 of 60 samples"),
+        (Source(0, 0), "not known"),
+    ],
+)
+def test_a_source_in_words(source: Source, words: str) -> None:
+    assert source.describe(60) == words

@@ -1,0 +1,330 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+
+from mnistseq_cli.bulk.run import run as make_numbers
+from mnistseq_cli.errors import OutputError, UsageError
+from mnistseq_cli.inspection.figures import Survey
+from mnistseq_cli.inspection.predictions import ReaderFigures, Share
+from mnistseq_cli.inspection.report import make_page, write_report
+from mnistseq_cli.inspection.report.page import confusion_table, mark_edits, share_table
+from mnistseq_cli.inspection.report.plots import put_in_bins
+from mnistseq_cli.inspection.survey import survey
+from tests.helpers.bulk_cases import Case
+from tests.helpers.program import Result
+from tests.helpers.report_cases import (
+    COUNT,
+    NASTY,
+    make_dataset,
+    read_all,
+    survey_nasty,
+    write_predictions,
+)
+
+pytest.importorskip("matplotlib", reason="matplotlib is not installed: reports need it")
+
+VOID = {"img", "input", "link", "meta", "br", "hr"}
+
+
+class Page(HTMLParser):
+    """What is in a page: elements, their text, and whether they are nested properly."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.texts: list[str] = []
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_startendtag(tag, attrs)
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "script" not in self._open and "style" not in self._open:
+            self.texts.append(data)
+
+    def find(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def found(glyph_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Survey:
+    return survey(make_dataset(tmp_path_factory.mktemp("data") / "my numbers", glyph_folder))
+
+
+@pytest.fixture(scope="module")
+def reader(found: Survey, tmp_path_factory: pytest.TempPathFactory) -> ReaderFigures:
+    path = tmp_path_factory.mktemp("reads") / "read.csv"
+    return read_all(write_predictions(path, found), found)
+
+
+@pytest.fixture(scope="module")
+def html(found: Survey, reader: ReaderFigures) -> str:
+    return make_page(found, reader)
+
+
+def test_the_page_is_well_formed(html: str) -> None:
+    page = Page(html)
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    links = [one["href"][1:] for one in page.find("a")]
+    assert set(links) <= set(ids)
+    assert {"main", "header", "footer", "nav", "h1"} <= {tag for tag, _ in page.elements}
+    assert page.find("html") == [{"lang": "en"}]
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
+    steps = [after - before for before, after in itertools.pairwise(levels)]
+    assert levels[0] == 1
+    assert max(steps) == 1
+
+
+def test_the_page_needs_nothing_else(html: str) -> None:
+    page = Page(html)
+    for tag, attributes in page.elements:
+        for name in ("src", "href", "data", "action", "srcset", "poster"):
+            if name in attributes:
+                assert attributes[name].startswith(("data:", "#")), (tag, attributes)
+    assert "://" not in html
+    assert "@import" not in html
+    urls = set(re.findall(r"url\((.)", html))
+    assert urls <= {"#"}
+
+
+def test_the_page_lets_only_its_own_script_run(html: str) -> None:
+    policies = [one["content"] for one in Page(html).find("meta") if "http-equiv" in one]
+    scripts = re.findall(r"<script>(.*?)</script>", html, flags=re.DOTALL)
+    assert len(policies) == len(scripts) == 1
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policies[0]
+    assert "default-src 'none'" in policies[0]
+
+
+def test_every_picture_says_what_it_is(html: str, found: Survey) -> None:
+    page = Page(html)
+    assert len(page.find("img")) > len(found.samples)
+    assert all(one["alt"] for one in page.find("img"))
+    plots = [one for one in page.find("svg") if one.get("aria-hidden") != "true"]
+    assert len(plots) >= 5
+    assert all(one["role"] == "img" and one["aria-label"] for one in plots)
+
+
+def test_the_gallery_shows_the_pixels_and_boxes_of_samples(html: str, found: Survey) -> None:
+    gallery = html[html.index('id="samples"') :]
+    data = re.findall(r'src="data:image/png;base64,([^"]+)"', gallery)
+    assert len(data) == len(found.samples)
+    for code, seen in zip(data, found.samples, strict=True):
+        np.testing.assert_array_equal(iio.imread(base64.b64decode(code)), seen.image)
+    seen = found.samples[0]
+    assert seen.boxes is not None
+    for x, y, width, height in seen.boxes.tolist():
+        assert f'<rect x="{x}" y="{y}" width="{width}" height="{height}"/>' in gallery
+
+
+def test_the_page_says_what_is_in_the_dataset(html: str, found: Survey) -> None:
+    words = " ".join("".join(Page(html).texts).split())
+    assert "my numbers" in words
+    assert f"{len(found.samples)} of {COUNT} samples, evenly chosen." in words
+    assert "Chi-square test" in words
+    assert found.gaps is not None
+    assert f"p = {found.gaps.p_value:.3f}" in words
+    assert f"mnistseq batch --recipe '{found.folder / 'recipe.toml'}' -o again" in words
+    assert "spacing_px = [0, 6]" in words
+
+
+def test_the_page_says_how_a_reader_reads(html: str, reader: ReaderFigures) -> None:
+    words = " ".join("".join(Page(html).texts).split())
+    right, n = reader.all.n_right, reader.all.n_samples
+    assert f"{100 * right / n:.2f} %{right:,} of {n:,} samples without an edit" in words
+    assert f"{reader.n_missing:,}samples, left out of all figures" in words
+    assert "The worst cases" in words
+    assert html.count('data-state="none"') == reader.n_missing
+    assert html.count('data-state="right"') == right
+
+
+def test_without_a_reader_the_page_says_nothing_of_one(found: Survey) -> None:
+    page = make_page(found)
+    assert "reader" not in "".join(Page(page).texts)
+    assert 'name="state"' not in page
+
+
+def test_the_table_of_confusion_counts_what_was_read_as_what() -> None:
+    counts = {("", "7"): 2, ("1", "1"): 5, ("1", "7"): 3, ("7", ""): 4, ("7", "x"): 1}
+    table = confusion_table(counts)
+    rows = [
+        re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall("<tr>.*?</tr>", table)
+    ]
+    assert rows == [
+        ["Written", "1", "7", "other", "left out", "Right"],
+        ["1", "5", "3", "0", "0", "62.50 %"],
+        ["7", "0", "0", "1", "4", "0.00 %"],
+        ["inserted", "0", "2", "0", "", ""],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "read", "marked"),
+    [
+        ("350", "356", "35<mark>6</mark>"),
+        ("350", "30", "3<del>5</del>0"),
+        ("350", "3750", "3<ins>7</ins>50"),
+        ("<", "&", "<mark>&amp;</mark>"),
+        ("", "", "nothing"),
+    ],
+)
+def test_edits_are_marked(text: str, read: str, marked: str) -> None:
+    assert mark_edits(text, read) == marked
+
+
+def test_what_comes_from_a_dataset_stays_text(tmp_path: Path) -> None:
+    found = survey_nasty(tmp_path / "<u>&")
+    path = tmp_path / "<s>.csv"
+    path.write_text(
+        "file_name,text\n"
+        + "".join(f'"{seen.split}/{seen.name}",<em>&\n' for seen in found.samples),
+        encoding="utf-8",
+    )
+    recipe = {"pattern": "</pre><script>"}
+    page = Page(make_page(replace(found, recipe=recipe), read_all(path, found)))
+    tags = {tag for tag, _ in page.elements}
+    assert not tags & {"b", "i", "u", "s", "em"}
+    assert len(page.find("script")) == 1
+    for _, attributes in page.elements:
+        assert not [name for name in attributes if name.startswith("on")]
+    assert [one["data-text"] for one in page.find("li") if "data-text" in one] == list(NASTY)
+    words = "".join(page.texts)
+    for word in (*NASTY, "'x' & <y>.png", "<u>&", "<s>.csv", "</pre><script>"):
+        assert word in words
+
+
+def test_text_that_is_no_unicode_is_shown_somehow(found: Survey, tmp_path: Path) -> None:
+    sample = replace(found.samples[0], text="3\ud8005")
+    write_report(tmp_path / "r.html", replace(found, samples=(sample,)))
+    assert "3&#55296;5" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_the_page_is_the_same_whoever_makes_it(
+    html: str, found: Survey, reader: ReaderFigures, tmp_path: Path
+) -> None:
+    (tmp_path / "matplotlibrc").write_text("font.size: 30\nsvg.hashsalt: other\n")
+    path = tmp_path / "page.html"
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from pathlib import Path\n"
+        "from mnistseq_cli.inspection.report import write_report\n"
+        "from tests.helpers.report_cases import read_all, survey\n"
+        "found = survey(Path(sys.argv[2]))\n"
+        "write_report(Path(sys.argv[4]), found, read_all(Path(sys.argv[3]), found))\n"
+    )
+    words = [Path(__file__).parents[2], found.folder, reader.predictions.path, path]
+    environment = os.environ | {
+        "PYTHONHASHSEED": "7",
+        "MATPLOTLIBRC": str(tmp_path),
+        "LC_ALL": "C",
+        "TZ": "Asia/Tokyo",
+    }
+    subprocess.run([sys.executable, "-c", code, *map(str, words)], check=True, env=environment)
+    assert path.read_text(encoding="utf-8") == html
+
+
+def test_a_report_replaces_the_one_before(found: Survey, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    write_report(path, found)
+    assert path.read_text(encoding="utf-8") == make_page(found)
+    assert [one.name for one in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_folder_that_is_not_there_is_refused(found: Survey, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"there is no folder .*nowhere"):
+        write_report(tmp_path / "nowhere" / "report.html", found)
+
+
+def test_bars_gather_neighbours_when_there_are_many() -> None:
+    bins = put_in_bins({-5: 1, 0: 2, 1: 4, 294: 8}, -5, 294)
+    assert (len(bins.starts), bins.width) == (60, 5)
+    assert bins.starts[:3] == [-5, 0, 5]
+    assert bins.middles[0] == -3
+    assert [(number, n) for number, n in enumerate(bins.sums) if n] == [(0, 1), (1, 6), (59, 8)]
+
+
+def test_rows_gather_neighbours_when_there_are_many() -> None:
+    table = share_table("by gap", "Gap", {gap: Share(4, gap % 5) for gap in range(0, 100, 2)})
+    names = re.findall(r'<th scope="row">(.*?)</th>', table)
+    assert names[:2] == ["0 to 4", "6 to 10"]
+    assert len(names) == 17
+    assert "<td>12</td><td>6</td>" in table  # gaps 0, 2 and 4
+
+
+def test_a_file_that_cannot_be_written_is_an_error(found: Survey, tmp_path: Path) -> None:
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(OutputError, match=r"cannot write .*report\.html"):
+        write_report(tmp_path / "report.html", found)
+    assert [one.name for one in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_without_matplotlib_an_error_names_the_extra(
+    found: Survey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(UsageError, match=r"pip install 'mnistseq\[report\]'"):
+        make_page(found)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["phone", "-n", "5", "--to", "npz"],
+        ["batch", "-n", "1", "--digits", "7"],
+        ["batch", "-n", "9", "--length", "2", "9", "--spacing", "-5", "300", "--width", "natural"],
+        ["batch", "-n", "9", "--length", "2", "2", "--ink", "white", "--edges"],
+    ],
+)
+def test_every_kind_of_dataset_has_a_page(
+    words: list[str], run: Callable[..., Result], tmp_path: Path
+) -> None:
+    assert run(*words, "--seed", "1", "-o", "data").status == 0
+    Page(make_page(survey(tmp_path / "data")))
+
+
+def test_the_page_says_where_figures_come_from(
+    found: Survey, glyph_folder: Path, tmp_path: Path
+) -> None:
+    assert {source.n_recipe for source in found.sources.values()} == {0}
+    folder = tmp_path / "out"
+    make_numbers(Case(glyph_folder, output={"to": "idx"}).plan(folder), workers=0)
+    for page, source in ((found, "labels"), (survey(folder), "recipe")):
+        words = " ".join("".join(Page(make_page(page)).texts).split())
+        assert f"Taken from the {source}. Compared with the uniform" in words
+        assert re.search(rf"Source glyphs.* mean [\d.]+; from the {source}", words)
+        assert f"They are from the {source}." in words
+        assert "cannot be taken" not in words
+    (folder / "dataset.json").write_text(
+        (folder / "dataset.json").read_text().replace('"seed": 5', '"seed": 6')
+    )
+    words = " ".join("".join(Page(make_page(survey(folder))).texts).split())
+    assert "Unknown are boxes, gaps and glyphs: this dataset does not hold them" in words
+    assert "the text of 0 is not what the recipe makes" in words
+    assert "Taken from" not in words

@@ -1,0 +1,335 @@
+"""The report in a real browser: Chromium, without a screen and without a network."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mnistseq_cli.formats.base import Seen
+from mnistseq_cli.inspection.figures import Survey
+from mnistseq_cli.inspection.report import write_report
+from mnistseq_cli.inspection.survey import survey
+from tests.helpers.report_cases import (
+    NASTY,
+    make_dataset,
+    read_all,
+    survey_nasty,
+    write_predictions,
+)
+
+pytest.importorskip("matplotlib", reason="matplotlib is not installed: reports need it")
+pytest.importorskip("selenium", reason="Selenium is not installed: it drives the browser")
+
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
+
+OPTIONS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+)
+DESKTOP, PHONE = (1280, 900), (360, 740)
+THEMES = ("light", "dark")
+AA_TEXT, AA_GRAPHICS = 4.5, 3.0
+
+
+def find_program(*names: str) -> str:
+    for name in names:
+        if path := shutil.which(name):
+            return path
+    pytest.skip(f"there is no {names[0]} on this machine")
+
+
+@pytest.fixture(scope="module")
+def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    options = ChromeOptions()
+    options.binary_location = find_program("chromium", "chromium-browser", "google-chrome")
+    service = Service(find_program("chromedriver"), env=os.environ | {"SE_OFFLINE": "true"})
+    for option in (*OPTIONS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = Chrome(options=options, service=service)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def found(glyph_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Survey:
+    return survey(make_dataset(tmp_path_factory.mktemp("data") / "numbers", glyph_folder))
+
+
+@pytest.fixture(scope="module")
+def report(found: Survey, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    reader = read_all(write_predictions(folder / "read.csv", found), found)
+    write_report(folder / "report.html", found, reader)
+    return folder / "report.html"
+
+
+@pytest.fixture
+def page(chrome: Chrome, report: Path) -> Chrome:
+    """Open the report afresh, on a desktop, in the light theme."""
+    look(chrome)
+    open_page(chrome, report)
+    return chrome
+
+
+def open_page(chrome: Chrome, path: Path) -> None:
+    for kind in ("browser", "performance"):
+        read_log(chrome, kind)
+    chrome.get(path.as_uri())
+
+
+def look(
+    chrome: Chrome, theme: str = "light", size: tuple[int, int] = DESKTOP, media: str = ""
+) -> None:
+    """Set what the page is looked at with."""
+    width, height = size
+    device = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == PHONE}
+    chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", device)
+    features = [{"name": "prefers-color-scheme", "value": theme}]
+    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
+
+
+def ask(chrome: Chrome, script: str, *values: Any) -> Any:
+    return chrome.execute_script(f"return {script}", *values)
+
+
+def read_log(chrome: Chrome, kind: str) -> list[dict[str, Any]]:
+    """Give what was logged since the last time."""
+    entries: list[dict[str, Any]] = chrome.execute("getLog", {"type": kind})["value"]
+    return entries
+
+
+def requests_of(chrome: Chrome) -> list[str]:
+    log = read_log(chrome, "performance")
+    events = [json.loads(entry["message"])["message"] for entry in log]
+    return [
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    ]
+
+
+def shown_cards(chrome: Chrome) -> list[int]:
+    script = "[...document.querySelectorAll('#samples > li')].map(card => card.offsetHeight > 0)"
+    return [number for number, is_shown in enumerate(ask(chrome, script)) if is_shown]
+
+
+def choose(chrome: Chrome, name: str, value: str) -> None:
+    Select(chrome.find_element(By.NAME, name)).select_by_value(value)
+
+
+def are_boxes_shown(chrome: Chrome, number: int) -> bool:
+    script = "getComputedStyle(document.querySelectorAll('#samples svg')[arguments[0]]).visibility"
+    return bool(ask(chrome, script, number) == "visible")
+
+
+def test_the_page_loads_from_disk_without_errors_or_requests(page: Chrome, report: Path) -> None:
+    requests = requests_of(page)
+    assert requests[0] == report.as_uri()
+    assert all(url.startswith("data:") for url in requests[1:])
+    assert read_log(page, "browser") == []
+    assert page.title.startswith("numbers")
+    script = "[...document.images].every(image => image.complete && image.naturalWidth > 0)"
+    assert ask(page, script)
+
+
+def test_a_page_of_others_names_runs_nothing_of_theirs(chrome: Chrome, tmp_path: Path) -> None:
+    found = survey_nasty(tmp_path / "<script>x()")
+    write_report(tmp_path / "nasty.html", found)
+    look(chrome)
+    open_page(chrome, tmp_path / "nasty.html")
+    assert read_log(chrome, "browser") == []
+    assert [line for line in requests_of(chrome)[1:] if not line.startswith("data:")] == []
+    texts = [one.text for one in chrome.find_elements(By.CSS_SELECTOR, "#samples .text")]
+    assert texts == list(NASTY)
+    for number, seen in enumerate(found.samples):
+        choose(chrome, "split", seen.split)
+        assert shown_cards(chrome) == [number]
+
+
+WANTED: dict[str, Callable[[Seen, str], bool]] = {
+    "digit": lambda seen, value: value in seen.text,
+    "length": lambda seen, value: len(seen.text) == int(value),
+    "split": lambda seen, value: seen.split == value,
+}
+FILTERS = [
+    {"digit": "7"},
+    {"length": "3"},
+    {"split": "test"},
+    {"digit": "0", "length": "6"},
+    {"digit": "4", "length": "2", "split": "train"},
+]
+
+
+@pytest.mark.parametrize("asked", FILTERS, ids=str)
+def test_filters_filter(asked: dict[str, str], page: Chrome, found: Survey) -> None:
+    everything = list(range(len(found.samples)))
+    assert shown_cards(page) == everything
+    for name, value in asked.items():
+        choose(page, name, value)
+    wanted = [
+        number
+        for number, seen in enumerate(found.samples)
+        if all(WANTED[name](seen, value) for name, value in asked.items())
+    ]
+    assert 0 < len(wanted) < len(everything)
+    assert shown_cards(page) == wanted
+    count = page.find_element(By.TAG_NAME, "output")
+    assert count.text == f"{len(wanted)} of {len(everything)} shown"
+    page.find_element(By.CSS_SELECTOR, "#filters button").click()
+    assert shown_cards(page) == everything
+    assert count.text == f"{len(everything)} of {len(everything)} shown"
+
+
+def test_the_gallery_filters_by_what_was_read(page: Chrome, found: Survey) -> None:
+    numbers = range(len(found.samples))
+    choose(page, "state", "right")
+    assert set(shown_cards(page)) >= {number for number in numbers if number % 5 == 0}
+    choose(page, "state", "none")
+    assert shown_cards(page) == [number for number in numbers if number % 5 == 4]
+
+
+def test_boxes_appear_when_a_picture_is_pointed_at(page: Chrome, found: Survey) -> None:
+    picture = page.find_elements(By.CSS_SELECTOR, "#samples .picture")[3]
+    assert not are_boxes_shown(page, 3)
+    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", picture)
+    ActionChains(page).move_to_element(picture).perform()
+    assert are_boxes_shown(page, 3)
+    assert not are_boxes_shown(page, 4)
+    boxes = found.samples[3].boxes
+    assert boxes is not None
+    assert len(picture.find_elements(By.TAG_NAME, "rect")) == len(boxes)
+    ActionChains(page).move_to_element(page.find_element(By.TAG_NAME, "output")).perform()
+    assert not are_boxes_shown(page, 3)
+
+
+def test_boxes_lie_where_the_ink_is(page: Chrome, found: Survey) -> None:
+    script = """[...document.querySelectorAll('#samples .picture')].map(picture => {
+        const {x, y, width} = picture.querySelector('img').getBoundingClientRect();
+        return [...picture.querySelectorAll('rect')].map(rect => {
+            const box = rect.getBoundingClientRect();
+            return [box.x - x, box.y - y, box.width, box.height].map(px => px / width);
+        });
+    })"""
+    for seen, shares in zip(found.samples, ask(page, script), strict=True):
+        assert seen.boxes is not None
+        places = [[share * seen.image.shape[1] for share in box] for box in shares]
+        assert places == [pytest.approx(box, abs=0.05) for box in seen.boxes.tolist()]
+
+
+def test_boxes_appear_when_a_picture_is_reached_by_keys(page: Chrome) -> None:
+    page.find_element(By.CSS_SELECTOR, "#filters button").click()
+    keys = ActionChains(page)
+    keys.send_keys(Keys.TAB).perform()
+    assert are_boxes_shown(page, 0)
+    keys.send_keys(Keys.TAB).perform()
+    assert not are_boxes_shown(page, 0)
+    assert are_boxes_shown(page, 1)
+    keys.send_keys(Keys.ENTER, Keys.TAB).perform()  # they stay
+    assert are_boxes_shown(page, 1)
+    outline = "getComputedStyle(document.activeElement).outlineStyle"
+    assert ask(page, outline) == "solid"
+
+
+def test_all_boxes_can_be_shown_at_once(page: Chrome, found: Survey) -> None:
+    page.find_element(By.CSS_SELECTOR, "#filters input").click()
+    assert all(are_boxes_shown(page, number) for number in range(len(found.samples)))
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_a_phone_needs_no_sideways_scrolling(theme: str, page: Chrome) -> None:
+    look(page, theme, PHONE)
+    page.execute_script("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert ask(page, "document.documentElement.scrollWidth") == PHONE[0]
+    script = """[...document.querySelectorAll('main *')]
+        .filter(one => !one.closest('.scroll *, pre *, svg *, .picture *'))
+        .filter(one => one.getBoundingClientRect().right > innerWidth + 0.5)
+        .map(one => one.outerHTML.slice(0, 80))"""
+    assert ask(page, script) == []
+
+
+def luminance(colour: str) -> float:
+    """Give the relative luminance of WCAG 2.2 of a colour such as ``rgb(1, 2, 3)``."""
+    shares = [int(value) / 255 for value in re.findall(r"\d+", colour)[:3]]
+    red, green, blue = (
+        share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def fills_of(chrome: Chrome, selector: str) -> set[str]:
+    script = "[...document.querySelectorAll(arguments[0])].map(one => getComputedStyle(one).fill)"
+    return set(ask(chrome, script, selector))
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_plots_have_contrast_in_both_themes(theme: str, page: Chrome) -> None:
+    look(page, theme)
+    (text,) = fills_of(page, ".plot svg text")
+    (bars,) = fills_of(page, ".plot svg [id*=patch] path") - {"none"}
+    paper = ask(page, "getComputedStyle(document.documentElement).backgroundColor")
+    assert (luminance(paper) < 0.05) == (theme == "dark")
+    assert contrast(text, paper) >= AA_TEXT
+    assert contrast(bars, paper) >= AA_GRAPHICS
+    assert contrast(bars, text) >= AA_GRAPHICS  # what was expected is drawn over the bars
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_the_page_prints(theme: str, page: Chrome) -> None:
+    look(page, theme, media="print")
+    for selector in ("#filters", "nav", ".skip"):
+        assert not page.find_element(By.CSS_SELECTOR, selector).is_displayed()
+    assert page.find_element(By.CSS_SELECTOR, "#samples img").is_displayed()
+    paper = ask(page, "getComputedStyle(document.documentElement).backgroundColor")
+    assert paper == "rgb(255, 255, 255)"
+    printed = page.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})
+    pdf = base64.b64decode(printed["data"])
+    assert pdf.startswith(b"%PDF")
+    assert 2 < len(re.findall(rb"/Type\s*/Page\b", pdf)) < 20
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("theme", THEMES)
+def test_axe_finds_nothing(theme: str, size: tuple[int, int], page: Chrome) -> None:
+    look(page, theme, size)
+    page.execute_script(read_axe())
+    script = (
+        "const done = arguments[0];"
+        "axe.run(document, {resultTypes: ['violations']}).then(found => done(found.violations))"
+    )
+    violations = page.execute_async_script(script)
+    assert [(one["id"], one["nodes"][0]["html"]) for one in violations] == []
+
+
+def read_axe() -> str:
+    """Read axe-core, which lies in a package for another driver."""
+    package = find_spec("axe_playwright_python")
+    if package is None or not package.submodule_search_locations:
+        pytest.skip("axe-playwright-python is not installed: axe-core comes with it")
+    return (Path(package.submodule_search_locations[0]) / "axe.min.js").read_text(encoding="utf-8")
