@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from digests import Digests, hash_arrays, hash_json, of_jpeg
 from numpy.typing import NDArray
-from recipes import ALL_BUT_JPEG, RANGES
 
 from mnistseq_cli import (
     augment,
@@ -15,6 +13,8 @@ from mnistseq_cli import (
     generate_phone_numbers,
     load_glyphs,
 )
+from tests.golden.digests import Digests, hash_arrays, hash_json, of_jpeg
+from tests.golden.recipes import ALL_BUT_JPEG, RANGES
 
 SPLITS = ("train", "test", "all")
 AUGMENT: dict[str, dict[str, Any]] = {

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from calls import CALLS, make_call
-from digests import Digests
-from recipes import MNIST, PEN, make_mnist_recipe, make_pen_recipe
-from runs import RUNS, make_run
+from tests.golden.calls import CALLS, make_call
+from tests.golden.digests import Digests
+from tests.golden.recipes import MNIST, PEN, make_mnist_recipe, make_pen_recipe
+from tests.golden.runs import RUNS, make_run
 
 RECORDS = Path(__file__).with_name("records.json")
-RENEW = "python tests/golden/renew.py"
+RENEW = "python -m tests.golden.renew"
 Records = dict[str, Digests]
 
 GOLDENS: Mapping[str, Callable[[], Digests]] = (

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from digests import hash_arrays, hash_bytes
 from imageio import v3 as imageio
+
+from tests.golden.digests import hash_arrays, hash_bytes
 
 Contents: TypeAlias = Any  # plain values
 

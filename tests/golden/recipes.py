@@ -10,9 +10,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from digests import Digests, Missing, hash_arrays, hash_json, of_jpeg
-
 from mnistseq_cli import Recipe, SequenceGenerator, load_glyphs
+from tests.golden.digests import Digests, Missing, hash_arrays, hash_json, of_jpeg
 
 MNIST_VARIABLE = "MNISTSEQ_TEST_MNIST"
 COUNT = 24

@@ -2,7 +2,7 @@
 
 Run it from anywhere, in the environment of the project:
 
-    python tests/golden/renew.py
+    python -m tests.golden.renew
 
 Do so only where pixels, labels or files are meant to change, and look at what it says: every
 record that is new, changed or gone. What cannot be made here, because a library or the official
@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
-from digests import Digests, Missing, is_of_version, without_version
-from goldens import GOLDENS, RECORDS, load_records, save_records
+from tests.golden.digests import Digests, Missing, is_of_version, without_version
+from tests.golden.goldens import GOLDENS, RECORDS, load_records, save_records
 
 
 def main() -> None:

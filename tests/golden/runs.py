@@ -15,10 +15,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
-from digests import Digests, Missing, hash_bytes, hash_json, of_deflate
-from readback import READERS, read_contents
-
 from mnistseq_cli.cli import main
+from tests.golden.digests import Digests, Missing, hash_bytes, hash_json, of_deflate
+from tests.golden.readback import READERS, read_contents
 
 OUT = "out"
 ALWAYS = "--dataset strokes --seed 1"

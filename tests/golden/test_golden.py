@@ -1,6 +1,6 @@
 """What was made once is made again, to the pixel and to the byte.
 
-``python tests/golden/renew.py`` renews the records, where that is meant.
+``python -m tests.golden.renew`` renews the records, where that is meant.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from digests import Digests, Missing, is_of_version
-from goldens import GOLDENS, RENEW, load_records
+
+from tests.golden.digests import Digests, Missing, is_of_version
+from tests.golden.goldens import GOLDENS, RENEW, load_records
 
 RECORDS = load_records()
 OF_VERSION = [name for name in RECORDS if any(map(is_of_version, RECORDS[name]))]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from renew import compare, merge
+from tests.golden.renew import compare, merge
 
 OLD = {"labels": "1", "pixels, zlib-ng 2.0": "a", "pixels, zlib-ng 2.1": "b", "gone": "c"}
 
