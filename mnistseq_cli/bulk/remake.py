@@ -27,7 +27,7 @@ from mnistseq_cli.compose.splits import open_splits
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.formats import open_format, open_label_style
 from mnistseq_cli.formats.arrays import Column, Columnar, read_columns
-from mnistseq_cli.formats.base import Seen, check_regular, read_file
+from mnistseq_cli.formats.base import LoadedSample, check_regular, read_file
 from mnistseq_cli.formats.images import decode_grey, decode_image, open_encoder
 from mnistseq_cli.formats.lmdb import Lmdb
 from mnistseq_cli.formats.names import NameTemplate
@@ -229,7 +229,11 @@ class JoinedComparer:
         return list(self._problems.values())
 
     def _compare_split(
-        self, split: Split, parts: list[Part], samples: Iterator[Seen], tell: Callable[[int], None]
+        self,
+        split: Split,
+        parts: list[Part],
+        samples: Iterator[LoadedSample],
+        tell: Callable[[int], None],
     ) -> int:
         """Compare the samples of a split; give how many there are."""
         at = split.start
@@ -246,7 +250,7 @@ class JoinedComparer:
                 tell(len(block))
         return at - split.start + _skip(samples, None)
 
-    def _expect(self, block: Block) -> Iterator[Seen]:
+    def _expect(self, block: Block) -> Iterator[LoadedSample]:
         """Give the samples of a block as they are read back."""
         if isinstance(self._format, Columnar):
             names = {"images": "images", "labels": "classes", "lengths": "lengths"}
@@ -257,9 +261,9 @@ class JoinedComparer:
         encode = open_encoder(self._plan.output.image_format)
         images = encode(block.images, block.widths_px)
         for data, text in zip(images, block.texts.tolist(), strict=True):
-            yield Seen("", "", decode_grey(data), text)
+            yield LoadedSample("", "", decode_grey(data), text)
 
-    def _compare_sample(self, split: Split, made: Seen, found: Seen) -> None:
+    def _compare_sample(self, split: Split, made: LoadedSample, found: LoadedSample) -> None:
         for kind, aspect in _ASPECTS.items():
             there = getattr(found, aspect)
             if there is not None and not np.array_equal(there, getattr(made, aspect)):
@@ -294,7 +298,7 @@ def _open(array: NDArray[Any]) -> Column:
     return Column(array.shape, lambda n_rows: array[:n_rows])
 
 
-def _skip(samples: Iterator[Seen], n_samples: int | None) -> int:
+def _skip(samples: Iterator[LoadedSample], n_samples: int | None) -> int:
     """Go past so many samples, or all that are left; give how many there were."""
     return sum(1 for _ in islice(samples, n_samples))
 

@@ -12,7 +12,7 @@ from mnistseq_cli.inspection.recall import name_with_split
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from mnistseq_cli.formats.base import Seen
+    from mnistseq_cli.formats.base import LoadedSample
     from mnistseq_cli.inspection.figures import GapFigures, Spread, Survey
     from mnistseq_cli.inspection.predictions import Misread, ReaderFigures, Share
 
@@ -359,7 +359,7 @@ def _list_samples(survey: Survey, page: Page) -> list[str]:
     ]
 
 
-def _locate(survey: Survey, seen: Seen) -> str:
+def _locate(survey: Survey, seen: LoadedSample) -> str:
     """Say in which file a sample is; in a container, at which name after its split."""
     if survey.format_name != "folder":
         return f"at {name_with_split(seen)}"

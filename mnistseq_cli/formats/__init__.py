@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats.base import Seen
+    from mnistseq_cli.formats.base import LoadedSample
     from mnistseq_cli.recipe import Recipe
 
 Buffer: TypeAlias = "bytes | memoryview"
@@ -188,7 +188,7 @@ class Format(Protocol):
         """Tell whether samples in this format lie in a folder, not in sub-folders."""
         ...
 
-    def read(self, folder: Path) -> Iterator[Seen]:
+    def read(self, folder: Path) -> Iterator[LoadedSample]:
         """Read the samples of a dataset back in order, split by split.
 
         Needs nothing but the files of samples; of the output only the format counts. Images may

@@ -14,7 +14,7 @@ import numpy as np
 
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.formats import Layout
-from mnistseq_cli.formats.base import Seen, name_damage
+from mnistseq_cli.formats.base import LoadedSample, name_damage
 from mnistseq_cli.formats.images import PIXELS_LIMIT
 from mnistseq_cli.formats.read_labels import check_boxes, check_text
 from mnistseq_cli.formats.sample_json import find_boxes, find_values
@@ -350,7 +350,7 @@ def open_npy(file: IO[bytes], name: str, path: Path, size_bytes: int, where: str
     return open_stream(file, shape, dtype, path)
 
 
-def read_columns(split: str, columns: Mapping[str, Column]) -> Iterator[Seen]:
+def read_columns(split: str, columns: Mapping[str, Column]) -> Iterator[LoadedSample]:
     """Read the samples of a split.
 
     Parameters
@@ -382,7 +382,7 @@ def read_columns(split: str, columns: Mapping[str, Column]) -> Iterator[Seen]:
 
 def _see_rows(
     prefix: str, split: str, start: int, arrays: dict[str, NDArray[Any]]
-) -> Iterator[Seen]:
+) -> Iterator[LoadedSample]:
     images = _to_grey(arrays["images"])
     texts, boxes = _spell(arrays["labels"], arrays.get("lengths")), arrays.get("boxes")
     boxes = None if boxes is None else boxes.astype(np.int64)
@@ -390,7 +390,7 @@ def _see_rows(
         found = None if boxes is None else boxes[place, : len(text)]
         if found is not None:
             check_boxes(found, images.shape[1:])
-        yield Seen(f"{prefix}{start + place}", split, images[place], text, found)
+        yield LoadedSample(f"{prefix}{start + place}", split, images[place], text, found)
 
 
 def _to_grey(images: NDArray[Any]) -> NDArray[np.uint8]:

@@ -54,7 +54,7 @@ _FILE_LIMIT_BYTES = 2**30  # of an image, or the labels of one
 
 
 @dataclass(frozen=True)
-class Seen:
+class LoadedSample:
     """A sample as a dataset holds it; what its container does not hold is None.
 
     Parameters
@@ -115,8 +115,8 @@ def find_splits(folder: Path, holds: Callable[[Path], bool]) -> list[tuple[str, 
 def read_splits(
     folder: Path,
     holds: Callable[[Path], bool],
-    read: Callable[[str, Path], Iterator[Seen]],
-) -> Iterator[Seen]:
+    read: Callable[[str, Path], Iterator[LoadedSample]],
+) -> Iterator[LoadedSample]:
     """Read the samples of a dataset, split by split; `read` is given a split and its folder."""
     for split, path in find_splits(folder, holds):
         yield from read(split, path)

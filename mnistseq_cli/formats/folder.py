@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Fragments, Output, Sink
-    from mnistseq_cli.formats.base import Seen
+    from mnistseq_cli.formats.base import LoadedSample
 
 
 def holds_images(folder: Path) -> bool:
@@ -30,7 +30,7 @@ def holds_own_images(folder: Path) -> bool:
     return find_listing(folder, OWN_LISTINGS) is not None
 
 
-def read_images(split: str, folder: Path) -> Iterator[Seen]:
+def read_images(split: str, folder: Path) -> Iterator[LoadedSample]:
     """Read the images of a split in the order of its label file.
 
     Raises
@@ -103,7 +103,7 @@ class Folder(Encoded):
         """Tell whether a folder has a label file."""
         return holds_images(folder)
 
-    def read(self, folder: Path) -> Iterator[Seen]:
+    def read(self, folder: Path) -> Iterator[LoadedSample]:
         """Read samples back: any images with a label file, see `listing.LISTINGS`."""
         # What else people put beside their splits is no label file.
         is_own = bool(find_splits(folder, holds_own_images))

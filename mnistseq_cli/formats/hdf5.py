@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.formats import Fragments, Output, Sink
     from mnistseq_cli.formats.arrays import Shape
-    from mnistseq_cli.formats.base import Seen
+    from mnistseq_cli.formats.base import LoadedSample
 
 _CHUNK_BYTES = 1 << 18
 _DEFLATE_LEVEL = 1
@@ -69,11 +69,11 @@ class Hdf5(Columnar):
         """Tell whether a folder has ``data.h5``."""
         return has_any(folder, "data.h5")
 
-    def read(self, folder: Path) -> Iterator[Seen]:
+    def read(self, folder: Path) -> Iterator[LoadedSample]:
         """Read samples back."""
         return read_splits(folder, self.holds, self._read_split)
 
-    def _read_split(self, split: str, folder: Path) -> Iterator[Seen]:
+    def _read_split(self, split: str, folder: Path) -> Iterator[LoadedSample]:
         path = folder / "data.h5"
         with name_damage(path), self._h5py.File(path) as file:
             found = {name: file[name] for name in COLUMNS if name in file}

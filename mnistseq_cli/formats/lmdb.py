@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from mnistseq_cli.formats.base import Seen, has_any, import_extra, name_damage, read_splits
+from mnistseq_cli.formats.base import LoadedSample, has_any, import_extra, name_damage, read_splits
 from mnistseq_cli.formats.images import Encoded, decode_grey
 
 if TYPE_CHECKING:
@@ -85,11 +85,11 @@ class Lmdb(Encoded):
         """Tell whether a folder has ``lmdb/data.mdb``, or is itself such a database."""
         return has_any(folder, "lmdb/data.mdb") or has_any(folder, "data.mdb")
 
-    def read(self, folder: Path) -> Iterator[Seen]:
+    def read(self, folder: Path) -> Iterator[LoadedSample]:
         """Read samples back."""
         return read_splits(folder, self.holds, self._read_split)
 
-    def _read_split(self, split: str, folder: Path) -> Iterator[Seen]:
+    def _read_split(self, split: str, folder: Path) -> Iterator[LoadedSample]:
         path = folder / "lmdb" / "data.mdb"
         path = path if path.exists() else folder / "data.mdb"
         prefix = f"{split}/" if split else ""
@@ -101,7 +101,7 @@ class Lmdb(Encoded):
                 for number in range(first, stop):
                     image = decode_grey(_get(found, b"image-%09d" % number))
                     text = _get(found, b"label-%09d" % number).decode()
-                    yield Seen(f"{prefix}image-{number:09d}", split, image, text)
+                    yield LoadedSample(f"{prefix}image-{number:09d}", split, image, text)
             first = stop
 
     @contextmanager

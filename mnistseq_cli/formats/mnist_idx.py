@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.formats import Fragments, Sink
     from mnistseq_cli.formats.arrays import Shape
-    from mnistseq_cli.formats.base import Seen
+    from mnistseq_cli.formats.base import LoadedSample
     from mnistseq_cli.recipe import Recipe
 
 _UINT8, _INT32 = 0x08, 0x0C
@@ -92,12 +92,12 @@ class Idx(Columnar):
         """Tell whether a folder has such files."""
         return has_any(folder, f"*{_IMAGES}")
 
-    def read(self, folder: Path) -> Iterator[Seen]:
+    def read(self, folder: Path) -> Iterator[LoadedSample]:
         """Read samples back, also from the files of MNIST."""
         return read_splits(folder, self.holds, _read_split)
 
 
-def _read_split(split: str, folder: Path) -> Iterator[Seen]:
+def _read_split(split: str, folder: Path) -> Iterator[LoadedSample]:
     paths = list_files(folder, f"*{_IMAGES}")[::-1]  # train before t10k
     for path in paths:
         prefix = path.name.removesuffix(_IMAGES)
@@ -105,7 +105,7 @@ def _read_split(split: str, folder: Path) -> Iterator[Seen]:
         yield from _read_files(name.replace("t10k", "test"), path, prefix)
 
 
-def _read_files(split: str, images: Path, prefix: str) -> Iterator[Seen]:
+def _read_files(split: str, images: Path, prefix: str) -> Iterator[LoadedSample]:
     labels = sorted(images.parent.glob(f"{prefix}-labels-idx[12]-ubyte"))
     missing = images.with_name(f"{prefix}-labels-idx2-ubyte")
     lengths = images.with_name(f"{prefix}-lengths-idx1-int")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.formats import Fragments, Sink
     from mnistseq_cli.formats.arrays import Shape
-    from mnistseq_cli.formats.base import Seen
+    from mnistseq_cli.formats.base import LoadedSample
 
 _DEFLATE_LEVEL = 1
 _UNIX = 3
@@ -62,7 +62,7 @@ class Npy(Columnar):
         """Tell whether a folder has ``images.npy``."""
         return holds_npy(folder)
 
-    def read(self, folder: Path) -> Iterator[Seen]:
+    def read(self, folder: Path) -> Iterator[LoadedSample]:
         """Read samples back."""
         return read_splits(folder, holds_npy, read_npy)
 
@@ -93,7 +93,7 @@ class Npz(Columnar):
         """Tell whether a folder has an npz file."""
         return holds_npz(folder)
 
-    def read(self, folder: Path) -> Iterator[Seen]:
+    def read(self, folder: Path) -> Iterator[LoadedSample]:
         """Read samples back, also from the npz files of Keras."""
         return read_splits(folder, holds_npz, read_npz)
 
@@ -131,7 +131,7 @@ def holds_npz(folder: Path) -> bool:
     return has_any(folder, "*.npz")
 
 
-def read_npy(split: str, folder: Path) -> Iterator[Seen]:
+def read_npy(split: str, folder: Path) -> Iterator[LoadedSample]:
     """Read the samples in ``images.npy`` and the files beside it."""
     with ExitStack() as stack:
         columns = {}
@@ -146,7 +146,7 @@ def read_npy(split: str, folder: Path) -> Iterator[Seen]:
             yield from read_columns(split, columns)
 
 
-def read_npz(split: str, folder: Path) -> Iterator[Seen]:
+def read_npz(split: str, folder: Path) -> Iterator[LoadedSample]:
     """Read the samples in the npz files of a folder, ours or as those of Keras."""
     for path in list_files(folder, "*.npz"):
         with name_damage(path), zipfile.ZipFile(path) as archive:

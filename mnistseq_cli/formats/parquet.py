@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Fragments, Output, Sink
-    from mnistseq_cli.formats.base import Seen
+    from mnistseq_cli.formats.base import LoadedSample
 
 _ROWS_TOGETHER = 256  # when read
 _BLOCKS_TOGETHER = 8  # in a row group: one is read as a whole
@@ -120,11 +120,11 @@ class Parquet(Encoded):
         """Tell whether a folder has Parquet files."""
         return has_any(folder, "*.parquet")
 
-    def read(self, folder: Path) -> Iterator[Seen]:
+    def read(self, folder: Path) -> Iterator[LoadedSample]:
         """Read samples back: an image in a column `image`, and a text."""
         return read_splits(folder, self.holds, self._read_split)
 
-    def _read_split(self, split: str, folder: Path) -> Iterator[Seen]:
+    def _read_split(self, split: str, folder: Path) -> Iterator[LoadedSample]:
         for path in list_files(folder, "*.parquet"):
             numbers = count(1)
             with name_damage(path), self._parquet.ParquetFile(path) as file:
@@ -135,7 +135,7 @@ class Parquet(Encoded):
                         yield seen
 
 
-def _see(name: str, split: str, record: dict[str, Any]) -> Seen:
+def _see(name: str, split: str, record: dict[str, Any]) -> LoadedSample:
     """Make a sample of a record; `name` is for an image whose path nobody has written."""
     image = record.pop("image", None)
     data, path = (image.get("bytes"), image.get("path")) if isinstance(image, dict) else (None, "")

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from mnistseq_cli.formats.base import Seen, name_damage, name_line, read_file
+from mnistseq_cli.formats.base import LoadedSample, name_damage, name_line, read_file
 from mnistseq_cli.formats.labels import EASYOCR_BLANK
 from mnistseq_cli.recipe import LENGTH_LIMIT
 
@@ -250,7 +250,7 @@ class Row:
         check_text(self.text)
         check_name(self.name)
 
-    def see(self, split: str, image: NDArray[np.uint8]) -> Seen:
+    def see(self, split: str, image: NDArray[np.uint8]) -> LoadedSample:
         """Make a sample of the row and its image.
 
         Raises
@@ -263,7 +263,7 @@ class Row:
             boxes = _to_px(self.shares, image.shape[1], image.shape[0])
         if boxes is not None:
             check_boxes(boxes, image.shape)
-        return Seen(self.name, split, image, self.text, boxes, self.gaps, self.glyphs)
+        return LoadedSample(self.name, split, image, self.text, boxes, self.gaps, self.glyphs)
 
 
 def make_row(name: str, record: Any) -> Row:  # noqa: ANN401 - whatever a file holds

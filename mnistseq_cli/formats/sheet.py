@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mnistseq_cli.formats.base import Seen
+    from mnistseq_cli.formats.base import LoadedSample
 
 ADVANCE_PX, HEIGHT_PX = 6, 7
 _WIDTH_PX = 5
@@ -104,12 +104,12 @@ def make_sheet(images: Sequence[NDArray[np.uint8]], scale: int = SCALE) -> NDArr
     return _put_side_by_side([enlarge(image, scale) for image in images], WIDTH_PX)
 
 
-def make_labelled_sheet(samples: Sequence[Seen]) -> NDArray[np.uint8]:
+def make_labelled_sheet(samples: Sequence[LoadedSample]) -> NDArray[np.uint8]:
     """Put samples side by side, with labels over them and boxes around their digits.
 
     Parameters
     ----------
-    samples : sequence of Seen
+    samples : sequence of LoadedSample
         At least one. They are enlarged up to three times, while two stand side by side.
 
     Returns
@@ -123,7 +123,7 @@ def make_labelled_sheet(samples: Sequence[Seen]) -> NDArray[np.uint8]:
     return _put_side_by_side([draw_sample(seen, scale) for seen in samples], LABELLED_WIDTH_PX)
 
 
-def draw_sample(seen: Seen, scale: int) -> NDArray[np.uint8]:
+def draw_sample(seen: LoadedSample, scale: int) -> NDArray[np.uint8]:
     """Draw a sample enlarged, with its label and its boxes, shape (height, width, 3).
 
     A box is drawn around its digit: the lines cover no ink of it.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Fragments, Sink
-    from mnistseq_cli.formats.base import Seen
+    from mnistseq_cli.formats.base import LoadedSample
 
 _BLOCK_BYTES = 512
 _RECORD_BYTES = 20 * _BLOCK_BYTES
@@ -63,12 +63,12 @@ class WebDataset(Encoded):
         """Tell whether a folder has shards."""
         return has_any(folder, "*.tar")
 
-    def read(self, folder: Path) -> Iterator[Seen]:
+    def read(self, folder: Path) -> Iterator[LoadedSample]:
         """Read samples back: images, and texts from ``.json``, ``.txt`` or ``.cls``."""
         return read_splits(folder, self.holds, _read_shards)
 
 
-def _read_shards(split: str, folder: Path) -> Iterator[Seen]:
+def _read_shards(split: str, folder: Path) -> Iterator[LoadedSample]:
     for path in list_files(folder, "*.tar"):
         with name_damage(path), path.open("rb") as file:
             for key, members in _group(_read_members(file, path.stat().st_size)):
@@ -77,7 +77,7 @@ def _read_shards(split: str, folder: Path) -> Iterator[Seen]:
                 yield seen
 
 
-def _see(key: str, split: str, members: dict[str, bytes]) -> Seen:
+def _see(key: str, split: str, members: dict[str, bytes]) -> LoadedSample:
     """Make a sample of its files, by their endings."""
     record = find_object(json.loads(members.pop("json", b"{}")))
     for ending in ("txt", "cls"):

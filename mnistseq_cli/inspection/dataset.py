@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from mnistseq_cli.formats.base import Seen
+    from mnistseq_cli.formats.base import LoadedSample
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Dataset:
     is_finished: bool | None = None
     output: dict[str, Any] | None = None
 
-    def read(self) -> Iterator[Seen]:
+    def read(self) -> Iterator[LoadedSample]:
         """Read its samples in order, split by split.
 
         Raises

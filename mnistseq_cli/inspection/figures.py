@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mnistseq_cli.formats.base import Seen
+    from mnistseq_cli.formats.base import LoadedSample
 
 ASPECTS = ("boxes", "gaps", "glyphs")  # of a sample, which not every container holds
 INK_BINS = 200  # of ink shares, from 0 to 1
@@ -156,7 +156,7 @@ class Survey:
     heat_map : ndarray of float64, shape (H, W)
         Mean ink of each pixel over all images, 0 to 1; smaller images count as paper beyond
         their right and lower edges.
-    samples : tuple of Seen
+    samples : tuple of LoadedSample
         Some samples, evenly spaced, in order.
     """
 
@@ -182,7 +182,7 @@ class Survey:
     n_equal_images: int
     n_equal_texts: int
     heat_map: NDArray[np.float64]
-    samples: tuple[Seen, ...]
+    samples: tuple[LoadedSample, ...]
 
     def describe_source(self, aspect: str) -> str:
         """Say where one of `ASPECTS` comes from: "from the labels", "from the recipe"."""
@@ -199,7 +199,7 @@ class Survey:
             f"recipe: {self.why_not_recalled}"
         )
 
-    def choose(self, n_most: int) -> list[Seen]:
+    def choose(self, n_most: int) -> list[LoadedSample]:
         """Choose some of the samples, evenly spaced, in order."""
         n_all, n_chosen = len(self.samples), min(n_most, len(self.samples))
         return [self.samples[place * n_all // n_chosen] for place in range(n_chosen)]
@@ -234,7 +234,7 @@ def _describe_glyphs(glyphs: GlyphFigures) -> dict[str, Any]:
     return vars(glyphs) | {"uses": vars(glyphs.uses)}
 
 
-def _describe_sample(seen: Seen) -> dict[str, Any]:
+def _describe_sample(seen: LoadedSample) -> dict[str, Any]:
     held = {"boxes": seen.boxes, "gaps": seen.gaps, "glyphs": seen.glyphs}
     return {
         "name": seen.name,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnistseq_cli.compose.layout import GapRanges
-    from mnistseq_cli.formats.base import Seen
+    from mnistseq_cli.formats.base import LoadedSample
 
 _TINY = 1e-300
 _CLOSE = 1e-16
@@ -296,9 +296,9 @@ class GapTally:
         self._n_outside = 0
         self._is_blind = False
 
-    def add(self, samples: list[Seen]) -> None:
+    def add(self, samples: list[LoadedSample]) -> None:
         """Count the gaps of some samples."""
-        alike: defaultdict[int, list[Seen]] = defaultdict(list)
+        alike: defaultdict[int, list[LoadedSample]] = defaultdict(list)
         for seen in samples:
             if seen.gaps is not None and len(seen.gaps):
                 alike[len(seen.gaps)].append(seen)
@@ -326,7 +326,9 @@ class GapTally:
             words = self._rule.explain()
         return self._compare(words)
 
-    def _add_rows(self, rule: GapRule, gaps_px: NDArray[np.int64], samples: list[Seen]) -> None:
+    def _add_rows(
+        self, rule: GapRule, gaps_px: NDArray[np.int64], samples: list[LoadedSample]
+    ) -> None:
         n_digits = gaps_px.shape[1] + (-1 if rule.recipe.edges else 1)
         widths_px = _find_widths(rule, samples, n_digits)
         known_px = np.full((len(samples), n_digits), 1) if widths_px is None else widths_px
@@ -404,7 +406,9 @@ class GapTally:
         return "how wide digits were when gaps were drawn is not known"
 
 
-def _find_widths(rule: GapRule, samples: list[Seen], n_digits: int) -> NDArray[np.int64] | None:
+def _find_widths(
+    rule: GapRule, samples: list[LoadedSample], n_digits: int
+) -> NDArray[np.int64] | None:
     """Give the widths of digits, shape (N, n); None where they are not known."""
     shape = (n_digits, _BOX_NUMBERS)
     if rule.recipe.measure == "cell" and not rule.cells_tell:

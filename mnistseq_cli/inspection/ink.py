@@ -14,7 +14,7 @@ from mnistseq_cli.inspection.figures import INK_BINS, Spread
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mnistseq_cli.formats.base import Seen
+    from mnistseq_cli.formats.base import LoadedSample
 
 _FULL = 255  # ink
 _HALF = 128
@@ -80,10 +80,10 @@ class PictureTally:
         """Black on white, or white on black."""
         return self._ink or "black"
 
-    def add(self, samples: list[Seen]) -> None:
+    def add(self, samples: list[LoadedSample]) -> None:
         """Look at some images."""
         self._ink = self._ink or _guess_ink(samples)
-        alike: defaultdict[tuple[int, ...], list[Seen]] = defaultdict(list)
+        alike: defaultdict[tuple[int, ...], list[LoadedSample]] = defaultdict(list)
         for seen in samples:
             alike[seen.image.shape].append(seen)
         for shape, group in alike.items():
@@ -111,7 +111,7 @@ class PictureTally:
         bins = np.minimum((shares * INK_BINS).astype(np.int64), INK_BINS - 1)
         self.histogram += np.bincount(bins, minlength=INK_BINS)
 
-    def _add_margins(self, images: NDArray[np.uint8], group: list[Seen]) -> None:
+    def _add_margins(self, images: NDArray[np.uint8], group: list[LoadedSample]) -> None:
         width = images.shape[2]
         boxed = [seen.boxes for seen in group if seen.boxes is not None and len(seen.boxes)]
         if len(boxed) == len(group):
@@ -128,6 +128,6 @@ class PictureTally:
         self.right_px.add(right)
 
 
-def _guess_ink(samples: list[Seen]) -> Literal["black", "white"]:
+def _guess_ink(samples: list[LoadedSample]) -> Literal["black", "white"]:
     borders = [np.concatenate([seen.image[0], seen.image[-1]]) for seen in samples]
     return "black" if np.median(np.concatenate(borders)) >= _HALF else "white"

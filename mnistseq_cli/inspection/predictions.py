@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mnistseq_cli.formats.base import Seen
+    from mnistseq_cli.formats.base import LoadedSample
 
 NOTHING = -1
 _CELLS = 1 << 21  # of a table of distances: 4 MB
@@ -152,14 +152,14 @@ class Misread:
     ----------
     index : int
         Its number in the dataset, from 0, over all splits.
-    seen : Seen
+    seen : LoadedSample
     read : str
     n_edits : int
         Levenshtein distance between its text and what was read.
     """
 
     index: int
-    seen: Seen
+    seen: LoadedSample
     read: str
     n_edits: int
 
@@ -233,7 +233,7 @@ class ReaderTally:
         self._wrong_bytes = 0
         self._worst: list[Misread] = []
 
-    def add(self, seen: Seen) -> None:
+    def add(self, seen: LoadedSample) -> None:
         """Count the next sample of the dataset.
 
         Raises
@@ -287,7 +287,7 @@ class ReaderTally:
             worst=tuple(self._worst),
         )
 
-    def _count(self, seen: Seen, *, is_right: bool) -> None:
+    def _count(self, seen: LoadedSample, *, is_right: bool) -> None:
         keys = {"length": len(seen.text)}
         gap = smallest_gap(seen)
         if gap is not None:
@@ -316,7 +316,7 @@ class ReaderTally:
         self._right_texts, self._wrong, self._wrong_bytes = [], [], 0
 
 
-def smallest_gap(seen: Seen) -> int | None:
+def smallest_gap(seen: LoadedSample) -> int | None:
     """Give the smallest gap between two digits in pixels; None where there is none, or unknown."""
     if seen.gaps is None or len(seen.text) <= 1:
         return None
@@ -364,12 +364,12 @@ class Predictions:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_used", bytearray(len(self.reads)))
 
-    def find(self, seen: Seen) -> str | None:
+    def find(self, seen: LoadedSample) -> str | None:
         """Give what was read of a sample; None where the file has no row for it."""
         place = self._place(seen)
         return None if place is None else self.reads[place]
 
-    def take(self, seen: Seen) -> str | None:
+    def take(self, seen: LoadedSample) -> str | None:
         """Give what was read of a sample, as `find` does, and note that it was asked for.
 
         Raises
@@ -410,7 +410,7 @@ class Predictions:
             "and a slash.",
         )
 
-    def _place(self, seen: Seen) -> int | None:
+    def _place(self, seen: LoadedSample) -> int | None:
         place = self.places.get(seen.name)
         if place is None and seen.split:
             place = self.places.get(f"{seen.split}/{seen.name}")

@@ -16,7 +16,7 @@ from mnistseq_cli.compose.splits import Split, cut, open_splits, parse_weights
 from mnistseq_cli.distortions import Plan, make_plan
 from mnistseq_cli.errors import GlyphError, MnistseqError, OutputError
 from mnistseq_cli.formats.arrays import Column, read_columns
-from mnistseq_cli.formats.base import Seen, name_damage
+from mnistseq_cli.formats.base import LoadedSample, name_damage
 from mnistseq_cli.glyphs.cache import find_raw_dir, look
 from mnistseq_cli.glyphs.catalog import DATASETS, DRAWN, SPLITS
 from mnistseq_cli.glyphs.load import AUTO, is_drawn
@@ -60,7 +60,7 @@ class Numbering:
         if output["to"] == "folder":
             self._pattern = _read_template(output["name"], output["image_format"])
 
-    def find(self, seen: Seen) -> int | None:
+    def find(self, seen: LoadedSample) -> int | None:
         """Give the index; None where the name is none that the recipe gives to its split."""
         match, split = self._pattern.fullmatch(seen.name), self._splits.get(seen.split)
         if match is None or split is None:
@@ -71,7 +71,7 @@ class Numbering:
         return index if split.start <= index < split.stop else None
 
 
-def name_with_split(seen: Seen) -> str:
+def name_with_split(seen: LoadedSample) -> str:
     """Give the name of a sample after its split and a ``/``, where there are splits."""
     prefix = f"{seen.split}/" if seen.split else ""
     return prefix + seen.name.removeprefix(prefix)
@@ -216,7 +216,7 @@ class Recall:
         self._data_dir = data_dir
         self._maker: _Maker | None = None
 
-    def fill(self, samples: Sequence[Seen]) -> list[Seen]:
+    def fill(self, samples: Sequence[LoadedSample]) -> list[LoadedSample]:
         """Give samples with what they lack, or all as they are.
 
         Where digits are distorted, boxes can still be lacking: making them takes its time.
@@ -237,7 +237,7 @@ class Recall:
             filled[place] = seen
         return filled
 
-    def complete(self, samples: Sequence[Seen]) -> list[Seen]:
+    def complete(self, samples: Sequence[LoadedSample]) -> list[LoadedSample]:
         """Give a few of the samples that `fill` gave, with their boxes too."""
         if self._maker and "boxes" not in self._maker.aspects:
             self._maker = _Maker(self._maker.origin, self._dataset.output or {}, _INK)
@@ -276,7 +276,7 @@ class _Maker:
         is_exact = self._is_array or output["image_format"] in _LOSSLESS
         self._has_pixels = is_exact and not left_out
 
-    def fill(self, samples: list[Seen]) -> list[Seen]:
+    def fill(self, samples: list[LoadedSample]) -> list[LoadedSample]:
         """Give samples with what they lack.
 
         Raises
@@ -292,7 +292,7 @@ class _Maker:
                 filled[place] = seen
         return filled
 
-    def _make(self, samples: list[Seen]) -> Iterator[tuple[list[int], Block]]:
+    def _make(self, samples: list[LoadedSample]) -> Iterator[tuple[list[int], Block]]:
         """Give consecutive samples together, by their places, and what the recipe makes."""
         indices = np.array([self._find_index(seen) for seen in samples])
         order = np.argsort(indices, kind="stable")
@@ -303,13 +303,13 @@ class _Maker:
             block = self._generators[samples[run[0]].split].block(start, stop + 1)
             yield run.tolist(), block
 
-    def _find_index(self, seen: Seen) -> int:
+    def _find_index(self, seen: LoadedSample) -> int:
         index = self._numbering.find(seen)
         if index is None:
             raise OutputError(f"the recipe makes no sample called {name_with_split(seen)}")
         return index
 
-    def _compare(self, samples: list[Seen], block: Block) -> None:
+    def _compare(self, samples: list[LoadedSample], block: Block) -> None:
         """Refuse samples that are not what the recipe makes, as far as that can be told."""
         texts = block.texts.tolist()
         found = [seen.text for seen in samples]
@@ -327,14 +327,14 @@ class _Maker:
                 if seen.boxes is not None and not np.array_equal(seen.boxes, boxes[:n]):
                     raise _refuse("boxes", seen)
 
-    def _fill_in(self, samples: list[Seen], block: Block) -> Iterator[Seen]:
+    def _fill_in(self, samples: list[LoadedSample], block: Block) -> Iterator[LoadedSample]:
         first_gap = 0 if block.edges else 1
         n_more = 1 if block.edges else 0
         has_boxes = "boxes" in self.aspects
         lengths = block.lengths.tolist()
         rows = zip(samples, lengths, block.boxes, block.gaps, block.glyphs, strict=True)
         for seen, n, boxes, gaps, glyphs in rows:
-            yield Seen(
+            yield LoadedSample(
                 seen.name,
                 seen.split,
                 seen.image,
@@ -345,7 +345,7 @@ class _Maker:
             )
 
 
-def _refuse(what: str, seen: Seen) -> OutputError:
+def _refuse(what: str, seen: LoadedSample) -> OutputError:
     are = "are" if what == "boxes" else "is"
     name = name_with_split(seen)
     return OutputError(f"the {what} of {name} {are} not what the recipe makes")
@@ -378,7 +378,7 @@ def _find_unlike(images: list[NDArray[Any]], block: Block) -> int | None:
     return next((at for at, pair in pairs if not np.array_equal(*pair)), None)
 
 
-def _lacks_any(seen: Seen) -> bool:
+def _lacks_any(seen: LoadedSample) -> bool:
     return seen.gaps is None or seen.glyphs is None or seen.boxes is None
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mnistseq_cli.formats.base import Seen
+    from mnistseq_cli.formats.base import LoadedSample
 
 __all__ = ["GapFigures", "GlyphFigures", "Spread", "Survey", "survey"]
 
@@ -43,7 +43,7 @@ def survey(
     folder: Path,
     tell: Callable[[int], None] = lambda _: None,
     n_kept: int = N_SAMPLES_KEPT,
-    watch: Callable[[Seen], None] | None = None,
+    watch: Callable[[LoadedSample], None] | None = None,
     data_dir: Path | None = None,
 ) -> Survey:
     """Survey a dataset.
@@ -105,7 +105,7 @@ class _Surveyor:
         self._known: Counter[str] = Counter()
         self.n_samples = 0
 
-    def add(self, samples: list[Seen]) -> None:
+    def add(self, samples: list[LoadedSample]) -> None:
         """Look at some samples."""
         texts = [seen.text for seen in samples]
         self._splits.update(seen.split for seen in samples)
@@ -178,9 +178,9 @@ class _Evenly:
         self._n_kept = n_kept
         self._step = 1
         self._n = 0
-        self._kept: list[Seen] = []
+        self._kept: list[LoadedSample] = []
 
-    def add(self, samples: list[Seen]) -> None:
+    def add(self, samples: list[LoadedSample]) -> None:
         """Take some samples."""
         if self._n_kept < 1:
             return
@@ -192,13 +192,13 @@ class _Evenly:
             self._kept = self._kept[::2]
             self._step *= 2
 
-    def choose(self) -> tuple[Seen, ...]:
+    def choose(self) -> tuple[LoadedSample, ...]:
         """Give those to show."""
         n_kept = min(self._n_kept, len(self._kept))
         return tuple(self._kept[place * len(self._kept) // n_kept] for place in range(n_kept))
 
 
-def _copy(seen: Seen) -> Seen:
+def _copy(seen: LoadedSample) -> LoadedSample:
     """Let go of the arrays that a sample is a view of."""
     copies: dict[str, Any] = {
         name: value.copy() for name, value in vars(seen).items() if isinstance(value, np.ndarray)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from mnistseq_cli.formats.base import Seen
+    from mnistseq_cli.formats.base import LoadedSample
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 COUNT = 9
@@ -41,7 +41,7 @@ IMAGES = np.arange(4 * 6 * 5, dtype=np.uint8).reshape(4, 6, 5)
 LABELS = np.array([3, 5, 0, 7])
 
 
-def read(folder: Path) -> list[Seen]:
+def read(folder: Path) -> list[LoadedSample]:
     form = find_format(folder)
     assert form is not None
     return list(open_format(Output(folder=folder, to=form)).read(folder))

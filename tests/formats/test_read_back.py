@@ -32,7 +32,7 @@ from tests.helpers.shelf import PART_SIZE, Split, write_dataset
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mnistseq_cli.formats.base import Seen
+    from mnistseq_cli.formats.base import LoadedSample
 
 COUNT = 3 * PART_SIZE + 2  # the last part is odd
 LAYOUTS = {
@@ -59,13 +59,13 @@ def form(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def read(folder: Path, form: str | None = None) -> list[Seen]:
+def read(folder: Path, form: str | None = None) -> list[LoadedSample]:
     found = form or find_format(folder)
     assert found is not None
     return list(open_format(Output(folder=folder, to=found)).read(folder))
 
 
-def hold_the_same(seen: Seen, sample: Any, held: set[str]) -> bool:
+def hold_the_same(seen: LoadedSample, sample: Any, held: set[str]) -> bool:
     for name in ("boxes", "gaps", "glyphs"):
         value = getattr(seen, name)
         if name not in held:

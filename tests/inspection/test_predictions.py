@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistseq_cli.errors import UsageError
-from mnistseq_cli.formats.base import Seen
+from mnistseq_cli.formats.base import LoadedSample
 from mnistseq_cli.inspection.predictions import (
     N_WORST,
     NOTHING,
@@ -96,12 +96,12 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def seen(name: str, text: str, *, split: str = "", gaps: list[int] | None = None) -> Seen:
+def seen(name: str, text: str, *, split: str = "", gaps: list[int] | None = None) -> LoadedSample:
     image = np.zeros((28, 40), np.uint8)
-    return Seen(name, split, image, text, gaps=None if gaps is None else np.array(gaps))
+    return LoadedSample(name, split, image, text, gaps=None if gaps is None else np.array(gaps))
 
 
-def score(path: Path, samples: list[Seen]) -> ReaderFigures:
+def score(path: Path, samples: list[LoadedSample]) -> ReaderFigures:
     tally = ReaderTally(read_predictions(path))
     for sample in samples:
         tally.add(sample)
@@ -222,7 +222,7 @@ def test_many_samples_give_what_each_would_give(tmp_path: Path) -> None:
     rows = "".join(f"{number},{read}\n" for number, read in enumerate(reads))
     path = write(tmp_path, "file_name,text\n" + rows)
     image = np.zeros((28, 4000), np.uint8)  # large: few are held at a time
-    figures = score(path, [Seen(str(n), "", image, text) for n, text in enumerate(texts)])
+    figures = score(path, [LoadedSample(str(n), "", image, text) for n, text in enumerate(texts)])
     edits = [count_edits(text, read) for text, read in zip(texts, reads, strict=True)]
     assert figures.n_edits == sum(edits)
     assert figures.all == Share(3000, edits.count(0))
@@ -241,7 +241,7 @@ def test_images_of_the_worst_cases_do_not_keep_what_they_are_cut_from(tmp_path: 
     images = np.zeros((2, 28, 40), np.uint8)
     images[1] = 7
     path = write(tmp_path, "file_name,text\n1,2\n")
-    (worst,) = score(path, [Seen("1", "", images[1], "1")]).worst
+    (worst,) = score(path, [LoadedSample("1", "", images[1], "1")]).worst
     images[1] = 0
     assert worst.seen.image.base is None
     assert (worst.seen.image == 7).all()

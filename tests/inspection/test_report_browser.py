@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from mnistseq_cli.formats.base import Seen
+from mnistseq_cli.formats.base import LoadedSample
 from mnistseq_cli.inspection.figures import Survey
 from mnistseq_cli.inspection.report import write_report
 from mnistseq_cli.inspection.survey import survey
@@ -168,7 +168,7 @@ def test_a_page_of_others_names_runs_nothing_of_theirs(chrome: Chrome, tmp_path:
         assert shown_cards(chrome) == [number]
 
 
-WANTED: dict[str, Callable[[Seen, str], bool]] = {
+WANTED: dict[str, Callable[[LoadedSample, str], bool]] = {
     "digit": lambda seen, value: value in seen.text,
     "length": lambda seen, value: len(seen.text) == int(value),
     "split": lambda seen, value: seen.split == value,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mnistseq_cli.compose.samples import Sample
-    from mnistseq_cli.formats.base import Seen
+    from mnistseq_cli.formats.base import LoadedSample
     from mnistseq_cli.inspection.figures import GapFigures
 
 COUNT = 95
@@ -150,7 +150,7 @@ def test_samples_are_evenly_spaced(n_kept: int, glyph_folder: Path, tmp_path: Pa
 def test_the_caller_hears_of_every_sample(glyph_folder: Path, tmp_path: Path) -> None:
     samples = make(glyph_folder, tmp_path / "out", "idx", count=600)
     told: list[int] = []
-    watched: list[Seen] = []
+    watched: list[LoadedSample] = []
     survey(tmp_path / "out", told.append, watch=watched.append)
     assert told == sorted(set(told))
     assert told[-1] == 600

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from mnistseq_cli.formats.base import Seen
+    from mnistseq_cli.formats.base import LoadedSample
     from mnistseq_cli.inspection.figures import GapFigures, Spread, Survey
     from mnistseq_cli.inspection.predictions import Misread, ReaderFigures
 
@@ -238,12 +238,12 @@ _LARGEST_PX = 2048  # of a picture on the page; larger ones are thinned out
 _NARROWEST_PX, _USUAL_PX, _WIDEST_PX = 150, 360, 580  # of a column of cards
 
 
-def sample_cards(samples: Iterable[tuple[Seen, str | None]], *, has_reader: bool) -> str:
+def sample_cards(samples: Iterable[tuple[LoadedSample, str | None]], *, has_reader: bool) -> str:
     """Show samples and, where there is a reader, what it read of them.
 
     Parameters
     ----------
-    samples : iterable of (Seen, str or None)
+    samples : iterable of (LoadedSample, str or None)
         None where the reader has no prediction.
     has_reader : bool
     """
@@ -270,7 +270,7 @@ def misread_cards(misreads: Iterable[Misread]) -> str:
     return _list("worst-cases", items, [one.seen for one in misreads])
 
 
-def picture(seen: Seen) -> str:
+def picture(seen: LoadedSample) -> str:
     """Show the image of a sample as a PNG, and its boxes when it is pointed at or has the focus.
 
     Returns
@@ -316,18 +316,18 @@ def _mark_pair(old: int, new: int) -> str:
     return f"<mark>{escape(chr(new))}</mark>"
 
 
-def _draw_boxes(seen: Seen) -> str:
+def _draw_boxes(seen: LoadedSample) -> str:
     boxes = [] if seen.boxes is None else seen.boxes.tolist()
     return "".join(f'<rect x="{x}" y="{y}" width="{w}" height="{h}"/>' for x, y, w, h in boxes)
 
 
-def _state(seen: Seen, read: str | None) -> str:
+def _state(seen: LoadedSample, read: str | None) -> str:
     if read is None:
         return "none"
     return "right" if read == seen.text else "wrong"
 
 
-def _verdict(seen: Seen, read: str | None) -> str:
+def _verdict(seen: LoadedSample, read: str | None) -> str:
     if read is None:
         return '<p class="note">no prediction</p>\n'
     if read == seen.text:
@@ -335,11 +335,11 @@ def _verdict(seen: Seen, read: str | None) -> str:
     return f'<p>✗ read <span class="text">{mark_edits(seen.text, read)}</span></p>\n'
 
 
-def _name(seen: Seen) -> str:
+def _name(seen: LoadedSample) -> str:
     return f'<p class="name">{escape(name_with_split(seen))}</p>'
 
 
-def _list(name: str, items: list[str], samples: list[Seen]) -> str:
+def _list(name: str, items: list[str], samples: list[LoadedSample]) -> str:
     # Columns fit the pictures at about twice their size, wide ones at about their size.
     widest = max((seen.image.shape[1] for seen in samples), default=0)
     width = max(_NARROWEST_PX, min(2 * widest, _USUAL_PX), min(widest, _WIDEST_PX))
