@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats import Buffer, Layout
+    from mnistseq_cli.formats.base import Buffer
 
 PLACE = Path("/dev/shm/mnistseq-benchmark")  # noqa: S108 - memory is the point
 ROUNDS = 3
@@ -47,7 +47,7 @@ PEAK = "VmHWM:"
 
 
 class Lines:
-    """Takes label lines; a sink for styles that only keep."""
+    """Takes label lines; a `PartWriter` for styles that only keep."""
 
     def __init__(self) -> None:
         self.kept: dict[str, list[bytes]] = {}
@@ -60,13 +60,9 @@ class Lines:
         """Refuse, as `write`."""
         raise NotImplementedError
 
-    def keep(self, name: str, data: Buffer) -> None:
-        """Add to the lines of a file."""
-        self.kept.setdefault(name, []).append(bytes(data))
-
-    def place(self, name: str, layout: Layout, data: Buffer) -> None:
-        """Refuse, as `write`."""
-        raise NotImplementedError
+    def append(self, fragment: str, data: Buffer) -> None:
+        """Append to the lines of a file."""
+        self.kept.setdefault(fragment, []).append(bytes(data))
 
 
 def blocks(generator: SequenceGenerator) -> Iterator[Block]:

@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING
 from mnistseq_cli import Recipe, SequenceGenerator, load_glyphs
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.formats import FORMATS, Output, open_format
+from mnistseq_cli.formats.base import Fragments
 from mnistseq_cli.formats.png import encode_pngs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats import Buffer, Layout
+    from mnistseq_cli.formats.base import Buffer
 
 N_PARTS, BLOCKS_PER_PART, BLOCK_SIZE = 8, 8, 128
 N_SAMPLES = N_PARTS * BLOCKS_PER_PART * BLOCK_SIZE
@@ -36,18 +37,12 @@ _CHUNK_BYTES = 1 << 20
 
 
 class Files:
-    """A sink of plain files; fragments lie in files too."""
+    """Files and fragments in plain folders; a `PartWriter`."""
 
-    def __init__(self, root: Path) -> None:
-        self.folder = ""
+    def __init__(self, root: Path, fragments: Path) -> None:
         self.root = root
-        self.kept: list[Path] = []
-        self.n_placed = 0
-
-    def begin_part(self) -> None:
-        """Begin with the next part."""
-        self.kept.append(self.root / ".kept" / str(len(self.kept)))
-        self.kept[-1].mkdir(parents=True)
+        self.fragments = fragments
+        fragments.mkdir(parents=True)
 
     def write(self, name: str, data: bytes) -> None:
         """Write a whole file."""
@@ -57,43 +52,26 @@ class Files:
             self.path(name).write_bytes(data)
 
     def path(self, name: str) -> Path:
-        """Give a path to write a file at."""
+        """Return a path to write a file at."""
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def keep(self, name: str, data: Buffer) -> None:
-        """Add to a fragment."""
-        with (self.kept[-1] / name).open("ab", buffering=0) as file:
+    def append(self, fragment: str, data: Buffer) -> None:
+        """Append to a fragment."""
+        with (self.fragments / fragment).open("ab", buffering=0) as file:
             file.write(data)
-
-    def place(self, name: str, layout: Layout, data: Buffer) -> None:
-        """Write rows where they belong."""
-        path = self.root / ".kept" / name
-        path.touch()
-        with path.open("r+b", buffering=0) as file:
-            file.seek(layout.header_bytes + self.n_placed * layout.row_bytes)
-            file.write(data)
-        self.n_placed += memoryview(data).nbytes // layout.row_bytes
-
-    def gather(self, name: str, path: Path) -> None:
-        """Move the file with all rows."""
-        (self.root / ".kept" / name).rename(path)
-
-    def read(self, name: str) -> Iterator[bytes]:
-        """Read the fragments of a name."""
-        return ((folder / name).read_bytes() for folder in self.kept)
 
 
 def write_container(name: str, parts: list[list[Block]], folder: Path) -> None:
     """Write all parts, then what joins them."""
     form = open_format(Output(folder=folder, to=name))
-    files = Files(folder)
+    kept = folder / ".kept"
     for number, blocks in enumerate(parts):
-        files.begin_part()
-        form.write(number, iter(blocks), files)
-    form.join([files], files)
-    shutil.rmtree(folder / ".kept")
+        form.write(number, iter(blocks), Files(folder, kept / str(number)))
+    fragments = Fragments("", kept, [*map(str, range(len(parts)))])
+    form.join([fragments], Files(folder, kept / "joined"))
+    shutil.rmtree(kept)
 
 
 def write_floor(name: str, parts: list[list[Block]], size_bytes: int, folder: Path) -> None:

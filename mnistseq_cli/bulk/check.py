@@ -14,11 +14,8 @@ from mnistseq_cli.bulk.parts import (
     KEPT,
     FileEntry,
     describe_file,
-    describe_placed,
-    find_shared_folder,
     load_record,
     record_name,
-    split_placed_name,
 )
 from mnistseq_cli.formats.base import check_regular, read_file
 
@@ -87,7 +84,6 @@ class PartChecker:
 
     def __init__(self, folder: Path, *, read: bool, kept: bool) -> None:
         self._folder = folder
-        self._shared = find_shared_folder(folder)
         self._read = read
         self._kept = kept
 
@@ -112,29 +108,8 @@ class PartChecker:
             return [Problem("altered", record_name(part.name), "of another part")]
         problems = check_files(self._folder, record.files, read=self._read)
         if self._kept:
-            problems += self._check_kept(part, record.kept)
+            problems += check_files(self._folder / KEPT / part.name, record.kept, read=self._read)
         return problems
-
-    def _check_kept(self, part: Part, entries: list[FileEntry]) -> list[Problem]:
-        folder = self._folder / KEPT / part.name
-        own = [
-            entry for entry in entries if self._shared is None or (folder / entry.name).exists()
-        ]
-        problems = check_files(folder, own, read=self._read)
-        for entry in entries:
-            if self._shared and entry not in own:
-                problems += _check_placed(self._shared / part.folder, entry, read=self._read)
-        return problems
-
-
-def _check_placed(folder: Path, entry: FileEntry, *, read: bool) -> list[Problem]:
-    """Compare what a part has placed in a file that spans parts with its entry."""
-    try:
-        check_regular(folder / split_placed_name(entry.name)[0])
-        found = describe_placed(folder, entry, read=read)
-    except (OSError, ValueError):  # no file, or a fragment that is none of this kind
-        return [Problem("missing", entry.name)]
-    return [] if found == entry else [Problem("altered", entry.name)]
 
 
 def check_files(folder: Path, entries: Iterable[FileEntry], *, read: bool) -> list[Problem]:

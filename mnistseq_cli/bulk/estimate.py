@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistseq_cli.bulk.events import ignore
-from mnistseq_cli.bulk.parts import BLOCK_SIZE, PARTS, PartMaker, Staging, split_placed_name
+from mnistseq_cli.bulk.parts import BLOCK_SIZE, PARTS, PartMaker, Staging
 from mnistseq_cli.bulk.plan import Part
 from mnistseq_cli.bulk.workers import count_cores
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.files import explain, spell_size
 from mnistseq_cli.formats import open_format
+from mnistseq_cli.formats.base import Fragments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from mnistseq_cli.bulk.parts import Made
     from mnistseq_cli.bulk.plan import Plan
@@ -197,8 +198,7 @@ def _measure(made: Made) -> int:
     block_bytes = _DISK_BLOCK_BYTES
     if hasattr(os, "statvfs"):
         block_bytes = os.statvfs(made.staging).f_frsize or _DISK_BLOCK_BYTES
-    joined = (path for path in (made.staging / "kept").iterdir() if "@" not in path.name)
-    kept = [path.stat().st_size for path in joined]  # once more when they are joined
+    kept = _sizes(made.staging / "kept")  # once more when they are joined
     disk_bytes = sum(-(-size // block_bytes) * block_bytes for size in _sizes(made.staging))
     return disk_bytes + sum(kept)
 
@@ -214,25 +214,12 @@ def _save_recipe(plan: Plan, folder: Path) -> list[int]:
     return _sizes(folder)
 
 
-class _Stand:
-    """A part in the place of all parts of a split; see `Fragments`."""
-
-    def __init__(self, made: Made, split: Split) -> None:
-        self.folder = f"{split.name}/" if split.name else ""
-        self._kept = made.staging / "kept"
-
-    def read(self, name: str) -> Iterator[bytes]:
-        yield (self._kept / name).read_bytes()
-
-    def gather(self, name: str, path: Path) -> None:
-        for kept in self._kept.glob(f"{name}@*"):
-            with kept.open("rb") as fragment, path.open("wb") as file:
-                file.seek(split_placed_name(kept.name)[1])
-                shutil.copyfileobj(fragment, file)
-
-
 def _join(plan: Plan, made: Made, splits: Iterable[Split], folder: Path) -> list[int]:
     """Write the files that span parts, as if splits had this part only; give their sizes."""
     staging = Staging(folder)
-    open_format(plan.output).join([_Stand(made, split) for split in splits], staging)
+    fragments = [
+        Fragments(f"{split.name}/" if split.name else "", made.staging, ["kept"])
+        for split in splits
+    ]
+    open_format(plan.output).join(fragments, staging)
     return _sizes(staging.files)

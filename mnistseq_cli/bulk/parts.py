@@ -12,7 +12,7 @@ from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from secrets import token_hex
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -34,15 +34,14 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.bulk.plan import Part, Plan
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats import Buffer, Format, Layout, Output, Sink
+    from mnistseq_cli.formats import Format, Output
+    from mnistseq_cli.formats.base import Buffer, PartWriter
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 KEPT = f"{OWN_FOLDER}/kept"
-SHARED = "shared-"  # in KEPT; the rest of the name says of which plan
 STAGING = f"{OWN_FOLDER}/staging"
 RECORD = "record.json"
 _BLOCK_BYTES = 1 << 20
-_SHARED_FLAGS = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0)  # not emptied
 
 
 class FileEntry(NamedTuple):
@@ -54,7 +53,7 @@ class FileEntry(NamedTuple):
 
 
 class Staging:
-    """Takes the files of one part; a `Sink`.
+    """Takes the files of one part; a `PartWriter`.
 
     Parameters
     ----------
@@ -62,19 +61,10 @@ class Staging:
         Does not exist yet; afterwards it holds ``files``, ``kept`` and whatever is added.
     within : str
         Goes before the names of files: the folder of a split with a ``/`` at its end, or "".
-    first : int
-        Place of the part's first sample in its split.
-    shared : Path, optional
-        Folder for files that parts write together, each its own bytes; all parts of one plan
-        write the same ones there. Without it a part keeps its bytes to itself.
     """
 
-    def __init__(
-        self, folder: Path, within: str = "", first: int = 0, shared: Path | None = None
-    ) -> None:
+    def __init__(self, folder: Path, within: str = "") -> None:
         self.folder = folder
-        self._first = first
-        self._shared = shared
         self._sizes_bytes: dict[str, int] = {}
         self._within = within
         self.files = folder / "files"
@@ -104,33 +94,13 @@ class Staging:
         self._by_path.append(name)
         return self.files / name
 
-    def keep(self, name: str, data: Buffer) -> None:
-        """Add to a fragment of this part."""
-        with (self.kept / name).open("ab", buffering=0) as file:
+    def append(self, fragment: str, data: Buffer) -> None:
+        """Append to a fragment of this part."""
+        with (self.kept / fragment).open("ab", buffering=0) as file:
             _write_all(file, data)
-        self._note(name, data)
-
-    def place(self, name: str, layout: Layout, data: Buffer) -> None:
-        """Add to what this part has of a file that spans parts."""
-        at_bytes = layout.header_bytes + self._first * layout.row_bytes
-        fragment = placed_name(name, at_bytes)
-        if self._shared is None:
-            self.keep(fragment, data)
-            return
-        with self._open_shared(name) as file:
-            file.seek(at_bytes + self._sizes_bytes.get(fragment, 0))
-            _write_all(file, data)
-        self._note(fragment, data)
-
-    def _note(self, fragment: str, data: Buffer) -> None:
         size_bytes = self._sizes_bytes.get(fragment, 0)
         self._sizes_bytes[fragment] = size_bytes + memoryview(data).nbytes
         self._hashes.setdefault(fragment, hashlib.sha256()).update(data)
-
-    def _open_shared(self, name: str) -> FileIO:
-        folder = f"{self._shared}{os.sep}{self._within}"
-        Path(folder).mkdir(exist_ok=True)  # but not what is above
-        return open(os.open(folder + name, _SHARED_FLAGS, 0o666), "wb", buffering=0)  # noqa: PTH123 - a Path cannot open a file to write without emptying it
 
     def _make_parents(self, name: str) -> None:
         # Never those above: where they are gone, another run has taken the folder over.
@@ -152,58 +122,13 @@ class Staging:
         ]
 
 
-def placed_name(name: str, at_bytes: int) -> str:
-    """Name the bytes of a part in a file that spans parts, by where they begin."""
-    return f"{name}@{at_bytes}"
-
-
-def split_placed_name(name: str) -> tuple[str, int]:
-    """Give back what `placed_name` was made of."""
-    name, _, at_bytes = name.rpartition("@")
-    return name, int(at_bytes)
-
-
-def find_shared_folder(folder: Path) -> Path | None:
-    """Find the folder of files that parts write together."""
-    return next((folder / KEPT).glob(f"{SHARED}*"), None)
-
-
-def open_shared_folder(plan: Plan) -> Path:
-    """Give the folder of files that parts write together; other plans call it otherwise."""
-    digest = hashlib.sha256(json.dumps(plan.to_dict()).encode()).hexdigest()
-    folder = plan.output.folder
-    shared = find_shared_folder(folder) or folder / KEPT / f"{SHARED}{digest[:16]}"
-    shared.mkdir(exist_ok=True)
-    return shared
-
-
 def describe_file(path: Path, name: str) -> FileEntry:
-    """Read a file and give its entry."""
-    with path.open("rb") as file:
-        return _describe(file, name, sys.maxsize)
-
-
-def describe_placed(folder: Path, entry: FileEntry, *, read: bool) -> FileEntry:
-    """Give the entry of what a part has placed; unless it is read, the hash is taken as given."""
-    name, at_bytes = split_placed_name(entry.name)
-    if read:
-        return describe_range(folder / name, entry)
-    there_bytes = max(0, (folder / name).stat().st_size - at_bytes)
-    return entry._replace(size_bytes=min(there_bytes, entry.size_bytes))
-
-
-def describe_range(path: Path, entry: FileEntry) -> FileEntry:
-    """Read from a file what a part has placed in it, and give its entry."""
-    with path.open("rb") as file:
-        file.seek(split_placed_name(entry.name)[1])
-        return _describe(file, entry.name, entry.size_bytes)
-
-
-def _describe(file: IO[bytes], name: str, most_bytes: int) -> FileEntry:
+    """Read a file and return its entry."""
     digest, size_bytes = hashlib.sha256(), 0
-    while block := file.read(min(_BLOCK_BYTES, most_bytes - size_bytes)):
-        digest.update(block)
-        size_bytes += len(block)
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+            size_bytes += len(block)
     return FileEntry(name, size_bytes, digest.hexdigest())
 
 
@@ -465,9 +390,6 @@ class PartMaker:
         What `encode_sample` gave in the process that started this one. An encoder that gives
         other bytes for the same pixels would spoil the dataset: this process ends, and another
         takes its place.
-    shared : Path, optional
-        Folder for files that all parts write together; only for workers of one machine, as a
-        network file system may mix up bytes that lie side by side.
     widest_px : int, optional
         Width of the images, if it is known: to find it takes as long as a thousand of them.
     """
@@ -480,7 +402,6 @@ class PartMaker:
         staging: Path | None = None,
         *,
         sample: bytes | None = None,
-        shared: Path | None = None,
         widest_px: int | None = None,
     ) -> None:
         if sample not in (None, encode_sample()):
@@ -493,13 +414,11 @@ class PartMaker:
         self._format = open_format(plan.output)
         self._staging = staging or plan.output.folder / STAGING
         self._versions = find_versions(plan.output)
-        self._shared = shared
-        self._part_size = plan.part_size
 
     def __call__(self, part: Part, tell: Callable[[Making], None]) -> Made:
         """Write a part into a folder of its own."""
         folder = self._staging / f"{part.name}.{os.getpid()}.{token_hex(4)}"
-        staging = Staging(folder, part.folder, part.number * self._part_size, self._shared)
+        staging = Staging(folder, part.folder)
         proof = write_part(self._format, self._generators[part.split], part, staging, tell)
         record = PartRecord(
             part.name,
@@ -518,14 +437,12 @@ def prepare_makers(
     plan: Plan, data_dir: Path | None, glyphs: GlyphSet | None, widest_px: int | None
 ) -> Callable[[], PartMaker]:
     """Give what makes a `PartMaker` in a process of this machine; see there."""
-    shared = open_shared_folder(plan)
     return partial(
         PartMaker,
         plan,
         data_dir,
         glyphs,
         sample=encode_sample(),
-        shared=shared,
         widest_px=widest_px,
     )
 
@@ -541,7 +458,7 @@ def write_part(
     form: Format,
     generator: SequenceGenerator,
     part: Part,
-    sink: Sink,
+    writer: PartWriter,
     tell: Callable[[Making], None],
 ) -> Proof:
     """Make the samples of a part and give them to a format; give what they use, with splits."""
@@ -556,7 +473,7 @@ def write_part(
             yield block
             tell(Making(part, stop - part.start))
 
-    form.write(part.number, blocks(), sink)
+    form.write(part.number, blocks(), writer)
     return proof
 
 

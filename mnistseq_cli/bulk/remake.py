@@ -19,7 +19,6 @@ from mnistseq_cli.bulk.parts import (
     Staging,
     describe_file,
     load_record,
-    placed_name,
     record_name,
     write_part,
 )
@@ -27,7 +26,7 @@ from mnistseq_cli.compose.splits import open_splits
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.formats import open_format, open_label_style
 from mnistseq_cli.formats.arrays import Column, Columnar, read_columns
-from mnistseq_cli.formats.base import LoadedSample, check_regular, read_file
+from mnistseq_cli.formats.base import Fragments, LoadedSample, check_regular, read_file
 from mnistseq_cli.formats.images import decode_grey, decode_image, open_encoder
 from mnistseq_cli.formats.lmdb import Lmdb
 from mnistseq_cli.formats.names import NameTemplate
@@ -42,7 +41,8 @@ if TYPE_CHECKING:
     from mnistseq_cli.bulk.plan import Part, Plan
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.compose.splits import Split
-    from mnistseq_cli.formats import Buffer, Layout, Output
+    from mnistseq_cli.formats import Output
+    from mnistseq_cli.formats.base import Buffer
     from mnistseq_cli.formats.read_labels import Row
 
 _DIFFERS = "not what the recipe makes"
@@ -97,11 +97,10 @@ class PartComparer:
 
 
 class _Comparison:
-    """A sink that writes nothing: it compares."""
+    """A `PartWriter` that writes nothing: it compares."""
 
     def __init__(self, plan: Plan, part: Part, offsets: dict[str, int], scratch: Path) -> None:
         self._within = part.folder
-        self._first = part.number * plan.part_size
         self._folder = plan.output.folder
         self._image_format = plan.output.image_format
         self._offsets = offsets
@@ -129,7 +128,7 @@ class _Comparison:
         self._by_path.append(name)
         return path
 
-    def keep(self, name: str, data: Buffer) -> None:
+    def append(self, name: str, data: Buffer) -> None:
         """Compare a fragment with its place in the joined file."""
         key, name = name, self._within + name
         offset = self._offsets.get(name)
@@ -144,11 +143,6 @@ class _Comparison:
             if file.read(n_bytes) != memoryview(data).cast("B"):
                 self._problems.append(Problem("altered", name, _DIFFERS))
         self._offsets[name] = offset + n_bytes
-
-    def place(self, name: str, layout: Layout, data: Buffer) -> None:
-        """Take in what belongs in a file that spans parts; its hash is compared in the end."""
-        key = placed_name(name, layout.header_bytes + self._first * layout.row_bytes)
-        self._hashes.setdefault(key, hashlib.sha256()).update(data)
 
     def kept_hashes(self) -> dict[str, str]:
         """Give the hashes of fragments that were compared with no file."""
@@ -355,7 +349,7 @@ class LabelComparer:
             for style in self._styles:
                 style.write(names, block, staging)
         for style in self._styles:
-            style.join([_Alone(staging.kept)], staging)
+            style.join([Fragments("", staging.folder, ["kept"])], staging)
         return staging.files
 
 
@@ -368,21 +362,6 @@ def _find_styles(output: Output) -> Iterator[Any]:
         file_name = getattr(style, "file_name", None)  # some write a file for each image
         if file_name and file_name != getattr(style, "fragment", None):
             yield style
-
-
-class _Alone:
-    """What one part has kept, as if there were no other; see `Fragments`."""
-
-    folder = ""
-
-    def __init__(self, kept: Path) -> None:
-        self._kept = kept
-
-    def read(self, name: str) -> Iterator[bytes]:
-        yield (self._kept / name).read_bytes()
-
-    def gather(self, name: str, path: Path) -> None:
-        (self._kept / name).replace(path)
 
 
 class _Rows:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mnistseq_cli.validation import check_choice
 
@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats.base import LoadedSample
+    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter
     from mnistseq_cli.recipe import Recipe
 
-Buffer: TypeAlias = "bytes | memoryview"
 FORMATS: dict[str, str] = {
     "folder": "mnistseq_cli.formats.folder:Folder",
     "webdataset": "mnistseq_cli.formats.webdataset:WebDataset",
@@ -86,67 +85,6 @@ class Output:
         return {key: value for key, value in values.items() if key != "folder"}
 
 
-class Layout(NamedTuple):
-    """A file that is a header, then rows of equal size, one for each sample of a split."""
-
-    header_bytes: int
-    row_bytes: int
-
-
-class Sink(Protocol):
-    """Takes the files of one part, or those that span all parts.
-
-    Names are relative to the dataset (while parts are written, to the folder of their split),
-    with ``/`` on every system.
-    """
-
-    def write(self, name: str, data: bytes) -> None:
-        """Write a whole file."""
-        ...
-
-    def path(self, name: str) -> Path:
-        """Give a path to write a file at, for what is large or written by a library."""
-        ...
-
-    def keep(self, name: str, data: Buffer) -> None:
-        """Add to a fragment of this part, for `Format.join`.
-
-        Where a joined file has the name of its fragments, it must end with them, in order.
-        """
-        ...
-
-    def place(self, name: str, layout: Layout, data: Buffer) -> None:
-        """Add to what this part has of a file that spans parts, where it belongs in that file.
-
-        Such a file is written once only; see `Fragments.gather`.
-        """
-        ...
-
-
-class Fragments(Protocol):
-    """What the parts of one split have kept.
-
-    Attributes
-    ----------
-    folder : str
-        The folder of the split with a ``/`` at its end, or "" where there are no splits.
-    """
-
-    folder: str
-
-    def read(self, name: str) -> Iterator[bytes]:
-        """Read the fragments of a name, one a part, in the order of parts."""
-        ...
-
-    def gather(self, name: str, path: Path) -> None:
-        """Put a file at a path that holds what the parts have placed under a name.
-
-        Its header is still to be written. The path may lead to the same bytes as before, so it
-        must not be written elsewhere.
-        """
-        ...
-
-
 class Format(Protocol):
     """One way for samples to lie on disk; made with an `Output`, which it checks."""
 
@@ -165,7 +103,7 @@ class Format(Protocol):
         """
         ...
 
-    def write(self, number: int, blocks: Iterable[Block], sink: Sink) -> None:
+    def write(self, number: int, blocks: Iterable[Block], writer: PartWriter) -> None:
         """Write the samples of a part.
 
         The bytes are a pure function of the samples: they hold no time, host or path.
@@ -175,11 +113,11 @@ class Format(Protocol):
         number : int
             Of the part, counted from 0 in each split.
         blocks : iterable of Block
-        sink : Sink
+        writer : PartWriter
         """
         ...
 
-    def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
+    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
         """Write the files that span parts, from what the parts have kept."""
         ...
 
@@ -205,11 +143,11 @@ class Format(Protocol):
 class LabelStyle(Protocol):
     """One way to write labels beside images."""
 
-    def write(self, names: Sequence[str], block: Block, sink: Sink) -> None:
+    def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
         """Write or keep the labels of a block, whose images have these names."""
         ...
 
-    def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
+    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
         """Write the files that span parts."""
         ...
 

@@ -13,7 +13,6 @@ from warnings import catch_warnings, simplefilter
 import numpy as np
 
 from mnistseq_cli.errors import OutputError, UsageError
-from mnistseq_cli.formats import Layout
 from mnistseq_cli.formats.base import LoadedSample, name_damage
 from mnistseq_cli.formats.images import PIXELS_LIMIT
 from mnistseq_cli.formats.read_labels import check_boxes, check_text
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats import Fragments, Output, Sink
+    from mnistseq_cli.formats import Output
+    from mnistseq_cli.formats.base import Fragments, PartWriter
     from mnistseq_cli.recipe import Recipe
 
     Take = Callable[[int], NDArray[Any]]
@@ -78,9 +78,6 @@ class Columnar:
     """A container of arrays, so that all images have one width; see `Format`."""
 
     libraries: ClassVar[tuple[str, ...]] = ()
-    header_bytes: ClassVar[int | None] = (
-        None  # of its file of images, if that has them as they are
-    )
 
     def __init__(self, output: Output) -> None:
         """Take any output: nothing of it matters here."""
@@ -91,21 +88,13 @@ class Columnar:
         if recipe.width_px == "natural":
             raise UsageError("images of natural width do not fit into one array", _HINT)
 
-    def write(self, number: int, blocks: Iterable[Block], sink: Sink) -> None:  # noqa: ARG002 - as the protocol says
-        """Keep the samples of a part."""
-        keep_columns(blocks, sink, self.header_bytes)
+    def write(self, number: int, blocks: Iterable[Block], writer: PartWriter) -> None:  # noqa: ARG002 - as the protocol says
+        """Append the samples of a part to its fragments, one a column."""
+        append_columns(blocks, writer)
 
 
-def keep_columns(blocks: Iterable[Block], sink: Sink, header_bytes: int | None = None) -> None:
-    """Keep the samples of a part.
-
-    Parameters
-    ----------
-    blocks : iterable of Block
-    sink : Sink
-    header_bytes : int, optional
-        Size of the header of a file that holds all images as they are: images are placed in it,
-        for `Fragments.gather` under the name "images".
+def append_columns(blocks: Iterable[Block], writer: PartWriter) -> None:
+    """Append the samples of a part to its fragments, one a column.
 
     Raises
     ------
@@ -117,19 +106,15 @@ def keep_columns(blocks: Iterable[Block], sink: Sink, header_bytes: int | None =
     for block in blocks:
         shapes |= {(block.images.shape[1], width) for width in np.unique(block.widths_px).tolist()}
         _check_shapes(shapes)
-        pixels = np.ascontiguousarray(block.images)
-        if header_bytes is None:
-            sink.keep(_IMAGES, pixels.data)
-        else:
-            sink.place(_IMAGES, Layout(header_bytes, pixels[0].nbytes), pixels.data)
+        writer.append(_IMAGES, np.ascontiguousarray(block.images).data)
         is_digit, _ = find_values(block)
         rows.append((block.lengths, block.classes[is_digit], find_boxes(block)))
     lengths, classes, boxes = (np.concatenate(arrays) for arrays in zip(*rows, strict=True))
-    sink.keep(_LENGTHS, lengths.astype(COLUMNS["lengths"]).tobytes())
-    sink.keep(_CLASSES, classes.astype(COLUMNS["labels"]).tobytes())
-    sink.keep(_BOXES, boxes.astype(COLUMNS["boxes"]).tobytes())
+    writer.append(_LENGTHS, lengths.astype(COLUMNS["lengths"]).tobytes())
+    writer.append(_CLASSES, classes.astype(COLUMNS["labels"]).tobytes())
+    writer.append(_BOXES, boxes.astype(COLUMNS["boxes"]).tobytes())
     shape = [len(lengths), *shapes.pop(), int(lengths.max())]
-    sink.keep(_SHAPE, json.dumps(shape).encode())
+    writer.append(_SHAPE, json.dumps(shape).encode())
 
 
 def read_shape(split: Fragments) -> Shape:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol, TypeAlias
 
 from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from types import ModuleType
 
     import numpy as np
     from numpy.typing import NDArray
+
+Buffer: TypeAlias = "bytes | memoryview"
 
 
 def import_extra(library: str, extra: str) -> ModuleType:
@@ -45,6 +48,57 @@ def import_extra(library: str, extra: str) -> ModuleType:
         ) from error
 
 
+class PartWriter(Protocol):
+    """Takes the files of one part, or those that span all parts.
+
+    Names are relative to the dataset (while parts are written, to the folder of their split),
+    with ``/`` on every system.
+    """
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a whole file."""
+        ...
+
+    def path(self, name: str) -> Path:
+        """Return a path to write a file at, for what is large or written by a library."""
+        ...
+
+    def append(self, fragment: str, data: Buffer) -> None:
+        """Append to this part's fragment of a file that spans parts; see `Format.join`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Fragments:
+    """What the parts of one split have written of the files that span parts.
+
+    Parameters
+    ----------
+    folder : str
+        The folder of the split with a ``/`` at its end, or "" where there are no splits.
+    root : Path
+        Folder that holds a folder of fragments for each part.
+    parts : sequence of str
+        Names of these folders, in the order of parts.
+    """
+
+    folder: str
+    root: Path
+    parts: Sequence[str]
+
+    def read(self, name: str) -> Iterator[bytes]:
+        """Read the fragments of a name, one a part."""
+        for part in self.parts:
+            yield (self.root / part / name).read_bytes()
+
+    def copy_to(self, name: str, file: IO[bytes]) -> None:
+        """Append the fragments of a name to a file."""
+        for part in self.parts:
+            with (self.root / part / name).open("rb") as fragment:
+                shutil.copyfileobj(fragment, file, _COPY_BYTES)
+
+
+_COPY_BYTES = 1 << 20
 FIRST_SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test")
 _MANIFEST = "dataset.json"
 # A pipe is not waited for; Windows has other flags.

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats import Fragments, Output, Sink
-    from mnistseq_cli.formats.base import LoadedSample
+    from mnistseq_cli.formats import Output
+    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter
 
 
 def holds_images(folder: Path) -> bool:
@@ -83,20 +83,20 @@ class Folder(Encoded):
         self._names = NameTemplate(output.name, output.image_format)
         self._labels = [open_label_style(style) for style in output.labels]
 
-    def write(self, number: int, blocks: Iterable[Block], sink: Sink) -> None:  # noqa: ARG002 - names come from the index
+    def write(self, number: int, blocks: Iterable[Block], writer: PartWriter) -> None:  # noqa: ARG002 - names come from the index
         """Write the images of a part, and keep their labels."""
         for block in blocks:
             names = self._names.fill(block)
             images = self._encode(block.images, block.widths_px)
             for name, data in zip(names, images, strict=True):
-                sink.write(name, data)
+                writer.write(name, data)
             for style in self._labels:
-                style.write(names, block, sink)
+                style.write(names, block, writer)
 
-    def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
+    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
         """Write the label files."""
         for style in self._labels:
-            style.join(splits, sink)
+            style.join(splits, writer)
 
     @staticmethod
     def holds(folder: Path) -> bool:

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mnistseq_cli.formats import Fragments, Output, Sink
+    from mnistseq_cli.formats import Output
     from mnistseq_cli.formats.arrays import Shape
-    from mnistseq_cli.formats.base import LoadedSample
+    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter
 
 _CHUNK_BYTES = 1 << 18
 _DEFLATE_LEVEL = 1
@@ -52,11 +52,11 @@ class Hdf5(Columnar):
         super().__init__(output)
         self._h5py = import_extra("h5py", "hdf5")
 
-    def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
+    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
         """Write the files."""
         for split in splits:
             shape = read_shape(split)
-            with self._h5py.File(sink.path(f"{split.folder}data.h5"), "w") as file:
+            with self._h5py.File(writer.path(f"{split.folder}data.h5"), "w") as file:
                 for name in COLUMNS:
                     dataset = _create_dataset(file, name, shape)
                     start = 0

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats import Fragments, Sink
+    from mnistseq_cli.formats.base import Fragments, PartWriter
 
 
 class Entries:
@@ -31,22 +31,24 @@ class Entries:
         """Write an entry for each sample of a block, whose images have these names."""
         raise NotImplementedError
 
-    def write(self, names: Sequence[str], block: Block, sink: Sink) -> None:
+    def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
         """Keep the entries of a block."""
-        keep_entries(self.entries(names, block), self.fragment, sink, self.separator)
+        keep_entries(self.entries(names, block), self.fragment, writer, self.separator)
 
-    def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
+    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
         """Write a file for each split."""
         for split in splits:
-            with sink.path(split.folder + self.file_name).open("wb") as file:
+            with writer.path(split.folder + self.file_name).open("wb") as file:
                 file.write(self.header.encode())
                 write_entries(split, self.fragment, file, self.separator)
                 file.write(self.footer.encode())
 
 
-def keep_entries(entries: Iterable[str], fragment: str, sink: Sink, separator: str) -> None:
+def keep_entries(
+    entries: Iterable[str], fragment: str, writer: PartWriter, separator: str
+) -> None:
     """Keep entries, each after a separator."""
-    sink.keep(fragment, "".join([separator + entry for entry in entries]).encode())
+    writer.append(fragment, "".join([separator + entry for entry in entries]).encode())
 
 
 def write_entries(split: Fragments, fragment: str, file: IO[bytes], separator: str) -> None:
@@ -207,7 +209,7 @@ class Coco:
 
     file_name = "instances.json"
 
-    def write(self, names: Sequence[str], block: Block, sink: Sink) -> None:
+    def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
         """Keep images and annotations of a block."""
         height = block.images.shape[1]
         rows = zip(quote(names), block.widths_px.tolist(), strict=True)
@@ -215,18 +217,18 @@ class Coco:
             f'{{"id": {index}, "file_name": {name}, "width": {width}, "height": {height}}}'
             for index, (name, width) in enumerate(rows, block.start)
         ]
-        keep_entries(images, "coco-images", sink, _SEPARATOR)
-        keep_entries(_annotate(block), "coco-annotations", sink, _SEPARATOR)
-        _keep_alphabet(block, sink)
+        keep_entries(images, "coco-images", writer, _SEPARATOR)
+        keep_entries(_annotate(block), "coco-annotations", writer, _SEPARATOR)
+        _keep_alphabet(block, writer)
 
-    def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
+    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
         """Write a file for each split."""
         categories = [
             {"id": number + 1, "name": name, "supercategory": "character"}
             for number, name in enumerate(_read_alphabet(splits[0]))
         ]
         for split in splits:
-            with sink.path(split.folder + self.file_name).open("wb") as file:
+            with writer.path(split.folder + self.file_name).open("wb") as file:
                 file.write(b'{"categories": ' + json.dumps(categories).encode())
                 for name in ("images", "annotations"):
                     file.write(f',\n"{name}": [\n'.encode())
@@ -245,7 +247,7 @@ class Yolo:
     paths in ``data.yaml`` from where that file is.
     """
 
-    def write(self, names: Sequence[str], block: Block, sink: Sink) -> None:
+    def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
         """Write a file for each image.
 
         Raises
@@ -261,10 +263,10 @@ class Yolo:
             )
         for name, lines in zip(names, _write_shares(block), strict=True):
             stem = name.removeprefix("images/").rpartition(".")[0]
-            sink.write(f"labels/{stem}.txt", lines.encode())
-        _keep_alphabet(block, sink)
+            writer.write(f"labels/{stem}.txt", lines.encode())
+        _keep_alphabet(block, writer)
 
-    def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
+    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
         """Write ``data.yaml``; what is used to validate is val, or else test, or else train."""
         folders = {split.folder.removesuffix("/") or "train": split.folder for split in splits}
         train = folders.get("train", splits[0].folder)
@@ -273,7 +275,7 @@ class Yolo:
         lines = [f"{name}: {json.dumps(folder + 'images')}" for name, folder in folders.items()]
         names = enumerate(_read_alphabet(splits[0]))
         lines += ["names:", *(f"  {number}: {json.dumps(name)}" for number, name in names)]
-        sink.write("data.yaml", ("\n".join(lines) + "\n").encode())
+        writer.write("data.yaml", ("\n".join(lines) + "\n").encode())
 
 
 def _annotate(block: Block) -> list[str]:
@@ -308,8 +310,8 @@ def _write_shares(block: Block) -> list[str]:
     return ["".join(lines[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def _keep_alphabet(block: Block, sink: Sink) -> None:
-    sink.keep(_ALPHABET, f"{block.alphabet}\n".encode())
+def _keep_alphabet(block: Block, writer: PartWriter) -> None:
+    writer.append(_ALPHABET, f"{block.alphabet}\n".encode())
 
 
 def _read_alphabet(split: Fragments) -> str:

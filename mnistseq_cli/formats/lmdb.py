@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats import Fragments, Output, Sink
+    from mnistseq_cli.formats import Output
+    from mnistseq_cli.formats.base import Fragments, PartWriter
 
 _LENGTH = struct.Struct("<I")
 _FIRST_MAP_BYTES = 1 << 26
@@ -39,7 +40,7 @@ class Lmdb(Encoded):
         super().__init__(output)
         self._lmdb = import_extra("lmdb", "lmdb")
 
-    def write(self, number: int, blocks: Iterable[Block], sink: Sink) -> None:  # noqa: ARG002 - as the protocol says
+    def write(self, number: int, blocks: Iterable[Block], writer: PartWriter) -> None:  # noqa: ARG002 - as the protocol says
         """Keep images and labels of a part."""
         for block in blocks:
             images = self._encode(block.images, block.widths_px)
@@ -47,12 +48,12 @@ class Lmdb(Encoded):
             for kind, values in zip(_KINDS, (images, labels), strict=True):
                 lengths = [_LENGTH.pack(len(value)) for value in values]
                 pairs = zip(lengths, values, strict=True)
-                sink.keep(kind, b"".join([piece for pair in pairs for piece in pair]))
+                writer.append(kind, b"".join([piece for pair in pairs for piece in pair]))
 
-    def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
+    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
         """Write the databases."""
         for split in splits:
-            path = sink.path(f"{split.folder}lmdb/data.mdb")
+            path = writer.path(f"{split.folder}lmdb/data.mdb")
             environment = self._lmdb.open(
                 str(path), subdir=False, lock=False, map_size=_FIRST_MAP_BYTES
             )

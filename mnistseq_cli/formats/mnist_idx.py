@@ -32,9 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from mnistseq_cli.formats import Fragments, Sink
     from mnistseq_cli.formats.arrays import Shape
-    from mnistseq_cli.formats.base import LoadedSample
+    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter
     from mnistseq_cli.recipe import Recipe
 
 _UINT8, _INT32 = 0x08, 0x0C
@@ -53,8 +52,6 @@ class Idx(Columnar):
     is a single digit, labels are ``train-labels-idx1-ubyte`` (N,), as in MNIST itself.
     """
 
-    header_bytes = 16
-
     def check(self, recipe: Recipe) -> None:
         """Refuse images of different widths, and more than a header can count."""
         super().check(recipe)
@@ -64,25 +61,26 @@ class Idx(Columnar):
                 "Use --to webdataset or parquet, whose files are one a part.",
             )
 
-    def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
+    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
         """Write the files."""
         for split in splits:
             shape = read_shape(split)
             prefix = split.folder + _PREFIXES.get(split.folder, split.folder.removesuffix("/"))
-            path = sink.path(f"{prefix}{_IMAGES}")
-            split.gather("images", path)
-            with path.open("r+b") as file:
+            with writer.path(f"{prefix}{_IMAGES}").open("wb") as file:
                 file.write(_make_header(_UINT8, shape.of("images")))
-            self._write_labels(split, shape, prefix, sink)
-            with sink.path(f"{prefix}-lengths-idx1-int").open("wb") as file:
+                split.copy_to("images", file)
+            self._write_labels(split, shape, prefix, writer)
+            with writer.path(f"{prefix}-lengths-idx1-int").open("wb") as file:
                 file.write(_make_header(_INT32, shape.of("lengths")))
                 for lengths in read_column(split, shape, "lengths"):
                     file.write(lengths.astype(">i4").data)
 
-    def _write_labels(self, split: Fragments, shape: Shape, prefix: str, sink: Sink) -> None:
+    def _write_labels(
+        self, split: Fragments, shape: Shape, prefix: str, writer: PartWriter
+    ) -> None:
         n_samples, longest = shape.of("labels")
         axes = (n_samples,) if longest == 1 else (n_samples, longest)
-        with sink.path(f"{prefix}-labels-idx{len(axes)}-ubyte").open("wb") as file:
+        with writer.path(f"{prefix}-labels-idx{len(axes)}-ubyte").open("wb") as file:
             file.write(_make_header(_UINT8, axes))
             for labels in read_column(split, shape, "labels"):
                 file.write(np.where(labels == NO_CLASS, _BLANK, labels).astype(np.uint8).data)

@@ -30,9 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from mnistseq_cli.formats import Fragments, Sink
     from mnistseq_cli.formats.arrays import Shape
-    from mnistseq_cli.formats.base import LoadedSample
+    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter
 
 _DEFLATE_LEVEL = 1
 _UNIX = 3
@@ -41,20 +40,12 @@ _UNIX = 3
 class Npy(Columnar):
     """``images.npy``, ``labels.npy``, ``lengths.npy`` and ``boxes.npy`` in each split."""
 
-    header_bytes = 128  # NumPy leaves room for the number of images to grow
-
-    def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
+    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
         """Write the files."""
         for split in splits:
             shape = read_shape(split)
             for name in COLUMNS:
-                path = sink.path(f"{split.folder}{name}.npy")
-                if name == "images":
-                    split.gather(name, path)
-                    with path.open("r+b") as file:
-                        file.write(_make_header(shape, name))
-                    continue
-                with path.open("wb") as file:
+                with writer.path(f"{split.folder}{name}.npy").open("wb") as file:
                     _write_column(split, shape, name, file)
 
     @staticmethod
@@ -74,10 +65,10 @@ class Npz(Columnar):
     `boxes_train`, `x_test` and so on.
     """
 
-    def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
+    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
         """Write the file."""
         with zipfile.ZipFile(
-            sink.path("data.npz"), "w", zipfile.ZIP_DEFLATED, compresslevel=_DEFLATE_LEVEL
+            writer.path("data.npz"), "w", zipfile.ZIP_DEFLATED, compresslevel=_DEFLATE_LEVEL
         ) as archive:
             for split in splits:
                 shape = read_shape(split)
@@ -113,6 +104,9 @@ def _make_header(shape: Shape, name: str) -> bytes:
 
 def _write_column(split: Fragments, shape: Shape, name: str, file: IO[bytes]) -> None:
     file.write(_make_header(shape, name))
+    if name == "images":
+        split.copy_to(name, file)
+        return
     for column in read_column(split, shape, name):
         file.write(column.data)
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats import Fragments, Output, Sink
-    from mnistseq_cli.formats.base import LoadedSample
+    from mnistseq_cli.formats import Output
+    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter
 
 _ROWS_TOGETHER = 256  # when read
 _BLOCKS_TOGETHER = 8  # in a row group: one is read as a whole
@@ -50,21 +50,21 @@ class Parquet(Encoded):
         self._parquet = import_extra("pyarrow.parquet", "parquet")
         self._schema = self._make_schema()
 
-    def write(self, number: int, blocks: Iterable[Block], sink: Sink) -> None:
+    def write(self, number: int, blocks: Iterable[Block], writer: PartWriter) -> None:
         """Write the file of a part."""
-        path = sink.path(f"part-{number:05d}.parquet")
+        path = writer.path(f"part-{number:05d}.parquet")
         rest = iter(blocks)
         # A file of our own is closed even where its last bytes find the disk full.
         with (
             self._arrow.OSFile(str(path), "wb") as file,
             self._parquet.ParquetWriter(
                 file, self._schema, use_dictionary=False, write_statistics=False
-            ) as writer,
+            ) as parquet,
         ):
             while together := [self._to_batch(block) for block in islice(rest, _BLOCKS_TOGETHER)]:
-                writer.write_table(self._arrow.Table.from_batches(together))
+                parquet.write_table(self._arrow.Table.from_batches(together))
 
-    def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
+    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
         """Do nothing: each file stands for itself."""
 
     def _make_schema(self) -> Any:  # noqa: ANN401 - pyarrow has no types

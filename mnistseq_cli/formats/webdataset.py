@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats import Fragments, Sink
-    from mnistseq_cli.formats.base import LoadedSample
+    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter
 
 _BLOCK_BYTES = 512
 _RECORD_BYTES = 20 * _BLOCK_BYTES
@@ -37,17 +36,17 @@ _FIXED_SUM = sum(_BEFORE_SIZE + _TIME + _AFTER_SUM) + 8 * ord(" ")
 class WebDataset(Encoded):
     """``data-000000.tar`` and so on: the image, ``.txt`` and ``.json`` of each sample."""
 
-    def write(self, number: int, blocks: Iterable[Block], sink: Sink) -> None:
+    def write(self, number: int, blocks: Iterable[Block], writer: PartWriter) -> None:
         """Write a shard."""
         size_bytes = 0
-        with sink.path(f"data-{number:06d}.tar").open("wb") as file:
+        with writer.path(f"data-{number:06d}.tar").open("wb") as file:
             for block in blocks:
                 data = b"".join(self._members(block))
                 size_bytes += file.write(data)
             end_bytes = -(size_bytes + 2 * _BLOCK_BYTES) % _RECORD_BYTES + 2 * _BLOCK_BYTES
             file.write(b"\0" * end_bytes)
 
-    def join(self, splits: Sequence[Fragments], sink: Sink) -> None:
+    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
         """Do nothing: each shard stands for itself."""
 
     def _members(self, block: Block) -> Iterator[bytes]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.bulk.plan import Plan
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats import Sink
+    from mnistseq_cli.formats.base import PartWriter
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of POSIX"),
@@ -213,10 +213,10 @@ def test_a_killed_worker_costs_nothing(
 class Deadly(Folder):
     """A format that kills whoever writes its part 3."""
 
-    def write(self, number: int, blocks: Iterable[Block], sink: Sink) -> None:
+    def write(self, number: int, blocks: Iterable[Block], writer: PartWriter) -> None:
         if number == 3:
             os.kill(os.getpid(), signal.SIGKILL)
-        super().write(number, blocks, sink)
+        super().write(number, blocks, writer)
 
 
 def test_a_part_that_kills_three_workers_stops_the_run_and_is_named(

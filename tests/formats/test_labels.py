@@ -3,58 +3,28 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.formats import open_label_style
+from mnistseq_cli.formats.base import Fragments
 from mnistseq_cli.recipe import Recipe
+from tests.helpers.shelf import Shelf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats import Buffer, Layout
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 
-class Memory:
-    """A sink, and the fragments of its one part."""
-
-    folder = ""
-
-    def __init__(self, tmp_path: Path) -> None:
-        self.kept: dict[str, bytes] = {}
-        self._tmp_path = tmp_path
-
-    def write(self, name: str, data: bytes) -> None:
-        (self._tmp_path / name).write_bytes(data)
-
-    def path(self, name: str) -> Path:
-        return self._tmp_path / name
-
-    def keep(self, name: str, data: Buffer) -> None:
-        self.kept[name] = self.kept.get(name, b"") + bytes(data)
-
-    def place(self, name: str, layout: Layout, data: Buffer) -> None:
-        raise NotImplementedError
-
-    def gather(self, name: str, path: Path) -> None:
-        raise NotImplementedError
-
-    def read(self, name: str) -> Iterator[bytes]:
-        yield self.kept[name]
-
-
 def write_labels(tmp_path: Path, style: str, names: list[str], block: Block) -> bytes:
-    memory = Memory(tmp_path)
-    labels = open_label_style(style)
-    half = len(block) // 2
-    assert half
-    labels.write(names, block, memory)
-    labels.join([memory], memory)
+    with TemporaryDirectory() as scratch:
+        labels, writer = open_label_style(style), Shelf(tmp_path, "", Path(scratch) / "0")
+        labels.write(names, block, writer)
+        labels.join([Fragments("", Path(scratch), ["0"])], writer)
     return next(tmp_path.iterdir()).read_bytes()
 
 

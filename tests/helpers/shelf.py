@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 from mnistseq_cli.formats import Output, open_format
+from mnistseq_cli.formats.base import Fragments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mnistseq_cli.compose.generator import SequenceGenerator
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats import Buffer, Layout
+    from mnistseq_cli.formats.base import Buffer
 
 PART_SIZE = 5
 BLOCK_SIZE = 3
@@ -27,56 +29,41 @@ class Split(NamedTuple):
 
 
 class Shelf:
-    """A `Sink` and `Fragments` in plain folders."""
+    """A `PartWriter` in plain folders."""
 
-    def __init__(self, root: Path, folder: str = "") -> None:
-        self.folder = folder
-        self._root = root
-        self._kept: list[dict[str, bytes]] = []
-        self._placed: dict[str, dict[int, bytes]] = {}
-        self._n_placed = 0
-
-    def begin_part(self) -> None:
-        self._kept.append({})
+    def __init__(self, root: Path, folder: str = "", fragments: Path | None = None) -> None:
+        self._files = root / folder
+        self._fragments = fragments
 
     def write(self, name: str, data: bytes) -> None:
         self.path(name).write_bytes(data)
 
     def path(self, name: str) -> Path:
-        path = self._root / self.folder / name
+        path = self._files / name
         assert not path.exists()
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def keep(self, name: str, data: Buffer) -> None:
-        self._kept[-1][name] = self._kept[-1].get(name, b"") + bytes(data)
-
-    def place(self, name: str, layout: Layout, data: Buffer) -> None:
-        rows = bytes(data)
-        at = layout.header_bytes + self._n_placed * layout.row_bytes
-        self._placed.setdefault(name, {})[at] = rows
-        self._n_placed += len(rows) // layout.row_bytes
-
-    def gather(self, name: str, path: Path) -> None:
-        with path.open("wb") as file:
-            for at, rows in self._placed[name].items():
-                file.seek(at)
-                file.write(rows)
-
-    def read(self, name: str) -> Iterator[bytes]:
-        for part in self._kept:
-            yield part[name]
+    def append(self, fragment: str, data: Buffer) -> None:
+        assert self._fragments
+        self._fragments.mkdir(parents=True, exist_ok=True)
+        with (self._fragments / fragment).open("ab") as file:
+            file.write(data)
 
 
 def write_dataset(output: Output, generator: SequenceGenerator, splits: list[Split]) -> None:
     form = open_format(output)
-    shelves = [Shelf(output.folder, split.folder) for split in splits]
-    for split, shelf in zip(splits, shelves, strict=True):
-        for number, start in enumerate(range(split.start, split.stop, PART_SIZE)):
-            shelf.begin_part()
-            stop = min(start + PART_SIZE, split.stop)
-            form.write(number, blocks(generator, start, stop), shelf)
-    form.join(shelves, Shelf(output.folder))
+    fragments = []
+    with TemporaryDirectory() as scratch:
+        for split in splits:
+            root = Path(scratch) / split.folder
+            starts = range(split.start, split.stop, PART_SIZE)
+            for number, start in enumerate(starts):
+                writer = Shelf(output.folder, split.folder, root / f"{number}")
+                stop = min(start + PART_SIZE, split.stop)
+                form.write(number, blocks(generator, start, stop), writer)
+            fragments.append(Fragments(split.folder, root, [*map(str, range(len(starts)))]))
+        form.join(fragments, Shelf(output.folder))
 
 
 def blocks(generator: SequenceGenerator, start: int, stop: int) -> Iterator[Block]:
