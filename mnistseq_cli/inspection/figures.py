@@ -77,7 +77,9 @@ class GapFigures:
     p_value : float or None
         How likely a statistic as large or larger is under the rule, 0 to 1.
     n_compared : int
-        How many of the gaps were compared.
+        How many of the gaps were compared with what was expected.
+    n_tested : int
+        How many of these the test was made of: those that are independent of each other.
     """
 
     counts: dict[int, int]
@@ -87,6 +89,7 @@ class GapFigures:
     degrees: int | None
     p_value: float | None
     n_compared: int
+    n_tested: int
 
 
 @dataclass(frozen=True)

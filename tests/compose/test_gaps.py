@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from mnistseq_cli.compose.gaps import GapTable, draw_gaps
 from mnistseq_cli.errors import LayoutError
@@ -93,3 +94,49 @@ def test_gaps_change_places_without_a_difference() -> None:
 def test_too_many_ways_to_count_are_refused() -> None:
     with pytest.raises(LayoutError, match="entries, 2000000 are allowed"):
         GapTable((9,) * 900)
+
+
+def fill_from_the_left(rng: np.random.Generator, n: int, size: int, slack: int) -> list[list[int]]:
+    """Draw five gaps one by one, each no larger than what is left: what a sampler may not do."""
+    rows = []
+    for _ in range(n):
+        left, row = slack, []
+        for gap in rng.integers(size, size=5).tolist():
+            row.append(min(gap, left))
+            left -= row[-1]
+        rows.append(row)
+    return rows
+
+
+def find_distance(gaps: NDArray[np.int64], size: int, slack: int) -> tuple[float, int]:
+    """Find how far counts are from those expected, in the metric of their exact covariance.
+
+    The gaps of a row depend on each other, so Pearson's statistic does not follow chi-square;
+    this one does, and has as many degrees of freedom as the covariance has ranks.
+    """
+    n_rows, n_gaps = gaps.shape
+    table = GapTable((size,) * n_gaps)
+    total = table.ways(0, slack)
+    alone = np.array([table.ways(1, slack - gap) / total for gap in range(size)])
+    sums = np.array([table.ways(2, slack - both) / total for both in range(2 * size - 1)])
+    pairs = sums[np.add.outer(np.arange(size), np.arange(size))]
+    covariance = n_gaps * (np.diag(alone) - n_gaps * np.outer(alone, alone))
+    covariance += n_gaps * (n_gaps - 1) * pairs
+    variances, axes = np.linalg.eigh(n_rows * covariance)
+    varies = variances > 1e-9 * variances.max()
+    difference = np.bincount(gaps.ravel(), minlength=size) - n_rows * n_gaps * alone
+    statistic = ((axes[:, varies].T @ difference) ** 2 / variances[varies]).sum()
+    return float(statistic), int(varies.sum())
+
+
+@pytest.mark.parametrize(("size", "slack"), [(29, 40), (29, 12), (9, 15), (4, 3)])
+def test_gaps_of_rows_that_must_fit_have_the_right_counts_and_covariance(
+    size: int, slack: int
+) -> None:
+    n = 20_000
+    words = draw_words(3, Use.GAP, 0, n, 5)
+    drawn = draw_gaps(words, np.full((n, 5), size), np.full(n, slack))
+    statistic, degrees = find_distance(drawn, size, slack)
+    assert abs(statistic - degrees) < 4 * (2 * degrees) ** 0.5  # mean and deviation of chi-square
+    wrong = np.array(fill_from_the_left(np.random.default_rng(4), n, size, slack))
+    assert find_distance(wrong, size, slack)[0] > 20 * degrees
