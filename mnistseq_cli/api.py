@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Iterable
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mnistseq_cli.compose.generator import SequenceGenerator
-from mnistseq_cli.errors import MnistseqError, TextError, UsageError
+from mnistseq_cli.errors import LayoutError, TextError, UsageError
 from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
-from mnistseq_cli.recipe import CHOICES, FlexibleWidth, Recipe
+from mnistseq_cli.recipe import Recipe
+from mnistseq_cli.validation import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,20 +24,10 @@ if TYPE_CHECKING:
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 SEED_BITS = 32
-
-# What the parameters of these functions are called in a recipe, and in the command line.
-_OWN_FIELDS = ("digits", "length", "pattern", "texts", "count", "spacing_px", "width_px")
-_FIELDS = {"width_px": "image_width", "spacing_px": "spacing_range", "count": "num_images"}
-_OPTIONS = {
-    "--width": "image_width",
-    "--spacing": "spacing_range",
-    "--spacing-mode": "spacing_mode",
-    "--fit": "fit",
-    "--measure": "measure",
-}
-_WORDS = "|".join(word for words in (get_args(FlexibleWidth), *CHOICES.values()) for word in words)
-_FIELD = re.compile(rf"^({'|'.join(_FIELDS)})(?= is | goes )")
-_OPTION = re.compile(rf"({'|'.join(_OPTIONS)})(?![\w-])(?: (-?\d+)(?: (-?\d+))?| ({_WORDS})\b)?")
+# Fields of a recipe that these functions set from parameters of other names, or not at all.
+_PARAMETERS = {"width_px": "image_width", "spacing_px": "spacing_range", "count": "num_images"}
+_OWN_FIELDS = ("digits", "length", "pattern", "texts", *_PARAMETERS)
+_EXPECTED = 'expected a text such as "350", or single digits such as [3, 5, 0]'
 
 
 def generate_numbers_sequence(
@@ -82,7 +72,7 @@ def generate_numbers_sequence(
     """
     text = digits if isinstance(digits, str) else _join(digits)
     given = {"digits": text, "spacing_px": spacing_range, "width_px": image_width}
-    with _own_words():
+    with _naming_parameters():
         return _to_float(_open(_make_recipe(seed, given, more))[0].image)
 
 
@@ -130,7 +120,7 @@ def generate_phone_numbers(
     width: int | str = "widest" if image_width is None else image_width
     given = {"pattern": pattern, "count": num_images}
     given |= {"spacing_px": spacing_range, "width_px": width}
-    with _own_words():
+    with _naming_parameters():
         recipe = _make_recipe(seed, given, more)
         block = _open(recipe).block(0, recipe.count)
     return _to_float(block.images), block.texts.tolist()
@@ -138,20 +128,20 @@ def generate_phone_numbers(
 
 def _join(digits: Iterable[int]) -> str:
     if not isinstance(digits, Iterable):
-        raise TextError(f'digits are {digits!r}; allowed is a text such as "350", or [3, 5, 0]')
+        raise TextError(f"digits are {quote(digits)}; {_EXPECTED}")
     written = [str(digit) for digit in digits]
     if not written:
-        raise TextError('digits are empty; allowed is a text such as "350", or [3, 5, 0]')
+        raise TextError(f"digits are empty; {_EXPECTED}")
     for digit in written:
         if len(digit) != 1 or isinstance(digits, bytes):
-            raise TextError(f"digits hold {digit}; allowed are single digits, 0 to 9")
+            raise TextError(f"digits hold {quote(digit)}; {_EXPECTED}")
     return "".join(written)
 
 
 def _make_recipe(seed: int | None, given: dict[str, Any], more: dict[str, Any]) -> Recipe:
     for name in filter(more.__contains__, _OWN_FIELDS):
         raise UsageError(
-            f"{name}={more[name]!r:.60} is not for this function, which has parameters of its own "
+            f"{name}={quote(more[name])} is not for this function, which has its own parameters "
             "for what is written, how often, how wide and how far apart",
             f"For all that a recipe can say: SequenceGenerator(Recipe({name}=…))",
         )
@@ -160,25 +150,15 @@ def _make_recipe(seed: int | None, given: dict[str, Any], more: dict[str, Any]) 
 
 
 @contextmanager
-def _own_words() -> Iterator[None]:
-    """Name in messages the parameters of these functions, not those of recipe or command line."""
+def _naming_parameters() -> Iterator[None]:
+    """Name in messages the parameters of these functions, not the fields of a recipe."""
     try:
         yield
-    except MnistseqError as error:
-        error.message = _FIELD.sub(lambda field: _FIELDS[field[0]], error.message)
-        error.hint = _OPTION.sub(_name_parameter, error.hint)
-        error.args = (error.message, error.hint)
-        raise
-
-
-def _name_parameter(option: re.Match[str]) -> str:
-    """Write an option and its value as a parameter: ``--fit shrink`` as ``fit="shrink"``."""
-    name, least, most, word = _OPTIONS[option[1]], *option.groups()[1:]
-    if word:
-        return f'{name}="{word}"'
-    if most:
-        return f"{name}=({least}, {most})"
-    return f"{name}={least}" if least else name
+    except LayoutError as error:
+        ways = [f"{_PARAMETERS.get(name, name)}={value!r}" for name, value in error.remedies]
+        raise LayoutError(error.message, f"Use {' or '.join(ways)}" if ways else "") from None
+    except UsageError as error:
+        raise error.renamed(_PARAMETERS) from None
 
 
 def _open(recipe: Recipe) -> SequenceGenerator:

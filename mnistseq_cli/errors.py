@@ -14,7 +14,11 @@ The tree::
 
 from __future__ import annotations
 
-from typing import ClassVar
+from copy import copy
+from typing import TYPE_CHECKING, ClassVar, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class MnistseqError(Exception):
@@ -23,7 +27,7 @@ class MnistseqError(Exception):
     Parameters
     ----------
     message : str
-        What is wrong, the value received, and what is allowed.
+        What is wrong, the value received, and what was expected.
     hint : str
         What mends it, if there is one thing that does: a command, an option.
     """
@@ -40,9 +44,33 @@ class MnistseqError(Exception):
 
 
 class UsageError(MnistseqError, ValueError):
-    """A value that is not allowed."""
+    """A value that is not allowed.
+
+    Parameters
+    ----------
+    message : str
+        Where a field is given, what its name is followed by, such as ``"is 0; expected …"``.
+    hint : str
+    field : str, optional
+        The field of a recipe, or the parameter of a function, that the error is about. Who prints
+        the error may name it otherwise: the command line writes ``--width`` for ``width_px``.
+    """
 
     exit_status: ClassVar[int] = 2
+
+    def __init__(self, message: str, hint: str = "", *, field: str | None = None) -> None:
+        super().__init__(f"{field} {message}" if field else message, hint)
+        self.field = field
+        self._problem = message
+
+    def renamed(self, names: Mapping[str, str]) -> Self:
+        """Return the same error with its field under the name that is used elsewhere."""
+        if self.field is None or self.field not in names:
+            return self
+        error = copy(self)
+        error.message = f"{names[self.field]} {self._problem}"
+        error.args = (error.message, error.hint)
+        return error
 
 
 class TextError(UsageError):
@@ -50,7 +78,27 @@ class TextError(UsageError):
 
 
 class LayoutError(UsageError):
-    """Digits, gaps and width that do not go together."""
+    """Digits, gaps and width that do not go together.
+
+    Parameters
+    ----------
+    message, hint, field
+        As for `UsageError`.
+    remedies : tuple of (str, object)
+        Fields of the recipe and values that would mend it, each by itself; the hint names the
+        same as options.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        field: str | None = None,
+        remedies: tuple[tuple[str, object], ...] = (),
+    ) -> None:
+        super().__init__(message, hint, field=field)
+        self.remedies = remedies
 
 
 class GlyphError(MnistseqError):

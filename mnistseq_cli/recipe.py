@@ -7,7 +7,8 @@ recipe is a dataset that takes no space.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
 
 from mnistseq_cli.errors import LayoutError, OutputError, TextError, UsageError
 from mnistseq_cli.validation import (
@@ -15,12 +16,12 @@ from mnistseq_cli.validation import (
     check_flag,
     check_number,
     check_pair,
+    check_share,
     check_text,
     check_texts,
+    quote,
+    to_int,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SpacingMode = Literal["variable", "fixed"]
 Measure = Literal["ink", "cell"]
@@ -48,7 +49,7 @@ WIDTH_LIMIT_PX = 65_535
 GAP_LIMITS_PX = (-28, 10_000)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Recipe:
     """What to write, how to lay it out, with which glyphs.
 
@@ -58,8 +59,8 @@ class Recipe:
     ----------
     digits : str, optional
         The text of every sample, such as ``"350"``.
-    length : tuple of int, optional
-        Random digits; the number of them is uniform from MIN to MAX.
+    length : tuple of int, or int, optional
+        Random digits; the number of them is uniform from MIN to MAX. A single number is both.
     pattern : str, optional
         Unique numbers: the name of a preset or a pattern such as ``"0[789]0-####-####"``.
     texts : tuple of str, optional
@@ -104,11 +105,11 @@ class Recipe:
     Raises
     ------
     UsageError
-        A value is not allowed. The message names the value and what is allowed.
+        A value is not allowed. The message names the value and what was expected.
     """
 
     digits: str | None = None
-    length: tuple[int, int] | None = None
+    length: tuple[int, int] | int | None = None
     pattern: str | None = None
     texts: tuple[str, ...] | None = None
     count: int = 1
@@ -144,21 +145,28 @@ class Recipe:
             check_choice(name, getattr(self, name), allowed)
         for name in ("edges", "one_hand"):
             check_flag(name, getattr(self, name))
-        share: object = self.augment_prob
-        if isinstance(share, bool) or not isinstance(share, float | int) or not 0 <= share <= 1:
-            raise UsageError(f"augment_prob is {share!r}; allowed are numbers from 0 to 1")
+        check_share("augment_prob", self.augment_prob)
         for name in ("dataset", "glyphs_sha256"):
-            if not isinstance(getattr(self, name), str):
-                raise UsageError(f"{name} is {getattr(self, name)!r}; allowed is a text")
+            if not isinstance(value := getattr(self, name), str):
+                raise UsageError(f"is {quote(value)}; expected a text", field=name)
+
+    def __repr__(self) -> str:
+        said = (field.name for field in fields(self) if field.default != getattr(self, field.name))
+        return f"Recipe({', '.join(f'{name}={quote(getattr(self, name))}' for name in said)})"
+
+    @property
+    def lengths(self) -> tuple[int, int] | None:
+        """MIN and MAX of `length`."""
+        return (self.length, self.length) if isinstance(self.length, int) else self.length
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what was set, as plain values: for TOML and JSON."""
+        """Return what was set, as plain values: for TOML and JSON."""
         values = {name: value for name, value in asdict(self).items() if value is not None}
         return {"version": RECIPE_VERSION} | values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Make a recipe from what `to_dict` gave.
+        """Make a recipe from what `to_dict` returned.
 
         Raises
         ------
@@ -168,19 +176,19 @@ class Recipe:
         version = values.get("version", RECIPE_VERSION)
         if version != RECIPE_VERSION:
             raise UsageError(
-                f"the recipe has version {version!r}; this program reads {RECIPE_VERSION}",
+                f"the recipe has version {quote(version)}; this program reads {RECIPE_VERSION}",
                 "Update it: pipx upgrade mnistseq",
             )
         for key in values.keys() - {"version"}:
             check_choice("key of the recipe", key, [field.name for field in fields(cls)])
         return cls(**{key: value for key, value in values.items() if key != "version"})
 
-    def save(self, folder: Path, options: str = "-o ../again") -> Path:
-        """Write ``recipe.toml`` (and ``texts.txt``) into a folder; give the path of the recipe.
+    def save(self, folder: str | Path, options: str = "-o ../again") -> Path:
+        """Write ``recipe.toml`` (and ``texts.txt``) into a folder; return the path of the recipe.
 
         Its first line is the command that uses it there; `options` of that say where to write.
         """
-        values = self.to_dict()
+        folder, values = Path(folder), self.to_dict()
         if self.texts is not None:
             (folder / TEXTS_FILE).write_text("\n".join(self.texts) + "\n", encoding="utf-8")
             values["texts"] = TEXTS_FILE
@@ -190,7 +198,7 @@ class Recipe:
         return path
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: str | Path) -> Self:
         """Read a recipe that `save` wrote.
 
         Raises
@@ -198,6 +206,7 @@ class Recipe:
         UsageError
             The file is no TOML, or no recipe.
         """
+        path = Path(path)
         values = _read_toml(path)
         if isinstance(values.get("texts"), str):
             values["texts"] = read_texts(path.parent / values["texts"])
@@ -271,9 +280,10 @@ def _check_source(recipe: Recipe) -> None:
             "For example: mnistseq sequence 3 5 0, or mnistseq batch --length 3 7",
         )
     if recipe.length is not None:
-        object.__setattr__(recipe, "length", check_pair("length", recipe.length, 1, LENGTH_LIMIT))
+        both = recipe.length if to_int(recipe.length) is None else (recipe.length,) * 2
+        object.__setattr__(recipe, "length", check_pair("length", both, 1, LENGTH_LIMIT))
     if recipe.texts == ():
-        raise TextError("texts is empty; give at least one")
+        raise TextError("is empty; expected at least one", field="texts")
     for text in recipe.texts or ():
         check_text("a text", text, LENGTH_LIMIT)
     for name in {"digits", "pattern"}.intersection(given):

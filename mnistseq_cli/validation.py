@@ -1,8 +1,9 @@
-"""Checks of values, with messages that say what is allowed."""
+"""Checks of values, with messages that say what was expected."""
 
 from __future__ import annotations
 
 import operator
+import reprlib
 from typing import TYPE_CHECKING
 
 from mnistseq_cli.errors import TextError, UsageError
@@ -10,77 +11,110 @@ from mnistseq_cli.errors import TextError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_LONGEST_QUOTE = 60
+_LONGEST_GUESS = 100  # difflib takes time with the square of the length
 
-def check_choice(what: str, value: object, allowed: tuple[str, ...] | list[str]) -> None:
-    """Refuse a value that is not in a list, naming the nearest that is."""
-    if value in allowed:
-        return
-    hint = suggest(str(value), allowed)
-    raise UsageError(f"{what} is {value!r}; allowed: {', '.join(allowed)}", hint)
+
+class _Quoter(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = self.maxlong = _LONGEST_QUOTE
+
+    def repr_int(self, x: int, level: int) -> str:
+        try:
+            return super().repr_int(x, level)
+        except ValueError:  # Python writes no number of more than 4300 digits
+            return f"a number of {x.bit_length()} bits"
+
+
+def quote(value: object) -> str:
+    """Return a value as Python writes it, shortened in its middle where that is long."""
+    return _Quoter().repr(value)
 
 
 def suggest(value: str, known: Iterable[str]) -> str:
-    """Give the hint that names what is nearest to a value, if anything is near."""
+    """Return a hint that names what is nearest to a value, or "" where nothing is near."""
     import difflib  # noqa: PLC0415 - only when there is an error
 
-    near = difflib.get_close_matches(value, [*known], n=1)
+    near = difflib.get_close_matches(value[:_LONGEST_GUESS], [*known], n=1)
     return f"Did you mean {near[0]!r}?" if near else ""
 
 
+def check_choice(name: str, value: object, allowed: tuple[str, ...] | list[str]) -> None:
+    """Raise if a value is not in a list, naming the nearest that is."""
+    if not isinstance(value, str) or value not in allowed:
+        hint = suggest(value, allowed) if isinstance(value, str) else ""
+        raise UsageError(
+            f"is {quote(value)}; expected one of: {', '.join(allowed)}", hint, field=name
+        )
+
+
 def check_flag(name: str, value: object) -> None:
-    """Refuse what is neither true nor false."""
+    """Raise if a value is neither true nor false."""
     if not isinstance(value, bool):
-        raise UsageError(f"{name} is {value!r}; allowed: true, false")
+        raise UsageError(f"is {quote(value)}; expected true or false", field=name)
+
+
+def check_share(name: str, value: object) -> float:
+    """Return a number from 0 to 1 as a plain one."""
+    plain = to_plain(value)
+    if isinstance(plain, bool) or not isinstance(plain, float | int) or not 0 <= plain <= 1:
+        raise UsageError(f"is {quote(value)}; expected a number from 0 to 1", field=name)
+    return plain
 
 
 def check_number(
     name: str, value: object, low: int, high: int, words: tuple[str, ...] = ()
 ) -> int:
-    """Give a whole number, of NumPy too, as a plain one; refuse what is none from low to high.
+    """Return a whole number from `low` to `high`, of NumPy too, as a plain one.
 
-    The message tells of words that are allowed too.
+    The message names words that are allowed as well.
     """
-    number = _to_int(value)
+    number = to_int(value)
     if number is None or not low <= number <= high:
-        allowed = ", ".join([f"whole numbers from {low} to {high}", *words])
-        raise UsageError(f"{name} is {value!r}; allowed are {allowed}")
+        others = "".join(f", or {word}" for word in words)
+        raise UsageError(
+            f"is {quote(value)}; expected a whole number from {low} to {high}{others}", field=name
+        )
     return number
 
 
 def check_pair(name: str, value: object, low: int, high: int) -> tuple[int, int]:
-    """Give MIN and MAX as plain numbers; refuse what is no such pair, both from low to high."""
+    """Return MIN and MAX, both from `low` to `high`, as plain numbers."""
     pair = _to_tuple(value)
     if not isinstance(pair, tuple) or len(pair) != 2:  # noqa: PLR2004 - MIN and MAX
-        raise UsageError(f"{name} is {value!r}; allowed are two whole numbers, MIN and MAX")
+        raise UsageError(f"is {quote(value)}; expected two whole numbers, MIN and MAX", field=name)
     least, most = (check_number(name, number, low, high) for number in pair)
     if least > most:
         raise UsageError(
-            f"{name} goes from {least} to {most}; MIN must not be over MAX",
-            f"Turn them round: {most} {least}",
+            f"goes from {least} to {most}; expected MIN to be at most MAX",
+            f"Swap them: {most} {least}",
+            field=name,
         )
     return least, most
 
 
 def check_text(name: str, value: object, longest: int) -> None:
-    """Refuse what is no text, or an empty or too long one."""
+    """Raise if a value is no text, or an empty or too long one."""
     if not isinstance(value, str):
-        raise TextError(f'{name} is {value!r:.60}; allowed is a text in quotes, such as "350"')
+        raise TextError(f'is {quote(value)}; expected a text in quotes, such as "350"', field=name)
     if not 1 <= len(value) <= longest:
-        raise TextError(f"{name} is {value!r:.60}; allowed are 1 to {longest} characters")
+        raise TextError(f"is {quote(value)}; expected 1 to {longest} characters", field=name)
 
 
 def check_texts(name: str, value: object) -> tuple[str, ...] | None:
-    """Give several texts as a tuple, or None; refuse anything else."""
+    """Return several texts as a tuple, or None where there are none."""
     texts = _to_tuple(value)
     if texts is None:
         return None
     if not isinstance(texts, tuple) or not all(isinstance(text, str) for text in texts):
-        raise UsageError(f"{name} is {value!r:.60}; allowed is a list of texts")
+        raise UsageError(f"is {quote(value)}; expected a list of texts", field=name)
     return texts
 
 
-def _to_int(value: object) -> int | None:
-    plain = _to_plain(value)
+def to_int(value: object) -> int | None:
+    """Return a whole number as a plain one, and None for anything else."""
+    plain = to_plain(value)
     if isinstance(plain, bool):
         return None
     try:
@@ -89,12 +123,11 @@ def _to_int(value: object) -> int | None:
         return None
 
 
-def _to_tuple(value: object) -> object:
-    """Give a list or an array as a tuple, and anything else as it is."""
-    plain = _to_plain(value)
-    return tuple(plain) if isinstance(plain, list) else plain
-
-
-def _to_plain(value: object) -> object:
-    """Give an array as lists and a number of NumPy as one of Python, without importing NumPy."""
+def to_plain(value: object) -> object:
+    """Return an array as lists and a number of NumPy as one of Python, without importing NumPy."""
     return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _to_tuple(value: object) -> object:
+    plain = to_plain(value)
+    return tuple(plain) if isinstance(plain, list) else plain

@@ -65,17 +65,20 @@ def test_the_docstring_lists_every_field() -> None:
         ({"width_px": 0}, "width_px is 0"),
         ({"width_px": -5}, "width_px is -5"),
         ({"width_px": 10**6}, "width_px is 1000000"),
-        ({"width_px": "wide"}, "width_px is 'wide'; allowed .* 1 to 65535, natural, widest"),
+        (
+            {"width_px": "wide"},
+            "width_px is 'wide'; expected .*, or natural, or widest",
+        ),
         ({"spacing_px": (10, 2)}, "from 10 to 2"),
         ({"spacing_px": (2,)}, "two whole numbers"),
         ({"spacing_px": (2.5, 3)}, "2.5"),
         ({"spacing_px": (-29, 3)}, "-29"),
         ({"length": (0, 3)}, "length is 0"),
         ({"length": (5, 3)}, "from 5 to 3"),
-        ({"align": "centre"}, "'centre'; allowed: left, center, right, random"),
+        ({"align": "centre"}, "'centre'; expected one of: left, center, right, random"),
         ({"edges": "yes"}, "edges is 'yes'"),
         ({"dataset": 7}, "dataset is 7"),
-        ({"augment_prob": 2}, "augment_prob is 2; allowed are numbers from 0 to 1"),
+        ({"augment_prob": 2}, "augment_prob is 2; expected a number from 0 to 1"),
         ({"augment_prob": -0.1}, "augment_prob is -0.1"),
         ({"augment_prob": float("nan")}, "augment_prob is nan"),
         ({"augment_prob": "0.5"}, "augment_prob is '0.5'"),
@@ -106,7 +109,7 @@ def test_numbers_of_numpy_are_kept_as_plain_ones() -> None:
 )
 def test_what_is_no_whole_number_of_numpy_is_refused(value: Any) -> None:
     for name in ("count", "seed", "width_px"):
-        with pytest.raises(UsageError, match=rf"{name} is {re.escape(repr(value))}; allowed are"):
+        with pytest.raises(UsageError, match=rf"{name} is {re.escape(repr(value))}; expected"):
             Recipe(length=(1, 2), **{name: value})
 
 
@@ -114,7 +117,7 @@ def test_what_is_no_whole_number_of_numpy_is_refused(value: Any) -> None:
 def test_an_array_that_is_no_pair_is_refused(value: Any) -> None:
     for name in ("length", "spacing_px"):
         values: dict[str, Any] = {"length": (1, 2)} | {name: np.array(value)}
-        with pytest.raises(UsageError, match=f"{name} is .*; allowed are"):
+        with pytest.raises(UsageError, match=f"{name} is .*; expected"):
             Recipe(**values)
 
 
@@ -126,9 +129,9 @@ def test_exactly_one_source_of_text_is_asked_for(value: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", ["digits", "pattern"])
 def test_a_text_that_is_none_is_named(name: str) -> None:
-    with pytest.raises(TextError, match=f"{name} is 35; allowed is a text in quotes"):
+    with pytest.raises(TextError, match=f"{name} is 35; expected a text in quotes"):
         Recipe(**cast("dict[str, Any]", {name: 35}))
-    with pytest.raises(TextError, match=f"{name} is ''; allowed are 1 to"):
+    with pytest.raises(TextError, match=f"{name} is ''; expected 1 to"):
         Recipe(**cast("dict[str, Any]", {name: ""}))
 
 
@@ -142,7 +145,10 @@ def test_margins_cannot_be_negative() -> None:
     [
         ("seed = [", "is no TOML"),
         ("\xff", "is no TOML"),
-        ('digits = "1"\nwidht_px = 100', "'widht_px'; allowed: .*\nDid you mean 'width_px'"),
+        (
+            'digits = "1"\nwidht_px = 100',
+            "'widht_px'; expected .*\nDid you mean 'width_px'",
+        ),
         ('digits = "1"\nwidth_px = [1]', "width_px is"),
         ('digits = "1"\nversion = 2', "version 2; this program reads 1"),
     ],

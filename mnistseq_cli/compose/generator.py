@@ -41,42 +41,41 @@ if TYPE_CHECKING:
     from mnistseq_cli.recipe import Recipe
 
 
-def advise(recipe: Recipe, writer: Writer) -> str:
-    """Give a hint for a recipe with a row that cannot be in its width as it is.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        One that says a width in pixels.
-    writer : Writer
-        Tells how wide its rows can be.
-    """
-    *others, last = _find_ways(recipe, writer, int(str(recipe.width_px)))
-    return f"Use {', '.join(others)} or {last}" if others else f"Use {last}"
+def explain_misfit(error: LayoutError, recipe: Recipe, writer: Writer) -> LayoutError:
+    """Return the error with a hint that names what lets the row fit: options and fields."""
+    width_px = int(str(recipe.width_px))
+    found = [*_find_remedies(recipe, writer, width_px)]
+    *others, last = [text for text, *_ in found] or ["fewer digits"]
+    hint = f"Use {', '.join(others)} or {last}" if others else f"Use {last}"
+    return LayoutError(
+        error.message, hint, remedies=tuple((name, value) for _, name, value in found)
+    )
 
 
-def _find_ways(recipe: Recipe, writer: Writer, width_px: int) -> Iterator[str]:
+def _find_remedies(
+    recipe: Recipe, writer: Writer, width_px: int
+) -> Iterator[tuple[str, str, object]]:
+    """Find what to say on the command line, and which field and value of the recipe that is."""
     least_px, most_px = recipe.spacing_px
     shrunk_px = -(-writer.widest_row_px(max(0, most_px)) // SMALLEST_SCALE)
     if recipe.fit != "pad":
-        yield f"--width {shrunk_px} or more"
+        yield f"--width {shrunk_px} or more", "width_px", shrunk_px
         return
     enough_px = writer.widest_row_px(max(0, least_px))
     if recipe.spacing_mode == "variable":
         if enough_px <= WIDTH_LIMIT_PX:
-            yield f"--width {enough_px} (always enough)"
-        else:
-            yield "fewer digits"
+            yield f"--width {enough_px} (always enough)", "width_px", enough_px
         if least_px > 0 and writer.widest_row_px(0) <= width_px:
-            yield f"--spacing 0 {most_px}"
+            yield f"--spacing 0 {most_px}", "spacing_px", (0, most_px)
     elif recipe.measure == "cell" and _has_one_length(recipe):
-        yield f"--width {_find_shared_px(recipe, writer, width_px)}"
+        shared_px = _find_shared_px(recipe, writer, width_px)
+        yield f"--width {shared_px}", "width_px", shared_px
     else:
-        yield "--width widest"
+        yield "--width widest", "width_px", "widest"
         if enough_px <= width_px:
-            yield "--spacing-mode variable"
+            yield "--spacing-mode variable", "spacing_mode", "variable"
     if shrunk_px <= width_px:
-        yield "--fit shrink"
+        yield "--fit shrink", "fit", "shrink"
 
 
 def _find_shared_px(recipe: Recipe, writer: Writer, width_px: int) -> int:
@@ -95,8 +94,8 @@ def _find_shared_px(recipe: Recipe, writer: Writer, width_px: int) -> int:
 
 
 def _has_one_length(recipe: Recipe) -> bool:
-    if recipe.length is not None:
-        return recipe.length[0] == recipe.length[1]
+    if recipe.lengths is not None:
+        return recipe.lengths[0] == recipe.lengths[1]
     return recipe.texts is None or len({*map(len, recipe.texts)}) == 1
 
 
@@ -302,7 +301,7 @@ class SequenceGenerator:
         try:
             layout = lay_out(self.recipe, digits, self.width_px)
         except LayoutError as error:
-            raise LayoutError(error.message, advise(self.recipe, self._writer)) from None
+            raise explain_misfit(error, self.recipe, self._writer) from None
         if self.width_px is not None:
             return layout
         page_px, offset_px = layout.page_px + 2 * self._halo_px, layout.offset_px + self._halo_px

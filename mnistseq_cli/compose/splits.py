@@ -161,8 +161,8 @@ def find_shared(recipe: Recipe, splits: tuple[Split, ...], n_classes: int = 10) 
     """
     if len(splits) == 1 or recipe.pattern is not None:
         return ""
-    if recipe.length is not None:
-        lengths = range(recipe.length[0], recipe.length[1] + 1)
+    if recipe.lengths is not None:
+        lengths = range(recipe.lengths[0], recipe.lengths[1] + 1)
         few = [n for n in lengths if is_shared(splits, count_ends(n_classes, n)[1])]
         return f"texts of {', '.join(map(str, few))} digits" if few else ""
     texts = recipe.texts or (recipe.digits or "",)
@@ -203,8 +203,8 @@ def open_splits(
     for split in splits:
         texts = own_texts.get(split.name, recipe.texts)
         dealt = None
-        if recipe.length is not None:
-            dealt = DealtTexts(recipe.length, len(glyphs.alphabet), recipe.seed, splits, split)
+        if recipe.lengths is not None:
+            dealt = DealtTexts(recipe.lengths, len(glyphs.alphabet), recipe.seed, splits, split)
         generators[split.name] = SequenceGenerator(
             replace(whole.recipe, texts=texts),
             _narrow(glyphs, ids[split.name]),

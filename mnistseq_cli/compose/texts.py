@@ -64,8 +64,8 @@ def open_source(recipe: Recipe, glyphs: GlyphSet) -> TextSource:
     TextError
         A text has a character that the glyphs do not have, or a pattern has too few numbers.
     """
-    if recipe.length is not None:
-        source: TextSource = RandomTexts(recipe.length, len(glyphs.alphabet), recipe.seed)
+    if recipe.lengths is not None:
+        source: TextSource = RandomTexts(recipe.lengths, len(glyphs.alphabet), recipe.seed)
         _check_classes(np.arange(len(glyphs.alphabet)), glyphs)
     elif recipe.pattern is not None:
         source = PhoneTexts(recipe, glyphs)
@@ -132,9 +132,10 @@ class PhoneTexts:
         if recipe.count > self._pattern.size:
             numbers = "number" if self._pattern.size == 1 else "numbers"
             raise TextError(
-                f"count is {recipe.count}, but the pattern {recipe.pattern!r} has only "
+                f"is {recipe.count}, but the pattern {recipe.pattern!r} has only "
                 f"{self._pattern.size} {numbers}",
                 "Ask for fewer, or use a pattern with more #",
+                field="count",
             )
         if self._pattern.size > PATTERN_LIMIT:
             raise TextError(
