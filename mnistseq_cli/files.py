@@ -1,16 +1,22 @@
-"""Files at the edge: written whole or not at all, with disk errors that say what is wrong."""
+"""Files at the edge: read with care, written whole or not at all, errors that say what is wrong.
+
+What the user or another file names is read with `read_file` or `open_regular`, and parsed inside
+`naming_damage`: nothing waits for a pipe or reads a device for ever, nothing larger than a limit
+comes into memory, and no error of a library reaches the user as a traceback.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import shlex
+import stat
 import time
 from contextlib import contextmanager, suppress
 from secrets import token_hex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
-from mnistseq_cli.errors import CacheError, OutputError
+from mnistseq_cli.errors import CacheError, MnistseqError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -169,3 +175,168 @@ def _naming(path: Path) -> Iterator[None]:
             f"cannot write {path}: {error.strerror or error}",
             "Choose a folder that can be written, with --data-dir DIR or MNISTSEQ_DATA_DIR.",
         ) from error
+
+
+READ_LIMIT_BYTES = 2**30  # of a file that is read whole, such as a picture
+_MANIFEST = "dataset.json"
+_MESSAGE_LIMIT = 500  # characters of a path, or of what a library says
+# Opening a pipe must not wait for its writer; Windows has other flags.
+_READ_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+def read_file(
+    path: Path | str,
+    *,
+    limit_bytes: int = READ_LIMIT_BYTES,
+    error: type[MnistseqError] = OutputError,
+) -> bytes:
+    """Read a whole file that the user or another file names.
+
+    Raises
+    ------
+    MnistseqError
+        Of the given class: the file is missing, cannot be read, is a pipe or a device, or is
+        larger than the limit.
+    """
+    try:
+        return read_regular(path, limit_bytes)
+    except (OSError, ValueError) as cause:
+        raise explain_damage(cause, path, error) from cause
+
+
+def open_regular(path: Path | str, *, error: type[MnistseqError] = OutputError) -> BinaryIO:
+    """Open a file that the user or another file names.
+
+    Raises
+    ------
+    MnistseqError
+        Of the given class: the file is missing, cannot be read, or is a pipe or a device.
+    """
+    try:
+        descriptor, _ = _open_regular(path)
+        return os.fdopen(descriptor, "rb")
+    except (OSError, ValueError) as cause:
+        raise explain_damage(cause, path, error) from cause
+
+
+def read_regular(path: Path | str, limit_bytes: int = READ_LIMIT_BYTES) -> bytes:
+    """Read a whole file; for callers that explain errors themselves.
+
+    Raises
+    ------
+    ValueError
+        It is a pipe or a device, or larger than the limit.
+    OSError
+        It cannot be read.
+    """
+    descriptor, size_bytes = _open_regular(path)  # half the time of `Path.read_bytes`
+    try:
+        if size_bytes > limit_bytes:
+            raise ValueError(f"it has {size_bytes:,} bytes; expected at most {limit_bytes:,}")
+        data = os.read(descriptor, size_bytes + 1)
+        while len(data) < size_bytes and (more := os.read(descriptor, size_bytes)):
+            data += more
+        return data
+    finally:
+        os.close(descriptor)
+
+
+def check_regular(path: Path | str) -> int:
+    """Return the size of a file in bytes, refusing a pipe or a device, which may never end.
+
+    Raises
+    ------
+    ValueError
+        It is one.
+    OSError
+        It is not there, or is a folder.
+    """
+    return _find_size(os.stat(path), path)  # noqa: PTH116 - a Path takes as long as the call
+
+
+def _open_regular(path: Path | str) -> tuple[int, int]:
+    """Return a descriptor and the size in bytes."""
+    descriptor = os.open(path, _READ_FLAGS)
+    try:
+        return descriptor, _find_size(os.fstat(descriptor), path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _find_size(found: os.stat_result, path: Path | str) -> int:
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is not a file, but a pipe or a device")
+    return found.st_size
+
+
+@contextmanager
+def naming_damage(
+    path: Path | str, error: type[MnistseqError] = OutputError, *, part: str = ""
+) -> Iterator[None]:
+    """Turn whatever goes wrong while a file is read into one error that names the file.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file; a str may be any words for it.
+    error : type
+        The class of the error.
+    part : str
+        What is read of the file, if that can be told.
+
+    Raises
+    ------
+    MnistseqError
+        Of the given class: the file is missing, cannot be read, or is damaged.
+    """
+    try:
+        yield
+    except MnistseqError:
+        raise
+    except Exception as cause:  # libraries raise what they like of damaged files
+        raise explain_damage(cause, path, error, part=part) from cause
+
+
+def explain_damage(
+    cause: Exception,
+    path: Path | str,
+    error: type[MnistseqError] = OutputError,
+    *,
+    part: str = "",
+) -> MnistseqError:
+    """Return the error for what went wrong while a file was read."""
+    hint = hint_at_verify(path)
+    if isinstance(cause, FileNotFoundError):
+        return error(f"{cause.filename or path} is missing", hint)
+    if isinstance(cause, OSError):
+        reason = cause.strerror or str(cause).partition("\n")[0]
+        name = str(cause.filename or path)[:_MESSAGE_LIMIT]
+        return error(f"cannot read {name}: {reason}", hint)
+    name = f"{part} in {path}" if part else str(path)
+    return error(f"{name} is damaged: {describe_damage(cause)}", hint)
+
+
+def describe_damage(cause: Exception) -> str:
+    """Return what an error says, in words that need no Python to be understood."""
+    if isinstance(cause, UnicodeError):
+        return f"it is no UTF-8 text: {cause.args[-1]}"
+    if isinstance(cause, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(cause, MemoryError):
+        return "it needs more memory than there is"
+    if isinstance(cause, KeyError):
+        return str(cause.args[0]) if " " in str(cause) else f"it lacks {cause}"
+    return f"{cause!s:.{_MESSAGE_LIMIT}}" or type(cause).__name__
+
+
+def hint_at_verify(path: Path | str) -> str:
+    """Return what finds all damage, where a dataset of this program lies around a file."""
+    try:
+        if isinstance(path, str) or not any((up / _MANIFEST).is_file() for up in path.parents):
+            return ""
+    except (OSError, ValueError):  # the path is too long to be one, or holds a NUL
+        return ""
+    return "mnistseq verify names every file of a dataset that is not as it was written."

@@ -17,7 +17,7 @@ from mnistseq_cli.bulk.parts import (
     load_record,
     record_name,
 )
-from mnistseq_cli.formats.base import check_regular, read_file
+from mnistseq_cli.files import check_regular, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -91,7 +91,7 @@ class PartChecker:
         """Check one part."""
         name = record_name(part.name)
         try:
-            data = read_file(self._folder / name)
+            data = read_regular(self._folder / name)
             record = load_record(data)
         except (OSError, ValueError) as error:
             return Checked(part, problems=[_explain(error, name)])

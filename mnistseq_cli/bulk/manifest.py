@@ -18,8 +18,7 @@ from mnistseq_cli.bulk.parts import STAGING, FileEntry, check_entry, check_kinds
 from mnistseq_cli.bulk.plan import PART_SIZE_LIMIT
 from mnistseq_cli.compose.splits import cut, find_shared
 from mnistseq_cli.errors import OutputError, UsageError
-from mnistseq_cli.files import replace_file
-from mnistseq_cli.formats.base import check_regular
+from mnistseq_cli.files import check_regular, replace_file
 from mnistseq_cli.formats.names import OWN_FOLDER
 from mnistseq_cli.recipe import RECIPE_FILE, Recipe
 from mnistseq_cli.validation import check_number, check_texts

@@ -30,9 +30,8 @@ from mnistseq_cli.bulk.parts import (
     sweep,
 )
 from mnistseq_cli.errors import OutputError
-from mnistseq_cli.files import replace_file
+from mnistseq_cli.files import read_regular, replace_file
 from mnistseq_cli.formats import Output
-from mnistseq_cli.formats.base import read_file
 from mnistseq_cli.formats.names import OWN_FOLDER
 from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE
 
@@ -244,7 +243,7 @@ def _clear(folder: Path) -> None:
     staged = (folder / STAGING).glob(f"*/{RECORD}")
     for path in [*staged, *(folder / PARTS).glob("*.json")]:
         with suppress(OSError, ValueError):
-            files = load_record(read_file(path)).files
+            files = load_record(read_regular(path)).files
             _remove_files(folder, {entry.name for entry in files}.difference(strangers))
     if dataset:
         _remove_files(folder, [*(entry.name for entry in dataset["files"]), DATASET_FILE])
@@ -291,7 +290,7 @@ def _remove_files(folder: Path, names: Iterable[str]) -> None:
 def _is_same_boot(folder: Path) -> bool:
     here = _read_boot_id()
     try:
-        return here != "" and read_file(folder / BOOT_FILE) == here.encode()
+        return here != "" and read_regular(folder / BOOT_FILE) == here.encode()
     except FileNotFoundError:
         return (folder / DATASET_FILE).exists()
     except (OSError, ValueError):

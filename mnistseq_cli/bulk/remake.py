@@ -24,9 +24,10 @@ from mnistseq_cli.bulk.parts import (
 )
 from mnistseq_cli.compose.splits import open_splits
 from mnistseq_cli.errors import OutputError
+from mnistseq_cli.files import check_regular, read_regular
 from mnistseq_cli.formats import open_format, open_label_style
 from mnistseq_cli.formats.arrays import Column, Columnar, read_columns
-from mnistseq_cli.formats.base import Fragments, LoadedSample, check_regular, read_file
+from mnistseq_cli.formats.base import Fragments, LoadedSample
 from mnistseq_cli.formats.images import decode_grey, decode_image, open_encoder
 from mnistseq_cli.formats.lmdb import Lmdb
 from mnistseq_cli.formats.names import NameTemplate
@@ -88,7 +89,7 @@ class PartComparer:
         """Compare fragments that stand in no file as they are by the hash in the record."""
         name = record_name(part.name)
         try:
-            record = load_record(read_file(self._plan.output.folder / name))
+            record = load_record(read_regular(self._plan.output.folder / name))
         except (OSError, ValueError):
             return []  # told already
         listed = {entry.name: entry.sha256 for entry in record.kept}

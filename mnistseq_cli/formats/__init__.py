@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter
+    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter, Wanted
     from mnistseq_cli.recipe import Recipe
 
 FORMATS: dict[str, str] = {
@@ -126,11 +126,12 @@ class Format(Protocol):
         """Tell whether samples in this format lie in a folder, not in sub-folders."""
         ...
 
-    def read(self, folder: Path) -> Iterator[LoadedSample]:
+    def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
         """Read the samples of a dataset back in order, split by split.
 
         Needs nothing but the files of samples; of the output only the format counts. Images may
-        be views of arrays that hold others too.
+        be views of arrays that hold others too. Samples whose names are not wanted are left out,
+        and their images are not decoded.
 
         Raises
         ------

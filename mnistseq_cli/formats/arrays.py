@@ -13,7 +13,8 @@ from warnings import catch_warnings, simplefilter
 import numpy as np
 
 from mnistseq_cli.errors import OutputError, UsageError
-from mnistseq_cli.formats.base import LoadedSample, name_damage
+from mnistseq_cli.files import naming_damage
+from mnistseq_cli.formats.base import LoadedSample
 from mnistseq_cli.formats.images import PIXELS_LIMIT
 from mnistseq_cli.formats.read_labels import check_boxes, check_text
 from mnistseq_cli.formats.sample_json import find_boxes, find_values
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Output
-    from mnistseq_cli.formats.base import Fragments, PartWriter
+    from mnistseq_cli.formats.base import Fragments, PartWriter, Wanted
     from mnistseq_cli.recipe import Recipe
 
     Take = Callable[[int], NDArray[Any]]
@@ -291,7 +292,7 @@ def open_stream(
     row_bytes = dtype.itemsize * prod(shape[1:])
 
     def take(n_rows: int) -> NDArray[Any]:
-        with name_damage(path):
+        with naming_damage(path):
             data = file.read(n_rows * row_bytes)
             if len(data) != n_rows * row_bytes:
                 raise ValueError("it ends too early")
@@ -335,7 +336,9 @@ def open_npy(file: IO[bytes], name: str, path: Path, size_bytes: int, where: str
     return open_stream(file, shape, dtype, path)
 
 
-def read_columns(split: str, columns: Mapping[str, Column]) -> Iterator[LoadedSample]:
+def read_columns(
+    split: str, columns: Mapping[str, Column], wanted: Wanted | None = None
+) -> Iterator[LoadedSample]:
     """Read the samples of a split.
 
     Parameters
@@ -362,7 +365,9 @@ def read_columns(split: str, columns: Mapping[str, Column]) -> Iterator[LoadedSa
     for start in range(0, n_samples, n_together):
         n_rows = min(n_together, n_samples - start)
         arrays = {name: column.take(n_rows) for name, column in columns.items()}
-        yield from _see_rows(f"{split}/" if split else "", split, start, arrays)
+        for seen in _see_rows(f"{split}/" if split else "", split, start, arrays):
+            if wanted is None or wanted(seen.name):
+                yield seen
 
 
 def _see_rows(

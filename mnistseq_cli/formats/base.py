@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import IO, TYPE_CHECKING, Protocol, TypeAlias
 
 from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
+from mnistseq_cli.files import describe_damage, hint_at_verify, naming_damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+    Wanted = Callable[[str], bool]  # of the name of a sample
 
 Buffer: TypeAlias = "bytes | memoryview"
 
@@ -100,11 +101,6 @@ class Fragments:
 
 _COPY_BYTES = 1 << 20
 FIRST_SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test")
-_MANIFEST = "dataset.json"
-# A pipe is not waited for; Windows has other flags.
-_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
-_MOST_SAID = 500  # characters of a path, or of what a library says
-_FILE_LIMIT_BYTES = 2**30  # of an image, or the labels of one
 
 
 @dataclass(frozen=True)
@@ -158,7 +154,7 @@ def find_splits(folder: Path, holds: Callable[[Path], bool]) -> list[tuple[str, 
     OutputError
         A folder cannot be read.
     """
-    with name_damage(folder):
+    with naming_damage(folder):
         if holds(folder):
             return [("", folder)]
         inside = (path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
@@ -169,11 +165,12 @@ def find_splits(folder: Path, holds: Callable[[Path], bool]) -> list[tuple[str, 
 def read_splits(
     folder: Path,
     holds: Callable[[Path], bool],
-    read: Callable[[str, Path], Iterator[LoadedSample]],
+    read: Callable[[str, Path, Wanted | None], Iterator[LoadedSample]],
+    wanted: Wanted | None,
 ) -> Iterator[LoadedSample]:
     """Read the samples of a dataset, split by split; `read` is given a split and its folder."""
     for split, path in find_splits(folder, holds):
-        yield from read(split, path)
+        yield from read(split, path, wanted)
 
 
 def rank_split(name: str) -> tuple[int, str]:
@@ -189,78 +186,6 @@ def has_any(folder: Path, mark: str) -> bool:
 def list_files(folder: Path, mark: str) -> list[Path]:
     """List the files of a folder that a pattern names, in the order of their names."""
     return sorted(path for path in folder.glob(mark) if path.is_file())
-
-
-def check_regular(path: Path) -> int:
-    """Refuse a pipe or a device, which may never end; give the size of a file in bytes.
-
-    Raises
-    ------
-    ValueError
-        It is one.
-    OSError
-        It is not there.
-    """
-    return _find_size(path.stat())
-
-
-def read_file(path: Path | str) -> bytes:
-    """Read a whole file, that of an image or of its labels.
-
-    Raises
-    ------
-    ValueError
-        It is a pipe or a device, or too large to be such a file.
-    OSError
-        It cannot be read.
-    """
-    handle = os.open(path, _READ)  # half the time of `path.read_bytes`
-    try:
-        size_bytes = _find_size(os.fstat(handle))
-        if size_bytes > _FILE_LIMIT_BYTES:
-            raise ValueError(f"it has {size_bytes:,} bytes; allowed are {_FILE_LIMIT_BYTES:,}")
-        data = os.read(handle, size_bytes + 1)
-        while len(data) < size_bytes and (more := os.read(handle, size_bytes)):
-            data += more
-        return data
-    finally:
-        os.close(handle)
-
-
-def _find_size(found: os.stat_result) -> int:
-    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):  # reading a folder fails
-        raise ValueError("it is no file, but a pipe or a device")
-    return found.st_size
-
-
-@contextmanager
-def name_damage(path: Path | str, part: str = "") -> Iterator[None]:
-    """Turn whatever goes wrong while a file is read into an error that names the file.
-
-    Parameters
-    ----------
-    path : Path or str
-    part : str
-        What is read of the file, if that can be told.
-
-    Raises
-    ------
-    OutputError
-        The file is missing, cannot be read, or is damaged.
-    """
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise OutputError(f"{error.filename or path} is missing", _hint(path)) from error
-    except OSError as error:
-        why = error.strerror or str(error).partition("\n")[0]
-        what = str(error.filename or path)[:_MOST_SAID]
-        raise OutputError(f"cannot read {what}: {why}", _hint(path)) from error
-    except MnistseqError:
-        raise
-    except Exception as error:  # libraries raise what they like of damaged files
-        what = f"{part} in {path}" if part else str(path)
-        raise OutputError(f"{what} is damaged: {_explain(error)}", _hint(path)) from error
 
 
 @contextmanager
@@ -285,26 +210,5 @@ def name_line(path: Path, line: Callable[[], int], hint: str) -> Iterator[None]:
     except (MnistseqError, OSError, UnicodeDecodeError):  # a file is decoded ahead of the line
         raise
     except Exception as error:
-        message = f"{path}, line {max(1, line())}: {_explain(error)}"
-        raise OutputError(message, _hint(path) or hint) from error
-
-
-def _explain(error: Exception) -> str:
-    """Say what an error says, in words that need no Python to be understood."""
-    if isinstance(error, UnicodeError):
-        return f"it is no UTF-8 text: {error.args[-1]}"
-    if isinstance(error, RecursionError):
-        return "it is nested too deep"
-    if isinstance(error, KeyError):
-        return f"it lacks {error}" if " " not in str(error) else str(error.args[0])
-    return f"{error!s:.{_MOST_SAID}}" or type(error).__name__
-
-
-def _hint(path: Path | str) -> str:
-    """Say what finds all damage, where a dataset of this program lies around a file."""
-    try:
-        if isinstance(path, str) or not any((up / _MANIFEST).is_file() for up in path.parents):
-            return ""
-    except OSError:  # the path is too long to be one
-        return ""
-    return "mnistseq verify names every file of a dataset that is not as it was written."
+        message = f"{path}, line {max(1, line())}: {describe_damage(error)}"
+        raise OutputError(message, hint_at_verify(path) or hint) from error

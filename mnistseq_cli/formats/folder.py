@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from mnistseq_cli.files import naming_damage, read_file
 from mnistseq_cli.formats import open_label_style
-from mnistseq_cli.formats.base import find_splits, name_damage, read_file, read_splits
+from mnistseq_cli.formats.base import find_splits, read_splits
 from mnistseq_cli.formats.images import Encoded, decode_grey
 from mnistseq_cli.formats.names import NameTemplate
 from mnistseq_cli.formats.read_labels import OWN_LISTINGS, find_listing, read_listing
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Output
-    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter
+    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter, Wanted
 
 
 def holds_images(folder: Path) -> bool:
@@ -30,7 +31,7 @@ def holds_own_images(folder: Path) -> bool:
     return find_listing(folder, OWN_LISTINGS) is not None
 
 
-def read_images(split: str, folder: Path) -> Iterator[LoadedSample]:
+def read_images(split: str, folder: Path, wanted: Wanted | None) -> Iterator[LoadedSample]:
     """Read the images of a split in the order of its label file.
 
     Raises
@@ -43,18 +44,20 @@ def read_images(split: str, folder: Path) -> Iterator[LoadedSample]:
         return
     base = None
     for row in read_listing(listing):
+        if wanted and not wanted(row.name):
+            continue
         if base is None:
-            with name_damage(listing):
+            with naming_damage(listing):
                 base = _find_base(listing.parent, row.name)
         try:
             image = decode_grey(read_file(os.path.join(base, row.name)))  # noqa: PTH118 - a tenth of the time
         except Exception:  # a context and a path for each image would be slow
-            with name_damage(base / row.name):
+            with naming_damage(base / row.name):
                 raise
         try:
             seen = row.see(split, image)
         except ValueError:
-            with name_damage(listing, row.name):
+            with naming_damage(listing, part=row.name):
                 raise
         yield seen
 
@@ -103,8 +106,10 @@ class Folder(Encoded):
         """Tell whether a folder has a label file."""
         return holds_images(folder)
 
-    def read(self, folder: Path) -> Iterator[LoadedSample]:
+    def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
         """Read samples back: any images with a label file, see `listing.LISTINGS`."""
         # What else people put beside their splits is no label file.
         is_own = bool(find_splits(folder, holds_own_images))
-        return read_splits(folder, holds_own_images if is_own else holds_images, read_images)
+        return read_splits(
+            folder, holds_own_images if is_own else holds_images, read_images, wanted
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from mnistseq_cli.files import naming_damage
 from mnistseq_cli.formats.arrays import (
     COLUMNS,
     Column,
@@ -16,7 +17,7 @@ from mnistseq_cli.formats.arrays import (
     read_columns,
     read_shape,
 )
-from mnistseq_cli.formats.base import has_any, import_extra, name_damage, read_splits
+from mnistseq_cli.formats.base import has_any, import_extra, read_splits
 from mnistseq_cli.glyphs.idx import MAX_DEFLATE_RATIO
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.formats import Output
     from mnistseq_cli.formats.arrays import Shape
-    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter
+    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter, Wanted
 
 _CHUNK_BYTES = 1 << 18
 _DEFLATE_LEVEL = 1
@@ -69,16 +70,18 @@ class Hdf5(Columnar):
         """Tell whether a folder has ``data.h5``."""
         return has_any(folder, "data.h5")
 
-    def read(self, folder: Path) -> Iterator[LoadedSample]:
+    def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
         """Read samples back."""
-        return read_splits(folder, self.holds, self._read_split)
+        return read_splits(folder, self.holds, self._read_split, wanted)
 
-    def _read_split(self, split: str, folder: Path) -> Iterator[LoadedSample]:
+    def _read_split(
+        self, split: str, folder: Path, wanted: Wanted | None
+    ) -> Iterator[LoadedSample]:
         path = folder / "data.h5"
-        with name_damage(path), self._h5py.File(path) as file:
+        with naming_damage(path), self._h5py.File(path) as file:
             found = {name: file[name] for name in COLUMNS if name in file}
             columns = {name: self._open_column(name, found[name], path) for name in found}
-            yield from read_columns(split, columns)
+            yield from read_columns(split, columns, wanted)
 
     def _open_column(self, name: str, dataset: Any, path: Path) -> Column:  # noqa: ANN401 - h5py may be missing
         if not isinstance(dataset, self._h5py.Dataset):
@@ -90,7 +93,7 @@ class Hdf5(Columnar):
 
         def take(n_rows: int) -> NDArray[Any]:
             nonlocal start
-            with name_damage(path):
+            with naming_damage(path):
                 rows: NDArray[Any] = dataset[start : start + n_rows]
             start += n_rows
             return rows

@@ -11,7 +11,8 @@ from contextlib import closing, contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from mnistseq_cli.formats.base import LoadedSample, has_any, import_extra, name_damage, read_splits
+from mnistseq_cli.files import naming_damage
+from mnistseq_cli.formats.base import LoadedSample, has_any, import_extra, read_splits
 from mnistseq_cli.formats.images import Encoded, decode_grey
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Output
-    from mnistseq_cli.formats.base import Fragments, PartWriter
+    from mnistseq_cli.formats.base import Fragments, PartWriter, Wanted
 
 _LENGTH = struct.Struct("<I")
 _FIRST_MAP_BYTES = 1 << 26
@@ -86,23 +87,32 @@ class Lmdb(Encoded):
         """Tell whether a folder has ``lmdb/data.mdb``, or is itself such a database."""
         return has_any(folder, "lmdb/data.mdb") or has_any(folder, "data.mdb")
 
-    def read(self, folder: Path) -> Iterator[LoadedSample]:
+    def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
         """Read samples back."""
-        return read_splits(folder, self.holds, self._read_split)
+        return read_splits(folder, self.holds, self._read_split, wanted)
 
-    def _read_split(self, split: str, folder: Path) -> Iterator[LoadedSample]:
+    def _read_split(
+        self, split: str, folder: Path, wanted: Wanted | None
+    ) -> Iterator[LoadedSample]:
         path = folder / "lmdb" / "data.mdb"
         path = path if path.exists() else folder / "data.mdb"
         prefix = f"{split}/" if split else ""
         first = stop = n_samples = 1
         while first <= n_samples:
-            with name_damage(path), self._open(path) as environment, environment.begin() as found:
+            with (
+                naming_damage(path),
+                self._open(path) as environment,
+                environment.begin() as found,
+            ):
                 n_samples = int(_get(found, b"num-samples"))
                 stop = min(first + _N_MAPPED, n_samples + 1)
                 for number in range(first, stop):
+                    name = f"{prefix}image-{number:09d}"
+                    if wanted and not wanted(name):
+                        continue
                     image = decode_grey(_get(found, b"image-%09d" % number))
                     text = _get(found, b"label-%09d" % number).decode()
-                    yield LoadedSample(f"{prefix}image-{number:09d}", split, image, text)
+                    yield LoadedSample(name, split, image, text)
             first = stop
 
     @contextmanager

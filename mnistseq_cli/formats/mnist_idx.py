@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from mnistseq_cli.errors import UsageError
+from mnistseq_cli.files import check_regular, naming_damage
 from mnistseq_cli.formats.arrays import (
     NO_CLASS,
     Column,
@@ -20,20 +21,14 @@ from mnistseq_cli.formats.arrays import (
     read_columns,
     read_shape,
 )
-from mnistseq_cli.formats.base import (
-    check_regular,
-    has_any,
-    list_files,
-    name_damage,
-    read_splits,
-)
+from mnistseq_cli.formats.base import has_any, list_files, read_splits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from mnistseq_cli.formats.arrays import Shape
-    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter
+    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter, Wanted
     from mnistseq_cli.recipe import Recipe
 
 _UINT8, _INT32 = 0x08, 0x0C
@@ -90,20 +85,22 @@ class Idx(Columnar):
         """Tell whether a folder has such files."""
         return has_any(folder, f"*{_IMAGES}")
 
-    def read(self, folder: Path) -> Iterator[LoadedSample]:
+    def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
         """Read samples back, also from the files of MNIST."""
-        return read_splits(folder, self.holds, _read_split)
+        return read_splits(folder, self.holds, _read_split, wanted)
 
 
-def _read_split(split: str, folder: Path) -> Iterator[LoadedSample]:
+def _read_split(split: str, folder: Path, wanted: Wanted | None) -> Iterator[LoadedSample]:
     paths = list_files(folder, f"*{_IMAGES}")[::-1]  # train before t10k
     for path in paths:
         prefix = path.name.removesuffix(_IMAGES)
         name = split or (prefix if len(paths) > 1 else "")
-        yield from _read_files(name.replace("t10k", "test"), path, prefix)
+        yield from _read_files(name.replace("t10k", "test"), path, prefix, wanted)
 
 
-def _read_files(split: str, images: Path, prefix: str) -> Iterator[LoadedSample]:
+def _read_files(
+    split: str, images: Path, prefix: str, wanted: Wanted | None
+) -> Iterator[LoadedSample]:
     labels = sorted(images.parent.glob(f"{prefix}-labels-idx[12]-ubyte"))
     missing = images.with_name(f"{prefix}-labels-idx2-ubyte")
     lengths = images.with_name(f"{prefix}-lengths-idx1-int")
@@ -112,12 +109,12 @@ def _read_files(split: str, images: Path, prefix: str) -> Iterator[LoadedSample]
     with ExitStack() as stack:
         columns = {}
         for name, path in paths.items():
-            with name_damage(path):
+            with naming_damage(path):
                 size_bytes = check_regular(path)
                 file = stack.enter_context(path.open("rb"))
                 columns[name] = _open_idx(file, name, path, size_bytes)
-        with name_damage(images):
-            yield from read_columns(split, columns)
+        with naming_damage(images):
+            yield from read_columns(split, columns, wanted)
 
 
 def _open_idx(file: IO[bytes], name: str, path: Path, size_bytes: int) -> Column:

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
+from mnistseq_cli.files import check_regular, naming_damage
 from mnistseq_cli.formats.arrays import (
     COLUMNS,
     Columnar,
@@ -17,21 +18,14 @@ from mnistseq_cli.formats.arrays import (
     read_columns,
     read_shape,
 )
-from mnistseq_cli.formats.base import (
-    check_regular,
-    has_any,
-    list_files,
-    name_damage,
-    rank_split,
-    read_splits,
-)
+from mnistseq_cli.formats.base import has_any, list_files, rank_split, read_splits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from mnistseq_cli.formats.arrays import Shape
-    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter
+    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter, Wanted
 
 _DEFLATE_LEVEL = 1
 _UNIX = 3
@@ -53,9 +47,9 @@ class Npy(Columnar):
         """Tell whether a folder has ``images.npy``."""
         return holds_npy(folder)
 
-    def read(self, folder: Path) -> Iterator[LoadedSample]:
+    def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
         """Read samples back."""
-        return read_splits(folder, holds_npy, read_npy)
+        return read_splits(folder, holds_npy, read_npy, wanted)
 
 
 class Npz(Columnar):
@@ -84,9 +78,9 @@ class Npz(Columnar):
         """Tell whether a folder has an npz file."""
         return holds_npz(folder)
 
-    def read(self, folder: Path) -> Iterator[LoadedSample]:
+    def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
         """Read samples back, also from the npz files of Keras."""
-        return read_splits(folder, holds_npz, read_npz)
+        return read_splits(folder, holds_npz, read_npz, wanted)
 
 
 def _name_array(name: str, folder: str) -> str:
@@ -125,25 +119,25 @@ def holds_npz(folder: Path) -> bool:
     return has_any(folder, "*.npz")
 
 
-def read_npy(split: str, folder: Path) -> Iterator[LoadedSample]:
+def read_npy(split: str, folder: Path, wanted: Wanted | None) -> Iterator[LoadedSample]:
     """Read the samples in ``images.npy`` and the files beside it."""
     with ExitStack() as stack:
         columns = {}
         for name in COLUMNS:
             path = folder / f"{name}{_ENDING}"
             if path.exists() or name in ("images", "labels"):
-                with name_damage(path):
+                with naming_damage(path):
                     size_bytes = check_regular(path)
                     file = stack.enter_context(path.open("rb"))
                     columns[name] = open_npy(file, name, path, size_bytes, str(path))
-        with name_damage(folder):
-            yield from read_columns(split, columns)
+        with naming_damage(folder):
+            yield from read_columns(split, columns, wanted)
 
 
-def read_npz(split: str, folder: Path) -> Iterator[LoadedSample]:
+def read_npz(split: str, folder: Path, wanted: Wanted | None) -> Iterator[LoadedSample]:
     """Read the samples in the npz files of a folder, ours or as those of Keras."""
     for path in list_files(folder, "*.npz"):
-        with name_damage(path), zipfile.ZipFile(path) as archive:
+        with naming_damage(path), zipfile.ZipFile(path) as archive:
             for name, members in _find_members(archive.namelist()):
                 with ExitStack() as stack:
                     columns = {}
@@ -152,7 +146,7 @@ def read_npz(split: str, folder: Path) -> Iterator[LoadedSample]:
                         size_bytes = archive.getinfo(member).file_size
                         where = f"{member} in {path}"
                         columns[column] = open_npy(file, column, path, size_bytes, where)
-                    yield from read_columns(split or name, columns)
+                    yield from read_columns(split or name, columns, wanted)
 
 
 def _find_members(names: list[str]) -> list[tuple[str, dict[str, str]]]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnistseq_cli.formats.base import has_any, import_extra, list_files, name_damage, read_splits
+from mnistseq_cli.files import naming_damage
+from mnistseq_cli.formats.base import has_any, import_extra, list_files, read_splits
 from mnistseq_cli.formats.images import Encoded, decode_grey
 from mnistseq_cli.formats.read_labels import make_row
 from mnistseq_cli.formats.sample_json import find_boxes, find_values
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Output
-    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter
+    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter, Wanted
 
 _ROWS_TOGETHER = 256  # when read
 _BLOCKS_TOGETHER = 8  # in a row group: one is read as a whole
@@ -120,26 +121,35 @@ class Parquet(Encoded):
         """Tell whether a folder has Parquet files."""
         return has_any(folder, "*.parquet")
 
-    def read(self, folder: Path) -> Iterator[LoadedSample]:
+    def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
         """Read samples back: an image in a column `image`, and a text."""
-        return read_splits(folder, self.holds, self._read_split)
+        return read_splits(folder, self.holds, self._read_split, wanted)
 
-    def _read_split(self, split: str, folder: Path) -> Iterator[LoadedSample]:
+    def _read_split(
+        self, split: str, folder: Path, wanted: Wanted | None
+    ) -> Iterator[LoadedSample]:
         for path in list_files(folder, "*.parquet"):
             numbers = count(1)
-            with name_damage(path), self._parquet.ParquetFile(path) as file:
+            with naming_damage(path), self._parquet.ParquetFile(path) as file:
                 for batch in file.iter_batches(_ROWS_TOGETHER):
                     for record, number in zip(batch.to_pylist(), numbers, strict=False):
-                        with name_damage(path, f"row {number}"):
-                            seen = _see(f"{path.stem}/{number}", split, record)
+                        name = _find_name(record) or f"{path.stem}/{number}"
+                        if wanted and not wanted(name):
+                            continue
+                        with naming_damage(path, part=f"row {number}"):
+                            seen = _see(name, split, record)
                         yield seen
 
 
+def _find_name(record: dict[str, Any]) -> str | None:
+    image = record.get("image")
+    path = image.get("path") if isinstance(image, dict) else None
+    return path if isinstance(path, str) else None
+
+
 def _see(name: str, split: str, record: dict[str, Any]) -> LoadedSample:
-    """Make a sample of a record; `name` is for an image whose path nobody has written."""
     image = record.pop("image", None)
-    data, path = (image.get("bytes"), image.get("path")) if isinstance(image, dict) else (None, "")
+    data = image.get("bytes") if isinstance(image, dict) else None
     if data is None:
-        raise ValueError("it has no image: needed is a struct of bytes and path")
-    row = make_row(path if isinstance(path, str) else name, record)
-    return row.see(split, decode_grey(data))
+        raise ValueError("it has no image: expected a struct of bytes and path")
+    return make_row(name, record).see(split, decode_grey(data))

@@ -12,7 +12,8 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from mnistseq_cli.formats.base import LoadedSample, name_damage, name_line, read_file
+from mnistseq_cli.files import naming_damage, read_file
+from mnistseq_cli.formats.base import LoadedSample, name_line
 from mnistseq_cli.formats.labels import EASYOCR_BLANK
 from mnistseq_cli.recipe import LENGTH_LIMIT
 
@@ -464,7 +465,7 @@ def read_yolo(path: Path) -> Iterator[Row]:
     )
     for image in _walk(folder / "images"):
         label = path / image.relative_to(folder / "images").with_suffix(".txt")
-        with name_damage(label):
+        with naming_damage(label):
             classes, shares = _parse_labels(read_file(label).decode("utf-8-sig"))
             left = shares[:, 0] - shares[:, 2] / 2
             order = np.arange(len(left))
@@ -505,7 +506,7 @@ def _read_class_names(path: Path) -> dict[str, str]:
     """Read the names of classes from a ``data.yaml``, as list or mapping; {} if it has none."""
     if not path.is_file():
         return {}
-    with name_damage(path):
+    with naming_damage(path):
         _, is_there, text = f"\n{read_file(path).decode('utf-8-sig')}".partition("\nnames:")
         inline, *lines = text.splitlines() or [""]
         if inline.strip()[:1] in ("[", "{"):
@@ -576,7 +577,7 @@ def read_listing(path: Path) -> Iterator[Row]:
         The file is damaged, or says nothing of images and texts.
     """
     read = next(read for mark, read in LISTINGS.items() if path.match(mark))
-    with name_damage(path):
+    with naming_damage(path):
         yield from read(path)
 
 

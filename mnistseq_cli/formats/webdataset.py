@@ -11,7 +11,8 @@ import json
 import tarfile
 from typing import IO, TYPE_CHECKING
 
-from mnistseq_cli.formats.base import has_any, list_files, name_damage, read_splits
+from mnistseq_cli.files import naming_damage
+from mnistseq_cli.formats.base import has_any, list_files, read_splits
 from mnistseq_cli.formats.images import Encoded, decode_grey
 from mnistseq_cli.formats.read_labels import find_object, make_row
 from mnistseq_cli.formats.sample_json import write_records
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter
+    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter, Wanted
 
 _BLOCK_BYTES = 512
 _RECORD_BYTES = 20 * _BLOCK_BYTES
@@ -62,16 +63,18 @@ class WebDataset(Encoded):
         """Tell whether a folder has shards."""
         return has_any(folder, "*.tar")
 
-    def read(self, folder: Path) -> Iterator[LoadedSample]:
+    def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
         """Read samples back: images, and texts from ``.json``, ``.txt`` or ``.cls``."""
-        return read_splits(folder, self.holds, _read_shards)
+        return read_splits(folder, self.holds, _read_shards, wanted)
 
 
-def _read_shards(split: str, folder: Path) -> Iterator[LoadedSample]:
+def _read_shards(split: str, folder: Path, wanted: Wanted | None) -> Iterator[LoadedSample]:
     for path in list_files(folder, "*.tar"):
-        with name_damage(path), path.open("rb") as file:
+        with naming_damage(path), path.open("rb") as file:
             for key, members in _group(_read_members(file, path.stat().st_size)):
-                with name_damage(path, key):
+                if wanted and not any(wanted(f"{key}.{ending}") for ending in members):
+                    continue
+                with naming_damage(path, part=key):
                     seen = _see(key, split, members)
                 yield seen
 

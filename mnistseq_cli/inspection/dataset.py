@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.bulk.manifest import DATASET_FILE, load_plan
 from mnistseq_cli.errors import OutputError
+from mnistseq_cli.files import naming_damage
 from mnistseq_cli.formats import FORMATS, Output, find_format, open_format
-from mnistseq_cli.formats.base import name_damage
 from mnistseq_cli.formats.read_labels import LISTINGS
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def open_dataset(folder: Path) -> Dataset:
         raise _explain_nothing(folder, is_finished=is_finished)
     if plan is None:
         return Dataset(folder, format_name)
-    with name_damage(f"what {folder} says of itself"):
+    with naming_damage(f"what {folder} says of itself"):
         recipe, output = plan["recipe"], plan["output"]
         return Dataset(folder, output["to"], recipe, recipe["count"], is_finished, output)
 

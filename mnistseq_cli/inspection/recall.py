@@ -15,8 +15,9 @@ import numpy as np
 from mnistseq_cli.compose.splits import Split, cut, open_splits, parse_weights
 from mnistseq_cli.distortions import Plan, make_plan
 from mnistseq_cli.errors import GlyphError, MnistseqError, OutputError
+from mnistseq_cli.files import naming_damage
 from mnistseq_cli.formats.arrays import Column, read_columns
-from mnistseq_cli.formats.base import LoadedSample, name_damage
+from mnistseq_cli.formats.base import LoadedSample
 from mnistseq_cli.glyphs.cache import find_raw_dir, look
 from mnistseq_cli.glyphs.catalog import DATASETS, DRAWN, SPLITS
 from mnistseq_cli.glyphs.load import AUTO, is_drawn
@@ -250,7 +251,7 @@ class Recall:
         return ". ".join(filter(None, (self.error.message, self.error.hint)))
 
     def _open(self) -> _Maker:
-        with name_damage(f"what {self._dataset.folder} says of itself"):
+        with naming_damage(f"what {self._dataset.folder} says of itself"):
             origin = find_origin(self._dataset, self._data_dir)
             stages = _DIGITS if _depends_on_widths(origin.recipe) else ()
             return _Maker(origin, self._dataset.output or {}, stages)
