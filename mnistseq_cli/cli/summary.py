@@ -161,9 +161,9 @@ def describe_reader(reader: ReaderFigures) -> dict[str, Any]:
         "worst": [
             {
                 "index": misread.index,
-                "name": misread.seen.name,
-                "split": misread.seen.split,
-                "text": misread.seen.text,
+                "name": misread.sample.name,
+                "split": misread.sample.split,
+                "text": misread.sample.text,
                 "read": misread.read,
                 "n_edits": misread.n_edits,
             }
@@ -188,7 +188,7 @@ def _list_worst(texts: list[str]) -> str:
 
 
 def _describe_reading(misread: Misread) -> str:
-    return f"{misread.seen.text} as {misread.read or 'nothing'}"
+    return f"{misread.sample.text} as {misread.read or 'nothing'}"
 
 
 def _chart_reading(shares: dict[int, Share], page: Page) -> list[str]:

@@ -8,127 +8,52 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.recipe import LENGTH_LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from mnistseq_cli.formats.base import LoadedSample
 
-NOTHING = -1
-_CELLS = 1 << 21  # of a table of distances: 4 MB
+N_WORST = 48  # misreads kept for the eye
 
 
-@dataclass(frozen=True)
-class Alignment:
-    """Texts aligned with what was read of them.
+def align(text: str, read: str) -> list[tuple[str, str]]:
+    """Align a text with what was read of it, with the fewest edits.
 
-    Parameters
-    ----------
-    edits : ndarray of int64, shape (N,)
-        Levenshtein distance of each pair: fewest insertions, deletions and substitutions.
-    pairs : ndarray of int64, shape (M, 2)
-        Code points of all pairs together: written and read. NOTHING was written where a
-        character was inserted; NOTHING was read where one was left out.
-    """
-
-    edits: NDArray[np.int64]
-    pairs: NDArray[np.int64]
-
-
-def align(texts: Sequence[str], reads: Sequence[str]) -> Alignment:
-    """Align texts with what was read of them.
-
-    Of alignments with equally few edits the one is taken that, followed from the last character
-    to the first, prefers a pair of characters over one left out, and that over one inserted.
-
-    Parameters
-    ----------
-    texts, reads : sequence of str
-        N of each.
+    Returns
+    -------
+    list of (str, str)
+        Characters written and read; "" was written where one was inserted, and read where one
+        was left out. Of alignments with equally few edits the one that, followed from the end,
+        prefers a pair of characters over one left out, and that over one inserted.
 
     References
     ----------
     R. A. Wagner and M. J. Fischer, The String-to-String Correction Problem, J. ACM 21 (1974).
     """
-    cells = (max(map(len, texts), default=0) + 1) * (max(map(len, reads), default=0) + 1)
-    n_together = max(1, _CELLS // cells)
-    parts = [
-        _align(texts[start : start + n_together], reads[start : start + n_together])
-        for start in range(0, len(texts), n_together)
-    ]
-    return Alignment(
-        np.concatenate([np.zeros(0, np.int64), *(part.edits for part in parts)]),
-        np.concatenate([np.zeros((0, 2), np.int64), *(part.pairs for part in parts)]),
-    )
-
-
-def _align(texts: Sequence[str], reads: Sequence[str]) -> Alignment:
-    written, read = _code_points(texts), _code_points(reads)
-    table = _measure(written, read)
-    rows = np.arange(len(texts))
-    ends = np.array([list(map(len, texts)), list(map(len, reads))])
-    edits = table[ends[0], rows, ends[1]].astype(np.int64)
-    return Alignment(edits, _trace(table, written, read, ends))
-
-
-def _code_points(texts: Sequence[str]) -> NDArray[np.uint32]:
-    return np.array(texts, np.str_).view(np.uint32).reshape(len(texts), -1)
-
-
-def _measure(written: NDArray[np.uint32], read: NDArray[np.uint32]) -> NDArray[np.int16]:
-    # table[i, n, j]: the edits between the first i characters written and the first j read.
-    steps = np.arange(read.shape[1] + 1, dtype=np.int16)
-    table = np.empty((written.shape[1] + 1, len(written), len(steps)), np.int16)
-    table[0] = steps
-    for i, character in enumerate(written.T, 1):
-        before, row = table[i - 1], table[i]
-        row[:, 0] = i
-        np.minimum(
-            before[:, 1:] + 1, before[:, :-1] + (read != character[:, None]), out=row[:, 1:]
-        )
-        # A run of insertions costs one each: the least of (cell - place), plus the place.
-        row -= steps
-        np.minimum.accumulate(row, axis=1, out=row)
-        row += steps
-    return table
-
-
-def _trace(
-    table: NDArray[np.int16],
-    written: NDArray[np.uint32],
-    read: NDArray[np.uint32],
-    ends: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    n = np.arange(len(written))
-    i, j = ends
-    steps = [np.zeros((0, 2), np.int64)]
-    while len(n):
-        going = (i > 0) | (j > 0)
-        n, i, j = n[going], i[going], j[going]
-        here = table[i, n, j]
-        old, new = written[n, i - 1].astype(np.int64), read[n, j - 1].astype(np.int64)
-        is_pair = (i > 0) & (j > 0) & (table[i - 1, n, j - 1] + (old != new) == here)
-        is_left_out = ~is_pair & (i > 0) & (table[i - 1, n, j] + 1 == here)
-        is_inserted = ~is_pair & ~is_left_out
-        old[is_inserted] = NOTHING
-        new[is_left_out] = NOTHING
-        steps.append(np.stack([old, new], axis=1))
-        i, j = i - ~is_inserted, j - ~is_left_out
-    return np.concatenate(steps)
-
-
-N_WORST = 48
-_TOGETHER = 1024
-_TOGETHER_BYTES = 1 << 25
-_CODE_BITS = 32
-_CODE_MASK = (1 << _CODE_BITS) - 1
+    table = [list(range(len(read) + 1))]
+    for i, old in enumerate(text, 1):
+        above, row = table[-1], [i]
+        for j, new in enumerate(read):
+            row.append(min(above[j] + (old != new), above[j + 1] + 1, row[j] + 1))
+        table.append(row)
+    pairs = []
+    i, j = len(text), len(read)
+    while i or j:
+        edits = table[i][j]
+        if i and j and edits == table[i - 1][j - 1] + (text[i - 1] != read[j - 1]):
+            i, j = i - 1, j - 1
+            pairs.append((text[i], read[j]))
+        elif i and edits == table[i - 1][j] + 1:
+            i -= 1
+            pairs.append((text[i], ""))
+        else:
+            j -= 1
+            pairs.append(("", read[j]))
+    return pairs[::-1]
 
 
 @dataclass(frozen=True)
@@ -138,10 +63,16 @@ class Share:
     n_samples: int
     n_right: int
 
+    @classmethod
+    def of(cls, shares: Iterable[Share]) -> Share:
+        """Add shares of different samples."""
+        shares = list(shares)
+        return cls(sum(one.n_samples for one in shares), sum(one.n_right for one in shares))
+
     @property
     def accuracy(self) -> float:
         """The share of samples that were read right, 0 to 1."""
-        return self.n_right / self.n_samples
+        return self.n_right / self.n_samples if self.n_samples else 0.0
 
 
 @dataclass(frozen=True)
@@ -152,14 +83,14 @@ class Misread:
     ----------
     index : int
         Its number in the dataset, from 0, over all splits.
-    seen : LoadedSample
+    sample : LoadedSample
     read : str
     n_edits : int
         Levenshtein distance between its text and what was read.
     """
 
     index: int
-    seen: LoadedSample
+    sample: LoadedSample
     read: str
     n_edits: int
 
@@ -217,23 +148,21 @@ class ReaderTally:
     Examples
     --------
     >>> tally = ReaderTally(read_predictions(path))  # doctest: +SKIP
-    >>> for seen in dataset.read():  # doctest: +SKIP
-    ...     tally.add(seen)
+    >>> for sample in dataset.read():  # doctest: +SKIP
+    ...     tally.add(sample)
     >>> figures = tally.figures()  # doctest: +SKIP
     """
 
     def __init__(self, predictions: Predictions) -> None:
         self._predictions = predictions
         self._n_seen = self._n_missing = 0
-        self._samples: dict[str, Counter[int]] = {"length": Counter(), "gap": Counter()}
+        self._all: dict[str, Counter[int]] = {"length": Counter(), "gap": Counter()}
         self._right: dict[str, Counter[int]] = {"length": Counter(), "gap": Counter()}
-        self._pairs: Counter[tuple[str, str]] = Counter()
-        self._right_texts: list[str] = []
-        self._wrong: list[Misread] = []
-        self._wrong_bytes = 0
+        self._confusion: Counter[tuple[str, str]] = Counter()
         self._worst: list[Misread] = []
+        self._n_edits_of_last = 0  # of the worst: misreads that follow need more
 
-    def add(self, seen: LoadedSample) -> None:
+    def add(self, sample: LoadedSample) -> None:
         """Count the next sample of the dataset.
 
         Raises
@@ -243,25 +172,20 @@ class ReaderTally:
         """
         index = self._n_seen
         self._n_seen += 1
-        read = self._predictions.take(seen)
+        read = self._predictions.take(sample)
         if read is None:
             self._n_missing += 1
             return
-        self._count(seen, is_right=read == seen.text)
-        if read == seen.text:
-            self._right_texts.append(seen.text)
-        else:
-            # A copy: an image may be a view of a large array.
-            self._wrong.append(Misread(index, replace(seen, image=seen.image.copy()), read, 0))
-            self._wrong_bytes += seen.image.nbytes
-        if (
-            len(self._right_texts) + len(self._wrong) >= _TOGETHER
-            or self._wrong_bytes >= _TOGETHER_BYTES
-        ):
-            self._settle()
+        self._count(sample, is_right=read == sample.text)
+        if read == sample.text:
+            self._confusion.update(zip(read, read, strict=True))
+            return
+        pairs = align(sample.text, read)
+        self._confusion.update(pairs)
+        self._keep(Misread(index, sample, read, sum(old != new for old, new in pairs)))
 
     def figures(self) -> ReaderFigures:
-        """Give the figures of all samples counted.
+        """Return the figures of all samples counted.
 
         Raises
         ------
@@ -269,71 +193,53 @@ class ReaderTally:
             The file names samples that were not counted.
         """
         self._predictions.check_all_taken()
-        self._settle()
-        counts = {pair: self._pairs[pair] for pair in sorted(self._pairs)}
+        counts = dict(sorted(self._confusion.items()))
         by_length = self._shares("length")
         return ReaderFigures(
             predictions=self._predictions,
             n_missing=self._n_missing,
-            all=Share(
-                sum(share.n_samples for share in by_length.values()),
-                sum(share.n_right for share in by_length.values()),
-            ),
+            all=Share.of(by_length.values()),
             n_characters=sum(n for (old, _), n in counts.items() if old),
             n_edits=sum(n for (old, new), n in counts.items() if old != new),
             confusion=counts,
             by_length=by_length,
             by_gap=self._shares("gap"),
-            worst=tuple(self._worst),
+            worst=tuple(self._choose_worst()),
         )
 
-    def _count(self, seen: LoadedSample, *, is_right: bool) -> None:
-        keys = {"length": len(seen.text)}
-        gap = smallest_gap(seen)
-        if gap is not None:
-            keys["gap"] = gap
+    def _count(self, sample: LoadedSample, *, is_right: bool) -> None:
+        keys = {"length": len(sample.text), "gap": find_smallest_gap(sample)}
         for kind, key in keys.items():
-            self._samples[kind][key] += 1
-            self._right[kind][key] += is_right
+            if key is not None:
+                self._all[kind][key] += 1
+                self._right[kind][key] += is_right
 
     def _shares(self, kind: str) -> dict[int, Share]:
-        samples, right = self._samples[kind], self._right[kind]
-        return {key: Share(samples[key], right[key]) for key in sorted(samples)}
+        return {
+            key: Share(n, self._right[kind][key]) for key, n in sorted(self._all[kind].items())
+        }
 
-    def _settle(self) -> None:
-        # Aligned many at a time; what was read right needs no alignment.
-        for character, n in Counter("".join(self._right_texts)).items():
-            self._pairs[character, character] += n
-        aligned = align([one.seen.text for one in self._wrong], [one.read for one in self._wrong])
-        self._pairs.update(_count_pairs(aligned.pairs))
-        settled = [
-            Misread(one.index, one.seen, one.read, edits)
-            for one, edits in zip(self._wrong, aligned.edits.tolist(), strict=True)
-        ]
+    def _keep(self, misread: Misread) -> None:
+        if misread.n_edits <= self._n_edits_of_last:
+            return
+        image = misread.sample.image.copy()  # it may be a view of a large array
+        self._worst.append(replace(misread, sample=replace(misread.sample, image=image)))
+        if len(self._worst) > 2 * N_WORST:
+            self._worst = self._choose_worst()
+            self._n_edits_of_last = self._worst[-1].n_edits
+
+    def _choose_worst(self) -> list[Misread]:
         # Sorting keeps the order of the dataset among equals.
-        self._worst = sorted([*self._worst, *settled], key=attrgetter("n_edits"), reverse=True)
-        del self._worst[N_WORST:]
-        self._right_texts, self._wrong, self._wrong_bytes = [], [], 0
+        return sorted(self._worst, key=attrgetter("n_edits"), reverse=True)[:N_WORST]
 
 
-def smallest_gap(seen: LoadedSample) -> int | None:
-    """Give the smallest gap between two digits in pixels; None where there is none, or unknown."""
-    if seen.gaps is None or len(seen.text) <= 1:
+def find_smallest_gap(sample: LoadedSample) -> int | None:
+    """Return the smallest gap between two digits in px; None where there is none, or unknown."""
+    if sample.gaps is None:
         return None
-    between = seen.gaps[1:-1] if len(seen.gaps) == len(seen.text) + 1 else seen.gaps
+    has_edges = len(sample.gaps) == len(sample.text) + 1
+    between = sample.gaps[1:-1] if has_edges else sample.gaps
     return int(between.min()) if len(between) else None
-
-
-def _count_pairs(pairs: NDArray[np.int64]) -> dict[tuple[str, str], int]:
-    distinct, counts = np.unique((pairs[:, 0] << _CODE_BITS) + pairs[:, 1], return_counts=True)
-    return {
-        (_character((code + 1) >> _CODE_BITS), _character(((code + 1) & _CODE_MASK) - 1)): n
-        for code, n in zip(distinct.tolist(), counts.tolist(), strict=True)
-    }
-
-
-def _character(code: int) -> str:
-    return "" if code == NOTHING else chr(code)
 
 
 NAME_COLUMN = "file_name"
@@ -364,26 +270,26 @@ class Predictions:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_used", bytearray(len(self.reads)))
 
-    def find(self, seen: LoadedSample) -> str | None:
-        """Give what was read of a sample; None where the file has no row for it."""
-        place = self._place(seen)
+    def find(self, sample: LoadedSample) -> str | None:
+        """Return what was read of a sample; None where the file has no row for it."""
+        place = self._place(sample)
         return None if place is None else self.reads[place]
 
-    def take(self, seen: LoadedSample) -> str | None:
-        """Give what was read of a sample, as `find` does, and note that it was asked for.
+    def take(self, sample: LoadedSample) -> str | None:
+        """Return what was read of a sample, as `find` does, and note that it was asked for.
 
         Raises
         ------
         UsageError
             The row was taken before: two splits have samples of one name.
         """
-        place = self._place(seen)
+        place = self._place(sample)
         if place is None:
             return None
         if self._used[place]:
             raise UsageError(
-                f"{self.path}: two samples of the dataset are called {seen.name!r}",
-                f"Write the split before the name: {seen.split}/{seen.name}",
+                f"{self.path}: two samples of the dataset are called {sample.name!r}",
+                f"Write the split before the name: {sample.split}/{sample.name}",
             )
         self._used[place] = 1
         return self.reads[place]
@@ -410,10 +316,10 @@ class Predictions:
             "and a slash.",
         )
 
-    def _place(self, seen: LoadedSample) -> int | None:
-        place = self.places.get(seen.name)
-        if place is None and seen.split:
-            place = self.places.get(f"{seen.split}/{seen.name}")
+    def _place(self, sample: LoadedSample) -> int | None:
+        place = self.places.get(sample.name)
+        if place is None and sample.split:
+            place = self.places.get(f"{sample.split}/{sample.name}")
         return place
 
 

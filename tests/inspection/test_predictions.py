@@ -13,7 +13,6 @@ from mnistseq_cli.errors import UsageError
 from mnistseq_cli.formats.base import LoadedSample
 from mnistseq_cli.inspection.predictions import (
     N_WORST,
-    NOTHING,
     ReaderFigures,
     ReaderTally,
     Share,
@@ -22,7 +21,6 @@ from mnistseq_cli.inspection.predictions import (
 )
 
 TEXTS = st.text("0123é\0", max_size=8)
-PAIRS = st.lists(st.tuples(TEXTS, TEXTS), max_size=6)
 
 
 def count_edits(text: str, read: str) -> int:
@@ -36,58 +34,26 @@ def count_edits(text: str, read: str) -> int:
     return count(len(text), len(read))
 
 
-def spell(codes: list[int]) -> str:
-    return "".join(chr(code) for code in codes if code != NOTHING)
-
-
-@given(PAIRS)
-def test_edits_are_the_fewest(pairs: list[tuple[str, str]]) -> None:
-    texts, reads = [text for text, _ in pairs], [read for _, read in pairs]
-    aligned = align(texts, reads)
-    assert aligned.edits.tolist() == [count_edits(text, read) for text, read in pairs]
-
-
 @given(TEXTS, TEXTS)
-def test_an_alignment_spells_both_texts(text: str, read: str) -> None:
-    aligned = align([text], [read])
-    pairs = aligned.pairs[::-1].tolist()
-    assert spell([old for old, _ in pairs]) == text
-    assert spell([new for _, new in pairs]) == read
-    assert sum(old != new for old, new in pairs) == aligned.edits[0]
-
-
-@given(PAIRS)
-def test_texts_are_aligned_each_by_itself(pairs: list[tuple[str, str]]) -> None:
-    together = align([text for text, _ in pairs], [read for _, read in pairs]).pairs.tolist()
-    apart = [pair for text, read in pairs for pair in align([text], [read]).pairs.tolist()]
-    assert Counter(map(tuple, together)) == Counter(map(tuple, apart))
-
-
-def test_more_than_fits_in_one_table_is_aligned_in_several() -> None:
-    texts = ["12" * 500, "345", "", "7"] * 2
-    reads = ["21" * 500, "35", "8", ""] * 2
-    aligned = align(texts, reads)
-    assert aligned.edits.tolist() == [2, 1, 1, 1] * 2
-    assert len(aligned.pairs) == 2 * (1001 + 3 + 1 + 1)
+def test_an_alignment_spells_both_texts_with_the_fewest_edits(text: str, read: str) -> None:
+    pairs = align(text, read)
+    assert "".join(old for old, _ in pairs) == text
+    assert "".join(new for _, new in pairs) == read
+    assert sum(old != new for old, new in pairs) == count_edits(text, read)
 
 
 @pytest.mark.parametrize(
     ("text", "read", "pairs"),
     [
-        ("350", "350", ["33", "55", "00"]),
         ("350", "850", ["38", "55", "00"]),
-        ("3550", "350", ["33", "5-", "55", "00"]),  # the first of equals is left out
-        ("350", "3550", ["33", "-5", "55", "00"]),
+        ("3550", "350", ["33", "5", "55", "00"]),  # the first of equals is left out
         ("12", "21", ["12", "21"]),  # two changes, not one left out and one inserted
-        ("12", "2", ["1-", "22"]),
-        ("12", "3", ["1-", "23"]),  # a pair as far to the right as can be
-        ("", "7", ["-7"]),
+        ("12", "3", ["1", "23"]),  # a pair as far to the right as can be
+        ("", "7", ["7"]),
     ],
 )
 def test_of_equal_alignments_one_is_taken(text: str, read: str, pairs: list[str]) -> None:
-    found = align([text], [read]).pairs[::-1].tolist()
-    written = ["".join("-" if code == NOTHING else chr(code) for code in pair) for pair in found]
-    assert written == pairs
+    assert ["".join(pair) for pair in align(text, read)] == pairs
 
 
 def write(folder: Path, text: str) -> Path:
@@ -209,7 +175,7 @@ def test_the_figures_of_a_reader(tmp_path: Path) -> None:
         ("7", "7"): 3,
     }
     assert list(figures.confusion) == sorted(figures.confusion)
-    worst = [(one.index, one.seen.name, one.read, one.n_edits) for one in figures.worst]
+    worst = [(one.index, one.sample.name, one.read, one.n_edits) for one in figures.worst]
     assert worst == [(1, "b", "35", 1), (3, "c", "3850", 1), (4, "d", "12", 1), (5, "e", "", 1)]
 
 
@@ -221,20 +187,15 @@ def test_many_samples_give_what_each_would_give(tmp_path: Path) -> None:
     ]
     rows = "".join(f"{number},{read}\n" for number, read in enumerate(reads))
     path = write(tmp_path, "file_name,text\n" + rows)
-    image = np.zeros((28, 4000), np.uint8)  # large: few are held at a time
+    image = np.zeros((28, 40), np.uint8)
     figures = score(path, [LoadedSample(str(n), "", image, text) for n, text in enumerate(texts)])
     edits = [count_edits(text, read) for text, read in zip(texts, reads, strict=True)]
     assert figures.n_edits == sum(edits)
     assert figures.all == Share(3000, edits.count(0))
     order = sorted(range(3000), key=lambda number: -edits[number])[:N_WORST]
     assert [(one.index, one.n_edits) for one in figures.worst] == [(n, edits[n]) for n in order]
-    counted: Counter[tuple[int, ...]] = Counter()
-    for text, read in zip(texts, reads, strict=True):
-        counted.update(map(tuple, align([text], [read]).pairs.tolist()))
-    assert figures.confusion == {
-        ("" if old == NOTHING else chr(old), "" if new == NOTHING else chr(new)): n
-        for (old, new), n in counted.items()
-    }
+    counted = Counter(pair for pairs in map(align, texts, reads) for pair in pairs)
+    assert figures.confusion == counted
 
 
 def test_images_of_the_worst_cases_do_not_keep_what_they_are_cut_from(tmp_path: Path) -> None:
@@ -243,5 +204,5 @@ def test_images_of_the_worst_cases_do_not_keep_what_they_are_cut_from(tmp_path: 
     path = write(tmp_path, "file_name,text\n1,2\n")
     (worst,) = score(path, [LoadedSample("1", "", images[1], "1")]).worst
     images[1] = 0
-    assert worst.seen.image.base is None
-    assert (worst.seen.image == 7).all()
+    assert worst.sample.image.base is None
+    assert (worst.sample.image == 7).all()

@@ -17,7 +17,7 @@ import numpy as np
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.files import check_place
 from mnistseq_cli.formats.png import encode_pngs
-from mnistseq_cli.inspection.predictions import NOTHING, Share, align
+from mnistseq_cli.inspection.predictions import Share, align
 from mnistseq_cli.inspection.recall import name_with_split
 from mnistseq_cli.inspection.report.plots import (
     NARROW_INCHES,
@@ -262,12 +262,12 @@ def misread_cards(misreads: Iterable[Misread]) -> str:
     """Show samples that were not read right, with what was read."""
     misreads = list(misreads)
     items = [
-        f'<li>\n{picture(one.seen)}\n<p class="text">{escape(one.seen.text)}</p>\n'
-        f'<p>read <span class="text">{mark_edits(one.seen.text, one.read)}</span>, '
-        f"{plural(one.n_edits, 'edit')}</p>\n{_name(one.seen)}\n</li>"
+        f'<li>\n{picture(one.sample)}\n<p class="text">{escape(one.sample.text)}</p>\n'
+        f'<p>read <span class="text">{mark_edits(one.sample.text, one.read)}</span>, '
+        f"{plural(one.n_edits, 'edit')}</p>\n{_name(one.sample)}\n</li>"
         for one in misreads
     ]
-    return _list("worst-cases", items, [one.seen for one in misreads])
+    return _list("worst-cases", items, [one.sample for one in misreads])
 
 
 def picture(seen: LoadedSample) -> str:
@@ -302,18 +302,17 @@ def mark_edits(text: str, read: str) -> str:
         HTML: `mark` around a character taken for another, `ins` around one that is too many,
         `del` around one that was left out.
     """
-    pairs = align([text], [read]).pairs[::-1].tolist()
-    return "".join(_mark_pair(old, new) for old, new in pairs) or "nothing"
+    return "".join(_mark_pair(old, new) for old, new in align(text, read)) or "nothing"
 
 
-def _mark_pair(old: int, new: int) -> str:
+def _mark_pair(old: str, new: str) -> str:
     if old == new:
-        return escape(chr(new))
-    if old == NOTHING:
-        return f"<ins>{escape(chr(new))}</ins>"
-    if new == NOTHING:
-        return f"<del>{escape(chr(old))}</del>"
-    return f"<mark>{escape(chr(new))}</mark>"
+        return escape(new)
+    if not old:
+        return f"<ins>{escape(new)}</ins>"
+    if not new:
+        return f"<del>{escape(old)}</del>"
+    return f"<mark>{escape(new)}</mark>"
 
 
 def _draw_boxes(seen: LoadedSample) -> str:
