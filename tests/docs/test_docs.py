@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tarfile
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from importlib import metadata
 from pathlib import Path
@@ -19,103 +19,68 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
+import mnistseq_cli
 from mnistseq_cli.bulk import events
 from mnistseq_cli.distortions import AUGMENTATIONS
 from mnistseq_cli.inspection import predictions
 from mnistseq_cli.randomness import Use
 from mnistseq_cli.recipe import CHOICES, Recipe
-from tests.helpers.pages import (
-    PAGES,
-    PROGRAM,
-    PROJECT,
-    Block,
-    Page,
-    Workshop,
-    find_missing,
-    find_out,
-    run,
-    run_code,
-    run_words,
-    why_not,
-)
+from tests.helpers.pages import PAGES, PROJECT, Block, Page, run
 
 README = PAGES["README.md"]
 FORMATS = PAGES["docs/formats.md"]
 RANDOMNESS = PAGES["docs/randomness.md"]
-# Lines of shell blocks that are not ours to run.
-NOT_OURS = ("pipx run ", "bash .ci/test", "python docs/")
+COMMANDS = PAGES["docs/commands.md"]
+# The other pages: one sets a clone up, one is run for its examples, one holds single commands.
+IN_ORDER = PAGES.keys() - {"CONTRIBUTING.md", "docs/formats.md", "docs/commands.md"}
+# What the examples of commands.md take for granted.
+PREPARE = """\
+printf '350\\n' > numbers.txt
+printf 'file_name,text\\nimages/00000/00000000.png,350\\n' > read.csv
+mnistseq batch -n 40 --length 3 7 -o train
+"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let all commands share one cache of the built-in pen."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MNISTSEQ_DATA_DIR", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
+@pytest.mark.parametrize("name", sorted(IN_ORDER))
+def test_blocks_run_in_order(name: str, tmp_path: Path) -> None:
+    PAGES[name].run(tmp_path)
 
 
 @pytest.fixture(scope="session")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    root = tmp_path_factory.mktemp("workshop")
-    data_dir = root / "data"
-    data_dir.mkdir()
-    made = Workshop(root, data_dir)
-    made.furnish(root / "first")
-    first = [["sequence", "0", "--dataset", "strokes", "--glyphs", "all"]]
-    if (root / "first" / "Downloads").exists():
-        first.append(["download", "--from", "~/Downloads"])
-    for words in first:
-        assert run_words(words, root / "first").returncode == 0
-    return made
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("prepared")
+    assert Block("sh", PREPARE, "", 0).run(home).returncode == 0
+    return home
 
 
-@pytest.fixture
-def home(workshop: Workshop, tmp_path: Path) -> Path:
-    workshop.furnish(tmp_path / "home")
-    return tmp_path / "home"
-
-
-def find_blocks(language: str) -> list[Any]:
-    return [
-        pytest.param(page, block, id=f"{name}:{block.line}")
-        for name, page in PAGES.items()
-        for block in page.blocks
-        if block.language == language
-    ]
-
-
-@pytest.mark.parametrize(("page", "block"), find_blocks("sh"))
-def test_commands_run(page: Page, block: Block, home: Path, workshop: Workshop) -> None:
-    own = [find_out(words) for words in block.commands]
-    if why := workshop.supply(page, block.text, own, home):
-        pytest.skip(why)
-    reasons = [why_not(words, home) for words in block.commands]
-    for words, reason in zip(block.commands, reasons, strict=True):
-        if not reason:
-            result = run_words(words, home)
-            assert result.returncode == 0, (words, result.stderr)
-    if block.commands and all(reasons):
-        pytest.skip(reasons[0])
-    if block.output:
-        assert result.stdout.strip() == block.output.strip()
-
-
-@pytest.mark.parametrize(("page", "block"), find_blocks("sh"))
-def test_lines_of_shell_are_commands(page: Page, block: Block) -> None:
-    for line in block.lines:
-        assert line.startswith(("mnistseq ", "#", *NOT_OURS)), (page.path, line)
-
-
-@pytest.mark.parametrize(("page", "block"), find_blocks("python"))
-def test_python_runs(page: Page, block: Block, home: Path, workshop: Workshop) -> None:
-    if missing := find_missing(block.text):
-        pytest.skip(f"{', '.join(missing)} not installed")
-    if why := workshop.supply(page, block.text, [], home):
-        pytest.skip(why)
-    result = run_code(block.text, home)
+@pytest.mark.parametrize("block", COMMANDS.blocks, ids=lambda block: block.text)
+def test_examples_of_commands_run(block: Block, prepared: Path, tmp_path: Path) -> None:
+    skip = shutil.ignore_patterns("train") if "-o train" in block.text else None
+    home = shutil.copytree(prepared, tmp_path / "home", ignore=skip)
+    result = block.run(home)
     assert result.returncode == 0, result.stderr
-    if block.output:
-        assert result.stdout.strip() == block.output.strip()
+
+
+@pytest.fixture(scope="session")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the commands of the page on formats leave behind."""
+    home = tmp_path_factory.mktemp("formats")
+    FORMATS.run(home)
+    return home
 
 
 @pytest.mark.parametrize("name", FORMATS.examples)
-def test_examples_of_files_are_true(name: str, workshop: Workshop) -> None:
-    folder, _, inside = name.partition("/")
-    path, _ = workshop.make(FORMATS, folder)
+def test_examples_of_files_are_true(name: str, example: Path) -> None:
     pattern = ".*".join(map(re.escape, FORMATS.examples[name].strip().split("…")))
-    written = (path / inside).read_text(encoding="utf-8")
+    written = (example / name).read_text(encoding="utf-8")
     assert re.fullmatch(pattern, written.strip(), re.DOTALL), written
 
 
@@ -194,13 +159,9 @@ TABLES: list[tuple[str, str, str, Callable[[Path], Any]]] = [
 
 @pytest.mark.parametrize(("section", "column", "name", "read"), TABLES)
 def test_tables_name_the_fields_that_are_written(
-    section: str, column: str, name: str, read: Callable[[Path], Any], workshop: Workshop
+    section: str, column: str, name: str, read: Callable[[Path], Any], example: Path
 ) -> None:
-    folder, _, inside = name.partition("/")
-    path, why = workshop.make(FORMATS, folder)
-    if why:
-        pytest.skip(why)
-    assert sorted(FORMATS.names(section, column)) == sorted(read(path / inside))
+    assert sorted(FORMATS.names(section, column)) == sorted(read(example / name))
 
 
 def test_the_table_of_the_recipe_names_its_keys(tmp_path: Path) -> None:
@@ -230,8 +191,7 @@ def test_the_table_of_json_names_its_keys() -> None:
     assert FORMATS.names("JSON of sequence", "key") == list(json.loads(block.output))
 
 
-def test_arrays_have_the_types_and_shapes_of_their_table(workshop: Workshop) -> None:
-    path, _ = workshop.make(FORMATS, "example-npz")
+def test_arrays_have_the_types_and_shapes_of_their_table(example: Path) -> None:
     sizes = {"N": 3, "W": 140, "L": 4}
     table = re.findall(
         r"^\| `(\w+)` \| (\w+)[^|]* \| \(([^)]+)\) \| `", FORMATS.text, re.MULTILINE
@@ -240,7 +200,7 @@ def test_arrays_have_the_types_and_shapes_of_their_table(workshop: Workshop) -> 
         name: (kind, tuple(sizes.get(axis) or int(axis) for axis in re.findall(r"\w+", axes)))
         for name, kind, axes in table
     }
-    arrays = np.load(path / "data.npz")
+    arrays = np.load(example / "example-npz" / "data.npz")
     assert said == {name: (str(array.dtype), array.shape) for name, array in arrays.items()}
 
 
@@ -270,7 +230,7 @@ def test_links_lead_somewhere(name: str) -> None:
         target, _, anchor = link.partition("#")
         path = (page.path.parent / target).resolve() if target else page.path
         assert path.is_file(), link
-        if anchor:
+        if anchor and target != "api.md":  # its anchors are made of the docstrings
             assert anchor in Page(path).anchors, link
 
 
@@ -317,7 +277,7 @@ def test_the_man_page_is_installed() -> None:
 def test_the_program_is_in_the_man_page(tmp_path: Path) -> None:
     text = (PROJECT / "docs" / "mnistseq.1").read_text(encoding="utf-8").replace("\\-", "-")
     for option in re.findall(
-        r"--[a-z][a-z-]+", run([PROGRAM, "batch", "--help"], tmp_path).stdout
+        r"--[a-z][a-z-]+", run(["mnistseq", "batch", "--help"], tmp_path).stdout
     ):
         assert option in text
 
@@ -328,10 +288,10 @@ def test_the_test_command_is_the_one_that_is_run() -> None:
 
 
 def test_every_option_of_a_picture_is_documented() -> None:
+    text = PAGES["docs/spacing.md"].text + PAGES["docs/glyphs.md"].text
     for name, values in CHOICES.items():
-        assert f"--{name.replace('_', '-')}" in README.text
-        if name != "measure":
-            assert all(value in README.text for value in values)
+        assert f"--{name.replace('_', '-')}" in text
+        assert all(value in text for value in values)
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
@@ -339,5 +299,14 @@ def test_every_distortion_is_documented(name: str) -> None:
     record = AUGMENTATIONS[name]
     assert re.search(
         rf"`{name}={re.escape(record.default)}` \| \w+ \| {record.unit} \| {record.summary}",
-        README.text,
+        PAGES["docs/distortions.md"].text,
     )
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    listed = re.findall(r"^::: mnistseq_cli\.(\S+)$", PAGES["docs/api.md"].text, re.MULTILINE)
+    streams = (
+        Path(mnistseq_cli.__file__).with_name("torch") / "__init__.py"
+    )  # read without PyTorch
+    names = re.findall(r'^    "(\w+)",$', streams.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted([*mnistseq_cli.__all__, *(f"torch.{name}" for name in names)])
