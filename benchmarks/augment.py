@@ -28,12 +28,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistseq_cli import Recipe, SequenceGenerator, load_glyphs
-from mnistseq_cli.compose.painting import Stamps
-from mnistseq_cli.distortions import Pages, augment_digits, augment_pages, make_plan
+from mnistseq_cli.distortions import make_pipeline
+from mnistseq_cli.glyphs.stamps import Pages, Stamps
 from mnistseq_cli.randomness import draw_words
 
 if TYPE_CHECKING:
-    from mnistseq_cli.glyphs.glyph_set import GlyphSet, Ink
+    from mnistseq_cli.glyphs.glyph_set import GlyphInk, GlyphSet
 
 Images = NDArray[np.uint8]
 Peer = Callable[[Images], object]
@@ -54,17 +54,17 @@ def draw_of(n: int) -> Callable[[int, int], NDArray[np.uint64]]:
     return lambda use, n_words: draw_words(SEED, use, 0, n, n_words)
 
 
-def distort_digits(ink: Ink, **strengths: Any) -> Callable[[], object]:  # noqa: ANN401 - as augment
+def distort_digits(ink: GlyphInk, **strengths: Any) -> Callable[[], object]:  # noqa: ANN401 - as augment
     """Give the distortion of a block of digits, with all that a picture needs of it."""
-    plan = make_plan(strengths)
-    return lambda: augment_digits(ink, plan, draw_of(len(ink.images)))
+    pipeline = make_pipeline(strengths)
+    return lambda: pipeline.digits.distort(ink, draw_of(len(ink.images)))
 
 
 def distort_pages(images: Images, stamps: Stamps, **strengths: Any) -> Callable[[], object]:  # noqa: ANN401 - too
     """Give the distortion of a block of pages, with the boxes of their digits."""
-    plan = make_plan(strengths)
+    pipeline = make_pipeline(strengths)
     pages = Pages(images, np.full(len(images), images.shape[2]), "black")
-    return lambda: augment_pages(pages, stamps, plan, draw_of(len(images)))
+    return lambda: pipeline.pages.distort(pages, stamps, draw_of(len(images)))
 
 
 def one_by_one(images: Images, peer: Peer) -> Callable[[], object]:

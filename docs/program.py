@@ -11,7 +11,7 @@ from typer.core import TyperArgument, TyperGroup, TyperOption
 from typer.main import get_command
 
 from mnistseq_cli.cli import app
-from mnistseq_cli.distortions import AUGMENTATIONS, make_plan
+from mnistseq_cli.distortions import AUGMENTATIONS, make_pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +111,7 @@ def read_distortions() -> list[Distortion]:
 
 def _read_distortion(name: str) -> Distortion:
     record = AUGMENTATIONS[name]
-    (step,) = make_plan([name]).steps
+    (step,) = make_pipeline([name]).steps
     low, high = record.limits
     kind = f"{', whole' if record.whole else ''}{'; also WxH' if record.by_size else ''}"
     return Distortion(

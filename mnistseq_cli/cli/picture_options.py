@@ -357,12 +357,14 @@ class Picture:
         """
         from mnistseq_cli.cli.progress import DownloadBars, warn_of_pen
         from mnistseq_cli.compose.generator import SequenceGenerator
-        from mnistseq_cli.distortions import make_plan
         from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
 
         recipe = self.make_recipe(defaults, given)
         check_characters(recipe)
-        make_plan(recipe.augment, recipe.augment_prob)  # what is wrong is said before a download
+        if recipe.augment:  # what is wrong is said before a download
+            from mnistseq_cli.distortions import make_pipeline
+
+            make_pipeline(recipe.augment, recipe.augment_prob)
         missed: list[GlyphError] = []
         unkept: list[GlyphError] = []
         with DownloadBars(self.data_dir) as bars:

@@ -9,15 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistseq_cli.compose.layout import GROUP_GAP_PX, Digits
-from mnistseq_cli.compose.painting import Stamps
-from mnistseq_cli.distortions import (
-    GROW_PX,
-    augment_digits,
-    bound_digits,
-    widest_cell_px,
-    widest_px,
-)
 from mnistseq_cli.glyphs.glyph_set import SIDE_PX
+from mnistseq_cli.glyphs.stamps import Stamps
 from mnistseq_cli.glyphs.writers import find_hands
 from mnistseq_cli.randomness import Use, draw_words
 
@@ -25,9 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnistseq_cli.compose.texts import TextSource
-    from mnistseq_cli.distortions import Plan
-    from mnistseq_cli.distortions.pipeline import Draw
-    from mnistseq_cli.glyphs.glyph_set import GlyphSet, Ink
+    from mnistseq_cli.distortions.digits import DigitStage
+    from mnistseq_cli.distortions.steps import Draw
+    from mnistseq_cli.glyphs.glyph_set import GlyphSet
     from mnistseq_cli.glyphs.writers import Hands
     from mnistseq_cli.recipe import Recipe
 
@@ -55,30 +48,33 @@ class Chosen:
     inside: NDArray[np.bool_]
 
 
-class Writer:
+class DigitChooser:
     """Chooses texts and glyphs, and cuts the digits out.
 
     Parameters
     ----------
     recipe : Recipe
     glyphs : GlyphSet
-    plan : Plan
-        The distortions of the recipe.
     source : TextSource
-
-    Attributes
-    ----------
-    longest : int
-        Number of digits of the longest text.
+    distortions : DigitStage or None
+        What is done to each digit.
     """
 
-    def __init__(self, recipe: Recipe, glyphs: GlyphSet, plan: Plan, source: TextSource) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        glyphs: GlyphSet,
+        source: TextSource,
+        distortions: DigitStage | None,
+    ) -> None:
         self._recipe = recipe
         self._glyphs = glyphs
-        self._plan = plan
         self._source = source
-        self.longest = len(self._source.grouped)
+        self._distortions = distortions
         self._alphabet = np.array([*glyphs.alphabet, ""])
+        self.longest = len(source.grouped)
+        # Where gaps are equal, cells stay equally wide.
+        self._may_grow = recipe.measure != "cell" or recipe.spacing_mode != "fixed"
 
     def choose(self, start: int, stop: int) -> Chosen:
         """Choose the texts and glyphs of samples start..stop-1."""
@@ -93,7 +89,7 @@ class Writer:
         return Chosen(start, texts.lengths, texts.classes, glyphs * inside, inside)
 
     def spell(self, chosen: Chosen) -> NDArray[np.str_]:
-        """Give the texts, shape (N,)."""
+        """Return the texts, shape (N,)."""
         beyond = len(self._alphabet) - 1
         characters = self._alphabet[np.where(chosen.inside, chosen.classes, beyond)]
         return characters.view(f"U{characters.shape[1]}")[:, 0]
@@ -104,14 +100,17 @@ class Writer:
         The stamps' `x_px` counts from where the layout puts the digit.
         """
         place, sample = np.nonzero(chosen.inside.T)
-        ink = self._distort(self._glyphs.cut_out(chosen.glyphs[sample, place]), chosen)
+        ink = self._glyphs.cut_out(chosen.glyphs[sample, place])
+        if self._distortions:
+            draw = self._draw_for_each(chosen)
+            ink = self._distortions.distort(ink, draw, may_grow=self._may_grow)
         boxes = np.stack([np.zeros_like(ink.top_px), ink.top_px, ink.width_px, ink.height_px], 1)
-        x_px, digits = self._stand(chosen, ink.left_px, ink.width_px)
+        x_px, digits = self._measure(chosen, ink.left_px, ink.width_px)
         return Stamps(ink.images, sample, place, x_px, boxes), digits
 
     def measure(self, chosen: Chosen) -> Digits:
         """Measure digits for the layout, without their images where there is no need of them."""
-        if self._plan.at("geometry", "shape"):
+        if self._distortions:
             return self.cut(chosen)[1]
         widths_px = np.full(chosen.inside.shape, SIDE_PX) * chosen.inside
         if self._recipe.measure == "ink":
@@ -119,18 +118,18 @@ class Writer:
         return Digits(chosen.start, chosen.lengths, widths_px, self._source.grouped)
 
     def bound(self, chosen: Chosen) -> Digits:
-        """Give digits that are no narrower than those of `measure`, in a tenth of the time."""
-        if not self._plan.at("geometry", "shape"):
+        """Return digits that are no narrower than those of `measure`, in a tenth of the time."""
+        if not self._distortions:
             return self.measure(chosen)
         place, sample = np.nonzero(chosen.inside.T)
         ink = self._glyphs.cut_out(chosen.glyphs[sample, place])
-        draw = self._draw_digits(chosen)
-        return self._stand(chosen, *bound_digits(ink, self._plan, draw, self._grow_px))[1]
+        draw = self._draw_for_each(chosen)
+        bounds = self._distortions.bound(ink, draw, may_grow=self._may_grow)
+        return self._measure(chosen, *bounds)[1]
 
     def widest_row_px(self, gap_px: int) -> int:
-        """Give the width of the widest row that there can be, with all gaps of one width."""
-        class_px = self._bound_digits()
-        lengths, digits_px = self._source.widest(class_px)
+        """Return the width of the widest row that there can be, with all gaps of one width."""
+        lengths, digits_px = self._source.widest(self._widest_digits_px)
         n_gaps = lengths + 1 if self._recipe.edges else lengths - 1
         groups_px = int(self._source.grouped.sum()) * GROUP_GAP_PX
         return int((digits_px + n_gaps * gap_px).max()) + groups_px
@@ -139,31 +138,23 @@ class Writer:
     def _hands(self) -> Hands:
         return find_hands(self._glyphs)
 
-    def _bound_digits(self) -> NDArray[np.int64]:
-        """Give the width of the widest digit of each class, or of its cell, shape (classes,)."""
+    @property
+    def _widest_digits_px(self) -> NDArray[np.int64]:
+        """Width of the widest digit of each class, or of its cell, shape (classes,)."""
         cells_px = np.full(len(self._glyphs.alphabet), SIDE_PX)
         if self._recipe.measure == "ink":
             glyphs_px = self._glyphs.widest_px
-            return widest_px(self._plan, glyphs_px, cells_px) * (glyphs_px > 0)
-        if self._plan.at("geometry", "shape") and self._grow_px:
-            cells_px[:] = widest_cell_px(self._plan, int(self._glyphs.widest_px.max()))
+            if not self._distortions:
+                return glyphs_px
+            return self._distortions.widest_px(glyphs_px, cells_px) * (glyphs_px > 0)
+        if self._distortions and self._may_grow:
+            cells_px[:] = self._distortions.widest_cell_px(int(self._glyphs.widest_px.max()))
         return cells_px
 
-    @property
-    def _grow_px(self) -> int:
-        """How far cells grow to either side; where gaps are equal, cells stay equally wide."""
-        is_grid = self._recipe.measure == "cell" and self._recipe.spacing_mode == "fixed"
-        return 0 if is_grid else GROW_PX
-
-    def _distort(self, ink: Ink, chosen: Chosen) -> Ink:
-        if not self._plan.at("geometry", "shape"):
-            return ink
-        return augment_digits(ink, self._plan, self._draw_digits(chosen), self._grow_px)
-
-    def _stand(
+    def _measure(
         self, chosen: Chosen, left_px: NDArray[np.int64], width_px: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], Digits]:
-        """Give where ink begins in what the layout places, and how wide that is."""
+        """Return where ink begins in what the layout places, and how wide that is."""
         place, sample = np.nonzero(chosen.inside.T)
         x_px = np.zeros_like(left_px)
         if self._recipe.measure == "cell":
@@ -174,8 +165,7 @@ class Writer:
         widths_px[sample, place] = width_px
         return x_px, Digits(chosen.start, chosen.lengths, widths_px, self._source.grouped)
 
-    def _draw_digits(self, chosen: Chosen) -> Draw:
-        """Give the source of the words of each digit."""
+    def _draw_for_each(self, chosen: Chosen) -> Draw:
         place, sample = np.nonzero(chosen.inside.T)
         stop = chosen.start + len(chosen.inside)
 

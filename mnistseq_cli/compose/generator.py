@@ -9,21 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnistseq_cli.compose.choice import Chosen, Writer
+from mnistseq_cli.compose.choice import Chosen, DigitChooser
 from mnistseq_cli.compose.layout import SMALLEST_SCALE, Layout, lay_out, surely_fits
-from mnistseq_cli.compose.painting import Stamps, fit_stamps, paint
+from mnistseq_cli.compose.painting import fit_stamps, paint
 from mnistseq_cli.compose.samples import Block
 from mnistseq_cli.compose.texts import open_source
-from mnistseq_cli.distortions import (
-    Pages,
-    augment_pages,
-    bend_lines,
-    make_plan,
-    measure_halo,
-)
 from mnistseq_cli.errors import GlyphError, LayoutError, UsageError
 from mnistseq_cli.glyphs.glyph_set import SIDE_PX
 from mnistseq_cli.glyphs.load import load_glyphs
+from mnistseq_cli.glyphs.stamps import Pages, Stamps
 from mnistseq_cli.randomness import draw_words
 from mnistseq_cli.recipe import COUNT_LIMIT, WIDTH_LIMIT_PX
 from mnistseq_cli.validation import check_number
@@ -37,14 +31,15 @@ if TYPE_CHECKING:
     from mnistseq_cli.compose.layout import Digits
     from mnistseq_cli.compose.samples import Sample
     from mnistseq_cli.compose.texts import TextSource
+    from mnistseq_cli.distortions.pipeline import AugmentPipeline
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
     from mnistseq_cli.recipe import Recipe
 
 
-def explain_misfit(error: LayoutError, recipe: Recipe, writer: Writer) -> LayoutError:
+def explain_misfit(error: LayoutError, recipe: Recipe, chooser: DigitChooser) -> LayoutError:
     """Return the error with a hint that names what lets the row fit: options and fields."""
     width_px = int(str(recipe.width_px))
-    found = [*_find_remedies(recipe, writer, width_px)]
+    found = [*_find_remedies(recipe, chooser, width_px)]
     *others, last = [text for text, *_ in found] or ["fewer digits"]
     hint = f"Use {', '.join(others)} or {last}" if others else f"Use {last}"
     return LayoutError(
@@ -53,22 +48,22 @@ def explain_misfit(error: LayoutError, recipe: Recipe, writer: Writer) -> Layout
 
 
 def _find_remedies(
-    recipe: Recipe, writer: Writer, width_px: int
+    recipe: Recipe, chooser: DigitChooser, width_px: int
 ) -> Iterator[tuple[str, str, object]]:
     """Find what to say on the command line, and which field and value of the recipe that is."""
     least_px, most_px = recipe.spacing_px
-    shrunk_px = -(-writer.widest_row_px(max(0, most_px)) // SMALLEST_SCALE)
+    shrunk_px = -(-chooser.widest_row_px(max(0, most_px)) // SMALLEST_SCALE)
     if recipe.fit != "pad":
         yield f"--width {shrunk_px} or more", "width_px", shrunk_px
         return
-    enough_px = writer.widest_row_px(max(0, least_px))
+    enough_px = chooser.widest_row_px(max(0, least_px))
     if recipe.spacing_mode == "variable":
         if enough_px <= WIDTH_LIMIT_PX:
             yield f"--width {enough_px} (always enough)", "width_px", enough_px
-        if least_px > 0 and writer.widest_row_px(0) <= width_px:
+        if least_px > 0 and chooser.widest_row_px(0) <= width_px:
             yield f"--spacing 0 {most_px}", "spacing_px", (0, most_px)
     elif recipe.measure == "cell" and _has_one_length(recipe):
-        shared_px = _find_shared_px(recipe, writer, width_px)
+        shared_px = _find_shared_px(recipe, chooser, width_px)
         yield f"--width {shared_px}", "width_px", shared_px
     else:
         yield "--width widest", "width_px", "widest"
@@ -78,13 +73,21 @@ def _find_remedies(
         yield "--fit shrink", "fit", "shrink"
 
 
-def _find_shared_px(recipe: Recipe, writer: Writer, width_px: int) -> int:
+def _open_distortions(recipe: Recipe) -> AugmentPipeline | None:
+    if not recipe.augment:
+        return None
+    from mnistseq_cli.distortions.pipeline import make_pipeline  # noqa: PLC0415 - most have none
+
+    return make_pipeline(recipe.augment, recipe.augment_prob)
+
+
+def _find_shared_px(recipe: Recipe, chooser: DigitChooser, width_px: int) -> int:
     """Give the width nearest by that equal gaps between cells fill, where all texts are as long.
 
     All rows are as wide as the widest then.
     """
-    cells_px = writer.widest_row_px(0)
-    n_gaps = writer.widest_row_px(1) - cells_px
+    cells_px = chooser.widest_row_px(0)
+    n_gaps = chooser.widest_row_px(1) - cells_px
     if n_gaps == 0:
         return cells_px
     least_px = max(recipe.spacing_px[0], 1 - SIDE_PX)
@@ -158,9 +161,12 @@ class SequenceGenerator:
                 "Use the data set of that time, or take glyphs_sha256 out of the recipe",
             )
         self.glyphs = glyphs
-        self._plan = make_plan(recipe.augment, recipe.augment_prob)
-        self.recipe = replace(recipe, glyphs_sha256=glyphs.sha256, augment=self._plan.spell_out())
-        self._writer = Writer(recipe, glyphs, self._plan, source or open_source(recipe, glyphs))
+        self._distortions = _open_distortions(recipe)
+        augment = self._distortions.spell_out() if self._distortions else ()
+        self.recipe = replace(recipe, glyphs_sha256=glyphs.sha256, augment=augment)
+        of_digits = self._distortions.digits if self._distortions else None
+        source = source or open_source(recipe, glyphs)
+        self._chooser = DigitChooser(recipe, glyphs, source, of_digits)
         self._widest_px = widest_px
 
     def __len__(self) -> int:
@@ -213,13 +219,13 @@ class SequenceGenerator:
             return width
         if self._widest_px is not None:
             return self._widest_px
-        row_px = self._writer.widest_row_px(max(0, self.recipe.spacing_px[1]))
+        row_px = self._chooser.widest_row_px(max(0, self.recipe.spacing_px[1]))
         return row_px + 2 * self._halo_px
 
     @property
     def longest(self) -> int:
         """Number of digits of the longest text."""
-        return self._writer.longest
+        return self._chooser.longest
 
     def check(self) -> None:
         """Refuse a recipe whose digits do not all fit, before any image is made.
@@ -237,7 +243,7 @@ class SequenceGenerator:
             return
         for start in range(0, len(self), CHECK_SIZE):
             for chosen in self._find_doubtful(start, min(start + CHECK_SIZE, len(self)), width_px):
-                self._lay_out(self._writer.measure(chosen))
+                self._lay_out(self._chooser.measure(chosen))
 
     def block(self, start: int, stop: int) -> Block:
         """Make samples start..stop-1 together.
@@ -254,8 +260,8 @@ class SequenceGenerator:
         start, stop = operator.index(start), operator.index(stop)
         if not 0 <= start < stop:
             raise UsageError(f"a block from {start} to {stop}; allowed is 0 <= start < stop")
-        chosen = self._writer.choose(start, stop)
-        stamps, digits = self._writer.cut(chosen)
+        chosen = self._chooser.choose(start, stop)
+        stamps, digits = self._chooser.cut(chosen)
         layout = self._lay_out(digits)
         stamps = self._place(stamps, layout)
         images, boxes = self._paint(stamps, layout, start)
@@ -263,7 +269,7 @@ class SequenceGenerator:
             start=start,
             images=np.invert(images) if self.recipe.ink == "black" else images,
             widths_px=layout.page_px,
-            texts=self._writer.spell(chosen),
+            texts=self._chooser.spell(chosen),
             lengths=chosen.lengths,
             classes=chosen.classes,
             glyphs=chosen.glyphs,
@@ -276,18 +282,18 @@ class SequenceGenerator:
     def _paint(
         self, stamps: Stamps, layout: Layout, start: int
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        n_pages = len(layout.page_px)
+        stage = self._distortions.pages if self._distortions else None
+        n_pages, width_px = len(layout.page_px), int(layout.page_px.max())
 
         def draw(use: int, n_words: int) -> NDArray[np.uint64]:
             return draw_words(self.recipe.seed, use, start, start + n_pages, n_words)
 
-        stamps = bend_lines(stamps, layout.page_px, self._plan, draw)
-        images, boxes = paint(
-            stamps, layout.x_px.shape, int(layout.page_px.max()), blend=self._may_overlap
-        )
-        if self._plan.at("page", "lens"):
+        if stage:
+            stamps = stage.bend_lines(stamps, layout.page_px, draw)
+        images, boxes = paint(stamps, layout.x_px.shape, width_px, blend=self._may_overlap)
+        if stage and stage.images:
             pages = Pages(images, layout.page_px, self.recipe.ink)
-            images, on_page = augment_pages(pages, stamps, self._plan, draw)
+            images, on_page = stage.distort(pages, stamps, draw)
             boxes[stamps.sample, stamps.place] = on_page
         return images, boxes
 
@@ -301,7 +307,7 @@ class SequenceGenerator:
         try:
             layout = lay_out(self.recipe, digits, self.width_px)
         except LayoutError as error:
-            raise explain_misfit(error, self.recipe, self._writer) from None
+            raise explain_misfit(error, self.recipe, self._chooser) from None
         if self.width_px is not None:
             return layout
         page_px, offset_px = layout.page_px + 2 * self._halo_px, layout.offset_px + self._halo_px
@@ -310,23 +316,25 @@ class SequenceGenerator:
     @property
     def _halo_px(self) -> int:
         """Room beside a row for the soft edges of blurred ink, where there are no margins."""
-        return 0 if self.recipe.edges else measure_halo(self._plan)
+        if self.recipe.edges or not self._distortions:
+            return 0
+        return self._distortions.pages.halo_px
 
     def _find_doubtful(self, start: int, stop: int, width_px: int) -> Iterator[Chosen]:
         """Give the samples, and some beside them, that are not sure to fit into the width."""
-        chosen = self._writer.choose(start, stop)
-        fits = surely_fits(self.recipe, self._writer.bound(chosen), width_px)
+        chosen = self._chooser.choose(start, stop)
+        fits = surely_fits(self.recipe, self._chooser.bound(chosen), width_px)
         if not fits.any():
             yield chosen
             return
         for first in range(0, len(fits), DOUBT_SIZE):
             if not fits[first : first + DOUBT_SIZE].all():
-                yield self._writer.choose(start + first, min(start + first + DOUBT_SIZE, stop))
+                yield self._chooser.choose(start + first, min(start + first + DOUBT_SIZE, stop))
 
     def _always_fits(self, width_px: int) -> bool:
         if self.recipe.fit != "pad" or self.recipe.spacing_mode == "fixed":
             return False
-        return self._writer.widest_row_px(max(0, self.recipe.spacing_px[0])) <= width_px
+        return self._chooser.widest_row_px(max(0, self.recipe.spacing_px[0])) <= width_px
 
     @property
     def _is_fitted(self) -> bool:

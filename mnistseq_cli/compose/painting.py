@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnistseq_cli.compose.layout import Layout
+    from mnistseq_cli.glyphs.stamps import Stamps
 
 
 def resample(
@@ -75,29 +76,6 @@ def _share_columns(
     np.maximum(shares, 0, out=shares)
     shares[column >= fitted_px[:, None]] = 0
     return shares
-
-
-@dataclass(frozen=True)
-class Stamps:
-    """The digits of some samples: all first digits, then all second digits, and so on.
-
-    Parameters
-    ----------
-    images : ndarray of uint8, shape (M, 28, W)
-        0 = paper, 255 = ink.
-    sample, place : ndarray of int64, shape (M,)
-        Which sample a digit belongs to, and which digit of it this is.
-    x_px : ndarray of int64, shape (M,)
-        Where the image begins in its row; after fitting, on its page.
-    boxes : ndarray of int64, shape (M, 4)
-        x, y, width, height of the ink in the image.
-    """
-
-    images: NDArray[np.uint8]
-    sample: NDArray[np.int64]
-    place: NDArray[np.int64]
-    x_px: NDArray[np.int64]
-    boxes: NDArray[np.int64]
 
 
 def fit_stamps(stamps: Stamps, layout: Layout, *, keep_height: bool) -> Stamps:

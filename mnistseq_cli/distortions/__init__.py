@@ -1,6 +1,6 @@
 """Distortions: of each digit, and of finished images.
 
-Every distortion is one function and one line of `table.AUGMENTATIONS`, which also gives the order:
+Every distortion is one function and one line of `AUGMENTATIONS`, which also gives the order:
 where the ink of a digit goes (all of it in one resampling), how thick the pen was, where digits
 stand, and then the finished image: strokes across, lens, paper, light, grain, file.
 
@@ -12,30 +12,7 @@ IEEE 754 rounds the same way on every processor; only "jpeg" follows an installe
 from __future__ import annotations
 
 from mnistseq_cli.distortions.array_api import augment
-from mnistseq_cli.distortions.digits import (
-    GROW_PX,
-    augment_digits,
-    bound_digits,
-    widest_cell_px,
-    widest_px,
-)
-from mnistseq_cli.distortions.pages import Pages, augment_pages, bend_lines, measure_halo
-from mnistseq_cli.distortions.pipeline import Plan, make_plan
+from mnistseq_cli.distortions.pipeline import AugmentPipeline, make_pipeline
 from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS
 
-__all__ = [
-    "AUGMENTATIONS",
-    "GROW_PX",
-    "PRESETS",
-    "Pages",
-    "Plan",
-    "augment",
-    "augment_digits",
-    "augment_pages",
-    "bend_lines",
-    "bound_digits",
-    "make_plan",
-    "measure_halo",
-    "widest_cell_px",
-    "widest_px",
-]
+__all__ = ["AUGMENTATIONS", "PRESETS", "AugmentPipeline", "augment", "make_pipeline"]

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnistseq_cli.compose.painting import Stamps
-from mnistseq_cli.distortions.digits import augment_digits, slide
-from mnistseq_cli.distortions.pages import Pages, augment_pages, bend_lines
-from mnistseq_cli.distortions.pipeline import make_plan
+from mnistseq_cli.distortions.geometry import slide
+from mnistseq_cli.distortions.pipeline import make_pipeline
 from mnistseq_cli.errors import UsageError
-from mnistseq_cli.glyphs.glyph_set import Ink, measure_ink
+from mnistseq_cli.glyphs.glyph_set import GlyphInk, measure_ink
+from mnistseq_cli.glyphs.stamps import Pages, Stamps
 from mnistseq_cli.randomness import draw_words
 from mnistseq_cli.recipe import SEED_LIMIT
 from mnistseq_cli.validation import check_choice, check_number
@@ -19,7 +18,8 @@ from mnistseq_cli.validation import check_choice, check_number
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mnistseq_cli.distortions.pipeline import Plan, Strength
+    from mnistseq_cli.distortions.pipeline import AugmentPipeline
+    from mnistseq_cli.distortions.steps import Strength
     from mnistseq_cli.recipe import Ink as Colour
 
 SMALLEST_PX = 16
@@ -73,33 +73,33 @@ def augment(
     images = np.asarray(images)
     seed = check_number("seed", seed, 0, SEED_LIMIT - 1)
     check_choice("ink", ink, ("white", "black"))
-    plan = make_plan(strengths, augment_prob)
+    pipeline = make_pipeline(strengths, augment_prob)
     flip = np.uint8(0 if ink == "white" else 255)
     result = np.empty_like(images)
     size = max(1, _BLOCK_PX // images[:1].size) if len(images) else 1
     for start in range(0, len(images), size):
         part = images[start : start + size] ^ flip
-        result[start : start + size] = _augment(part, seed, start, plan, ink) ^ flip
+        result[start : start + size] = _augment(part, seed, start, pipeline, ink) ^ flip
     return result
 
 
 def _augment(
-    images: NDArray[np.uint8], seed: int, start: int, plan: Plan, colour: Colour
+    images: NDArray[np.uint8], seed: int, start: int, pipeline: AugmentPipeline, colour: Colour
 ) -> NDArray[np.uint8]:
     def draw(use: int, n_words: int) -> NDArray[np.uint64]:
         return draw_words(seed, use, start, start + len(images), n_words)
 
     left, top, width, height = measure_ink(images).T
-    ink = Ink(slide(images, -left), left, top, width, height)
-    ink = augment_digits(ink, plan, draw, grow_px=0)
+    ink = GlyphInk(slide(images, -left), left, top, width, height)
+    ink = pipeline.digits.distort(ink, draw, may_grow=False)
     each = np.arange(len(images))
     boxes = np.stack([np.zeros_like(each), ink.top_px, ink.width_px, ink.height_px], axis=1)
     pages_px = np.full(len(images), images.shape[2])
     room = ((0, 0), (0, 0), (0, images.shape[2] - ink.images.shape[2]))
     stamps = Stamps(np.pad(ink.images, room), each, np.zeros_like(each), ink.left_px, boxes)
-    stamps = bend_lines(stamps, pages_px, plan, draw)
+    stamps = pipeline.pages.bend_lines(stamps, pages_px, draw)
     pages = Pages(slide(stamps.images, stamps.x_px), pages_px, colour)
-    return augment_pages(pages, stamps, plan, draw)[0]
+    return pipeline.pages.distort(pages, stamps, draw)[0]
 
 
 def _check_images(images: NDArray[np.uint8]) -> None:
@@ -108,6 +108,6 @@ def _check_images(images: NDArray[np.uint8]) -> None:
     if dtype != np.uint8 or len(shape) != 3 or min(shape[1:]) < SMALLEST_PX:  # noqa: PLR2004 - N, H, W
         of_shape = f" of shape {shape}" if shape else ""
         raise UsageError(
-            f"images are {dtype}{of_shape}; allowed is an array of uint8 of shape (N, H, W), H "
+            f"images are {dtype}{of_shape}; expected an array of uint8 of shape (N, H, W), H "
             f"and W at least {SMALLEST_PX}"
         )

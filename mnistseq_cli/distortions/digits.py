@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from mnistseq_cli.distortions.geometry import (
     NEAREST,
@@ -15,24 +13,177 @@ from mnistseq_cli.distortions.geometry import (
     draw_waves,
     place_nodes,
     sine_and_cosine,
+    slide,
     warp,
 )
 from mnistseq_cli.distortions.morphology import SPARE_PX
-from mnistseq_cli.glyphs.glyph_set import SIDE_PX, Ink, measure_ink
+from mnistseq_cli.glyphs.glyph_set import SIDE_PX, GlyphInk, measure_ink
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mnistseq_cli.distortions.pipeline import Draw, Plan, Step
+    from mnistseq_cli.distortions.steps import Draw, Step
 
+# How far a cell grows to either side. Digits of 20 × 20 px, as those of MNIST and of the built-in
+# pen are, stay as wide as any one distortion makes them; of those of preset "heavy", one in
+# 100,000 is narrowed.
 GROW_PX = 8
-"""How far a cell grows to either side. Digits of 20 × 20 px, as those of MNIST and of the built-in
-pen are, stay as wide as any one distortion makes them; of those of preset "heavy", one in 100,000
-is narrowed."""
-
 _WIDEST_CELL_PX = SIDE_PX + 2 * GROW_PX
 _SLACK_PX = 1 / 16  # covers what rounding and interpolation add to the reach of ink
 _TURNS = 32  # of the range of angles, where the width of ink is bounded
+_MAPPED_PX, _STILL_PX = 2**18, 2**20  # what a processor's cache holds, with maps and without
+_ROUND_PX = 4  # nodes of a map are so far apart, and so many pixels are measured at once
+
+
+@dataclass(frozen=True)
+class DigitStage:
+    """Distortions that say where the ink of digits goes, then those of the pen."""
+
+    motions: tuple[Step, ...]
+    shapes: tuple[Step, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.motions or self.shapes)
+
+    def distort(self, ink: GlyphInk, draw: Draw, *, may_grow: bool = True) -> GlyphInk:
+        """Distort digits.
+
+        Parameters
+        ----------
+        ink : GlyphInk
+            Digits at the left edge of their cells; not written to.
+        draw : Draw
+        may_grow : bool
+            Whether cells grow to either side, where the ink does.
+
+        Returns
+        -------
+        GlyphInk
+            Again at the left edge, in images as wide as the widest; `left_px` is where the ink
+            stands, counted from the left edge of the cell before it grew, and so it may be
+            negative; `width_px` and the rest are those of the ink that is there.
+        """
+        motion, drawn, frames = self._fit(ink, draw, may_grow=may_grow)
+        widths_px = _find_widths(ink, frames, SPARE_PX if drawn else 0)
+        groups = _group(frames.moves, widths_px, ink.images.shape[1])
+        boxes = np.zeros((len(ink.images), 4), np.int64)
+        parts = []
+        for chosen in groups:
+            part = _move(ink, motion, frames, chosen, _round_up(widths_px[chosen]))
+            for step, strengths, keys in drawn:
+                part = step.change(part, strengths[chosen], keys[chosen], part.__getitem__)
+            boxes[chosen] = extents = measure_ink(part)
+            parts.append(slide(part, -extents[:, 0]))
+        images = _put_together(groups, parts)
+        left, top, width, height = boxes.T
+        images = images[:, :, : width.max(initial=1)]
+        return GlyphInk(images, frames.left_px + left, top, width, height)
+
+    def bound(
+        self, ink: GlyphInk, draw: Draw, *, may_grow: bool = True
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return columns that the ink of distorted digits does not leave: first, and how many.
+
+        They count from the left edge of the cell before it grew. No digit is distorted, so this
+        takes a tenth of the time of `distort`.
+        """
+        frames = self._fit(ink, draw, may_grow=may_grow)[2]
+        return frames.left_px, frames.grown_px
+
+    def widest_px(
+        self, width_px: NDArray[np.int64], height_px: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Return a width that no distorted ink of these sizes, or smaller ones, exceeds.
+
+        It is at most that of a cell grown on both sides. Default widths of saved recipes follow
+        it: another bound, however close, would change their images.
+        """
+        widest = np.ceil(self._bound_reach(width_px, height_px)[0]).astype(np.int64)
+        widest += sum(self._bound_growth())
+        return np.maximum(np.minimum(widest, _WIDEST_CELL_PX), width_px)
+
+    def widest_cell_px(self, ink_px: int) -> int:
+        """Return a width that no cell exceeds, grown to hold ink of at most so many pixels.
+
+        Either ink goes beyond one side of its cell, or beyond both, and is as wide as that.
+        """
+        width_px = np.arange(1, ink_px + 1)
+        height_px = np.full_like(width_px, SIDE_PX)
+        reach_px = self._bound_reach(width_px, height_px)[1] - (width_px + 1) / 2
+        left_px, right_px = self._bound_strength("shift")[:, 0]
+        over_px = np.ceil(reach_px.max() + max(-left_px, right_px)) + max(self._bound_growth())
+        both_px = self.widest_px(width_px, height_px).max()
+        return int(max(SIDE_PX + min(over_px, GROW_PX), both_px))
+
+    def _fit(
+        self, ink: GlyphInk, draw: Draw, *, may_grow: bool
+    ) -> tuple[Motion, list[tuple[Step, NDArray[np.float64], NDArray[np.uint64]]], Frames]:
+        """Draw what happens to digits, and find where they will stand."""
+        motion = Motion.stand_still(ink.images)
+        for step in self.motions:
+            motion = step.record.apply(motion, *step.draw(draw))
+        if self.motions:
+            motion = motion.limit_bend(*_find_corners(ink))
+        drawn = [(step, *step.draw(draw)) for step in self.shapes]
+        growth_px = np.zeros((len(ink.images), 4), np.int64)
+        for step, strengths, _ in drawn:
+            growth_px += step.measure_growth(strengths)
+        return motion, drawn, _fit_frames(ink, motion, growth_px, GROW_PX if may_grow else 0)
+
+    def _bound_growth(self) -> tuple[int, int]:
+        """Return how far ink may grow to the left and right."""
+        most = [step.measure_growth(np.array([step.high]))[0] for step in self.shapes]
+        return sum(int(px[0]) for px in most), sum(int(px[2]) for px in most)
+
+    def _bound_strength(self, name: str) -> NDArray[np.float64]:
+        """Return the least and the largest strengths, shape (2, n); 0 is among them."""
+        for step in self.motions:
+            if step.name == name:
+                return np.array([np.minimum(step.low, 0), np.maximum(step.high, 0)])
+        return np.zeros((2, 2))
+
+    def _bound_reach(
+        self, width_px: NDArray[np.int64], height_px: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return how wide ink may become by its motion, and how far it may reach from its middle.
+
+        Ink lies in the convex hull of the points of `_surround` before perspective, and, as that
+        keeps straight lines straight, in the hull of the points seen in perspective after it. How
+        far apart two of them are seen, x / (1 + bend · point) on either side of 0, is convex in
+        the bend, and so largest for a corner of all bends there can be. `Motion.limit_bend` takes
+        bends nearer to 0, which is among them, and no ink is seen larger than 1 / NEAREST after.
+        """
+        if not self.motions:
+            return width_px.astype(np.float64), width_px / 2
+        x, y = self._surround(width_px, height_px)
+        bend = self._bound_strength("perspective") / (SIDE_PX / 2)
+        depth = 1 + bend[:, :1, None, None] * x + bend[:, 1:, None] * y
+        depth = np.where(depth.min(axis=2, keepdims=True) < NEAREST, NEAREST, depth)
+        left, right = (x / depth).min(axis=2), (x / depth).max(axis=2)
+        beyond = self._bound_strength("elastic").max() + _SLACK_PX
+        wide, far = (right - left).max(axis=(0, 1)), np.maximum(right, -left).max(axis=(0, 1))
+        return wide + 2 * beyond, far + beyond
+
+    def _surround(
+        self, width_px: NDArray[np.int64], height_px: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return points around all ink that is scaled, sheared and turned: x and y, shape (n, M).
+
+        The largest ink holds the smaller; between both shears a corner goes straight, and between
+        two turns along an arc, which lies within the tangents that meet a little farther away.
+        """
+        low, high = self._bound_strength("rotate")[:, :1]
+        sine, cosine = sine_and_cosine(low + (high - low) * np.arange(_TURNS + 1) / _TURNS)
+        farther = 1 / sine_and_cosine((high - low) / (2 * _TURNS))[1]
+        lean_sine, lean_cosine = sine_and_cosine(self._bound_strength("shear")[:, :1, None])
+        grown_x, grown_y = (1 + self._bound_strength("scale")[1]) * farther
+        half_x, half_y = (width_px + 1) / 2 * grown_x, (height_px + 1) / 2 * grown_y
+        side = np.array([-1, 1])[:, None]
+        x = (side * half_x - lean_sine / lean_cosine * half_y).reshape(-1, 1, len(width_px))
+        sine, cosine = sine[:, None], cosine[:, None]
+        x, y = x * cosine - half_y * sine, x * sine + half_y * cosine
+        x, y = x.reshape(-1, len(width_px)), y.reshape(-1, len(width_px))
+        return np.concatenate([x, -x]), np.concatenate([y, -y])
 
 
 @dataclass(frozen=True)
@@ -72,22 +223,16 @@ class Frames:
         return np.where(self.moves, 0, self.offset[:, 1]).astype(np.int64)
 
     def take(self, chosen: NDArray[np.int64]) -> Frames:
-        """Give the frames of some digits."""
+        """Return the frames of some digits."""
         return Frames(*(value[chosen] for value in vars(self).values()))
 
 
-def fit_frames(ink: Ink, motion: Motion, growth_px: NDArray[np.int64], grow_px: int) -> Frames:
+def _fit_frames(
+    ink: GlyphInk, motion: Motion, growth_px: NDArray[np.int64], grow_px: int
+) -> Frames:
     """Find where digits stand in their cells, whole.
 
-    Parameters
-    ----------
-    ink : Ink
-        Digits before their motion.
-    motion : Motion
-    growth_px : ndarray of int64, shape (M, 4)
-        How many pixels the ink will grow to the left, up, right and down.
-    grow_px : int
-        How far cells grow to either side.
+    Ink will grow by `growth_px` to the left, up, right and down; cells grow by up to `grow_px`.
     """
     is_still = motion.is_still
     low, high = _bound_still(ink) if is_still.all() else _bound_sent(ink, motion)
@@ -106,26 +251,26 @@ def fit_frames(ink: Ink, motion: Motion, growth_px: NDArray[np.int64], grow_px: 
     return Frames(factor.T, offset.T, growth_px, left_px, stop - start, moves)
 
 
-def _bound_still(ink: Ink) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give what `_bound_sent` does, for digits that stay as they are."""
+def _bound_still(ink: GlyphInk) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what `_bound_sent` does, for digits that stay as they are."""
     low = np.array([ink.left_px, ink.top_px], np.float64) - 1
     return low, low + np.array([ink.width_px, ink.height_px]) + 1
 
 
-def _bound_sent(ink: Ink, motion: Motion) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give how far ink reaches in its cell after its motion: x and y, shape (2, M)."""
-    sent, middle = np.stack(motion.send(*find_corners(ink))), find_middle(ink)
+def _bound_sent(ink: GlyphInk, motion: Motion) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how far ink reaches in its cell after its motion: x and y, shape (2, M)."""
+    sent, middle = np.stack(motion.send(*_find_corners(ink))), _find_middle(ink)
     return sent.min(axis=1) + middle, sent.max(axis=1) + middle
 
 
-def find_middle(ink: Ink) -> NDArray[np.float64]:
-    """Give the middle of the ink in the cell, x and y, shape (2, M)."""
+def _find_middle(ink: GlyphInk) -> NDArray[np.float64]:
+    """Return the middle of the ink in the cell, x and y, shape (2, M)."""
     corner = np.stack([ink.left_px, ink.top_px])
     return corner + (np.stack([ink.width_px, ink.height_px]) - 1) / 2
 
 
-def find_corners(ink: Ink) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give how far ink reaches, from its middle, at its four corners, each of shape (4, M).
+def _find_corners(ink: GlyphInk) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how far ink reaches, from its middle, at its four corners, each of shape (4, M).
 
     A pixel of ink shows less than 1 px around it, so ink pixels 3..5 reach from 2 to 6, both
     excluded, and a cell of 28 px has room for what reaches from -1 to 28.
@@ -137,194 +282,8 @@ def find_corners(ink: Ink) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     )
 
 
-def widest_px(
-    plan: Plan, width_px: NDArray[np.int64], height_px: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Give a width that no distortion of ink of these sizes, or smaller ones, exceeds.
-
-    It is at most that of a cell grown on both sides; for a plan that leaves digits as they are,
-    it is `width_px`.
-    """
-    widest = np.ceil(_bound_reach(plan, width_px, height_px)[0]).astype(np.int64)
-    widest += sum(_bound_growth(plan))
-    return np.maximum(np.minimum(widest, _WIDEST_CELL_PX), width_px)
-
-
-def widest_cell_px(plan: Plan, ink_px: int) -> int:
-    """Give a width that no cell exceeds, grown to hold ink that was at most so many pixels wide.
-
-    Either ink goes beyond one side of its cell, or beyond both, and is as wide as the grown cell.
-    """
-    width_px = np.arange(1, ink_px + 1)
-    height_px = np.full_like(width_px, SIDE_PX)
-    reach_px = _bound_reach(plan, width_px, height_px)[1] - (width_px + 1) / 2
-    left_px, right_px = _bound_strengths(plan)["shift"][:, 0]
-    over_px = np.ceil(reach_px.max() + max(-left_px, right_px)) + max(_bound_growth(plan))
-    both_px = widest_px(plan, width_px, height_px).max()
-    return int(max(SIDE_PX + min(over_px, GROW_PX), both_px))
-
-
-def _bound_growth(plan: Plan) -> tuple[int, int]:
-    """Give how far ink may grow to the left and right."""
-    growth_px = np.zeros(4, np.int64)
-    for step in plan.at("shape"):
-        if step.record.growth is not None:
-            growth_px += step.record.growth(np.array([step.high]))[0]
-    return int(growth_px[0]), int(growth_px[2])
-
-
-def _bound_strengths(plan: Plan) -> dict[str, NDArray[np.float64]]:
-    """Give the least and the largest strengths of a motion, shape (2, n); 0 is among them."""
-    bounds: dict[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros((2, 2)))
-    for step in plan.at("geometry"):
-        bounds[step.name] = np.array([np.minimum(step.low, 0), np.maximum(step.high, 0)])
-    return bounds
-
-
-def _bound_reach(
-    plan: Plan, width_px: NDArray[np.int64], height_px: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give how wide ink may become by its motion, and how far it may reach from its middle.
-
-    Ink lies in the convex hull of the points of `_surround` before perspective, and, as that
-    keeps straight lines straight, in the hull of the points seen in perspective after it. How
-    far apart two of them are seen, x / (1 + bend · point) on either side of 0, is convex in the
-    bend, and so largest for a corner of all bends there can be. `Motion.limit_bend` takes bends
-    nearer to 0, which is among them, and no ink is seen larger than 1 / NEAREST after that.
-    """
-    if not plan.at("geometry"):
-        return width_px.astype(np.float64), width_px / 2
-    bounds = _bound_strengths(plan)
-    x, y = _surround(bounds, width_px, height_px)
-    bend = bounds["perspective"] / (SIDE_PX / 2)
-    depth = 1 + bend[:, :1, None, None] * x + bend[:, 1:, None] * y
-    depth = np.where(depth.min(axis=2, keepdims=True) < NEAREST, NEAREST, depth)
-    left, right = (x / depth).min(axis=2), (x / depth).max(axis=2)
-    beyond = bounds["elastic"].max() + _SLACK_PX
-    wide, far = (right - left).max(axis=(0, 1)), np.maximum(right, -left).max(axis=(0, 1))
-    return wide + 2 * beyond, far + beyond
-
-
-def _surround(
-    bounds: dict[str, NDArray[np.float64]],
-    width_px: NDArray[np.int64],
-    height_px: NDArray[np.int64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give points around all ink that is scaled, sheared and turned: x and y, shape (n, M).
-
-    The largest ink holds the smaller; between both shears a corner goes straight, and between two
-    turns along an arc, which lies within the tangents that meet a little farther from the middle.
-    """
-    low, high = bounds["rotate"][:, :1]
-    sine, cosine = sine_and_cosine(low + (high - low) * np.arange(_TURNS + 1) / _TURNS)
-    farther = 1 / sine_and_cosine((high - low) / (2 * _TURNS))[1]
-    lean_sine, lean_cosine = sine_and_cosine(bounds["shear"][:, :1, None])
-    grown_x, grown_y = (1 + bounds["scale"][1]) * farther
-    half_x, half_y = (width_px + 1) / 2 * grown_x, (height_px + 1) / 2 * grown_y
-    side = np.array([-1, 1])[:, None]
-    x = (side * half_x - lean_sine / lean_cosine * half_y).reshape(-1, 1, len(width_px))
-    sine, cosine = sine[:, None], cosine[:, None]
-    x, y = x * cosine - half_y * sine, x * sine + half_y * cosine
-    x, y = x.reshape(-1, len(width_px)), y.reshape(-1, len(width_px))
-    return np.concatenate([x, -x]), np.concatenate([y, -y])
-
-
-_MAPPED_PX, _STILL_PX = 2**18, 2**20  # what a processor's cache holds, with maps and without
-_ROUND_PX = 4  # nodes of a map are so far apart, and so many pixels are measured at once
-
-
-def augment_digits(ink: Ink, plan: Plan, draw: Draw, grow_px: int = GROW_PX) -> Ink:
-    """Distort digits.
-
-    Parameters
-    ----------
-    ink : Ink
-        Digits at the left edge of their cells; not written to.
-    plan : Plan
-        Only distortions of digits count.
-    draw : callable
-        ``draw(use, n)`` gives the words of a use, n for each digit, shape (M, n).
-    grow_px : int
-        How far cells grow to either side, where the ink does.
-
-    Returns
-    -------
-    Ink
-        Again at the left edge, in images as wide as the widest; `left_px` is where the ink stands,
-        counted from the left edge of the cell before it grew, and so it may be negative;
-        `width_px` and the rest are those of the ink that is there.
-    """
-    motion, shapes, frames = _fit(ink, plan, draw, grow_px)
-    widths_px = _find_widths(ink, frames, SPARE_PX if shapes else 0)
-    groups = _group(frames.moves, widths_px, ink.images.shape[1])
-    boxes = np.zeros((len(ink.images), 4), np.int64)
-    parts = []
-    for chosen in groups:
-        part = _move(ink, motion, frames, chosen, _round_up(widths_px[chosen]))
-        for step, strengths, keys in shapes:
-            part = _apply_where(step, part, strengths[chosen], keys[chosen])
-        boxes[chosen] = extents = measure_ink(part)
-        parts.append(slide(part, -extents[:, 0]))
-    images = _put_together(groups, parts)
-    left, top, width, height = boxes.T
-    return Ink(images[:, :, : width.max(initial=1)], frames.left_px + left, top, width, height)
-
-
-def bound_digits(
-    ink: Ink, plan: Plan, draw: Draw, grow_px: int = GROW_PX
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Give columns that the ink of distorted digits does not leave, without distorting any.
-
-    Parameters are those of `augment_digits`; this takes a tenth of the time.
-
-    Returns
-    -------
-    left_px, width_px : ndarray of int64, shape (M,)
-        Counted from the left edge of the cell before it grew.
-    """
-    frames = _fit(ink, plan, draw, grow_px)[2]
-    return frames.left_px, frames.grown_px
-
-
-def slide(
-    images: NDArray[np.uint8],
-    right_px: NDArray[np.int64] | int,
-    down_px: NDArray[np.int64] | int = 0,
-) -> NDArray[np.uint8]:
-    """Move the ink of images by whole pixels; none of it may cross an edge.
-
-    A row of paper is as good as any other: whole images move along memory.
-    """
-    n, height, width = images.shape
-    by = np.broadcast_to(np.asarray(right_px) + np.asarray(down_px) * width, (n,))
-    reach = int(np.abs(by).max(initial=0))
-    if reach == 0:
-        return images
-    padded = np.pad(images.reshape(n, -1), ((0, 0), (reach, reach)))
-    windows = sliding_window_view(padded, height * width, axis=1)
-    moved: NDArray[np.uint8] = windows[np.arange(n), reach - by].reshape(images.shape)
-    return moved
-
-
-def _fit(
-    ink: Ink, plan: Plan, draw: Draw, grow_px: int
-) -> tuple[Motion, list[tuple[Step, NDArray[np.float64], NDArray[np.uint64]]], Frames]:
-    """Draw what happens to digits, and find where they will stand."""
-    motion = Motion.stand_still(ink.images)
-    for step in plan.at("geometry"):
-        motion = step.record.apply(motion, *plan.draw(step, draw))
-    if plan.at("geometry"):
-        motion = motion.limit_bend(*find_corners(ink))
-    shapes = [(step, *plan.draw(step, draw)) for step in plan.at("shape")]
-    growth_px = np.zeros((len(ink.images), 4), np.int64)
-    for step, strengths, _ in shapes:
-        if step.record.growth is not None:
-            growth_px += step.record.growth(strengths)
-    return motion, shapes, fit_frames(ink, motion, growth_px, grow_px)
-
-
-def _find_widths(ink: Ink, frames: Frames, spare_px: int) -> NDArray[np.int64]:
-    """Give the columns that each digit takes: those it had, at least, if it is not resampled."""
+def _find_widths(ink: GlyphInk, frames: Frames, spare_px: int) -> NDArray[np.int64]:
+    """Return the columns that each digit takes: those it had, at least, if it is not resampled."""
     widths_px = frames.grown_px + spare_px
     return np.where(frames.moves, widths_px, np.maximum(widths_px, ink.images.shape[2]))
 
@@ -336,7 +295,7 @@ def _round_up(widths_px: NDArray[np.int64]) -> int:
 def _group(
     moves: NDArray[np.bool_], widths_px: NDArray[np.int64], height_px: int
 ) -> list[NDArray[np.int64]]:
-    """Give the digits to be resampled, then the others, in groups of about the same width."""
+    """Return the digits to be resampled, then the others, in groups of about the same width."""
     groups: list[NDArray[np.int64]] = []
     for chosen, group_px in ((moves, _MAPPED_PX), (~moves, _STILL_PX)):
         by_width = np.flatnonzero(chosen)
@@ -362,10 +321,10 @@ def _put_together(
 
 
 def _move(
-    ink: Ink, motion: Motion, frames: Frames, chosen: NDArray[np.int64], width_px: int
+    ink: GlyphInk, motion: Motion, frames: Frames, chosen: NDArray[np.int64], width_px: int
 ) -> NDArray[np.uint8]:
-    """Give some digits after their motion, with room to grow, in wider images."""
-    ink, frames = Ink(*(value[chosen] for value in vars(ink).values())), frames.take(chosen)
+    """Return some digits after their motion, with room to grow, in wider images."""
+    ink, frames = GlyphInk(*(value[chosen] for value in vars(ink).values())), frames.take(chosen)
     more_px = width_px - ink.images.shape[2]
     images = ink.images
     if frames.moves[0]:
@@ -375,35 +334,16 @@ def _move(
     return slide(images, frames.growth_px[:, 0], frames.down_px)
 
 
-def _resample(ink: Ink, motion: Motion, frames: Frames, width_px: int) -> NDArray[np.uint8]:
+def _resample(ink: GlyphInk, motion: Motion, frames: Frames, width_px: int) -> NDArray[np.uint8]:
     x, y = place_nodes(width_px), place_nodes(ink.images.shape[1])
     x, y = x + (frames.left_px + frames.growth_px[:, 0])[:, None, None], y[:, None]
     if motion.wave_px.any():
         wave_x, wave_y = draw_waves(motion, frames.width_px, y.size, x.shape[2])
         x, y = x + wave_x, y + wave_y
     factor, offset = frames.factor[:, :, None, None], frames.offset[:, :, None, None]
-    middle_x, middle_y = find_middle(ink)[:, :, None, None]
+    middle_x, middle_y = _find_middle(ink)[:, :, None, None]
     x = (x - offset[:, 0]) / factor[:, 0] - middle_x
     y = (y - offset[:, 1]) / factor[:, 1] - middle_y
     x, y = motion.trace_back(x, y)
     x, y = x + (middle_x - ink.left_px[:, None, None]), y + middle_y
     return warp(ink.images[:, :, : ink.width_px.max()], x, y, width_px)
-
-
-def _apply_where(
-    step: Step,
-    images: NDArray[np.uint8],
-    strengths: NDArray[np.float64],
-    keys: NDArray[np.uint64],
-) -> NDArray[np.uint8]:
-    """Distort those images whose strength is not the neutral one."""
-    on = (strengths != step.record.neutral).any(axis=1)
-    if on.all():
-        changed: NDArray[np.uint8] = step.record.apply(images, strengths, keys)
-        return changed
-    chosen = np.flatnonzero(on)
-    if not len(chosen):
-        return images
-    images = images.copy()
-    images[chosen] = step.record.apply(images[chosen], strengths[chosen], keys[chosen])
-    return images

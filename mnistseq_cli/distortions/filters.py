@@ -11,9 +11,9 @@ from mnistseq_cli.randomness import expand, expand_shorts
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mnistseq_cli.distortions.pages import Pages
+    from mnistseq_cli.glyphs.stamps import Pages
 
-_REACH = 3  # the kernel ends at three standard deviations
+_REACH = 3  # the kernel ends at three standard deviations: what is left out is under half a grey
 _CHUNK_PX = 2**16  # what the cache of a processor holds along with its sums
 
 
@@ -33,7 +33,7 @@ def blur(pages: Pages, strengths: NDArray[np.float64], _: NDArray[np.uint64]) ->
 
 
 def measure_blur(strengths: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Give the pixels that ink may grow to each side, shape (N, 4)."""
+    """Return the pixels that ink may grow to each side, shape (N, 4)."""
     return np.ceil(strengths * _REACH).astype(np.int64).repeat(4, axis=1)
 
 
@@ -61,7 +61,7 @@ def _convolve(images: NDArray[np.uint8], weights: NDArray[np.uint16]) -> NDArray
 
 
 def _make_kernels(sigma_px: NDArray[np.float64]) -> NDArray[np.uint16]:
-    """Give the middle and one side of each kernel in 1/256, shape (N, radius + 1)."""
+    """Return the middle and one side of each kernel in 1/256, shape (N, radius + 1)."""
     far = np.arange(int(np.ceil(sigma_px.max(initial=0) * _REACH)) + 1)
     sigma = np.maximum(sigma_px, 1 / 256)[:, None]
     heights = np.where(far <= sigma * _REACH, _exp_of_minus(far * far / (2 * sigma * sigma)), 0)

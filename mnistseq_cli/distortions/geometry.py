@@ -6,11 +6,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from mnistseq_cli.randomness import expand_fractions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from mnistseq_cli.glyphs.stamps import Stamps
 
 NODE_PX = 4
 _NODE_BITS = 8  # a node's place is in units of 1 / 256 px
@@ -325,3 +328,70 @@ def _turn(
         c=c * motion.a + d * motion.c,
         d=c * motion.b + d * motion.d,
     )
+
+
+def slide(
+    images: NDArray[np.uint8],
+    right_px: NDArray[np.int64] | int,
+    down_px: NDArray[np.int64] | int = 0,
+) -> NDArray[np.uint8]:
+    """Move the ink of images by whole pixels; none of it may cross an edge.
+
+    A row of paper is as good as any other: whole images move along memory.
+    """
+    n, height, width = images.shape
+    by = np.broadcast_to(np.asarray(right_px) + np.asarray(down_px) * width, (n,))
+    reach = int(np.abs(by).max(initial=0))
+    if reach == 0:
+        return images
+    padded = np.pad(images.reshape(n, -1), ((0, 0), (reach, reach)))
+    windows = sliding_window_view(padded, height * width, axis=1)
+    moved: NDArray[np.uint8] = windows[np.arange(n), reach - by].reshape(images.shape)
+    return moved
+
+
+_PERIOD_PX = (50, 150)  # of the wave of a line: two digits to six
+
+
+def bend_line(
+    stamps: Stamps,
+    widths_px: NDArray[np.int64],
+    strengths: NDArray[np.float64],
+    keys: NDArray[np.uint64],
+) -> Stamps:
+    """Let digits stand on a line with a slope and a wave.
+
+    A digit moves up or down as a whole, by whole pixels, as far as the page lets it: it stays
+    as sharp as it was, and its box moves with it.
+
+    Parameters
+    ----------
+    stamps : Stamps
+        Digits, on their pages.
+    widths_px : ndarray of int64, shape (N,)
+        Width of each page.
+    strengths : ndarray of float64, shape (N, 2)
+        How far the slope lowers the right end of the page, and the height of the wave, in
+        pixels.
+    keys : ndarray of uint64, shape (N,)
+        Where the length of the wave comes from, and its beginning.
+    """
+    x = stamps.x_px + stamps.boxes[:, 0] + stamps.boxes[:, 2] / 2
+    page = stamps.sample
+    slope, height = strengths[page].T
+    traits = (expand_fractions(keys, 1, 2)[:, 0] + 1) / 2
+    shortest, longest = _PERIOD_PX
+    turns = x / (shortest + traits[page, 0] * (longest - shortest)) + traits[page, 1]
+    down = slope * (2 * x / widths_px[page] - 1) + height * _wave(turns)
+    top, bottom = stamps.boxes[:, 1], stamps.boxes[:, 1] + stamps.boxes[:, 3]
+    down_px = np.clip(np.rint(down).astype(np.int64), -top, stamps.images.shape[1] - bottom)
+    boxes = stamps.boxes.copy()
+    boxes[:, 1] += down_px
+    return replace(stamps, images=slide(stamps.images, 0, down_px), boxes=boxes)
+
+
+def _wave(turns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give a wave from -1 to 1 of period 1: a parabola up and one down, near a sine."""
+    phase = 2 * (turns - np.floor(turns)) - 1
+    wave: NDArray[np.float64] = 4 * phase * (1 - np.abs(phase))
+    return wave

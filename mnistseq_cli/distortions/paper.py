@@ -17,7 +17,7 @@ from mnistseq_cli.randomness import expand_fractions, expand_shorts
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mnistseq_cli.distortions.pages import Pages
+    from mnistseq_cli.glyphs.stamps import Pages
 
 _OTHER_KEY = np.uint64(0xD1B54A32D192ED03)  # texture and tint of a page have words of their own
 _TINT, _SLOPE, _MOTTLE, _FIBRE, _RULE = 0.25, 0.3, 0.15, 0.1, 0.35  # parts of the strength

@@ -5,14 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from mnistseq_cli.distortions import filters as grain
-from mnistseq_cli.distortions import filters as lens
-from mnistseq_cli.distortions import filters as light
-from mnistseq_cli.distortions import geometry as motion
-from mnistseq_cli.distortions import morphology as shape
-from mnistseq_cli.distortions import paper
-from mnistseq_cli.distortions.filters import jpeg
-from mnistseq_cli.distortions.pages import bend_line
+from mnistseq_cli.distortions import filters, geometry, morphology, paper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +69,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "scale": Augmentation(
         use=100,
         stage="geometry",
-        apply=motion.scale,
+        apply=geometry.scale,
         unit="fractions of the size",
         summary="wider or narrower, and higher or lower",
         default="0.1",
@@ -88,7 +81,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "shear": Augmentation(
         use=101,
         stage="geometry",
-        apply=motion.shear,
+        apply=geometry.shear,
         unit="degrees",
         summary="leaning to the right or left",
         default="10",
@@ -98,7 +91,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "rotate": Augmentation(
         use=102,
         stage="geometry",
-        apply=motion.rotate,
+        apply=geometry.rotate,
         unit="degrees",
         summary="turned clockwise or back",
         default="10",
@@ -108,7 +101,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "perspective": Augmentation(
         use=103,
         stage="geometry",
-        apply=motion.tilt,
+        apply=geometry.tilt,
         unit="fractions of the size",
         summary="one side nearer than the other",
         default="0.1",
@@ -119,7 +112,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "shift": Augmentation(
         use=104,
         stage="geometry",
-        apply=motion.shift,
+        apply=geometry.shift,
         unit="pixels",
         summary="moved right or left, and up or down",
         default="2",
@@ -131,7 +124,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "elastic": Augmentation(
         use=105,
         stage="geometry",
-        apply=motion.wave,
+        apply=geometry.wave,
         unit="pixels",
         summary="each point displaced a little, smoothly",
         default="2",
@@ -140,18 +133,18 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "thickness": Augmentation(
         use=106,
         stage="shape",
-        apply=shape.thicken,
+        apply=morphology.thicken,
         unit="pixels at each edge",
         summary="a thicker or thinner pen",
         default="0.5",
         limits=(-2, 2),
         signed=True,
-        growth=shape.measure_thickening,
+        growth=morphology.measure_thickening,
     ),
     "erode": Augmentation(
         use=107,
         stage="shape",
-        apply=shape.erode,
+        apply=morphology.erode,
         unit="pixels",
         summary="the least ink in a window",
         default="2x2",
@@ -164,7 +157,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "dilate": Augmentation(
         use=108,
         stage="shape",
-        apply=shape.dilate,
+        apply=morphology.dilate,
         unit="pixels",
         summary="the most ink in a window",
         default="2x2",
@@ -173,12 +166,12 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         whole=True,
         n_strengths=2,
         by_size=True,
-        growth=shape.measure_dilation,
+        growth=morphology.measure_dilation,
     ),
     "baseline": Augmentation(
         use=109,
         stage="line",
-        apply=bend_line,
+        apply=geometry.bend_line,
         unit="pixels",
         summary="a line that slopes and waves",
         default="2",
@@ -199,12 +192,12 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "blur": Augmentation(
         use=112,
         stage="lens",
-        apply=lens.blur,
+        apply=filters.blur,
         unit="pixels",
         summary="out of focus; the sigma of a Gaussian",
         default="0.8",
         limits=(0, 4),
-        growth=lens.measure_blur,
+        growth=filters.measure_blur,
     ),
     "background": Augmentation(
         use=110,
@@ -218,7 +211,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "contrast": Augmentation(
         use=113,
         stage="page",
-        apply=light.contrast,
+        apply=filters.contrast,
         unit="fractions of the contrast",
         summary="more contrast or less",
         default="0.3",
@@ -228,7 +221,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "brightness": Augmentation(
         use=114,
         stage="page",
-        apply=light.brightness,
+        apply=filters.brightness,
         unit="fractions of the grey levels",
         summary="lighter or darker",
         default="0.15",
@@ -238,7 +231,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "grain": Augmentation(
         use=115,
         stage="page",
-        apply=grain.grain,
+        apply=filters.grain,
         unit="fractions of the grey levels",
         summary="Gaussian noise; its standard deviation",
         default="0.08",
@@ -247,7 +240,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "noise": Augmentation(
         use=116,
         stage="page",
-        apply=grain.noise,
+        apply=filters.noise,
         unit="fractions of the pixels",
         summary="black and white pixels",
         default="0.03",
@@ -256,7 +249,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "jpeg": Augmentation(
         use=117,
         stage="page",
-        apply=jpeg,
+        apply=filters.jpeg,
         unit="the quality of JPEG",
         summary="what saving as JPEG leaves; 100 is as it was",
         default="30",

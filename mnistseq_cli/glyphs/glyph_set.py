@@ -20,7 +20,7 @@ _CHUNK = 4096  # glyphs that are measured at once: more would take more memory t
 
 
 @dataclass(frozen=True)
-class Ink:
+class GlyphInk:
     """The ink of some glyphs, moved to the left edge of its cells.
 
     Parameters
@@ -131,7 +131,7 @@ class GlyphSet:
         ]
         return ids
 
-    def cut_out(self, ids: NDArray[np.int64]) -> Ink:
+    def cut_out(self, ids: NDArray[np.int64]) -> GlyphInk:
         """Give the ink of glyphs, moved to the left edge of its cells.
 
         Parameters
@@ -144,7 +144,7 @@ class GlyphSet:
             A glyph is blank.
         """
         left, top, width, height = self.measure(ids).T
-        return Ink(self._flat[ids].reshape(-1, SIDE_PX, SIDE_PX), left, top, width, height)
+        return GlyphInk(self._flat[ids].reshape(-1, SIDE_PX, SIDE_PX), left, top, width, height)
 
     def measure(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give the extent of the ink of glyphs as x, y, width, height, shape (N, 4).

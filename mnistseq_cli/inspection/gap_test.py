@@ -12,7 +12,7 @@ import numpy as np
 from mnistseq_cli.compose.gaps import count_gaps
 from mnistseq_cli.compose.layout import Digits, find_ranges
 from mnistseq_cli.compose.patterns import parse_pattern
-from mnistseq_cli.distortions import make_plan
+from mnistseq_cli.distortions import make_pipeline
 from mnistseq_cli.errors import LayoutError
 from mnistseq_cli.glyphs.glyph_set import SIDE_PX
 from mnistseq_cli.inspection.figures import GapFigures
@@ -108,7 +108,7 @@ class GapRule:
             values = values | {"texts": ["0"]}
         recipe = Recipe.from_dict(values)
         grouped = parse_pattern(recipe.pattern).grouped if recipe.pattern else ()
-        plan = make_plan(recipe.augment, recipe.augment_prob)
+        plan = make_pipeline(recipe.augment, recipe.augment_prob)
         is_scaled = recipe.fit != "pad" and recipe.width_px != "natural"
         keeps_boxes = not is_scaled and not plan.at("line", "lens")
         keeps_cells = recipe.spacing_mode == "fixed" or not plan.at("geometry", "shape")

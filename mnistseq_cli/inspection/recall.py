@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from mnistseq_cli.compose.splits import Split, cut, open_splits, parse_weights
-from mnistseq_cli.distortions import Plan, make_plan
+from mnistseq_cli.distortions import AugmentPipeline, make_pipeline
 from mnistseq_cli.errors import GlyphError, MnistseqError, OutputError
 from mnistseq_cli.files import naming_damage
 from mnistseq_cli.formats.arrays import Column, read_columns
@@ -113,9 +113,9 @@ class Origin:
     data_dir: Path | None = None
 
     @property
-    def distortions(self) -> Plan:
+    def distortions(self) -> AugmentPipeline:
         """The distortions of the recipe."""
-        return make_plan(self.recipe.augment, self.recipe.augment_prob)
+        return make_pipeline(self.recipe.augment, self.recipe.augment_prob)
 
     def open(self, *stages: Stage) -> dict[str, SequenceGenerator]:
         """Make the generator of each split, with no distortions but those of some stages.
@@ -127,7 +127,7 @@ class Origin:
         GlyphError
             The glyphs are not those the dataset was made with.
         """
-        kept = Plan(self.distortions.at(*stages), self.recipe.augment_prob)
+        kept = AugmentPipeline(self.distortions.at(*stages))
         recipe = replace(self.recipe, augment=kept.spell_out())
         try:
             return open_splits(recipe, self.splits, self.data_dir)

@@ -12,18 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistseq_cli.compose.generator import SequenceGenerator
-from mnistseq_cli.compose.painting import Stamps
-from mnistseq_cli.distortions import (
-    AUGMENTATIONS,
-    PRESETS,
-    augment_digits,
-    bound_digits,
-    make_plan,
-    widest_cell_px,
-    widest_px,
-)
+from mnistseq_cli.distortions import AUGMENTATIONS, PRESETS, make_pipeline
 from mnistseq_cli.errors import LayoutError
-from mnistseq_cli.glyphs.glyph_set import GlyphSet, Ink
+from mnistseq_cli.glyphs.glyph_set import GlyphInk, GlyphSet
+from mnistseq_cli.glyphs.stamps import Stamps
 from mnistseq_cli.recipe import FlexibleWidth, Recipe
 from tests.helpers.augment_cases import (
     DIGITS,
@@ -47,7 +39,7 @@ def extent(image: np.ndarray) -> list[int]:
     return [x, y, int(columns.max()) + 1 - x, int(rows.max()) + 1 - y]
 
 
-def same(one: Ink, other: Ink) -> bool:
+def same(one: GlyphInk, other: GlyphInk) -> bool:
     one, other = (replace(ink, images=widen(ink.images, CELL_PX)) for ink in (one, other))
     return all((vars(one)[name] == vars(other)[name]).all() for name in vars(one))
 
@@ -65,7 +57,7 @@ def strongest(name: str) -> str:
 def test_ink_stands_at_the_left_edge_and_its_extent_is_known(
     items: list[str], glyphs: GlyphSet
 ) -> None:
-    ink = distort(glyphs, make_plan(items))
+    ink = distort(glyphs, make_pipeline(items))
     for place, image in enumerate(ink.images):
         size = [0, ink.top_px[place], ink.width_px[place], ink.height_px[place]]
         assert extent(image) == size
@@ -78,20 +70,20 @@ def test_ink_stands_at_the_left_edge_and_its_extent_is_known(
 def test_a_digit_does_not_depend_on_the_digits_around_it(
     items: list[str], glyphs: GlyphSet
 ) -> None:
-    plan = make_plan(items, 0.7)
+    plan = make_pipeline(items, 0.7)
     whole = distort(glyphs, plan, 40)
     for start in (0, 13, 39):
-        alone = augment_digits(cut(glyphs, 1, start), plan, draw_of(1, start=start))
-        some = Ink(*(value[start : start + 1] for value in vars(whole).values()))
+        alone = plan.digits.distort(cut(glyphs, 1, start), draw_of(1, start=start))
+        some = GlyphInk(*(value[start : start + 1] for value in vars(whole).values()))
         assert same(alone, some)
 
 
 @pytest.mark.parametrize("name", OF_DIGITS)
 def test_without_a_distortion_digits_stay_where_they_were(name: str, glyphs: GlyphSet) -> None:
     before = cut(glyphs, 60)
-    copies = Ink(*(value.copy() for value in vars(before).values()))
-    plan = make_plan({name: AUGMENTATIONS[name].neutral})
-    assert same(augment_digits(before, plan, draw_of(60)), before)
+    copies = GlyphInk(*(value.copy() for value in vars(before).values()))
+    plan = make_pipeline({name: AUGMENTATIONS[name].neutral})
+    assert same(plan.digits.distort(before, draw_of(60)), before)
     assert same(before, copies)
 
 
@@ -109,12 +101,12 @@ def flood(images: np.ndarray) -> np.ndarray:
             return wet[:, 1:-1, 1:-1]
 
 
-def frame(n: int) -> Ink:
+def frame(n: int) -> GlyphInk:
     """Give digits that fill their cells: four strokes along its edges."""
     images = np.full((n, 28, 28), 255, np.uint8)
     images[:, 4:24, 4:24] = 0
     full = np.full(n, 28)
-    return Ink(images, full * 0, full * 0, full, full)
+    return GlyphInk(images, full * 0, full * 0, full, full)
 
 
 @pytest.mark.parametrize("strength", ["thickness=2..2", "thickness=1..1", "dilate=5..5"])
@@ -123,23 +115,23 @@ def test_a_digit_that_must_shrink_to_grow_stays_in_its_cell(strength: str) -> No
     width, height = 20 + np.arange(n) % 9, 20 + np.arange(n) // 9
     rows, columns = np.arange(28)[:, None], np.arange(28)
     images = (rows < height[:, None, None]) & (columns < width[:, None, None])
-    ink = Ink(images * np.uint8(255), width * 0, width * 0, width, height)
-    after = augment_digits(ink, make_plan([strength]), draw_of(n), grow_px=0)
+    ink = GlyphInk(images * np.uint8(255), width * 0, width * 0, width, height)
+    after = make_pipeline([strength]).digits.distort(ink, draw_of(n), may_grow=False)
     assert (after.left_px >= 0).all()
     assert (after.left_px + after.width_px <= 28).all()
 
 
 @pytest.mark.parametrize("items", [*([name] for name in OF_DIGITS), ["heavy"], ["shear=45"]])
 def test_bounds_hold_the_ink_without_making_it(items: list[str], glyphs: GlyphSet) -> None:
-    plan, before = make_plan(items, 0.8), cut(glyphs, 120)
-    left, width = bound_digits(before, plan, draw_of(120))
-    after = augment_digits(before, plan, draw_of(120))
+    plan, before = make_pipeline(items, 0.8), cut(glyphs, 120)
+    left, width = plan.digits.bound(before, draw_of(120))
+    after = plan.digits.distort(before, draw_of(120))
     assert (left <= after.left_px).all()
     assert (after.left_px + after.width_px <= left + width).all()
     assert (left + width - after.left_px - after.width_px).mean() < 6
 
 
-def is_closed(ink: Ink) -> np.ndarray:
+def is_closed(ink: GlyphInk) -> np.ndarray:
     """Tell whether something inside each frame stays dry: not so where a side is cut off."""
     wet = flood(ink.images)
     inside = (ink.images == 0) & ~wet
@@ -153,8 +145,8 @@ def is_closed(ink: Ink) -> np.ndarray:
 def test_no_ink_is_cut_off_at_the_edge_of_the_cell(name: str, grow_px: int) -> None:
     n = 200
     assert flood(frame(1).images).sum() == 0
-    plan = make_plan(["erode=2" if name == "erode" else name])
-    after = augment_digits(frame(n), plan, draw_of(n), grow_px)
+    plan = make_pipeline(["erode=2" if name == "erode" else name])
+    after = plan.digits.distort(frame(n), draw_of(n), may_grow=grow_px > 0)
     assert is_closed(after).all()
     assert (after.left_px >= -grow_px).all()
     assert (after.left_px + after.width_px <= 28 + grow_px).all()
@@ -165,7 +157,7 @@ def test_no_ink_is_cut_off_at_the_edge_of_the_cell(name: str, grow_px: int) -> N
     [("scale=0.4x0..0.4x0", 40), ("shear=25..25", 41), ("dilate=5..5", 32)],
 )
 def test_a_cell_grows_to_hold_its_ink(strength: str, width_px: int) -> None:
-    (after,) = augment_digits(frame(1), make_plan([strength]), draw_of(1)).width_px
+    (after,) = make_pipeline([strength]).digits.distort(frame(1), draw_of(1)).width_px
     assert after == pytest.approx(width_px, abs=1)
 
 
@@ -176,22 +168,22 @@ def test_room_for_ink_to_grow_changes_no_pixel(glyphs: GlyphSet) -> None:
     draw = draw_of(len(ink.images))
     moves = ["elastic=1.5", "shear=20"]
     alone, faint = (
-        augment_digits(ink, make_plan([*moves, *pen]), draw)
+        make_pipeline([*moves, *pen]).digits.distort(ink, draw)
         for pen in ([], ["thickness=0.001..0.001"])
     )
     assert same(alone, faint)
 
 
 def test_ink_too_wide_even_so_is_narrowed_to_the_grown_cell() -> None:
-    plan = make_plan(["scale=0.5x0..0.5x0", "shear=45..45"])
-    after = augment_digits(frame(1), plan, draw_of(1))
+    plan = make_pipeline(["scale=0.5x0..0.5x0", "shear=45..45"])
+    after = plan.digits.distort(frame(1), draw_of(1))
     assert is_closed(after).all()
     assert after.width_px == pytest.approx(CELL_PX, abs=1)
     assert after.width_px <= CELL_PX
 
 
 def test_ink_too_high_is_lowered_to_the_page() -> None:
-    after = augment_digits(frame(1), make_plan(["scale=0x0.5..0x0.5"]), draw_of(1))
+    after = make_pipeline(["scale=0x0.5..0x0.5"]).digits.distort(frame(1), draw_of(1))
     assert is_closed(after).all()
     assert after.images.shape[1] == 28
     assert after.height_px == pytest.approx(28, abs=1)
@@ -199,7 +191,7 @@ def test_ink_too_high_is_lowered_to_the_page() -> None:
 
 def test_a_digit_moves_only_as_far_as_it_must(glyphs: GlyphSet) -> None:
     before = cut(glyphs, 60)
-    after = augment_digits(before, make_plan(["dilate=5x5..5x5"]), draw_of(60))
+    after = make_pipeline(["dilate=5x5..5x5"]).digits.distort(before, draw_of(60))
     top, bottom = before.top_px - 2, 28 - before.top_px - before.height_px - 2
     moved = np.where(top < 0, -top, np.minimum(bottom, 0))
     fits = before.height_px + 4 <= 28
@@ -207,12 +199,12 @@ def test_a_digit_moves_only_as_far_as_it_must(glyphs: GlyphSet) -> None:
     assert (after.height_px == before.height_px + 4)[fits].all()
 
 
-def solids() -> Ink:
+def solids() -> GlyphInk:
     """Give ink that fills its box: every width, and heights from the least to the most."""
     width, height = (size.ravel() for size in np.meshgrid(np.arange(1, 29), [1, 10, 20, 28]))
     rows, columns = np.arange(28)[:, None], np.arange(28)
     images = (rows < height[:, None, None]) & (columns < width[:, None, None])
-    return Ink(images * np.uint8(255), width * 0, width * 0, width, height)
+    return GlyphInk(images * np.uint8(255), width * 0, width * 0, width, height)
 
 
 @given(
@@ -237,15 +229,15 @@ def test_no_digit_is_wider_than_the_widest(
     for name, ends in parts.items():
         low, high = AUGMENTATIONS[name].limits
         texts[name] = "..".join(f"{(low + end * (high - low)) * size:.4f}" for end in ends)
-    plan = make_plan({**texts, "thickness": f"{thickness:.4f}", "dilate": dilate})
+    plan = make_pipeline({**texts, "thickness": f"{thickness:.4f}", "dilate": dilate})
     for before in (cut(glyphs, 60), solids()):
-        after = augment_digits(before, plan, draw_of(len(before.images), seed))
-        bound = widest_px(plan, before.width_px, before.height_px)
+        after = plan.digits.distort(before, draw_of(len(before.images), seed))
+        bound = plan.digits.widest_px(before.width_px, before.height_px)
         assert (after.width_px <= bound).all()
         assert (bound <= CELL_PX).all()
         assert parts or dilate > 1 or thickness or (bound == before.width_px).all()
         cells_px = np.maximum(after.left_px + after.width_px, 28) - np.minimum(after.left_px, 0)
-        assert cells_px.max() <= widest_cell_px(plan, int(before.width_px.max()))
+        assert cells_px.max() <= plan.digits.widest_cell_px(int(before.width_px.max()))
 
 
 @pytest.mark.parametrize(
@@ -262,7 +254,7 @@ def test_no_digit_is_wider_than_the_widest(
 def test_the_widest_is_hardly_wider_than_what_there_is(items: list[str], width_px: int) -> None:
     """A square of 20 px in the worst case of each; one column more may show its faint edge."""
     side = np.array([20])
-    assert widest_px(make_plan(items), side, side) == [width_px]
+    assert make_pipeline(items).digits.widest_px(side, side) == [width_px]
 
 
 @pytest.mark.parametrize(
@@ -349,7 +341,7 @@ def test_a_box_is_the_extent_of_the_digit_alone_on_the_page(
     items: list[str], glyphs: GlyphSet
 ) -> None:
     """Compose each digit alone with the same words, without the marks that are no digit's."""
-    plan = make_plan(items)
+    plan = make_pipeline(items)
     stamps = put_on_pages(cut(glyphs, PAGES * DIGITS))
     _, boxes = finish(stamps, PAGES, plan)
     inks = replace(plan, steps=plan.at("line", "lens"))
@@ -362,15 +354,15 @@ def test_a_box_is_the_extent_of_the_digit_alone_on_the_page(
 @pytest.mark.parametrize("name", ["background", "lines", "contrast", "brightness", "grain"])
 def test_marks_that_are_no_ink_of_a_digit_move_no_box(name: str, glyphs: GlyphSet) -> None:
     stamps = put_on_pages(cut(glyphs, PAGES * DIGITS))
-    _, before = finish(stamps, PAGES, make_plan([]))
-    _, after = finish(stamps, PAGES, make_plan([strongest(name)]))
+    _, before = finish(stamps, PAGES, make_pipeline([]))
+    _, after = finish(stamps, PAGES, make_pipeline([strongest(name)]))
     assert (after == before).all()
 
 
 def test_boxes_end_where_the_page_ends(glyphs: GlyphSet) -> None:
     stamps = put_on_pages(cut(glyphs, PAGES * DIGITS))
     page_px = int((stamps.x_px + stamps.boxes[:, 2]).max())
-    images, boxes = finish(stamps, PAGES, make_plan(["blur=3..3"]), page_px)
+    images, boxes = finish(stamps, PAGES, make_pipeline(["blur=3..3"]), page_px)
     assert images.shape[2] == page_px
     assert (boxes[:, 0] >= 0).all()
     assert (boxes[:, 0] + boxes[:, 2]).max() == page_px
@@ -378,7 +370,7 @@ def test_boxes_end_where_the_page_ends(glyphs: GlyphSet) -> None:
 
 @pytest.mark.parametrize("items", [*([name] for name in [*OF_PAGES, "jpeg"]), ["all"]])
 def test_a_page_is_the_same_beside_wider_ones(items: list[str], glyphs: GlyphSet) -> None:
-    plan = make_plan(items)
+    plan = make_pipeline(items)
     stamps = put_on_pages(cut(glyphs, PAGES * DIGITS))
     narrow, boxes = finish(stamps, PAGES, plan)
     wide, wide_boxes = finish(stamps, PAGES, plan, PAGE_PX, array_px=PAGE_PX + 45)
@@ -390,11 +382,12 @@ def test_a_page_is_the_same_beside_wider_ones(items: list[str], glyphs: GlyphSet
 @pytest.mark.parametrize("preset", PRESETS)
 def test_real_digits_keep_their_ink_under_every_preset(preset: str, mnist: GlyphSet) -> None:
     before = mnist.cut_out(mnist.ids[::60])
-    after = augment_digits(before, make_plan([preset]), draw_of(len(before.images)))
+    after = make_pipeline([preset]).digits.distort(before, draw_of(len(before.images)))
     had, has = (ink.images.sum(axis=(1, 2), dtype=np.int64) for ink in (before, after))
     assert (has * 4 > had).all()
     assert (
-        after.width_px <= widest_px(make_plan([preset]), before.width_px, before.height_px)
+        after.width_px
+        <= make_pipeline([preset]).digits.widest_px(before.width_px, before.height_px)
     ).all()
 
 

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnistseq_cli.compose.painting import Stamps, paint
-from mnistseq_cli.distortions import Pages, Plan, augment_digits, augment_pages, bend_lines
-from mnistseq_cli.glyphs.glyph_set import GlyphSet, Ink
+from mnistseq_cli.compose.painting import paint
+from mnistseq_cli.glyphs.stamps import Pages, Stamps
 from mnistseq_cli.randomness import draw_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+    from mnistseq_cli.distortions import AugmentPipeline
+    from mnistseq_cli.glyphs.glyph_set import GlyphInk, GlyphSet
 
 SEED = 7
 PAGE_PX = 150
@@ -32,11 +34,11 @@ def draw_of(n: int, seed: int = SEED, start: int = 0) -> Callable[[int, int], ND
     return draw
 
 
-def cut(glyphs: GlyphSet, n: int, start: int = 0) -> Ink:
+def cut(glyphs: GlyphSet, n: int, start: int = 0) -> GlyphInk:
     return glyphs.cut_out(glyphs.ids[(np.arange(start, start + n) * 7) % len(glyphs)])
 
 
-def put_on_pages(ink: Ink, overlap_px: int = 3) -> Stamps:
+def put_on_pages(ink: GlyphInk, overlap_px: int = 3) -> Stamps:
     """Put every five digits on a page, each over the edge of the one before."""
     n_pages = len(ink.images) // DIGITS
     place, page = np.divmod(np.arange(DIGITS * n_pages), n_pages)
@@ -47,16 +49,20 @@ def put_on_pages(ink: Ink, overlap_px: int = 3) -> Stamps:
 
 
 def finish(
-    stamps: Stamps, n_pages: int, plan: Plan, page_px: int = PAGE_PX, array_px: int | None = None
+    stamps: Stamps,
+    n_pages: int,
+    pipeline: AugmentPipeline,
+    page_px: int = PAGE_PX,
+    array_px: int | None = None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Do to pages all that a plan does to them."""
+    """Do to pages all that a pipeline does to them."""
     widths_px, draw = np.full(n_pages, page_px), draw_of(n_pages)
-    stamps = bend_lines(stamps, widths_px, plan, draw)
+    stamps = pipeline.pages.bend_lines(stamps, widths_px, draw)
     images, _ = paint(
         stamps, (n_pages, int(stamps.place.max()) + 1), array_px or page_px, blend=True
     )
-    return augment_pages(Pages(images, widths_px, "black"), stamps, plan, draw)
+    return pipeline.pages.distort(Pages(images, widths_px, "black"), stamps, draw)
 
 
-def distort(glyphs: GlyphSet, plan: Plan, n: int = 60) -> Ink:
-    return augment_digits(cut(glyphs, n), plan, draw_of(n))
+def distort(glyphs: GlyphSet, pipeline: AugmentPipeline, n: int = 60) -> GlyphInk:
+    return pipeline.digits.distort(cut(glyphs, n), draw_of(n))
