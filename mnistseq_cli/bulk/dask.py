@@ -26,9 +26,8 @@ from mnistseq_cli.bulk.workers import (
 )
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.files import place_file
-from mnistseq_cli.glyphs.cache import Action, decide, ensure_cached, find_raw_dir, look
-from mnistseq_cli.glyphs.catalog import DATASETS, DRAWN, SPLITS
-from mnistseq_cli.glyphs.load import ensure_drawn, find_drawn_dir, is_drawn
+from mnistseq_cli.glyphs.cache import ensure_cached, find_raw_dir, is_cached
+from mnistseq_cli.glyphs.catalog import DATASETS, SPLITS
 from mnistseq_cli.recipe import RECIPE_FILE, Recipe
 
 if TYPE_CHECKING:
@@ -60,21 +59,13 @@ class Glyphs:
 
     def is_missing(self) -> bool:
         """Tell whether they are not in the cache of this machine."""
-        if known := DATASETS.get(self.dataset):
-            folder = find_raw_dir(known, self.data_dir)
-            files = known.files(self.splits)
-            return any(decide(look(file, folder)) is Action.FETCH for file in files)
-        drawn = self.dataset in DRAWN
-        return drawn and not all(is_drawn(self.dataset, s, self.data_dir) for s in self.splits)
+        known = DATASETS.get(self.dataset)
+        return known is not None and not is_cached(known, self.data_dir, self.splits)
 
     def read(self) -> dict[str, bytes]:
         """Read their files from the cache of this machine."""
-        known = DATASETS.get(self.dataset)
-        if known is None:
-            paths = [path for path in self._folder().iterdir() if path.name[0] != "."]
-            return {path.name: path.read_bytes() for path in paths}
         data = {}
-        for file in known.files(self.splits):
+        for file in DATASETS[self.dataset].files(self.splits):
             packed = self._folder() / file.gzip_name
             path = packed if packed.is_file() else self._folder() / file.name
             data[path.name] = path.read_bytes()
@@ -84,15 +75,11 @@ class Glyphs:
         """Put files that were sent into the cache of this machine, and check their hashes."""
         for name, data in files.items():
             place_file(self._folder() / name, [data])
-        if known := DATASETS.get(self.dataset):
-            ensure_cached(known, self.data_dir, splits=self.splits, verify=True)
-        else:
-            ensure_drawn(self.dataset, self.data_dir, splits=self.splits, verify=True)
+        known = DATASETS[self.dataset]
+        ensure_cached(known, self.data_dir, splits=self.splits, verify=True)
 
     def _folder(self) -> Path:
-        if known := DATASETS.get(self.dataset):
-            return find_raw_dir(known, self.data_dir)
-        return find_drawn_dir(self.dataset, self.data_dir)
+        return find_raw_dir(DATASETS[self.dataset], self.data_dir)
 
 
 @dataclass(frozen=True)
@@ -377,7 +364,7 @@ class _Tasks:
 
 def _find_glyphs(plan: Plan, data_dir: Path | None) -> Glyphs:
     dataset, split = plan.recipe.dataset, plan.recipe.glyphs
-    if dataset not in DATASETS and dataset not in DRAWN:
+    if dataset not in DATASETS:
         dataset = str(Path(dataset).resolve())  # workers run in other folders
     return Glyphs(dataset, tuple(name for name in SPLITS if split in {name, "all"}), data_dir)
 

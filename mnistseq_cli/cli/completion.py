@@ -124,9 +124,9 @@ complete_augmentations = complete_choices([*PRESETS, *AUGMENTATIONS])
 
 def complete_datasets(incomplete: str) -> list[str]:
     """Complete the names of data sets."""
-    from mnistseq_cli.glyphs.catalog import DATASETS, DRAWN
+    from mnistseq_cli.glyphs.catalog import DATASETS
 
-    return complete_choices(["auto", *DATASETS, *DRAWN])(incomplete)
+    return complete_choices(["auto", *DATASETS])(incomplete)
 
 
 def complete_patterns(incomplete: str) -> list[tuple[str, str]]:

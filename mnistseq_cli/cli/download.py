@@ -14,8 +14,6 @@ from mnistseq_cli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mnistseq_cli.glyphs.cache import Action
-
 FIGURES = (1, 2, 3)  # the columns that are numbers
 
 EXAMPLES = """\
@@ -28,9 +26,9 @@ mnistseq download mnist --verify
 
 def complete_names(incomplete: str) -> list[str]:
     """Complete the names of data sets that can be in the cache."""
-    from mnistseq_cli.glyphs.catalog import DATASETS, DRAWN
+    from mnistseq_cli.glyphs.catalog import DATASETS
 
-    return [name for name in (*DATASETS, *DRAWN) if name.startswith(incomplete)]
+    return [name for name in DATASETS if name.startswith(incomplete)]
 
 
 def download(
@@ -52,8 +50,8 @@ def download(
         typer.Option(
             "--from",
             metavar="PATH",
-            help="Bring files that are on this machine: a folder with the gzip or the plain "
-            "IDX files, a torchvision root, a Keras mnist.npz.",
+            help="Bring files that are on this machine: a folder, zip or tar archive with the "
+            "gzip or the plain IDX files, a Keras mnist.npz.",
         ),
     ] = None,
     mirrors: Annotated[
@@ -77,10 +75,14 @@ def download(
 
     Each file is checked by its SHA-256 and lies where torchvision puts it.
     """
+    from mnistseq_cli.glyphs.catalog import DATASETS
     from mnistseq_cli.glyphs.download import check_mirrors
+    from mnistseq_cli.glyphs.load import unknown_dataset
 
     chosen = names or ["mnist"]
-    _check_names(chosen)
+    for name in chosen:
+        if name not in DATASETS:
+            raise unknown_dataset(name)
     check_mirrors(mirrors or ())
     if source and (mirrors or force):
         raise UsageError("--from takes files from this machine: leave out --mirror and --force")
@@ -94,59 +96,36 @@ def download(
             _download(name, data_dir, tuple(mirrors or ()), verify=verify, force=force)
 
 
-def _check_names(names: list[str]) -> None:
-    from mnistseq_cli.glyphs.catalog import DATASETS, DRAWN
-    from mnistseq_cli.glyphs.load import unknown_dataset
-
-    for name in names:
-        if name not in DATASETS and name not in DRAWN:
-            raise unknown_dataset(name)
-
-
 def _download(
     name: str, data_dir: Path | None, mirrors: tuple[str, ...], *, verify: bool, force: bool
 ) -> None:
     from mnistseq_cli.cli.progress import DownloadBars
-    from mnistseq_cli.glyphs.cache import ensure_cached, find_raw_dir
-    from mnistseq_cli.glyphs.catalog import DATASETS, DRAWN
-    from mnistseq_cli.glyphs.load import ensure_drawn, find_drawn_dir
+    from mnistseq_cli.glyphs.cache import Action, ensure_cached, find_raw_dir
+    from mnistseq_cli.glyphs.catalog import DATASETS
 
-    if name in DRAWN:
-        with DownloadBars(data_dir) as bars:
-            done = ensure_drawn(name, data_dir, progress=bars, verify=verify, force=force)
-        folder = find_drawn_dir(name, data_dir)
-    else:
-        dataset = DATASETS[name]
-        with DownloadBars(data_dir) as bars:
-            done = ensure_cached(
-                dataset, data_dir, mirrors=mirrors, progress=bars, verify=verify, force=force
-            )
-        folder = find_raw_dir(dataset, data_dir)
-    _tell(name, done, verify=verify)
-    print_result(str(folder))
-
-
-def _tell(name: str, done: dict[str, Action], *, verify: bool) -> None:
-    from mnistseq_cli.glyphs.cache import Action
-
-    made = {Action.FETCH: "downloaded", Action.UNPACK: "unpacked", Action.DRAW: "drawn"}
-    for part, action in done.items():
-        if action in made:
-            say(f"{name}: {part} {made[action]}")
-    if all(action is Action.USE for action in done.values()):
-        say(f"{name}: {'every byte is right' if verify else 'in the cache already'}")
+    dataset = DATASETS[name]
+    with DownloadBars(data_dir) as bars:
+        done = ensure_cached(
+            dataset, data_dir, mirrors=mirrors, progress=bars, verify=verify, force=force
+        )
+    for file, action in done.items():
+        if action is not Action.USED:
+            say(f"{name}: {file} {action}")
+    if all(action is Action.USED for action in done.values()):
+        say(f"{name}: {'checksums match' if verify else 'already in the cache'}")
+    print_result(str(find_raw_dir(dataset, data_dir)))
 
 
 def _adopt(name: str, source: Path, data_dir: Path | None) -> None:
     from mnistseq_cli.glyphs.cache import adopt
     from mnistseq_cli.glyphs.catalog import DATASETS
 
-    if name not in DATASETS:
+    if DATASETS[name].is_drawn:
         raise UsageError(
             f"{name} has no files to bring: mnistseq draws it", f"mnistseq download {name}"
         )
     folder = adopt(DATASETS[name], source.expanduser(), data_dir)
-    say(f"{name}: copied from {source}, every byte is right")
+    say(f"{name}: copied from {source}, checksums match")
     print_result(str(folder))
 
 
@@ -165,21 +144,14 @@ def _show_table(data_dir: Path | None) -> None:
 def _list_rows(data_dir: Path | None) -> Iterator[tuple[str, ...]]:
     from mnistseq_cli.files import spell_size
     from mnistseq_cli.glyphs.cache import is_cached
-    from mnistseq_cli.glyphs.catalog import DATASETS, DIGITS, DRAWN, SPLITS
-    from mnistseq_cli.glyphs.load import LICENCE, is_drawn, n_drawn
+    from mnistseq_cli.glyphs.catalog import DATASETS
 
     for name, dataset in DATASETS.items():
         yield (
             name,
             str(len(dataset.alphabet)),
             f"{dataset.n_glyphs:,}",
-            spell_size(dataset.size_bytes),
+            "drawn" if dataset.is_drawn else spell_size(dataset.size_bytes),
             dataset.licence,
             "yes" if is_cached(dataset, data_dir) else "no",
         )
-    for name in DRAWN:
-        cached = all(is_drawn(name, split, data_dir) for split in SPLITS)
-        n_glyphs = sum(n_drawn(name).values())
-        yield (
-            name, str(len(DIGITS)), f"{n_glyphs:,}", "drawn", LICENCE, "yes" if cached else "no",
-        )  # fmt: skip

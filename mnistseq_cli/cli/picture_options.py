@@ -66,13 +66,13 @@ def check_characters(recipe: Recipe) -> None:
     TextError
         A character is not in its alphabet.
     """
-    from mnistseq_cli.glyphs.catalog import DATASETS, DIGITS, DRAWN, MNIST
+    from mnistseq_cli.glyphs.catalog import DATASETS, MNIST
     from mnistseq_cli.glyphs.load import AUTO
 
     name = MNIST.name if recipe.dataset == AUTO else recipe.dataset
-    if name not in DATASETS and name not in DRAWN:
+    if name not in DATASETS:
         return
-    alphabet = DATASETS[name].alphabet if name in DATASETS else DIGITS
+    alphabet = DATASETS[name].alphabet
     text = "".join(recipe.texts or (recipe.digits or "",))
     if strangers := set(text) - set(alphabet):
         first = min(strangers, key=text.index)

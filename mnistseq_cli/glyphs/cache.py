@@ -1,4 +1,4 @@
-"""The cache: find, check, adopt and put in place the files of a data set."""
+"""The cache: find, check and put in place the files of a data set."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import hashlib
 import os
 import shlex
 import time
-from dataclasses import dataclass
-from enum import Enum, auto
+from contextlib import contextmanager
+from enum import StrEnum
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,57 +26,45 @@ from mnistseq_cli.glyphs.local import read_npz
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
     from mnistseq_cli.glyphs.catalog import DataFile, Dataset, SplitName
     from mnistseq_cli.glyphs.download import Patience, Progress
 
-_BLOCK_BYTES = 1 << 20
+_GLYPHS_PER_STEP = 1000  # of the pen, between two steps of a bar
 
 
-class Action(Enum):
-    """What to do about a file."""
+class Action(StrEnum):
+    """What was done about a file."""
 
-    USE = auto()
-    UNPACK = auto()
-    FETCH = auto()
-    DRAW = auto()
-
-
-@dataclass(frozen=True)
-class Found:
-    """What is in the cache of one file.
-
-    Parameters
-    ----------
-    unpacked : bool
-        The unpacked file is there and, as far as was looked, right.
-    packed : bool or None
-        The same for the gzip file; None if it is not there or was not looked at.
-    """
-
-    unpacked: bool
-    packed: bool | None = None
+    USED = "in the cache"
+    UNPACKED = "unpacked"
+    DOWNLOADED = "downloaded"
+    DRAWN = "drawn"
 
 
 def find_data_dir(data_dir: Path | None = None) -> Path:
-    """Give the folder of the cache: the one named, else MNISTSEQ_DATA_DIR, else the user's."""
+    """Return the folder of the cache: the one named, else MNISTSEQ_DATA_DIR, else the user's."""
     named = data_dir or os.environ.get("MNISTSEQ_DATA_DIR")
     return Path(named) if named else user_data_path("mnistseq")
 
 
 def is_offline() -> bool:
-    """Tell whether MNISTSEQ_OFFLINE forbids to open sockets; empty and 0 do not."""
+    """Whether MNISTSEQ_OFFLINE forbids to open sockets; empty and 0 do not."""
     return os.environ.get("MNISTSEQ_OFFLINE", "") not in {"", "0"}
 
 
 def find_raw_dir(dataset: Dataset, data_dir: Path | None = None) -> Path:
-    """Give the folder of the files of a data set."""
+    """Return the folder of the files of a data set."""
     return find_data_dir(data_dir) / dataset.folder / "raw"
 
 
-def is_cached(dataset: Dataset, data_dir: Path | None = None) -> bool:
-    """Tell whether all files of a data set are there, unpacked and as long as they should be."""
+def is_cached(
+    dataset: Dataset, data_dir: Path | None = None, splits: tuple[SplitName, ...] = SPLITS
+) -> bool:
+    """Whether all files of some splits are there, unpacked and as long as they should be."""
     folder = find_raw_dir(dataset, data_dir)
-    return all(look(file, folder).unpacked for file in dataset.files())
+    return all(_is_in_place(file, folder) for file in dataset.files(splits))
 
 
 def ensure_cached(
@@ -102,13 +91,13 @@ def ensure_cached(
     mirrors : tuple of str
         Mirrors to try before those of the data set.
     progress : Progress, optional
-        Is told about downloads.
+        Is told about bytes downloaded or drawn.
     patience : Patience
         How long to wait for mirrors.
     verify : bool
         Read and hash every byte; otherwise sizes are compared.
     force : bool
-        Fetch everything again.
+        Make everything again.
 
     Returns
     -------
@@ -119,127 +108,180 @@ def ensure_cached(
     ------
     DownloadError
         A file is missing and no mirror gave it, or MNISTSEQ_OFFLINE is set.
+    GlyphError
+        The pen draws something else on this machine than it should.
     CacheError
         The cache cannot be read or written.
     """
     folder = find_raw_dir(dataset, data_dir)
-    order = (*mirrors, *dataset.mirrors)
-    deadline = time.monotonic() + patience.deadline_s
-    done = {}
+    done: dict[str, Action] = {}
+    missing: list[DataFile] = []
     for file in dataset.files(splits):
-        action = decide(look(file, folder, verify=verify), force=force)
-        if action is Action.UNPACK and not unpack(file, folder):
-            action = Action.FETCH
-        if action is Action.FETCH:
-            if is_offline():
-                raise _offline(dataset, file, folder, data_dir)
-            from mnistseq_cli.glyphs.download import fetch_file  # noqa: PLC0415 - a warm start needs no network
-
-            try:
-                mirror = fetch_file(
-                    file,
-                    folder,
-                    mirrors=order,
-                    progress=progress,
-                    patience=patience,
-                    deadline=deadline,
-                )
-            except DownloadError as error:
-                by_hand = download_command(dataset.name, data_dir, "--from FOLDER")
-                raise DownloadError(
-                    error.message,
-                    f"Try again later, name another --mirror URL, or bring the files: {by_hand}",
-                ) from error
-            # The mirror that worked comes first for the next file, also after a slow one.
-            order = (mirror, *(other for other in order if other != mirror))
-            unpack(file, folder)
-        done[file.name] = action
-    return done
-
-
-def decide(found: Found, *, force: bool = False) -> Action:
-    """Decide what to do about a file."""
-    if force:
-        return Action.FETCH
-    if found.unpacked and found.packed is not False:
-        return Action.USE
-    return Action.UNPACK if found.packed else Action.FETCH
-
-
-def look(file: DataFile, folder: Path, *, verify: bool = False) -> Found:
-    """Look for a file in the cache: at its size, or with `verify` at every byte."""
-    packed, unpacked = folder / file.gzip_name, folder / file.name
-    try:
-        if not verify:
-            if _size_bytes(unpacked) == file.unpacked_size_bytes:
-                return Found(unpacked=True)
-            return Found(unpacked=False, packed=_size_bytes(packed) == file.size_bytes)
-        data = packed.read_bytes() if packed.is_file() else None
-        packed_ok = None if data is None else hashlib.sha256(data).hexdigest() == file.sha256
-        wanted = _hash(_unpack(data)) if data and packed_ok else file.unpacked_sha256
-        return Found(
-            unpacked=unpacked.is_file() and wanted == _hash(_read(unpacked)), packed=packed_ok
+        if not force and _is_in_place(file, folder, verify=verify):
+            done[file.name] = Action.USED
+        elif not force and _unpack(file, folder):
+            done[file.name] = Action.UNPACKED
+        else:
+            missing.append(file)
+    if missing and dataset.is_drawn:
+        _draw(dataset, missing, folder, progress)
+    elif missing:
+        if is_offline() or not (mirrors or dataset.mirrors):
+            raise _missing(dataset, missing[0], data_dir)
+        _fetch(
+            dataset,
+            missing,
+            data_dir,
+            mirrors=(*mirrors, *dataset.mirrors),
+            patience=patience,
+            progress=progress,
         )
-    except OSError as error:
-        raise CacheError(f"cannot read {error.filename or folder}: {error.strerror}") from error
+    action = Action.DRAWN if dataset.is_drawn else Action.DOWNLOADED
+    return done | {file.name: action for file in missing}
 
 
-def unpack(file: DataFile, folder: Path) -> bool:
-    """Unpack the gzip file beside itself if its hash is right; tell whether it was."""
-    try:
-        data = (folder / file.gzip_name).read_bytes()
-    except OSError as error:
-        raise CacheError(f"cannot read {error.filename}: {error.strerror}") from error
-    if hashlib.sha256(data).hexdigest() != file.sha256:
-        return False
-    place_file(folder / file.name, _unpack(data))
-    return True
+def draw_split(
+    dataset: Dataset, split: SplitName, progress: Progress | None = None
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Draw the images and labels of a split with the built-in pen.
 
+    Raises
+    ------
+    GlyphError
+        The pen draws something else on this machine than it should.
+    """
+    from mnistseq_cli.glyphs import strokes  # noqa: PLC0415 - a warm start draws nothing
 
-def _unpack(data: bytes) -> Iterator[bytes]:
-    """Give the contents of a gzip file whose hash is right, so that it can be trusted."""
-    yield gzip.decompress(data)
-
-
-def _read(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK_BYTES):
-            yield block
-
-
-def _hash(blocks: Iterator[bytes]) -> str:
-    digest = hashlib.sha256()
-    for block in blocks:
-        digest.update(block)
-    return digest.hexdigest()
-
-
-def _size_bytes(path: Path) -> int:
-    """Give the size of a file, 0 if there is none."""
-    try:
-        return path.stat().st_size
-    except (FileNotFoundError, NotADirectoryError):
-        return 0
+    n_glyphs, bar = dataset.split(split).n_glyphs, f"{dataset.name} {split}"
+    if progress:
+        progress.start(bar, n_glyphs * prod(dataset.split(split).images.shape[1:]))
+    blocks = []
+    for start in range(0, n_glyphs, _GLYPHS_PER_STEP):
+        blocks.append(strokes.draw_glyphs(split, start, min(start + _GLYPHS_PER_STEP, n_glyphs)))
+        if progress:
+            progress.advance(bar, blocks[-1][0].nbytes)
+    images, labels = (np.concatenate(arrays) for arrays in zip(*blocks, strict=True))
+    if progress:
+        progress.finish(bar)
+    sha256 = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
+    if sha256 != dataset.split(split).sha256:
+        raise GlyphError(
+            f"{dataset.name} came out wrong on this machine: SHA-256 of {split} is {sha256}, not "
+            f"{dataset.split(split).sha256}",
+            "Please report this with the version of NumPy. Another data set: --dataset mnist",
+        )
+    return images, labels
 
 
 def download_command(name: str, data_dir: Path | None, options: str = "") -> str:
-    """Give the command that mends a data set, for the folder in use."""
+    """Return the command that mends a data set, for the folder in use."""
     words = ["mnistseq download", name, options]
     if data_dir is not None:
         words.append(f"--data-dir {shlex.quote(str(data_dir))}")
     return " ".join(filter(None, words))
 
 
-def _offline(
-    dataset: Dataset, file: DataFile, folder: Path, data_dir: Path | None
-) -> DownloadError:
-    is_there = (folder / file.name).exists() or (folder / file.gzip_name).exists()
+def _is_in_place(file: DataFile, folder: Path, *, verify: bool = False) -> bool:
+    """Whether the unpacked file is right, and with `verify` the gzip file too if there is one."""
+    packed, unpacked = folder / file.gzip_name, folder / file.name
+    with _naming_read_errors(folder):
+        if not file.is_known:
+            return unpacked.is_file()
+        if not unpacked.is_file() or unpacked.stat().st_size != file.unpacked_size_bytes:
+            return False
+        if not verify:
+            return True
+        sha256 = _hash_file(unpacked)
+        if not packed.is_file():
+            return sha256 == file.unpacked_sha256
+        data = packed.read_bytes()
+        # What has the right hash can be trusted to unpack to a size that is known.
+        return _hash(data) == file.sha256 and _hash(gzip.decompress(data)) == sha256
+
+
+def _unpack(file: DataFile, folder: Path) -> bool:
+    """Unpack the gzip file beside itself if its hash is right; return whether it was."""
+    packed = folder / file.gzip_name
+    with _naming_read_errors(folder):
+        if not file.sha256 or not packed.is_file():
+            return False
+        data = packed.read_bytes()
+    if _hash(data) != file.sha256:
+        return False
+    place_file(folder / file.name, [gzip.decompress(data)])
+    return True
+
+
+def _draw(
+    dataset: Dataset, missing: list[DataFile], folder: Path, progress: Progress | None
+) -> None:
+    for split in SPLITS:
+        files = dataset.files((split,))
+        if not set(files).isdisjoint(missing):
+            for file, array in zip(files, draw_split(dataset, split, progress), strict=True):
+                place_file(folder / file.name, [encode_idx(array)])
+
+
+def _fetch(
+    dataset: Dataset,
+    missing: list[DataFile],
+    data_dir: Path | None,
+    *,
+    mirrors: tuple[str, ...],
+    patience: Patience,
+    progress: Progress | None,
+) -> None:
+    from mnistseq_cli.glyphs.download import fetch_file  # noqa: PLC0415 - a warm start needs no network
+
+    folder = find_raw_dir(dataset, data_dir)
+    deadline = time.monotonic() + patience.deadline_s
+    for file in missing:
+        try:
+            mirror = fetch_file(
+                file, folder, mirrors, progress=progress, patience=patience, deadline=deadline
+            )
+        except DownloadError as error:
+            by_hand = download_command(dataset.name, data_dir, "--from FOLDER")
+            raise DownloadError(
+                error.message,
+                f"Try again later, name another --mirror URL, or bring the files: {by_hand}",
+            ) from error
+        _unpack(file, folder)
+        # The mirror that worked comes first for the next file, also after a slow one.
+        mirrors = (mirror, *(other for other in mirrors if other != mirror))
+
+
+def _missing(dataset: Dataset, file: DataFile, data_dir: Path | None) -> DownloadError:
+    path = find_raw_dir(dataset, data_dir) / file.name
+    is_there = path.exists() or path.with_name(file.gzip_name).exists()
+    state = f"{path} is {'damaged' if is_there else 'missing'}"
     by_hand = download_command(dataset.name, data_dir, "--from FOLDER")
+    if not dataset.mirrors:
+        return DownloadError(
+            f"{state}, and no mirror has the files of {dataset.name} one by one",
+            f"Unpack gzip.zip of the EMNIST dataset (nist.gov), then: {by_hand}",
+        )
     return DownloadError(
-        f"{folder / file.name} is {'damaged' if is_there else 'missing'}, and MNISTSEQ_OFFLINE "
-        "forbids to fetch it",
+        f"{state}, and MNISTSEQ_OFFLINE forbids downloads",
         f"Unset MNISTSEQ_OFFLINE, or bring the files from elsewhere: {by_hand}",
     )
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def _naming_read_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CacheError(f"cannot read {error.filename or folder}: {error.strerror}") from error
 
 
 def adopt(dataset: Dataset, source: Path, data_dir: Path | None = None) -> Path:
@@ -284,7 +326,7 @@ def _adopt_file(file: DataFile, dataset: Dataset, source: Path, folder: Path) ->
     unpacked = [place / file.name for place in places]
     if there := _first_file(packed):
         if _copy(there, file.sha256, folder / file.gzip_name):
-            unpack(file, folder)
+            _unpack(file, folder)
             return
     elif there := _first_file(unpacked):
         if not file.unpacked_sha256:
@@ -305,7 +347,7 @@ def _adopt_npz(dataset: Dataset, source: Path, folder: Path) -> None:
         found[dataset.split(name).images] = encode_idx(images)
         found[dataset.split(name).labels] = encode_idx(labels.astype(np.uint8))
     for file, data in found.items():
-        if hashlib.sha256(data).hexdigest() != file.unpacked_sha256:
+        if _hash(data) != file.unpacked_sha256:
             raise GlyphError(f"{source} does not hold the {file.name} that {dataset.name} has")
     for file, data in found.items():
         place_file(folder / file.name, [data])
@@ -321,7 +363,7 @@ def _copy(source: Path, sha256: str, path: Path) -> bool:
         data = source.read_bytes()
     except OSError as error:
         raise GlyphError(f"cannot read {source}: {error.strerror}") from error
-    if hashlib.sha256(data).hexdigest() != sha256:
+    if _hash(data) != sha256:
         return False
     place_file(path, [data])
     return True

@@ -14,6 +14,7 @@ from typing import Literal
 SplitName = Literal["train", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "test")
 DIGITS = "0123456789"
+CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @dataclass(frozen=True)
@@ -27,19 +28,17 @@ class DataFile:
     shape : tuple of int
         Shape of the array in it.
     size_bytes : int
-        Size of the gzip file.
-    sha256 : str
-        Hash of the gzip file.
-    unpacked_sha256 : str
-        Hash of the unpacked file, empty where it is not known.
+        Size of the gzip file; 0 where there is none that is known.
+    sha256, unpacked_sha256 : str
+        Hashes of the gzip file and of the unpacked file; empty where they are not known.
     item_bytes : int
         Size of one item of the array.
     """
 
     name: str
     shape: tuple[int, ...]
-    size_bytes: int
-    sha256: str
+    size_bytes: int = 0
+    sha256: str = ""
     unpacked_sha256: str = ""
     item_bytes: int = 1
 
@@ -49,6 +48,11 @@ class DataFile:
         return f"{self.name}.gz"
 
     @property
+    def is_known(self) -> bool:
+        """Whether the bytes of the file are known: there is a hash to compare with."""
+        return bool(self.sha256 or self.unpacked_sha256)
+
+    @property
     def unpacked_size_bytes(self) -> int:
         """Size of the unpacked file: four bytes, four for each axis, the items."""
         return 4 + 4 * len(self.shape) + self.item_bytes * prod(self.shape)
@@ -56,10 +60,18 @@ class DataFile:
 
 @dataclass(frozen=True)
 class Split:
-    """The two files of a split."""
+    """The two files of a split.
+
+    Parameters
+    ----------
+    images, labels : DataFile
+    sha256 : str
+        Content hash of the glyphs, where it is not made from the hashes of the gzip files.
+    """
 
     images: DataFile
     labels: DataFile
+    sha256: str = ""
 
     @property
     def n_glyphs(self) -> int:
@@ -80,11 +92,18 @@ class Dataset:
     train, test : Split
         Their files.
     mirrors : tuple of str
-        Addresses of folders with the gzip files, each ending in a slash.
+        Addresses of folders with the gzip files, each ending in a slash. Without any, the files
+        are drawn by the built-in pen or come from a folder of the user.
     licence : str
         Terms of the glyphs.
     alphabet : str
         The character of each class. Where classes are no digits, it is the class number.
+    first_label : int
+        What labels call the first class.
+    is_transposed : bool
+        Whether rows and columns are exchanged in the files.
+    is_drawn : bool
+        Whether the built-in pen makes the files.
     """
 
     name: str
@@ -94,6 +113,9 @@ class Dataset:
     mirrors: tuple[str, ...]
     licence: str
     alphabet: str = DIGITS
+    first_label: int = 0
+    is_transposed: bool = False
+    is_drawn: bool = False
 
     @property
     def n_glyphs(self) -> int:
@@ -106,45 +128,67 @@ class Dataset:
         return sum(file.size_bytes for file in self.files())
 
     def split(self, name: SplitName) -> Split:
-        """Give a split by its name."""
+        """Return a split by its name."""
         return self.train if name == "train" else self.test
 
     def files(self, splits: tuple[SplitName, ...] = SPLITS) -> tuple[DataFile, ...]:
-        """Give the files of some splits."""
+        """Return the files of some splits."""
         chosen = [self.split(name) for name in splits]
         return tuple(file for split in chosen for file in (split.images, split.labels))
+
+
+_FileFacts = tuple[int, str, str]  # size in bytes and SHA-256 of the gzip file, SHA-256 unpacked
+_NOT_KNOWN: _FileFacts = (0, "", "")
+
+
+def _split(
+    prefix: str,
+    n_glyphs: int,
+    images: _FileFacts = _NOT_KNOWN,
+    labels: _FileFacts = _NOT_KNOWN,
+    sha256: str = "",
+) -> Split:
+    return Split(
+        DataFile(f"{prefix}-images-idx3-ubyte", (n_glyphs, 28, 28), *images),
+        DataFile(f"{prefix}-labels-idx1-ubyte", (n_glyphs,), *labels),
+        sha256,
+    )
+
+
+def _qmnist_split(prefix: str, images: _FileFacts, labels: _FileFacts) -> Split:
+    """Return a split whose labels are eight numbers each: the class, and where it comes from."""
+    return Split(
+        DataFile(f"{prefix}-images-idx3-ubyte", (60_000, 28, 28), *images),
+        DataFile(f"{prefix}-labels-idx2-int", (60_000, 8), *labels, item_bytes=4),
+    )
 
 
 MNIST = Dataset(
     name="mnist",
     folder="MNIST",
-    train=Split(
-        images=DataFile(
-            "train-images-idx3-ubyte",
-            (60_000, 28, 28),
+    train=_split(
+        "train",
+        60_000,
+        (
             9_912_422,
             "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
             "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
         ),
-        labels=DataFile(
-            "train-labels-idx1-ubyte",
-            (60_000,),
+        (
             28_881,
             "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
             "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
         ),
     ),
-    test=Split(
-        images=DataFile(
-            "t10k-images-idx3-ubyte",
-            (10_000, 28, 28),
+    test=_split(
+        "t10k",
+        10_000,
+        (
             1_648_877,
             "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
             "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
         ),
-        labels=DataFile(
-            "t10k-labels-idx1-ubyte",
-            (10_000,),
+        (
             4_542,
             "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
             "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
@@ -160,33 +204,17 @@ MNIST = Dataset(
 FASHION_MNIST = Dataset(
     name="fashion-mnist",
     folder="FashionMNIST",
-    train=Split(
-        images=DataFile(
-            "train-images-idx3-ubyte",
-            (60_000, 28, 28),
-            26_421_880,
-            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-        ),
-        labels=DataFile(
-            "train-labels-idx1-ubyte",
-            (60_000,),
-            29_515,
-            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-        ),
+    train=_split(
+        "train",
+        60_000,
+        (26_421_880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84", ""),
+        (29_515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845", ""),
     ),
-    test=Split(
-        images=DataFile(
-            "t10k-images-idx3-ubyte",
-            (10_000, 28, 28),
-            4_422_102,
-            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-        ),
-        labels=DataFile(
-            "t10k-labels-idx1-ubyte",
-            (10_000,),
-            5_148,
-            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-        ),
+    test=_split(
+        "t10k",
+        10_000,
+        (4_422_102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073", ""),
+        (5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5", ""),
     ),
     mirrors=(
         "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
@@ -198,33 +226,17 @@ FASHION_MNIST = Dataset(
 KMNIST = Dataset(
     name="kmnist",
     folder="KMNIST",
-    train=Split(
-        images=DataFile(
-            "train-images-idx3-ubyte",
-            (60_000, 28, 28),
-            18_165_135,
-            "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
-        ),
-        labels=DataFile(
-            "train-labels-idx1-ubyte",
-            (60_000,),
-            29_497,
-            "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
-        ),
+    train=_split(
+        "train",
+        60_000,
+        (18_165_135, "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4", ""),
+        (29_497, "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17", ""),
     ),
-    test=Split(
-        images=DataFile(
-            "t10k-images-idx3-ubyte",
-            (10_000, 28, 28),
-            3_041_136,
-            "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
-        ),
-        labels=DataFile(
-            "t10k-labels-idx1-ubyte",
-            (10_000,),
-            5_120,
-            "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
-        ),
+    test=_split(
+        "t10k",
+        10_000,
+        (3_041_136, "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5", ""),
+        (5_120, "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c", ""),
     ),
     mirrors=(
         "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
@@ -236,42 +248,43 @@ KMNIST = Dataset(
 QMNIST = Dataset(
     name="qmnist",
     folder="QMNIST",
-    train=Split(
-        images=DataFile(
-            "qmnist-train-images-idx3-ubyte",
-            (60_000, 28, 28),
-            9_704_059,
-            "9e26a7bf1683614e065d7b76460ccd52807165b3f22561fb782bd9f38c52b51d",
-        ),
-        labels=DataFile(
-            "qmnist-train-labels-idx2-int",
-            (60_000, 8),
-            463_024,
-            "2c05dc77f6b916b38e455e97ab129a42a444f3dbef09b278a366f82904e0dd9f",
-            item_bytes=4,
-        ),
+    train=_qmnist_split(
+        "qmnist-train",
+        (9_704_059, "9e26a7bf1683614e065d7b76460ccd52807165b3f22561fb782bd9f38c52b51d", ""),
+        (463_024, "2c05dc77f6b916b38e455e97ab129a42a444f3dbef09b278a366f82904e0dd9f", ""),
     ),
-    test=Split(
-        images=DataFile(
-            "qmnist-test-images-idx3-ubyte",
-            (60_000, 28, 28),
-            9_742_279,
-            "43fc22bf7498b8fc98de98369d72f752d0deabc280a43a7bcc364ab19e57b375",
-        ),
-        labels=DataFile(
-            "qmnist-test-labels-idx2-int",
-            (60_000, 8),
-            526_800,
-            "9fbcbe594c3766fdf4f0b15c5165dc0d1e57ac604e01422608bb72c906030d06",
-            item_bytes=4,
-        ),
+    test=_qmnist_split(
+        "qmnist-test",
+        (9_742_279, "43fc22bf7498b8fc98de98369d72f752d0deabc280a43a7bcc364ab19e57b375", ""),
+        (526_800, "9fbcbe594c3766fdf4f0b15c5165dc0d1e57ac604e01422608bb72c906030d06", ""),
     ),
     mirrors=("https://raw.githubusercontent.com/facebookresearch/qmnist/master/",),
     licence="BSD 3-Clause",
 )
 
+# The built-in pen; the hash of a split is of all its images, then all its labels.
+STROKES = Dataset(
+    name="strokes",
+    folder="Strokes",
+    train=_split(
+        "train",
+        20_000,
+        (0, "", "25a9bc8494557440ca2d89d914463a05e5f18dbc3b5dfe2e0d0fc5bf440fe3f7"),
+        (0, "", "a08ec8612f1e9754131045a4b360f271068042c79bc9d0fe801ac8eebdc3b1bc"),
+        "97a57db5296a9588e688358c96ed19108d930b953d8094ac519f45fa72697a92",
+    ),
+    test=_split(
+        "t10k",
+        4_000,
+        (0, "", "9090c97eaf9a8ff6175e69597e6fb510ab5d26460a5dc3a510673923c2050f31"),
+        (0, "", "5dbd7686910cb66a8a6303f16940c2fae43896243c187897cd3976aab00f4817"),
+        "69735aa99442cb902e67062942b7bfb2b2df4356114f73363ed2cefd3daa67b3",
+    ),
+    mirrors=(),
+    licence="none needed",
+    is_drawn=True,
+)
+
 DATASETS: dict[str, Dataset] = {
-    dataset.name: dataset for dataset in (MNIST, FASHION_MNIST, KMNIST, QMNIST)
+    dataset.name: dataset for dataset in (MNIST, FASHION_MNIST, KMNIST, QMNIST, STROKES)
 }
-# Drawn by a module of this package, which has draw_glyphs, N_GLYPHS and SHA256; no download.
-DRAWN: dict[str, str] = {"strokes": "mnistseq_cli.glyphs.strokes"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
-from importlib import import_module
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,16 +13,15 @@ import numpy as np
 
 from mnistseq_cli.errors import CacheError, DownloadError, GlyphError, UsageError
 from mnistseq_cli.glyphs.cache import (
-    Action,
     download_command,
+    draw_split,
     ensure_cached,
-    find_data_dir,
     find_raw_dir,
 )
-from mnistseq_cli.glyphs.catalog import DATASETS, DIGITS, DRAWN, MNIST, SPLITS
+from mnistseq_cli.glyphs.catalog import DATASETS, MNIST, SPLITS, STROKES
 from mnistseq_cli.glyphs.download import HASTY
-from mnistseq_cli.glyphs.glyph_set import SIDE_PX, GlyphSet
-from mnistseq_cli.glyphs.idx import read_idx, write_idx
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
+from mnistseq_cli.glyphs.idx import read_idx
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,160 +31,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.glyphs.catalog import DataFile, Dataset, SplitName
     from mnistseq_cli.glyphs.download import Progress
 
-LICENCE = "none needed"
-_BLOCK = 1000  # glyphs between two steps of a bar
-_PREFIXES = {"train": "train", "test": "t10k"}
-
-
-def ensure_drawn(
-    name: str,
-    data_dir: Path | None = None,
-    *,
-    splits: tuple[SplitName, ...] = SPLITS,
-    progress: Progress | None = None,
-    verify: bool = False,
-    force: bool = False,
-) -> dict[str, Action]:
-    """See to it that the files of a drawn data set are in the cache.
-
-    Parameters
-    ----------
-    name : str
-        A name of `DRAWN`.
-    data_dir : Path, optional
-        Folder of the cache, see `find_data_dir`.
-    splits : tuple of str
-        The splits that are needed.
-    progress : Progress, optional
-        Is told about bytes drawn.
-    verify : bool
-        Hash what is there; otherwise its headers and sizes are checked.
-    force : bool
-        Draw again.
-
-    Returns
-    -------
-    dict of str to Action
-        What was done about each split.
-
-    Raises
-    ------
-    GlyphError
-        This machine draws something else than it should.
-    CacheError
-        The cache cannot be written.
-    """
-    done: dict[str, Action] = {}
-    for split in splits:
-        there = not force and is_drawn(name, split, data_dir)
-        if there and verify:
-            there = _hash(*read_drawn(name, split, data_dir)) == find_drawn_sha256(name, split)
-        if not there:
-            arrays = draw_split(name, split, progress)
-            for path, array in zip(_find_files(name, split, data_dir), arrays, strict=True):
-                write_idx(path, array)
-            if progress:
-                progress.finish(_name_bar(name, split))
-        done[split] = Action.USE if there else Action.DRAW
-    return done
-
-
-def is_drawn(name: str, split: SplitName, data_dir: Path | None = None) -> bool:
-    """Tell whether the files of a split are there, of the shapes they should have."""
-    n_glyphs = n_drawn(name)[split]
-    try:
-        images, labels = read_drawn(name, split, data_dir)
-    except GlyphError:
-        return False
-    return images.shape == (n_glyphs, SIDE_PX, SIDE_PX) and labels.shape == (n_glyphs,)
-
-
-def n_drawn(name: str) -> dict[SplitName, int]:
-    """Give the number of glyphs of each split."""
-    numbers: dict[SplitName, int] = import_module(DRAWN[name]).N_GLYPHS
-    return numbers
-
-
-def find_drawn_sha256(name: str, split: SplitName) -> str:
-    """Give the hash of a split: of all its images, then all its labels."""
-    sha256: str = import_module(DRAWN[name]).SHA256[split]
-    return sha256
-
-
-def find_drawn_dir(name: str, data_dir: Path | None = None) -> Path:
-    """Give the folder of the files of a drawn data set."""
-    return find_data_dir(data_dir) / name.capitalize() / "raw"
-
-
-def read_drawn(
-    name: str, split: SplitName, data_dir: Path | None = None
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Map the images and labels of a split."""
-    images_path, labels_path = _find_files(name, split, data_dir)
-    return read_idx(images_path), read_idx(labels_path)
-
-
-def find_writers(name: str, split: SplitName) -> NDArray[np.int64]:
-    """Tell who wrote each glyph of a split."""
-    writers: NDArray[np.int64] = import_module(DRAWN[name]).hand_of(
-        np.arange(n_drawn(name)[split])
-    )
-    return writers
-
-
-def draw_split(
-    name: str, split: SplitName, progress: Progress | None = None
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Draw the images and labels of a split.
-
-    Raises
-    ------
-    GlyphError
-        This machine draws something else than it should.
-    """
-    images, labels = _draw_blocks(name, split, progress)
-    sha256, wanted = _hash(images, labels), find_drawn_sha256(name, split)
-    if sha256 != wanted:
-        raise GlyphError(
-            f"{name} came out wrong on this machine: SHA-256 of {split} is {sha256}, not {wanted}",
-            "Please report this with the version of NumPy. Another data set: --dataset mnist",
-        )
-    return images, labels
-
-
-def _draw_blocks(
-    name: str, split: SplitName, progress: Progress | None
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    draw_glyphs, n_glyphs = import_module(DRAWN[name]).draw_glyphs, n_drawn(name)[split]
-    bar = _name_bar(name, split)
-    if progress:
-        progress.start(bar, n_glyphs * SIDE_PX * SIDE_PX)
-    blocks = []
-    for start in range(0, n_glyphs, _BLOCK):
-        blocks.append(draw_glyphs(split, start, min(start + _BLOCK, n_glyphs)))
-        if progress:
-            progress.advance(bar, blocks[-1][0].nbytes)
-    images, labels = zip(*blocks, strict=True)
-    return np.concatenate(images), np.concatenate(labels)
-
-
-def _name_bar(name: str, split: SplitName) -> str:
-    return f"{name} {split}"
-
-
-def _find_files(name: str, split: SplitName, data_dir: Path | None) -> tuple[Path, Path]:
-    folder, prefix = find_drawn_dir(name, data_dir), _PREFIXES[split]
-    return folder / f"{prefix}-images-idx3-ubyte", folder / f"{prefix}-labels-idx1-ubyte"
-
-
-def _hash(images: NDArray[Any], labels: NDArray[Any]) -> str:
-    digest = hashlib.sha256(np.ascontiguousarray(images).data)
-    digest.update(np.ascontiguousarray(labels).data)
-    return digest.hexdigest()
-
-
 AUTO = "auto"
-FALLBACK = "strokes"
 
 
 @dataclass(frozen=True)
@@ -239,10 +84,7 @@ def load_glyphs(
     name = resolve_dataset(dataset, data_dir, progress, warn)
     known = DATASETS.get(name)
     if known:
-        ensure_cached(known, data_dir, splits=names, progress=progress)
-        parts = [_read_cached(known, split_name, data_dir) for split_name in names]
-    elif name in DRAWN:
-        parts = [_draw(name, split_name, data_dir, progress, warn) for split_name in names]
+        parts = _read_known(known, names, data_dir, progress, warn)
     else:
         from mnistseq_cli.glyphs.local import has_splits  # noqa: PLC0415 - readers of all kinds
 
@@ -255,7 +97,7 @@ def load_glyphs(
         whole.labels,
         name=name,
         split=split,
-        licence=known.licence if known else LICENCE if name in DRAWN else "not stated",
+        licence=known.licence if known else "not stated",
         sha256=whole.sha256,
         alphabet=whole.alphabet,
         writers=whole.writers,
@@ -297,9 +139,9 @@ def resolve_dataset(
         except (DownloadError, CacheError) as error:
             if warn:
                 warn(error)
-            return FALLBACK
+            return STROKES.name
         return MNIST.name
-    if name in DATASETS or name in DRAWN:
+    if name in DATASETS:
         return name
     path = Path(name).expanduser()
     if name and path.exists():
@@ -317,64 +159,72 @@ def unknown_dataset(name: str) -> UsageError:
     """Give the error for a name that is not in the catalogue, with the nearest that is."""
     import difflib  # noqa: PLC0415 - only when there is an error
 
-    known = [*DATASETS, *DRAWN]
-    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.4)
+    near = difflib.get_close_matches(name.lower(), DATASETS, n=1, cutoff=0.4)
     hint = f"Did you mean {near[0]}?" if near else ""
-    return UsageError(f"unknown data set {name!r}; known are {', '.join(known)}", hint)
+    return UsageError(f"unknown data set {name!r}; known are {', '.join(DATASETS)}", hint)
 
 
-def _read_cached(dataset: Dataset, name: SplitName, data_dir: Path | None) -> _Part:
+def _read_known(
+    dataset: Dataset,
+    names: tuple[SplitName, ...],
+    data_dir: Path | None,
+    progress: Progress | None,
+    warn: Callable[[GlyphError], None] | None,
+) -> list[_Part]:
+    """Map splits from the cache; what the pen draws is held in memory if it cannot be kept."""
+    try:
+        ensure_cached(dataset, data_dir, splits=names, progress=progress)
+    except CacheError as error:
+        if not dataset.is_drawn:
+            raise
+        if warn:
+            warn(error)
+        return [_make_part(dataset, name, *draw_split(dataset, name, progress)) for name in names]
+    try:
+        return [
+            _make_part(
+                dataset,
+                name,
+                *(_read_file(file, dataset, data_dir) for file in dataset.files((name,))),
+            )
+            for name in names
+        ]
+    except GlyphError as error:
+        raise GlyphError(
+            f"a file of {dataset.name} is damaged: {error.message}",
+            f"Make it again: {download_command(dataset.name, data_dir, '--verify')}",
+        ) from error
+
+
+def _make_part(
+    dataset: Dataset, name: SplitName, images: NDArray[Any], labels: NDArray[Any]
+) -> _Part:
     split = dataset.split(name)
-    folder = find_raw_dir(dataset, data_dir)
-    images = _read_file(split.images, dataset, data_dir)
-    labels = _read_file(split.labels, dataset, data_dir)
     # QMNIST has eight numbers for each glyph: the class, and where it comes from.
     classes = labels[:, 0] if labels.ndim > 1 else labels
     if not 0 <= int(classes.min()) <= int(classes.max()) < len(dataset.alphabet):
-        raise _damaged(
-            f"{folder / split.labels.name} has labels from {classes.min()} to {classes.max()}",
-            dataset,
-            data_dir,
-        )
-    sha256 = hashlib.sha256(f"{split.images.sha256}{split.labels.sha256}".encode()).hexdigest()
-    return _Part(images, classes.astype(np.uint8), sha256, dataset.alphabet)
+        raise GlyphError(f"{split.labels.name} has labels from {classes.min()} to {classes.max()}")
+    hashes = f"{split.images.sha256}{split.labels.sha256}"
+    writers = None
+    if dataset.is_drawn:
+        from mnistseq_cli.glyphs.strokes import hand_of  # noqa: PLC0415 - for the pen only
+
+        writers = hand_of(np.arange(len(classes)))
+    return _Part(
+        images,
+        classes.astype(np.uint8),
+        split.sha256 or hashlib.sha256(hashes.encode()).hexdigest(),
+        dataset.alphabet,
+        writers,
+    )
 
 
 def _read_file(file: DataFile, dataset: Dataset, data_dir: Path | None) -> NDArray[Any]:
     path = find_raw_dir(dataset, data_dir) / file.name
-    try:
-        array = read_idx(path)
-    except GlyphError as error:
-        raise _damaged(error.message, dataset, data_dir) from error
+    array = read_idx(path)
     if array.shape != file.shape:
-        raise _damaged(f"{path} holds an array of shape {array.shape}", dataset, data_dir)
+        raise GlyphError(f"{path} holds an array of shape {array.shape}")
     return array
-
-
-def _damaged(reason: str, dataset: Dataset, data_dir: Path | None) -> GlyphError:
-    return GlyphError(
-        f"a file of {dataset.name} is damaged: {reason}",
-        f"Make it again: {download_command(dataset.name, data_dir, '--verify')}",
-    )
-
-
-def _draw(
-    name: str,
-    split: SplitName,
-    data_dir: Path | None,
-    progress: Progress | None,
-    warn: Callable[[GlyphError], None] | None,
-) -> _Part:
-    """Map a drawn split from the cache; where that cannot be written, hold it in memory."""
-    try:
-        ensure_drawn(name, data_dir, splits=(split,), progress=progress)
-        images, labels = read_drawn(name, split, data_dir)
-    except CacheError as error:
-        if warn:
-            warn(error)
-        images, labels = draw_split(name, split, progress)
-    sha256, writers = find_drawn_sha256(name, split), find_writers(name, split)
-    return _Part(images, np.asarray(labels), sha256, DIGITS, writers)
 
 
 def _read_path(path: Path, name: SplitName) -> _Part:

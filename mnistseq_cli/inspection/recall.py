@@ -18,9 +18,9 @@ from mnistseq_cli.errors import GlyphError, MnistseqError, OutputError
 from mnistseq_cli.files import naming_damage
 from mnistseq_cli.formats.arrays import Column, read_columns
 from mnistseq_cli.formats.base import LoadedSample
-from mnistseq_cli.glyphs.cache import find_raw_dir, look
-from mnistseq_cli.glyphs.catalog import DATASETS, DRAWN, SPLITS
-from mnistseq_cli.glyphs.load import AUTO, is_drawn
+from mnistseq_cli.glyphs.cache import is_cached
+from mnistseq_cli.glyphs.catalog import DATASETS, SPLITS
+from mnistseq_cli.glyphs.load import AUTO
 from mnistseq_cli.inspection.figures import ASPECTS
 from mnistseq_cli.recipe import Recipe, read_texts
 
@@ -171,15 +171,9 @@ def _load_texts(folder: Path, listed: dict[str, Any]) -> tuple[str, ...]:
 def _check_glyphs(recipe: Recipe, data_dir: Path | None) -> None:
     if not recipe.glyphs_sha256 or recipe.dataset == AUTO:
         raise GlyphError("the recipe does not say which glyphs it was made with")
-    names = [name for name in SPLITS if recipe.glyphs in {name, "all"}]
+    names = tuple(name for name in SPLITS if recipe.glyphs in {name, "all"})
     known = DATASETS.get(recipe.dataset)
-    if known:
-        raw_dir = find_raw_dir(known, data_dir)
-        is_there = all(look(file, raw_dir).unpacked for file in known.files(tuple(names)))
-    else:
-        drawn = recipe.dataset in DRAWN
-        is_there = all(is_drawn(recipe.dataset, name, data_dir) for name in names if drawn)
-    if not is_there:
+    if known and not is_cached(known, data_dir, names):
         raise GlyphError(
             f"the glyphs of {recipe.dataset} are not at hand",
             f"Get them: mnistseq download {recipe.dataset}",

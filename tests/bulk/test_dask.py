@@ -17,7 +17,8 @@ import pytest
 from mnistseq_cli.bulk.events import Event, PartFinished, PartRetried, Started
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.errors import OutputError
-from mnistseq_cli.glyphs.load import ensure_drawn, find_drawn_dir
+from mnistseq_cli.glyphs.cache import ensure_cached, find_raw_dir
+from mnistseq_cli.glyphs.catalog import STROKES
 from tests.helpers.bulk_cases import Case, read_tree
 
 distributed = pytest.importorskip("distributed", reason="Dask is not installed")
@@ -134,7 +135,7 @@ def test_a_killed_worker_changes_nothing(case: Case, tmp_path: Path, machines: M
 
 def test_workers_without_glyphs_get_them(tmp_path: Path, machines: Machines) -> None:
     cache = tmp_path / "cache"
-    ensure_drawn("strokes", cache, splits=("train",))
+    ensure_cached(STROKES, cache, splits=("train",))
     case = Case(Path("strokes"))
     undisturbed = make_here(case, tmp_path / "undisturbed", data_dir=cache)
     assert not machines.cache.exists()
@@ -142,8 +143,8 @@ def test_workers_without_glyphs_get_them(tmp_path: Path, machines: Machines) -> 
     run(case.plan(tmp_path / "cold"), dask=machines.address, data_dir=cache)
     assert time.monotonic() - began_s < 20
     assert read_tree(tmp_path / "cold") == undisturbed
-    sent = find_drawn_dir("strokes", machines.cache)
-    assert read_tree(sent) == read_tree(find_drawn_dir("strokes", cache))
+    sent = find_raw_dir(STROKES, machines.cache)
+    assert read_tree(sent) == read_tree(find_raw_dir(STROKES, cache))
     before = {path: path.stat().st_mtime_ns for path in sent.iterdir()}
     run(case.plan(tmp_path / "warm"), dask=machines.address, data_dir=cache)
     assert read_tree(tmp_path / "warm") == undisturbed

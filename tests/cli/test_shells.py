@@ -13,7 +13,7 @@ import pytest
 from mnistseq_cli.cli.commands import COMMANDS
 from mnistseq_cli.cli.completion import complete_augmentations
 from mnistseq_cli.formats import FORMATS, IMAGE_FORMATS, LABEL_STYLES
-from mnistseq_cli.glyphs.catalog import DATASETS, DRAWN
+from mnistseq_cli.glyphs.catalog import DATASETS
 from mnistseq_cli.recipe import CHOICES
 from tests.helpers.prompt import ARGUMENTS, PROMPT, SETTINGS, Prompt
 
@@ -201,14 +201,14 @@ def drop_prompt(lines: list[str]) -> str:
         ("mnistseq batch --spacing-mode ", CHOICES["spacing_mode"]),
         ("mnistseq batch --glyphs ", CHOICES["glyphs"]),
         ("mnistseq batch --width ", ["natural", "widest"]),
-        ("mnistseq batch --dataset ", ["auto", *DATASETS, *DRAWN]),
+        ("mnistseq batch --dataset ", ["auto", *DATASETS]),
         ("mnistseq batch --to ", FORMATS),
         ("mnistseq batch --labels ", LABEL_STYLES),
         ("mnistseq batch --labels csv --labels ", LABEL_STYLES),
         ("mnistseq batch --image-format ", IMAGE_FORMATS),
         ("mnistseq batch --augment ", complete_augmentations("")),
         ("mnistseq batch --augment rotate=5 --augment ", complete_augmentations("")),
-        ("mnistseq download ", [*DATASETS, *DRAWN]),
+        ("mnistseq download ", [*DATASETS]),
     ],
 )
 def test_values_are_listed(prompt: Prompt, typed: str, choices: list[str]) -> None:

@@ -35,7 +35,7 @@ def put(folder: Path, *, packed: bool) -> Path:
 
 
 def is_proved(dataset: Dataset, data_dir: Path) -> bool:
-    return set(ensure_cached(dataset, data_dir, verify=True).values()) == {Action.USE}
+    return set(ensure_cached(dataset, data_dir, verify=True).values()) == {Action.USED}
 
 
 @pytest.mark.parametrize("packed", [True, False], ids=["packed", "plain"])

@@ -17,8 +17,6 @@ from mnistseq_cli.errors import CacheError, DownloadError
 from mnistseq_cli.files import place_file
 from mnistseq_cli.glyphs.cache import (
     Action,
-    Found,
-    decide,
     ensure_cached,
     find_data_dir,
     is_cached,
@@ -90,22 +88,6 @@ def warm(mirror: Mirror, tmp_path: Path) -> Dataset:
     return dataset
 
 
-@pytest.mark.parametrize(
-    ("found", "action"),
-    [
-        (Found(unpacked=True), Action.USE),
-        (Found(unpacked=True, packed=True), Action.USE),
-        (Found(unpacked=True, packed=False), Action.FETCH),
-        (Found(unpacked=False, packed=True), Action.UNPACK),
-        (Found(unpacked=False, packed=False), Action.FETCH),
-        (Found(unpacked=False), Action.FETCH),
-    ],
-)
-def test_what_is_found_decides(found: Found, action: Action) -> None:
-    assert decide(found) is action
-    assert decide(found, force=True) is Action.FETCH
-
-
 def test_a_cold_cache_is_filled_and_laid_out_as_by_torchvision(
     warm: Dataset, tmp_path: Path
 ) -> None:
@@ -117,8 +99,8 @@ def test_a_cold_cache_is_filled_and_laid_out_as_by_torchvision(
 
 
 def test_a_warm_cache_asks_nobody(warm: Dataset, mirror: Mirror, tmp_path: Path) -> None:
-    assert set(ensure(warm, tmp_path).values()) == {Action.USE}
-    assert set(ensure(warm, tmp_path, verify=True).values()) == {Action.USE}
+    assert set(ensure(warm, tmp_path).values()) == {Action.USED}
+    assert set(ensure(warm, tmp_path, verify=True).values()) == {Action.USED}
     assert mirror.asked == []
 
 
@@ -148,7 +130,7 @@ def test_an_unpacked_file_cut_short_is_made_again_without_a_network(
     path = tmp_path / "Tiny/raw" / TINY.train.images.name
     path.write_bytes(path.read_bytes()[:100])
     assert not is_cached(warm, tmp_path)
-    assert ensure(warm, tmp_path)[path.name] is Action.UNPACK
+    assert ensure(warm, tmp_path)[path.name] is Action.UNPACKED
     assert read_all(tmp_path) == before
     assert mirror.asked == []
 
@@ -156,7 +138,11 @@ def test_an_unpacked_file_cut_short_is_made_again_without_a_network(
 @pytest.mark.parametrize("unpacked_known", [True, False])
 @pytest.mark.parametrize(
     ("flip_packed", "flip_unpacked", "action"),
-    [(True, False, Action.FETCH), (False, True, Action.UNPACK), (True, True, Action.FETCH)],
+    [
+        (True, False, Action.DOWNLOADED),
+        (False, True, Action.UNPACKED),
+        (True, True, Action.DOWNLOADED),
+    ],
 )
 def test_a_flipped_bit_is_found_by_verify_and_mended(
     *,
@@ -189,19 +175,19 @@ def test_a_damaged_gzip_file_is_fetched_again_when_it_is_needed(
     data[-1] ^= 1
     (tmp_path / "Tiny/raw" / file.gzip_name).write_bytes(data)
     (tmp_path / "Tiny/raw" / file.name).unlink()
-    assert ensure(warm, tmp_path)[file.name] is Action.FETCH
+    assert ensure(warm, tmp_path)[file.name] is Action.DOWNLOADED
     assert mirror.asked == [file.gzip_name]
     assert read_all(tmp_path) == before
 
 
-@pytest.mark.parametrize(("known", "action"), [(True, Action.USE), (False, Action.FETCH)])
+@pytest.mark.parametrize(("known", "action"), [(True, Action.USED), (False, Action.DOWNLOADED)])
 def test_without_a_gzip_file_verify_trusts_a_known_hash_only(
     *, known: bool, action: Action, mirror: Mirror, tmp_path: Path
 ) -> None:
     dataset, _ = make_tiny(mirror.url, unpacked_known=known)
     ensure(dataset, tmp_path)
     (tmp_path / "Tiny/raw" / TINY.train.labels.gzip_name).unlink()
-    assert ensure(dataset, tmp_path)[TINY.train.labels.name] is Action.USE
+    assert ensure(dataset, tmp_path)[TINY.train.labels.name] is Action.USED
     assert ensure(dataset, tmp_path, verify=True)[TINY.train.labels.name] is action
 
 
@@ -237,7 +223,7 @@ def test_processes_with_a_cold_cache_all_succeed(
         assert process.communicate(timeout=60) == (b"", b"")
         assert process.returncode == 0
     assert len(read_all(tmp_path)) == 8
-    assert set(ensure(replace(TINY, mirrors=()), tmp_path, verify=True).values()) == {Action.USE}
+    assert set(ensure(replace(TINY, mirrors=()), tmp_path, verify=True).values()) == {Action.USED}
 
 
 def test_an_interrupt_ends_a_download_at_once_and_leaves_nothing(tmp_path: Path) -> None:
@@ -356,7 +342,7 @@ def test_a_cache_that_is_read_only_and_valid_works(mirror: Mirror, open_folder: 
     ensure(dataset, open_folder)
     (open_folder / "Tiny/raw").chmod(0o555)
     with unprivileged():
-        assert set(ensure(dataset, open_folder, verify=True).values()) == {Action.USE}
+        assert set(ensure(dataset, open_folder, verify=True).values()) == {Action.USED}
     (open_folder / "Tiny/raw").chmod(0o755)
 
 
@@ -400,8 +386,8 @@ def test_the_real_files_come_past_a_web_page_and_a_cut(mnist_folder: Path, tmp_p
         done = ensure_cached(MNIST, tmp_path, mirrors=mirrors)
     assert first.asked == second.asked == names[:1]
     assert third.asked == names
-    assert set(done.values()) == {Action.FETCH}
-    assert set(ensure(MNIST, tmp_path, verify=True).values()) == {Action.USE}
+    assert set(done.values()) == {Action.DOWNLOADED}
+    assert set(ensure(MNIST, tmp_path, verify=True).values()) == {Action.USED}
 
 
 def start(code: str, *arguments: str) -> subprocess.Popen[bytes]:

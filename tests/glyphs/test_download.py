@@ -15,12 +15,13 @@ import pytest
 
 from mnistseq_cli.errors import DownloadError, UsageError
 from mnistseq_cli.glyphs.catalog import MNIST
-from mnistseq_cli.glyphs.download import HASTY, PATIENT, fetch_file
+from mnistseq_cli.glyphs.download import BACKOFF_S, HASTY, LONGEST_WAIT_S, fetch_file
 from tests.helpers.mirror import QUICK, drip, make_tiny, send, serving, stall, status
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mnistseq_cli.glyphs.download import Patience
     from tests.helpers.mirror import Answer
 
 DATASET, BODIES = make_tiny()
@@ -40,10 +41,16 @@ class Sleeps(list[float]):
         self.append(seconds)
 
 
-def fetch(folder: Path, *mirrors: str, sleep: Sleeps | None = None) -> str:
-    return fetch_file(
-        FILE, folder, mirrors=mirrors, patience=QUICK, sleep=Sleeps() if sleep is None else sleep
-    )
+@pytest.fixture(autouse=True)
+def sleeps(monkeypatch: pytest.MonkeyPatch) -> Sleeps:
+    """Give the waits between rounds, which take no time here."""
+    sleeps = Sleeps()
+    monkeypatch.setattr("mnistseq_cli.glyphs.download.sleep", sleeps)
+    return sleeps
+
+
+def fetch(folder: Path, *mirrors: str, patience: Patience = QUICK) -> str:
+    return fetch_file(FILE, folder, mirrors, patience=patience)
 
 
 def is_clean(folder: Path) -> bool:
@@ -152,40 +159,39 @@ def test_a_reason_that_all_mirrors_have_is_given_once(tmp_path: Path) -> None:
     assert caught.value.message == expected
 
 
-def test_mirrors_are_tried_in_turn_before_any_is_tried_again(tmp_path: Path) -> None:
-    sleep = Sleeps()
+def test_mirrors_are_tried_in_turn_before_any_is_tried_again(
+    tmp_path: Path, sleeps: Sleeps
+) -> None:
     with serving({NAME: [status(503)]}) as first, serving({NAME: [send(BODY)]}) as second:
-        assert fetch(tmp_path, first.url, second.url, sleep=sleep) == second.url
-    assert (first.asked, sleep) == ([NAME], [])
+        assert fetch(tmp_path, first.url, second.url) == second.url
+    assert (first.asked, sleeps) == ([NAME], [])
 
 
-def test_waits_double(tmp_path: Path) -> None:
-    sleep = Sleeps()
+def test_waits_double(tmp_path: Path, sleeps: Sleeps) -> None:
     with serving({NAME: [status(503), status(503), send(BODY)]}) as mirror:
-        fetch(tmp_path, mirror.url, sleep=sleep)
-    assert sleep == [QUICK.backoff_s, 2 * QUICK.backoff_s]
+        fetch(tmp_path, mirror.url)
+    assert sleeps == [BACKOFF_S, 2 * BACKOFF_S]
 
 
 @pytest.mark.parametrize(
     ("retry_after", "shortest_s", "longest_s"),
     [
         ("7", 7, 7),
-        ("100000", PATIENT.longest_wait_s, PATIENT.longest_wait_s),
-        ("soon", QUICK.backoff_s, QUICK.backoff_s),
+        ("100000", LONGEST_WAIT_S, LONGEST_WAIT_S),
+        ("soon", BACKOFF_S, BACKOFF_S),
         (format_datetime(datetime.now(UTC) + timedelta(days=9), usegmt=True), 30, 30),
         (format_datetime(datetime.now(UTC) - timedelta(days=9), usegmt=True), 0, 1),
     ],
     ids=["seconds", "too long", "no number", "date", "date in the past"],
 )
 def test_retry_after_is_honoured_and_capped(
-    retry_after: str, shortest_s: float, longest_s: float, tmp_path: Path
+    retry_after: str, shortest_s: float, longest_s: float, tmp_path: Path, sleeps: Sleeps
 ) -> None:
-    sleep = Sleeps()
     patience = replace(QUICK, deadline_s=600)
     with serving({NAME: [status(429, Retry_After=retry_after), send(BODY)]}) as mirror:
-        fetch_file(FILE, tmp_path, mirrors=(mirror.url,), patience=patience, sleep=sleep)
-    assert len(sleep) == 1
-    assert shortest_s <= sleep[0] <= longest_s
+        fetch(tmp_path, mirror.url, patience=patience)
+    assert len(sleeps) == 1
+    assert shortest_s <= sleeps[0] <= longest_s
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl to make a certificate with")
@@ -223,7 +229,7 @@ def test_a_redirect_from_https_to_http_is_refused(
 
 def test_no_network_is_noticed_soon(tmp_path: Path) -> None:
     """As on a network where nothing answers: seen after one timeout a mirror."""
-    quick = replace(HASTY, answer_timeout_s=0.3)
+    quick = replace(HASTY, timeout_s=0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         mirrors = tuple(f"http://127.0.0.1:{port}/{i}/" for i in range(len(MNIST.mirrors)))
@@ -231,7 +237,7 @@ def test_no_network_is_noticed_soon(tmp_path: Path) -> None:
         with pytest.raises(DownloadError, match=r"nothing came for 0\.3 s"):
             fetch_file(FILE, tmp_path, mirrors=mirrors, patience=quick)
     assert time.monotonic() - start < 0.3 * len(mirrors) + 1
-    assert HASTY.answer_timeout_s * len(mirrors) < 10
+    assert HASTY.timeout_s * len(mirrors) < 10
 
 
 def test_nobody_listens(tmp_path: Path) -> None:
@@ -240,7 +246,8 @@ def test_nobody_listens(tmp_path: Path) -> None:
     host = f"127.0.0.1:{port}"
     with pytest.raises(DownloadError) as caught:
         fetch(tmp_path, f"http://{host}/a/", f"http://{host}/b/")
-    assert caught.value.message == f"no mirror can be reached ({host}): Connection refused"
+    assert "are you offline?" in caught.value.message
+    assert f"({host}: Connection refused)" in caught.value.message
 
 
 def test_names_that_are_not_known_are_told_in_words(
@@ -248,18 +255,18 @@ def test_names_that_are_not_known_are_told_in_words(
 ) -> None:
     monkeypatch.setenv("no_proxy", "*")
     hosts = ["a.invalid", "b.invalid"]  # RFC 2606: there are no such names
-    patience = replace(QUICK, answer_timeout_s=20, deadline_s=60, rounds=1)
+    patience = replace(QUICK, timeout_s=20, deadline_s=60, rounds=1)
     with pytest.raises(DownloadError) as caught:
         fetch_file(
             FILE, tmp_path, mirrors=tuple(f"https://{h}/mnist/" for h in hosts), patience=patience
         )
-    assert caught.value.message == (
-        "no mirror can be reached (a.invalid, b.invalid): there is no such name, or no network"
-    )
+    assert "are you offline?" in caught.value.message
+    for host in hosts:
+        assert host in caught.value.message
 
 
 def test_a_mirror_that_drips_is_left_for_a_good_one(tmp_path: Path) -> None:
-    patience = replace(QUICK, deadline_s=20, trial_s=0.3)
+    patience = replace(QUICK, deadline_s=0.6)
     start = time.monotonic()
     with serving({NAME: [drip(BODY, 0.2)]}) as slow, serving({NAME: [send(BODY)]}) as good:
         mirrors = (slow.url, good.url)
@@ -311,7 +318,6 @@ def test_progress_counts_the_bytes_again_after_a_failure(tmp_path: Path) -> None
             mirrors=(mirror.url,),
             progress=Teller(),
             patience=QUICK,
-            sleep=Sleeps(),
         )
     start = (f"start {NAME}", len(BODY))
     assert told[:3] == [start, ("advance", 50), start]

@@ -14,12 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from mnistseq_cli.glyphs.catalog import STROKES
 from mnistseq_cli.glyphs.strokes import (
     GLYPH_WORDS,
     GLYPHS_PER_HAND,
     HAND_WORDS,
-    N_GLYPHS,
-    SHA256,
     draw_digits,
     draw_glyphs,
     hand_of,
@@ -29,14 +28,17 @@ from mnistseq_cli.glyphs.strokes.curves import MAX_HABITS, MAX_POINTS, parse_pat
 from mnistseq_cli.randomness import draw_words
 
 SPLITS = ("train", "test")
+N_GLYPHS = {"train": STROKES.train.n_glyphs, "test": STROKES.test.n_glyphs}
+SHA256 = {"train": STROKES.train.sha256, "test": STROKES.test.sha256}
 Glyphs = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 Measure = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 
 PRINT_HASHES = """
 import hashlib
-from mnistseq_cli.glyphs.strokes import N_GLYPHS, draw_glyphs
-for split, n_glyphs in N_GLYPHS.items():
-    images, labels = draw_glyphs(split, 0, n_glyphs)
+from mnistseq_cli.glyphs.catalog import STROKES
+from mnistseq_cli.glyphs.strokes import draw_glyphs
+for split in ("train", "test"):
+    images, labels = draw_glyphs(split, 0, STROKES.split(split).n_glyphs)
     print(hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest())
 """
 

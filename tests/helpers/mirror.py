@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Answer = Callable[[BaseHTTPRequestHandler], None]
 
 N_TRAIN, N_TEST = 30, 20
-QUICK = Patience(answer_timeout_s=0.5, stall_timeout_s=0.5, deadline_s=2, rounds=3, backoff_s=0.01)
+QUICK = Patience(timeout_s=0.5, deadline_s=2, rounds=3)
 
 
 class Mirror:

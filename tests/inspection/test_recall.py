@@ -17,7 +17,7 @@ from imageio import v3 as imageio
 
 from mnistseq_cli.bulk.run import run as make_dataset
 from mnistseq_cli.formats import FORMATS, LABEL_STYLES
-from mnistseq_cli.glyphs.catalog import DRAWN
+from mnistseq_cli.glyphs.catalog import STROKES
 from mnistseq_cli.inspection.dataset import open_dataset
 from mnistseq_cli.inspection.figures import Source, Survey, to_dict
 from mnistseq_cli.inspection.predictions import ReaderTally, Share, read_predictions
@@ -284,7 +284,7 @@ def test_glyphs_that_are_not_at_hand_are_not_fetched(
     run: Callable[..., Result], glyph_folder: Path, tmp_path: Path
 ) -> None:
     folder = make(glyph_folder, tmp_path / "out", {"to": "idx"})
-    for name in ("mnist", *DRAWN):
+    for name in ("mnist", STROKES.name):
         change_manifest(folder, dataset=name)
         found = survey(folder, data_dir=tmp_path / "cache")
         command = f"mnistseq download {name}"

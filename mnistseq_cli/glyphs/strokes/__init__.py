@@ -28,19 +28,11 @@ __all__ = [
     "GLYPHS_PER_HAND",
     "GLYPH_WORDS",
     "HAND_WORDS",
-    "N_GLYPHS",
-    "SHA256",
     "draw_digits",
     "draw_glyphs",
     "hand_of",
 ]
 
-N_GLYPHS = {"train": 20_000, "test": 4_000}
-# Of all images of a split, then all labels.
-SHA256 = {
-    "train": "97a57db5296a9588e688358c96ed19108d930b953d8094ac519f45fa72697a92",
-    "test": "69735aa99442cb902e67062942b7bfb2b2df4356114f73363ed2cefd3daa67b3",
-}
 GLYPHS_PER_HAND = 2 * N_DIGITS
 _USES = {"train": 20, "test": 21}
 _SEED = 2470
@@ -64,7 +56,7 @@ def draw_glyphs(split: str, start: int, stop: int) -> tuple[NDArray[np.uint8], N
     split : str
         "train" or "test".
     start, stop : int
-        First glyph, and the one after the last; at most `N_GLYPHS`.
+        First glyph, and the one after the last; at most 20,000 and 4,000.
 
     Returns
     -------
