@@ -23,7 +23,10 @@ from tests.helpers.bulk_cases import Case, read_tree
 
 distributed = pytest.importorskip("distributed", reason="Dask is not installed")
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX"),
+]
 LOOPBACK = "tcp://127.0.0.1"
 KILLER = """
 import os, signal

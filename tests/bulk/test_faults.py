@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.formats.base import PartWriter
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of POSIX"),
     pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
 ]

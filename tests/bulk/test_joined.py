@@ -40,6 +40,7 @@ def make_and_die(plan: Plan, nth: int, **options: Any) -> None:
     run(plan, workers=0, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("to", JOINED)

@@ -69,6 +69,7 @@ def test_the_recipe_beside_the_images_makes_them_again(case: Case, tmp_path: Pat
     assert read_tree(tmp_path / "one") == read_tree(tmp_path / "two")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize(
     ("workers", "start_method"),

@@ -177,6 +177,7 @@ JOINED = ("lmdb", "hdf5", "npz", "npy", "idx")
 LAYOUTS: dict[str, tuple[str, ...]] = {"whole": (), "splits": ("train=6", "images=1", "test=1")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("to", JOINED)
 def test_deep_reads_files_that_span_parts(
@@ -208,6 +209,7 @@ def test_deep_reads_files_that_span_parts(
         list_again(out, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_deep_reads_label_files_of_every_style(
     glyph_folder: Path, tmp_path: Path, layout: str

@@ -377,6 +377,7 @@ def start(folder: Path, glyph_folder: Path, *words: str) -> subprocess.Popen[str
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("signal_number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )

@@ -485,6 +485,7 @@ def test_a_full_disk_behind_stdout_is_said_in_a_line(
     assert done.stderr == "Error: the output cannot be written: No space left on device\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals and pipes")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_command_ends_with_its_status(

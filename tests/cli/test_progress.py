@@ -83,6 +83,7 @@ def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         RunProgress(tmp_path / "nothing" / "log.jsonl")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no pty")
 @pytest.mark.parametrize("columns", [20, 100])
 def test_ctrl_c_in_a_terminal_gives_the_cursor_back(

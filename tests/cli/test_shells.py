@@ -17,6 +17,8 @@ from mnistseq_cli.glyphs.catalog import DATASETS
 from mnistseq_cli.recipe import CHOICES
 from tests.helpers.prompt import ARGUMENTS, PROMPT, SETTINGS, Prompt
 
+pytestmark = pytest.mark.consumers
+
 COMPLETIONS = Path(__file__).parents[2] / "completions"
 PROGRAM = Path(sys.executable).with_name("mnistseq")
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"

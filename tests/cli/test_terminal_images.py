@@ -39,6 +39,8 @@ from tests.helpers.terminal import (
     run_in_terminal,
 )
 
+pytestmark = pytest.mark.slow
+
 HAS_GRAPHICS = find_spec("textual_image") is not None
 needs_graphics = pytest.mark.skipif(
     not HAS_GRAPHICS, reason="textual-image, extra show, is not installed"

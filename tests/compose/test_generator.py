@@ -140,6 +140,7 @@ def test_other_glyphs_than_those_of_the_recipe_are_refused(glyphs: GlyphSet) -> 
     assert SequenceGenerator(Recipe(digits="1"), glyphs).recipe.glyphs_sha256 == "b107"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("values", "fits"),
     [

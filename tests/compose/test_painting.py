@@ -90,6 +90,7 @@ def test_stretch_fills_every_width_and_keeps_the_height(width: int, glyphs: Glyp
         assert page.boxes[-1, [0, 2]].sum() == width
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("values", [{"fit": "shrink"}, {"fit": "stretch"}])
 @pytest.mark.parametrize("spacing", [(2, 10), (-6, -2)])
 def test_boxes_bound_digits_composed_alone(

@@ -49,7 +49,11 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("name", sorted(IN_ORDER))
+def mark_slow(name: str) -> Any:
+    return name if name == "README.md" else pytest.param(name, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("name", [mark_slow(name) for name in sorted(IN_ORDER)])
 def test_blocks_run_in_order(name: str, tmp_path: Path) -> None:
     PAGES[name].run(tmp_path)
 
@@ -61,6 +65,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", COMMANDS.blocks, ids=lambda block: block.text)
 def test_examples_of_commands_run(block: Block, prepared: Path, tmp_path: Path) -> None:
     skip = shutil.ignore_patterns("train") if "-o train" in block.text else None
@@ -77,6 +82,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS.examples)
 def test_examples_of_files_are_true(name: str, example: Path) -> None:
     pattern = ".*".join(map(re.escape, FORMATS.examples[name].strip().split("…")))
@@ -157,6 +163,7 @@ TABLES: list[tuple[str, str, str, Callable[[Path], Any]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("section", "column", "name", "read"), TABLES)
 def test_tables_name_the_fields_that_are_written(
     section: str, column: str, name: str, read: Callable[[Path], Any], example: Path
@@ -191,6 +198,7 @@ def test_the_table_of_json_names_its_keys() -> None:
     assert FORMATS.names("JSON of sequence", "key") == list(json.loads(block.output))
 
 
+@pytest.mark.slow
 def test_arrays_have_the_types_and_shapes_of_their_table(example: Path) -> None:
     sizes = {"N": 3, "W": 140, "L": 4}
     table = re.findall(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.consumers
+
 pytest.importorskip("torch", reason="PyTorch is not installed: the example needs it")
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "train_crnn.py"

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from mnistseq_cli.compose.samples import Sample
 
 COUNT = 23
-pytestmark = pytest.mark.filterwarnings("ignore")  # how other libraries go about it
+pytestmark = [
+    pytest.mark.consumers,
+    pytest.mark.filterwarnings("ignore"),  # how other libraries go about it
+]
 
 
 def need(name: str) -> Any:

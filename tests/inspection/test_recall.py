@@ -55,6 +55,7 @@ def check_same(found: Survey, held: Survey) -> None:
             np.testing.assert_array_equal(getattr(seen, aspect), getattr(other, aspect))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("splits", [{}, SPLITS], ids=["whole", "split"])
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_every_container_gives_what_all_labels_give(
@@ -99,6 +100,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_gives_what_all_labels_give(
     name: str, glyph_folder: Path, tmp_path: Path
@@ -117,6 +119,7 @@ OTHER_IMAGES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", ["csv", "easyocr", "yolo"])
 @pytest.mark.parametrize("name", OTHER_IMAGES)
 def test_images_of_every_kind_and_name(

@@ -293,6 +293,7 @@ def test_without_matplotlib_an_error_names_the_extra(
         make_page(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

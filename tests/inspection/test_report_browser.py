@@ -35,6 +35,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
+pytestmark = pytest.mark.consumers
+
 OPTIONS = (
     "--headless=new",
     "--no-sandbox",

@@ -36,7 +36,10 @@ from mnistseq_cli.torch import (  # noqa: E402 - as above
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on few cores
+pytestmark = [
+    pytest.mark.consumers,
+    pytest.mark.filterwarnings("ignore:This DataLoader will create"),  # on few cores
+]
 COUNT = 37
 RECIPE = Recipe(length=(1, 4), count=COUNT, seed=3)
 
