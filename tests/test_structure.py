@@ -18,18 +18,19 @@ FLOORS = [
     "validation",
     "files randomness",
     "recipe",
-    "glyphs",
-    "compose distortions",
-    "api formats torch",
+    "glyphs distortions",
+    "compose",
+    "api formats",
     "bulk",
     "inspection",
-    "cli",
+    "torch cli",
 ]
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 def imports_of(module: Path) -> set[str]:
+    """Return all that a module imports anywhere, for type checkers too."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -56,6 +57,43 @@ def test_imports_run_one_way(module: Path) -> None:
     floors = {name: floor_of(name) for name in imports_of(module)}
     above = [name for name, floor in floors.items() if floor is not None and floor > own]
     assert not above
+
+
+def find_circle(imports: dict[str, set[str]]) -> list[str]:
+    """Return modules of which each imports the next, and the last the first."""
+    done: set[str] = set()
+
+    def visit(name: str, path: list[str]) -> list[str]:
+        if name in path:
+            return path[path.index(name) :]
+        if name in done:
+            return []
+        for other in sorted(imports[name] & imports.keys()):
+            if circle := visit(other, [*path, name]):
+                return circle
+        done.add(name)
+        return []
+
+    return next((circle for name in imports if (circle := visit(name, []))), [])
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    imports = {}
+    for module in MODULES:
+        inside = module.relative_to(PACKAGE.parent).with_suffix("").parts
+        imports[".".join(inside).removesuffix(".__init__")] = imports_of(module)
+    del imports["mnistseq_cli"]  # it loads a public name when that is asked for
+    for names in imports.values():
+        # Who imports a module of a package does not use what the package itself imports.
+        names -= {".".join(name.split(".")[:-1]) for name in names & imports.keys()}
+    assert find_circle(imports) == []
+
+
+def test_no_two_modules_share_a_name() -> None:
+    modules = [module.relative_to(PACKAGE) for module in MODULES]
+    names = [module.stem for module in modules if module.parts[0] != "cli"]
+    shared = {name for name in names if names.count(name) > 1}
+    assert shared == {"__init__"}
 
 
 def packages_importing(*libraries: str) -> set[str]:
@@ -134,3 +172,18 @@ def test_help_loads_no_arrays() -> None:
         "print({'numpy', 'imageio', 'multiprocessing'} & set(sys.modules))\n"
     )
     assert run_python(code).strip() == "set()"
+
+
+def test_a_sequence_without_a_distortion_loads_none(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from mnistseq_cli.cli import main\n"
+        "sys.argv = ['mnistseq', 'sequence', '350', '--dataset', 'strokes', '--seed', '1', '-o',"
+        f" {str(tmp_path / 'x.png')!r}]\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit as done:\n"
+        "    assert not done.code, done\n"
+        "print([name for name in sys.modules if name.startswith('mnistseq_cli.distortions')])\n"
+    )
+    assert run_python(code).strip().splitlines()[-1] == "[]"

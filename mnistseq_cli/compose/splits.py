@@ -52,7 +52,7 @@ def deal_glyphs(
     sharing = [split for split in splits if split.name not in dealt]
     ends = np.cumsum([split.texts.high - split.texts.low for split in sharing]).tolist()
     for split, low, high in zip(sharing, [0, *ends], ends, strict=False):
-        share = Share(low, high, ends[-1])
+        share = Interval(low, high, ends[-1])
         parts = [_deal(ids, share) for ids in _by_class(labels[:n_train])]
         if min(map(len, parts)) == 0:
             raise UsageError(
@@ -218,7 +218,7 @@ def _by_class(labels: NDArray[np.uint8]) -> list[NDArray[np.int64]]:
     return [np.flatnonzero(labels == label) for label in np.unique(labels)]
 
 
-def _deal(ids: NDArray[np.int64], share: Share) -> NDArray[np.int64]:
+def _deal(ids: NDArray[np.int64], share: Interval) -> NDArray[np.int64]:
     low, high = share.of(len(ids))
     place = permute(np.arange(len(ids)), len(ids), _DEAL_KEY)
     return ids[(low <= place) & (place < high)]
@@ -243,7 +243,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True)
-class Share:
+class Interval:
     """A part of a whole, as an interval: from `low` to `high` of `total`."""
 
     low: int
@@ -265,14 +265,14 @@ class Split:
         Also that of its folder; "" where a dataset has no splits.
     start, stop : int
         Its samples.
-    texts : Share
+    texts : Interval
         What it has of the texts.
     """
 
     name: str
     start: int
     stop: int
-    texts: Share
+    texts: Interval
 
 
 def parse_weights(texts: Iterable[str]) -> tuple[tuple[str, int], ...]:
@@ -309,12 +309,12 @@ def cut(weights: Iterable[tuple[str, int]], count: int) -> tuple[Split, ...]:
     """
     weights = tuple(weights)
     if not weights:
-        return (Split("", 0, count, Share(0, 1, 1)),)
+        return (Split("", 0, count, Interval(0, 1, 1)),)
     _check(weights)
     total = sum(weight for _, weight in weights)
     splits, low = [], 0
     for name, weight in weights:
-        share = Share(low, low + weight, total)
+        share = Interval(low, low + weight, total)
         start, stop = share.of(count)
         if start == stop:
             raise UsageError(
