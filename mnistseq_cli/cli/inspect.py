@@ -149,14 +149,15 @@ def _check_report(path: Path) -> None:
 
     if path.suffix.lower() not in {".html", ".htm"}:
         raise UsageError(
-            f"--report is {str(path)!r}; allowed is a name that ends with .html",
+            f"--report is {str(path)!r}; expected a name that ends with .html",
             f"For example: --report {suggest_name(path, 'report.html')}",
         )
-    if find_spec("matplotlib") is None:
-        raise UsageError(
-            "--report needs the library matplotlib, which is not installed",
-            "Install it: pip install 'mnistseq[report]'",
-        )
+    for library in ("jinja2", "matplotlib"):
+        if find_spec(library) is None:
+            raise UsageError(
+                f"--report needs the library {library}, which is not installed",
+                "Install it: pip install 'mnistseq[report]'",
+            )
     check_place(path)
 
 
@@ -164,11 +165,16 @@ def _show(survey: Survey, reader: ReaderFigures | None) -> None:
     from rich.text import Text
 
     from mnistseq_cli.cli.console import get_console, warn
-    from mnistseq_cli.cli.summary import SHOWN_SAMPLES, Page, write_reader_summary, write_summary
+    from mnistseq_cli.cli.summary import (
+        SHOWN_SAMPLES,
+        TextPage,
+        write_reader_summary,
+        write_summary,
+    )
     from mnistseq_cli.cli.terminal_images import show_images
 
     console = get_console(stderr=False)
-    page = Page(console.width, is_unicode=console.encoding.lower().startswith("utf"))
+    page = TextPage(console.width, is_unicode=console.encoding.lower().startswith("utf"))
     sections = write_summary(survey, page)
     if reader is not None:
         sections += write_reader_summary(reader, page)
@@ -204,10 +210,9 @@ def _write_files(
 def _to_json(survey: Survey, reader: ReaderFigures | None) -> str:
     import json
 
-    from mnistseq_cli.cli.summary import describe_reader
     from mnistseq_cli.inspection.figures import to_dict
 
     values = to_dict(survey)
     if reader is not None:
-        values["reader"] = describe_reader(reader)
+        values["reader"] = reader.to_dict()
     return json.dumps(values, ensure_ascii=False, allow_nan=False)

@@ -47,15 +47,6 @@ class Source:
         """Samples of which it is known."""
         return self.n_labels + self.n_recipe
 
-    def describe(self, n_samples: int) -> str:
-        """Say where it comes from, and of how many samples it is known if not of all."""
-        pairs = (("from the labels", self.n_labels), ("from the recipe", self.n_recipe))
-        for words, n in pairs:
-            if n == n_samples:
-                return words
-        listed = " and ".join(f"{words} in {n:,}" for words, n in pairs if n)
-        return f"{listed} of {n_samples:,} samples" if listed else "not known"
-
 
 @dataclass(frozen=True)
 class GapFigures:
@@ -186,21 +177,6 @@ class Survey:
     n_equal_texts: int
     heat_map: NDArray[np.float64]
     samples: tuple[LoadedSample, ...]
-
-    def describe_source(self, aspect: str) -> str:
-        """Say where one of `ASPECTS` comes from: "from the labels", "from the recipe"."""
-        return self.sources[aspect].describe(self.n_samples)
-
-    def explain_missing(self) -> str:
-        """Say which of `ASPECTS` are not known of all samples and why; "" where all are."""
-        if not self.why_not_recalled:
-            return ""
-        missing = [name for name in ASPECTS if self.sources[name].n_known < self.n_samples]
-        listed = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
-        return (
-            f"{listed}: this dataset does not hold them, and they cannot be taken from its "
-            f"recipe: {self.why_not_recalled}"
-        )
 
     def choose(self, n_most: int) -> list[LoadedSample]:
         """Choose some of the samples, evenly spaced, in order."""

@@ -6,7 +6,7 @@ import csv
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.recipe import LENGTH_LIMIT
@@ -136,6 +136,34 @@ class ReaderFigures:
     def character_error_rate(self) -> float:
         """Edits for each character written; above 1 where more is inserted than was written."""
         return self.n_edits / self.n_characters if self.n_characters else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as plain values, for JSON."""
+        return {
+            "predictions": str(self.predictions.path),
+            "n_missing": self.n_missing,
+            "all": vars(self.all),
+            "n_characters": self.n_characters,
+            "n_edits": self.n_edits,
+            "character_error_rate": self.character_error_rate,
+            "confusion": [
+                {"written": written, "read": read, "count": n}
+                for (written, read), n in self.confusion.items()
+            ],
+            "by_length": {length: vars(share) for length, share in self.by_length.items()},
+            "by_gap": {gap: vars(share) for gap, share in self.by_gap.items()},
+            "worst": [
+                {
+                    "index": one.index,
+                    "name": one.sample.name,
+                    "split": one.sample.split,
+                    "text": one.sample.text,
+                    "read": one.read,
+                    "n_edits": one.n_edits,
+                }
+                for one in self.worst
+            ],
+        }
 
 
 class ReaderTally:

@@ -23,7 +23,7 @@ from mnistseq_cli.cli import progress as bars
 from mnistseq_cli.cli import progress as survey_progress
 from mnistseq_cli.cli.console import get_console
 from mnistseq_cli.cli.progress import SurveyProgress
-from mnistseq_cli.cli.summary import Page, gather
+from mnistseq_cli.cli.summary import TextPage
 from mnistseq_cli.formats.sheet import BOX_COLOURS, LABEL_GREY, draw_sample, make_labelled_sheet
 from mnistseq_cli.inspection.survey import survey
 from tests.helpers.bulk_cases import Case
@@ -59,14 +59,17 @@ def test_the_summary_has_every_figure(dataset: Path, inspect: Run) -> None:
     assert (result.status, result.err) == (0, "")
     words = " ".join(result.out.split())
     width = next(iter(found.sizes))[0]
-    assert words.startswith("out: 200 images Format folder, finished Splits train 160, val 20,")
+    assert words.startswith(
+        "out: 200 images Format folder (finished) Images 200 (train 160, val 20,"
+    )
     assert f"Size {width} × 28 px" in words
-    assert f"covers {100 * found.ink_share.mean:.1f} % of an image on average" in words
-    assert f"left {found.left_margin_px.least:.0f} to {found.left_margin_px.most:.0f} px" in words
-    equal = f"{found.n_equal_images} images equal an earlier one; {found.n_equal_texts} texts"
-    assert f"Duplicates {equal} equal an earlier one" in words
+    assert f"Ink {100 * found.ink_share.mean:.1f} % of an image on average" in words
+    margin_px = found.left_margin_px
+    assert f"px on average, {margin_px.least:.0f} to {margin_px.most:.0f}" in words
+    equal = f"{found.n_equal_images} images, {found.n_equal_texts} texts"
+    assert f"Duplicates {equal} seen before" in words
     assert found.glyphs is not None
-    assert f"{found.glyphs.n_distinct} different ones" in words
+    assert f"Glyphs {found.glyphs.n_distinct} different" in words
     for digit, n in found.digits.items():
         assert f" {digit} {n} " in words
     for length, n in found.lengths.items():
@@ -75,8 +78,8 @@ def test_the_summary_has_every_figure(dataset: Path, inspect: Run) -> None:
     for gap, n in found.gaps.counts.items():
         assert f" {gap} {n} {found.gaps.expected[gap]:.0f} " in words
     assert "Compared with the uniform distribution from 2 to 10." in words
-    p_value = f"p-value {found.gaps.p_value:.3f}"
-    assert f"Chi-square {found.gaps.statistic:.1f}, 8 degrees of freedom, {p_value}:" in words
+    p_value = f"p = {found.gaps.p_value:.3f}"
+    assert f"Chi-square {found.gaps.statistic:.1f} with 8 degrees of freedom, {p_value}:" in words
 
 
 @pytest.mark.parametrize("columns", [30, 40, 80, 200])
@@ -122,12 +125,12 @@ def write_reads(folder: Path) -> Path:
 def test_predictions_add_how_well_a_reader_reads(dataset: Path, inspect: Run) -> None:
     reads = write_reads(dataset)
     words = " ".join(inspect(dataset, "--predictions", reads).out.split())
-    assert "Read by reads.csv Numbers 119 of 159 are right, 74.84 %" in words
-    assert "40 edits to" in words
-    assert "41 samples have no prediction" in words
-    assert re.search(r"Confused \d as x \(\d+\)", words)
-    assert "Numbers read right, by length" in words
-    assert "Numbers read right, by smallest gap" in words
+    assert "Predictions from reads.csv Exact match 74.84 % (119 of 159 images)" in words
+    assert "40 edits in" in words
+    assert "No prediction 41 images" in words
+    assert re.search(r"Confused: \d as x \(\d+\)", words)
+    assert "Exact match, by length" in words
+    assert "Exact match, by smallest gap" in words
     reader = json.loads(inspect(dataset, "--predictions", reads, "--json").out)["reader"]
     assert reader["all"] == {"n_samples": 159, "n_right": 119}
     assert (reader["n_edits"], reader["n_missing"]) == (40, 41)
@@ -288,8 +291,8 @@ def test_files_are_written_though_nobody_reads_the_summary(
 
 def test_one_glyph_is_one(run: Run, inspect: Run) -> None:
     for n, words in (
-        (1, "only one, number 7, used once"),
-        (3, "only one, number 7, used 3 times"),
+        (1, "1 (number 7), used once"),
+        (3, "1 (number 7), used 3 times"),
     ):
         folder = f"out {n}"
         assert run("batch", "--digits", "7", "-n", n, "--seed", 1, "-o", folder).status == 0
@@ -299,8 +302,8 @@ def test_one_glyph_is_one(run: Run, inspect: Run) -> None:
         assert f"Glyphs {words}; from the labels Boxes" in shown
     assert run("batch", "--digits", "01", "-n", 1, "--seed", 1, "-o", "two").status == 0
     shown = " ".join(inspect("two").out.split())
-    assert "Glyphs 2 different ones, each used once; most used: number" in shown
-    assert re.search(r"Margins left \d+ px; right \d+ px Duplicates", shown)
+    assert "Glyphs 2 different, each used once; most used: number" in shown
+    assert re.search(r"Left margin \d+ px Right margin \d+ px Duplicates none", shown)
 
 
 def test_a_report_with_another_ending_is_refused(dataset: Path, inspect: Run) -> None:
@@ -328,7 +331,7 @@ def test_an_unfinished_dataset_is_said_to_be_so(
     (tmp_path / "out" / "data-000003.tar").unlink()
     result = inspect("out")
     assert (result.status, result.err) == (0, "")
-    assert "webdataset, unfinished: --resume makes the rest" in result.out
+    assert "webdataset (unfinished: --resume makes the rest)" in result.out
     assert "out: 85 images" in result.out
 
 
@@ -359,10 +362,10 @@ def test_it_is_said_where_figures_come_from(
 ) -> None:
     make_dataset(Case(glyph_folder, output={"to": "npz"}).plan(tmp_path / "npz"), workers=0)
     words = " ".join(inspect("npz").out.split())
-    assert re.search(r"; from the recipe Boxes one for each character, from the labels", words)
+    assert re.search(r"; from the recipe Boxes one per character from the labels", words)
     assert "Taken from the recipe. Compared with the uniform" in words
     words = " ".join(inspect(dataset).out.split())
-    assert re.search(r"; from the labels Boxes one for each character, from the labels", words)
+    assert re.search(r"; from the labels Boxes one per character from the labels", words)
     assert "Taken from the labels. Compared with the uniform" in words
 
 
@@ -370,8 +373,8 @@ def test_what_is_not_known_is_said(glyph_folder: Path, tmp_path: Path, inspect: 
     make_dataset(Case(glyph_folder, output={"to": "idx"}).plan(tmp_path / "out"), workers=0)
     (tmp_path / "out" / "dataset.json").unlink()
     words = " ".join(inspect("out").out.split())
-    assert "Glyphs not held by this dataset Boxes not held by this dataset Char" in words
-    assert "Gaps in pixels They are not held by this dataset." in words
+    assert "Glyphs not in this dataset Boxes not in this dataset Char" in words
+    assert "Gaps in pixels Gaps are not in this dataset." in words
 
 
 @pytest.mark.parametrize(
@@ -415,7 +418,7 @@ def test_samples_in_containers_are_named_with_their_split(
 def test_single_digits_have_no_gaps(glyph_folder: Path, tmp_path: Path, inspect: Run) -> None:
     case = Case(glyph_folder, {"length": (1, 1)})
     make_dataset(case.plan(tmp_path / "out"), workers=0)
-    assert "There are none." in inspect("out").out
+    assert "There are no gaps." in inspect("out").out
 
 
 def test_texts_of_others_control_no_terminal(tmp_path: Path, inspect: Run) -> None:
@@ -428,21 +431,13 @@ def test_texts_of_others_control_no_terminal(tmp_path: Path, inspect: Run) -> No
 
 
 def test_without_unicode_all_is_ascii() -> None:
-    page = Page(60, is_unicode=False)
+    page = TextPage(60, is_unicode=False)
     assert page.show("a\x1bé") == "a\\x1b?"
     assert page.write_chart(["é", "b"], {"n": ["1", "2"]}, [1, 2]) == [
         "     n",
         "  ?  1  ####################",
         "  b  2  ########################################",
     ]
-
-
-def test_many_numbers_are_gathered_into_ranges() -> None:
-    assert gather({}) == {}
-    assert gather({3: 5, 5: 1}) == {"3": 5, "4": 0, "5": 1}
-    gathered = gather(dict.fromkeys(range(100), 1))
-    assert list(gathered)[:2] == ["0 to 4", "5 to 9"]
-    assert sum(gathered.values()) == 100
 
 
 def test_progress_in_plain_lines(

@@ -23,6 +23,7 @@ from mnistseq_cli.inspection.figures import Source, Survey, to_dict
 from mnistseq_cli.inspection.predictions import ReaderTally, Share, read_predictions
 from mnistseq_cli.inspection.recall import Recall
 from mnistseq_cli.inspection.survey import survey
+from mnistseq_cli.inspection.wording import describe_missing, describe_source
 from tests.helpers.bulk_cases import Case, check_installed
 from tests.helpers.program import Result
 
@@ -175,7 +176,7 @@ def test_distorted_digits_get_boxes_where_they_are_shown(
     assert found.sources["boxes"] == Source(0, 7)
     assert found.sources["gaps"] == Source(0, COUNT)
     assert all(seen.boxes is not None for seen in found.samples)
-    assert found.describe_source("boxes") == "from the recipe in 7 of 60 samples"
+    assert describe_source(found, "boxes") == "from the recipe in 7 of 60 images"
 
 
 # Where it cannot be ----------------------------------------------------------------------------
@@ -185,7 +186,7 @@ def check_nothing_recalled(found: Survey, why: str) -> None:
     assert (found.gaps, found.glyphs) == (None, None)
     assert found.sources["gaps"] == found.sources["glyphs"] == Source(0, 0)
     assert why in found.why_not_recalled
-    assert "gaps and glyphs: this dataset does not hold them" in found.explain_missing()
+    assert "gaps and glyphs: this dataset does not hold them" in describe_missing(found)[0]
 
 
 def change_manifest(folder: Path, **recipe: Any) -> None:
@@ -233,7 +234,7 @@ def test_a_label_that_was_changed_ends_it(glyph_folder: Path, tmp_path: Path) ->
     name = lines[301].rpartition(",")[0]
     assert f"the text of train/{name} is not what the recipe makes" in found.why_not_recalled
     assert found.sources["gaps"] == found.sources["glyphs"] == Source(0, 256)  # a chunk
-    assert found.describe_source("gaps") == "from the recipe in 256 of 600 samples"
+    assert describe_source(found, "gaps") == "from the recipe in 256 of 600 images"
     assert found.glyphs is not None
     used = [seen.glyphs for seen in list(open_dataset(held).read())[:256]]
     listed = [glyph for glyphs in used if glyphs is not None for glyph in glyphs.tolist()]
@@ -357,8 +358,8 @@ def test_datasets_of_others_have_no_recipe(glyph_folder: Path, tmp_path: Path) -
     (folder / "dataset.json").unlink()
     found = survey(folder)
     assert (found.gaps, found.glyphs, found.why_not_recalled) == (None, None, "")
-    assert found.explain_missing() == ""
-    assert found.describe_source("gaps") == "not known"
+    assert describe_missing(found) == []
+    assert describe_source(found, "gaps") == "not known"
 
 
 def test_what_is_held_is_left_as_it_is(glyph_folder: Path, tmp_path: Path) -> None:
@@ -406,17 +407,3 @@ def test_plain_values_say_where_figures_come_from(glyph_folder: Path, tmp_path: 
         "glyphs": recipe,
     }
     assert values["why_not_recalled"] == ""
-
-
-@pytest.mark.parametrize(
-    ("source", "words"),
-    [
-        (Source(60, 0), "from the labels"),
-        (Source(0, 60), "from the recipe"),
-        (Source(0, 1240), "from the recipe in 1,240 of 60 samples"),
-        (Source(9, 3), "from the labels in 9 and from the recipe in 3 of 60 samples"),
-        (Source(0, 0), "not known"),
-    ],
-)
-def test_a_source_in_words(source: Source, words: str) -> None:
-    assert source.describe(60) == words

@@ -5,20 +5,31 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from html import escape
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.errors import UsageError
+from mnistseq_cli.inspection.wording import (
+    count,
+    describe_gaps,
+    merge_neighbours,
+    write_percent,
+    write_range,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from mnistseq_cli.inspection.figures import Survey
+
 _MOST_BARS = 60
+_MOST_NAMES = 40
 NARROW_INCHES, WIDE_INCHES = 4.6, 9.6
 _SIZE_INCHES = (NARROW_INCHES, 2.5)
 _IMAGE_DPI = 144  # of the heat map; all else is drawn in lines
@@ -54,36 +65,101 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True)
-class Bins:
-    """Numbers put together in bins of equal width.
+class Plot:
+    """A plot on the page: SVG, a note, and a table of the same numbers."""
+
+    title: str
+    svg: str
+    note: str
+    header: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+
+def list_plots(survey: Survey, markup: Callable[[str], str]) -> list[Plot]:
+    """Draw how the dataset is distributed.
 
     Parameters
     ----------
-    starts : list of int
-        The least number of each bin.
-    sums : list of float
-    width : int
-        How many whole numbers a bin holds.
+    survey : Survey
+    markup : callable
+        Marks the SVG as what a template may leave as it is.
     """
+    plots = [
+        _plot_characters(survey),
+        _plot_counts("lengths", "Characters per image", "characters", survey.lengths),
+        _plot_gaps(survey),
+        _plot_counts("widths", "Image width", "px", _count_widths(survey)),
+        _plot_ink(survey),
+    ]
+    return [replace(plot, svg=markup(plot.svg)) for plot in plots if plot]
 
-    starts: list[int]
-    sums: list[float]
-    width: int
 
-    @property
-    def middles(self) -> list[float]:
-        """The middle of each bin."""
-        return [start + (self.width - 1) / 2 for start in self.starts]
+def _plot_characters(survey: Survey) -> Plot | None:
+    most = sorted(survey.digits, key=lambda name: (-survey.digits[name], name))[:_MOST_NAMES]
+    counts = {name: n for name, n in survey.digits.items() if name in most}
+    if not counts:
+        return None
+    note = f"{count(len(counts), 'character')}, how often each is written."
+    if len(counts) < len(survey.digits):
+        note = f"The {_MOST_NAMES} most frequent of {len(survey.digits):,} characters."
+    title = "Characters" if set(counts) - set("0123456789") else "Digits"
+    svg = draw_names("digits", f"Bar chart: {title.lower()}, how often each is written", counts)
+    rows = [(name, f"{n:,}") for name, n in survey.digits.items()]
+    return Plot(title, svg, note, ("Character", "Count"), rows)
 
 
-def put_in_bins(counts: Mapping[int, float], low: int, high: int) -> Bins:
-    """Put counts by whole numbers from `low` to `high` into bins, as few as can be drawn."""
-    width = -(-(high - low + 1) // _MOST_BARS)
-    starts = list(range(low, high + 1, width))
-    sums = [0.0] * len(starts)
-    for value, count in counts.items():
-        sums[(value - low) // width] += count
-    return Bins(starts, sums, width)
+def _plot_counts(name: str, title: str, unit: str, counts: dict[int, int]) -> Plot | None:
+    if len(counts) < 2:  # noqa: PLR2004 - one bar says no more than a number, which stands above
+        return None
+    values = write_range(counts)
+    svg = draw_numbers(name, f"Bar chart: {title.lower()}, {values} {unit}", unit, counts)
+    rows = [(f"{key:,}", f"{n:,}") for key, n in counts.items()]
+    return Plot(title, svg, f"From {values} {unit}.", (unit, "Images"), rows)
+
+
+def _plot_gaps(survey: Survey) -> Plot | None:
+    gaps = survey.gaps
+    if gaps is None:
+        return None
+    # What was expected of some of the gaps says nothing about all of them.
+    expected = gaps.expected if gaps.n_compared == sum(gaps.counts.values()) else {}
+    beside = ", beside what was expected" if expected else ""
+    label = f"Bar chart: gaps between digits, {write_range(gaps.counts)} px{beside}"
+    rows = [
+        (
+            str(gap),
+            f"{gaps.counts.get(gap, 0):,}",
+            f"{expected.get(gap, 0):,.1f}" if expected else "not known",
+        )
+        for gap in sorted({*gaps.counts, *expected})
+    ]
+    svg = draw_numbers("gaps", label, "px", gaps.counts, expected)
+    note = " ".join(describe_gaps(survey))
+    return Plot("Gaps between digits", svg, note, ("Gap, px", "Counted", "Expected"), rows)
+
+
+def _plot_ink(survey: Survey) -> Plot:
+    n_bins = len(survey.ink_histogram)
+    filled = survey.ink_histogram.nonzero()[0]
+    first, last = int(filled[0]), int(filled[-1]) + 1
+    counts = survey.ink_histogram[first:last]
+    rows = [
+        (f"{100 * (first + i) / n_bins:.1f} to {100 * (first + i + 1) / n_bins:.1f}", f"{n:,}")
+        for i, n in enumerate(counts.tolist())
+    ]
+    share = survey.ink_share
+    values = f"{write_percent(share.least)} to {write_percent(share.most)}"
+    ends = (100 * first / n_bins, 100 * last / n_bins)
+    svg = draw_histogram("ink", f"Histogram: ink of an image, {values}", "%", counts, ends)
+    note = f"{values}; {write_percent(share.mean)} on average."
+    return Plot("Ink per image", svg, note, ("Ink, %", "Images"), rows)
+
+
+def _count_widths(survey: Survey) -> dict[int, int]:
+    widths: Counter[int] = Counter()
+    for (width, _), n in survey.sizes.items():
+        widths[width] += n
+    return dict(sorted(widths.items()))
 
 
 def draw_names(name: str, label: str, counts: Mapping[str, int]) -> str:
@@ -126,16 +202,18 @@ def draw_numbers(
     counts, expected : mapping of int to float
     """
     expected = expected or {}
-    low, high = min([*counts, *expected]), max([*counts, *expected])
-    seen = put_in_bins(counts, low, high)
-    awaited = put_in_bins(expected, low, high)
+    bins = merge_neighbours({*counts, *expected}, _MOST_BARS)
+    width = len(bins[0])
+    middles = [values[0] + (width - 1) / 2 for values in bins]
+    counted = [sum(counts.get(value, 0) for value in values) for values in bins]
+    awaited = [sum(expected.get(value, 0.0) for value in values) for values in bins]
 
     def draw(axes: Any) -> None:  # noqa: ANN401 - matplotlib may be missing
-        axes.bar(seen.middles, seen.sums, color=_BARS, width=0.8 * seen.width, label="counted")
+        axes.bar(middles, counted, color=_BARS, width=0.8 * width, label="counted")
         if expected:
             axes.plot(
-                awaited.middles,
-                awaited.sums,
+                middles,
+                awaited,
                 color=_TEXT,
                 linewidth=1.2,
                 marker="o",
@@ -144,7 +222,7 @@ def draw_numbers(
             )
             axes.margins(y=0.25)
             axes.legend(loc="upper right", ncols=2, borderaxespad=0)
-        axes.set_xlabel(unit if seen.width == 1 else f"{unit}, {seen.width} in each bar")
+        axes.set_xlabel(unit if width == 1 else f"{unit}, {width} in each bar")
         axes.locator_params(axis="x", integer=True)
         _count_upwards(axes)
 
@@ -198,7 +276,7 @@ def _draw(
     draw: Any,  # noqa: ANN401 - a function of axes; matplotlib may be missing
     size_inches: Sequence[float] = _SIZE_INCHES,
 ) -> str:
-    matplotlib = _import_matplotlib()
+    matplotlib = import_library("matplotlib")
     with matplotlib.rc_context(), warnings.catch_warnings():
         # The browser's fonts write it, not matplotlib's.
         warnings.filterwarnings("ignore", "Glyph .* missing from")
@@ -226,11 +304,18 @@ def _fit_into_page(svg: str, name: str, label: str) -> str:
     return f'<svg role="img" aria-label="{escape(label)}" viewBox="{view}">\n{inner.strip()}'
 
 
-def _import_matplotlib() -> Any:  # noqa: ANN401 - matplotlib may be missing
+def import_library(name: str) -> Any:  # noqa: ANN401 - it may be missing
+    """Import a library of the extra.
+
+    Raises
+    ------
+    UsageError
+        It is not installed.
+    """
     try:
-        return import_module("matplotlib")
+        return import_module(name)
     except ModuleNotFoundError as error:
         raise UsageError(
-            "a report needs the library matplotlib, which is not installed",
+            f"a report needs the library {name}, which is not installed",
             "Install it: pip install 'mnistseq[report]'",
         ) from error

@@ -1,0 +1,235 @@
+"""What a survey found, in the words that the terminal and the report share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mnistseq_cli.inspection.figures import ASPECTS
+from mnistseq_cli.inspection.predictions import Share
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from mnistseq_cli.formats.base import LoadedSample
+    from mnistseq_cli.inspection.figures import GapFigures, Source, Spread, Survey
+    from mnistseq_cli.inspection.predictions import ReaderFigures
+
+NOT_HELD = "not in this dataset"
+CONSISTENT_P, RARE_P = 0.05, 0.001  # the usual level; one dataset in a thousand
+_MOST_GLYPHS = 3
+_MOST_SIZES = 4
+_POLARITIES = {"black": "black on white", "white": "white on black"}
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something found: its name, its value, and more that continues the value as a phrase."""
+
+    name: str
+    value: str
+    more: str = ""
+
+
+def count(n: int, noun: str) -> str:
+    """Return a number with its noun: "1 image", "2,000 images"."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def write_percent(share: float, decimals: int = 2) -> str:
+    """Return a share of 0 to 1 in percent."""
+    return f"{100 * share:.{decimals}f} %"
+
+
+def write_range(values: Collection[int]) -> str:
+    """Return the least and the most of some whole numbers: "3", "3 to 8"."""
+    low, high = min(values, default=0), max(values, default=0)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def merge_neighbours(values: Iterable[int], n_most: int) -> list[range]:
+    """Return ranges of equal width, as few as can be shown, that hold all of some numbers."""
+    ordered = sorted(values)
+    if not ordered:
+        return []
+    low, stop = ordered[0], ordered[-1] + 1
+    step = -(-(stop - low) // n_most)
+    return [range(start, min(start + step, stop)) for start in range(low, stop, step)]
+
+
+def name_range(values: range) -> str:
+    """Return what a range of numbers is called: "3", "3 to 8"."""
+    return str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
+
+
+def merge_shares(shares: dict[int, Share], n_most: int) -> list[tuple[str, Share]]:
+    """Put neighbouring numbers together, as few as can be shown, leaving out empty ranges."""
+    merged = [
+        (name_range(values), Share.of(shares[key] for key in values if key in shares))
+        for values in merge_neighbours(shares, n_most)
+    ]
+    return [(name, share) for name, share in merged if share.n_samples]
+
+
+def name_sample(sample: LoadedSample) -> str:
+    """Return the name of a sample after its split and a ``/``, where there are splits."""
+    prefix = f"{sample.split}/" if sample.split else ""
+    return prefix + sample.name.removeprefix(prefix)
+
+
+def list_facts(survey: Survey) -> list[Fact]:
+    """List what is in a dataset."""
+    splits = [f"{name} {n:,}" for name, n in survey.splits.items() if name]
+    least, mean, most = (
+        write_percent(share, 1)
+        for share in (survey.ink_share.least, survey.ink_share.mean, survey.ink_share.most)
+    )
+    return [
+        Fact("Format", survey.format_name, _describe_state(survey)),
+        Fact("Images", f"{survey.n_samples:,}", f"({', '.join(splits)})" if splits else ""),
+        _describe_sizes(survey),
+        Fact(
+            "Characters",
+            f"{sum(survey.digits.values()):,}",
+            f"in texts of {write_range(survey.lengths)}",
+        ),
+        Fact(
+            "Ink",
+            mean,
+            f"of an image on average, {least} to {most}; {_POLARITIES[survey.ink]}",
+        ),
+        _describe_margin("Left margin", survey.left_margin_px),
+        _describe_margin("Right margin", survey.right_margin_px),
+        _describe_duplicates(survey),
+        _describe_glyphs(survey),
+        Fact("Boxes", "one per character", describe_source(survey, "boxes"))
+        if survey.has_boxes
+        else Fact("Boxes", NOT_HELD),
+    ]
+
+
+def _describe_state(survey: Survey) -> str:
+    if survey.is_finished is None:
+        return "(not known to be written by mnistseq)"
+    return "(finished)" if survey.is_finished else "(unfinished: --resume makes the rest)"
+
+
+def _describe_sizes(survey: Survey) -> Fact:
+    names = [f"{width} × {height} px" for width, height in survey.sizes]
+    if len(names) == 1:
+        return Fact("Size", names[0])
+    counts = zip(names[:_MOST_SIZES], survey.sizes.values(), strict=False)
+    shown = ", ".join(f"{name} ({n:,})" for name, n in counts)
+    n_more = len(names) - _MOST_SIZES
+    widths = write_range([width for width, _ in survey.sizes])
+    more = f"and {n_more:,} more, {widths} px wide" if n_more > 0 else ""
+    return Fact("Sizes", shown, more)
+
+
+def _describe_margin(name: str, margin_px: Spread) -> Fact:
+    low, mean, high = margin_px.least, margin_px.mean, margin_px.most
+    if low == high:
+        return Fact(name, f"{low:.0f} px")
+    return Fact(name, f"{mean:.1f} px", f"on average, {low:,.0f} to {high:,.0f}")
+
+
+def _describe_duplicates(survey: Survey) -> Fact:
+    pairs = ((survey.n_equal_images, "image"), (survey.n_equal_texts, "text"))
+    listed = ", ".join(count(n, noun) for n, noun in pairs if n)
+    return Fact("Duplicates", listed, "seen before") if listed else Fact("Duplicates", "none")
+
+
+def _describe_glyphs(survey: Survey) -> Fact:
+    glyphs = survey.glyphs
+    if glyphs is None:
+        return Fact("Glyphs", NOT_HELD)
+    uses = glyphs.uses
+    most = ", ".join(
+        f"number {glyph} ({n:,})" for glyph, n in list(glyphs.most_used.items())[:_MOST_GLYPHS]
+    )
+    times = f"{uses.least:,.0f} to {uses.most:,.0f} times, {uses.mean:.1f} on average"
+    if uses.least == uses.most:
+        times = "once" if uses.most == 1 else f"{uses.most:,.0f} times"
+    listed = f"; most used: {most}" if glyphs.n_distinct > 1 else ""
+    used = (
+        f"different, each used {times}" if listed else f"(number {most.split()[1]}), used {times}"
+    )
+    return Fact(
+        "Glyphs", f"{glyphs.n_distinct:,}", f"{used}{listed}; {describe_source(survey, 'glyphs')}"
+    )
+
+
+def describe_source(survey: Survey, aspect: str) -> str:
+    """Say where one of `ASPECTS` comes from, and of how many samples if not of all."""
+    source: Source = survey.sources[aspect]
+    pairs = (("from the labels", source.n_labels), ("from the recipe", source.n_recipe))
+    listed = [f"{words} in {n:,}" for words, n in pairs if n]
+    for words, n in pairs:
+        if n == survey.n_samples:
+            return words
+    return f"{' and '.join(listed)} of {survey.n_samples:,} images" if listed else "not known"
+
+
+def describe_missing(survey: Survey) -> list[str]:
+    """Say which of `ASPECTS` are not known of all samples, and why."""
+    missing = [name for name in ASPECTS if survey.sources[name].n_known < survey.n_samples]
+    if not survey.why_not_recalled or not missing:
+        return []
+    listed = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
+    why = f"they cannot be taken from its recipe: {survey.why_not_recalled}"
+    return [f"Unknown are {listed}: this dataset does not hold them, and {why}"]
+
+
+def describe_gaps(survey: Survey) -> list[str]:
+    """Say in sentences what gaps were compared with, and what came out."""
+    gaps = survey.gaps
+    if gaps is None:
+        is_known = survey.sources["gaps"].n_known > 0
+        return ["There are no gaps." if is_known else f"Gaps are {NOT_HELD}."]
+    source = describe_source(survey, "gaps")
+    return [f"Taken {source}.", f"Compared with {gaps.rule}.", *_judge(gaps)]
+
+
+def _judge(gaps: GapFigures) -> Iterator[str]:
+    n_all = sum(gaps.counts.values())
+    if 0 < gaps.n_compared < n_all:
+        yield f"{gaps.n_compared:,} of {n_all:,} gaps could be compared."
+    if 0 < gaps.n_tested < gaps.n_compared:
+        yield f"Tested: {gaps.n_tested:,} gaps, in rows that have room for any gap."
+    elif gaps.n_compared and not gaps.n_tested and len(gaps.expected) > 1:
+        yield "Not tested: gaps that must fit into a width depend on each other."
+    if gaps.statistic is not None and gaps.p_value is not None:
+        p = f"p = {gaps.p_value:.3f}" if gaps.p_value >= RARE_P else f"p < {RARE_P}"
+        degrees = count(gaps.degrees or 0, "degree")
+        test = f"Chi-square {gaps.statistic:,.1f} with {degrees} of freedom, {p}"
+        yield f"{test}: {_interpret(gaps.p_value)}"
+
+
+def _interpret(p_value: float) -> str:
+    if p_value >= CONSISTENT_P:
+        return "consistent with chance."
+    if p_value >= RARE_P:
+        return f"by chance, one dataset in {1 / p_value:,.0f} differs this much."
+    return "these gaps do not follow the rule."
+
+
+def list_reader_facts(reader: ReaderFigures) -> list[Fact]:
+    """List how well a reader reads."""
+    right = reader.all
+    facts = [
+        Fact(
+            "Exact match",
+            write_percent(right.accuracy),
+            f"({right.n_right:,} of {count(right.n_samples, 'image')})",
+        ),
+        Fact(
+            "CER",
+            write_percent(reader.character_error_rate),
+            f"(character error rate: {count(reader.n_edits, 'edit')} "
+            f"in {count(reader.n_characters, 'character')})",
+        ),
+    ]
+    if reader.n_missing:
+        images = count(reader.n_missing, "image")
+        facts.append(Fact("No prediction", images, "left out of all other figures"))
+    return facts
