@@ -7,20 +7,22 @@ comes into memory, and no error of a library reaches the user as a traceback.
 
 from __future__ import annotations
 
+import codecs
 import errno
+import io
 import os
 import shlex
 import stat
 import time
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from mnistseq_cli.errors import CacheError, MnistseqError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _MODE = 0o666  # less the umask, as everywhere
@@ -180,6 +182,8 @@ def _naming(path: Path) -> Iterator[None]:
 READ_LIMIT_BYTES = 2**30  # of a file that is read whole, such as a picture
 _MANIFEST = "dataset.json"
 _MESSAGE_LIMIT = 500  # characters of a path, or of what a library says
+_TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".toml", ".yaml")
+_LINE_LIMIT_BYTES = 2**20  # of a line, while one is looked for
 # Opening a pipe must not wait for its writer; Windows has other flags.
 _READ_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
@@ -217,6 +221,24 @@ def open_regular(path: Path | str, *, error: type[MnistseqError] = OutputError) 
         return os.fdopen(descriptor, "rb")
     except (OSError, ValueError) as cause:
         raise explain_damage(cause, path, error) from cause
+
+
+def open_text(path: Path | str, *, error: type[MnistseqError] = OutputError) -> TextIO:
+    """Open a text file that the user or another file names: UTF-8, or UTF-16 that says so.
+
+    Line ends are left as they are. What is neither ends in a UnicodeError while it is read, for
+    which `naming_damage` names the line.
+
+    Raises
+    ------
+    MnistseqError
+        As `open_regular`.
+    """
+    file = open_regular(path, error=error)
+    start = file.read(2)
+    file.seek(0)
+    is_utf_16 = start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return io.TextIOWrapper(file, encoding="utf-16" if is_utf_16 else "utf-8-sig", newline="")
 
 
 def read_regular(path: Path | str, limit_bytes: int = READ_LIMIT_BYTES) -> bytes:
@@ -315,8 +337,27 @@ def explain_damage(
         reason = cause.strerror or str(cause).partition("\n")[0]
         name = str(cause.filename or path)[:_MESSAGE_LIMIT]
         return error(f"cannot read {name}: {reason}", hint)
+    is_text = not isinstance(path, str) and path.suffix.lower() in _TEXT_ENDINGS
+    if isinstance(cause, UnicodeDecodeError) and is_text and not part:
+        return _explain_encoding(Path(path), error)
     name = f"{part} in {path}" if part else str(path)
     return error(f"{name} is damaged: {describe_damage(cause)}", hint)
+
+
+def _explain_encoding(path: Path, error: type[MnistseqError]) -> MnistseqError:
+    """Return the error for a file that is not UTF-8, with its first line that is not."""
+    with path.open("rb") as file:
+        for number, line in enumerate(iter(lambda: file.readline(_LINE_LIMIT_BYTES), b""), 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as cause:
+                byte = line[cause.start]
+                return error(
+                    f"{path}, line {number}: the byte 0x{byte:02x} is not UTF-8; the file may be "
+                    "Latin-1, Windows-1252 or no text at all",
+                    "Save it as UTF-8.",
+                )
+    return error(f"{path} is damaged: it ends within a character")
 
 
 def describe_damage(cause: Exception) -> str:

@@ -28,10 +28,10 @@ from mnistseq_cli.files import check_regular, read_regular
 from mnistseq_cli.formats import open_format, open_label_style
 from mnistseq_cli.formats.arrays import Column, Columnar, read_columns
 from mnistseq_cli.formats.base import Fragments, LoadedSample
-from mnistseq_cli.formats.images import decode_grey, decode_image, open_encoder
+from mnistseq_cli.formats.images import decode_grey, open_encoder
 from mnistseq_cli.formats.lmdb import Lmdb
 from mnistseq_cli.formats.names import NameTemplate
-from mnistseq_cli.formats.read_labels import read_listing
+from mnistseq_cli.formats.read_labels import read_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.compose.splits import Split
     from mnistseq_cli.formats import Output
     from mnistseq_cli.formats.base import Buffer
-    from mnistseq_cli.formats.read_labels import Row
+    from mnistseq_cli.formats.read_labels import LabelRow
 
 _DIFFERS = "not what the recipe makes"
 
@@ -160,10 +160,10 @@ class _Comparison:
 
     def _show_the_same(self, found: bytes, made: bytes) -> bool:
         try:
-            there = decode_image(found, self._image_format)
+            there = decode_grey(found)
         except (OSError, ValueError, SyntaxError):  # as Pillow calls broken files
             return False
-        return np.array_equal(there, decode_image(made, self._image_format))
+        return np.array_equal(there, decode_grey(made))
 
 
 def _is_readable(path: Path) -> bool:
@@ -335,7 +335,7 @@ class LabelComparer:
                 made = self._write(part, Path(scratch) / "part")
                 for name in self._names:
                     file = part.folder + name
-                    detail = streams[file].differ(part, read_listing(made / name))
+                    detail = streams[file].differ(part, read_labels(made / name))
                     if detail:
                         problems.setdefault(file, Problem("altered", file, detail))
         return list(problems.values())
@@ -369,10 +369,10 @@ class _Rows:
     """The rows of a label file, read once from its beginning to its end."""
 
     def __init__(self, path: Path, at: int) -> None:
-        self._rows = read_listing(path)
+        self._rows = read_labels(path)
         self._at = at
 
-    def differ(self, part: Part, made: Iterable[Row]) -> str:
+    def differ(self, part: Part, made: Iterable[LabelRow]) -> str:
         """Say what is the first difference of a part; "" if there is none."""
         try:
             skipped = sum(1 for _ in islice(self._rows, part.start - self._at))
@@ -387,7 +387,7 @@ class _Rows:
         return "" if unlike is None else f"what it says of {unlike}: not what the recipe makes"
 
 
-def _are_equal(made: Row, found: Row) -> bool:
+def _are_equal(made: LabelRow, found: LabelRow) -> bool:
     if (made.name, made.text) != (found.name, found.text):
         return False
     return all(

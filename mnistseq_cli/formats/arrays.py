@@ -15,7 +15,7 @@ import numpy as np
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.files import naming_damage
 from mnistseq_cli.formats.base import LoadedSample
-from mnistseq_cli.formats.images import PIXELS_LIMIT
+from mnistseq_cli.formats.images import READ_LIMIT_PX
 from mnistseq_cli.formats.read_labels import check_boxes, check_text
 from mnistseq_cli.formats.sample_json import find_boxes, find_values
 from mnistseq_cli.recipe import LENGTH_LIMIT
@@ -216,7 +216,7 @@ def check_size(shape: tuple[int, ...], dtype: np.dtype[Any], left_bytes: int) ->
             f"it ends too early: for an array of shape {shape} it has {left_bytes:,} bytes of "
             f"{claimed_bytes:,}"
         )
-    if dtype.itemsize * prod(shape[1:]) > PIXELS_LIMIT:
+    if dtype.itemsize * prod(shape[1:]) > READ_LIMIT_PX:
         raise ValueError(f"an image of shape {shape[1:]} has more pixels than are read here")
 
 

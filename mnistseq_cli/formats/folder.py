@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import os
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnistseq_cli.files import naming_damage, read_file
+from mnistseq_cli.files import explain_damage, naming_damage, read_file
 from mnistseq_cli.formats import open_label_style
 from mnistseq_cli.formats.base import find_splits, read_splits
 from mnistseq_cli.formats.images import Encoded, decode_grey
 from mnistseq_cli.formats.names import NameTemplate
-from mnistseq_cli.formats.read_labels import OWN_LISTINGS, find_listing, read_listing
+from mnistseq_cli.formats.read_labels import ImageFinder, find_label_file, read_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Output
     from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter, Wanted
-
-
-def holds_images(folder: Path) -> bool:
-    """Tell whether a folder has a label file."""
-    return find_listing(folder) is not None
-
-
-def holds_own_images(folder: Path) -> bool:
-    """Tell whether a folder has a label file with a name that this program gives."""
-    return find_listing(folder, OWN_LISTINGS) is not None
 
 
 def read_images(split: str, folder: Path, wanted: Wanted | None) -> Iterator[LoadedSample]:
@@ -39,33 +29,24 @@ def read_images(split: str, folder: Path, wanted: Wanted | None) -> Iterator[Loa
     OutputError
         The label file is damaged, or an image is missing or damaged.
     """
-    listing = find_listing(folder)
-    if listing is None:
+    label_file = find_label_file(folder)
+    if label_file is None:
         return
-    base = None
-    for row in read_listing(listing):
+    finder = ImageFinder(folder, label_file)
+    for row in read_labels(label_file):
         if wanted and not wanted(row.name):
             continue
-        if base is None:
-            with naming_damage(listing):
-                base = _find_base(listing.parent, row.name)
+        with naming_damage(label_file):
+            path = finder.find(row.name) or str(folder / row.name)
+        data = read_file(path)
+        try:  # a context for each image would be slow
+            image = decode_grey(data)
+        except Exception as error:
+            raise explain_damage(error, Path(path)) from error
         try:
-            image = decode_grey(read_file(os.path.join(base, row.name)))  # noqa: PTH118 - a tenth of the time
-        except Exception:  # a context and a path for each image would be slow
-            with naming_damage(base / row.name):
-                raise
-        try:
-            seen = row.see(split, image)
-        except ValueError:
-            with naming_damage(listing, part=row.name):
-                raise
-        yield seen
-
-
-def _find_base(folder: Path, name: str) -> Path:
-    """Find what the names of a label file are relative to: some leave ``images`` out."""
-    inside = folder / "images"
-    return inside if (inside / name).exists() and not (folder / name).exists() else folder
+            yield row.with_image(split, image)
+        except ValueError as error:
+            raise explain_damage(error, label_file, part=row.name) from error
 
 
 class Folder(Encoded):
@@ -103,13 +84,16 @@ class Folder(Encoded):
 
     @staticmethod
     def holds(folder: Path) -> bool:
-        """Tell whether a folder has a label file."""
-        return holds_images(folder)
+        """Whether a folder has a label file."""
+        return _has_label_file(folder)
 
     def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
-        """Read samples back: any images with a label file, see `listing.LISTINGS`."""
+        """Read samples back: any images with a label file, see `read_labels.LABEL_FILES`."""
         # What else people put beside their splits is no label file.
-        is_own = bool(find_splits(folder, holds_own_images))
-        return read_splits(
-            folder, holds_own_images if is_own else holds_images, read_images, wanted
-        )
+        own = partial(_has_label_file, own=True)
+        holds = own if find_splits(folder, own) else _has_label_file
+        return read_splits(folder, holds, read_images, wanted)
+
+
+def _has_label_file(folder: Path, *, own: bool = False) -> bool:
+    return find_label_file(folder, own=own) is not None

@@ -67,7 +67,7 @@ class Hdf5(Columnar):
 
     @staticmethod
     def holds(folder: Path) -> bool:
-        """Tell whether a folder has ``data.h5``."""
+        """Whether a folder has ``data.h5``."""
         return has_any(folder, "data.h5")
 
     def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:

@@ -1,57 +1,73 @@
-"""Image files of any format, encoded and decoded."""
+"""Image files of many formats, encoded and decoded."""
 
 from __future__ import annotations
 
 import os
-import struct
 from contextlib import suppress
 from functools import partial
-from math import prod
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
-from zlib_ng import zlib_ng
 
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.formats import IMAGE_FORMATS
-from mnistseq_cli.formats.png import encode_pngs
-from mnistseq_cli.glyphs.idx import MAX_DEFLATE_RATIO
+from mnistseq_cli.formats.png import SIGNATURE, decode_plain_png, encode_pngs
 from mnistseq_cli.validation import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from numpy.typing import NDArray
+    from PIL import Image
 
     from mnistseq_cli.formats import Output
     from mnistseq_cli.recipe import Recipe
 
     Encoder = Callable[[NDArray[np.uint8], NDArray[np.int64]], list[bytes]]
-    from pathlib import Path
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_HEADER = struct.Struct(">I4sIIBBBBB")
-_CHUNK = struct.Struct(">I4s")
-_CRC_BYTES = 4
-_GREY_8_BIT = (8, 0, 0, 0, 0)  # depth, colour type, compression, filter, interlace
+# The formats of Pillow that are read and written, by their endings. Others are never tried: for
+# some of them (EPS, WMF) Pillow starts other programs on what the file holds.
+PILLOW_FORMATS = {
+    "png": "PNG",
+    **dict.fromkeys(("jpg", "jpeg", "jpe", "jfif"), "JPEG"),
+    "bmp": "BMP",
+    "dib": "DIB",
+    "gif": "GIF",
+    **dict.fromkeys(("jp2", "j2k", "jpf", "jpx"), "JPEG2000"),
+    **dict.fromkeys(("pgm", "pbm", "ppm", "pnm"), "PPM"),
+    "pcx": "PCX",
+    "sgi": "SGI",
+    "tga": "TGA",
+    **dict.fromkeys(("tif", "tiff"), "TIFF"),
+    "webp": "WEBP",
+    "avif": "AVIF",
+}
+IMAGE_ENDINGS = frozenset(f".{ending}" for ending in PILLOW_FORMATS)
+# Pixels a side, as the formats (16 bits for a length) or their only encoders have them: libjpeg's
+# JPEG_MAX_DIMENSION, WebP's 14 bits.
+_SIDE_LIMITS_PX = {"JPEG": 65_500, "WEBP": 16_383, "AVIF": 65_535} | dict.fromkeys(
+    ("GIF", "PCX", "SGI", "TGA"), 65_535
+)
+READ_LIMIT_PX = 2**26  # of one image
+WRITE_LIMIT_PX = 2**24
 _MOST_16_BIT = 65_535
-PIXELS_LIMIT = 1 << 25  # of one image
-_TOO_LARGE = "it says that it has more pixels than are read here"
 
 
 def decode_grey(data: bytes) -> NDArray[np.uint8]:
-    """Decode an image of any format that Pillow reads, shape (H, W); colours become grey.
+    """Decode an image, shape (H, W); colours become grey.
 
     Grey of 16 bits becomes 8 bits; of several frames the first is taken.
 
     Raises
     ------
     ValueError, OSError, SyntaxError
-        The bytes are no image, or a damaged one.
+        The bytes are no image of `PILLOW_FORMATS`, or a damaged one.
     """
-    if data.startswith(_SIGNATURE):
-        image = _decode_plain_png(data)
+    if data.startswith(SIGNATURE):
+        image = decode_plain_png(data, READ_LIMIT_PX)
         if image is not None:
             return image
     with catch_warnings():
@@ -60,67 +76,35 @@ def decode_grey(data: bytes) -> NDArray[np.uint8]:
 
 
 def _decode_any(data: bytes) -> NDArray[np.uint8]:
-    from imageio import v3 as imageio  # noqa: PLC0415 - not needed for PNG files of this program
-    from PIL.Image import DecompressionBombError, DecompressionBombWarning  # noqa: PLC0415 - as above
+    with _open_image(data) as image:
+        if image.mode.startswith(("I", "F")):
+            return _to_8_bits(np.asarray(image))
+        return np.asarray(image.convert("L"))
 
-    simplefilter("error", DecompressionBombWarning)
+
+def _open_image(data: bytes) -> Image.Image:
+    """Open an image of `PILLOW_FORMATS` whose header does not say that it is too large."""
+    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415 - not needed to read PNG files
+
     try:
-        file = imageio.imopen(data, "r", plugin="pillow")
-    except OSError as error:
-        if isinstance(error.__cause__, DecompressionBombError | DecompressionBombWarning):
-            raise ValueError(_TOO_LARGE) from error  # noqa: TRY004 - of a file, not of a call
-        raise ValueError("it is no image of a format that Pillow knows") from error
-    with file:
-        if prod(file.properties(index=0).shape[:2]) > PIXELS_LIMIT:
-            raise ValueError(_TOO_LARGE)
-        pixels: NDArray[Any] = file.read(index=0)
-        is_grey = pixels.ndim == 2  # noqa: PLR2004 - rows and columns
-        if is_grey and pixels.dtype != np.bool_:
-            return pixels if pixels.dtype == np.uint8 else _to_8_bits(pixels)
-        converted: NDArray[np.uint8] = file.read(index=0, mode="L")
-        return converted
+        image = Image.open(BytesIO(data), formats=sorted({*PILLOW_FORMATS.values()}))
+    except UnidentifiedImageError as error:
+        raise ValueError("it is no image of a format that is read here") from error
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"it has more than {READ_LIMIT_PX:,} pixels") from error
+    if image.width * image.height > READ_LIMIT_PX:
+        raise ValueError(
+            f"it has {image.width} x {image.height} pixels; expected at most {READ_LIMIT_PX:,}"
+        )
+    return image
 
 
 def _to_8_bits(image: NDArray[Any]) -> NDArray[np.uint8]:
     """Scale 16-bit grey to 8 bits, rounded; refuse other numbers."""
     if image.dtype.kind == "f" or image.min() < 0 or image.max() > _MOST_16_BIT:
-        raise ValueError(f"its pixels are {image.dtype}; allowed are 8 or 16 bits of grey")
+        raise ValueError(f"its pixels are {image.dtype}; expected 8 or 16 bits of grey")
     scaled = (image.astype(np.uint32) * 255 + _MOST_16_BIT // 2) // _MOST_16_BIT
     return scaled.astype(np.uint8)
-
-
-def _decode_plain_png(data: bytes) -> NDArray[np.uint8] | None:
-    """Decode a PNG file of 8-bit grey whose rows have no filter; None for any other."""
-    _, _, width, height, *kind = _unpack(_HEADER, data, len(_SIGNATURE))
-    if tuple(kind) != _GREY_8_BIT:
-        return None
-    at, packed = len(_SIGNATURE) + _HEADER.size + _CRC_BYTES, []
-    while True:
-        length, name = _unpack(_CHUNK, data, at)
-        if name == b"IEND":
-            break
-        if name == b"IDAT":
-            packed.append(data[at + _CHUNK.size : at + _CHUNK.size + length])
-        elif name == b"tRNS":
-            return None
-        at += _CHUNK.size + length + _CRC_BYTES
-    size_bytes, deflated = height * (width + 1), b"".join(packed)
-    if height * width > PIXELS_LIMIT:
-        raise ValueError(_TOO_LARGE)
-    if not 0 < height * width <= MAX_DEFLATE_RATIO * len(deflated):
-        raise ValueError(f"it does not hold {width} x {height} pixels")
-    inflate = zlib_ng.decompressobj()
-    pixels = inflate.decompress(deflated, size_bytes + 1)  # never more than was said
-    if len(pixels) != size_bytes or not inflate.eof:
-        raise ValueError(f"it does not hold {width} x {height} pixels")
-    rows = np.frombuffer(pixels, np.uint8).reshape(height, width + 1)
-    return None if rows[:, 0].any() else rows[:, 1:]
-
-
-def _unpack(layout: struct.Struct, data: bytes, at: int) -> tuple[Any, ...]:
-    if at + layout.size > len(data):
-        raise ValueError("it ends too early")
-    return layout.unpack_from(data, at)
 
 
 class Encoded:
@@ -144,17 +128,42 @@ class Encoded:
         encoders = ("zlib-ng",) if output.image_format == "png" else ("imageio", "pillow")
         self.libraries = (*self.needs, *encoders)
 
-    def check(self, recipe: Recipe) -> None:
-        """Take any recipe."""
+    def check(self, recipe: Recipe, largest_px: tuple[int, int] | None = None) -> None:
+        """Refuse images that are larger than the image format can hold."""
+        del recipe
+        if largest_px:
+            check_size(*largest_px, self._ending)
+
+
+def check_size(height_px: int, width_px: int, image_format: str = "") -> None:
+    """Refuse images that are larger than a format can hold, or than are made here.
+
+    Raises
+    ------
+    UsageError
+        They are.
+    """
+    side_px = _SIDE_LIMITS_PX.get(PILLOW_FORMATS.get(image_format, ""))
+    if side_px and max(height_px, width_px) > side_px:
+        raise UsageError(
+            f"images are up to {width_px:,} px wide; {image_format} holds at most {side_px:,} px",
+            "Use a smaller --width or --spacing, fewer characters, or --image-format png.",
+        )
+    if height_px * width_px > WRITE_LIMIT_PX:
+        raise UsageError(
+            f"images have up to {width_px:,} x {height_px} pixels; expected at most "
+            f"{WRITE_LIMIT_PX:,}",
+            "Use a smaller --width or --spacing, or fewer characters.",
+        )
 
 
 def open_encoder(image_format: str) -> Encoder:
-    """Give the function that encodes the images of a block.
+    """Return the function that encodes the images of a block.
 
     Parameters
     ----------
     image_format : str
-        "png", or an ending for which Pillow, through imageio, writes grey images.
+        An ending of `PILLOW_FORMATS` for which this installation writes grey images.
 
     Raises
     ------
@@ -163,29 +172,15 @@ def open_encoder(image_format: str) -> Encoder:
     """
     if image_format == "png":
         return encode_pngs
-    encoder = partial(_encode_with_imageio, image_format)
+    encoder = partial(_encode_grey, image_format)
     _try_out(encoder, image_format)
     return encoder
 
 
-def decode_image(data: bytes, image_format: str) -> NDArray[np.uint8]:
-    """Decode a grey image, shape (H, W).
-
-    Raises
-    ------
-    ValueError, OSError
-        The bytes are no image of this format.
-    """
-    from imageio import v3 as imageio  # noqa: PLC0415 - not needed to write PNG files
-
-    image: NDArray[np.uint8] = imageio.imread(data, extension=f".{image_format}", plugin="pillow")
-    return image
-
-
-def _encode_with_imageio(
+def _encode_grey(
     image_format: str, images: NDArray[np.uint8], widths_px: NDArray[np.int64]
 ) -> list[bytes]:
-    from imageio import v3 as imageio  # noqa: PLC0415 - as above
+    from imageio import v3 as imageio  # noqa: PLC0415 - not needed to write PNG files
 
     # imageio would take a plain (H, W) array with few columns for an image with channels.
     write = partial(
@@ -200,14 +195,15 @@ def _try_out(encoder: Encoder, image_format: str) -> None:
     image = np.arange(28 * 40, dtype=np.uint8).reshape(1, 28, 40)
     cause: Exception | None = None
     try:
-        decoded = decode_image(encoder(image, np.array([40]))[0], image_format)
-        if decoded.shape == image.shape[1:]:
-            return
+        if image_format in PILLOW_FORMATS:  # no other is given to a library
+            with _open_image(encoder(image, np.array([40]))[0]) as written:
+                if written.mode == "L" and written.size == (40, 28):
+                    return
     except Exception as error:  # noqa: BLE001 - each plugin raises what it likes
         cause = error
     raise UsageError(
         f"image format is {image_format!r}, in which grey images cannot be written here; "
-        f"allowed: {', '.join(IMAGE_FORMATS)}",
+        f"expected one of {', '.join(IMAGE_FORMATS)}",
         suggest(image_format, IMAGE_FORMATS),
     ) from cause
 
@@ -229,12 +225,13 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     Raises
     ------
     UsageError
-        The format is unknown or cannot hold such images.
+        The format is unknown, cannot hold such images, or none that large.
     OutputError
         The file cannot be written.
     """
     ending = path.suffix.removeprefix(".").lower()
     encode = open_encoder(ending)
+    check_size(image.shape[0], image.shape[1], ending)
     if image.ndim == _GREY_AXES:
         data = encode(image[None], np.array([image.shape[1]]))[0]
     else:

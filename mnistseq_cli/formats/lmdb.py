@@ -84,7 +84,7 @@ class Lmdb(Encoded):
 
     @staticmethod
     def holds(folder: Path) -> bool:
-        """Tell whether a folder has ``lmdb/data.mdb``, or is itself such a database."""
+        """Whether a folder has ``lmdb/data.mdb``, or is itself such a database."""
         return has_any(folder, "lmdb/data.mdb") or has_any(folder, "data.mdb")
 
     def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:

@@ -82,7 +82,7 @@ class Idx(Columnar):
 
     @staticmethod
     def holds(folder: Path) -> bool:
-        """Tell whether a folder has such files."""
+        """Whether a folder has such files."""
         return has_any(folder, f"*{_IMAGES}")
 
     def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:

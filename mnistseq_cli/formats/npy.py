@@ -44,7 +44,7 @@ class Npy(Columnar):
 
     @staticmethod
     def holds(folder: Path) -> bool:
-        """Tell whether a folder has ``images.npy``."""
+        """Whether a folder has ``images.npy``."""
         return holds_npy(folder)
 
     def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
@@ -75,7 +75,7 @@ class Npz(Columnar):
 
     @staticmethod
     def holds(folder: Path) -> bool:
-        """Tell whether a folder has an npz file."""
+        """Whether a folder has an npz file."""
         return holds_npz(folder)
 
     def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
@@ -110,12 +110,12 @@ _ENDING = ".npy"
 
 
 def holds_npy(folder: Path) -> bool:
-    """Tell whether a folder has ``images.npy``."""
+    """Whether a folder has ``images.npy``."""
     return has_any(folder, "images.npy")
 
 
 def holds_npz(folder: Path) -> bool:
-    """Tell whether a folder has an npz file."""
+    """Whether a folder has an npz file."""
     return has_any(folder, "*.npz")
 
 
@@ -150,7 +150,7 @@ def read_npz(split: str, folder: Path, wanted: Wanted | None) -> Iterator[Loaded
 
 
 def _find_members(names: list[str]) -> list[tuple[str, dict[str, str]]]:
-    """Give the splits of an archive, and the name of each column of theirs.
+    """Return the splits of an archive, and the name of each column of theirs.
 
     Raises
     ------

@@ -15,7 +15,7 @@ import numpy as np
 from mnistseq_cli.files import naming_damage
 from mnistseq_cli.formats.base import has_any, import_extra, list_files, read_splits
 from mnistseq_cli.formats.images import Encoded, decode_grey
-from mnistseq_cli.formats.read_labels import make_row
+from mnistseq_cli.formats.read_labels import row_from_record
 from mnistseq_cli.formats.sample_json import find_boxes, find_values
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Parquet(Encoded):
 
     @staticmethod
     def holds(folder: Path) -> bool:
-        """Tell whether a folder has Parquet files."""
+        """Whether a folder has Parquet files."""
         return has_any(folder, "*.parquet")
 
     def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
@@ -137,8 +137,8 @@ class Parquet(Encoded):
                         if wanted and not wanted(name):
                             continue
                         with naming_damage(path, part=f"row {number}"):
-                            seen = _see(name, split, record)
-                        yield seen
+                            sample = _load(name, split, record)
+                        yield sample
 
 
 def _find_name(record: dict[str, Any]) -> str | None:
@@ -147,9 +147,9 @@ def _find_name(record: dict[str, Any]) -> str | None:
     return path if isinstance(path, str) else None
 
 
-def _see(name: str, split: str, record: dict[str, Any]) -> LoadedSample:
+def _load(name: str, split: str, record: dict[str, Any]) -> LoadedSample:
     image = record.pop("image", None)
     data = image.get("bytes") if isinstance(image, dict) else None
     if data is None:
         raise ValueError("it has no image: expected a struct of bytes and path")
-    return make_row(name, record).see(split, decode_grey(data))
+    return row_from_record(record, name).with_image(split, decode_grey(data))

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import re
 import reprlib
 from array import array
+from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from itertools import chain
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import numpy as np
 
-from mnistseq_cli.files import naming_damage, read_file
-from mnistseq_cli.formats.base import LoadedSample, name_line
+from mnistseq_cli.errors import MnistseqError, OutputError
+from mnistseq_cli.files import (
+    describe_damage,
+    hint_at_verify,
+    naming_damage,
+    open_text,
+    read_file,
+)
+from mnistseq_cli.formats.base import LoadedSample
+from mnistseq_cli.formats.images import IMAGE_ENDINGS
 from mnistseq_cli.formats.labels import EASYOCR_BLANK
 from mnistseq_cli.recipe import LENGTH_LIMIT
 
@@ -23,204 +35,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-ValueT = TypeVar("ValueT", str, int, list[Any])
+ValueT = TypeVar("ValueT", str, int, list[Any], dict[str, Any])
 
-NAMES = (
-    "file_name",
-    "filename",
-    "file",
-    "image_path",
-    "img_path",
-    "image",
-    "img",
-    "path",
-    "name",
+NAME_KEYS = (
+    *("file_name", "filename", "file", "image_path", "img_path", "image", "img", "path", "name"),
 )
-TEXTS = ("text", "label", "labels", "words", "word", "transcription", "digits", "number", "value")
+TEXT_KEYS = (
+    *("text", "label", "labels", "words", "word", "transcription", "digits", "number", "value"),
+)
 BOX_NUMBERS = 4
-_NAME_LIMIT = 4096
+_NAME_LIMIT = 4096  # characters; longer than any path that a system takes
 _NUMBER_LIMIT = 2**31  # so that sums of them are right in 64 bits
-_KINDS = {str: "a string", int: "a whole number", list: "a list"}
-
-
-def find_object(record: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever a file holds
-    """Give what must be a JSON object.
-
-    Raises
-    ------
-    ValueError
-        It is none.
-    """
-    if not isinstance(record, dict):
-        raise ValueError(f"it is no JSON object, but {reprlib.repr(record)}")  # noqa: TRY004 - of a file, not of a call
-    return record
-
-
-def find_name(record: dict[str, Any]) -> str:
-    """Find the name of the image of a record, whatever it is called.
-
-    Raises
-    ------
-    ValueError
-        It has none.
-    """
-    for key in NAMES:
-        if key in record:
-            value = record[key]
-            return value if type(value) is str else find_value(record, key, str, "it")
-    raise ValueError(f"it has none of {', '.join(NAMES)}")
-
-
-def find_text(record: dict[str, Any]) -> str:
-    """Find the text of a record, whatever it is called; a whole number is its digits.
-
-    Raises
-    ------
-    ValueError
-        It has none.
-    """
-    for key in TEXTS:
-        if key in record:
-            value = record[key]
-            if type(value) is str:  # a short way for most
-                return value
-            if type(value) is int and abs(value) < _NUMBER_LIMIT**2:
-                return str(value)
-            return find_value(record, key, str, "it")
-    raise ValueError(f"it has none of {', '.join(TEXTS)}")
-
-
-def find_value(record: Any, key: str, kind: type[ValueT], what: str) -> ValueT:  # noqa: ANN401 - whatever a file holds
-    """Give a value of an object that must be of a type.
-
-    Parameters
-    ----------
-    record : Any
-    key : str
-    kind : str, int or list
-    what : str
-        What the record is called in messages.
-
-    Raises
-    ------
-    ValueError
-        The record is no object, or lacks the value, or it is of another type.
-    """
-    if not isinstance(record, dict):
-        raise ValueError(f"{what} is {reprlib.repr(record)}; needed is an object with {key}")  # noqa: TRY004 - as above
-    value = record.get(key)
-    if type(value) is not kind:
-        found = f"is {reprlib.repr(value)}" if key in record else "is missing"
-        raise ValueError(f"{key} of {what} {found}; needed is {_KINDS[kind]}")
-    return value
-
-
-def flatten_boxes(boxes: Any) -> list[int]:  # noqa: ANN401 - whatever a file holds
-    """Give the numbers of boxes one after the other, rounded to whole pixels.
-
-    Raises
-    ------
-    ValueError
-        It is no list of boxes: lists of four numbers each.
-    """
-    if type(boxes) is not list:
-        raise ValueError(f"bbox is {reprlib.repr(boxes)}; needed is a list of boxes")
-    if {*map(type, boxes)} <= {list} and {*map(len, boxes)} <= {BOX_NUMBERS}:
-        numbers = [*chain.from_iterable(boxes)]
-        if _are_whole(numbers):
-            return numbers
-    for place, box in enumerate(boxes, 1):
-        if not _is_box(box):
-            raise ValueError(
-                f"box {place} is {reprlib.repr(box)}; needed are x, y, width and height"
-            )
-    return [round(number) for box in boxes for number in box]
-
-
-def check_boxes(boxes: NDArray[np.int64], shape: tuple[int, ...]) -> None:
-    """Refuse boxes of less than no size, and those that lie outside of their image.
-
-    Parameters
-    ----------
-    boxes : ndarray of int64, shape (digits, 4)
-    shape : tuple of int
-        Height and width of the image.
-
-    Raises
-    ------
-    ValueError
-        A box is wrong.
-    """
-    bottom, right = shape
-    for x, y, width, height in boxes.tolist():
-        if not (-width <= x <= right and -height <= y <= bottom and width >= 0 <= height):
-            raise ValueError(
-                f"the box {x}, {y}, {width}, {height} (x, y, width, height) is not in its image "
-                f"of {right} x {bottom} px"
-            )
-
-
-def check_text(text: str) -> None:
-    """Refuse a text that is no Unicode, or longer than any that this program writes.
-
-    Raises
-    ------
-    ValueError
-        It is.
-    """
-    if len(text) > LENGTH_LIMIT:
-        raise ValueError(f"a text has {len(text):,} characters; allowed are {LENGTH_LIMIT:,}")
-    if not text.isascii():
-        text.encode()
-
-
-def check_name(name: str) -> None:
-    """Refuse a name that is no Unicode, or longer than any that is kept.
-
-    Raises
-    ------
-    ValueError
-        It is.
-    """
-    if len(name) > _NAME_LIMIT:
-        raise ValueError(f"a name has {len(name):,} characters; allowed are {_NAME_LIMIT:,}")
-    if not name.isascii():
-        name.encode()
-
-
-def find_numbers(record: dict[str, Any], key: str) -> NDArray[np.int64] | None:
-    """Find whole numbers; None where there are none.
-
-    Raises
-    ------
-    ValueError
-        It is no list of whole numbers.
-    """
-    numbers = record.get(key)
-    if numbers is None:
-        return None
-    if type(numbers) is list and _are_whole(numbers):
-        return np.array(numbers, np.int64)
-    raise ValueError(f"{key} is {reprlib.repr(numbers)}; needed is a list of whole numbers")
-
-
-def _are_whole(numbers: list[Any]) -> bool:
-    return {*map(type, numbers)} <= {int} and (
-        not numbers or -_NUMBER_LIMIT < min(numbers) <= max(numbers) < _NUMBER_LIMIT
-    )
-
-
-def _is_box(box: Any) -> bool:  # noqa: ANN401 - whatever a file holds
-    return (
-        type(box) is list
-        and len(box) == BOX_NUMBERS
-        and {*map(type, box)} <= {int, float}
-        and all(abs(number) < _NUMBER_LIMIT for number in box)  # NaN is not
-    )
+_TYPES = {str: "a string", int: "a whole number", list: "a list", dict: "an object"}
 
 
 @dataclass(frozen=True)
-class Row:
+class LabelRow:
     """What a label file says of an image.
 
     Parameters
@@ -249,10 +79,10 @@ class Row:
 
     def __post_init__(self) -> None:
         check_text(self.text)
-        check_name(self.name)
+        check_text(self.name, "name", _NAME_LIMIT)
 
-    def see(self, split: str, image: NDArray[np.uint8]) -> LoadedSample:
-        """Make a sample of the row and its image.
+    def with_image(self, split: str, image: NDArray[np.uint8]) -> LoadedSample:
+        """Return the sample of the row and its image.
 
         Raises
         ------
@@ -261,95 +91,202 @@ class Row:
         """
         boxes = self.boxes
         if boxes is None and self.shares is not None:
-            boxes = _to_px(self.shares, image.shape[1], image.shape[0])
+            size_px = image.shape[::-1]
+            spans = self.shares[:, 2:] * size_px
+            corners = self.shares[:, :2] * size_px - spans / 2
+            boxes = np.rint(np.concatenate([corners, spans], 1)).astype(np.int64)
         if boxes is not None:
             check_boxes(boxes, image.shape)
         return LoadedSample(self.name, split, image, self.text, boxes, self.gaps, self.glyphs)
 
 
-def make_row(name: str, record: Any) -> Row:  # noqa: ANN401 - whatever a file holds
-    """Make a row of a record as `formats.records` writes it; all but the text may be missing.
+def check_text(text: str, kind: str = "text", limit: int = LENGTH_LIMIT) -> None:
+    """Raise ValueError for what is no Unicode, or longer than any that this program writes."""
+    if len(text) > limit:
+        raise ValueError(f"a {kind} has {len(text):,} characters; expected at most {limit:,}")
+    if not text.isascii():
+        text.encode()
+
+
+def check_boxes(boxes: NDArray[np.int64], shape: tuple[int, ...]) -> None:
+    """Raise ValueError for a box of negative size, or outside an image of (height, width)."""
+    bottom, right = shape
+    for x, y, width, height in boxes.tolist():
+        if not (-width <= x <= right and -height <= y <= bottom and width >= 0 <= height):
+            raise ValueError(
+                f"the box {x}, {y}, {width}, {height} (x, y, width, height) is not in its image "
+                f"of {right} x {bottom} px"
+            )
+
+
+# Records: what a line of JSON, a row of Parquet or a file of a shard says of an image.
+
+
+def row_from_record(record: Any, name: str | None = None) -> LabelRow:  # noqa: ANN401 - whatever a file holds
+    """Return the row of a record as `sample_json` writes it, whatever name and text are called.
 
     Raises
     ------
     ValueError
-        It is no object, or something in it is of another type.
+        It is no object, lacks a name or a text, or something in it is of another type.
     """
-    objects = find_object(record).get("objects") or {}
-    if not isinstance(objects, dict):
-        raise ValueError(f"objects is {reprlib.repr(objects)}; allowed is an object with bbox")  # noqa: TRY004 - of a file, not of a call
+    record = _expect(record, dict, "it")
+    objects = _expect(record.get("objects") or {}, dict, "objects")
     boxes = objects.get("bbox")
-    return Row(
-        name=name,
-        text=find_text(record),
+    return LabelRow(
+        name=_first_of(record, NAME_KEYS) if name is None else name,
+        text=_first_of(record, TEXT_KEYS),
         boxes=None
         if boxes is None
-        else np.array(flatten_boxes(boxes), np.int64).reshape(-1, BOX_NUMBERS),
-        gaps=find_numbers(record, "gaps"),
-        glyphs=find_numbers(record, "glyphs"),
+        else np.array(_flatten_boxes(boxes), np.int64).reshape(-1, BOX_NUMBERS),
+        gaps=_find_numbers(record, "gaps"),
+        glyphs=_find_numbers(record, "glyphs"),
     )
 
 
-def _to_px(shares: NDArray[np.float64], width_px: int, height_px: int) -> NDArray[np.int64]:
-    """Turn shares of the image (middle and size) into boxes in pixels."""
-    spans = shares[:, 2:] * (width_px, height_px)
-    corners = shares[:, :2] * (width_px, height_px) - spans / 2
-    boxes: NDArray[np.int64] = np.rint(np.concatenate([corners, spans], 1)).astype(np.int64)
-    return boxes
+def _first_of(record: dict[str, Any], keys: tuple[str, ...]) -> str:
+    """Return the value of the first key that is there; a whole number is its digits."""
+    for key in keys:
+        if key in record:
+            value = record[key]
+            if type(value) is int and abs(value) < _NUMBER_LIMIT**2 and keys is TEXT_KEYS:
+                return str(value)
+            return value if type(value) is str else _expect(value, str, key)
+    raise ValueError(f"it has none of {', '.join(keys)}")
 
 
-_PAIR = 2
+def _expect(value: Any, kind: type[ValueT], name: str) -> ValueT:  # noqa: ANN401 - as above
+    if type(value) is not kind:
+        raise ValueError(f"{name} is {reprlib.repr(value)}; expected {_TYPES[kind]}")
+    return value
 
 
-def read_pairs(
-    path: Path, delimiter: str = ",", *, may_have_head: bool = True
-) -> Iterator[tuple[str, str]]:
-    """Read the name and the text of each image; a header is not needed.
+def _value(record: Any, key: str, kind: type[ValueT], name: str) -> ValueT:  # noqa: ANN401 - as above
+    """Return a value of an object, which must be of a type."""
+    values = _expect(record, dict, name)
+    if key not in values:
+        raise ValueError(f"{name} has no {key}; expected {_TYPES[kind]}")
+    return _expect(values[key], kind, f"{key} of {name}")
 
-    Parameters
-    ----------
-    path : Path
-    delimiter : str
-        What stands between columns.
-    may_have_head : bool
-        Whether the first line may be a header; if not, nothing is quoted either.
 
-    Raises
-    ------
-    OutputError
-        A line does not have both. The message gives its number.
-    """
-    with path.open(encoding="utf-8-sig", newline="") as file:
+def _flatten_boxes(boxes: Any) -> list[int]:  # noqa: ANN401 - as above
+    """Return the numbers of boxes one after the other, rounded to whole pixels."""
+    boxes = _expect(boxes, list, "bbox")
+    if {*map(type, boxes)} <= {list} and {*map(len, boxes)} <= {BOX_NUMBERS}:
+        numbers = [*chain.from_iterable(boxes)]
+        if _are_whole(numbers):
+            return numbers
+    for place, box in enumerate(boxes, 1):
+        if not _is_box(box):
+            raise ValueError(
+                f"box {place} is {reprlib.repr(box)}; expected x, y, width and height"
+            )
+    return [round(number) for box in boxes for number in box]
+
+
+def _find_numbers(record: dict[str, Any], key: str) -> NDArray[np.int64] | None:
+    numbers = record.get(key)
+    if numbers is None:
+        return None
+    if type(numbers) is list and _are_whole(numbers):
+        return np.array(numbers, np.int64)
+    raise ValueError(f"{key} is {reprlib.repr(numbers)}; expected a list of whole numbers")
+
+
+def _are_whole(numbers: list[Any]) -> bool:
+    return {*map(type, numbers)} <= {int} and (
+        not numbers or -_NUMBER_LIMIT < min(numbers) <= max(numbers) < _NUMBER_LIMIT
+    )
+
+
+def _is_box(box: Any) -> bool:  # noqa: ANN401 - as above
+    return (
+        type(box) is list
+        and len(box) == BOX_NUMBERS
+        and {*map(type, box)} <= {int, float}
+        and all(abs(number) < _NUMBER_LIMIT for number in box)  # NaN is not
+    )
+
+
+# One function for each syntax.
+
+
+@contextmanager
+def _naming_line(path: Path, line: Callable[[], int], hint: str) -> Iterator[None]:
+    """Turn what is wrong in a line of a text file into an error that names file and line."""
+    try:
+        yield
+    except (MnistseqError, OSError, UnicodeDecodeError):  # a file is decoded ahead of the line
+        raise
+    except Exception as error:
+        message = f"{path}, line {max(1, line())}: {describe_damage(error)}"
+        raise OutputError(message, hint_at_verify(path) or hint) from error
+
+
+_JSON_LINES_HINT = 'Expected in each line: an object such as {"file_name": "a.png", "text": "7"}.'
+_TABLE_HINT = (
+    f"Expected: a column for the image ({', '.join(NAME_KEYS)}) and one for its text "
+    f"({', '.join(TEXT_KEYS)}), with a comma or a tab between them."
+)
+
+
+def _read_json_lines(path: Path) -> Iterator[LabelRow]:
+    with open_text(path) as file:
+        number = 0
+        with _naming_line(path, lambda: number, _JSON_LINES_HINT):
+            for number, line in enumerate(file, 1):  # noqa: B007 - told where a line is wrong
+                if line.strip():
+                    yield row_from_record(json.loads(line))
+
+
+def _read_table(path: Path) -> Iterator[LabelRow]:
+    """Read the name and the text of each image; a header is not needed."""
+    with open_text(path) as file:
+        delimiter = _find_delimiter(file, path.suffix.lower())
+        # In files for PaddleOCR and its like, nothing is quoted and there is no header.
+        is_plain = path.suffix.lower() == ".txt" and delimiter in "\t "
         rows = csv.reader(
-            file,
+            _join_last(file) if delimiter == " " else file,
             strict=True,
-            delimiter=delimiter,
-            quoting=csv.QUOTE_MINIMAL if may_have_head else csv.QUOTE_NONE,
+            delimiter=delimiter if delimiter != " " else "\t",
+            quoting=csv.QUOTE_NONE if is_plain else csv.QUOTE_MINIMAL,
+            skipinitialspace=path.suffix.lower() == ".txt",
         )
-        with name_line(path, lambda: rows.line_num, _describe(delimiter)):
+        with _naming_line(path, lambda: rows.line_num, _TABLE_HINT):
             head = next(filter(None, rows), [])
-            name_at, text_at, is_header = _find_columns(head, path, may_have_head=may_have_head)
-            if not is_header:
-                yield head[name_at], head[text_at]
-            for row in rows:
-                if row and len(row) <= max(name_at, text_at):
-                    n_needed = max(name_at, text_at) + 1
-                    raise ValueError(f"the row has {len(row)} of the {n_needed} values it needs")
+            name_at, text_at, is_header = _find_columns(head, path, may_have_head=not is_plain)
+            needed = max(name_at, text_at) + 1
+            for row in rows if is_header else chain([head], rows):
+                if row and len(row) < needed:
+                    raise ValueError(f"the row has {len(row)} of the {needed} values it needs")
                 if row and row[name_at] != EASYOCR_BLANK:
-                    yield row[name_at], row[text_at]
+                    yield LabelRow(row[name_at], row[text_at])
+
+
+def _find_delimiter(file: TextIO, ending: str) -> str:
+    """Return what stands between the columns of a table, by its ending and its first line."""
+    first = next((line for line in file if line.strip()), "").strip("\r\n")
+    file.seek(0)
+    signs = ",\t;" if ending == ".csv" else "\t,; "
+    return next((sign for sign in signs if sign in first), signs[0])
+
+
+def _join_last(file: Iterable[str]) -> Iterator[str]:
+    """Put a tab for the spaces between the first two words of each line."""
+    return (re.sub(r"[ \t]+", "\t", line.lstrip(" "), count=1) for line in file)
 
 
 def _find_columns(head: list[str], path: Path, *, may_have_head: bool) -> tuple[int, int, bool]:
     """Find the columns of name and text by the first row, and whether that is a header."""
     columns = [column.strip().lower() for column in head]
-    names = [columns.index(name) for name in NAMES if name in columns]
-    texts = [columns.index(text) for text in TEXTS if text in columns]
+    names = [columns.index(name) for name in NAME_KEYS if name in columns]
+    texts = [columns.index(text) for text in TEXT_KEYS if text in columns]
     if names and texts and may_have_head:
         return names[0], texts[0], True
     line = ",".join(head)
-    if len(head) < _PAIR:
+    if len(head) < 2:  # noqa: PLR2004 - name and text
         raise ValueError(f"{line!r:.80} is one value, not two" if head else "it is empty")
-    if not may_have_head or _has_image(path.parent, head[0]):
+    if not may_have_head or _has_image(path, head[0]):
         return 0, 1, False
     if names or (texts and "." not in head[0]):  # an image may be called a.png, its text "word"
         missing = "text" if names else "image"
@@ -359,38 +296,78 @@ def _find_columns(head: list[str], path: Path, *, may_have_head: bool) -> tuple[
     )
 
 
-def _has_image(folder: Path, name: str) -> bool:
-    return (folder / name).is_file() or (folder / "images" / name).is_file()
+def _has_image(path: Path, name: str) -> bool:
+    try:
+        return ImageFinder(path.parent, path).find(name) is not None
+    except ValueError:
+        return False
 
 
-def _describe(delimiter: str) -> str:
-    sign = "tab" if delimiter == "\t" else "comma"
-    return (
-        f"Needed are a column for the image ({', '.join(NAMES)}) and one for its text "
-        f"({', '.join(TEXTS)}), with a {sign} between them."
-    )
+def _read_json(path: Path) -> Iterator[LabelRow]:
+    """Read COCO, MMOCR, or an object of names with their texts."""
+    boxes = array("q")
+    names: dict[int, str] = {}
+    is_coco = False
+    for key, value in iterate_json(path):
+        if key == "data_list":
+            found = _value(value, "instances", list, "an item of data_list")
+            text = "".join(_value(one, "text", str, "an instance") for one in found)
+            yield LabelRow(_value(value, "img_path", str, "an item of data_list"), text)
+        elif key == "categories":
+            names[_value(value, "id", int, "a category")] = _value(
+                value, "name", str, "a category"
+            )
+        elif key == "annotations":
+            box = _value(value, "bbox", list, "an annotation")
+            image, category = (
+                _value(value, name, int, "an annotation") for name in ("image_id", "category_id")
+            )
+            boxes.extend((image, category, *_flatten_boxes([box])))
+        elif key == "images":
+            is_coco = True
+        elif isinstance(value, str) or key not in ("info", "licenses", "metainfo", "type"):
+            yield LabelRow(key, value) if isinstance(value, str) else row_from_record(value, key)
+    if is_coco:
+        yield from _read_coco(path, names, np.array(boxes, np.int64).reshape(-1, 6))
+
+
+def _read_coco(path: Path, names: dict[int, str], found: NDArray[np.int64]) -> Iterator[LabelRow]:
+    """Read the images of a COCO file, whose boxes are known: image, category, box."""
+    found = found[np.lexsort((found[:, 2], found[:, 0]))]  # of each image from left to right
+    unknown = set(np.unique(found[:, 1]).tolist()) - names.keys()
+    if unknown:
+        raise ValueError(f"it has annotations of category {min(unknown)}, and no such category")
+    for key, image in iterate_json(path):
+        if key == "images":
+            number = _value(image, "id", int, "an image")
+            start, stop = np.searchsorted(found[:, 0], (number, number + 1))
+            text = "".join(names[category] for category in found[start:stop, 1].tolist())
+            name = _value(image, "file_name", str, "an image")
+            yield LabelRow(name, text, found[start:stop, 2:])
 
 
 _CHUNK = 1 << 18  # characters
 _VALUE_LIMIT = 1 << 24  # characters; a longer value is a damaged one
-_SPACE = " \t\r\n"
-_ENDS = _SPACE + ",:]}"
+_SPACE = re.compile(r"\s*")
+_ENDS = " \t\r\n,:]}"  # what may follow a value
 
 
-def read_items(path: Path) -> Iterator[tuple[str, Any]]:
-    """Give each key of an object with its value; of an array with each item in turn.
+def iterate_json(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield each key of a JSON object with its value; of an array with each item in turn.
+
+    `json.load` would take 1 GB for the boxes of 200,000 images.
 
     Raises
     ------
     ValueError
         The file is no JSON object.
     """
-    with path.open(encoding="utf-8-sig") as file:
-        stream = _Stream(file)
-        stream.expect("{")
+    with open_text(path) as file:
+        stream = _JsonStream(file)
+        stream.skip("{", is_needed=True)
         while not stream.skip("}"):
             key = stream.take()
-            stream.expect(":")
+            stream.skip(":", is_needed=True)
             if not stream.skip("["):
                 yield key, stream.take()
             else:
@@ -400,89 +377,79 @@ def read_items(path: Path) -> Iterator[tuple[str, Any]]:
             stream.skip(",")
 
 
-class _Stream:
-    def __init__(self, file: IO[str]) -> None:
+class _JsonStream:
+    """A JSON text of which only what is not parsed yet is held."""
+
+    def __init__(self, file: TextIO) -> None:
         self._file = file
         self._decode = json.JSONDecoder().raw_decode
         self._text, self._at = "", 0
 
-    def expect(self, sign: str) -> None:
-        if not self.skip(sign):
-            raise ValueError(f"{sign!r} is missing")
-
-    def skip(self, sign: str) -> bool:
-        """Go past a sign, if it is the next one."""
-        self._skip_space()
+    def skip(self, sign: str, *, is_needed: bool = False) -> bool:
+        """Go past space and a sign; whether it was the next one."""
+        while True:
+            self._at = _SPACE.match(self._text, self._at).end()  # type: ignore[union-attr] # matches always
+            if self._at < len(self._text) or not self._read_on():
+                break
         is_next = self._text.startswith(sign, self._at)
-        self._at += is_next
+        if is_needed and not is_next:
+            raise ValueError(f"{sign!r} is missing")
+        self._at += len(sign) if is_next else 0
         return is_next
 
     def take(self) -> Any:  # noqa: ANN401 - whatever the file holds
-        """Give the next value."""
-        self._skip_space()
+        """Return the next value."""
+        self.skip("")
         while True:
             try:
                 value, end = self._decode(self._text, self._at)
             except json.JSONDecodeError:
-                if len(self._text) - self._at > _VALUE_LIMIT or not self._read():
+                if len(self._text) - self._at > _VALUE_LIMIT or not self._read_on():
                     raise
             else:
                 follows = self._text[end : end + 1]  # a number may go on
-                if (follows and follows in _ENDS) or not self._read():
+                if (follows and follows in _ENDS) or not self._read_on():
                     self._at = end
                     return value
 
-    def _skip_space(self) -> None:
-        while True:
-            rest = self._text[self._at : self._at + 1]
-            if rest and rest in _SPACE:
-                self._at += 1
-            elif rest or not self._read():
-                return
-
-    def _read(self) -> bool:
-        """Read on; what is done with is let go."""
+    def _read_on(self) -> bool:
+        """Read more, and let go of what is done with; whether there was any."""
         more = self._file.read(max(_CHUNK, len(self._text) - self._at))
         self._text, self._at = self._text[self._at :] + more, 0
         return bool(more)
 
 
-_ROUNDING = 2e-6  # of shares with six decimals
+_ROUNDING = 2e-6  # of shares with six decimals, as datasets of 0.1 have them
 _MOST_OVER = 0.01  # that a share may be under 0 or over 1, as other programs round
 
 
-def read_yolo(path: Path) -> Iterator[Row]:
-    """Read the files in a folder ``labels``; their images lie in ``images``, with the same name.
-
-    Raises
-    ------
-    OutputError
-        The labels of an image are missing or damaged.
-    """
+def _read_yolo(path: Path) -> Iterator[LabelRow]:
+    """Read the files in a folder ``labels``; images of the same names lie in ``images``."""
     folder = path.parent
-    names = _read_class_names(folder / "data.yaml") or _read_class_names(
-        folder.parent / "data.yaml"
-    )
+    above = (folder / "data.yaml", folder.parent / "data.yaml")
+    names = next((read_class_names(file) for file in above if file.is_file()), {})
     for image in _walk(folder / "images"):
         label = path / image.relative_to(folder / "images").with_suffix(".txt")
         with naming_damage(label):
-            classes, shares = _parse_labels(read_file(label).decode("utf-8-sig"))
+            classes, shares = _parse_yolo(read_file(label).decode("utf-8-sig"))
             left = shares[:, 0] - shares[:, 2] / 2
             order = np.arange(len(left))
             if (np.diff(left) < -_ROUNDING).any():  # digits that overlap may begin in one place
                 order = np.argsort(left, kind="stable")
-            text = "".join(_spell(classes[place], names) for place in order)
-            row = Row(image.relative_to(folder).as_posix(), text, shares=shares[order])
+            if names and (unknown := {*classes} - names.keys()):
+                raise ValueError(f"class {min(unknown)!r:.80} is not among the names in data.yaml")
+            text = "".join(names.get(classes[place], classes[place]) for place in order)
+            row = LabelRow(image.relative_to(folder).as_posix(), text, shares=shares[order])
         yield row
 
 
-def _parse_labels(text: str) -> tuple[list[str], NDArray[np.float64]]:
-    """Give the class of each box, and its shares of the image."""
+def _parse_yolo(text: str) -> tuple[list[str], NDArray[np.float64]]:
+    """Return the class of each box, and its shares of the image."""
     lines = [line for line in map(str.split, text.splitlines()) if line]
     for place, (_, *box) in enumerate(lines, 1):
         if len(box) != BOX_NUMBERS or not all(map(_is_share, box)):
             raise ValueError(
-                f"box {place} is {reprlib.repr(box)}; needed are x, y, width and height, "
+                f"box {place} is {reprlib.repr(box)}; expected x, y, width and height, "
                 "as shares from 0 to 1"
             )
     shares = np.array([box for _, *box in lines], np.float64).reshape(-1, BOX_NUMBERS)
@@ -496,176 +463,161 @@ def _is_share(text: str) -> bool:
         return False
 
 
-def _spell(number: str, names: dict[str, str]) -> str:
-    if names and number not in names:
-        raise ValueError(f"class {number!r:.80} is not among the names in data.yaml")
-    return names.get(number, number)
+_CLASS_NAMES = re.compile(
+    r"^names:[ \t]*(\[[^]]*\]|\{[^}]*\}|(?:#.*)?(?:\n(?:[ \t#-].*)?)+)", re.MULTILINE
+)
+_CLASS_NAME = re.compile(r"""\s*(?:-\s+)?(?:['"]?(\d+)['"]?\s*:\s+)?(.*?)\s*""")
 
 
-def _read_class_names(path: Path) -> dict[str, str]:
-    """Read the names of classes from a ``data.yaml``, as list or mapping; {} if it has none."""
-    if not path.is_file():
-        return {}
+def read_class_names(path: Path) -> dict[str, str]:
+    """Return the names of classes from a ``data.yaml``, by number; {} if it has none.
+
+    Only the forms that are in use are read: a list or a mapping, in one line or in many.
+    """
     with naming_damage(path):
-        _, is_there, text = f"\n{read_file(path).decode('utf-8-sig')}".partition("\nnames:")
-        inline, *lines = text.splitlines() or [""]
-        if inline.strip()[:1] in ("[", "{"):
-            end = "]" if inline.strip()[0] == "[" else "}"
-            entries = text.strip()[1:].partition(end)[0].split(",")
-        else:
-            block = [line for line in lines if line.strip() and line.strip()[0] != "#"]
-            n_inside = next(
-                (at for at, line in enumerate(block) if line[0] not in " -"), len(block)
-            )
-            entries = block[:n_inside]
-        names = dict(_parse_name(entry, number) for number, entry in enumerate(entries))
-        if is_there and not names:
-            raise ValueError("names holds none; needed is a list, or a number and a name a line")
+        text = read_file(path).decode("utf-8-sig")
+        found = _CLASS_NAMES.search(text + "\n")
+        if not found:
+            return {}
+        listed = found[1]
+        entries = (
+            listed[1:-1].split(",")
+            if listed[0] in "[{"
+            else [line for line in listed.splitlines() if line.strip() and line.strip()[0] != "#"]
+        )
+        matches = [_CLASS_NAME.fullmatch(entry) for entry in entries]
+        names = {
+            match[1] or str(number): json.loads(match[2])
+            if match[2][:1] == '"'
+            else match[2].strip("'")
+            for number, match in enumerate(matches)
+            if match
+        }
+        if not names:
+            raise ValueError("names holds none; expected a list, or a number and a name a line")
     return names
 
 
-def _parse_name(entry: str, number: int) -> tuple[str, str]:
-    """Give number and name of a class; in a list it is counted."""
-    key, sign, name = entry.strip().removeprefix("- ").partition(": ")
-    if not sign:
-        key, name = str(number), key
-    return key.strip("\"' "), name.strip().strip("\"'")
-
-
 def _walk(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
-    """Give the files of a folder and of those in it, in the order of their names."""
+    """Yield the images of a folder and of those in it, in the order of their names."""
     real = folder.resolve()
     if real in above:
         raise ValueError(f"{folder} leads back to {real}")
     for path in sorted(folder.iterdir()):
-        if path.name[0] == ".":
-            continue
-        if path.is_dir():
+        if path.is_dir() and path.name[0] != ".":
             yield from _walk(path, (*above, real))
-        else:
+        elif path.suffix.lower() in IMAGE_ENDINGS and path.name[0] != ".":
             yield path
 
 
-_YOLO = "labels"  # a folder
-_JSON_LINES_HINT = 'Needed in each line is an object such as {"file_name": "a.png", "text": "7"}.'
+class ImageFinder:
+    """Finds the images that a label file names: in its folder, and nowhere else.
 
-
-def find_listing(folder: Path, marks: Iterable[str] | None = None) -> Path | None:
-    """Find the label file of a folder of images; None if there is none.
+    Names may have backslashes, begin with ``./``, leave ``images`` out, or be paths of the
+    machine that the file comes from: then their last steps count.
 
     Parameters
     ----------
     folder : Path
-    marks : iterable of str, optional
-        Keys of `LISTINGS`; by default all.
+        What names may not leave.
+    label_file : Path
+        What names are relative to.
     """
-    for mark in marks or LISTINGS:
-        for path in sorted(folder.glob(mark)):
-            if path.name in _NOT_LABELS:
-                continue
-            if path.is_file() or (mark == _YOLO and (folder / "images").is_dir()):
+
+    def __init__(self, folder: Path, label_file: Path) -> None:
+        self._folder = os.path.realpath(folder)
+        self._bases = [*map(os.path.realpath, (label_file.parent, folder / "images", folder))]
+        self._base = ""
+
+    def find(self, name: str) -> str | None:
+        """Return the path of an image; None if there is none.
+
+        Raises
+        ------
+        ValueError
+            The name leads out of the folder.
+        """
+        if self._base and not _IS_UNUSUAL.search(name):  # nearly all: no look at the disk
+            return f"{self._base}{os.sep}{name}"
+        steps = [step for step in re.split(r"[\\/]", name) if step not in ("", ".")]
+        is_absolute = bool(_IS_ABSOLUTE.match(name))
+        for start in range(len(steps) if is_absolute else 1):
+            for base in self._bases:
+                path = os.path.normpath(os.path.join(base, *steps[start:]))  # noqa: PTH118 - as above
+                is_inside = path.startswith(self._folder + os.sep)
+                if is_inside and os.path.lexists(path):
+                    self._base = self._base or base
+                    return path
+        if is_absolute or ".." in steps:
+            raise ValueError(f"the image {name!r:.200} is not in {self._folder}")
+        return None
+
+
+_IS_ABSOLUTE = re.compile(r"[\\/]|[A-Za-z]:")
+_IS_UNUSUAL = re.compile(r"\\|^\.|^/|^[A-Za-z]:|/\.")
+
+
+# Which file of a folder is its label file.
+
+_YOLO = "labels"  # a folder
+OWN_LABEL_FILES: dict[str, Callable[[Path], Iterator[LabelRow]]] = {
+    "metadata.jsonl": _read_json_lines,
+    "instances.json": _read_json,
+    "labels.csv": _read_table,
+    "rec_gt.txt": _read_table,
+    "easyocr/labels.csv": _read_table,
+    "textrecog.json": _read_json,
+    "labels.json": _read_json,
+    _YOLO: _read_yolo,
+}
+# What else is in use: the first that is there is read.
+LABEL_FILES = OWN_LABEL_FILES | {
+    "*.jsonl": _read_json_lines,
+    "*coco.json": _read_json,
+    "annotations/instances*.json": _read_json,
+    "*.csv": _read_table,
+    "*.tsv": _read_table,
+    "*gt*.txt": _read_table,
+    "*label*.txt": _read_table,
+    "*annotation*.txt": _read_table,
+    "*.json": _read_json,
+}
+_NOT_LABELS = ("dataset.json", "dataset_info.json", "croissant.json", "recipe.toml", "texts.txt")
+
+
+def find_label_file(folder: Path, *, own: bool = False) -> Path | None:
+    """Return the label file of a folder of images, if there is one.
+
+    Parameters
+    ----------
+    folder : Path
+    own : bool
+        Whether to look only for names that this program gives.
+    """
+    names = sorted(path.name for path in folder.iterdir())
+    for pattern in OWN_LABEL_FILES if own else LABEL_FILES:
+        if "/" in pattern:
+            paths = sorted(folder.glob(pattern))
+        else:
+            paths = [folder / name for name in names if fnmatch(name.lower(), pattern)]
+        for path in paths:
+            is_yolo = pattern == _YOLO and (folder / "images").is_dir()
+            if path.name not in _NOT_LABELS and (path.is_dir() if is_yolo else path.is_file()):
                 return path
     return None
 
 
-def read_listing(path: Path) -> Iterator[Row]:
-    """Read a label file that `find_listing` found.
+def read_labels(path: Path) -> Iterator[LabelRow]:
+    """Read a label file that `find_label_file` found.
 
     Raises
     ------
     OutputError
         The file is damaged, or says nothing of images and texts.
     """
-    read = next(read for mark, read in LISTINGS.items() if path.match(mark))
+    name = path.name.lower()
+    read = next(
+        read for pattern, read in LABEL_FILES.items() if fnmatch(name, pattern.rpartition("/")[2])
+    )
     with naming_damage(path):
         yield from read(path)
-
-
-def _read_json_lines(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8-sig") as file:
-        number = 0
-        with name_line(path, lambda: number, _JSON_LINES_HINT):
-            for number, line in enumerate(file, 1):  # noqa: B007 - told where a line is wrong
-                if line.strip():
-                    record = find_object(json.loads(line))
-                    yield make_row(find_name(record), record)
-
-
-def _read_csv(path: Path) -> Iterator[Row]:
-    for name, text in read_pairs(path):
-        yield Row(name, text)
-
-
-def _read_tabs(path: Path) -> Iterator[Row]:
-    for name, text in read_pairs(path, "\t"):
-        yield Row(name, text)
-
-
-def _read_paddle(path: Path) -> Iterator[Row]:
-    for name, text in read_pairs(path, "\t", may_have_head=False):
-        yield Row(name, text)
-
-
-def _read_json(path: Path) -> Iterator[Row]:
-    boxes = array("q")
-    names: dict[int, str] = {}
-    is_coco = False
-    for key, value in read_items(path):
-        if key == "data_list":
-            found = find_value(value, "instances", list, "an item of data_list")
-            text = "".join(find_value(one, "text", str, "an instance") for one in found)
-            yield Row(find_value(value, "img_path", str, "an item of data_list"), text)
-        elif key == "categories":
-            names[find_value(value, "id", int, "a category")] = find_value(
-                value, "name", str, "a category"
-            )
-        elif key == "annotations":
-            box = find_value(value, "bbox", list, "an annotation")
-            image, category = (
-                find_value(value, name, int, "an annotation")
-                for name in ("image_id", "category_id")
-            )
-            boxes.extend((image, category, *flatten_boxes([box])))
-        elif key == "images":
-            is_coco = True
-        elif isinstance(value, str) or key not in _OTHER_KEYS:
-            text = value if isinstance(value, str) else find_text(find_object(value))
-            yield Row(key, text)
-    if is_coco:
-        yield from _read_coco(path, names, np.array(boxes, np.int64).reshape(-1, 6))
-
-
-def _read_coco(path: Path, names: dict[int, str], found: NDArray[np.int64]) -> Iterator[Row]:
-    """Read the images of a COCO file, whose boxes are known: image, category, box."""
-    found = found[np.lexsort((found[:, 2], found[:, 0]))]  # of each image from left to right
-    unknown = set(np.unique(found[:, 1]).tolist()) - names.keys()
-    if unknown:
-        raise ValueError(f"it has annotations of category {min(unknown)}, and no such category")
-    for key, image in read_items(path):
-        if key == "images":
-            number = find_value(image, "id", int, "an image")
-            start, stop = np.searchsorted(found[:, 0], (number, number + 1))
-            text = "".join(names[category] for category in found[start:stop, 1].tolist())
-            name = find_value(image, "file_name", str, "an image")
-            yield Row(name, text, found[start:stop, 2:])
-
-
-_OTHER_KEYS = ("info", "licenses", "metainfo", "type")
-_NOT_LABELS = ("dataset.json", "dataset_info.json", "recipe.toml", "texts.txt")
-OWN_LISTINGS: dict[str, Callable[[Path], Iterator[Row]]] = {
-    "metadata.jsonl": _read_json_lines,
-    "instances.json": _read_json,
-    "labels.csv": _read_csv,
-    "rec_gt.txt": _read_paddle,
-    "easyocr/labels.csv": _read_csv,
-    "textrecog.json": _read_json,
-    "labels.json": _read_json,
-    _YOLO: read_yolo,
-}
-LISTINGS = OWN_LISTINGS | {
-    "*.jsonl": _read_json_lines,
-    "*coco.json": _read_json,
-    "*.csv": _read_csv,
-    "*.tsv": _read_tabs,
-    "*.json": _read_json,
-}

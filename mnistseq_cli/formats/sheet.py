@@ -13,68 +13,6 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.formats.base import LoadedSample
 
-ADVANCE_PX, HEIGHT_PX = 6, 7
-_WIDTH_PX = 5
-# Rows from the top, five bits each.
-_ROWS = {
-    "0": "01110 10001 10011 10101 11001 10001 01110",
-    "1": "00100 01100 00100 00100 00100 00100 01110",
-    "2": "01110 10001 00001 00010 00100 01000 11111",
-    "3": "11111 00010 00100 00010 00001 10001 01110",
-    "4": "00010 00110 01010 10010 11111 00010 00010",
-    "5": "11111 10000 11110 00001 00001 10001 01110",
-    "6": "00110 01000 10000 11110 10001 10001 01110",
-    "7": "11111 00001 00010 00100 01000 01000 01000",
-    "8": "01110 10001 10001 01110 10001 10001 01110",
-    "9": "01110 10001 10001 01111 00001 00010 01100",
-    "A": "01110 10001 10001 11111 10001 10001 10001",
-    "B": "11110 10001 10001 11110 10001 10001 11110",
-    "C": "01110 10001 10000 10000 10000 10001 01110",
-    "D": "11110 10001 10001 10001 10001 10001 11110",
-    "E": "11111 10000 10000 11110 10000 10000 11111",
-    "F": "11111 10000 10000 11110 10000 10000 10000",
-    "G": "01110 10001 10000 10111 10001 10001 01111",
-    "H": "10001 10001 10001 11111 10001 10001 10001",
-    "I": "01110 00100 00100 00100 00100 00100 01110",
-    "J": "00111 00010 00010 00010 00010 10010 01100",
-    "K": "10001 10010 10100 11000 10100 10010 10001",
-    "L": "10000 10000 10000 10000 10000 10000 11111",
-    "M": "10001 11011 10101 10101 10001 10001 10001",
-    "N": "10001 11001 10101 10011 10001 10001 10001",
-    "O": "01110 10001 10001 10001 10001 10001 01110",
-    "P": "11110 10001 10001 11110 10000 10000 10000",
-    "Q": "01110 10001 10001 10001 10101 10010 01101",
-    "R": "11110 10001 10001 11110 10100 10010 10001",
-    "S": "01111 10000 10000 01110 00001 00001 11110",
-    "T": "11111 00100 00100 00100 00100 00100 00100",
-    "U": "10001 10001 10001 10001 10001 10001 01110",
-    "V": "10001 10001 10001 10001 10001 01010 00100",
-    "W": "10001 10001 10001 10101 10101 11011 10001",
-    "X": "10001 10001 01010 00100 01010 10001 10001",
-    "Y": "10001 10001 01010 00100 00100 00100 00100",
-    "Z": "11111 00001 00010 00100 01000 10000 11111",
-    " ": "00000 00000 00000 00000 00000 00000 00000",
-    "-": "00000 00000 00000 11111 00000 00000 00000",
-}
-_OTHER = "11111 10001 10001 10001 10001 10001 11111"
-
-
-def write_text(text: str) -> NDArray[np.bool_]:
-    """Write a text; small letters as capital ones, what the font lacks as empty boxes.
-
-    Returns
-    -------
-    ndarray of bool, shape (7, 6 * characters)
-        Where there is ink.
-    """
-    page = np.zeros((HEIGHT_PX, ADVANCE_PX * len(text)), np.bool_)
-    for place, character in enumerate(text.upper()[: len(text)]):
-        rows = _ROWS.get(character, _OTHER).split()
-        left = ADVANCE_PX * place
-        page[:, left : left + _WIDTH_PX] = [[bit == "1" for bit in row] for row in rows]
-    return page
-
-
 SCALE = 2
 WIDTH_PX = 960  # of a sheet, unless one image is wider
 GAP_PX = 6
@@ -82,7 +20,7 @@ FRAME_PX = 1
 FRAME_GREY = 170
 LABELLED_SCALE = 3
 LABELLED_WIDTH_PX = 1280
-LABEL_SCALE = 2
+TEXT_PX = 18
 LABEL_GREY = 60
 BOX_COLOURS = ((0, 114, 240), (224, 96, 0))  # in turn; told apart also without red or green
 
@@ -117,31 +55,37 @@ def make_labelled_sheet(samples: Sequence[LoadedSample]) -> NDArray[np.uint8]:
     ndarray of uint8, shape (height, width, 3)
         Red, green, blue.
     """
-    widest_px = max(seen.image.shape[1] for seen in samples)
+    widest_px = max(sample.image.shape[1] for sample in samples)
     room_px = LABELLED_WIDTH_PX // 2 - 2 * GAP_PX
     scale = max(1, min(LABELLED_SCALE, room_px // widest_px))
-    return _put_side_by_side([draw_sample(seen, scale) for seen in samples], LABELLED_WIDTH_PX)
+    return _put_side_by_side([draw_sample(one, scale) for one in samples], LABELLED_WIDTH_PX)
 
 
-def draw_sample(seen: LoadedSample, scale: int) -> NDArray[np.uint8]:
+def draw_sample(sample: LoadedSample, scale: int) -> NDArray[np.uint8]:
     """Draw a sample enlarged, with its label and its boxes, shape (height, width, 3).
 
     A box is drawn around its digit: the lines cover no ink of it.
     """
-    image = np.repeat(enlarge(seen.image, scale)[..., None], 3, axis=2)
-    boxes = [] if seen.boxes is None else seen.boxes.tolist()
+    from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 - not needed to write PNG files
+
+    image = Image.fromarray(enlarge(sample.image, scale))
+    font = ImageFont.load_default(TEXT_PX)
+    text = "".join(one if one.isprintable() else "?" for one in sample.text)
+    head_px = TEXT_PX + GAP_PX
+    width_px = max(image.width, int(font.getlength(text)) + 1)
+    page = Image.new("RGB", (width_px, head_px + image.height), (255, 255, 255))
+    page.paste(image, (0, head_px))
+    draw = ImageDraw.Draw(page)
+    draw.text((0, 0), text, (LABEL_GREY,) * 3, font)
+    boxes = [] if sample.boxes is None else sample.boxes.tolist()
     for place, (x, y, width, height) in enumerate(boxes):
         left, top = max(0, x * scale), max(0, y * scale)  # the frame has moved it by one already
-        right, bottom = left + width * scale + 1, top + height * scale + 1
-        colour = BOX_COLOURS[place % len(BOX_COLOURS)]
-        image[[top, min(bottom, len(image) - 1)], left : right + 1] = colour
-        image[top : bottom + 1, [left, min(right, image.shape[1] - 1)]] = colour
-    label = write_text(seen.text).repeat(LABEL_SCALE, axis=0).repeat(LABEL_SCALE, axis=1)
-    head_px = len(label) + 2 * LABEL_SCALE
-    drawn = np.full((head_px + len(image), max(label.shape[1], image.shape[1]), 3), 255, np.uint8)
-    drawn[: len(label), : label.shape[1]][label] = LABEL_GREY
-    drawn[head_px:, : image.shape[1]] = image
-    return drawn
+        right = min(left + width * scale + 1, image.width - 1)
+        bottom = min(top + height * scale + 1, image.height - 1)
+        if left <= right and top <= bottom:
+            corners = (left, head_px + top, right, head_px + bottom)
+            draw.rectangle(corners, outline=BOX_COLOURS[place % len(BOX_COLOURS)])
+    return np.asarray(page)
 
 
 def _put_side_by_side(framed: list[NDArray[np.uint8]], width_px: int) -> NDArray[np.uint8]:

@@ -8,13 +8,14 @@ are a sample.
 from __future__ import annotations
 
 import json
+import os
 import tarfile
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
-from mnistseq_cli.files import naming_damage
+from mnistseq_cli.files import naming_damage, open_regular
 from mnistseq_cli.formats.base import has_any, list_files, read_splits
 from mnistseq_cli.formats.images import Encoded, decode_grey
-from mnistseq_cli.formats.read_labels import find_object, make_row
+from mnistseq_cli.formats.read_labels import row_from_record
 from mnistseq_cli.formats.sample_json import write_records
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class WebDataset(Encoded):
 
     @staticmethod
     def holds(folder: Path) -> bool:
-        """Tell whether a folder has shards."""
+        """Whether a folder has shards."""
         return has_any(folder, "*.tar")
 
     def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
@@ -70,27 +71,26 @@ class WebDataset(Encoded):
 
 def _read_shards(split: str, folder: Path, wanted: Wanted | None) -> Iterator[LoadedSample]:
     for path in list_files(folder, "*.tar"):
-        with naming_damage(path), path.open("rb") as file:
-            for key, members in _group(_read_members(file, path.stat().st_size)):
+        with naming_damage(path), open_regular(path) as file:
+            for key, members in _group(_read_members(file)):
                 if wanted and not any(wanted(f"{key}.{ending}") for ending in members):
                     continue
                 with naming_damage(path, part=key):
-                    seen = _see(key, split, members)
-                yield seen
+                    sample = _load(key, split, members)
+                yield sample
 
 
-def _see(key: str, split: str, members: dict[str, bytes]) -> LoadedSample:
-    """Make a sample of its files, by their endings."""
-    record = find_object(json.loads(members.pop("json", b"{}")))
+def _load(key: str, split: str, members: dict[str, bytes]) -> LoadedSample:
+    """Return the sample of its files, by their endings."""
+    record = json.loads(members.pop("json", b"{}"))
     for ending in ("txt", "cls"):
         if ending in members:
-            text = members.pop(ending).decode("utf-8-sig")
-            record.setdefault("text", text.rstrip("\r\n"))
+            text = members.pop(ending).decode("utf-8-sig").rstrip("\r\n")
+            record = {"text": text} | record
     if not members:
         raise ValueError("it has no image")
     ending, data = next(iter(members.items()))
-    row = make_row(f"{key}.{ending}", record)
-    return row.see(split, decode_grey(data))
+    return row_from_record(record, f"{key}.{ending}").with_image(split, decode_grey(data))
 
 
 def _group(members: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, dict[str, bytes]]]:
@@ -110,37 +110,26 @@ def _group(members: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, dict[str
         yield key, gathered
 
 
-def _read_members(file: IO[bytes], size_bytes: int) -> Iterator[tuple[str, bytes]]:
+def _read_members(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
     """Read names and bytes of the files in a tar, which may be far larger than memory."""
-    name = ""  # of the next file, where it is too long for its header
-    while (header := file.read(_BLOCK_BYTES)).strip(b"\0"):
-        try:
-            info = tarfile.TarInfo.frombuf(header, "utf-8", "strict")
-        except tarfile.TarError as error:
-            raise ValueError(str(error)) from error
-        if not 0 <= info.size <= size_bytes - file.tell():
-            raise ValueError(f"it ends within {info.name}")
-        data = file.read(info.size)
-        file.seek(-info.size % _BLOCK_BYTES, 1)
-        if info.type in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE):
-            name = _find_long_name(info, data) or name
-        elif info.isreg():
-            yield name or info.name, data
-            name = ""
-    if len(header) < _BLOCK_BYTES:
-        raise ValueError("it ends too early")
-
-
-def _find_long_name(info: tarfile.TarInfo, data: bytes) -> str:
-    """Find the name that a header of GNU tar, or of POSIX.1-2001, gives to the next file."""
-    if info.type == tarfile.GNUTYPE_LONGNAME:
-        return data.rstrip(b"\0").decode()
-    names = [line for line in data.split(b"\n") if b" path=" in line]
-    return names[0].partition(b"=")[2].decode() if names else ""
+    size_bytes = os.fstat(file.fileno()).st_size
+    with tarfile.open(fileobj=file, mode="r:", errors="strict") as tar:
+        while (info := tar.next()) is not None:
+            tar.members = []  # type: ignore[attr-defined] # it would keep the headers of all
+            if not 0 <= info.size <= size_bytes - info.offset_data:
+                raise ValueError(f"it ends within {info.name}")
+            if info.isreg():
+                content = tar.extractfile(info)
+                yield info.name, content.read() if content else b""
+        # To tarfile a damaged header is the end.
+        file.seek(tar.offset)
+        rest = file.read(_BLOCK_BYTES)
+        if len(rest) < _BLOCK_BYTES or rest.strip(b"\0"):
+            raise ValueError("it ends too early" if not rest else "a header in it is damaged")
 
 
 def _pack(name: str, data: bytes) -> tuple[bytes, ...]:
-    """Give header, data and what fills the last block of a member."""
+    """Return header, data and what fills the last block of a member."""
     named = name.encode()
     size = b"%011o\0" % len(data)
     checksum = b"%06o\0 " % (_FIXED_SUM + sum(named) + sum(size))

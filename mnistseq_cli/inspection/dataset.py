@@ -11,7 +11,7 @@ from mnistseq_cli.bulk.manifest import DATASET_FILE, load_plan
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.files import naming_damage
 from mnistseq_cli.formats import FORMATS, Output, find_format, open_format
-from mnistseq_cli.formats.read_labels import LISTINGS
+from mnistseq_cli.formats.read_labels import LABEL_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +90,7 @@ def _explain_nothing(folder: Path, *, is_finished: bool | None) -> OutputError:
             f"{folder} is unfinished, and nothing in it can be read yet",
             "Run the command that began it again, with --resume.",
         )
-    listings = [name for name in LISTINGS if re.fullmatch(r"[\w.*]+\.\w+", name)]
+    listings = [name for name in LABEL_FILES if re.fullmatch(r"[\w.*]+\.\w+", name)]
     return OutputError(
         f"{folder} holds nothing that can be read: no {', '.join(list(FORMATS)[1:])} and no "
         "images with a label file",

@@ -18,7 +18,7 @@ from mnistseq_cli.bulk.run import run
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import GlyphError, LayoutError, OutputError, UsageError
 from mnistseq_cli.formats import FORMATS
-from mnistseq_cli.formats.images import decode_image
+from mnistseq_cli.formats.images import decode_grey
 from mnistseq_cli.recipe import Recipe
 from tests.helpers.bulk_cases import Case, check_installed, read_tree
 
@@ -51,7 +51,7 @@ def test_a_folder_holds_each_sample_of_the_recipe_once(case: Case, tmp_path: Pat
     for sample, line in zip(SequenceGenerator(plan.recipe), labels, strict=True):
         name, text = line.split(",")
         assert text == sample.text
-        assert (decode_image(tree[name], "png") == sample.image).all()
+        assert (decode_grey(tree[name]) == sample.image).all()
     assert summary.n_files == len([name for name in tree if not name.startswith(".")]) - 1
     assert summary.size_bytes == sum(
         len(data)

@@ -283,11 +283,11 @@ def test_a_png_that_claims_too_much_takes_no_memory(size: tuple[int, int], tmp_p
     assert refuse(tmp_path).message.startswith(f"{tmp_path / 'a.png'} is damaged: it ")
 
 
-@pytest.mark.parametrize("side", [6000, 10_000, 14_000])
+@pytest.mark.parametrize("side", [8200, 10_000, 14_000])
 def test_an_image_of_too_many_pixels_is_refused(side: int) -> None:
     stream = io.BytesIO()
     Image.new("1", (side, side)).save(stream, "tiff", compression="group4")
-    with pytest.raises(ValueError, match="more pixels than are read here"):
+    with pytest.raises(ValueError, match=r"expected at most|more than"):
         decode_grey(stream.getvalue())
 
 
@@ -318,13 +318,16 @@ def test_a_byte_order_mark_is_no_class(tmp_path: Path) -> None:
     assert [seen.text for seen in read(tmp_path)] == ["7"]
 
 
-@pytest.mark.parametrize("name", [*MARKED, "labels/a.txt"])
-def test_another_encoding_is_told(name: str, tmp_path: Path) -> None:
-    write_image(tmp_path / "images" / "a.png")
+@pytest.mark.parametrize("name", MARKED)
+def test_utf_16_is_read_and_another_encoding_is_named_with_its_line(
+    name: str, tmp_path: Path
+) -> None:
+    write_image(tmp_path / "a.png")
     path = tmp_path / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes("a.png,350\n".encode("utf-16"))
-    assert refuse(tmp_path).message.startswith(f"{path} is damaged: it is no UTF-8 text")
+    path.write_bytes(MARKED[name].encode("utf-16"))
+    assert [seen.text for seen in read(tmp_path)] == ["350"]
+    path.write_bytes("\n\n\xe9.png,350\n".encode("latin-1"))
+    assert refuse(tmp_path).message.startswith(f"{path}, line 3: the byte 0xe9 is not UTF-8")
 
 
 @pytest.mark.parametrize("head", ["file_name\ttext", "Label\tid\tFileName", ""])
@@ -349,7 +352,6 @@ def test_a_header_that_is_not_known_is_refused_with_those_that_are(
     )
     assert "file_name, filename, file" in error.hint
     assert "text, label, labels" in error.hint
-    assert f"a {'comma' if sign == ',' else 'tab'} between" in error.hint
 
 
 @pytest.mark.parametrize("folder", ["", "images"])
@@ -375,10 +377,10 @@ def test_a_row_that_ends_too_early_is_told(tmp_path: Path) -> None:
 
 DEEP = "[" * 200_000
 RECORDS = {
-    "no name": ('{"file_name": 3, "text": "1"}', "file_name of it is 3; needed is a string"),
-    "no text": ('{"file_name": "a.png", "text": null}', "text of it is None; needed is a string"),
-    "list": ('{"file_name": "a.png", "text": [3]}', "text of it is [3]; needed is a string"),
-    "share": ('{"file_name": "a.png", "text": 3.5}', "text of it is 3.5; needed is a string"),
+    "no name": ('{"file_name": 3, "text": "1"}', "file_name is 3; expected a string"),
+    "no text": ('{"file_name": "a.png", "text": null}', "text is None; expected a string"),
+    "list": ('{"file_name": "a.png", "text": [3]}', "text is [3]; expected a string"),
+    "share": ('{"file_name": "a.png", "text": 3.5}', "text is 3.5; expected a string"),
     "half": ('{"file_name": "a.png", "text": "\\ud800"}', "it is no UTF-8 text: surrogates not"),
     "long": (f'{{"file_name": "a.png", "text": "{"9" * 2000}"}}', "a text has 2,000 characters"),
     "long name": (f'{{"file_name": "{"a" * 5000}", "text": ""}}', "a name has 5,000 characters"),

@@ -256,7 +256,7 @@ def test_json_is_read_item_by_item(chunk: int, values: dict[str, Any], indent: i
         patch.setattr(json_reading, "_CHUNK", chunk)
         path = Path(folder) / "x.json"
         path.write_text(json.dumps(values, indent=indent, ensure_ascii=False), encoding="utf-8")
-        assert list(json_reading.read_items(path)) == expected
+        assert list(json_reading.iterate_json(path)) == expected
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_json_is_read_item_by_item(chunk: int, values: dict[str, Any], indent: i
 def test_what_is_no_json_object_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(ValueError):  # noqa: PT011 - of the decoder or ours
-        list(json_reading.read_items(tmp_path / "x.json"))
+        list(json_reading.iterate_json(tmp_path / "x.json"))
 
 
 def test_coco_of_others_is_read_from_left_to_right(tmp_path: Path) -> None:
@@ -392,7 +392,7 @@ def test_a_damaged_label_file_is_named(case: str, tmp_path: Path) -> None:
 
 
 WRONG_LINES: dict[str, tuple[str, str, str]] = {
-    "semicolons": ("labels.csv", "file_name;text\nx.png;1\n", "line 1: 'file_name;text' is one"),
+    "one column": ("labels.csv", "file_name|text\nx.png|1\n", "line 1: 'file_name|text' is one"),
     "nothing": ("labels.csv", "", "line 1: it is empty"),
     "a short row": ("labels.csv", "file_name,text\nx.png,1\nx.png\n", "line 3: the row has 1 of"),
     "no text": ("labels.csv", "name,foo\nx.png,1\n", "line 1: the header 'name,foo' has no"),
@@ -405,19 +405,19 @@ WRONG_LINES: dict[str, tuple[str, str, str]] = {
     "a short box": (
         "metadata.jsonl",
         '\n{"file_name": "x.png", "text": "1", "objects": {"bbox": [[1, 2, 3]]}}\n',
-        "line 2: box 1 is [1, 2, 3]; needed are x, y, width and height",
+        "line 2: box 1 is [1, 2, 3]; expected x, y, width and height",
     ),
     "a number for a box": (
         "metadata.jsonl",
         '{"file_name": "x.png", "text": "1", "objects": {"bbox": [3]}}',
-        "line 1: box 1 is 3; needed",
+        "line 1: box 1 is 3; expected",
     ),
     "a number for objects": (
         "metadata.jsonl",
         '{"file_name": "x.png", "text": "1", "objects": 3}',
-        "line 1: objects is 3; allowed",
+        "line 1: objects is 3; expected",
     ),
-    "no object": ("metadata.jsonl", "3\n", "line 1: it is no JSON object"),
+    "no object": ("metadata.jsonl", "3\n", "line 1: it is 3; expected an object"),
 }
 
 
@@ -429,7 +429,7 @@ def test_a_wrong_line_is_named_with_what_is_needed(case: str, tmp_path: Path) ->
     with pytest.raises(OutputError) as caught:
         read(tmp_path)
     assert caught.value.message.startswith(f"{tmp_path / name}, {message}")
-    assert caught.value.hint.startswith("Needed ")
+    assert caught.value.hint.startswith("Expected")
     assert "file_name" in caught.value.hint
     assert "text" in caught.value.hint
     (tmp_path / "dataset.json").touch()
@@ -508,7 +508,7 @@ def test_grey_of_16_bits_is_scaled(ending: str) -> None:
 def test_numbers_that_are_no_greys_are_refused(values: np.ndarray[Any, Any]) -> None:
     stream = io.BytesIO()
     Image.fromarray(values).save(stream, "tiff")
-    with pytest.raises(ValueError, match=r"its pixels are (float|int)32; allowed are 8 or 16"):
+    with pytest.raises(ValueError, match=r"its pixels are (float|int)32; expected 8 or 16"):
         decode_grey(stream.getvalue())
 
 
