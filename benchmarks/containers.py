@@ -24,7 +24,7 @@ from mnistseq_cli.formats.base import Fragments
 from mnistseq_cli.formats.png import encode_pngs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats.base import Buffer
@@ -91,7 +91,7 @@ def write_floor(name: str, parts: list[list[Block]], size_bytes: int, folder: Pa
 
 
 def measure(work: Callable[[Path], None], root: Path) -> tuple[float, int]:
-    """Give the microseconds a sample that some work takes, and the bytes it leaves."""
+    """Return the microseconds a sample that some work takes, and the bytes it leaves."""
     folder = Path(tempfile.mkdtemp(dir=root))
     start = time.perf_counter()
     work(folder)
@@ -132,29 +132,26 @@ def compare_streams(recipe: Recipe) -> None:
 
     print(f"\n{'PyTorch stream':34}{'samples/s':>12}{'blocks/s':>12}   share")
     for n_workers in (0, 2):
-        for name, collate in (("blocks", None), ("ctc_collate", ctc_collate)):
-            loader = DataLoader(
-                dataset,
-                batch_size=None,
-                collate_fn=collate,
-                num_workers=n_workers,
-                persistent_workers=n_workers > 0,
-            )
-            time_pass(loader)
-            pairs = [(time_pass(loader), time_work(make_blocks)) for _ in range(ROUNDS)]
+        loader = DataLoader(
+            dataset, batch_size=None, num_workers=n_workers, persistent_workers=n_workers > 0
+        )
+        ways: dict[str, Callable[[Block], object]] = {"blocks": id, "ctc_collate": ctc_collate}
+        for name, use in ways.items():
+            time_pass(loader, use)
+            pairs = [(time_pass(loader, use), time_work(make_blocks)) for _ in range(ROUNDS)]
             ours, floor = (min(times) for times in zip(*pairs, strict=True))
             title = f"{n_workers} workers, {name}"
             rates = f"{recipe.count / ours:12,.0f}{recipe.count / floor:12,.0f}"
             print(f"{title:34}{rates}   {floor / ours:.0%}")
 
 
-def time_pass(loader: object) -> float:
-    """Give the seconds that one pass over a loader takes."""
-    return time_work(lambda: [None for _ in loader])  # type: ignore[attr-defined] # a DataLoader
+def time_pass(loader: Iterable[Block], use: Callable[[Block], object]) -> float:
+    """Return the seconds that one pass over a loader takes."""
+    return time_work(lambda: [use(block) for block in loader])
 
 
 def time_work(work: Callable[[], object]) -> float:
-    """Give the seconds that some work takes."""
+    """Return the seconds that some work takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start

@@ -2,7 +2,7 @@
 
 The whole way from a recipe to a reader that works: samples come from the stream and never repeat,
 a convolutional-recurrent network reads them, CTC (Graves et al., "Connectionist temporal
-classification", ICML 2006) tells it what is right. It is tested on numbers made of the MNIST
+classification", ICML 2006) says what is right. It is tested on numbers made of the MNIST
 test glyphs, which it never saw.
 
     pip install 'mnistseq[torch]'
@@ -40,7 +40,7 @@ console = Console(stderr=True)
 
 
 class Reader(nn.Module):
-    """Gives log-probabilities of blank and classes, shape (W // STRIDE_PX, B, classes + 1)."""
+    """Returns log-probabilities of blank and classes, shape (W // STRIDE_PX, B, classes + 1)."""
 
     def __init__(self, n_classes: int, n_hidden: int = 96) -> None:
         super().__init__()
@@ -52,13 +52,13 @@ class Reader(nn.Module):
             *convolve(96, 128, (4, 3), stride=(1, 1), padding=(0, 1)),  # to 1
         )
         self.read = nn.GRU(128, n_hidden, bidirectional=True)
-        self.tell = nn.Linear(2 * n_hidden, n_classes + 1)
+        self.score = nn.Linear(2 * n_hidden, n_classes + 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Read images, float32 (B, 1, 28, W), 0 ink to 1 paper."""
         seen = self.look(1 - images)[:, :, 0].permute(2, 0, 1)
-        told: Tensor = self.tell(self.read(seen)[0]).log_softmax(2)
-        return told
+        scores: Tensor = self.score(self.read(seen)[0]).log_softmax(2)
+        return scores
 
 
 class Score(NamedTuple):
@@ -76,14 +76,14 @@ def convolve(
     stride: tuple[int, int],
     padding: tuple[int, int],
 ) -> list[nn.Module]:
-    """Give the layers of one convolution."""
+    """Return the layers of one convolution."""
     convolution = nn.Conv2d(n_in, n_out, size, stride, padding, bias=False)
     return [convolution, nn.BatchNorm2d(n_out), nn.ReLU(inplace=True)]
 
 
 def train(reader: Reader, dataset: IterableSequenceDataset, limit_s: float) -> None:
     """Train on the samples of an epoch, or on as many as there is time for."""
-    loader = DataLoader(dataset, batch_size=None, collate_fn=ctc_collate)
+    loader = DataLoader(dataset, batch_size=None)
     optimizer = torch.optim.AdamW(reader.parameters(), weight_decay=0.01)
     columns = ["{task.description}", "loss {task.fields[loss]:.3f}"]
     started_s = time.monotonic()
@@ -95,7 +95,8 @@ def train(reader: Reader, dataset: IterableSequenceDataset, limit_s: float) -> N
         console=console,
     ) as progress:
         task = progress.add_task("training", total=1, loss=float("nan"))
-        for number, batch in enumerate(loader):
+        for number, block in enumerate(loader):
+            batch = ctc_collate(block)
             done = max(number / len(loader), (time.monotonic() - started_s) / limit_s)
             if done >= 1:
                 console.print(f"out of time after {number * dataset.batch_size} samples")
@@ -112,14 +113,14 @@ def train(reader: Reader, dataset: IterableSequenceDataset, limit_s: float) -> N
 
 
 def choose_rate(done: float) -> float:
-    """Give the learning rate after a share of the training: up in a line, down in a cosine."""
+    """Return the learning rate after a share of the training: up in a line, down in a cosine."""
     if done < WARM_UP:
         return PEAK_RATE * (0.05 + 0.95 * done / WARM_UP)
     return PEAK_RATE * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2
 
 
 def measure_loss(log_probs: Tensor, batch: CtcBatch) -> Tensor:
-    """Give the CTC loss of a batch."""
+    """Return the CTC loss of a batch."""
     n_steps = batch.widths_px // STRIDE_PX
     return nn.functional.ctc_loss(log_probs, batch.targets, n_steps, batch.target_lengths)
 
@@ -192,7 +193,7 @@ def main() -> int:
     """Train and test."""
     asked = parse_arguments()
     recipe = Recipe(
-        length=(asked.digits, asked.digits),
+        length=asked.digits,
         count=asked.samples,
         seed=asked.seed,
         width_px=asked.width,
@@ -223,7 +224,7 @@ def train_and_test(recipe: Recipe, test_count: int, limit_s: float) -> Score:
 
 
 def dry_run(recipe: Recipe) -> int:
-    """Say whether the steps of the reader can hold the labels."""
+    """Print whether the steps of the reader can hold the labels."""
     n_impossible = count_impossible(SequenceGenerator(recipe))
     if n_impossible:
         console.print(

@@ -82,7 +82,7 @@ def _open_distortions(recipe: Recipe) -> AugmentPipeline | None:
 
 
 def _find_shared_px(recipe: Recipe, chooser: DigitChooser, width_px: int) -> int:
-    """Give the width nearest by that equal gaps between cells fill, where all texts are as long.
+    """Return the width nearest by that equal gaps between cells fill, where all texts are as long.
 
     All rows are as wide as the widest then.
     """
@@ -151,6 +151,7 @@ class SequenceGenerator:
         source: TextSource | None = None,
         widest_px: int | None = None,
     ) -> None:
+        self._opened_with = (glyphs, data_dir, source, widest_px)
         if glyphs is None:
             glyphs = load_glyphs(recipe.dataset, recipe.glyphs, data_dir)
             recipe = replace(recipe, dataset=glyphs.name)
@@ -167,7 +168,14 @@ class SequenceGenerator:
         of_digits = self._distortions.digits if self._distortions else None
         source = source or open_source(recipe, glyphs)
         self._chooser = DigitChooser(recipe, glyphs, source, of_digits)
-        self._widest_px = widest_px
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Glyphs that the recipe names are opened again: mapped files are shared, copies are not.
+        return _reopen, (self.recipe, *self._opened_with)
+
+    def __repr__(self) -> str:
+        width = f"{self.width_px} px wide" if self.width_px else "each as wide as its row"
+        return f"<SequenceGenerator: {len(self)} samples, {self.glyphs!r}, {width}>"
 
     def __len__(self) -> int:
         return self.recipe.count
@@ -186,7 +194,7 @@ class SequenceGenerator:
             number = operator.index(index)
         except TypeError:
             raise TypeError(
-                f"sample {index!r}: allowed is one whole number; block(start, stop) makes several"
+                f"sample {index!r}: expected a whole number; block(start, stop) makes several"
             ) from None
         at = number + len(self) if number < 0 else number
         if not 0 <= at < len(self):
@@ -198,7 +206,7 @@ class SequenceGenerator:
             yield from self.block(start, min(start + BLOCK_SIZE, len(self)))
 
     def batches(self, batch_size: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.str_]]]:
-        """Give images, shape (batch_size, 28, width), and texts, without end.
+        """Yield images, shape (batch_size, 28, width), and texts, without end.
 
         Samples go on after the last one of the recipe, as in a recipe of a larger count.
         """
@@ -217,8 +225,9 @@ class SequenceGenerator:
             return None
         if isinstance(width, int):
             return width
-        if self._widest_px is not None:
-            return self._widest_px
+        *_, widest_px = self._opened_with
+        if widest_px is not None:
+            return widest_px
         row_px = self._chooser.widest_row_px(max(0, self.recipe.spacing_px[1]))
         return row_px + 2 * self._halo_px
 
@@ -228,7 +237,7 @@ class SequenceGenerator:
         return self._chooser.longest
 
     def check(self) -> None:
-        """Refuse a recipe whose digits do not all fit, before any image is made.
+        """Raise if the digits of a sample do not fit, before any image is made.
 
         Where the widest digits of all fit, this takes no time; otherwise the samples that may
         be too wide are laid out once, without their images.
@@ -259,7 +268,7 @@ class SequenceGenerator:
         """
         start, stop = operator.index(start), operator.index(stop)
         if not 0 <= start < stop:
-            raise UsageError(f"a block from {start} to {stop}; allowed is 0 <= start < stop")
+            raise UsageError(f"a block from {start} to {stop}; expected 0 <= start < stop")
         chosen = self._chooser.choose(start, stop)
         stamps, digits = self._chooser.cut(chosen)
         layout = self._lay_out(digits)
@@ -321,7 +330,7 @@ class SequenceGenerator:
         return self._distortions.pages.halo_px
 
     def _find_doubtful(self, start: int, stop: int, width_px: int) -> Iterator[Chosen]:
-        """Give the samples, and some beside them, that are not sure to fit into the width."""
+        """Yield the samples, and some beside them, that are not sure to fit into the width."""
         chosen = self._chooser.choose(start, stop)
         fits = surely_fits(self.recipe, self._chooser.bound(chosen), width_px)
         if not fits.any():
@@ -343,3 +352,13 @@ class SequenceGenerator:
     @property
     def _may_overlap(self) -> bool:
         return self._is_fitted or self.recipe.spacing_px[0] < 0
+
+
+def _reopen(
+    recipe: Recipe,
+    glyphs: GlyphSet | None,
+    data_dir: Path | None,
+    source: TextSource | None,
+    widest_px: int | None,
+) -> SequenceGenerator:
+    return SequenceGenerator(recipe, glyphs, data_dir, source=source, widest_px=widest_px)

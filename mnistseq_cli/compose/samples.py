@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sample:
     """One finished image and all that is known of it.
 
@@ -36,8 +36,12 @@ class Sample:
     glyphs: NDArray[np.int64]
     gaps: NDArray[np.int64]
 
+    def __repr__(self) -> str:
+        height, width = self.image.shape
+        return f"<Sample {self.index} {self.text!r}: {width} × {height} px>"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Block:
     """Consecutive samples as arrays.
 
@@ -75,6 +79,10 @@ class Block:
     edges: bool
     alphabet: str
 
+    def __repr__(self) -> str:
+        n, height, width = self.images.shape
+        return f"<Block of samples {self.start} to {self.start + n - 1}: {width} × {height} px>"
+
     def __len__(self) -> int:
         return len(self.lengths)
 
@@ -82,7 +90,7 @@ class Block:
         return (self[place] for place in range(len(self)))
 
     def __getitem__(self, place: int) -> Sample:
-        """Give the sample at a place of the block, 0 being the first."""
+        """Return the sample at a place of the block, 0 being the first."""
         n = int(self.lengths[place])
         return Sample(
             index=self.start + place,

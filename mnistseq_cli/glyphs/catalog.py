@@ -59,7 +59,7 @@ class DataFile:
 
 
 @dataclass(frozen=True)
-class Split:
+class SplitFiles:
     """The two files of a split.
 
     Parameters
@@ -89,7 +89,7 @@ class Dataset:
         What users write.
     folder : str
         Name of torchvision's folder: the files are in `<data dir>/<folder>/raw/`.
-    train, test : Split
+    train, test : SplitFiles
         Their files.
     mirrors : tuple of str
         Addresses of folders with the gzip files, each ending in a slash. Without any, the files
@@ -108,8 +108,8 @@ class Dataset:
 
     name: str
     folder: str
-    train: Split
-    test: Split
+    train: SplitFiles
+    test: SplitFiles
     mirrors: tuple[str, ...]
     licence: str
     alphabet: str = DIGITS
@@ -127,7 +127,7 @@ class Dataset:
         """Size of all gzip files: what a download costs."""
         return sum(file.size_bytes for file in self.files())
 
-    def split(self, name: SplitName) -> Split:
+    def split(self, name: SplitName) -> SplitFiles:
         """Return a split by its name."""
         return self.train if name == "train" else self.test
 
@@ -147,17 +147,17 @@ def _split(
     images: _FileFacts = _NOT_KNOWN,
     labels: _FileFacts = _NOT_KNOWN,
     sha256: str = "",
-) -> Split:
-    return Split(
+) -> SplitFiles:
+    return SplitFiles(
         DataFile(f"{prefix}-images-idx3-ubyte", (n_glyphs, 28, 28), *images),
         DataFile(f"{prefix}-labels-idx1-ubyte", (n_glyphs,), *labels),
         sha256,
     )
 
 
-def _qmnist_split(prefix: str, images: _FileFacts, labels: _FileFacts) -> Split:
+def _qmnist_split(prefix: str, images: _FileFacts, labels: _FileFacts) -> SplitFiles:
     """Return a split whose labels are eight numbers each: the class, and where it comes from."""
-    return Split(
+    return SplitFiles(
         DataFile(f"{prefix}-images-idx3-ubyte", (60_000, 28, 28), *images),
         DataFile(f"{prefix}-labels-idx2-int", (60_000, 8), *labels, item_bytes=4),
     )

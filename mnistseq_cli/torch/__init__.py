@@ -20,6 +20,7 @@ from mnistseq_cli.torch.collate import (
     Item,
     ctc_collate,
     detection_collate,
+    pad_collate,
 )
 from mnistseq_cli.torch.datasets import IterableSequenceDataset, SequenceDataset
 
@@ -31,4 +32,5 @@ __all__ = [
     "SequenceDataset",
     "ctc_collate",
     "detection_collate",
+    "pad_collate",
 ]

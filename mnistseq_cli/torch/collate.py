@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
-from multiprocessing.reduction import ForkingPickler
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import get_worker_info
+from torch.utils.data._utils.collate import default_collate_fn_map
 
 from mnistseq_cli.compose.samples import Block
 from mnistseq_cli.errors import UsageError
-from mnistseq_cli.torch.handover import (
-    new_images,
-    pack,
-    pack_pixels,
-    unpack,
-    unpack_pixels,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-_TARGET = ["boxes", "labels"]
 _STEP = np.float32(1 / 255)  # multiplying is faster than dividing
 
 
-class Item(TypedDict):
+class Item(dict[str, Any]):
     """One sample.
 
     `image` is float32 (1, 28, width), 0 black to 1 white; `classes` int64 (n,); `boxes` int64
-    (n, 4), x, y, width, height; `paper` is the grey value of blank paper.
+    (n, 4), x, y, width, height; `index` and `text` are plain values; `paper` is the grey value of
+    blank paper. A DataLoader gathers items of any size by itself, see `pad_collate`.
     """
-
-    index: int
-    text: str
-    image: Tensor
-    classes: Tensor
-    boxes: Tensor
-    paper: float
 
 
 class CtcBatch(NamedTuple):
@@ -79,13 +64,8 @@ def ctc_collate(samples: Block | Sequence[Item]) -> CtcBatch:
             torch.from_numpy(samples.widths_px),
         )
     _check_items(samples)
-    widths_px = torch.tensor([item["image"].shape[-1] for item in samples])
-    images = new_images((len(samples), 1, 28, int(widths_px.max()))).fill_(samples[0]["paper"])
-    for image, item in zip(images, samples, strict=True):
-        image[:, :, : item["image"].shape[-1]] = item["image"]
-    classes = [item["classes"] for item in samples]
-    lengths = torch.tensor([len(each) for each in classes])
-    return CtcBatch(images, torch.cat(classes) + 1, lengths, widths_px)
+    targets = torch.cat([item["classes"] for item in samples]) + 1
+    return CtcBatch(_pad_images(samples), targets, *_measure(samples))
 
 
 def detection_collate(samples: Block | Sequence[Item]) -> DetectionBatch:
@@ -96,6 +76,32 @@ def detection_collate(samples: Block | Sequence[Item]) -> DetectionBatch:
         {"boxes": _to_corners(item["boxes"]), "labels": item["classes"] + 1} for item in items
     ]
     return DetectionBatch([item["image"] for item in items], targets)
+
+
+def pad_collate(
+    samples: Sequence[Item],
+    *,
+    collate_fn_map: object = None,  # noqa: ARG001 - PyTorch passes it
+) -> dict[str, Any]:
+    """Gather samples as PyTorch does by default, what is shorter filled with paper or zeros.
+
+    `length` and `width_px` tell how many classes and boxes, and which columns, are meant.
+    """
+    lengths, widths_px = _measure(samples)
+    pad = torch.nn.utils.rnn.pad_sequence
+    return {
+        "index": torch.tensor([item["index"] for item in samples]),
+        "text": [item["text"] for item in samples],
+        "image": _pad_images(samples),
+        "width_px": widths_px,
+        "classes": pad([item["classes"] for item in samples], batch_first=True),
+        "boxes": pad([item["boxes"] for item in samples], batch_first=True),
+        "length": lengths,
+    }
+
+
+# How PyTorch's default_collate learns of a type, says its documentation.
+default_collate_fn_map[Item] = pad_collate
 
 
 def to_items(block: Block, paper: float) -> list[Item]:
@@ -125,58 +131,24 @@ def _check_items(samples: Sequence[object]) -> None:
         )
 
 
+def _measure(samples: Sequence[Item]) -> tuple[Tensor, Tensor]:
+    """Return the number of digits and the width of each sample."""
+    lengths = torch.tensor([len(item["classes"]) for item in samples])
+    return lengths, torch.tensor([item["image"].shape[-1] for item in samples])
+
+
+def _pad_images(samples: Sequence[Item]) -> Tensor:
+    width_px = max(item["image"].shape[-1] for item in samples)
+    images = torch.full((len(samples), 1, 28, width_px), samples[0]["paper"])
+    for image, item in zip(images, samples, strict=True):
+        image[:, :, : item["image"].shape[-1]] = item["image"]
+    return images
+
+
 def _to_float(images: NDArray[np.uint8]) -> Tensor:
-    scaled = new_images((len(images), 1, *images.shape[1:]))
     # By NumPy: the threads of PyTorch gain little here, and lose much where cores are busy.
-    numbers = scaled.numpy()[:, 0]
-    np.copyto(numbers, images)
-    numbers *= _STEP
-    return scaled
+    return torch.from_numpy(np.multiply(images, _STEP, dtype=np.float32))[:, None]
 
 
 def _to_corners(boxes: Tensor) -> Tensor:
     return torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], dim=1).to(torch.float32)
-
-
-def _send_ctc(batch: CtcBatch) -> tuple[Any, ...]:
-    if not all(isinstance(each, Tensor) for each in batch):
-        return CtcBatch, tuple(batch)
-    return _receive_ctc, tuple(pack([each]) for each in batch)
-
-
-def _receive_ctc(*packed: Any) -> CtcBatch:  # noqa: ANN401 - what `pack` gave
-    return CtcBatch(*(unpack(each)[0] for each in packed))
-
-
-def _send_detection(batch: DetectionBatch) -> tuple[Any, ...]:
-    has_tensors = all(isinstance(each, Tensor) for each in batch.images)
-    if not has_tensors or not all(map(_is_usual, batch.targets)):
-        return DetectionBatch, tuple(batch)
-    columns = {name: pack([target[name] for target in batch.targets]) for name in _TARGET}
-    return _receive_detection, (pack(batch.images), columns)
-
-
-def _receive_detection(images: Any, columns: dict[str, Any]) -> DetectionBatch:  # noqa: ANN401 - as above
-    rows = zip(*map(unpack, columns.values()), strict=True)
-    return DetectionBatch(unpack(images), [dict(zip(columns, row, strict=True)) for row in rows])
-
-
-def _is_usual(target: dict[str, Any]) -> bool:
-    return [*target] == _TARGET and all(isinstance(each, Tensor) for each in target.values())
-
-
-def _send_block(block: Block) -> tuple[Any, ...]:
-    if get_worker_info() is None:
-        return Block, tuple(vars(block).values())
-    others = {name: value for name, value in vars(block).items() if name != "images"}
-    return _receive_block, (pack_pixels(block.images), block.images.shape, others)
-
-
-def _receive_block(images: Any, shape: tuple[int, ...], others: dict[str, Any]) -> Block:  # noqa: ANN401 - as above
-    return Block(images=unpack_pixels(images, shape), **others)
-
-
-# How a DataLoader gets batches from its workers.
-ForkingPickler.register(Block, _send_block)
-ForkingPickler.register(CtcBatch, _send_ctc)
-ForkingPickler.register(DetectionBatch, _send_detection)

@@ -14,7 +14,7 @@ import pytest
 
 from mnistseq_cli.errors import DownloadError, GlyphError, UsageError
 from mnistseq_cli.glyphs.cache import ensure_cached
-from mnistseq_cli.glyphs.catalog import DATASETS, DataFile, Dataset, Split
+from mnistseq_cli.glyphs.catalog import DATASETS, DataFile, Dataset, SplitFiles
 from mnistseq_cli.glyphs.download import HASTY
 from mnistseq_cli.glyphs.idx import write_idx
 from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
@@ -145,7 +145,7 @@ def test_labels_with_more_than_the_class(tmp_path: Path, monkeypatch: pytest.Mon
     raw = tmp_path / "Q/raw"
     write_idx(raw / "i-idx3-ubyte", images)
     write_idx(raw / "l-idx2-int", rows)
-    split = Split(
+    split = SplitFiles(
         DataFile("i-idx3-ubyte", images.shape, 1, "a"),
         DataFile("l-idx2-int", rows.shape, 1, "b", item_bytes=4),
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnistseq_cli.glyphs.catalog import DataFile, Dataset, Split
+from mnistseq_cli.glyphs.catalog import DataFile, Dataset, SplitFiles
 from mnistseq_cli.glyphs.download import Patience
 from mnistseq_cli.glyphs.idx import encode_idx
 
@@ -152,9 +152,9 @@ def make_tiny(*mirrors: str, unpacked_known: bool = True) -> tuple[Dataset, dict
         sha256 = hashlib.sha256(packed).hexdigest()
         return DataFile(name, array.shape, len(packed), sha256, known)
 
-    def split(prefix: str, n: int, seed: int) -> Split:
+    def split(prefix: str, n: int, seed: int) -> SplitFiles:
         images, labels = draw_tiny(n, seed)
-        return Split(
+        return SplitFiles(
             pack(f"{prefix}-images-idx3-ubyte", images),
             pack(f"{prefix}-labels-idx1-ubyte", labels),
         )
