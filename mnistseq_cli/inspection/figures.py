@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-if TYPE_CHECKING:
-    from pathlib import Path
+import numpy as np
 
-    import numpy as np
+if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnistseq_cli.formats.base import LoadedSample
 
 ASPECTS = ("boxes", "gaps", "glyphs")  # of a sample, which not every container holds
 INK_BINS = 200  # of ink shares, from 0 to 1
-HEAT_DECIMALS = 4  # in JSON
+_DECIMALS = 4  # of the heat map in JSON
 
 
 @dataclass(frozen=True)
@@ -29,18 +29,10 @@ class Spread:
 
 @dataclass(frozen=True)
 class Source:
-    """Where one of `ASPECTS` comes from.
+    """Where one of `ASPECTS` comes from."""
 
-    Parameters
-    ----------
-    n_labels : int
-        Samples of which the dataset holds it.
-    n_recipe : int
-        Samples of which it is what the recipe makes: the dataset does not hold it.
-    """
-
-    n_labels: int
-    n_recipe: int
+    n_labels: int  # samples of which the dataset holds it
+    n_recipe: int  # samples of which it is what the recipe makes
 
     @property
     def n_known(self) -> int:
@@ -61,12 +53,9 @@ class GapFigures:
         How often each would be expected, ascending; empty where there is nothing to compare with.
     rule : str
         In words, what the gaps were compared with, or why not.
-    statistic : float or None
-        Chi-square statistic; None where nothing was compared.
-    degrees : int or None
-        Its degrees of freedom.
-    p_value : float or None
-        How likely a statistic as large or larger is under the rule, 0 to 1.
+    statistic, degrees, p_value : float or None
+        Of the chi-square test; None where nothing was tested. The p-value is how likely a
+        statistic as large or larger is under the rule.
     n_compared : int
         How many of the gaps were compared with what was expected.
     n_tested : int
@@ -76,107 +65,49 @@ class GapFigures:
     counts: dict[int, int]
     expected: dict[int, float]
     rule: str
-    statistic: float | None
-    degrees: int | None
-    p_value: float | None
-    n_compared: int
-    n_tested: int
+    statistic: float | None = None
+    degrees: int | None = None
+    p_value: float | None = None
+    n_compared: int = 0
+    n_tested: int = 0
 
 
 @dataclass(frozen=True)
 class GlyphFigures:
-    """Which source glyphs were used.
-
-    Parameters
-    ----------
-    n_distinct : int
-    uses : Spread
-        How often a glyph is used that is used at all.
-    most_used : dict of int to int
-        Ids of the most used glyphs, the most used first, and how often each is.
-    """
+    """Which source glyphs were used."""
 
     n_distinct: int
-    uses: Spread
-    most_used: dict[int, int]
+    uses: Spread  # of a glyph that is used at all
+    most_used: dict[int, int]  # id to count, the most used first
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What is in a dataset.
-
-    Parameters
-    ----------
-    folder : Path
-    format_name : str
-        A name of `mnistseq_cli.formats.FORMATS`.
-    is_finished : bool or None
-        Whether the run that wrote it has ended; None where no run of this program wrote it.
-    recipe : dict or None
-        What it was made with, as plain values (see `Recipe.to_dict`; a list of texts by the hash
-        of its file), where that is known.
-    n_samples : int
-    splits : dict of str to int
-        Samples by split, in order; ``{"": n_samples}`` without splits.
-    sizes : dict of (int, int) to int
-        Images by width and height in pixels, the most frequent first.
-    digits : dict of str to int
-        How often each character is written, ascending.
-    lengths : dict of int to int
-        Samples by number of characters, ascending.
-    has_boxes : bool
-        Whether boxes are known, of all samples or of some.
-    gaps : GapFigures or None
-        None where gaps are not known, or there are none.
-    glyphs : GlyphFigures or None
-        None where glyph ids are not known.
-    sources : dict of str to Source
-        Where boxes, gaps and glyphs come from, by `ASPECTS`. Boxes that take long to make again
-        are made for `samples` alone.
-    why_not_recalled : str
-        Why what the dataset does not hold could not be taken from its recipe, or not of all
-        samples; "" where it could, and where there is no recipe.
-    ink : "black" or "white"
-        Black on white or white on black; from the recipe or else from the pixels.
-    ink_share : Spread
-        Mean ink of an image, 0 (paper only) to 1 (ink only).
-    ink_histogram : ndarray of int64, shape (INK_BINS,)
-        Images by ink share, in bins of equal width from 0 to 1.
-    left_margin_px, right_margin_px : Spread
-        Blank columns left and right of the digits: of the boxes where there are any, else
-        columns with next to no ink.
-    n_equal_images, n_equal_texts : int
-        How many images, or texts, equal an earlier one.
-    heat_map : ndarray of float64, shape (H, W)
-        Mean ink of each pixel over all images, 0 to 1; smaller images count as paper beyond
-        their right and lower edges.
-    samples : tuple of LoadedSample
-        Some samples, evenly spaced, in order.
-    """
+    """What is in a dataset; counts ascend by their keys if not said otherwise."""
 
     folder: Path
-    format_name: str
-    is_finished: bool | None
-    recipe: dict[str, Any] | None
+    format_name: str  # of `mnistseq_cli.formats.FORMATS`
+    is_finished: bool | None  # whether its run has ended; None where no run of ours wrote it
+    recipe: dict[str, Any] | None  # as dataset.json has it
     n_samples: int
-    splits: dict[str, int]
-    sizes: dict[tuple[int, int], int]
+    splits: dict[str, int]  # in the order of the dataset; one called "" without splits
+    sizes: dict[tuple[int, int], int]  # width and height in px, the most frequent first
     digits: dict[str, int]
     lengths: dict[int, int]
     has_boxes: bool
-    gaps: GapFigures | None
+    gaps: GapFigures | None  # None where they are not known, or there are none
     glyphs: GlyphFigures | None
-    sources: dict[str, Source]
-    why_not_recalled: str
-    ink: Literal["black", "white"]
-    ink_share: Spread
-    ink_histogram: NDArray[np.int64]
-    left_margin_px: Spread
+    sources: dict[str, Source]  # by `ASPECTS`; boxes that take long are made for `samples` alone
+    why_not_recalled: str  # why what is lacking could not be made from the recipe, or ""
+    ink: Literal["black", "white"]  # from the recipe or else from the pixels
+    ink_share: Spread  # mean ink of an image, 0 (paper only) to 1 (ink only)
+    ink_histogram: NDArray[np.int64]  # shape (INK_BINS,): images by ink share, from 0 to 1
+    left_margin_px: Spread  # blank columns outside of the boxes, else of next to no ink
     right_margin_px: Spread
-    n_equal_images: int
+    n_equal_images: int  # that equal an earlier one
     n_equal_texts: int
-    heat_map: NDArray[np.float64]
-    samples: tuple[LoadedSample, ...]
+    heat_map: NDArray[np.float64]  # shape (H, W): mean ink of each pixel; beyond an image paper
+    samples: tuple[LoadedSample, ...]  # some, evenly spaced, in order
 
     def choose(self, n_most: int) -> list[LoadedSample]:
         """Choose some of the samples, evenly spaced, in order."""
@@ -185,41 +116,34 @@ class Survey:
 
 
 def to_dict(survey: Survey) -> dict[str, Any]:
-    """Give a survey as plain values, for JSON; of samples all but the image."""
-    plain = {
-        key: value
-        for key, value in vars(survey).items()
-        if key not in {"gaps", "glyphs", "sources", "samples"} and not isinstance(value, Spread)
+    """Return a survey as plain values, for JSON; of samples all but the image."""
+    sizes = [
+        {"width_px": width, "height_px": height, "count": n}
+        for (width, height), n in survey.sizes.items()
+    ]
+    special = {
+        "sizes": sizes,
+        "heat_map": survey.heat_map.round(_DECIMALS),
+        "samples": [_describe_sample(sample) for sample in survey.samples],
     }
-    return plain | {
-        "folder": str(survey.folder),
-        "sizes": [
-            {"width_px": width, "height_px": height, "count": n}
-            for (width, height), n in survey.sizes.items()
-        ],
-        "gaps": None if survey.gaps is None else vars(survey.gaps),
-        "glyphs": None if survey.glyphs is None else _describe_glyphs(survey.glyphs),
-        "sources": {aspect: vars(source) for aspect, source in survey.sources.items()},
-        "ink_share": vars(survey.ink_share),
-        "ink_histogram": survey.ink_histogram.tolist(),
-        "left_margin_px": vars(survey.left_margin_px),
-        "right_margin_px": vars(survey.right_margin_px),
-        "heat_map": survey.heat_map.round(HEAT_DECIMALS).tolist(),
-        "samples": [_describe_sample(seen) for seen in survey.samples],
-    }
+    return {key: _to_plain(value) for key, value in (vars(survey) | special).items()}
 
 
-def _describe_glyphs(glyphs: GlyphFigures) -> dict[str, Any]:
-    return vars(glyphs) | {"uses": vars(glyphs.uses)}
+def _to_plain(value: Any) -> Any:  # noqa: ANN401 - whatever a survey holds
+    if is_dataclass(value):
+        return _to_plain(vars(value))
+    if isinstance(value, dict):
+        return {key: _to_plain(one) for key, one in value.items()}
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return str(value) if isinstance(value, Path) else value
 
 
-def _describe_sample(seen: LoadedSample) -> dict[str, Any]:
-    held = {"boxes": seen.boxes, "gaps": seen.gaps, "glyphs": seen.glyphs}
-    return {
-        "name": seen.name,
-        "split": seen.split,
-        "text": seen.text,
-        "width_px": seen.image.shape[1],
-        "height_px": seen.image.shape[0],
-        **{key: None if value is None else value.tolist() for key, value in held.items()},
-    }
+def _describe_sample(sample: LoadedSample) -> dict[str, Any]:
+    height, width = sample.image.shape
+    plain = {"name": sample.name, "split": sample.split, "text": sample.text}
+    return (
+        plain
+        | {"width_px": width, "height_px": height}
+        | {aspect: _to_plain(getattr(sample, aspect)) for aspect in ASPECTS}
+    )

@@ -82,24 +82,12 @@ def compare_counts(
 
 @dataclass(frozen=True)
 class GapRule:
-    """How the gaps of a dataset were drawn.
+    """How the gaps of a dataset were drawn."""
 
-    Parameters
-    ----------
-    recipe : Recipe
-        Its texts do not matter.
-    grouped : ndarray of bool, shape (longest,)
-        Whether a group begins at each place; empty without groups.
-    keeps_boxes : bool
-        Whether the boxes of digits are as wide as the digits were when gaps were drawn.
-    keeps_cells : bool
-        Whether all cells are 28 px wide; those of distorted digits grow.
-    """
-
-    recipe: Recipe
-    grouped: NDArray[np.bool_]
-    keeps_boxes: bool
-    keeps_cells: bool
+    recipe: Recipe  # its texts do not matter
+    grouped: NDArray[np.bool_]  # whether a group begins at each place; empty without groups
+    keeps_boxes: bool  # whether boxes are as wide as the digits were when gaps were drawn
+    keeps_cells: bool  # whether all cells are of the usual width; those of distorted digits grow
 
     @classmethod
     def from_recipe(cls, values: dict[str, Any]) -> Self:
@@ -193,7 +181,6 @@ class GapTally:
         self._free: Counter[tuple[int, ...]] = Counter()  # lowest, size
         self._tight: Counter[tuple[int, ...]] = Counter()  # lowest, size, gaps, slack
         self._n_outside = 0
-        self._is_blind = False
 
     def add(self, samples: list[LoadedSample]) -> None:
         """Count the gaps of some samples."""
@@ -236,9 +223,7 @@ class GapTally:
             gaps_px, lowest_px = gaps_px[:, :1], lowest_px.max(axis=1, keepdims=True)
             highest_px = np.maximum(lowest_px, rule.recipe.spacing_px[1])
         _count(self._counts, gaps_px)
-        if rule.is_given or (rule.needs_widths and widths_px is None):
-            self._is_blind = True
-        else:
+        if not rule.is_given and not (rule.needs_widths and widths_px is None):
             slack_px = rule.find_slack(known_px, ranges)
             self._sort(gaps_px, lowest_px, highest_px - lowest_px + 1, slack_px)
 
@@ -253,7 +238,7 @@ class GapTally:
         n_gaps = sizes.shape[1]
         is_free = sizes.sum(axis=1) - n_gaps <= slack_px
         is_even = (sizes == sizes[:, :1]) & (lowest_px == lowest_px[:, :1])
-        is_tight = ~is_free & is_even.all(axis=1)  # what others would be is too much to count
+        is_tight = ~is_free & is_even.all(axis=1) & (slack_px >= 0)  # others are too many kinds
         kinds = np.stack([lowest_px[is_free].ravel(), sizes[is_free].ravel()], axis=1)
         _count_rows(self._free, kinds)
         first = [lowest_px[:, 0], sizes[:, 0], np.full(len(sizes), n_gaps), slack_px]
@@ -269,10 +254,9 @@ class GapTally:
         try:
             free, tight = self._expect_free(), self._expect_tight()
         except LayoutError as error:
-            return GapFigures(counts, {}, f"nothing: {error.message}", None, None, None, 0, 0)
+            return GapFigures(counts, {}, f"nothing: {error.message}")
         if not free and not tight:
-            why = f"nothing: {self._explain_blindness()}"
-            return GapFigures(counts, {}, why, None, None, None, 0, 0)
+            return GapFigures(counts, {}, f"nothing: {self._explain_blindness()}")
         both = self._tested + self._fitted
         every = sorted({*free, *tight, *both})
         expected = {gap: free.get(gap, 0.0) + tight.get(gap, 0.0) for gap in every}

@@ -103,7 +103,7 @@ def _plot_characters(survey: Survey) -> Plot | None:
     if len(counts) < len(survey.digits):
         note = f"The {_MOST_NAMES} most frequent of {len(survey.digits):,} characters."
     title = "Characters" if set(counts) - set("0123456789") else "Digits"
-    svg = draw_names("digits", f"Bar chart: {title.lower()}, how often each is written", counts)
+    svg = _draw_names("digits", f"Bar chart: {title.lower()}, how often each is written", counts)
     rows = [(name, f"{n:,}") for name, n in survey.digits.items()]
     return Plot(title, svg, note, ("Character", "Count"), rows)
 
@@ -112,7 +112,7 @@ def _plot_counts(name: str, title: str, unit: str, counts: dict[int, int]) -> Pl
     if len(counts) < 2:  # noqa: PLR2004 - one bar says no more than a number, which stands above
         return None
     values = write_range(counts)
-    svg = draw_numbers(name, f"Bar chart: {title.lower()}, {values} {unit}", unit, counts)
+    svg = _draw_numbers(name, f"Bar chart: {title.lower()}, {values} {unit}", unit, counts)
     rows = [(f"{key:,}", f"{n:,}") for key, n in counts.items()]
     return Plot(title, svg, f"From {values} {unit}.", (unit, "Images"), rows)
 
@@ -133,7 +133,7 @@ def _plot_gaps(survey: Survey) -> Plot | None:
         )
         for gap in sorted({*gaps.counts, *expected})
     ]
-    svg = draw_numbers("gaps", label, "px", gaps.counts, expected)
+    svg = _draw_numbers("gaps", label, "px", gaps.counts, expected)
     note = " ".join(describe_gaps(survey))
     return Plot("Gaps between digits", svg, note, ("Gap, px", "Counted", "Expected"), rows)
 
@@ -150,7 +150,7 @@ def _plot_ink(survey: Survey) -> Plot:
     share = survey.ink_share
     values = f"{write_percent(share.least)} to {write_percent(share.most)}"
     ends = (100 * first / n_bins, 100 * last / n_bins)
-    svg = draw_histogram("ink", f"Histogram: ink of an image, {values}", "%", counts, ends)
+    svg = _draw_histogram("ink", f"Histogram: ink of an image, {values}", "%", counts, ends)
     note = f"{values}; {write_percent(share.mean)} on average."
     return Plot("Ink per image", svg, note, ("Ink, %", "Images"), rows)
 
@@ -162,17 +162,8 @@ def _count_widths(survey: Survey) -> dict[int, int]:
     return dict(sorted(widths.items()))
 
 
-def draw_names(name: str, label: str, counts: Mapping[str, int]) -> str:
-    """Draw how often each of some characters occurs.
-
-    Parameters
-    ----------
-    name : str
-        Of the plot, as its ids begin.
-    label : str
-        What the plot shows, for those who do not see it.
-    counts : mapping of str to int
-    """
+def _draw_names(name: str, label: str, counts: Mapping[str, int]) -> str:
+    """Draw how often each of some characters occurs."""
 
     def draw(axes: Any) -> None:  # noqa: ANN401 - matplotlib may be missing
         places = range(len(counts))
@@ -184,23 +175,14 @@ def draw_names(name: str, label: str, counts: Mapping[str, int]) -> str:
     return _draw(name, label, draw)
 
 
-def draw_numbers(
+def _draw_numbers(
     name: str,
     label: str,
     unit: str,
     counts: Mapping[int, int],
     expected: Mapping[int, float] | None = None,
 ) -> str:
-    """Draw how often each of some whole numbers occurs, beside how often it was expected.
-
-    Parameters
-    ----------
-    name, label : str
-        See `draw_names`.
-    unit : str
-        What the numbers are.
-    counts, expected : mapping of int to float
-    """
+    """Draw how often each of some whole numbers occurs, beside how often it was expected."""
     expected = expected or {}
     bins = merge_neighbours({*counts, *expected}, _MOST_BARS)
     width = len(bins[0])
@@ -229,7 +211,7 @@ def draw_numbers(
     return _draw(name, label, draw)
 
 
-def draw_histogram(
+def _draw_histogram(
     name: str, label: str, unit: str, counts: NDArray[np.int64], ends: tuple[float, float]
 ) -> str:
     """Draw a histogram with bins of equal width from one end to the other."""
