@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -11,13 +12,14 @@ import typer
 from mnistseq_cli.cli.commands import COMMANDS, Program
 from mnistseq_cli.cli.completion import use_scripts
 from mnistseq_cli.cli.console import print_result, report_error
-from mnistseq_cli.cli.usage_errors import WrongUsage, explain, name_option
-from mnistseq_cli.errors import MnistseqError, OutputError
+from mnistseq_cli.cli.usage_errors import OPTIONS, WrongUsage, explain
+from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from types import FrameType
 
 TERMINATED = 143
+DEBUG_VARIABLE = "MNISTSEQ_DEBUG"
 
 EXAMPLES = """\
 One number, 100 pixels wide, shown in the terminal:
@@ -37,9 +39,23 @@ app = typer.Typer(
     epilog=EXAMPLES,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    add_completion=False,  # `completion` has its own
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 use_scripts()
+
+_Install = Annotated[
+    bool,
+    typer.Option(
+        "--install-completion",
+        help="Install completion for the shell named after it (bash, zsh, fish, powershell), or "
+        "for the one it runs in.",
+    ),
+]
+_Show = Annotated[
+    bool,
+    typer.Option("--show-completion", help="Show the script that would be installed."),
+]
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - the callback of a flag gets a bool
@@ -63,36 +79,72 @@ def _options_of_all(
             help="Show the version and exit.",
         ),
     ] = False,
+    install_completion: _Install = False,  # noqa: ARG001 - `Program.parse_args` does it
+    show_completion: _Show = False,  # noqa: ARG001 - as above
 ) -> None:
     if context.invoked_subcommand is None:
         from mnistseq_cli.cli.help import WELCOME
 
-        print_result(WELCOME)
+        for line in WELCOME.splitlines():
+            print_result(line)
 
 
 def main() -> NoReturn:
     """Run the command line: errors become a message and an exit status."""
-    signal.signal(signal.SIGTERM, _terminate)
+    _end_when_asked()
     try:
         status = app(standalone_mode=False)
-    except MnistseqError as error:
-        _fail(error)
-    except WrongUsage as error:
-        _fail(explain(error, COMMANDS))
     except typer.Abort:
         sys.exit(1)
     except BrokenPipeError:
         sys.stdout = None  # nobody reads on; nothing is left to flush
         sys.exit(1)
-    except OSError as error:
-        what = error.filename or "the output cannot be written"
-        _fail(OutputError(f"{what}: {error.strerror or error}"))
+    except Exception as error:
+        if os.environ.get(DEBUG_VARIABLE) and not isinstance(error, MnistseqError | WrongUsage):
+            raise
+        named = _name_error(error)
+        report_error(named)
+        sys.exit(named.exit_status)
     sys.exit(status or 0)
 
 
-def _fail(error: MnistseqError) -> NoReturn:
-    report_error(name_option(error))
-    sys.exit(error.exit_status)
+def _name_error(error: Exception) -> MnistseqError:
+    """Return the message for anything that can go wrong: a traceback helps nobody here."""
+    if isinstance(error, MnistseqError):
+        return error.renamed(OPTIONS) if isinstance(error, UsageError) else error
+    if isinstance(error, WrongUsage):
+        return explain(error, COMMANDS)
+    if isinstance(error, MemoryError) or _lacks_memory(error):
+        return OutputError(
+            "there is not enough memory",
+            "Use fewer --workers, a smaller --part-size or a smaller --width.",
+        )
+    if isinstance(error, UnicodeEncodeError):
+        return UsageError(f"{error.object[:60]!r} holds what is no text in UTF-8")
+    if isinstance(error, OSError):
+        what = error.filename or "the output cannot be written"
+        return OutputError(f"{what}: {error.strerror or error}")
+    return MnistseqError(
+        f"unexpected {type(error).__name__}: {str(error)[:200]}",
+        f"This is a fault of mnistseq. Please report it with the command and what it says after "
+        f"{DEBUG_VARIABLE}=1.",
+    )
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Return whether a library could not be loaded for want of memory."""
+    words = ("failed to map segment", "cannot allocate memory", "out of memory")
+    return isinstance(error, ImportError | OSError) and any(
+        word in str(error).lower() for word in words
+    )
+
+
+def _end_when_asked() -> None:
+    """End as politely when the terminal is closed as when the program is terminated."""
+    signal.signal(signal.SIGTERM, _terminate)
+    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none, and nohup ignores it
+    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:
+        signal.signal(hang_up, _terminate)
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from mnistseq_cli.cli.make_dataset import make_dataset
-from mnistseq_cli.cli.output_options import BulkOptions
+from mnistseq_cli.cli.output_options import OutputOptions
 from mnistseq_cli.cli.picture_options import Picture, expand, option
 from mnistseq_cli.errors import OutputError, TextError
 
@@ -21,7 +21,7 @@ mnistseq batch --recipe train/recipe.toml -o again
 @expand
 def batch(
     picture: Picture,
-    bulk: BulkOptions,
+    output: OutputOptions,
     *,
     digits: Annotated[
         str | None,
@@ -30,10 +30,10 @@ def batch(
     length: Annotated[
         tuple[int, int] | None,
         option(
-            "Write random digits: from MIN to MAX of them, both included.",
+            "Write random digits: from MIN to MAX of them, both included; one number is both.",
             "Text",
             "--length",
-            metavar="MIN MAX",
+            metavar="MIN [MAX]",
         ),
     ] = None,
     texts: Annotated[
@@ -58,25 +58,12 @@ def batch(
             f"batch needs one of {', '.join(sources)}; it has {' and '.join(said) or 'none'}",
             "For example: mnistseq batch --length 3 7",
         )
-    if digits == "":
-        raise TextError("--digits is ''; allowed are digits such as 350")
-    lines = {} if texts is None else _read(texts)
+    lines = {} if texts is None else _read_lines(texts)
     written = tuple(lines.values()) or None
-    given = {
-        "digits": digits,
-        "length": length,
-        "texts": written,
-        "count": bulk.count if bulk.count or written is None else len(written),
-    }
+    count = output.count if output.count or written is None else len(written)
+    given = {"digits": digits, "length": length, "texts": written, "count": count}
     try:
-        make_dataset(
-            picture,
-            bulk,
-            defaults={"count": 10},
-            given=given,
-            command="batch",
-            folder="sequences",
-        )
+        make_dataset(picture, output, given, command="batch", folder="sequences")
     except TextError as error:
         if number := _find_line(lines, error):
             raise TextError(f"{texts}, line {number}: {error.message}", error.hint) from error
@@ -84,7 +71,7 @@ def batch(
 
 
 def _find_line(lines: dict[int, str], error: TextError) -> int | None:
-    """Give the number of the first line with the character that an error begins with."""
+    """Return the number of the first line with the character that an error begins with."""
     if not error.message.partition(" is not in the alphabet ")[1]:
         return None
     strangers = (
@@ -95,7 +82,7 @@ def _find_line(lines: dict[int, str], error: TextError) -> int | None:
     return next(strangers, None)
 
 
-def _read(texts: Path) -> dict[int, str]:
+def _read_lines(texts: Path) -> dict[int, str]:
     from mnistseq_cli.recipe import read_lines
 
     try:

@@ -1,4 +1,4 @@
-"""The commands of the program, each imported when it is asked for: that keeps a start short."""
+"""The commands of the program, each imported when it is asked for, which keeps a start short."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from importlib import import_module
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 from typer.main import get_command
 
-from mnistseq_cli.cli.help import Command, write_help
-from mnistseq_cli.cli.usage_errors import WrongUsage
+from mnistseq_cli.cli.completion import install_script, show_script
+from mnistseq_cli.cli.help import write_help
+from mnistseq_cli.cli.usage_errors import WrongUsage, check_strengths, repeat_single_length
 
 COMPLETION_OPTIONS = ("--install-completion", "--show-completion")
 # A command is one module: the function of its name, and the examples that end its help. What it
@@ -35,11 +36,15 @@ class Program(TyperGroup):
         self.commands = _Commands()  # type: ignore[assignment]  # nobody adds to them
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as above
-        """Refuse a word after the options that end the program, where Typer drops it."""
-        if args[1:] and args[0] in COMPLETION_OPTIONS and not ctx.resilient_parsing:
-            raise WrongUsage(
-                f"option '{args[0]}' is for the shell it runs in: leave out {args[1]}"
-            )
+        """Deal with completion, whose options may have the name of a shell behind them."""
+        option, _, shell = args[0].partition("=") if args else ("", "", "")
+        if option in COMPLETION_OPTIONS and not ctx.resilient_parsing:
+            words = [*filter(None, [shell]), *args[1:]]
+            if len(words) > 1:
+                raise WrongUsage(f"option '{option}' takes one shell: leave out {words[1]}")
+            write = install_script if option == COMPLETION_OPTIONS[0] else show_script
+            write(*words)
+            ctx.exit()
         return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as above
@@ -56,6 +61,29 @@ class Program(TyperGroup):
             return super().shell_complete(ctx, incomplete)
         found = (name for name in COMMANDS if name.startswith(incomplete))
         return [CompletionItem(name, help=COMMANDS[name]) for name in found]
+
+
+class Command(TyperCommand):
+    """A command of the program."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as above
+        """Read the words: ``--length 5`` is ``--length 5 5``."""
+        if ctx.resilient_parsing:
+            return super().parse_args(ctx, args)
+        words = repeat_single_length(args)
+        left = super().parse_args(ctx, [*words])
+        check_strengths(words, ctx.params.get("digits") or ctx.params.get("more_splits") or [])
+        return left
+
+    def format_usage(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as above
+        """Write the usage: arguments as they are, hidden ones not at all."""
+        shown = [p for p in self.params if isinstance(p, TyperArgument) and not p.hidden]
+        names = [p.metavar if p.required else f"[{p.metavar}]" for p in shown]
+        formatter.write_usage(ctx.command_path, " ".join(["[OPTIONS]", *map(str, names)]))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as above
+        """Write the help."""
+        write_help(self, ctx, formatter, {})
 
 
 class _Commands(Mapping[str, Any]):

@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperArgument, TyperOption
 
+from mnistseq_cli.cli.console import print_result, say
+from mnistseq_cli.errors import UsageError
+from mnistseq_cli.validation import check_choice
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+SHELLS = ("bash", "zsh", "fish", "powershell")
+PROGRAM, VARIABLE = "mnistseq", "_MNISTSEQ_COMPLETE"
 LINES = "lines"  # the name under which Typer knows who answers
 
 BASH = """
@@ -67,7 +73,12 @@ def use_scripts() -> None:
     """
     with suppress(ImportError):
         from typer._click.shell_completion import CompletionItem, add_completion_class
-        from typer._completion_classes import BashComplete, FishComplete, ZshComplete
+        from typer._completion_classes import (
+            BashComplete,
+            FishComplete,
+            ZshComplete,
+            completion_init,
+        )
         from typer._completion_shared import _completion_scripts
 
         class Lines(ZshComplete):
@@ -82,6 +93,7 @@ def use_scripts() -> None:
                 found = self.get_completions(*self.get_completion_args())
                 return "\n".join(map(self.format_completion, found))
 
+        completion_init()
         add_completion_class(Lines, LINES)
         ours = {BashComplete: BASH, ZshComplete: ZSH, FishComplete: FISH}
         for typers, script in ours.items():
@@ -91,13 +103,49 @@ def use_scripts() -> None:
 
 def _keep_words() -> None:
     """Leave values the words they are: no callback is run, and Typer loads no pydantic."""
+
+    def keep(_parameter: object, _context: object, value: Any) -> Any:  # noqa: ANN401 - any value
+        return value
+
     # For the rest of the process, which ends with the answer.
     for kind in (TyperArgument, TyperOption):
-        kind.process_value = _keep  # type: ignore[method-assign, assignment]
+        kind.process_value = keep  # type: ignore[method-assign, assignment]
 
 
-def _keep(_parameter: object, _context: object, value: Any) -> Any:  # noqa: ANN401 - any value
-    return value
+def install_script(shell: str = "") -> None:
+    """Install completion for a shell, by default the one that runs the program."""
+    from typer._completion_shared import install
+
+    name = _choose_shell(shell, "--install-completion")
+    _, path = install(shell=name, prog_name=PROGRAM, complete_var=VARIABLE)
+    print_result(f"{name} completion installed in {path}")
+    say("It takes effect in a new shell.")
+
+
+def show_script(shell: str = "") -> None:
+    """Write the script of a shell, by default the one that runs the program."""
+    from typer._completion_shared import get_completion_script
+
+    name = _choose_shell(shell, "--show-completion")
+    script = get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=name)
+    for line in script.splitlines():
+        print_result(line)
+
+
+def _choose_shell(name: str, option: str) -> str:
+    known = (*SHELLS, "pwsh")
+    if not name:
+        import shellingham  # Typer needs it too
+
+        with suppress(shellingham.ShellDetectionFailure):
+            name = shellingham.detect_shell()[0]
+        if name not in known:
+            raise UsageError(
+                f"cannot tell for which shell: the program runs in {name or 'none that it knows'}",
+                f"Name it: mnistseq {option} {'|'.join(SHELLS)}",
+            )
+    check_choice(option, name, known)
+    return name
 
 
 # Known here so that a completion waits for no arrays.
@@ -110,13 +158,8 @@ AUGMENTATIONS = (
 
 
 def complete_choices(values: Iterable[str]) -> Callable[[str], list[str]]:
-    """Make a completer of a fixed list of values."""
-    known = list(values)
-
-    def complete(incomplete: str) -> list[str]:
-        return [value for value in known if value.startswith(incomplete)]
-
-    return complete
+    """Return a completer of a fixed list of values."""
+    return lambda incomplete: [value for value in values if value.startswith(incomplete)]
 
 
 complete_augmentations = complete_choices([*PRESETS, *AUGMENTATIONS])
@@ -136,22 +179,12 @@ def complete_patterns(incomplete: str) -> list[tuple[str, str]]:
     return [(name, plan) for name, plan in PRESETS.items() if name.startswith(incomplete)]
 
 
-def complete_formats(incomplete: str) -> list[str]:
-    """Complete the names of containers."""
-    from mnistseq_cli.formats import FORMATS
+def complete_from_formats(table: str) -> Callable[[str], list[str]]:
+    """Return a completer of the names in a table of `mnistseq_cli.formats`, loaded when asked."""
 
-    return complete_choices(FORMATS)(incomplete)
+    def complete(incomplete: str) -> list[str]:
+        from mnistseq_cli import formats
 
+        return complete_choices(getattr(formats, table))(incomplete)
 
-def complete_labels(incomplete: str) -> list[str]:
-    """Complete the names of label styles."""
-    from mnistseq_cli.formats import LABEL_STYLES
-
-    return complete_choices(LABEL_STYLES)(incomplete)
-
-
-def complete_image_formats(incomplete: str) -> list[str]:
-    """Complete the formats of images."""
-    from mnistseq_cli.formats import IMAGE_FORMATS
-
-    return complete_choices(IMAGE_FORMATS)(incomplete)
+    return complete

@@ -1,8 +1,13 @@
-"""The only Consoles: results go to stdout, everything for the eye to stderr."""
+"""The only Consoles: results go to stdout, everything for the eye to stderr.
+
+Nothing reaches either unescaped: names of files, phrases of servers and texts of labels come from
+others, and must neither command a terminal nor forge a line.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from functools import cache
 from typing import TYPE_CHECKING
@@ -12,19 +17,34 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.errors import MnistseqError
 
+# What moves the cursor, ends a line or turns its direction; and bytes of names that are no UTF-8.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
 
 @cache
 def get_console(*, stderr: bool = True) -> Console:
-    """Give the Console of stderr or stdout, made when first needed: completion does without."""
+    """Return the Console of stderr or stdout, made when first needed: completion does without."""
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False)
 
 
+def escape(text: str) -> str:
+    r"""Return a text as one harmless line: ``\x1b``, ``\n``, ``\u202e``; JSON stays JSON."""
+    return _UNSAFE.sub(lambda found: _escape_character(found[0]), text)
+
+
+def _escape_character(character: str) -> str:
+    # JSON escapes those below a space itself, and knows no \x.
+    return repr(character)[1:-1] if character < " " else f"\\u{ord(character):04x}"
+
+
 def print_result(text: str) -> None:
     """Write one line of a result, a path or JSON, to stdout."""
     if sys.stdout is not None:  # it is None where the caller has closed it
-        sys.stdout.write(f"{text}\n")
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        line = escape(text).encode(encoding, "backslashreplace").decode(encoding)
+        sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
 
 
@@ -58,9 +78,10 @@ def _print(*parts: tuple[str, str]) -> None:
     """Write a line of texts with styles; without Rich, which is slow to start, where none show."""
     if sys.stderr is None:
         return
+    safe = [(escape(text), style) for text, style in parts]
     if not sys.stderr.isatty() and "FORCE_COLOR" not in os.environ:
-        sys.stderr.write("".join(text for text, _ in parts) + "\n")
+        sys.stderr.write("".join(text for text, _ in safe) + "\n")
         return
     from rich.text import Text
 
-    get_console().print(Text.assemble(*parts), soft_wrap=True)
+    get_console().print(Text.assemble(*safe), soft_wrap=not sys.stderr.isatty())

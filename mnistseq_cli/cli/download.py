@@ -99,12 +99,12 @@ def download(
 def _download(
     name: str, data_dir: Path | None, mirrors: tuple[str, ...], *, verify: bool, force: bool
 ) -> None:
-    from mnistseq_cli.cli.progress import DownloadBars
+    from mnistseq_cli.cli.progress import DownloadProgress
     from mnistseq_cli.glyphs.cache import Action, ensure_cached, find_raw_dir
     from mnistseq_cli.glyphs.catalog import DATASETS
 
     dataset = DATASETS[name]
-    with DownloadBars(data_dir) as bars:
+    with DownloadProgress(data_dir) as bars:
         done = ensure_cached(
             dataset, data_dir, mirrors=mirrors, progress=bars, verify=verify, force=force
         )

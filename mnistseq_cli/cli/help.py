@@ -1,4 +1,4 @@
-"""Help in a terminal."""
+"""Help: our own page, in boxes where a terminal has room for them; Rich's takes twice as long."""
 
 from __future__ import annotations
 
@@ -10,17 +10,37 @@ import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from typer.core import TyperArgument, TyperCommand
+from typer.core import TyperArgument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+LEAST_COLUMNS = 70  # in less, boxes leave no room for words
+MOST_COLUMNS = 80  # longer lines are hard to read
 _MOST_NAME_COLUMNS = 30  # what a longer name means begins below it
+_SIDES = 4  # columns that the sides of a box take, with their room
 _WORD = re.compile(r"[^\s,]+")
 _OPTION = re.compile(r"(?<!\S)--?[a-z][\w-]*")
-_SIDES = 4  # columns that the sides of a box take, with their room
 # Numbers of colours and weights, as ECMA-48 has them.
 _FRAME, _HEADING, _NAME, _VALUE = "2", "1", "1;36", "33"
+
+WELCOME = """\
+mnistseq writes numbers in real
+handwriting, with labels and boxes.
+
+Try:
+
+  mnistseq sequence 350 --show
+      one number, as 350.png and here
+  mnistseq phone -n 1000
+      a thousand phone numbers
+  mnistseq download --list
+      the handwriting there is
+
+All commands and options:
+
+  mnistseq --help
+  mnistseq sequence --help"""
 
 
 @dataclass(frozen=True)
@@ -43,8 +63,62 @@ class Page:
     examples: tuple[str, ...]
 
 
-def write_page(page: Page, width: int) -> Iterator[str]:
-    """Give the lines of a page: a name, and under it what it means."""
+def write_help(
+    command: Any,  # noqa: ANN401 - Typer keeps its types private
+    ctx: Any,  # noqa: ANN401 - as above
+    formatter: Any,  # noqa: ANN401 - as above
+    commands: dict[str, str],
+) -> None:
+    """Write the help of a command; `commands` are those below it, and what they do."""
+    page = Page(
+        usage=command.get_usage(ctx),
+        paragraphs=tuple(command.help.split("\n\n")),
+        panels=_list_panels(command, ctx, commands),
+        examples=tuple(command.epilog.splitlines()),
+    )
+    width = min(shutil.get_terminal_size().columns, MOST_COLUMNS)
+    if _has_room_for_boxes():
+        ctx.color = not os.environ.get("NO_COLOR")  # for what prints the help
+        lines = _draw_page(page, width)
+    else:
+        lines = _write_page(page, width - 1)
+    formatter.write("".join(f"{line}\n" for line in lines))
+
+
+def _has_room_for_boxes() -> bool:
+    """Return whether stdout is a terminal that is wide enough and knows the characters."""
+    stdout = sys.stdout
+    is_terminal = (stdout is not None and stdout.isatty()) or "FORCE_COLOR" in os.environ
+    return (
+        is_terminal
+        and os.environ.get("TERM") not in {"dumb", "unknown"}
+        and shutil.get_terminal_size().columns >= LEAST_COLUMNS
+        and (stdout.encoding or "").lower().startswith("utf")
+    )
+
+
+def _list_panels(
+    command: Any,  # noqa: ANN401 - as above
+    ctx: Any,  # noqa: ANN401 - as above
+    commands: dict[str, str],
+) -> dict[str, list[tuple[str, str]]]:
+    panels = {"Commands": [*commands.items()]}
+    for param in command.get_params(ctx):
+        if getattr(param, "hidden", False):
+            continue
+        is_argument = isinstance(param, TyperArgument)
+        title = param.rich_help_panel or ("Arguments" if is_argument else "Options")
+        name = str(param.metavar)
+        if not is_argument:
+            name = ", ".join(sorted([*param.opts, *param.secondary_opts], key=len))
+            name += "" if param.is_flag else f" {param.metavar or ''}"
+        variable = f" [env var: {param.envvar}]" if param.envvar else ""
+        panels.setdefault(title, []).append((name, f"{param.help}{variable}"))
+    return {title: rows for title, rows in panels.items() if rows}
+
+
+def _write_page(page: Page, width: int) -> Iterator[str]:
+    """Yield the lines of a page: a name, and under it what it means."""
     yield page.usage
     for paragraph in page.paragraphs:
         yield from ("", *_wrap(paragraph, width))
@@ -57,8 +131,8 @@ def write_page(page: Page, width: int) -> Iterator[str]:
         yield f"  {line}" if _is_typed(line) else line
 
 
-def draw_page(page: Page, width: int) -> Iterator[str]:
-    """Give the lines of a page in colours, with a box around each panel."""
+def _draw_page(page: Page, width: int) -> Iterator[str]:
+    """Yield the lines of a page in colours, with a box around each panel."""
     yield from ("", f" {_paint(page.usage, _HEADING)}")
     for paragraph in page.paragraphs:
         yield from ("", *(f" {_paint_options(line)}" for line in _wrap(paragraph, width - 2)))
@@ -76,22 +150,18 @@ def draw_page(page: Page, width: int) -> Iterator[str]:
 
 
 def _draw_rows(rows: list[tuple[str, str]], width: int) -> Iterator[str]:
-    """Give lines of equal width: names to the left, what they mean to the right."""
+    """Yield lines of equal width: names to the left, what they mean to the right."""
     fitting = [len(name) for name, _ in rows if len(name) <= _MOST_NAME_COLUMNS]
     left_width = max(fitting, default=_MOST_NAME_COLUMNS)
     right_width = width - left_width - 2
     for name, text in rows:
-        left, lines = name, _wrap(text, right_width)
+        left = name
         if len(name) > left_width:
             yield _paint_name(name) + " " * (width - len(name))
             left = ""
-        for line in lines:
-            yield (
-                _paint_name(left)
-                + " " * (left_width + 2 - len(left))
-                + _paint_options(line)
-                + " " * (right_width - len(line))
-            )
+        for line in _wrap(text, right_width):
+            room, rest = " " * (left_width + 2 - len(left)), " " * (right_width - len(line))
+            yield f"{_paint_name(left)}{room}{_paint_options(line)}{rest}"
             left = ""
 
 
@@ -121,107 +191,3 @@ def _paint_options(text: str) -> str:
 
 def _paint(text: str, style: str) -> str:
     return f"\x1b[{style}m{text}\x1b[0m" if text else ""
-
-
-LEAST_COLUMNS = 70  # in less, boxes leave no room for words
-MOST_COLUMNS = 80  # longer lines are hard to read
-
-
-class Command(TyperCommand):
-    """A command whose help reads well everywhere."""
-
-    def format_usage(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - Typer keeps its types private
-        """Write the usage: arguments as they are, hidden ones not at all."""
-        shown = [param for param in self.params if isinstance(param, TyperArgument)]
-        names = [
-            param.metavar if param.required else f"[{param.metavar}]"
-            for param in shown
-            if not param.hidden
-        ]
-        formatter.write_usage(ctx.command_path, " ".join(["[OPTIONS]", *map(str, names)]))
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as above
-        """Write the help."""
-        write_help(self, ctx, formatter, {})
-
-
-def write_help(
-    command: Any,  # noqa: ANN401 - as above
-    ctx: Any,  # noqa: ANN401 - as above
-    formatter: Any,  # noqa: ANN401 - as above
-    commands: dict[str, str],
-) -> None:
-    """Write the help of a command; `commands` are those below it, and what they do."""
-    page = Page(
-        usage=command.get_usage(ctx),
-        paragraphs=tuple(command.help.split("\n\n")),
-        panels=_list_panels(command, ctx, commands),
-        examples=tuple(command.epilog.splitlines()),
-    )
-    width = min(shutil.get_terminal_size().columns, MOST_COLUMNS)
-    if _has_room_for_boxes():
-        ctx.color = not os.environ.get("NO_COLOR")  # for what prints the help
-        lines = draw_page(page, width)
-    else:
-        lines = write_page(page, width - 1)
-    formatter.write("".join(f"{line}\n" for line in lines))
-
-
-def _has_room_for_boxes() -> bool:
-    """Tell whether stdout is a terminal that is wide enough and knows the characters."""
-    stdout = sys.stdout
-    is_terminal = (stdout is not None and stdout.isatty()) or "FORCE_COLOR" in os.environ
-    return (
-        is_terminal
-        and os.environ.get("TERM") not in {"dumb", "unknown"}
-        and shutil.get_terminal_size().columns >= LEAST_COLUMNS
-        and (stdout.encoding or "").lower().startswith("utf")
-    )
-
-
-def _list_panels(
-    command: Any,  # noqa: ANN401 - as above
-    ctx: Any,  # noqa: ANN401 - as above
-    commands: dict[str, str],
-) -> dict[str, list[tuple[str, str]]]:
-    """Give the title of each panel, with the names in it and what they mean."""
-    panels = {"Commands": [*commands.items()]}
-    for param in command.get_params(ctx):
-        if not getattr(param, "hidden", False):
-            is_argument = isinstance(param, TyperArgument)
-            title = param.rich_help_panel or ("Arguments" if is_argument else "Options")
-            panels.setdefault(title, []).append((" ".join(_name(param)), _explain(param)))
-    return {title: rows for title, rows in panels.items() if rows}
-
-
-def _name(param: Any) -> Iterator[str]:  # noqa: ANN401 - as above
-    if isinstance(param, TyperArgument):
-        yield str(param.metavar)
-        return
-    yield ", ".join(sorted([*param.opts, *param.secondary_opts], key=len))
-    if not param.is_flag:
-        yield param.metavar or ""
-
-
-def _explain(param: Any) -> str:  # noqa: ANN401 - as above
-    variable = f" [env var: {param.envvar}]" if param.envvar else ""
-    return f"{param.help}{variable}"
-
-
-WELCOME = """\
-mnistseq writes numbers in real
-handwriting, with labels and boxes.
-
-Try:
-
-  mnistseq sequence 350 --show
-      one number, as 350.png and here
-  mnistseq phone -n 1000
-      a thousand phone numbers
-  mnistseq download --list
-      the handwriting there is
-
-All commands and options:
-
-  mnistseq --help
-  mnistseq sequence --help"""

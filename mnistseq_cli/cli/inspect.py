@@ -98,14 +98,19 @@ def _look(
     folder: Path, predictions: Path | None, data_dir: Path | None
 ) -> tuple[Survey, ReaderFigures | None]:
     """Read the dataset once, with a bar where there is a terminal."""
-    from mnistseq_cli.cli.progress import SurveyProgress
+    from mnistseq_cli.cli.progress import Display
     from mnistseq_cli.inspection.dataset import open_dataset
     from mnistseq_cli.inspection.survey import survey
 
     tally = _open_tally(predictions) if predictions else None
-    with SurveyProgress(open_dataset(folder).n_samples) as progress:
+    n_all = open_dataset(folder).n_samples
+    with Display("samples", after_s=1.0) as display:
+
+        def show(n_read: int) -> None:
+            display.show("Samples", n_read, n_all)
+
         watch = tally.add if tally else None
-        found = survey(folder, progress, watch=watch, data_dir=data_dir)
+        found = survey(folder, show, watch=watch, data_dir=data_dir)
     return found, tally.figures() if tally else None
 
 
@@ -125,11 +130,9 @@ def _check_sheet(path: Path) -> None:
     OutputError
         Its folder does not exist, or cannot be written to.
     """
-    from mnistseq_cli.cli.picture_options import check_ending
-    from mnistseq_cli.files import check_place
+    from mnistseq_cli.cli.output_options import check_image_file
 
-    check_ending(path, "--sheet")
-    check_place(path)
+    check_image_file(path, "--sheet")
 
 
 def _check_report(path: Path) -> None:
@@ -144,7 +147,7 @@ def _check_report(path: Path) -> None:
     """
     from importlib.util import find_spec
 
-    from mnistseq_cli.cli.picture_options import suggest_name
+    from mnistseq_cli.cli.output_options import suggest_name
     from mnistseq_cli.files import check_place
 
     if path.suffix.lower() not in {".html", ".htm"}:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.cli.console import count, get_console, print_result, say, warn
-from mnistseq_cli.cli.output_options import BulkOptions, given_only
-from mnistseq_cli.cli.picture_options import check_glyphs
+from mnistseq_cli.cli.output_options import OutputOptions, given_only
+from mnistseq_cli.cli.picture_options import name_glyphs
+from mnistseq_cli.errors import UsageError
 from mnistseq_cli.files import spell_size
 
 if TYPE_CHECKING:
@@ -20,33 +21,37 @@ if TYPE_CHECKING:
     from mnistseq_cli.cli.picture_options import Picture
     from mnistseq_cli.compose.generator import SequenceGenerator
     from mnistseq_cli.compose.samples import Sample
+    from mnistseq_cli.recipe import Recipe
 
 SHOWN_SAMPLES = 6
 SHEET_SAMPLES = 24
+_MOST_MINUTES = 10  # up to which seconds say something
 CTC_STRIDE_PX = 4  # of CRNN and its successors
 
 
 def make_dataset(
     picture: Picture,
-    bulk: BulkOptions,
-    *,
-    defaults: dict[str, Any],
+    output: OutputOptions,
     given: dict[str, Any],
+    *,
     command: str,
     folder: str,
+    **defaults: Any,  # noqa: ANN401 - values of a recipe
 ) -> None:
     """Make a dataset, or say what would be made.
 
     Parameters
     ----------
-    picture, bulk
+    picture, output
         What the user said.
-    defaults, given : dict
-        See `Picture.make_recipe`.
+    given : dict
+        Values of the command's own options; None where the user said nothing.
     command : str
         The one that the user ran.
     folder : str
         Name of the folder where the user gave none.
+    defaults
+        Values of the recipe that hold for this command without a saved recipe.
     """
     from mnistseq_cli.bulk.estimate import estimate
     from mnistseq_cli.bulk.plan import make_plan
@@ -54,49 +59,60 @@ def make_dataset(
     from mnistseq_cli.cli.progress import RunProgress
     from mnistseq_cli.compose.splits import find_shared
 
-    bulk.check(bulk.out or Path(folder))
-    given["splits"] = bulk.list_splits(command)
-    if bulk.resume:
-        defaults = defaults | _recall(bulk.make_output(folder).folder)
+    output.check(output.out or Path(folder))
+    given["splits"] = output.list_splits(command)
+    defaults = {"count": 10} | defaults
+    if output.resume:
+        defaults |= _read_drawn(output.make_output(folder).folder)
     if picture.glyphs is not None:
-        check_glyphs(picture.make_recipe(defaults, given), picture.glyphs)
+        _check_glyphs(picture.make_recipe(defaults, given), picture.glyphs)
     generator = picture.open_generator(defaults, given)
     with get_console().status("Checking that all digits fit"):
         generator.check()
     plan = make_plan(
-        generator.recipe, bulk.make_output(folder), **given_only(part_size=bulk.part_size)
+        generator.recipe, output.make_output(folder), **given_only(part_size=output.part_size)
     )
     if shared := find_shared(plan.recipe, plan.splits, len(generator.glyphs.alphabet)):
         warn(f"There are too few texts to keep splits apart: all splits share {shared}.")
-    where: dict[str, Any] = {"workers": bulk.workers, "data_dir": picture.data_dir}
-    expect = partial(estimate, plan, **where, glyphs=generator.glyphs, resume=bulk.resume)
+    where: dict[str, Any] = {"workers": output.workers, "data_dir": picture.data_dir}
+    expect = partial(estimate, plan, **where, glyphs=generator.glyphs, resume=output.resume)
     first = partial(_make_first, plan, generator, picture.data_dir)
-    if bulk.dry_run:
+    if output.dry_run:
         _show_dry_run(generator, plan, expect())
         _show_first(first)
-        _write_sheet(first, bulk.sheet)
+        _write_sheet(first, output.sheet)
         return
-    if not bulk.force:
+    if not output.force:
         expect().check_space(plan.output.folder)
-    with RunProgress(bulk.log_json) as progress:
+    with RunProgress(output.log_json) as progress:
         summary = run(
             plan,
             **where,
-            resume=bulk.resume,
-            overwrite=bulk.overwrite,
-            dask=bulk.dask,
+            resume=output.resume,
+            overwrite=output.overwrite,
+            dask=output.dask,
             glyphs=generator.glyphs,
             report=progress,
         )
     print_result(str(summary.folder))
-    _write_sheet(first, bulk.sheet)
-    if bulk.show:
+    _write_sheet(first, output.sheet)
+    if output.show:
         _show_first(first)
     _say_summary(generator, plan, summary)
 
 
-def _recall(folder: Path) -> dict[str, Any]:
-    """Give what the run to be resumed drew and found: the seed, and the data set."""
+def _check_glyphs(recipe: Recipe, said: str) -> None:
+    """Raise if there is a choice of glyphs that splits would ignore."""
+    if recipe.splits and said != "all":
+        raise UsageError(
+            f"--glyphs is {said!r}, which does not go with --splits: the split test is written "
+            "with the test glyphs, the others with training glyphs",
+            "Leave --glyphs out",
+        )
+
+
+def _read_drawn(folder: Path) -> dict[str, Any]:
+    """Return what the run to be resumed drew and found: the seed, and the data set."""
     from mnistseq_cli.bulk.manifest import load_plan
 
     saved = load_plan(folder)
@@ -106,7 +122,7 @@ def _recall(folder: Path) -> dict[str, Any]:
 def _make_first(
     plan: Plan, generator: SequenceGenerator, data_dir: Path | None, n_samples: int
 ) -> list[Sample]:
-    """Make the first samples of the dataset: with splits, each as its split has it."""
+    """Return the first samples of the dataset: with splits, each as its split has it."""
     from mnistseq_cli.compose.splits import open_splits
 
     generators = {"": generator}
@@ -131,12 +147,11 @@ def _write_sheet(first: Callable[[int], list[Sample]], path: Path | None) -> Non
 
 
 def _say_summary(generator: SequenceGenerator, plan: Plan, summary: Summary) -> None:
-    glyphs = generator.glyphs
-    split = plan.recipe.glyphs if plan.weights else glyphs.split
+    split = plan.recipe.glyphs if plan.weights else generator.glyphs.split
     width = "natural width" if generator.width_px is None else f"{generator.width_px} x 28 px"
     say(
         f"{count(summary.n_samples, 'image')}, {width}, {spell_size(summary.size_bytes)}, "
-        f"{glyphs.name} {split}, seed {generator.recipe.seed}",
+        f"{name_glyphs(generator.glyphs.name, split)}, seed {generator.recipe.seed}",
         "dim",
     )
 
@@ -144,19 +159,26 @@ def _say_summary(generator: SequenceGenerator, plan: Plan, summary: Summary) -> 
 def _show_dry_run(generator: SequenceGenerator, plan: Plan, expected: Estimate) -> None:
     """Show the recipe and what it would take."""
     import json
-    from datetime import timedelta
 
     for key, value in plan.to_dict()["recipe"].items():
         print_result(f"{key} = {json.dumps(value, ensure_ascii=False)}")
-    time_left = timedelta(seconds=max(1, round(expected.seconds)))
     say(f"folder   {plan.output.folder}")
     say(f"images   {expected.n_samples:,} in {count(expected.n_parts, 'part')}")
     say(f"files    {expected.n_files:,}")
     say(f"size     {spell_size(expected.size_bytes)}")
     say(f"on disk  {spell_size(expected.disk_bytes)}")
     say(f"free     {spell_size(expected.free_bytes)}")
-    say(f"time     {time_left} h:mm:ss, about")
+    say(f"time     about {_spell_time(expected.seconds)}")
     _warn_of_ctc(generator)
+
+
+def _spell_time(seconds: float) -> str:
+    """Write a time in the units that suit it: 1 s, 12 min, 3 h 20 min."""
+    minutes, whole_s = divmod(max(1, round(seconds)), 60)
+    if minutes < _MOST_MINUTES:
+        return f"{minutes} min {whole_s} s" if minutes else f"{whole_s} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,} h {minutes} min" if hours else f"{minutes} min"
 
 
 def _show_first(first: Callable[[int], list[Sample]]) -> None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mnistseq_cli.cli.completion import (
-    complete_choices,
-    complete_formats,
-    complete_image_formats,
-    complete_labels,
-)
-from mnistseq_cli.cli.picture_options import check_ending, check_outside, option
+from mnistseq_cli.cli.completion import complete_choices, complete_from_formats
+from mnistseq_cli.cli.picture_options import option
 from mnistseq_cli.errors import UsageError
+from mnistseq_cli.validation import check_number
 
 if TYPE_CHECKING:
     from mnistseq_cli.formats import Output
@@ -25,7 +22,7 @@ ENCODED = (FOLDER, "webdataset", "parquet", "lmdb")  # formats that hold encoded
 
 
 @dataclass(frozen=True, kw_only=True)
-class BulkOptions:
+class OutputOptions:
     """Where and how; a field is None where the user said nothing."""
 
     count: Annotated[
@@ -59,7 +56,7 @@ class BulkOptions:
             "--to",
             default="folder",
             metavar="FORMAT",
-            autocompletion=complete_formats,
+            autocompletion=complete_from_formats("FORMATS"),
         ),
     ] = None
     labels: Annotated[
@@ -71,7 +68,7 @@ class BulkOptions:
             "--labels",
             default="csv and jsonl",
             metavar="STYLE",
-            autocompletion=complete_labels,
+            autocompletion=complete_from_formats("LABEL_STYLES"),
         ),
     ] = None
     image_format: Annotated[
@@ -82,7 +79,7 @@ class BulkOptions:
             "--image-format",
             default="png",
             metavar="FORMAT",
-            autocompletion=complete_image_formats,
+            autocompletion=complete_from_formats("IMAGE_FORMATS"),
         ),
     ] = None
     name: Annotated[
@@ -101,14 +98,14 @@ class BulkOptions:
             "Processes that work at once; 0 stays in this one.",
             "Running",
             "--workers",
-            default="the cores there are",
+            default="one for each core",
             metavar="N",
         ),
     ] = None
     dask: Annotated[
         str | None,
         option(
-            "Work on a Dask cluster whose workers see the output folder, or try it here: local.",
+            "Work on a Dask cluster whose workers see the output folder; local tries it here.",
             "Running",
             "--dask",
             metavar="ADDRESS|local",
@@ -118,7 +115,8 @@ class BulkOptions:
     part_size: Annotated[
         int | None,
         option(
-            "Samples that are written and committed together.",
+            "Samples that are written and kept together: a run that is stopped loses at most the "
+            "parts it was working on.",
             "Running",
             "--part-size",
             default="1000",
@@ -126,8 +124,7 @@ class BulkOptions:
         ),
     ] = None
     resume: Annotated[
-        bool,
-        option("Finish a run that was interrupted.", "Running", "--resume"),
+        bool, option("Finish a run that was interrupted.", "Running", "--resume")
     ] = False
     overwrite: Annotated[
         bool,
@@ -136,7 +133,7 @@ class BulkOptions:
     splits: Annotated[
         list[str] | None,
         option(
-            "Cut the dataset into splits that share no glyph and no text: "
+            "Divide the dataset into splits that share no glyph and no text: "
             "--splits train=80 val=10 test=10. Test is written with the test glyphs, the others "
             "with training glyphs; --glyphs is refused.",
             "Output",
@@ -161,12 +158,10 @@ class BulkOptions:
         bool, option("Show the first 6 images in the terminal.", "Output", "--show")
     ] = False
     dry_run: Annotated[
-        bool,
-        option("Say what would be made, and make nothing.", "Running", "--dry-run"),
+        bool, option("Say what would be made, and make nothing.", "Running", "--dry-run")
     ] = False
     force: Annotated[
-        bool,
-        option("Start also when the disk seems too small.", "Running", "--force"),
+        bool, option("Start even if the disk seems too small.", "Running", "--force")
     ] = False
     log_json: Annotated[
         Path | None,
@@ -180,44 +175,45 @@ class BulkOptions:
     ] = None
 
     def check(self, folder: Path) -> None:
-        """Refuse early what could not be done, or would be taken no notice of.
+        """Raise early if something could not be done, or would be ignored.
 
         Parameters
         ----------
         folder : Path
             Of the dataset.
-
-        Raises
-        ------
-        UsageError, OutputError
-            Options contradict each other, or a file beside the dataset cannot be written.
         """
+        from mnistseq_cli.bulk.plan import PART_SIZE_LIMIT
+        from mnistseq_cli.bulk.run import WORKERS_LIMIT
+
         if self.resume and self.overwrite:
             raise UsageError(
-                "--resume finishes what is in the folder and --overwrite replaces it: "
-                "allowed is one of them"
+                "--resume finishes what is in the folder and --overwrite replaces it: use only "
+                "one of them"
             )
+        for field, number, limits in (
+            ("workers", self.workers, (0, WORKERS_LIMIT)),
+            ("part_size", self.part_size, (1, PART_SIZE_LIMIT)),
+        ):
+            if number is not None:
+                check_number(field, number, *limits)
         for path, name in ((self.sheet, "--sheet"), (self.log_json, "--log-json")):
             if path is not None:
-                check_outside(path, name, folder)
+                _check_outside(path, name, folder)
         if self.sheet is not None:
-            check_ending(self.sheet, "--sheet")
-            from mnistseq_cli.files import check_place
-
-            check_place(self.sheet)
+            check_image_file(self.sheet, "--sheet")
 
     def list_splits(self, command: str) -> tuple[str, ...] | None:
-        """Give what was said after --splits, in one option or in several."""
+        """Return what was said after --splits, in one option or in several."""
         if self.more_splits and not self.splits:
             raise UsageError(
-                f"there is no place for {self.more_splits[0]!r}: all values belong to options",
-                f"See what there is: mnistseq {command} --help",
+                f"unexpected value {self.more_splits[0]!r}: every value belongs to an option",
+                f"See mnistseq {command} --help",
             )
         said = [*(self.splits or []), *(self.more_splits or [])]
         return tuple(word for text in said for word in text.split(",")) or None
 
     def make_output(self, folder: str) -> Output:
-        """Make the output, in a folder of this name where the user gave none."""
+        """Return the output, in a folder of this name where the user gave none."""
         from mnistseq_cli.formats import Output
 
         self._check_goes_with_format()
@@ -243,6 +239,47 @@ class BulkOptions:
                 )
 
 
+def check_image_file(path: Path, option: str) -> None:
+    """Raise if a picture cannot be written, for its ending or its place, before any work."""
+    from mnistseq_cli.files import check_place
+
+    check_ending(path, option)
+    check_place(path)
+
+
+def check_ending(path: Path, option: str) -> None:
+    """Raise if the name of an image has an ending that names no format that can be written."""
+    from mnistseq_cli.formats import IMAGE_FORMATS
+    from mnistseq_cli.formats.images import open_encoder
+
+    try:
+        open_encoder(path.suffix.removeprefix(".").lower())
+    except UsageError as error:
+        endings = ", ".join(f".{name}" for name in IMAGE_FORMATS)
+        raise UsageError(
+            f"{option} is {str(path)!r}; the ending names the format: expected {endings}",
+            f"For example: {option} {suggest_name(path, option.strip('-') + '.png')}",
+        ) from error
+
+
+def suggest_name(path: Path, name: str) -> Path:
+    """Return a path with its right ending, or with a name behind what can only be a folder."""
+    if path.name in {"", ".."}:
+        return path / name
+    return path.with_suffix(name[name.index(".") :])
+
+
+def _check_outside(path: Path, option: str, folder: Path) -> None:
+    """Raise if a file is inside the folder of a dataset, where `verify` would find it extra."""
+    if path.resolve().is_relative_to(folder.resolve()):
+        beside = os.path.normpath(folder / ".." / path.name)
+        raise UsageError(
+            f"{option} is {str(path)!r}, inside the dataset {folder}, which holds only its own "
+            "files",
+            f"Write it beside the dataset: {option} {beside}",
+        )
+
+
 def given_only(**values: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever options hold
-    """Keep what the user gave, so that defaults stand in one place."""
+    """Return what the user gave, so that defaults stand in one place."""
     return {name: value for name, value in values.items() if value is not None}

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from mnistseq_cli.cli.completion import complete_patterns
 from mnistseq_cli.cli.make_dataset import make_dataset
-from mnistseq_cli.cli.output_options import BulkOptions
+from mnistseq_cli.cli.output_options import OutputOptions
 from mnistseq_cli.cli.picture_options import Picture, expand, option
 from mnistseq_cli.errors import UsageError
 
@@ -21,7 +21,7 @@ mnistseq phone -n 50 --pattern "0[789]0-####-####" --spacing 1 4 -o mobiles
 @expand
 def phone(
     picture: Picture,
-    bulk: BulkOptions,
+    output: OutputOptions,
     *,
     pattern: Annotated[
         str | None,
@@ -41,19 +41,16 @@ def phone(
     All pictures have one width, that of the widest number there can be, unless --width says more.
     """
     if pattern is None and picture.recipe is not None:
-        _check_recipe(picture.recipe)
-    given = {"pattern": pattern, "count": bulk.count}
-    defaults = {"pattern": "jp", "count": 10}
-    make_dataset(
-        picture, bulk, defaults=defaults, given=given, command="phone", folder="phone-numbers"
-    )
+        _check_pattern(picture.recipe)
+    given = {"pattern": pattern, "count": output.count}
+    make_dataset(picture, output, given, pattern="jp", command="phone", folder="phone-numbers")
 
 
-def _check_recipe(path: Path) -> None:
+def _check_pattern(path: Path) -> None:
     from mnistseq_cli.recipe import Recipe
 
     if Recipe.load(path).pattern is None:
         raise UsageError(
-            f"{path} has no pattern, so it writes no phone numbers",
+            f"{path} has no pattern, so it cannot write phone numbers",
             f"Use it as it is: mnistseq batch --recipe {path}; or give a --pattern",
         )

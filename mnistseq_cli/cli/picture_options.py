@@ -1,9 +1,8 @@
-"""The options that sequence, phone and batch share."""
+"""The options that sequence, phone and batch share: what decides the pixels."""
 
 from __future__ import annotations
 
 import inspect
-import os
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import wraps
 from pathlib import Path
@@ -18,8 +17,9 @@ from mnistseq_cli.cli.completion import (
     complete_choices,
     complete_datasets,
 )
-from mnistseq_cli.errors import TextError, UsageError
-from mnistseq_cli.recipe import CHOICES, FlexibleWidth, Recipe
+from mnistseq_cli.cli.console import warn
+from mnistseq_cli.errors import CacheError, LayoutError, TextError, UsageError
+from mnistseq_cli.recipe import CHOICES, WIDTH_LIMIT_PX, FlexibleWidth, Recipe
 from mnistseq_cli.validation import suggest
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.compose.generator import SequenceGenerator
     from mnistseq_cli.errors import GlyphError
+
+SEED_BITS = 32  # short enough to type again
+FLEXIBLE_WIDTHS: tuple[str, ...] = get_args(FlexibleWidth)
+TEXT_SOURCES = ("digits", "length", "pattern", "texts")
 
 
 def expand(command: Callable[..., None]) -> Callable[..., None]:
@@ -48,113 +52,13 @@ def expand(command: Callable[..., None]) -> Callable[..., None]:
         command(**values)
 
     own = [parameter for name, parameter in signature.parameters.items() if name not in groups]
-    of_groups = [option for group in groups.values() for option in _parameters_of(group)]
+    of_groups = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for group in groups.values()
+        for parameter in inspect.signature(group, eval_str=True).parameters.values()
+    ]
     flat.__signature__ = signature.replace(parameters=[*own, *of_groups])  # type: ignore[attr-defined]
     return flat
-
-
-def _parameters_of(group: type) -> list[inspect.Parameter]:
-    parameters = inspect.signature(group, eval_str=True).parameters.values()
-    return [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
-
-
-def check_characters(recipe: Recipe) -> None:
-    """Refuse a text that the data set cannot write, if it is one of the catalogue.
-
-    Raises
-    ------
-    TextError
-        A character is not in its alphabet.
-    """
-    from mnistseq_cli.glyphs.catalog import DATASETS, MNIST
-    from mnistseq_cli.glyphs.load import AUTO
-
-    name = MNIST.name if recipe.dataset == AUTO else recipe.dataset
-    if name not in DATASETS:
-        return
-    alphabet = DATASETS[name].alphabet
-    text = "".join(recipe.texts or (recipe.digits or "",))
-    if strangers := set(text) - set(alphabet):
-        first = min(strangers, key=text.index)
-        raise TextError(f"{first!r} is not in the alphabet of {name}; allowed: {alphabet}")
-
-
-def check_glyphs(recipe: Recipe, said: str) -> None:
-    """Refuse a choice of glyphs that splits would take no notice of.
-
-    Raises
-    ------
-    UsageError
-        There are splits, and not all glyphs are chosen.
-    """
-    if recipe.splits and said != "all":
-        raise UsageError(
-            f"--glyphs is {said!r}, which does not go with --splits: the split test is written "
-            "with the test glyphs, the others with training glyphs",
-            "Leave --glyphs out",
-        )
-
-
-def check_ending(path: Path, option: str) -> None:
-    """Refuse the name of an image whose ending names no format that can be written.
-
-    Raises
-    ------
-    UsageError
-        There is no ending, or it is that of another format.
-    """
-    from mnistseq_cli.formats import IMAGE_FORMATS
-    from mnistseq_cli.formats.images import open_encoder
-
-    try:
-        open_encoder(path.suffix.removeprefix(".").lower())
-    except UsageError as error:
-        endings = ", ".join(f".{name}" for name in IMAGE_FORMATS)
-        raise UsageError(
-            f"{option} is {str(path)!r}; the ending names the format, and allowed are {endings}",
-            f"For example: {option} {suggest_name(path, option.strip('-') + '.png')}",
-        ) from error
-
-
-def suggest_name(path: Path, name: str) -> Path:
-    """Give a path its right ending, or put a name behind it where it can only be a folder."""
-    if path.name in {"", ".."}:
-        return path / name
-    return path.with_suffix(name[name.index(".") :])
-
-
-def check_outside(path: Path, option: str, folder: Path) -> None:
-    """Refuse a file inside the folder of a dataset, where `verify` would find it to be extra.
-
-    Raises
-    ------
-    UsageError
-        It is inside.
-    """
-    if path.resolve().is_relative_to(folder.resolve()):
-        beside = os.path.normpath(folder / ".." / path.name)
-        raise UsageError(
-            f"{option} is {str(path)!r}, inside the dataset {folder}, which holds only its own "
-            "files",
-            f"Write it beside the dataset: {option} {beside}",
-        )
-
-
-SEED_BITS = 32  # short enough to type again
-FLEXIBLE_WIDTHS: tuple[str, ...] = get_args(FlexibleWidth)
-TEXT_SOURCES = ("digits", "length", "pattern", "texts")
-
-
-def parse_width(value: str) -> int | str:
-    """Parse the value of --width: pixels, ``natural`` or ``widest``."""
-    if value in FLEXIBLE_WIDTHS:
-        return value
-    try:
-        return int(value)
-    except ValueError:
-        message = f"{value!r} is not a width; allowed are pixels, {', '.join(FLEXIBLE_WIDTHS)}"
-        hint = suggest(value, FLEXIBLE_WIDTHS)
-        raise typer.BadParameter(f"{message}. {hint}".removesuffix(". ")) from None
 
 
 def option(text: str, panel: str, *flags: str, default: str = "", **more: Any) -> Any:  # noqa: ANN401 - Typer's own
@@ -165,16 +69,25 @@ def option(text: str, panel: str, *flags: str, default: str = "", **more: Any) -
     )
 
 
-def choice(name: str, text: str, panel: str, *flags: str, default: str) -> Any:  # noqa: ANN401 - Typer's own
+def choice(name: str, text: str, panel: str, *, default: str) -> Any:  # noqa: ANN401 - Typer's own
     """Declare an option with a fixed list of values, those of a field of the recipe."""
+    flag, values = f"--{name.replace('_', '-')}", CHOICES[name]
+    completer = complete_choices(values)
     return option(
-        text,
-        panel,
-        *flags,
-        default=default,
-        metavar="|".join(CHOICES[name]),
-        autocompletion=complete_choices(CHOICES[name]),
+        text, panel, flag, default=default, metavar="|".join(values), autocompletion=completer
     )
+
+
+def parse_width(value: str) -> int | str:
+    """Parse the value of --width: pixels, ``natural`` or ``widest``."""
+    if value in FLEXIBLE_WIDTHS:
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        hint = suggest(value, FLEXIBLE_WIDTHS)
+        message = f"{value!r} is no width; expected pixels, {' or '.join(FLEXIBLE_WIDTHS)}"
+        raise typer.BadParameter(f"{message}. {hint}".removesuffix(". ")) from None
 
 
 DataDir = Annotated[
@@ -211,28 +124,21 @@ class Picture:
     ] = None
     align: Annotated[
         str | None,
-        choice(
-            "align",
-            "Where the row stands in a wider image.",
-            "Picture",
-            "--align",
-            default="center",
-        ),
+        choice("align", "Where the row stands in a wider image.", "Picture", default="center"),
     ] = None
     fit: Annotated[
         str | None,
         choice(
             "fit",
-            "Keep digits as they are, scale a row that is too wide, or resample "
-            "every row to the width.",
+            "Keep digits as they are, scale down a row that is too wide, or stretch every row to "
+            "the width.",
             "Picture",
-            "--fit",
             default="pad",
         ),
     ] = None
     ink: Annotated[
         str | None,
-        choice("ink", "Black on white, or white on black.", "Picture", "--ink", default="black"),
+        choice("ink", "Colour of the ink; the paper is the other.", "Picture", default="black"),
     ] = None
     spacing_px: Annotated[
         tuple[int, int] | None,
@@ -250,14 +156,13 @@ class Picture:
             "spacing_mode",
             "Each gap drawn on its own, or all gaps equal.",
             "Spacing",
-            "--spacing-mode",
             default="variable",
         ),
     ] = None
     edges: Annotated[
         bool | None,
         option(
-            "Left and right margins are gaps too.",
+            "Whether the left and right margins are gaps too.",
             "Spacing",
             "--edges/--no-edges",
             default="no-edges",
@@ -267,16 +172,16 @@ class Picture:
         str | None,
         choice(
             "measure",
-            "Gaps between ink, or between 28-pixel cells.",
+            "Measure gaps between ink, or between cells of 28 pixels.",
             "Spacing",
-            "--measure",
             default="ink",
         ),
     ] = None
     dataset: Annotated[
         str | None,
         option(
-            "Data set by name, or a path: IDX files, a Keras npz, a folder of folders.",
+            "Data set by name, or a path: IDX files, a Keras npz, a folder with a sub-folder for "
+            "each character.",
             "Glyphs",
             "--dataset",
             default="auto",
@@ -286,13 +191,7 @@ class Picture:
     ] = None
     glyphs: Annotated[
         str | None,
-        choice(
-            "glyphs",
-            "Which split of the data set to write with.",
-            "Glyphs",
-            "--glyphs",
-            default="train",
-        ),
+        choice("glyphs", "Which split of the data set to write with.", "Glyphs", default="train"),
     ] = None
     one_hand: Annotated[
         bool | None,
@@ -328,7 +227,7 @@ class Picture:
     seed: Annotated[
         int | None,
         option(
-            "Makes a run repeatable: the same number from 0 on, the same pictures.",
+            "Makes a run repeatable: the same number, 0 or more, gives the same pictures.",
             "Running",
             "--seed",
             default="drawn, shown and saved",
@@ -346,7 +245,7 @@ class Picture:
     ] = None
 
     def open_generator(self, defaults: dict[str, Any], given: dict[str, Any]) -> SequenceGenerator:
-        """Open what the user asked for: glyphs are downloaded, with bars, where they must be.
+        """Open what the user asked for; glyphs are downloaded where they must be.
 
         Parameters
         ----------
@@ -355,26 +254,28 @@ class Picture:
         given : dict
             Values of the command's own options; None where the user said nothing.
         """
-        from mnistseq_cli.cli.progress import DownloadBars, warn_of_pen
+        from mnistseq_cli.cli.progress import DownloadProgress
         from mnistseq_cli.compose.generator import SequenceGenerator
         from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
 
         recipe = self.make_recipe(defaults, given)
-        check_characters(recipe)
+        _check_characters(recipe)
         if recipe.augment:  # what is wrong is said before a download
             from mnistseq_cli.distortions import make_pipeline
 
             make_pipeline(recipe.augment, recipe.augment_prob)
         missed: list[GlyphError] = []
         unkept: list[GlyphError] = []
-        with DownloadBars(self.data_dir) as bars:
-            dataset = resolve_dataset(recipe.dataset, self.data_dir, bars, missed.append)
-            glyphs = load_glyphs(dataset, recipe.glyphs, self.data_dir, bars, unkept.append)
-        warn_of_pen(missed, unkept)
-        return SequenceGenerator(replace(recipe, dataset=dataset), glyphs)
+        with DownloadProgress(self.data_dir) as progress:
+            dataset = resolve_dataset(recipe.dataset, self.data_dir, progress, missed.append)
+            glyphs = load_glyphs(dataset, recipe.glyphs, self.data_dir, progress, unkept.append)
+        _warn_of_pen(missed, unkept)
+        generator = SequenceGenerator(replace(recipe, dataset=dataset), glyphs)
+        _check_width(generator)
+        return generator
 
     def make_recipe(self, defaults: dict[str, Any], given: dict[str, Any]) -> Recipe:
-        """Make the recipe: what was given, over a saved recipe, over defaults."""
+        """Return the recipe: what was given, over a saved recipe, over defaults."""
         own = {field.name: getattr(self, field.name) for field in fields(self)} | given
         said = {key: value for key, value in own.items() if value is not None}
         for name in ("data_dir", "recipe"):
@@ -393,3 +294,58 @@ class Picture:
         import secrets
 
         return Recipe.from_dict({"seed": secrets.randbits(SEED_BITS)} | base | said)
+
+
+def _check_characters(recipe: Recipe) -> None:
+    """Raise if the data set cannot write a text, where it is one of the catalogue."""
+    from mnistseq_cli.glyphs.catalog import DATASETS, MNIST
+    from mnistseq_cli.glyphs.load import AUTO
+
+    name = MNIST.name if recipe.dataset == AUTO else recipe.dataset
+    if name not in DATASETS:
+        return
+    alphabet = DATASETS[name].alphabet
+    text = "".join(recipe.texts or (recipe.digits or "",))
+    if unknown := set(text) - set(alphabet):
+        first = min(unknown, key=text.index)
+        raise TextError(f"{first!r} is not in the alphabet of {name}; allowed: {alphabet}")
+
+
+def _check_width(generator: SequenceGenerator) -> None:
+    """Raise if the width that follows from texts and gaps is more than can be asked for."""
+    width_px = generator.width_px
+    if width_px is not None and width_px > WIDTH_LIMIT_PX:
+        raise LayoutError(
+            f"the widest row needs {width_px:,} px; images are at most {WIDTH_LIMIT_PX:,} px wide",
+            f"Use smaller gaps (--spacing), shorter texts, or --width {WIDTH_LIMIT_PX} with "
+            "--fit shrink",
+        )
+
+
+def name_glyphs(dataset: str, split: str) -> str:
+    """Return what digits are written with, such as "mnist, training glyphs"."""
+    source = "built-in pen" if dataset == "strokes" else dataset
+    kinds = {"train": "training glyphs", "test": "test glyphs", "all": "all glyphs"}
+    return f"{source}, {kinds.get(split, split)}"
+
+
+def _warn_of_pen(missed: list[GlyphError], unkept: list[GlyphError]) -> None:
+    """Warn where digits come from the built-in pen in place of MNIST, or cannot be kept.
+
+    Parameters
+    ----------
+    missed : list of GlyphError
+        Why MNIST could not be had.
+    unkept : list of GlyphError
+        Why what the pen drew could not be kept.
+    """
+    for error in unkept[:1]:
+        warn(
+            "Glyphs cannot be kept, so that the built-in pen draws them anew each time: "
+            f"{error.message}",
+            error.hint,
+        )
+    for error in missed:
+        if not (unkept and isinstance(error, CacheError)):
+            hint = "" if unkept else error.hint  # it would bring files to where none can be kept
+            warn(f"Digits come from the built-in pen, not from MNIST: {error.message}", hint)

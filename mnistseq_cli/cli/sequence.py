@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mnistseq_cli.cli.console import print_result, say
-from mnistseq_cli.cli.picture_options import Picture, check_ending, expand, option
+from mnistseq_cli.cli.output_options import check_ending, check_image_file
+from mnistseq_cli.cli.picture_options import Picture, expand, name_glyphs, option
 from mnistseq_cli.errors import TextError, UsageError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def sequence(
     sheet: Annotated[
         Path | None,
         option(
-            "Write all pictures as one contact sheet instead; does not go with --out and --json.",
+            "Write all pictures as one contact sheet instead; not with --out or --json.",
             "Output",
             "--sheet",
             metavar="FILE",
@@ -96,17 +97,14 @@ def sequence(
 
     The picture is 28 pixels high and as wide as its digits and gaps, unless --width says more.
     """
-    for path, name in ((out, "--out"), (sheet, "--sheet")):
-        if path is not None:
-            check_ending(path, name)
+    if out is not None:
+        check_ending(out, "--out")
     if sheet is not None:
-        from mnistseq_cli.files import check_place
-
         _check_alone(out, as_json=as_json)
-        check_place(sheet)
+        check_image_file(sheet, "--sheet")
     if not digits and picture.recipe is None:
         raise TextError(
-            "there are no digits to write; allowed are digits such as 3 5 0",
+            "there are no digits to write",
             "For example: mnistseq sequence 3 5 0",
         )
     given = {"digits": join_digits(digits), "count": variants}
@@ -130,13 +128,7 @@ def sequence(
 
 
 def _check_alone(out: Path | None, *, as_json: bool) -> None:
-    """Refuse what goes with pictures that are files of their own, beside --sheet.
-
-    Raises
-    ------
-    UsageError
-        There is --out or --json.
-    """
+    """Raise if there is --out or --json beside --sheet, which writes one file."""
     for name, is_said in (("--out", out is not None), ("--json", as_json)):
         if is_said:
             raise UsageError(
@@ -146,23 +138,17 @@ def _check_alone(out: Path | None, *, as_json: bool) -> None:
 
 
 def join_digits(words: list[str] | None) -> str | None:
-    """Join what was typed as digits: 3 5 0, 350 and 3,5,0 are the same.
-
-    Raises
-    ------
-    TextError
-        Nothing is left.
-    """
+    """Return what was typed as one text: 3 5 0, 350 and 3,5,0 are the same."""
     if not words:
         return None
     text = "".join("".join(words).replace(",", " ").split())
     if not text:
-        raise TextError(f"digits are {' '.join(words)!r}; allowed are digits such as 3 5 0")
+        raise TextError(f"is {' '.join(words)!r}; expected digits such as 3 5 0", field="DIGITS")
     return text
 
 
 def _write(samples: list[Sample], out: Path | None, sheet: Path | None) -> list[Path]:
-    """Write pictures, or all of them as a sheet; give the path of each."""
+    """Write pictures, or all of them as a sheet; return the path of each."""
     from mnistseq_cli.formats.images import write_image
     from mnistseq_cli.formats.sheet import make_sheet
 
@@ -210,9 +196,8 @@ def _say_summary(generator: SequenceGenerator, samples: list[Sample]) -> None:
     number = "" if len(samples) == 1 else f"{len(samples):,} pictures, the first "
     if len(samples) < len(generator):
         number = f"the first of {len(generator):,} samples of the recipe, "
-    glyphs = generator.glyphs
+    glyphs = name_glyphs(generator.glyphs.name, generator.glyphs.split)
     say(
-        f"{number}{width} x {height} px, {glyphs.name} {glyphs.split}, "
-        f"seed {generator.recipe.seed}",
+        f"{number}{width} x {height} px, {glyphs}, seed {generator.recipe.seed}",
         "dim",
     )

@@ -5,41 +5,89 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Collection
+from difflib import get_close_matches
 from typing import Any
 
 from typer import BadParameter
 
-from mnistseq_cli.errors import MnistseqError, UsageError
+from mnistseq_cli.cli.completion import AUGMENTATIONS, PRESETS
+from mnistseq_cli.errors import UsageError
 
 # Typer has no public name for all wrong usage; this child of it has one.
 WrongUsage: type[Exception] = BadParameter.mro()[1]
 
-# What the library calls its values, where the option is not called --NAME.
-_OPTIONS = {
+_FIELDS = (
+    *("align", "augment", "augment_prob", "count", "dataset", "digits", "edges", "fit", "glyphs"),
+    *("ink", "length", "measure", "one_hand", "part_size", "pattern", "seed", "spacing_mode"),
+    *("splits", "texts", "workers"),
+)
+# What the library calls its values, and the options that give them.
+OPTIONS = {field: f"--{field.replace('_', '-')}" for field in _FIELDS} | {
     "format": "--to",
     "image format": "--image-format",
     "label style": "--labels",
-    "part size": "--part-size",
+    "name template": "--name",
     "spacing_px": "--spacing",
     "width_px": "--width",
 }
-_FIELDS = (
-    *("align", "augment_prob", "count", "fit", "glyphs", "ink", "length", "measure", "seed"),
-    *("pattern", "spacing_mode", "workers"),
-)
+_HEIGHT = "Pictures are 28 pixels high; --width PX sets how wide they are."
+# Options of other tools, and of a first guess.
+_OTHER_WORDS = {
+    **dict.fromkeys(("height", "scale", "size", "zoom", "resize"), _HEIGHT),
+    **dict.fromkeys(
+        ("format", "type", "extension"),
+        "Use --image-format jpg (phone, batch), --to parquet (phone, batch) or -o 350.jpg "
+        "(sequence).",
+    ),
+    **dict.fromkeys(("output", "output-dir", "outdir", "dir", "folder"), "Use --out."),
+    **dict.fromkeys(("number", "num", "num-images", "samples"), "Use --count, or -n."),
+    **dict.fromkeys(("threads", "jobs", "processes", "thread-count"), "Use --workers."),
+    **dict.fromkeys(("random-seed", "random-state"), "Use --seed."),
+    **dict.fromkeys(("invert", "color", "colour", "black-on-white"), "Use --ink black|white."),
+    **dict.fromkeys(("gap", "space", "space-width", "min-spacing"), "Use --spacing MIN MAX."),
+    **dict.fromkeys(("distort", "distortion", "transform"), "Use --augment NAME."),
+    **dict.fromkeys(("skew", "skew-angle", "slant"), "Use --augment shear=DEGREES."),
+    **dict.fromkeys(("min-length", "max-length"), "Use --length MIN MAX."),
+    **dict.fromkeys(("split", "val-split", "test-split"), "Use --splits train=80 val=10 test=10."),
+    "angle": "Use --augment rotate=DEGREES.",
+}
 # The same of all versions of Typer: "is not a valid int", "should be a valid integer".
 _VALID = re.compile(r"\ba valid (int|float|number)")
-_WANTED = {"int": "whole numbers", "float": "numbers", "number": "numbers"}
+_WANTED = {"int": "a whole number", "float": "a number", "number": "a number"}
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
-def name_option(error: MnistseqError) -> MnistseqError:
-    """Begin a message with the option that was wrong, if it is about a value of the library."""
-    options = {field: f"--{field.replace('_', '-')}" for field in _FIELDS} | _OPTIONS
-    for field, option in options.items():
-        for verb in (" is ", " goes "):
-            if error.message.startswith(field + verb):
-                return type(error)(option + error.message.removeprefix(field), error.hint)
-    return error
+def repeat_single_length(words: list[str]) -> list[str]:
+    """Return the words of a command with ``--length 5`` as ``--length 5 5``."""
+    words = [part for word in words for part in _split_length(word)]
+    for place, word in enumerate(words):
+        values = [bool(_NUMBER.fullmatch(value)) for value in words[place + 1 : place + 3]]
+        if word == "--length" and values and values[0] and values[1:] != [True]:
+            return [*words[: place + 2], *words[place + 1 :]]
+    return words
+
+
+def _split_length(word: str) -> list[str]:
+    return word.split("=", 1) if word.startswith("--length=") else [word]
+
+
+def check_strengths(words: list[str], values: list[str]) -> None:
+    """Raise if a number after ``--augment NAME`` would be read as digits to write.
+
+    Parameters
+    ----------
+    words : list of str
+        All words of a command.
+    values : list of str
+        Those that belong to no option.
+    """
+    for option, name, value in zip(words, words[1:], words[2:], strict=False):
+        is_bare = option == "--augment" and name in AUGMENTATIONS
+        if is_bare and _NUMBER.fullmatch(value) and value in values and len(values) > 1:
+            raise UsageError(
+                f"{value} after --augment {name} could be its strength or more digits",
+                f"Did you mean --augment {name}={value}? Digits stand before the options.",
+            )
 
 
 def explain(error: Exception, commands: Collection[str]) -> UsageError:
@@ -52,15 +100,32 @@ def explain(error: Exception, commands: Collection[str]) -> UsageError:
     commands : collection of str
         The names of all commands.
     """
+    command = " ".join(word for word in sys.argv[1:2] if word in commands)
+    helped = f"See mnistseq {command} --help" if command else "See mnistseq --help"
+    if hasattr(error, "possibilities"):
+        unknown = str(getattr(error, "option_name", ""))
+        hint = _suggest_option(unknown, error.possibilities or [])
+        return UsageError(f"no such option: {unknown}", " ".join(filter(None, (hint, helped))))
     param, message = getattr(error, "param", None), getattr(error, "message", "")
     if param is None or not message:
         message = error.format_message()  # type: ignore[attr-defined]
         message = message[0].lower() + message[1:]
     else:
         message = f"{_name_param(param)}: {_name_value(message, error.__cause__)}"
-    command = " ".join(word for word in sys.argv[1:2] if word in commands)
-    helped = f"mnistseq {command} --help" if command else "mnistseq --help"
-    return UsageError(message.rstrip("."), f"See {helped}")
+    return UsageError(message.rstrip("."), helped)
+
+
+def _suggest_option(unknown: str, known: list[str]) -> str:
+    """Return what does the same here, or what is spelt nearly so."""
+    name = unknown.lstrip("-").replace("_", "-").lower()
+    if name in AUGMENTATIONS and name not in _OTHER_WORDS:
+        return f"Use --augment {name}, or --augment {name}=VALUE."
+    if name in PRESETS:
+        return f"Use --augment {name}."
+    if name in _OTHER_WORDS:
+        return _OTHER_WORDS[name]
+    near = get_close_matches(name, [option.lstrip("-") for option in known], n=1)
+    return f"Did you mean --{near[0]}?" if near else ""  # dashes do not count as likeness
 
 
 def _name_param(param: Any) -> str:  # noqa: ANN401 - Typer keeps its types private
@@ -77,4 +142,4 @@ def _name_value(message: str, cause: BaseException | None) -> str:
         return message
     details = getattr(cause, "errors", None)
     value = repr(details()[0]["input"]) if details else message.partition(" is ")[0]
-    return f"{value} is not allowed; allowed are {_WANTED[valid[1]]}"
+    return f"{value} is not {_WANTED[valid[1]]}"

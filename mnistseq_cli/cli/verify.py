@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
 from pathlib import Path
 from typing import Annotated
 
@@ -51,7 +50,7 @@ def verify(
             "Processes that work at once; 0 stays in this one.",
             "Running",
             "--workers",
-            default="the cores there are",
+            default="one for each core",
             metavar="N",
         ),
     ] = None,
@@ -66,28 +65,30 @@ def verify(
     from mnistseq_cli.bulk.verify import Checking
     from mnistseq_cli.bulk.verify import verify as check
     from mnistseq_cli.cli.console import count, print_result, say
-    from mnistseq_cli.cli.progress import CheckProgress
+    from mnistseq_cli.cli.progress import Display
 
     if workers is not None:
         check_number("workers", workers, 0, WORKERS_LIMIT)
     n_deep = _parse_samples(samples) if deep else 0
     if samples and not deep:
-        raise UsageError(f"there is one DIR too many: {samples}", "Check folders one by one.")
-    with CheckProgress() as progress:
+        raise UsageError(f"unexpected value {samples!r} after DIR", "Check folders one by one.")
+    with Display("files") as display:
 
         def show(checking: Checking) -> None:
-            progress(*astuple(checking))
+            display.show("Files", checking.n_files, checking.n_files_all)
+            if checking.n_made_all:
+                display.show("Samples", checking.n_made, checking.n_made_all)
 
         found = check(folder, deep=n_deep, workers=workers, data_dir=data_dir, report=show)
     for problem in found.problems:
         print_result(str(problem))
     if found.problems:
         raise OutputError(
-            f"{folder} is not as it should be: {count(len(found.problems), 'file')}",
+            f"{folder} is not as it was written: {count(len(found.problems), 'file')}",
             "Move away those that are extra, remove those that are altered; the command that made "
             "it, with --resume, makes what is missing again.",
         )
-    again = f"; {found.n_made:,} of them made again, equal" if found.n_made else ""
+    again = f"; {count(found.n_made, 'sample')} made again: identical" if found.n_made else ""
     say(
         f"{folder} is complete: {count(found.n_files, 'file')}, "
         f"{count(found.n_samples, 'sample')}{again}."
@@ -95,11 +96,11 @@ def verify(
 
 
 def _parse_samples(text: str) -> int | None:
-    """Give how many samples to make again; None for all."""
+    """Return how many samples to make again; None for all."""
     from mnistseq_cli.bulk.verify import DEEP_SAMPLES
 
     if text in {"", "all"}:
         return None if text else DEEP_SAMPLES
     if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise UsageError(f"--deep is {text!r}; allowed are a number of samples from 1 on, or all")
+        raise UsageError(f"--deep is {text!r}; expected a number of samples from 1 on, or all")
     return int(text)

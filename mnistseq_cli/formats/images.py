@@ -202,9 +202,10 @@ def _try_out(encoder: Encoder, image_format: str) -> None:
     except Exception as error:  # noqa: BLE001 - each plugin raises what it likes
         cause = error
     raise UsageError(
-        f"image format is {image_format!r}, in which grey images cannot be written here; "
-        f"expected one of {', '.join(IMAGE_FORMATS)}",
+        f"is {image_format!r}, in which grey images cannot be written here; expected one of: "
+        f"{', '.join(IMAGE_FORMATS)}",
         suggest(image_format, IMAGE_FORMATS),
+        field="image format",
     ) from cause
 
 

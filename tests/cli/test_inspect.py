@@ -16,13 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 from imageio import v3 as imageio
-from rich.console import Console
 
 from mnistseq_cli.bulk.run import run as make_dataset
-from mnistseq_cli.cli import progress as bars
-from mnistseq_cli.cli import progress as survey_progress
 from mnistseq_cli.cli.console import get_console
-from mnistseq_cli.cli.progress import SurveyProgress
 from mnistseq_cli.cli.summary import TextPage
 from mnistseq_cli.formats.sheet import BOX_COLOURS, LABEL_GREY, draw_sample, make_labelled_sheet
 from mnistseq_cli.inspection.survey import survey
@@ -438,39 +434,3 @@ def test_without_unicode_all_is_ascii() -> None:
         "  ?  1  ####################",
         "  b  2  ########################################",
     ]
-
-
-def test_progress_in_plain_lines(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(survey_progress, "_SURVEY_LINE_EVERY_S", 0)
-    for n_all in (4000, None):
-        with SurveyProgress(n_all) as progress:
-            progress(2000)
-    first, second = capsys.readouterr().err.splitlines()
-    assert re.fullmatch(r"2,000 of 4,000 samples read, [\d,]+/s", first)
-    assert re.fullmatch(r"2,000 samples read, [\d,]+/s", second)
-
-
-def test_slow_work_shows_a_bar_in_a_terminal(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    console = Console(stderr=True, force_terminal=True, width=80)
-    for module in (survey_progress, bars):
-        monkeypatch.setattr(module, "get_console", lambda: console)
-    monkeypatch.setattr(survey_progress, "_BAR_AFTER_S", 0)
-    for n_all in (4000, None):
-        with SurveyProgress(n_all) as progress:
-            progress(2000)
-            progress(2500)
-    shown = capsys.readouterr()
-    assert shown.out == ""
-    assert "Samples" in shown.err
-    assert "2500/4000" in shown.err
-    assert "2500/?" in shown.err
-
-
-def test_quick_work_shows_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
-    with SurveyProgress(10) as progress:
-        progress(10)
-    assert capsys.readouterr().err == ""

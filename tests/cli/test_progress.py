@@ -12,10 +12,18 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.console import Console
 
-from mnistseq_cli.bulk.events import Event, PartRetried, Progressed, Started, Stopped
-from mnistseq_cli.cli import progress as bulk_progress
-from mnistseq_cli.cli.progress import RunProgress
+from mnistseq_cli.bulk.events import (
+    Event,
+    PartFinished,
+    PartRetried,
+    Progressed,
+    Started,
+    Stopped,
+)
+from mnistseq_cli.cli import progress
+from mnistseq_cli.cli.progress import Display, RunProgress
 from mnistseq_cli.errors import OutputError
 
 if TYPE_CHECKING:
@@ -24,58 +32,86 @@ if TYPE_CHECKING:
 EVENTS: list[Event] = [
     Started(n_samples=3000, n_parts=3, n_samples_done=1000, n_parts_done=1, n_workers=2),
     PartRetried("00000001", 2, -9),
-    Progressed(n_samples=500, size_bytes=123_000),
-    Stopped(n_samples_done=1500, n_parts_done=1),
+    Progressed(n_samples=1200, size_bytes=123_000),
+    PartFinished("00000001", n_samples=1000, n_files=1000, size_bytes=100_000),
+    Progressed(n_samples=1500, size_bytes=150_000),
+    Stopped(n_samples_done=2000, n_parts_done=2),
 ]
 
 
 def test_without_a_terminal_there_are_plain_lines(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk_progress, "_LINE_EVERY_S", 0)
-    with RunProgress() as progress:
+    monkeypatch.setattr(progress, "_LINE_EVERY_S", 0)
+    with RunProgress() as display:
         for event in EVENTS:
-            progress(event)
+            display(event)
     shown = capsys.readouterr()
     assert shown.out == ""
-    first, second = shown.err.splitlines()
+    *_, made, stopped = shown.err.splitlines()
     assert re.fullmatch(
-        r"1,500 of 3,000 images, [\d,]+/s, 123\.0 kB, 1 tried again, [\d,]+ s left", first
+        r"2,500 of 3,000 images, [\d,]+/s, 2,000 kept, 150\.0 kB, 1 retried, \d+ s left", made
     )
-    assert second.startswith("Stopped: 1,500 of 3,000 images are finished and kept.")
-    assert "--resume" in second
+    assert stopped.startswith("Stopped: 2,000 of 3,000 images")
+    assert "--resume" in stopped
     assert "\x1b" not in shown.err
 
 
+def test_a_run_that_is_stopped_before_it_has_begun_counts_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with RunProgress() as display:
+        display(Stopped(n_samples_done=0, n_parts_done=0))
+    assert " 0 of 0 " not in capsys.readouterr().err
+
+
 def test_lines_are_seldom(capsys: pytest.CaptureFixture[str]) -> None:
-    with RunProgress() as progress:
-        for event in EVENTS[:3] * 50:
-            progress(event)
+    with RunProgress() as display:
+        for event in EVENTS[:-1] * 50:
+            display(event)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("total", "shown"), [(4000, "2,500 of 4,000"), (None, "2,500, ")])
+def test_a_bar_is_shown_in_a_terminal(
+    total: int | None,
+    shown: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    console = Console(stderr=True, force_terminal=True, width=80)
+    monkeypatch.setattr(progress, "get_console", lambda: console)
+    with Display("samples") as display:
+        display.show("Samples", 2000, total)
+        display.show("Samples", 2500, total)
+    found = capsys.readouterr()
+    assert found.out == ""
+    assert "Samples" in found.err
+    assert shown in found.err
+
+
+def test_quick_work_shows_no_progress(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = Console(stderr=True, force_terminal=True, width=80)
+    monkeypatch.setattr(progress, "get_console", lambda: console)
+    with Display("samples", after_s=10) as display:
+        display.show("Samples", 10, 10)
     assert capsys.readouterr().err == ""
 
 
 def test_the_log_has_an_event_a_line(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     for _ in range(2):
-        with RunProgress(log) as progress:
-            time.sleep(0.01)  # time passes before a run has started
+        with RunProgress(log) as display:
             for event in EVENTS:
-                progress(event)
+                display(event)
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    assert [line["event"] for line in lines] == [
-        "Started",
-        "PartRetried",
-        "Progressed",
-        "Stopped",
-    ] * 2
-    seconds = [line["seconds"] for line in lines[:4]]
+    assert [line["event"] for line in lines] == [type(event).__name__ for event in EVENTS] * 2
+    seconds = [line["seconds"] for line in lines[: len(EVENTS)]]
     assert seconds == sorted(seconds)
-    assert lines[1] == {"seconds": lines[1]["seconds"]} | {
-        "event": "PartRetried",
-        "part": "00000001",
-        "attempt": 2,
-        "exit_code": -9,
-    }
+    retried = {"event": "PartRetried", "part": "00000001", "attempt": 2, "exit_code": -9}
+    assert lines[1] == {"seconds": seconds[1]} | retried
 
 
 def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:

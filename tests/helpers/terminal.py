@@ -24,21 +24,14 @@ from numpy.typing import NDArray
 
 ROWS, CELL_PX = 24, (10, 20)
 STATUS, ATTRIBUTES, CELL, KITTY_QUERY = b"\x1b[5n", b"\x1b[c", b"\x1b[16t", b"\x1b_G"
-VERSION = b"\x1b[>q"
-QUESTION = re.compile(rb"\x1b\[5n|\x1b\[>q|\x1b\[c|\x1b\[16t|\x1b_G(?=[^\x1b]*a=q)")
+QUESTION = re.compile(rb"\x1b\[5n|\x1b\[c|\x1b\[16t|\x1b_G(?=[^\x1b]*a=q)")
 
 # What terminals answer.
 PLAIN = {STATUS: b"\x1b[0n", ATTRIBUTES: b"\x1b[?62;22c"}
 SIXEL = PLAIN | {ATTRIBUTES: b"\x1b[?62;4;22c", CELL: b"\x1b[6;20;10t"}
 KITTY = PLAIN | {KITTY_QUERY: b"\x1b_Gi=31;OK\x1b\\", CELL: b"\x1b[6;20;10t"}
-# reportExtendedDeviceAttribute and reportDeviceAttribute (VT400) in sources/VT100Output.m, and
-# sources/KittyImageController.swift, of https://github.com/gnachman/iTerm2.
-ITERM2 = KITTY | {
-    VERSION: b"\x1bP>|iTerm2 3.6.11\x1b\\",
-    ATTRIBUTES: b"\x1b[?64;1;2;4;6;17;18;21;22c",
-}
-# INPUT_CSI_XDA and INPUT_CSI_DA in input.c of https://github.com/tmux/tmux.
-TMUX = PLAIN | {VERSION: b"\x1bP>|tmux 3.5a\x1b\\", ATTRIBUTES: b"\x1b[?1;2c"}
+# reportDeviceAttribute (VT400) in sources/VT100Output.m of https://github.com/gnachman/iTerm2.
+ITERM2 = KITTY | {ATTRIBUTES: b"\x1b[?64;1;2;4;6;17;18;21;22c"}
 MUTE: dict[bytes, bytes] = {}
 
 
@@ -147,44 +140,20 @@ def _play_shell(result: str, delay_s: str, background: str, *words: str) -> None
 
 
 def decode_kitty(out: bytes) -> list[NDArray[np.uint8]]:
-    """Decode the pictures sent with Kitty's protocol as PNG, and scale them as it says."""
-    images = []
-    for columns, rows, first, rest in re.findall(
-        rb"\x1b_Ga=T,f=100,q=2,c=(\d+),r=(\d+),m=[01];([^\x1b]{1,4096})\x1b\\"
-        rb"((?:\x1b_Gm=[01];[^\x1b]{1,4096}\x1b\\)*)",
-        out,
-    ):
-        data = first + b"".join(re.findall(rb"m=[01];([^\x1b]*)", rest))
-        image = imageio.imread(base64.b64decode(data), extension=".png")
-        images.append(_scale(image, int(rows) * CELL_PX[1], int(columns) * CELL_PX[0]))
-    return images
-
-
-def read_files(out: bytes) -> list[tuple[dict[bytes, bytes], NDArray[np.uint8]]]:
-    """Read the pictures sent with iTerm2's protocol as PNG, each with what is said of it."""
-    files = []
-    for said, data in re.findall(rb"\x1b\]1337;File=([^:\a]*):([A-Za-z0-9+/=]*)\a", out):
-        arguments = dict(each.split(b"=") for each in said.split(b";"))
-        file = base64.b64decode(data, validate=True)
-        assert arguments.pop(b"inline") == b"1"
-        assert int(arguments.pop(b"size")) == len(file)
-        files.append((arguments, imageio.imread(file, extension=".png")))
-    return files
-
-
-def decode_iterm2(out: bytes) -> list[NDArray[np.uint8]]:
-    """Decode the pictures sent with iTerm2's protocol, and scale them as it does.
-
-    One of width and height is given, in cells; the other follows. What would be wider than the
-    terminal is left so. Source: sources/VT100InlineImageHelper.m of gnachman/iTerm2.
-    """
-    images = []
-    for arguments, image in read_files(out):
-        ((side, cells),) = arguments.items()
-        axis = (b"width", b"height").index(side)
-        factor = int(cells) * CELL_PX[axis] / image.shape[1 - axis]
-        images.append(_scale(image, *(round(n * factor) for n in image.shape)))
-    return images
+    """Decode the pictures sent with Kitty's protocol as PNG, as they are placed."""
+    images: dict[bytes, bytes] = {}
+    for number, payload in re.findall(rb"\x1b_Gi=(\d+),m=[01],f=100,q=2;([^\x1b]*)\x1b\\", out):
+        images[number] = images.get(number, b"") + payload
+    placed = re.findall(rb"\x1b_Ga=p,i=(\d+),c=(\d+),r=(\d+),U=1,q=2\x1b\\", out)
+    assert "\U0010eeee" in out.decode() or not placed
+    return [
+        _scale(
+            imageio.imread(base64.b64decode(images[number]), extension=".png", mode="L"),
+            int(rows) * CELL_PX[1],
+            int(columns) * CELL_PX[0],
+        )
+        for number, columns, rows in placed
+    ]
 
 
 def _scale(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
