@@ -1,397 +1,368 @@
-"""Make samples again and compare them with a dataset."""
+"""Samples made again from a recipe: to compare a dataset, or to fill in what it lacks."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections import Counter
-from itertools import groupby, islice
-from operator import attrgetter
-from pathlib import Path
-from tempfile import TemporaryDirectory
+import re
+from dataclasses import dataclass, replace
+from itertools import islice
+from string import Formatter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnistseq_cli.bulk.check import Problem
-from mnistseq_cli.bulk.parts import (
-    BLOCK_SIZE,
-    Staging,
-    describe_file,
-    load_record,
-    record_name,
-    write_part,
-)
-from mnistseq_cli.compose.splits import open_splits
-from mnistseq_cli.errors import OutputError
-from mnistseq_cli.files import check_regular, read_regular
-from mnistseq_cli.formats import open_format, open_label_style
-from mnistseq_cli.formats.arrays import Column, Columnar, read_columns
-from mnistseq_cli.formats.base import Fragments, LoadedSample
+from mnistseq_cli.compose.splits import cut, open_splits, parse_weights
+from mnistseq_cli.distortions import AugmentPipeline, make_pipeline
+from mnistseq_cli.errors import GlyphError, OutputError, UsageError
+from mnistseq_cli.files import check_regular, naming_damage
+from mnistseq_cli.formats import Output
+from mnistseq_cli.formats.arrays import spell_classes
 from mnistseq_cli.formats.images import decode_grey, open_encoder
-from mnistseq_cli.formats.lmdb import Lmdb
-from mnistseq_cli.formats.names import NameTemplate
-from mnistseq_cli.formats.read_labels import read_labels
+from mnistseq_cli.glyphs.cache import is_cached
+from mnistseq_cli.glyphs.catalog import DATASETS, SPLITS
+from mnistseq_cli.glyphs.load import AUTO
+from mnistseq_cli.recipe import TEXTS_FILE, Recipe, read_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from mnistseq_cli.bulk.check import Kind
-    from mnistseq_cli.bulk.plan import Part, Plan
+    from mnistseq_cli.compose.generator import SequenceGenerator
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.compose.splits import Split
-    from mnistseq_cli.formats import Output
-    from mnistseq_cli.formats.base import Buffer
-    from mnistseq_cli.formats.read_labels import LabelRow
+    from mnistseq_cli.distortions.registry import Stage
+    from mnistseq_cli.formats.base import LoadedSample
 
-_DIFFERS = "not what the recipe makes"
+ASPECTS = ("boxes", "gaps", "glyphs")  # of a sample, which not every container holds
+_BLOCK_SIZE = 128  # its images stay in the cache of a core
+_ARRAYS = ("hdf5", "npz", "npy", "idx")
+_LOSSLESS = ("png", "bmp", "pgm", "tga", "tiff")
+_DIGIT_STAGES: tuple[Stage, ...] = ("geometry", "shape")  # those that change how wide a digit is
+_BOX_STAGES: tuple[Stage, ...] = (*_DIGIT_STAGES, "line", "lens")  # all that move boxes
 
 
-class PartComparer:
-    """Makes parts again and compares; a `Job`.
+@dataclass(frozen=True)
+class Difference:
+    """Something of a sample that is not what the recipe makes.
 
     Parameters
     ----------
-    plan : Plan
-        Of the dataset.
-    offsets : dict of dict
-        Where in a joined file the fragment of a part begins, by name and part.
+    sample : LoadedSample
+    aspect : str
+        "name", "text", "image" or one of `ASPECTS`.
+    """
+
+    sample: LoadedSample
+    aspect: str
+
+    def __str__(self) -> str:
+        name = name_with_split(self.sample)
+        if self.aspect == "name":
+            return f"the recipe makes no sample called {name}"
+        verb = "is" if self.aspect in {"text", "image"} else "are"
+        return f"the {self.aspect} of {name} {verb} not what the recipe makes"
+
+
+class Remaker:
+    """Makes the samples of a dataset again.
+
+    Parameters
+    ----------
+    manifest : mapping
+        What `load_dataset` or `load_plan` gave; its recipe and output count.
+    folder : Path
+        The dataset.
     data_dir : Path, optional
         Where glyphs are cached.
+    download : bool
+        Whether glyphs that are not cached may be fetched.
+
+    Raises
+    ------
+    OutputError
+        The recipe cannot be used, or its texts are not at hand.
+    GlyphError
+        Its glyphs are not at hand.
     """
 
     def __init__(
         self,
-        plan: Plan,
-        offsets: Mapping[str, Mapping[int, int]],
+        manifest: Mapping[str, Any],
+        folder: Path,
         data_dir: Path | None = None,
+        *,
+        download: bool = True,
     ) -> None:
-        self._plan = plan
-        self._offsets = offsets
-        self._generators = open_splits(plan.recipe, plan.splits, data_dir)
-        self._format = open_format(plan.output)
+        with naming_damage(f"what {folder} says of itself"):
+            self.recipe = _restore_recipe(manifest["recipe"], folder)
+            weights = parse_weights(self.recipe.splits)
+            if [*weights] != [*manifest["splits"].items()]:
+                raise ValueError("its splits are not those of its recipe")
+            self.splits = cut(weights, self.recipe.count)
+            self.output = output = _restore_output(manifest["output"], folder)
+            self._distortions = make_pipeline(self.recipe.augment, self.recipe.augment_prob)
+        if not download:
+            _check_cached(self.recipe, data_dir)
+        self._folder = folder
+        self._data_dir = data_dir
+        self._ranges = {split.name: (split.start, split.stop) for split in self.splits}
+        self._numbering = _Numbering(output, self.splits)
+        self._image_format = output.image_format
+        self._is_array = output.to in _ARRAYS
+        self._is_lossless = self._is_array or output.image_format in _LOSSLESS
+        self._generators: dict[tuple[Stage, ...], dict[str, SequenceGenerator]] = {}
 
-    def __call__(self, part: Part, tell: Callable[[Any], None]) -> tuple[Part, list[Problem]]:
-        """Compare one part."""
-        offsets = {
-            name: places[part.number]
-            for name, places in self._offsets.items()
-            if name.startswith(part.folder) and part.number in places
-        }
-        with TemporaryDirectory() as name:
-            sink = _Comparison(self._plan, part, offsets, Path(name))
-            write_part(self._format, self._generators[part.split], part, sink, tell)
-            return part, sink.problems() + self._compare_kept(part, sink)
+    def find_index(self, name: str) -> int | None:
+        """Return the index of the sample with this name; None where the recipe makes none."""
+        return self._numbering.find(name)
 
-    def _compare_kept(self, part: Part, sink: _Comparison) -> list[Problem]:
-        """Compare fragments that stand in no file as they are by the hash in the record."""
-        name = record_name(part.name)
-        try:
-            record = load_record(read_regular(self._plan.output.folder / name))
-        except (OSError, ValueError):
-            return []  # told already
-        listed = {entry.name: entry.sha256 for entry in record.kept}
-        differ = any(listed.get(key) != sha256 for key, sha256 in sink.kept_hashes().items())
-        return [Problem("altered", name, _DIFFERS)] if differ else []
+    def differences(self, samples: Iterable[LoadedSample]) -> Iterator[Difference]:
+        """Compare samples with what the recipe makes; an image of no size is not compared."""
+        stages = tuple({step.record.stage: 0 for step in self._distortions.steps})
+        stream = iter(samples)
+        while chunk := list(islice(stream, _BLOCK_SIZE)):
+            indices = {place: self._locate(sample) for place, sample in enumerate(chunk)}
+            known = {place: index for place, index in indices.items() if index is not None}
+            yield from (Difference(it, "name") for at, it in enumerate(chunk) if at not in known)
+            for places, block in self._make_blocks(chunk, known, stages):
+                there = [chunk[place] for place in places]
+                yield from self._compare(there, block, ("text", "image", *ASPECTS))
 
+    def fill(self, samples: list[LoadedSample], *, boxes: bool = False) -> list[LoadedSample]:
+        """Return samples with the gaps, glyphs and boxes that they lack.
 
-class _Comparison:
-    """A `PartWriter` that writes nothing: it compares."""
+        Boxes of distorted digits take long: they are made only if `boxes` says so.
 
-    def __init__(self, plan: Plan, part: Part, offsets: dict[str, int], scratch: Path) -> None:
-        self._within = part.folder
-        self._folder = plan.output.folder
-        self._image_format = plan.output.image_format
-        self._offsets = offsets
-        self._scratch = scratch
-        self._by_path: list[str] = []
-        self._problems: list[Problem] = []
-        self._hashes: dict[str, hashlib._Hash] = {}
-
-    def write(self, name: str, data: bytes) -> None:
-        """Compare a file; where bytes differ, as other versions may write them, its pixels."""
-        name = self._within + name
-        try:
-            check_regular(self._folder / name)
-            found = (self._folder / name).read_bytes()
-        except (OSError, ValueError):
-            return  # told already
-        if found != data and not self._show_the_same(found, data):
-            self._problems.append(Problem("altered", name, _DIFFERS))
-
-    def path(self, name: str) -> Path:
-        """Give a path at which to write a file that is compared in the end."""
-        name = self._within + name
-        path = self._scratch / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._by_path.append(name)
-        return path
-
-    def append(self, name: str, data: Buffer) -> None:
-        """Compare a fragment with its place in the joined file."""
-        key, name = name, self._within + name
-        offset = self._offsets.get(name)
-        path = self._folder / name
-        if offset is None:
-            self._hashes.setdefault(key, hashlib.sha256()).update(data)
-        if offset is None or not _is_readable(path):
-            return
-        with path.open("rb") as file:
-            file.seek(max(0, offset))
-            n_bytes = memoryview(data).nbytes
-            if file.read(n_bytes) != memoryview(data).cast("B"):
-                self._problems.append(Problem("altered", name, _DIFFERS))
-        self._offsets[name] = offset + n_bytes
-
-    def kept_hashes(self) -> dict[str, str]:
-        """Give the hashes of fragments that were compared with no file."""
-        return {name: digest.hexdigest() for name, digest in self._hashes.items()}
-
-    def problems(self) -> list[Problem]:
-        """Give what differs."""
-        for name in self._by_path:
-            if _is_readable(self._folder / name):
-                made = describe_file(self._scratch / name, name)
-                if made != describe_file(self._folder / name, name):
-                    self._problems.append(Problem("altered", name, _DIFFERS))
-        return self._problems
-
-    def _show_the_same(self, found: bytes, made: bytes) -> bool:
-        try:
-            there = decode_grey(found)
-        except (OSError, ValueError, SyntaxError):  # as Pillow calls broken files
-            return False
-        return np.array_equal(there, decode_grey(made))
-
-
-def _is_readable(path: Path) -> bool:
-    """Tell whether a file can be compared; what else is there in its place is told already."""
-    return path.is_file() and os.access(path, os.R_OK)
-
-
-_ASPECTS = {"images": "image", "labels": "text", "boxes": "boxes"}  # by the name of a file
-
-
-def spans_parts(output: Output) -> bool:
-    """Tell whether a format puts the images of all parts into one file."""
-    return isinstance(open_format(output), (Columnar, Lmdb))
-
-
-class JoinedComparer:
-    """Compares samples that are read back with those made again; memory stays flat.
-
-    Parameters
-    ----------
-    plan : Plan
-        Of the dataset; its format `spans_parts`.
-    names : iterable of str
-        Of the files that span parts.
-    data_dir : Path, optional
-        Where glyphs are cached.
-    """
-
-    def __init__(self, plan: Plan, names: Iterable[str], data_dir: Path | None = None) -> None:
-        self._plan = plan
-        self._names = tuple(names)
-        self._generators = open_splits(plan.recipe, plan.splits, data_dir)
-        self._format = open_format(plan.output)
-        self._problems: dict[str, Problem] = {}
-
-    def compare(self, parts: Iterable[Part], tell: Callable[[int], None]) -> list[Problem]:
-        """Compare the samples of some parts, given in order; give the first problem of each file.
-
-        Parameters
-        ----------
-        parts : iterable of Part
-        tell : callable
-            Takes how many samples more are compared.
+        Raises
+        ------
+        OutputError
+            A sample is not what the recipe makes, as far as that shows.
         """
-        chosen = list(parts)
-        counts: Counter[str] = Counter()
-        seen = self._format.read(self._plan.output.folder)
-        try:
-            for name, samples in groupby(seen, key=attrgetter("split")):
-                split = next((split for split in self._plan.splits if split.name == name), None)
-                if split is not None:  # else it is a stranger's, which is told elsewhere
-                    own = [part for part in chosen if part.split == name]
-                    counts[name] += self._compare_split(split, own, samples, tell)
-        except OutputError as error:
-            self._note_damage(error)
-        else:
-            self._check_counts(counts)
-        return list(self._problems.values())
-
-    def _compare_split(
-        self,
-        split: Split,
-        parts: list[Part],
-        samples: Iterator[LoadedSample],
-        tell: Callable[[int], None],
-    ) -> int:
-        """Compare the samples of a split; give how many there are."""
-        at = split.start
-        for part in parts:
-            at += _skip(samples, part.start - at)
-            for start in range(part.start, part.stop, BLOCK_SIZE):
-                block = self._generators[part.split].block(
-                    start, min(start + BLOCK_SIZE, part.stop)
+        filled = list(samples)
+        lacking: dict[int, int] = {}
+        for place, sample in enumerate(samples):
+            if _lacks_any(sample):
+                index = self._locate(sample)
+                if index is None:
+                    raise OutputError(str(Difference(sample, "name")))
+                lacking[place] = index
+        stages = self._choose_stages(boxes=boxes)
+        left_out = {step.record.stage for step in self._distortions.steps}.difference(stages)
+        aspects = ASPECTS if left_out.isdisjoint(_BOX_STAGES) else ("gaps", "glyphs")
+        evidence = ["text"]
+        if self._is_lossless and not left_out:
+            evidence.append("image")
+        elif "boxes" in aspects:
+            evidence.append("boxes")
+        for places, block in self._make_blocks(samples, lacking, stages):
+            there = [samples[place] for place in places]
+            for difference in self._compare(there, block, evidence):
+                raise OutputError(str(difference))
+            made = {aspect: _take(block, aspect) for aspect in aspects}
+            for at, place in enumerate(places):
+                filled[place] = _fill_in(
+                    there[at], {name: rows[at] for name, rows in made.items()}
                 )
-                there = list(islice(samples, len(block)))
-                for made, found in zip(self._expect(block), there, strict=False):
-                    self._compare_sample(split, made, found)
-                at += len(there)
-                tell(len(block))
-        return at - split.start + _skip(samples, None)
+        return filled
 
-    def _expect(self, block: Block) -> Iterator[LoadedSample]:
-        """Give the samples of a block as they are read back."""
-        if isinstance(self._format, Columnar):
-            names = {"images": "images", "labels": "classes", "lengths": "lengths"}
-            names |= {"boxes": "boxes"}
-            arrays = {name: getattr(block, field) for name, field in names.items()}
-            yield from read_columns("", {name: _open(array) for name, array in arrays.items()})
+    def blocks(self) -> Iterator[tuple[Split, Block]]:
+        """Make all samples without distortions, block by block, with the split of each."""
+        for split in self.splits:
+            generator = self._open(())[split.name]
+            for start in range(split.start, split.stop, _BLOCK_SIZE):
+                yield split, generator.block(start, min(start + _BLOCK_SIZE, split.stop))
+
+    def _choose_stages(self, *, boxes: bool) -> tuple[Stage, ...]:
+        """Return the stages of distortion without which what is to be filled in would differ."""
+        if boxes:
+            return _BOX_STAGES
+        depends_on_widths = isinstance(self.recipe.width_px, int) or self.recipe.spacing_px[0] < 0
+        return _DIGIT_STAGES if depends_on_widths else ()
+
+    def _locate(self, sample: LoadedSample) -> int | None:
+        """Return the index of a sample; None where the recipe gives its split no such name."""
+        index = self.find_index(sample.name)
+        start, stop = self._ranges.get(sample.split, (0, 0))
+        return index if index is not None and start <= index < stop else None
+
+    def _open(self, stages: tuple[Stage, ...]) -> dict[str, SequenceGenerator]:
+        """Open the generator of each split, with the distortions of some stages alone."""
+        if stages not in self._generators:
+            kept = AugmentPipeline(self._distortions.at(*stages))
+            recipe = replace(self.recipe, augment=kept.spell_out())
+            try:
+                self._generators[stages] = open_splits(recipe, self.splits, self._data_dir)
+            except GlyphError as error:
+                raise GlyphError(error.message) from error  # its hint is for who makes a dataset
+            except UsageError as error:
+                raise self._explain(error) from error
+        return self._generators[stages]
+
+    def _explain(self, error: UsageError) -> OutputError:
+        return OutputError(f"the recipe of {self._folder} cannot be used: {error.message}")
+
+    def _make_blocks(
+        self, samples: list[LoadedSample], indices: dict[int, int], stages: tuple[Stage, ...]
+    ) -> Iterator[tuple[list[int], Block]]:
+        """Give consecutive samples together, by their places, and what the recipe makes."""
+        if not indices:
             return
-        encode = open_encoder(self._plan.output.image_format)
-        images = encode(block.images, block.widths_px)
-        for data, text in zip(images, block.texts.tolist(), strict=True):
-            yield LoadedSample("", "", decode_grey(data), text)
+        places, found = np.array([*indices.items()]).T
+        order = np.argsort(found, kind="stable")
+        places, found = places[order], found[order]
+        starts = [split.start for split in self.splits]
+        begins = np.flatnonzero((np.diff(found) != 1) | np.isin(found[1:], starts)) + 1
+        for run, of_run in zip(np.split(places, begins), np.split(found, begins), strict=True):
+            generator = self._open(stages)[samples[run[0]].split]
+            yield run.tolist(), generator.block(int(of_run[0]), int(of_run[-1]) + 1)
 
-    def _compare_sample(self, split: Split, made: LoadedSample, found: LoadedSample) -> None:
-        for kind, aspect in _ASPECTS.items():
-            there = getattr(found, aspect)
-            if there is not None and not np.array_equal(there, getattr(made, aspect)):
-                name = self._find_name(split, kind)
-                self._note(name, f"the {aspect} of {found.name}: not what the recipe makes")
+    def _compare(
+        self, samples: list[LoadedSample], block: Block, aspects: Iterable[str]
+    ) -> Iterator[Difference]:
+        for aspect in aspects:
+            found = [getattr(sample, aspect) for sample in samples]
+            if aspect == "image" and _are_all_equal(found, block):
+                continue
+            made = self._expect(block, aspect, found)
+            for sample, there, expected in zip(samples, found, made, strict=True):
+                is_held = there is not None and (aspect == "text" or there.size)
+                if is_held and not np.array_equal(there, expected):
+                    yield Difference(sample, aspect)
 
-    def _check_counts(self, counts: Counter[str]) -> None:
-        for split in self._plan.splits:
-            n_samples = split.stop - split.start
-            if counts[split.name] != n_samples:
-                detail = f"{counts[split.name]} samples instead of {n_samples}"
-                self._note(self._find_name(split, "images"), detail)
-
-    def _find_name(self, split: Split, kind: str) -> str:
-        """Find the file of a split that holds its images, labels or boxes."""
-        inside = [name for name in self._names if name.startswith(f"{split.name}/")]
-        own = inside if split.name and inside else list(self._names)
-        stems = {name: name.rpartition("/")[2].removeprefix(f"{split.name}-") for name in own}
-        return next((name for name, stem in stems.items() if kind in stem), own[0])
-
-    def _note_damage(self, error: OutputError) -> None:
-        folder = self._plan.output.folder
-        named = (name for name in self._names if str(folder / name) in error.message)
-        self._note(next(named, self._names[0]), error.message, "unreadable")
-
-    def _note(self, name: str, detail: str, kind: Kind = "altered") -> None:
-        self._problems.setdefault(name, Problem(kind, name, detail))
-
-
-def _open(array: NDArray[Any]) -> Column:
-    """Make a column of an array that is taken as a whole: a block is."""
-    return Column(array.shape, lambda n_rows: array[:n_rows])
+    def _expect(self, block: Block, aspect: str, found: list[Any]) -> list[Any]:
+        """Return what the files of a dataset should hold of a block."""
+        if aspect == "text":
+            texts: list[str] = block.texts.tolist()
+            if self._is_array and found != texts:  # arrays do not hold the alphabet
+                texts = spell_classes(block.classes, block.lengths)
+            return texts
+        if aspect == "image" and not self._is_lossless:
+            encode = open_encoder(self._image_format)
+            return [decode_grey(data) for data in encode(block.images, block.widths_px)]
+        return _take(block, aspect)
 
 
-def _skip(samples: Iterator[LoadedSample], n_samples: int | None) -> int:
-    """Go past so many samples, or all that are left; give how many there were."""
-    return sum(1 for _ in islice(samples, n_samples))
+def name_with_split(sample: LoadedSample) -> str:
+    """Return the name of a sample after its split and a ``/``, where there are splits."""
+    prefix = f"{sample.split}/" if sample.split else ""
+    return prefix + sample.name.removeprefix(prefix)
 
 
-def has_listings(output: Output) -> bool:
-    """Tell whether there are label files that only reading them back can check."""
-    return any(_find_styles(output))
+class _Numbering:
+    """Finds the index of a sample by its name."""
+
+    # In these, names begin anew in each split; and with which number.
+    _FIRST = dict.fromkeys(_ARRAYS, 0) | {"lmdb": 1}
+
+    def __init__(self, output: Output, splits: tuple[Split, ...]) -> None:
+        self._starts = {split.name: split.start for split in splits}
+        self._first = self._FIRST.get(output.to)
+        pattern = r"(?P<index>\d+)\.\w+"
+        if output.to == "folder":
+            pattern = _read_template(output.name, output.image_format)
+        elif self._first is not None:
+            pattern = r"(?:(?P<split>.*)/)?(?:image-)?(?P<index>\d+)"
+        self._pattern = re.compile(pattern, re.ASCII)
+
+    def find(self, name: str) -> int | None:
+        match = self._pattern.fullmatch(name)
+        if match is None or len(match["index"]) > 18:  # noqa: PLR2004 - digits of any index
+            return None
+        index = int(match["index"])
+        if self._first is None:
+            return index
+        start = self._starts.get(match["split"] or "")
+        return None if start is None else index + start - self._first
 
 
-class LabelComparer:
-    """Compares the rows of label files with those of parts made again, one part at a time.
+def _read_template(template: str, ending: str) -> str:
+    """Return a pattern for the names of a template; see `mnistseq_cli.formats.names`.
 
-    Parameters
-    ----------
-    plan : Plan
-        Of the dataset, a folder of images.
-    data_dir : Path, optional
-        Where glyphs are cached.
+    Texts hold no ``/``, and two fields stand apart. Label files may put a path before a name, or
+    leave ``images`` out.
     """
-
-    def __init__(self, plan: Plan, data_dir: Path | None = None) -> None:
-        self._plan = plan
-        self._generators = open_splits(plan.recipe, plan.splits, data_dir)
-        self._image_names = NameTemplate(plan.output.name, plan.output.image_format)
-        self._styles = list(_find_styles(plan.output))
-        self._names: list[str] = [style.file_name for style in self._styles]
-
-    def compare(self, parts: Iterable[Part]) -> list[Problem]:
-        """Compare the rows of some parts, given in order; give the first problem of each file."""
-        folder = self._plan.output.folder
-        files = [(split, name) for split in self._plan.splits for name in self._names]
-        rows = {
-            f"{split.name}/{name}" if split.name else name: split.start for split, name in files
-        }
-        streams = {name: _Rows(folder / name, start) for name, start in rows.items()}
-        problems: dict[str, Problem] = {}
-        for part in parts:
-            with TemporaryDirectory() as scratch:
-                made = self._write(part, Path(scratch) / "part")
-                for name in self._names:
-                    file = part.folder + name
-                    detail = streams[file].differ(part, read_labels(made / name))
-                    if detail:
-                        problems.setdefault(file, Problem("altered", file, detail))
-        return list(problems.values())
-
-    def _write(self, part: Part, folder: Path) -> Path:
-        """Write the label files of a part alone; give where they are."""
-        staging = Staging(folder)
-        for start in range(part.start, part.stop, BLOCK_SIZE):
-            stop = min(start + BLOCK_SIZE, part.stop)
-            block = self._generators[part.split].block(start, stop)
-            names = self._image_names.fill(block)
-            for style in self._styles:
-                style.write(names, block, staging)
-        for style in self._styles:
-            style.join([Fragments("", staging.folder, ["kept"])], staging)
-        return staging.files
+    pieces = [r"(?:\.\./)*"] + (["(?:images/)?"] if template.startswith("images/") else [])
+    template = template.removeprefix("images/")
+    has_index = False
+    for literal, field, _, _ in Formatter().parse(template):
+        pieces.append(re.escape(literal))
+        if field == "index" and not has_index:
+            pieces.append(r"(?P<index>\d+)")
+            has_index = True
+        elif field is not None:
+            pieces.append("[^/]*" if field == "text" else r"\d+")
+    return "".join(pieces) + re.escape(f".{ending}")
 
 
-def _find_styles(output: Output) -> Iterator[Any]:
-    """Find styles whose file is not fragments of that name, which are compared as they are."""
-    if output.to != "folder":
-        return
-    for name in output.labels:
-        style = open_label_style(name)
-        file_name = getattr(style, "file_name", None)  # some write a file for each image
-        if file_name and file_name != getattr(style, "fragment", None):
-            yield style
+def _restore_output(values: Mapping[str, Any], folder: Path) -> Output:
+    try:
+        return Output(folder=folder, **values)
+    except UsageError as error:
+        raise OutputError(f"the output of {folder} cannot be used: {error}", error.hint) from error
 
 
-class _Rows:
-    """The rows of a label file, read once from its beginning to its end."""
-
-    def __init__(self, path: Path, at: int) -> None:
-        self._rows = read_labels(path)
-        self._at = at
-
-    def differ(self, part: Part, made: Iterable[LabelRow]) -> str:
-        """Say what is the first difference of a part; "" if there is none."""
-        try:
-            skipped = sum(1 for _ in islice(self._rows, part.start - self._at))
-            found = list(islice(self._rows, len(part)))
-        except OutputError as error:
-            return error.message
-        self._at += skipped + len(found)
-        if self._at != part.stop:
-            return f"it ends at sample {self._at}"
-        pairs = zip(made, found, strict=True)
-        unlike = next((row.name for row, there in pairs if not _are_equal(row, there)), None)
-        return "" if unlike is None else f"what it says of {unlike}: not what the recipe makes"
+def _restore_recipe(values: Mapping[str, Any], folder: Path) -> Recipe:
+    values = dict(values)
+    if isinstance(values.get("texts"), dict):
+        values["texts"] = _read_texts(folder, values["texts"])
+    try:
+        return Recipe.from_dict(values)
+    except UsageError as error:
+        message = f"the recipe of {folder} cannot be used: {error.message}"
+        raise OutputError(message, error.hint) from error
 
 
-def _are_equal(made: LabelRow, found: LabelRow) -> bool:
-    if (made.name, made.text) != (found.name, found.text):
+def _read_texts(folder: Path, listed: dict[str, Any]) -> tuple[str, ...]:
+    if listed.get("file") != TEXTS_FILE:  # nothing else was ever written
+        raise OutputError(f"the texts of {folder} should be in {TEXTS_FILE}, not elsewhere")
+    path = folder / TEXTS_FILE
+    with naming_damage(path):
+        if path.is_symlink():
+            raise ValueError("it is a link")
+        check_regular(path)
+    texts = read_texts(path)
+    data = "\n".join(texts) + "\n"
+    if hashlib.sha256(data.encode()).hexdigest() != listed.get("sha256"):
+        raise OutputError(f"{path} does not hold the texts that the dataset was made from")
+    return texts
+
+
+def _check_cached(recipe: Recipe, data_dir: Path | None) -> None:
+    if not recipe.glyphs_sha256 or recipe.dataset == AUTO:
+        raise GlyphError("the recipe does not say which glyphs it was made with")
+    names = tuple(name for name in SPLITS if recipe.glyphs in {name, "all"})
+    known = DATASETS.get(recipe.dataset)
+    if known and not is_cached(known, data_dir, names):
+        raise GlyphError(
+            f"the glyphs of {recipe.dataset} are not at hand",
+            f"Get them: mnistseq download {recipe.dataset}",
+        )
+
+
+def _lacks_any(sample: LoadedSample) -> bool:
+    return any(getattr(sample, aspect) is None for aspect in ASPECTS)
+
+
+def _take(block: Block, aspect: str) -> list[NDArray[Any]]:
+    """Return the images, boxes, gaps or glyphs of each sample of a block."""
+    if aspect == "image":
+        pairs = zip(block.images, block.widths_px.tolist(), strict=True)
+        return [page[:, :width_px] for page, width_px in pairs]
+    first, more = (0, 0) if aspect != "gaps" else (0, 1) if block.edges else (1, 0)
+    rows = zip(getattr(block, aspect), block.lengths.tolist(), strict=True)
+    return [row[first : n_digits + more] for row, n_digits in rows]
+
+
+def _fill_in(sample: LoadedSample, values: dict[str, Any]) -> LoadedSample:
+    lacking = {name: value for name, value in values.items() if getattr(sample, name) is None}
+    return replace(sample, **lacking)
+
+
+def _are_all_equal(images: list[NDArray[Any]], block: Block) -> bool:
+    """Whether images are those of a block; many times faster than one by one."""
+    shape = block.images.shape
+    if {image.shape for image in images} != {shape[1:]} or (block.widths_px != shape[2]).any():
         return False
-    return all(
-        np.array_equal(getattr(made, name), getattr(found, name))
-        for name in ("boxes", "gaps", "glyphs")
-        if getattr(made, name) is not None or getattr(found, name) is not None
-    )
+    return bool((np.concatenate(images).reshape(shape) == block.images).all())

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from bisect import bisect_right
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
 
 from mnistseq_cli.bulk.check import PartChecker, Problem, check_files
 from mnistseq_cli.bulk.events import ignore
+from mnistseq_cli.bulk.litter import is_litter
 from mnistseq_cli.bulk.manifest import DATASET_FILE, load_dataset, suggest_anew
 from mnistseq_cli.bulk.output_folder import find_files
-from mnistseq_cli.bulk.parts import load_record
-from mnistseq_cli.bulk.plan import cut_parts, make_plan
-from mnistseq_cli.bulk.proof import find_leaks
-from mnistseq_cli.bulk.remake import (
-    JoinedComparer,
-    LabelComparer,
-    PartComparer,
-    has_listings,
-    spans_parts,
-)
+from mnistseq_cli.bulk.parts import load_record, record_name
+from mnistseq_cli.bulk.plan import cut_parts
+from mnistseq_cli.bulk.remake import Difference, Remaker, name_with_split
+from mnistseq_cli.bulk.split_overlap import OverlapTally, describe_overlaps
 from mnistseq_cli.bulk.workers import (
     DEFAULT_START_METHOD,
     Crew,
@@ -32,22 +30,28 @@ from mnistseq_cli.bulk.workers import (
     work,
 )
 from mnistseq_cli.compose.splits import cut
-from mnistseq_cli.errors import OutputError, UsageError
-from mnistseq_cli.formats import Output
+from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
+from mnistseq_cli.files import read_regular
+from mnistseq_cli.formats import Output, open_format
+from mnistseq_cli.formats.base import LoadedSample
+from mnistseq_cli.formats.read_labels import OWN_LABEL_FILES, find_label_file, read_labels
 from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE, Recipe
-from mnistseq_cli.validation import check_choice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from mnistseq_cli.bulk.manifest import PartSummary
-    from mnistseq_cli.bulk.plan import Part, Plan
+    from mnistseq_cli.bulk.plan import Part
 
+TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")
 
 DEEP_SAMPLES = 1000
 _FEW_FILES = 4000  # read before workers have started
+_NO_IMAGE = np.zeros((0, 0), np.uint8)
+# By the aspect of a sample: part of the name of the file that holds it, where it has its own.
+_STEMS = {"image": "images", "text": "labels", "boxes": "boxes"}
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,18 @@ class Report:
         Samples made again and compared.
     problems : tuple of Problem
         In the order of names.
+    also_there : tuple of str
+        Files that other programs left, which are no problem; see `is_litter`.
+    overlap : str
+        What the splits share, in words; "" where there are none, or problems.
     """
 
     n_files: int
     n_samples: int
     n_made: int
     problems: tuple[Problem, ...]
+    also_there: tuple[str, ...] = ()
+    overlap: str = ""
 
 
 def verify(
@@ -126,14 +136,23 @@ def verify(
     check = _Check(folder, values, Crew(workers, start_method), report)
     problems = check.read()
     chosen = check.choose(deep)
-    if chosen and not any(problem.name in {RECIPE_FILE, TEXTS_FILE} for problem in problems):
-        problems += check.make(chosen, data_dir)
+    overlap = ""
+    if not any(problem.name in {RECIPE_FILE, TEXTS_FILE} for problem in problems):
+        try:
+            problems += check.compare(chosen, problems, data_dir) if chosen else []
+            if values["splits"] and not problems:
+                overlap, leaks = check.count_overlap(data_dir)
+                problems += leaks
+        except OutputError as error:
+            raise OutputError(error.message, error.hint or suggest_anew(folder)) from error
     unique = {problem.name: problem for problem in reversed(problems)}
     return Report(
         n_files=values["n_files"],
         n_samples=values["n_samples"],
-        n_made=sum(len(part) for part in chosen),
+        n_made=sum(map(len, chosen)),
         problems=tuple(unique[name] for name in sorted(unique)),
+        also_there=tuple(sorted(check.also_there)),
+        overlap=overlap,
     )
 
 
@@ -157,12 +176,10 @@ class _Check:
         self._check_sums()
         self._crew = crew
         self._report = report
-        # The sizes of fragments, by the name of the joined file and the number of the part.
-        self._kept_bytes: dict[str, dict[int, int]] = defaultdict(dict)
+        self.also_there: list[str] = []
         self._n_files = 0
         self._n_made = 0
         self._n_made_all = 0
-        self._n_passes = 1
 
     def _check_sums(self) -> None:
         """Refuse a manifest whose parts are not what it says of the whole."""
@@ -181,7 +198,7 @@ class _Check:
         """Read every file and look for others."""
         problems = check_files(self._folder, self._values["files"], read=True)
         self._n_files = len(self._values["files"])
-        intact, proofs = True, []
+        intact = True
         open_job = partial(PartChecker, self._folder, read=True, kept=False)
         for checked in self._work(open_job, self._parts):
             listed = self._summaries[self._places[checked.part]]
@@ -189,16 +206,9 @@ class _Check:
             if checked.summary != listed:
                 intact = False
                 problems += [] if checked.problems else [Problem("altered", listed.record.name)]
-            if checked.proof:
-                proofs.append((checked.part.split, checked.proof))
-            for entry in checked.kept:
-                joined = checked.part.folder + entry.name
-                self._kept_bytes[joined][checked.part.number] = entry.size_bytes
             self._n_files += listed.n_files
             self._tell()
-        leaks = find_leaks(proofs, with_texts=not self._values["shared_texts"])
-        problems += [Problem("altered", DATASET_FILE, leak) for leak in leaks]
-        return problems + (self._find_strangers(problems) if intact else [])
+        return problems + (self._find_others(problems) if intact else [])
 
     def choose(self, deep: int | None) -> list[Part]:
         """Choose parts that hold so many samples, evenly spread, the first and last among them."""
@@ -216,46 +226,40 @@ class _Check:
         step = (len(self._parts) - 1) / (n_chosen - 1)
         return [self._parts[round(place * step)] for place in range(n_chosen)]
 
-    def make(self, parts: list[Part], data_dir: Path | None) -> list[Problem]:
-        """Make parts again and compare."""
-        plan = self._plan()
-        self._n_made_all = sum(len(part) for part in parts)
-        self._n_passes = 2 if spans_parts(plan.output) else 1
-        open_job = partial(PartComparer, plan, self._find_offsets(), data_dir)
-        problems = []
-        for part, found in self._work(open_job, parts):
+    def compare(
+        self, parts: list[Part], known: list[Problem], data_dir: Path | None
+    ) -> list[Problem]:
+        """Make parts again and compare; files with problems that are known are left out."""
+        self._n_made_all = sum(map(len, parts))
+        skip = frozenset(problem.name for problem in known)
+        open_job = partial(_Comparer, self._values, self._folder, skip, data_dir)
+        problems = open_job().check_recipe()
+        n_tasks = min(max(1, self._crew.n_workers), len(parts))
+        tasks = [tuple(parts[start::n_tasks]) for start in range(n_tasks)]
+        for n_made, found in self._work(open_job, tasks):
             problems += found
-            self._count_made(len(part))
-        return problems + self._read_back(plan, parts, data_dir)
+            self._n_made += n_made
+            self._tell()
+        return problems
 
-    def _plan(self) -> Plan:
-        values, path = self._values, self._folder / RECIPE_FILE
+    def count_overlap(self, data_dir: Path | None) -> tuple[str, list[Problem]]:
+        """Count what splits share, in samples made again: words for it, and what is wrong."""
+        tally = OverlapTally()
         try:
-            recipe = Recipe.load(path)
-            path = self._folder / DATASET_FILE
-            for key in values["output"]:
-                check_choice("key of the output", key, [*Output(folder=path).to_dict()])
-            output = Output(folder=self._folder, **values["output"])
-            return make_plan(recipe, output, values["part_size"], values["splits"].items())
-        except UsageError as error:
-            message = error.message.removeprefix(f"{path}: ")
-            hint = error.hint or suggest_anew(self._folder)
-            raise OutputError(f"{path} cannot be used: {message}", hint) from error
+            remaker = Remaker(self._values, self._folder, data_dir, download=False)
+            for split, block in remaker.blocks():
+                inside = np.arange(block.glyphs.shape[1]) < block.lengths[:, None]
+                glyphs = np.unique(block.glyphs[inside]).tolist()
+                tally.add(split.name, glyphs, block.texts.tolist())
+        except MnistseqError as error:
+            return f"what the splits share was not counted, for {error.message}", []
+        overlaps = tally.overlaps()
+        with_texts = not self._values["shared_texts"]
+        wrong = [it for it in overlaps if it.n_glyphs or (with_texts and it.n_texts)]
+        leaks = [Problem("altered", DATASET_FILE, describe_overlaps(wrong))] if wrong else []
+        return describe_overlaps(overlaps), leaks
 
-    def _read_back(self, plan: Plan, parts: list[Part], data_dir: Path | None) -> list[Problem]:
-        if has_listings(plan.output):
-            return LabelComparer(plan, data_dir).compare(parts)
-        own = (RECIPE_FILE, TEXTS_FILE)
-        names = [entry.name for entry in self._values["files"] if entry.name not in own]
-        if not spans_parts(plan.output) or not names:
-            return []
-        return JoinedComparer(plan, names, data_dir).compare(parts, self._count_made)
-
-    def _count_made(self, n_samples: int) -> None:
-        self._n_made += n_samples
-        self._tell()
-
-    def _find_strangers(self, problems: list[Problem]) -> list[Problem]:
+    def _find_others(self, problems: list[Problem]) -> list[Problem]:
         """Find files that are not listed; names are gathered only if there must be some."""
         n_missing = sum(problem.kind == "missing" for problem in problems)
         n_found = sum(1 for _ in find_files(self._folder)) - 1  # dataset.json lists others
@@ -263,28 +267,159 @@ class _Check:
             return []
         listed = {DATASET_FILE, *(entry.name for entry in self._values["files"])}
         for summary in self._summaries:
-            record = load_record((self._folder / summary.record.name).read_bytes())
+            record = load_record(read_regular(self._folder / summary.record.name))
             listed.update(entry.name for entry in record.files)
-        return [Problem("extra", name) for name in find_files(self._folder) if name not in listed]
-
-    def _find_offsets(self) -> dict[str, dict[int, int]]:
-        """Give where in each joined file, which ends with them, the fragment of a part begins."""
-        offsets = {}
-        for entry in self._values["files"]:
-            sizes = self._kept_bytes.get(entry.name, {})
-            ordered = [sizes[number] for number in sorted(sizes)]
-            head_bytes = entry.size_bytes - sum(ordered)
-            offsets[entry.name] = dict(
-                zip(sorted(sizes), accumulate(ordered, initial=head_bytes), strict=False)
-            )
-        return offsets
+        others = [name for name in find_files(self._folder) if name not in listed]
+        self.also_there = [name for name in others if is_litter(name)]
+        return [Problem("extra", name) for name in others if not is_litter(name)]
 
     def _work(
-        self, open_job: Callable[[], Job[Part, ResultT]], parts: list[Part]
+        self, open_job: Callable[[], Job[TaskT, ResultT]], tasks: list[TaskT]
     ) -> Iterator[ResultT]:
-        with closing(work(open_job, parts, self._crew, ignore)) as results:
+        with closing(work(open_job, tasks, self._crew, ignore)) as results:
             yield from results
 
     def _tell(self) -> None:
-        n_made = self._n_made // self._n_passes
-        self._report(Checking(self._n_files, self._values["n_files"], n_made, self._n_made_all))
+        n_files, n_made = self._n_files, self._n_made
+        self._report(Checking(n_files, self._values["n_files"], n_made, self._n_made_all))
+
+
+class _Comparer:
+    """Compares the samples of some parts with what the recipe makes; a `Job`."""
+
+    def __init__(
+        self,
+        manifest: dict[str, Any],
+        folder: Path,
+        skip: frozenset[str],
+        data_dir: Path | None,
+    ) -> None:
+        self._manifest = manifest
+        self._folder = folder
+        self._skip = skip
+        self._remaker = Remaker(manifest, folder, data_dir)
+        self._to = self._remaker.output.to
+
+    def check_recipe(self) -> list[Problem]:
+        """Compare ``recipe.toml`` with the recipe in the manifest."""
+        path = self._folder / RECIPE_FILE
+        try:
+            recipe = Recipe.load(path)
+        except UsageError as error:
+            raise OutputError(f"{path} cannot be used: {error.message}", error.hint) from error
+        if recipe == self._remaker.recipe:
+            return []
+        return [Problem("altered", RECIPE_FILE, f"not the recipe in {DATASET_FILE}")]
+
+    def __call__(
+        self, parts: tuple[Part, ...], tell: Callable[[Any], None]
+    ) -> tuple[int, list[Problem]]:
+        """Compare; give how many samples, and the first problem of each file."""
+        del tell
+        self._problems: dict[str, Problem] = {}
+        self._parts = sorted(parts, key=lambda part: part.start)
+        self._starts = [part.start for part in self._parts]
+        self._last: int | None = None
+        try:
+            self._compare_images()
+            if self._to == "folder":
+                self._compare_labels()
+        except OutputError as error:
+            name = self._find_named(error.message)
+            self._problems.setdefault(name, Problem("unreadable", name, error.message))
+        return sum(map(len, parts)), list(self._problems.values())
+
+    def _compare_images(self) -> None:
+        """Compare samples as the reader of the format gives them, and count them."""
+        counts: Counter[str] = Counter()
+        reader = open_format(Output(folder=self._folder, to=self._to))
+        samples = reader.read(self._folder, partial(self._is_wanted, counts))
+        for difference in self._remaker.differences(samples):
+            self._note(difference)
+        for split in self._remaker.splits:
+            n_samples = split.stop - split.start
+            if counts[split.name] != n_samples and not self._skip:
+                none = LoadedSample("", split.name, _NO_IMAGE, "")
+                name = self._find_file(
+                    Difference(none, "text" if self._to == "folder" else "image")
+                )
+                detail = f"{counts[split.name]} samples instead of {n_samples}"
+                self._problems[name] = Problem("altered", name, detail)
+
+    def _is_wanted(self, counts: Counter[str], name: str) -> bool:
+        """Count a sample; whether it is to be compared, as is any of an unknown name."""
+        index = self._remaker.find_index(name)
+        split = next(
+            (it for it in self._remaker.splits if index in range(it.start, it.stop)), None
+        )
+        if split is None:
+            return True
+        if index != self._last:  # a shard names a sample once for each of its files
+            counts[split.name] += 1
+            self._last = index
+        prefix = f"{split.name}/" if split.name else ""
+        return self._find_part(index) is not None and prefix + name not in self._skip
+
+    def _find_part(self, index: int | None) -> Part | None:
+        """Return which of the chosen parts a sample is in."""
+        place = bisect_right(self._starts, -1 if index is None else index) - 1
+        part = self._parts[place]
+        return part if place >= 0 and index is not None and index < part.stop else None
+
+    def _compare_labels(self) -> None:
+        """Compare label files but those that the reader of the format has read."""
+        for split in self._remaker.splits:
+            folder = self._folder / split.name
+            first = find_label_file(folder, own=True)
+            for listing in (folder / name for name in OWN_LABEL_FILES):
+                if listing == first or not listing.exists():
+                    continue
+                rows = self._read_rows(split.name, listing)
+                for difference in self._remaker.differences(rows):
+                    self._note(difference, listing)
+
+    def _read_rows(self, split: str, listing: Path) -> Iterator[LoadedSample]:
+        for row in read_labels(listing):
+            index = self._remaker.find_index(row.name)
+            if index is None or self._find_part(index):
+                yield LoadedSample(
+                    row.name, split, _NO_IMAGE, row.text, row.boxes, row.gaps, row.glyphs
+                )
+
+    def _note(self, difference: Difference, listing: Path | None = None) -> None:
+        name = self._find_file(difference, listing)
+        is_named = name == name_with_split(difference.sample)
+        detail = "not what the recipe makes" if is_named else str(difference)
+        self._problems.setdefault(name, Problem("altered", name, detail))
+
+    def _find_file(self, difference: Difference, listing: Path | None = None) -> str:
+        """Return the name of the file that holds what differs."""
+        sample, aspect = difference.sample, difference.aspect
+        if self._to == "folder":
+            listing = listing or find_label_file(self._folder / sample.split, own=True)
+            if aspect == "image" or listing is None:
+                return name_with_split(sample)
+            return listing.relative_to(self._folder).as_posix()
+        joined = self._list_joined()
+        if not joined:
+            part = self._find_part(self._remaker.find_index(sample.name)) or self._parts[0]
+            return self._list_files(part)[0]
+        own = [name for name in joined if name.startswith(f"{sample.split}/")] or joined
+        stems = {name: name.rpartition("/")[2].removeprefix(f"{sample.split}-") for name in own}
+        stem = _STEMS.get(aspect, "images")
+        return next((name for name in own if stem in stems[name]), own[0])
+
+    def _find_named(self, message: str) -> str:
+        """Return the file that a message of a reader names."""
+        names = self._list_joined() or [
+            name for part in self._parts for name in self._list_files(part)
+        ]
+        return next((name for name in names if str(self._folder / name) in message), DATASET_FILE)
+
+    def _list_joined(self) -> list[str]:
+        names = [entry.name for entry in self._manifest["files"]]
+        return [name for name in names if name not in {RECIPE_FILE, TEXTS_FILE}]
+
+    def _list_files(self, part: Part) -> list[str]:
+        record = load_record(read_regular(self._folder / record_name(part.name)))
+        return [entry.name for entry in record.files]

@@ -374,7 +374,7 @@ def _see_rows(
     prefix: str, split: str, start: int, arrays: dict[str, NDArray[Any]]
 ) -> Iterator[LoadedSample]:
     images = _to_grey(arrays["images"])
-    texts, boxes = _spell(arrays["labels"], arrays.get("lengths")), arrays.get("boxes")
+    texts, boxes = spell_classes(arrays["labels"], arrays.get("lengths")), arrays.get("boxes")
     boxes = None if boxes is None else boxes.astype(np.int64)
     for place, text in enumerate(texts):
         found = None if boxes is None else boxes[place, : len(text)]
@@ -389,7 +389,7 @@ def _to_grey(images: NDArray[Any]) -> NDArray[np.uint8]:
     return grey * np.uint8(255) if images.dtype == np.bool_ else grey
 
 
-def _spell(labels: NDArray[Any], lengths: NDArray[Any] | None) -> list[str]:
+def spell_classes(labels: NDArray[Any], lengths: NDArray[Any] | None) -> list[str]:
     """Write classes as texts; without lengths, each ends at its first class that is none."""
     if labels.dtype.kind in "US":
         return _decode(labels.ravel())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.bulk.manifest import DATASET_FILE, load_plan
-from mnistseq_cli.errors import OutputError
+from mnistseq_cli.bulk.remake import ASPECTS, Remaker
+from mnistseq_cli.errors import MnistseqError, OutputError
 from mnistseq_cli.files import naming_damage
 from mnistseq_cli.formats import FORMATS, Output, find_format, open_format
 from mnistseq_cli.formats.read_labels import LABEL_FILES
@@ -29,22 +31,27 @@ class Dataset:
     folder : Path
     format_name : str
         A name of `mnistseq_cli.formats.FORMATS`.
-    recipe : dict or None
-        What it was made with, as plain values; None where that is not known.
-    n_samples : int or None
-        How many there are, or are meant to be; None where that is not known.
+    manifest : dict or None
+        What the run that wrote it noted; None where no run of this program wrote it.
     is_finished : bool or None
-        Whether the run that wrote it has ended; None where no run of this program wrote it.
-    output : dict or None
-        What decides its files, see `Output.to_dict`; None where that is not known.
+        Whether that run has ended.
     """
 
     folder: Path
     format_name: str
-    recipe: dict[str, Any] | None = None
-    n_samples: int | None = None
+    manifest: dict[str, Any] | None = None
     is_finished: bool | None = None
-    output: dict[str, Any] | None = None
+
+    @property
+    def recipe(self) -> dict[str, Any] | None:
+        """What it was made with, as plain values, where that is known."""
+        recipe: dict[str, Any] | None = self.manifest and self.manifest["recipe"]
+        return recipe
+
+    @property
+    def n_samples(self) -> int | None:
+        """How many samples there are meant to be, where that is known."""
+        return self.recipe["count"] if self.recipe else None
 
     def read(self) -> Iterator[LoadedSample]:
         """Read its samples in order, split by split.
@@ -80,8 +87,7 @@ def open_dataset(folder: Path) -> Dataset:
     if plan is None:
         return Dataset(folder, format_name)
     with naming_damage(f"what {folder} says of itself"):
-        recipe, output = plan["recipe"], plan["output"]
-        return Dataset(folder, output["to"], recipe, recipe["count"], is_finished, output)
+        return Dataset(folder, plan["output"]["to"], plan, is_finished)
 
 
 def _explain_nothing(folder: Path, *, is_finished: bool | None) -> OutputError:
@@ -96,3 +102,48 @@ def _explain_nothing(folder: Path, *, is_finished: bool | None) -> OutputError:
         "images with a label file",
         f"Label files that are read: {', '.join(listings)}.",
     )
+
+
+class Filler:
+    """Fills in from the recipe what samples of a dataset lack, until that fails.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        If it is not ours, nothing is filled in.
+    data_dir : Path, optional
+        Where glyphs are cached; none are fetched.
+
+    Attributes
+    ----------
+    counts : Counter of str
+        In how many samples each of `ASPECTS` was filled in.
+    why_not : str
+        Why samples were left as they are, from one of them on; "" where none were.
+    """
+
+    def __init__(self, dataset: Dataset, data_dir: Path | None = None) -> None:
+        self.counts: Counter[str] = Counter()
+        self.why_not = ""
+        self._dataset = dataset
+        self._data_dir = data_dir
+        self._remaker: Remaker | None = None
+
+    def fill(self, samples: list[LoadedSample], *, boxes: bool = False) -> list[LoadedSample]:
+        """Return samples with what they lack, or all as they are; see `Remaker.fill`."""
+        lacking = {name: sum(getattr(it, name) is None for it in samples) for name in ASPECTS}
+        dataset = self._dataset
+        if dataset.manifest is None or self.why_not or not any(lacking.values()):
+            return samples
+        try:
+            if self._remaker is None:
+                self._remaker = Remaker(
+                    dataset.manifest, dataset.folder, self._data_dir, download=False
+                )
+            filled = self._remaker.fill(samples, boxes=boxes)
+        except MnistseqError as error:
+            self.why_not = ". ".join(filter(None, (error.message, error.hint)))
+            return samples
+        for name, n_lacking in lacking.items():
+            self.counts[name] += n_lacking - sum(getattr(it, name) is None for it in filled)
+        return filled

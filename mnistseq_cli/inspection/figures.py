@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.formats.base import LoadedSample
 
-ASPECTS = ("boxes", "gaps", "glyphs")  # of a sample, which not every container holds
 INK_BINS = 200  # of ink shares, from 0 to 1
 _DECIMALS = 4  # of the heat map in JSON
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mnistseq_cli.bulk.remake import ASPECTS
 from mnistseq_cli.errors import OutputError
-from mnistseq_cli.inspection.dataset import Dataset, open_dataset
+from mnistseq_cli.inspection.dataset import Dataset, Filler, open_dataset
 from mnistseq_cli.inspection.figures import (
-    ASPECTS,
     GapFigures,
     GlyphFigures,
     Source,
@@ -24,7 +24,6 @@ from mnistseq_cli.inspection.figures import (
 )
 from mnistseq_cli.inspection.gap_test import GapRule, GapTally
 from mnistseq_cli.inspection.ink import EqualTally, PictureTally
-from mnistseq_cli.inspection.recall import Recall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,10 +70,10 @@ def survey(
         A library that its format needs is not installed.
     """
     dataset = open_dataset(folder)
-    recall = Recall(dataset, data_dir)
-    surveyor = _Surveyor(dataset, recall, n_kept)
+    filler = Filler(dataset, data_dir)
+    surveyor = _Surveyor(dataset, filler, n_kept)
     samples = dataset.read()
-    while chunk := recall.fill(list(islice(samples, _CHUNK_SIZE))):
+    while chunk := filler.fill(list(islice(samples, _CHUNK_SIZE))):
         surveyor.add(chunk)
         if watch:
             for seen in chunk:
@@ -90,10 +89,10 @@ def survey(
 class _Surveyor:
     """Gathers what is to be known of a dataset, chunk by chunk."""
 
-    def __init__(self, dataset: Dataset, recall: Recall, n_kept: int) -> None:
+    def __init__(self, dataset: Dataset, filler: Filler, n_kept: int) -> None:
         recipe = dataset.recipe
         self._dataset = dataset
-        self._recall = recall
+        self._filler = filler
         self._samples = _Evenly(n_kept)
         self._splits: Counter[str] = Counter()
         self._digits: Counter[str] = Counter()
@@ -126,9 +125,9 @@ class _Surveyor:
     def finish(self) -> Survey:
         """Give what was found."""
         pictures = self._pictures
-        counts = self._recall.counts
+        counts = self._filler.counts
         n_labels = {aspect: self._known[aspect] - counts[aspect] for aspect in ASPECTS}
-        samples = tuple(self._recall.complete(self._samples.choose()))
+        samples = tuple(self._filler.fill(self._samples.choose(), boxes=True))
         sources = {aspect: Source(n_labels[aspect], counts[aspect]) for aspect in ASPECTS}
         return Survey(
             folder=self._dataset.folder,
@@ -144,7 +143,7 @@ class _Surveyor:
             gaps=self._gaps.figures(),
             glyphs=self._describe_glyphs(),
             sources=sources,
-            why_not_recalled=self._recall.explain(),
+            why_not_recalled=self._filler.why_not,
             ink=pictures.ink,
             ink_share=pictures.share.spread(),
             ink_histogram=pictures.histogram,
@@ -192,10 +191,10 @@ class _Evenly:
             self._kept = self._kept[::2]
             self._step *= 2
 
-    def choose(self) -> tuple[LoadedSample, ...]:
+    def choose(self) -> list[LoadedSample]:
         """Give those to show."""
         n_kept = min(self._n_kept, len(self._kept))
-        return tuple(self._kept[place * len(self._kept) // n_kept] for place in range(n_kept))
+        return [self._kept[place * len(self._kept) // n_kept] for place in range(n_kept)]
 
 
 def _copy(seen: LoadedSample) -> LoadedSample:

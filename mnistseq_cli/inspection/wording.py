@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mnistseq_cli.inspection.figures import ASPECTS
+from mnistseq_cli.bulk.remake import ASPECTS
 from mnistseq_cli.inspection.predictions import Share
 
 if TYPE_CHECKING:

@@ -18,10 +18,9 @@ from imageio import v3 as imageio
 from mnistseq_cli.bulk.run import run as make_dataset
 from mnistseq_cli.formats import FORMATS, LABEL_STYLES
 from mnistseq_cli.glyphs.catalog import STROKES
-from mnistseq_cli.inspection.dataset import open_dataset
+from mnistseq_cli.inspection.dataset import Filler, open_dataset
 from mnistseq_cli.inspection.figures import Source, Survey, to_dict
 from mnistseq_cli.inspection.predictions import ReaderTally, Share, read_predictions
-from mnistseq_cli.inspection.recall import Recall
 from mnistseq_cli.inspection.survey import survey
 from mnistseq_cli.inspection.wording import describe_missing, describe_source
 from tests.helpers.bulk_cases import Case, check_installed
@@ -335,7 +334,7 @@ def test_texts_that_are_not_those_of_the_recipe_are_told(
     (folder / "texts.txt").write_text("12\n008\n")
     check_nothing_recalled(survey(folder), "does not hold the texts")
     (folder / "texts.txt").unlink()
-    check_nothing_recalled(survey(folder), "cannot read texts from")
+    check_nothing_recalled(survey(folder), "is missing")
 
 
 def test_a_recipe_without_the_hash_of_its_glyphs_is_not_used(
@@ -368,7 +367,7 @@ def test_what_is_held_is_left_as_it_is(glyph_folder: Path, tmp_path: Path) -> No
     own = [replace(seen, gaps=np.array([99])) if n % 2 else seen for n, seen in enumerate(bare)]
     none = np.zeros(0, np.int64)
     whole = [replace(own[0], boxes=none, gaps=none, glyphs=none)]
-    recall = Recall(dataset)
+    recall = Filler(dataset)
     assert recall.fill(whole) == whole
     filled = recall.fill(own)
     assert all(seen.gaps.tolist() == [99] for seen in filled[1::2] if seen.gaps is not None)
