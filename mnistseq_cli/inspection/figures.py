@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from mnistseq_cli.bulk.remake import ASPECTS
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
