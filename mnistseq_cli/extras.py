@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 DISTRIBUTION = "mnistseq"
@@ -22,6 +21,8 @@ def suggest_install(extra: str) -> str:
 
 
 def _list_libraries(extra: str) -> list[str]:
+    from importlib.metadata import PackageNotFoundError, requires  # noqa: PLC0415 - slow to load
+
     try:
         needed = requires(DISTRIBUTION) or []
     except PackageNotFoundError:

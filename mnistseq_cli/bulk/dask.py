@@ -25,6 +25,7 @@ from mnistseq_cli.bulk.workers import (
     noted_signals,
 )
 from mnistseq_cli.errors import OutputError, UsageError
+from mnistseq_cli.extras import suggest_install
 from mnistseq_cli.files import place_file
 from mnistseq_cli.glyphs.cache import ensure_cached, find_raw_dir, is_cached
 from mnistseq_cli.glyphs.catalog import DATASETS, SPLITS
@@ -162,7 +163,7 @@ def import_distributed() -> ModuleType:
     except ModuleNotFoundError as error:
         raise UsageError(
             "--dask needs the library distributed, which is not installed",
-            "Install it: pip install 'mnistseq[dask]'",
+            f"Install it: {suggest_install('dask')}",
         ) from error
 
 

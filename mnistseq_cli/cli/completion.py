@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from typer.core import TyperArgument, TyperOption
 
 from mnistseq_cli.cli.console import print_result, say
+from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.validation import check_choice
 
@@ -146,15 +147,6 @@ def _choose_shell(name: str, option: str) -> str:
             )
     check_choice(option, name, known)
     return name
-
-
-# Known here so that a completion waits for no arrays.
-PRESETS = ("light", "medium", "heavy", "all")
-AUGMENTATIONS = (
-    *("scale", "shear", "rotate", "perspective", "shift", "elastic", "thickness", "erode"),
-    *("dilate", "baseline", "lines", "blur", "background", "contrast", "brightness", "grain"),
-    *("noise", "jpeg"),
-)
 
 
 def complete_choices(values: Iterable[str]) -> Callable[[str], list[str]]:

@@ -47,8 +47,8 @@ def inspect(
     report: Annotated[
         Path | None,
         option(
-            "Also write a page to open in a browser: plots, a gallery, the recipe. Needs "
-            "pip install 'mnistseq[report]'.",
+            "Also write a page to open in a browser: plots, a gallery, the recipe. Needs the "
+            "extra report.",
             "Output",
             "--report",
             metavar="FILE.html",
@@ -148,6 +148,7 @@ def _check_report(path: Path) -> None:
     from importlib.util import find_spec
 
     from mnistseq_cli.cli.output_options import suggest_name
+    from mnistseq_cli.extras import suggest_install
     from mnistseq_cli.files import check_place
 
     if path.suffix.lower() not in {".html", ".htm"}:
@@ -159,7 +160,7 @@ def _check_report(path: Path) -> None:
         if find_spec(library) is None:
             raise UsageError(
                 f"--report needs the library {library}, which is not installed",
-                "Install it: pip install 'mnistseq[report]'",
+                f"Install it: {suggest_install('report')}",
             )
     check_place(path)
 

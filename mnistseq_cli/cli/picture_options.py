@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from mnistseq_cli.cli.completion import (
-    AUGMENTATIONS,
-    PRESETS,
     complete_augmentations,
     complete_choices,
     complete_datasets,
 )
 from mnistseq_cli.cli.console import warn
+from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS
 from mnistseq_cli.errors import CacheError, LayoutError, TextError, UsageError
 from mnistseq_cli.recipe import CHOICES, WIDTH_LIMIT_PX, FlexibleWidth, Recipe
 from mnistseq_cli.validation import suggest

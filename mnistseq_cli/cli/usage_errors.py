@@ -10,7 +10,7 @@ from typing import Any
 
 from typer import BadParameter
 
-from mnistseq_cli.cli.completion import AUGMENTATIONS, PRESETS
+from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS
 from mnistseq_cli.errors import UsageError
 
 # Typer has no public name for all wrong usage; this child of it has one.

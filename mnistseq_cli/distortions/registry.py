@@ -1,11 +1,14 @@
-"""The table of distortions, and the presets."""
+"""The table of distortions, and the presets.
+
+The functions are named, and loaded when they are used: the command line lists distortions without.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
-
-from mnistseq_cli.distortions import filters, geometry, morphology, paper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,9 +31,10 @@ class Augmentation:
         What it works on. "geometry": where the ink of a digit goes; "shape": the pen of a digit;
         "line": where digits stand; "page": the finished image; "lens": the finished image where
         that moves or widens ink, and with it boxes.
-    apply : callable
-        ``apply(subject, strengths, keys)``: the subject of the stage, float64 strengths (M, n)
-        and a word for each of M digits or images, to make more random numbers from.
+    apply_by : str
+        Module and name of the function ``apply(subject, strengths, keys)``: the subject of the
+        stage, float64 strengths (M, n) and a word for each of M digits or images, to make more
+        random numbers from.
     unit, summary : str
     default : str
         The strength of a bare name.
@@ -46,13 +50,14 @@ class Augmentation:
         How many strengths are drawn, such as two for width and height.
     by_size : bool
         Whether strengths may be given apart, as WxH.
-    growth : callable, optional
-        How many pixels ink grows to the left, up, right and down, from strengths.
+    grow_by : str
+        Module and name of the function that says from strengths how many pixels ink grows to the
+        left, up, right and down; "" where it does not grow.
     """
 
     use: int
     stage: Stage
-    apply: Callable[..., Any]
+    apply_by: str
     unit: str
     summary: str
     default: str
@@ -62,14 +67,32 @@ class Augmentation:
     whole: bool = False
     n_strengths: int = 1
     by_size: bool = False
-    growth: Callable[[NDArray[np.float64]], NDArray[np.int64]] | None = None
+    grow_by: str = ""
+
+    @cached_property
+    def apply(self) -> Callable[..., Any]:
+        """The function that distorts."""
+        return _load(self.apply_by)
+
+    @cached_property
+    def growth(self) -> Callable[[NDArray[np.float64]], NDArray[np.int64]] | None:
+        """The function that measures growth, if any."""
+        return _load(self.grow_by) if self.grow_by else None
+
+
+def _load(name: str) -> Callable[..., Any]:
+    module, _, function = name.partition(".")
+    found: Callable[..., Any] = getattr(
+        import_module(f"mnistseq_cli.distortions.{module}"), function
+    )
+    return found
 
 
 AUGMENTATIONS: dict[str, Augmentation] = {
     "scale": Augmentation(
         use=100,
         stage="geometry",
-        apply=geometry.scale,
+        apply_by="geometry.scale",
         unit="fractions of the size",
         summary="wider or narrower, and higher or lower",
         default="0.1",
@@ -81,7 +104,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "shear": Augmentation(
         use=101,
         stage="geometry",
-        apply=geometry.shear,
+        apply_by="geometry.shear",
         unit="degrees",
         summary="leaning to the right or left",
         default="10",
@@ -91,7 +114,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "rotate": Augmentation(
         use=102,
         stage="geometry",
-        apply=geometry.rotate,
+        apply_by="geometry.rotate",
         unit="degrees",
         summary="turned clockwise or back",
         default="10",
@@ -101,7 +124,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "perspective": Augmentation(
         use=103,
         stage="geometry",
-        apply=geometry.tilt,
+        apply_by="geometry.tilt",
         unit="fractions of the size",
         summary="one side nearer than the other",
         default="0.1",
@@ -112,7 +135,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "shift": Augmentation(
         use=104,
         stage="geometry",
-        apply=geometry.shift,
+        apply_by="geometry.shift",
         unit="pixels",
         summary="moved right or left, and up or down",
         default="2",
@@ -124,7 +147,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "elastic": Augmentation(
         use=105,
         stage="geometry",
-        apply=geometry.wave,
+        apply_by="geometry.wave",
         unit="pixels",
         summary="each point displaced a little, smoothly",
         default="2",
@@ -133,18 +156,18 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "thickness": Augmentation(
         use=106,
         stage="shape",
-        apply=morphology.thicken,
+        apply_by="morphology.thicken",
         unit="pixels at each edge",
         summary="a thicker or thinner pen",
         default="0.5",
         limits=(-2, 2),
         signed=True,
-        growth=morphology.measure_thickening,
+        grow_by="morphology.measure_thickening",
     ),
     "erode": Augmentation(
         use=107,
         stage="shape",
-        apply=morphology.erode,
+        apply_by="morphology.erode",
         unit="pixels",
         summary="the least ink in a window",
         default="2x2",
@@ -157,7 +180,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "dilate": Augmentation(
         use=108,
         stage="shape",
-        apply=morphology.dilate,
+        apply_by="morphology.dilate",
         unit="pixels",
         summary="the most ink in a window",
         default="2x2",
@@ -166,12 +189,12 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         whole=True,
         n_strengths=2,
         by_size=True,
-        growth=morphology.measure_dilation,
+        grow_by="morphology.measure_dilation",
     ),
     "baseline": Augmentation(
         use=109,
         stage="line",
-        apply=geometry.bend_line,
+        apply_by="geometry.bend_line",
         unit="pixels",
         summary="a line that slopes and waves",
         default="2",
@@ -182,7 +205,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "lines": Augmentation(
         use=111,
         stage="page",
-        apply=paper.lines,
+        apply_by="paper.lines",
         unit="strokes",
         summary="pen strokes across the digits",
         default="2",
@@ -192,17 +215,17 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "blur": Augmentation(
         use=112,
         stage="lens",
-        apply=filters.blur,
+        apply_by="filters.blur",
         unit="pixels",
         summary="out of focus; the sigma of a Gaussian",
         default="0.8",
         limits=(0, 4),
-        growth=filters.measure_blur,
+        grow_by="filters.measure_blur",
     ),
     "background": Augmentation(
         use=110,
         stage="page",
-        apply=paper.background,
+        apply_by="paper.background",
         unit="fractions of the grey levels",
         summary="darker paper: tint, texture, rules",
         default="0.3",
@@ -211,7 +234,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "contrast": Augmentation(
         use=113,
         stage="page",
-        apply=filters.contrast,
+        apply_by="filters.contrast",
         unit="fractions of the contrast",
         summary="more contrast or less",
         default="0.3",
@@ -221,7 +244,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "brightness": Augmentation(
         use=114,
         stage="page",
-        apply=filters.brightness,
+        apply_by="filters.brightness",
         unit="fractions of the grey levels",
         summary="lighter or darker",
         default="0.15",
@@ -231,7 +254,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "grain": Augmentation(
         use=115,
         stage="page",
-        apply=filters.grain,
+        apply_by="filters.grain",
         unit="fractions of the grey levels",
         summary="Gaussian noise; its standard deviation",
         default="0.08",
@@ -240,7 +263,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "noise": Augmentation(
         use=116,
         stage="page",
-        apply=filters.noise,
+        apply_by="filters.noise",
         unit="fractions of the pixels",
         summary="black and white pixels",
         default="0.03",
@@ -249,7 +272,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "jpeg": Augmentation(
         use=117,
         stage="page",
-        apply=filters.jpeg,
+        apply_by="filters.jpeg",
         unit="the quality of JPEG",
         summary="what saving as JPEG leaves; 100 is as it was",
         default="30",

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import IO, TYPE_CHECKING, Protocol, TypeAlias
 
 from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
+from mnistseq_cli.extras import suggest_install
 from mnistseq_cli.files import describe_damage, hint_at_verify, naming_damage
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def import_extra(library: str, extra: str) -> ModuleType:
         raise UsageError(
             f"the format {extra} needs the library {library.partition('.')[0]}, which is not "
             "installed",
-            f"Install it: pip install 'mnistseq[{extra}]'",
+            f"Install it: {suggest_install(extra)}",
         ) from error
 
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 try:
     import torch  # noqa: F401 - only to tell what is missing
 except ModuleNotFoundError as error:
+    from mnistseq_cli.extras import suggest_install
+
     raise ModuleNotFoundError(
-        "PyTorch is not installed: pip install 'mnistseq[torch]'", name=error.name
+        f"PyTorch is not installed: {suggest_install('torch')}", name=error.name
     ) from error
 
 from mnistseq_cli.torch.collate import (

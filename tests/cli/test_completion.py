@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 from mnistseq_cli.cli.commands import COMMANDS
-from mnistseq_cli.cli.completion import complete_augmentations
-from mnistseq_cli.distortions import AUGMENTATIONS, PRESETS
 
 COMPLETIONS = Path(__file__).parents[2] / "completions"
 SCRIPTS = {
@@ -71,10 +69,6 @@ def test_commands_complete() -> None:
 )
 def test_values_complete(line: str, values: list[str]) -> None:
     assert list(complete(line)) == values
-
-
-def test_distortions_are_those_there_are() -> None:
-    assert complete_augmentations("") == [*PRESETS, *AUGMENTATIONS]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])

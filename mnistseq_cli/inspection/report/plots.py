@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.errors import UsageError
+from mnistseq_cli.extras import suggest_install
 from mnistseq_cli.inspection.wording import (
     count,
     describe_gaps,
@@ -299,5 +300,5 @@ def import_library(name: str) -> Any:  # noqa: ANN401 - it may be missing
     except ModuleNotFoundError as error:
         raise UsageError(
             f"a report needs the library {name}, which is not installed",
-            "Install it: pip install 'mnistseq[report]'",
+            f"Install it: {suggest_install('report')}",
         ) from error
