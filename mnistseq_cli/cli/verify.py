@@ -18,6 +18,9 @@ mnistseq verify train --deep all --workers 8
 """
 
 
+SHOWN_OTHERS = 5
+
+
 def verify(
     folder: Annotated[
         Path,
@@ -59,7 +62,9 @@ def verify(
     """Check that a dataset is complete and unchanged: name every file that is not.
 
     Names go to stdout, one a line, each with what is wrong: missing, short, altered, extra or
-    unreadable. The exit status is 1 if there is any.
+    unreadable. The exit status is 1 if there is any. What file managers, trainers and hubs leave,
+    such as .DS_Store or README.md, is named and no problem. Of splits it is said whether they
+    share glyphs or texts.
     """
     from mnistseq_cli.bulk.run import WORKERS_LIMIT
     from mnistseq_cli.bulk.verify import Checking
@@ -82,17 +87,23 @@ def verify(
         found = check(folder, deep=n_deep, workers=workers, data_dir=data_dir, report=show)
     for problem in found.problems:
         print_result(str(problem))
+    if found.also_there:
+        shown = ", ".join(found.also_there[:SHOWN_OTHERS])
+        more = len(found.also_there) - SHOWN_OTHERS
+        say(f"Also there, from other programs: {shown}" + (f" and {more:,} more" * (more > 0)))
     if found.problems:
         raise OutputError(
             f"{folder} is not as it was written: {count(len(found.problems), 'file')}",
             "Move away those that are extra, remove those that are altered; the command that made "
             "it, with --resume, makes what is missing again.",
         )
-    again = f"; {count(found.n_made, 'sample')} made again: identical" if found.n_made else ""
+    again = f"; re-rendered {count(found.n_made, 'sample')}: identical" if found.n_made else ""
     say(
         f"{folder} is complete: {count(found.n_files, 'file')}, "
-        f"{count(found.n_samples, 'sample')}{again}."
+        f"{count(found.n_samples, 'sample')}; checksums match{again}."
     )
+    if found.overlap:
+        say(f"{found.overlap[0].upper()}{found.overlap[1:]}.")
 
 
 def _parse_samples(text: str) -> int | None:

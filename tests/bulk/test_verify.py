@@ -375,7 +375,7 @@ def test_the_command_names_files_on_stdout(
         shown = capsys.readouterr()
         assert shown.out == ""
         assert "is complete: 98 files, 95 samples" in shown.err
-        assert ("made again, equal" in shown.err) == bool(words)
+        assert ("re-rendered" in shown.err) == bool(words)
     (dataset / IMAGE).unlink()
     with pytest.raises(OutputError, match=r"it should be: 1 file\b"):
         call(monkeypatch, dataset)
