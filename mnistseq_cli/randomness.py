@@ -86,7 +86,7 @@ def scale_words(words: NDArray[np.uint64], size: int | NDArray[np.int64]) -> NDA
 
 
 def permute(index: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]:
-    """Give the place of each index in a keyed permutation of 0..size-1.
+    """Return the place of each index in a keyed permutation of 0..size-1.
 
     A Feistel network on the grid of a by b >= size cells (Black and Rogaway, "Ciphers with
     arbitrary finite domains", CT-RSA 2002), walked on where it leaves 0..size-1, so that no

@@ -17,7 +17,7 @@ from mnistseq_cli.randomness import Use, draw_words
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mnistseq_cli.compose.texts import TextSource
+    from mnistseq_cli.compose.texts import Texts, TextSource
     from mnistseq_cli.distortions.digits import DigitStage
     from mnistseq_cli.distortions.steps import Draw
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
@@ -33,19 +33,21 @@ class Chosen:
     ----------
     start : int
         Index of the first sample.
-    lengths : ndarray of int64, shape (N,)
-        Number of digits of each sample; the arrays below hold zeros after them.
-    classes : ndarray of uint8, shape (N, n)
+    texts : Texts
     glyphs : ndarray of int64, shape (N, n)
     inside : ndarray of bool, shape (N, n)
         Whether a place holds a digit.
     """
 
     start: int
-    lengths: NDArray[np.int64]
-    classes: NDArray[np.uint8]
+    texts: Texts
     glyphs: NDArray[np.int64]
     inside: NDArray[np.bool_]
+
+    @property
+    def stop(self) -> int:
+        """Index after that of the last sample."""
+        return self.start + len(self.inside)
 
 
 class DigitChooser:
@@ -72,7 +74,7 @@ class DigitChooser:
         self._source = source
         self._distortions = distortions
         self._alphabet = np.array([*glyphs.alphabet, ""])
-        self.longest = len(source.grouped)
+        self.longest = source.longest
         # Where gaps are equal, cells stay equally wide.
         self._may_grow = recipe.measure != "cell" or recipe.spacing_mode != "fixed"
 
@@ -86,12 +88,12 @@ class DigitChooser:
             glyphs = self._hands.choose(texts.classes, hand_words, words)
         else:
             glyphs = self._glyphs.choose(texts.classes, words)
-        return Chosen(start, texts.lengths, texts.classes, glyphs * inside, inside)
+        return Chosen(start, texts, glyphs * inside, inside)
 
     def spell(self, chosen: Chosen) -> NDArray[np.str_]:
         """Return the texts, shape (N,)."""
         beyond = len(self._alphabet) - 1
-        characters = self._alphabet[np.where(chosen.inside, chosen.classes, beyond)]
+        characters = self._alphabet[np.where(chosen.inside, chosen.texts.classes, beyond)]
         return characters.view(f"U{characters.shape[1]}")[:, 0]
 
     def cut(self, chosen: Chosen) -> tuple[Stamps, Digits]:
@@ -115,7 +117,7 @@ class DigitChooser:
         widths_px = np.full(chosen.inside.shape, SIDE_PX) * chosen.inside
         if self._recipe.measure == "ink":
             widths_px[chosen.inside] = self._glyphs.measure(chosen.glyphs[chosen.inside])[:, 2]
-        return Digits(chosen.start, chosen.lengths, widths_px, self._source.grouped)
+        return Digits(chosen.start, chosen.texts, widths_px, self.longest)
 
     def bound(self, chosen: Chosen) -> Digits:
         """Return digits that are no narrower than those of `measure`, in a tenth of the time."""
@@ -129,10 +131,9 @@ class DigitChooser:
 
     def widest_row_px(self, gap_px: int) -> int:
         """Return the width of the widest row that there can be, with all gaps of one width."""
-        lengths, digits_px = self._source.widest(self._widest_digits_px)
+        lengths, n_groups, digits_px = self._source.widest(self._widest_digits_px)
         n_gaps = lengths + 1 if self._recipe.edges else lengths - 1
-        groups_px = int(self._source.grouped.sum()) * GROUP_GAP_PX
-        return int((digits_px + n_gaps * gap_px).max()) + groups_px
+        return int((digits_px + n_gaps * gap_px + n_groups * GROUP_GAP_PX).max())
 
     @cached_property
     def _hands(self) -> Hands:
@@ -163,14 +164,13 @@ class DigitChooser:
             width_px = np.maximum(left_px + width_px, SIDE_PX) - start_px
         widths_px = np.zeros(chosen.inside.shape, np.int64)
         widths_px[sample, place] = width_px
-        return x_px, Digits(chosen.start, chosen.lengths, widths_px, self._source.grouped)
+        return x_px, Digits(chosen.start, chosen.texts, widths_px, self.longest)
 
     def _draw_for_each(self, chosen: Chosen) -> Draw:
         place, sample = np.nonzero(chosen.inside.T)
-        stop = chosen.start + len(chosen.inside)
 
         def draw(use: int, n_words: int) -> NDArray[np.uint64]:
-            words = self._draw(use, chosen.start, stop, self.longest * n_words)
+            words = self._draw(use, chosen.start, chosen.stop, self.longest * n_words)
             return words.reshape(-1, self.longest, n_words)[sample, place]
 
         return draw

@@ -57,7 +57,7 @@ def draw_gaps(
 
 @lru_cache(maxsize=256)
 def count_gaps(sizes: tuple[int, ...]) -> GapTable:
-    """Give the table of some sizes; the same table when asked again."""
+    """Return the table of some sizes; the same table when asked again."""
     return GapTable(sizes)
 
 
@@ -81,8 +81,8 @@ class GapTable:
         if sum(self._most) > _TABLE_LIMIT:
             raise LayoutError(
                 f"{len(sizes)} gaps of up to {max(sizes)} values are too many to count the ways "
-                f"they fit: the table would have {sum(self._most)} entries, {_TABLE_LIMIT} are "
-                "allowed",
+                f"they fit: the table would have {sum(self._most)} entries; expected at most "
+                f"{_TABLE_LIMIT}",
                 "Use a larger width, fewer digits, or --width natural",
             )
         self._ways = self._count_ways()
@@ -106,7 +106,7 @@ class GapTable:
         return gaps
 
     def bounds(self, k: int, left_px: int) -> list[int]:
-        """Give the largest word that draws 0, 1, … for gap k, one for each value but the last."""
+        """Return the largest word that draws 0, 1, …, for each value of gap k but the last."""
         total = self.ways(k, left_px)
         below = accumulate(self.ways(k + 1, left_px - gap) for gap in range(self.sizes[k] - 1))
         return [-(-_WORD_VALUES * sum_below // total) - 1 for sum_below in below]

@@ -14,6 +14,7 @@ from mnistseq_cli.randomness import Use, draw_words, scale_words
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mnistseq_cli.compose.texts import Texts
     from mnistseq_cli.recipe import Recipe
 
 GROUP_GAP_PX = 14  # added where a number is grouped: half a cell
@@ -27,18 +28,17 @@ class Digits:
     ----------
     start : int
         Index of the first sample.
-    lengths : ndarray of int64, shape (N,)
-        Number of digits of each sample.
+    texts : Texts
     widths_px : ndarray of int64, shape (N, n)
         Width of each digit (its ink, or its cell); 0 after the end of a text.
-    grouped : ndarray of bool, shape (longest,)
-        Whether a group begins at each place; longest >= n fixes the words of a sample.
+    longest : int
+        Number of digits of the longest text of the recipe, which fixes the words of a sample.
     """
 
     start: int
-    lengths: NDArray[np.int64]
+    texts: Texts
     widths_px: NDArray[np.int64]
-    grouped: NDArray[np.bool_]
+    longest: int
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def choose_gaps(recipe: Recipe, digits: Digits) -> NDArray[np.int64]:
     LayoutError
         Digits and gaps do not fit into the width, or cannot share it equally.
     """
-    ranges = find_ranges(recipe, digits)
+    ranges = find_ranges(recipe, digits.texts.lengths, digits.widths_px, digits.texts.grouped)
     room_px = None
     if isinstance(recipe.width_px, int) and recipe.fit == "pad":
         room_px = recipe.width_px - (digits.widths_px + ranges.extra_px[:, :-1]).sum(axis=1)
@@ -87,24 +87,29 @@ def choose_gaps(recipe: Recipe, digits: Digits) -> NDArray[np.int64]:
     return gaps_px + ranges.extra_px
 
 
-def find_ranges(recipe: Recipe, digits: Digits) -> GapRanges:
+def find_ranges(
+    recipe: Recipe,
+    lengths: NDArray[np.int64],
+    widths_px: NDArray[np.int64],
+    grouped: NDArray[np.bool_],
+) -> GapRanges:
     """Find what the gaps of some samples can be.
 
     A digit must begin and end further right than its neighbour, or the label would no longer say
     what is seen: an overlap is at most one pixel less than the narrower of the two. Where gaps
     are measured between cells, this is so for cells; the ink in them may stand in another order.
     """
-    places = np.arange(digits.widths_px.shape[1] + 1)
-    is_gap = (places > 0) & (places < digits.lengths[:, None])
+    places = np.arange(widths_px.shape[1] + 1)
+    is_gap = (places > 0) & (places < lengths[:, None])
     if recipe.edges:
-        is_gap = places <= digits.lengths[:, None]
+        is_gap = places <= lengths[:, None]
     least_px = np.full(is_gap.shape, recipe.spacing_px[0])
     if recipe.spacing_px[0] < 0:
-        narrower_px = np.minimum(digits.widths_px[:, :-1], digits.widths_px[:, 1:])
+        narrower_px = np.minimum(widths_px[:, :-1], widths_px[:, 1:])
         np.maximum(least_px[:, 1:-1], 1 - narrower_px, out=least_px[:, 1:-1])
     most_px = np.maximum(recipe.spacing_px[1], least_px)
     extra_px = np.zeros(is_gap.shape, np.int64)
-    extra_px[:, :-1] = is_gap[:, :-1] * digits.grouped[: is_gap.shape[1] - 1] * GROUP_GAP_PX
+    extra_px[:, :-1] = is_gap[:, :-1] * grouped * GROUP_GAP_PX
     return GapRanges(is_gap, least_px * is_gap, most_px * is_gap, extra_px)
 
 
@@ -138,7 +143,7 @@ def _share_equally(
         shares = "one gap" if n == 1 else f"{n} equal gaps, {round(room / n, 2):g} px each"
         raise LayoutError(
             f"sample {digits.start + bad}: width {recipe.width_px} leaves {room} px for {shares}; "
-            f"allowed are whole numbers from {low} to {high}"
+            f"expected a whole number from {low} to {high}"
         )
     return np.where(ranges.is_gap, share_px[:, None], 0)
 
@@ -153,14 +158,14 @@ def _find_common_range(
 
 
 def _draw_words(recipe: Recipe, digits: Digits) -> NDArray[np.uint64]:
-    stop = digits.start + len(digits.lengths)
-    return draw_words(recipe.seed, Use.GAP, digits.start, stop, len(digits.grouped) + 1)
+    stop = digits.start + len(digits.texts.lengths)
+    return draw_words(recipe.seed, Use.GAP, digits.start, stop, digits.longest + 1)
 
 
 def _check_room(recipe: Recipe, digits: Digits, slack_px: NDArray[np.int64]) -> None:
     for bad in np.flatnonzero(slack_px < 0)[:1]:
         needed_px = int(str(recipe.width_px)) - int(slack_px[bad])
-        n_digits, row_px = int(digits.lengths[bad]), digits.widths_px[bad].sum()
+        n_digits, row_px = int(digits.texts.lengths[bad]), digits.widths_px[bad].sum()
         raise LayoutError(
             f"sample {digits.start + bad} needs at least {needed_px} px: {n_digits} "
             f"digit{'s' * (n_digits > 1)}, together {row_px} px wide, and the smallest gaps; the "
@@ -231,11 +236,11 @@ def lay_out(recipe: Recipe, digits: Digits, page_px: int | None) -> Layout:
 
 
 def surely_fits(recipe: Recipe, digits: Digits, page_px: int) -> NDArray[np.bool_]:
-    """Tell which samples `lay_out` places whatever gaps are drawn, shape (N,).
+    """Return which samples `lay_out` places whatever gaps are drawn, shape (N,).
 
     It also places them where digits are narrower than these.
     """
-    ranges = find_ranges(recipe, digits)
+    ranges = find_ranges(recipe, digits.texts.lengths, digits.widths_px, digits.texts.grouped)
     gaps_px, room_px = ranges.highest_px, SMALLEST_SCALE * page_px
     if recipe.fit == "pad":
         gaps_px, room_px = ranges.lowest_px, page_px
@@ -250,7 +255,7 @@ def _check_scale(start: int, row_px: NDArray[np.int64], fitted_px: NDArray[np.in
     for bad in np.flatnonzero(row_px > SMALLEST_SCALE * fitted_px)[:1]:
         raise LayoutError(
             f"sample {start + bad}: a row of {row_px[bad]} px in {fitted_px[bad]} px cannot be "
-            f"read; allowed is a scale down to 1/{SMALLEST_SCALE}"
+            f"read; expected a scale of 1/{SMALLEST_SCALE} or more"
         )
 
 

@@ -62,7 +62,7 @@ def _share_columns(
     row_px: NDArray[np.int64],
     fitted_px: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Give how much of each source column lies in the window of each new one, shape (M, V, W).
+    """Return how much of each source column lies in the window of each new one, shape (M, V, W).
 
     Places are counted in units of 1 / (2 * fitted_px) source pixels, which makes them whole.
     """

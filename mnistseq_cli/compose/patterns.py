@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import prod
 
 from mnistseq_cli.errors import TextError
-from mnistseq_cli.validation import suggest
+from mnistseq_cli.validation import quote, suggest
 
 DIGITS = "0123456789"
 
@@ -72,8 +72,8 @@ def parse_pattern(text: str) -> Pattern:
         token = _TOKEN.match(pattern, at)
         if token is None:
             raise TextError(
-                f"the pattern {text!r} has {pattern[at]!r} at place {at + 1}; allowed are digits, "
-                f"#, [789], [2-9], - and space, or a preset: {', '.join(PRESETS)}",
+                f"the pattern {quote(text)} has {pattern[at]!r} at place {at + 1}; expected "
+                f"digits, #, [789], [2-9], - and space, or a preset: {', '.join(PRESETS)}",
                 suggest(text.lower(), PRESETS),
             )
         at = token.end()
@@ -84,7 +84,7 @@ def parse_pattern(text: str) -> Pattern:
         grouped.append(group)
         group = False
     if not choices:
-        raise TextError(f"the pattern {text!r} has no digits")
+        raise TextError(f"the pattern {quote(text)} has no digits")
     return Pattern(tuple(choices), tuple(grouped))
 
 
@@ -100,6 +100,6 @@ def _parse_choice(token: re.Match[str], text: str) -> str:
     )
     if not chosen or set(chosen) - set(DIGITS):
         raise TextError(
-            f"the pattern {text!r} has {token[0]!r}; allowed are digits and ranges such as [2-9]"
+            f"the pattern {quote(text)} has {token[0]!r}; expected digits and ranges such as [2-9]"
         )
     return "".join(sorted(set(chosen)))

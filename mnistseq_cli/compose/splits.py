@@ -1,4 +1,4 @@
-"""Which glyphs and texts belong to which split."""
+"""Which samples, glyphs and texts belong to which split."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistseq_cli.compose.generator import SequenceGenerator
-from mnistseq_cli.compose.texts import Texts
+from mnistseq_cli.compose.texts import RandomTexts, strip_separators
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.glyphs.load import load_glyphs
-from mnistseq_cli.randomness import Use, draw_words, permute, scale_words
+from mnistseq_cli.randomness import permute, scale_words
+from mnistseq_cli.validation import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,222 +25,10 @@ if TYPE_CHECKING:
     from mnistseq_cli.recipe import Recipe
 
 TEST = "test"
-_DEAL_KEY = 0  # of the permutations that deal out glyphs and texts
-_DEALT_LIMIT = 2**32 - 1  # texts of a length that are dealt out by their last characters
-
-
-def deal_glyphs(
-    labels: NDArray[np.uint8], n_train: int, splits: tuple[Split, ...]
-) -> dict[str, NDArray[np.int64]]:
-    """Give the glyph ids of each split, no id in two of them.
-
-    Parameters
-    ----------
-    labels : ndarray of uint8, shape (N,)
-        Class of each glyph: training glyphs, then test glyphs.
-    n_train : int
-        How many are training glyphs. If all are, "test" gets a part of them too.
-    splits : tuple of Split
-
-    Raises
-    ------
-    UsageError
-        A class has too few glyphs for so many splits.
-    """
-    dealt = {}
-    if n_train < len(labels):
-        dealt[TEST] = np.arange(n_train, len(labels))
-    sharing = [split for split in splits if split.name not in dealt]
-    ends = np.cumsum([split.texts.high - split.texts.low for split in sharing]).tolist()
-    for split, low, high in zip(sharing, [0, *ends], ends, strict=False):
-        share = Interval(low, high, ends[-1])
-        parts = [_deal(ids, share) for ids in _by_class(labels[:n_train])]
-        if min(map(len, parts)) == 0:
-            raise UsageError(
-                f"split {split.name} would get no glyph of a class that has too few",
-                "Use fewer splits, a larger weight, or a data set with more glyphs",
-            )
-        dealt[split.name] = np.sort(np.concatenate(parts))
-    return {split.name: dealt[split.name] for split in splits}
-
-
-class DealtTexts:
-    """Random digits of one split, none of which another split can have; a `TextSource`.
-
-    All texts of a length that end in the same characters belong to the same split, and the ends
-    are dealt out by a permutation. A length with too few texts is shared by all splits.
-
-    Parameters
-    ----------
-    length : tuple of int
-        Shortest and longest text, equally likely as all lengths between them.
-    n_classes, seed : int
-    splits : tuple of Split
-    split : Split
-        The one to give texts for.
-    """
-
-    def __init__(
-        self,
-        length: tuple[int, int],
-        n_classes: int,
-        seed: int,
-        splits: tuple[Split, ...],
-        split: Split,
-    ) -> None:
-        self._shortest, self._longest = length
-        self._n_classes = n_classes
-        self._seed = seed
-        self._splits = splits
-        self._split = split
-        self.grouped = np.zeros(self._longest, np.bool_)
-
-    def texts(self, start: int, stop: int) -> Texts:
-        """Give the texts of samples start..stop-1."""
-        words = draw_words(self._seed, Use.TEXT, start, stop, self._longest + 1)
-        lengths = self._shortest + scale_words(words[:, 0], self._longest - self._shortest + 1)
-        classes = np.zeros((stop - start, self._longest), np.uint8)
-        for length in np.unique(lengths).tolist():
-            rows = np.flatnonzero(lengths == length)
-            classes[rows, :length] = self._draw(words[rows, 1:], length)
-        return Texts(classes, lengths)
-
-    def widest(self, class_px: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Give number of digits and total width of digits, for the widest text of each length."""
-        lengths = np.arange(self._shortest, self._longest + 1)
-        return lengths, lengths * class_px.max()
-
-    def _draw(self, words: NDArray[np.uint64], length: int) -> NDArray[np.int64]:
-        n_dealt, n_ends = count_ends(self._n_classes, length)
-        low, high = self._split.texts.of(n_ends)
-        if is_shared(self._splits, n_ends):
-            low, high = 0, n_ends
-        classes = scale_words(words[:, :length], self._n_classes)
-        place = low + scale_words(words[:, length - 1], high - low)
-        place = permute(place, n_ends, _DEAL_KEY)
-        for column in range(length - 1, length - 1 - n_dealt, -1):
-            place, classes[:, column] = np.divmod(place, self._n_classes)
-        return classes
-
-
-def count_ends(n_classes: int, length: int) -> tuple[int, int]:
-    """Give by how many last characters texts are dealt out, and how many such ends there are."""
-    n_dealt = 1
-    while n_dealt < length and n_classes ** (n_dealt + 1) <= _DEALT_LIMIT:
-        n_dealt += 1
-    return n_dealt, n_classes**n_dealt
-
-
-def is_shared(splits: tuple[Split, ...], size: int) -> bool:
-    """Tell whether so few texts leave a split without any, so that all splits share them."""
-    return any(low == high for low, high in (split.texts.of(size) for split in splits))
-
-
-def deal_texts(texts: tuple[str, ...], splits: tuple[Split, ...]) -> dict[str, tuple[str, ...]]:
-    """Give the texts of each split, in their order; all to each where there are too few."""
-    unique = list(dict.fromkeys(texts))
-    if is_shared(splits, len(unique)):
-        return {split.name: texts for split in splits}
-    place = permute(np.arange(len(unique)), len(unique), _DEAL_KEY)
-    owned = {}
-    for split in splits:
-        low, high = split.texts.of(len(unique))
-        own = {unique[at] for at in np.flatnonzero((low <= place) & (place < high))}
-        owned[split.name] = tuple(text for text in texts if text in own)
-    return owned
-
-
-def find_shared(recipe: Recipe, splits: tuple[Split, ...], n_classes: int = 10) -> str:
-    """Say which texts the splits share because there are too few; "" if none.
-
-    Parameters
-    ----------
-    recipe : Recipe
-    splits : tuple of Split
-    n_classes : int
-        Characters that random texts are made of.
-    """
-    if len(splits) == 1 or recipe.pattern is not None:
-        return ""
-    if recipe.lengths is not None:
-        lengths = range(recipe.lengths[0], recipe.lengths[1] + 1)
-        few = [n for n in lengths if is_shared(splits, count_ends(n_classes, n)[1])]
-        return f"texts of {', '.join(map(str, few))} digits" if few else ""
-    texts = recipe.texts or (recipe.digits or "",)
-    return "all texts" if is_shared(splits, len(set(texts))) else ""
-
-
-def use_all_glyphs(recipe: Recipe) -> Recipe:
-    """Give the same recipe with training and test glyphs, for splits to draw from."""
-    return recipe if recipe.glyphs == "all" else replace(recipe, glyphs="all", glyphs_sha256="")
-
-
-def open_splits(
-    recipe: Recipe,
-    splits: tuple[Split, ...],
-    data_dir: Path | None = None,
-    widest_px: int | None = None,
-) -> dict[str, SequenceGenerator]:
-    """Make the generator of each split; it is to be asked for the samples of the split alone.
-
-    All images have one width, that of the widest row that any split could produce.
-
-    Raises
-    ------
-    GlyphError
-        The glyphs cannot be had.
-    UsageError
-        There are too few glyphs for so many splits.
-    """
-    if len(splits) == 1:
-        whole = SequenceGenerator(recipe, data_dir=data_dir, widest_px=widest_px)
-        return {splits[0].name: whole}
-    whole = SequenceGenerator(recipe, data_dir=data_dir, widest_px=widest_px)
-    glyphs = whole.glyphs
-    n_train = len(load_glyphs(recipe.dataset, "train", data_dir).labels)
-    ids = deal_glyphs(glyphs.labels, n_train, splits)
-    own_texts = deal_texts(recipe.texts, splits) if recipe.texts else {}
-    generators = {}
-    for split in splits:
-        texts = own_texts.get(split.name, recipe.texts)
-        dealt = None
-        if recipe.lengths is not None:
-            dealt = DealtTexts(recipe.lengths, len(glyphs.alphabet), recipe.seed, splits, split)
-        generators[split.name] = SequenceGenerator(
-            replace(whole.recipe, texts=texts),
-            _narrow(glyphs, ids[split.name]),
-            source=dealt,
-            widest_px=whole.width_px,
-        )
-    return generators
-
-
-def _by_class(labels: NDArray[np.uint8]) -> list[NDArray[np.int64]]:
-    return [np.flatnonzero(labels == label) for label in np.unique(labels)]
-
-
-def _deal(ids: NDArray[np.int64], share: Interval) -> NDArray[np.int64]:
-    low, high = share.of(len(ids))
-    place = permute(np.arange(len(ids)), len(ids), _DEAL_KEY)
-    return ids[(low <= place) & (place < high)]
-
-
-def _narrow(glyphs: GlyphSet, ids: NDArray[np.int64]) -> GlyphSet:
-    return GlyphSet(
-        glyphs.images,
-        glyphs.labels,
-        name=glyphs.name,
-        split=glyphs.split,
-        licence=glyphs.licence,
-        sha256=glyphs.sha256,
-        alphabet=glyphs.alphabet,
-        ids=ids,
-        writers=glyphs.writers,
-    )
-
-
 WEIGHT_LIMIT = 1_000_000
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # also that of a folder
+_DEAL_KEY = 0  # of the permutations that deal out glyphs and texts: the same for every seed
+_DEALT_LIMIT = 2**32 - 1  # what `scale_words` can take
 
 
 @dataclass(frozen=True)
@@ -251,7 +40,7 @@ class Interval:
     total: int
 
     def of(self, size: int) -> tuple[int, int]:
-        """Give the first whole number of the share of 0..size-1, and the one after its last."""
+        """Return the first whole number of the share of 0..size-1, and the one after its last."""
         return size * self.low // self.total, size * self.high // self.total
 
 
@@ -286,9 +75,8 @@ def parse_weights(texts: Iterable[str]) -> tuple[tuple[str, int], ...]:
     pairs = [text.partition("=") for text in texts]
     for name, equals, weight in pairs:
         if not (equals and weight.isascii() and weight.isdigit()):
-            raise UsageError(
-                f"a split is {name + equals + weight!r}; allowed is NAME=WEIGHT, such as train=80"
-            )
+            wrong = quote(name + equals + weight)
+            raise UsageError(f"a split is {wrong}; expected NAME=WEIGHT, such as train=80")
     return tuple((name, int(weight)) for name, _, weight in pairs)
 
 
@@ -310,7 +98,7 @@ def cut(weights: Iterable[tuple[str, int]], count: int) -> tuple[Split, ...]:
     weights = tuple(weights)
     if not weights:
         return (Split("", 0, count, Interval(0, 1, 1)),)
-    _check(weights)
+    _check_weights(weights)
     total = sum(weight for _, weight in weights)
     splits, low = [], 0
     for name, weight in weights:
@@ -326,12 +114,196 @@ def cut(weights: Iterable[tuple[str, int]], count: int) -> tuple[Split, ...]:
     return tuple(splits)
 
 
-def _check(weights: tuple[tuple[str, int], ...]) -> None:
+def _check_weights(weights: tuple[tuple[str, int], ...]) -> None:
     names = [name for name, _ in weights]
     for name, weight in weights:
         if not _NAME.fullmatch(name) or names.count(name) > 1:
             raise UsageError(
-                f"a split is named {name!r}; allowed are letters, digits, - and _, each name once"
+                f"a split is named {quote(name)}; expected letters, digits, - and _, each once"
             )
         if not 1 <= weight <= WEIGHT_LIMIT:
-            raise UsageError(f"split {name} has weight {weight}; allowed are 1 to {WEIGHT_LIMIT}")
+            raise UsageError(f"split {name} has weight {weight}; expected 1 to {WEIGHT_LIMIT}")
+
+
+def deal_glyphs(
+    labels: NDArray[np.uint8], n_train: int, splits: tuple[Split, ...]
+) -> dict[str, NDArray[np.int64]]:
+    """Return the glyph ids of each split, no id in two of them.
+
+    Parameters
+    ----------
+    labels : ndarray of uint8, shape (N,)
+        Class of each glyph: training glyphs, then test glyphs.
+    n_train : int
+        How many are training glyphs. If all are, "test" gets a part of them too.
+    splits : tuple of Split
+
+    Raises
+    ------
+    UsageError
+        A class has too few glyphs for so many splits.
+    """
+    dealt = {}
+    if n_train < len(labels):
+        dealt[TEST] = np.arange(n_train, len(labels))
+    sharing = [split for split in splits if split.name not in dealt]
+    ends = np.cumsum([split.texts.high - split.texts.low for split in sharing]).tolist()
+    for split, low, high in zip(sharing, [0, *ends], ends, strict=False):
+        share = Interval(low, high, ends[-1])
+        parts = [_deal(ids, share) for ids in _by_class(labels[:n_train])]
+        if min(map(len, parts)) == 0:
+            raise UsageError(
+                f"split {split.name} would get no glyph of a class that has too few",
+                "Use fewer splits, a larger weight, or a data set with more glyphs",
+            )
+        dealt[split.name] = np.sort(np.concatenate(parts))
+    return {split.name: dealt[split.name] for split in splits}
+
+
+@dataclass(frozen=True)
+class EndDealer:
+    """Deals random texts out, so that none is in two splits.
+
+    All texts of a length that end in the same characters belong to the same split, and the ends
+    are dealt out by a permutation. A length with too few texts is shared by all splits.
+
+    Parameters
+    ----------
+    splits : tuple of Split
+    split : Split
+        The one that gets texts.
+    n_classes : int
+    """
+
+    splits: tuple[Split, ...]
+    split: Split
+    n_classes: int
+
+    def __call__(self, classes: NDArray[np.int64], words: NDArray[np.uint64]) -> None:
+        """Change the last characters of texts, drawn from these words, to those of the split."""
+        length = classes.shape[1]
+        n_dealt, n_ends = count_ends(self.n_classes, length)
+        low, high = self.split.texts.of(n_ends)
+        if is_shared(self.splits, n_ends):
+            low, high = 0, n_ends
+        place = permute(low + scale_words(words[:, -1], high - low), n_ends, _DEAL_KEY)
+        for column in range(length - 1, length - 1 - n_dealt, -1):
+            place, classes[:, column] = np.divmod(place, self.n_classes)
+
+
+def count_ends(n_classes: int, length: int) -> tuple[int, int]:
+    """Return by how many last characters texts are dealt out, and how many such ends there are."""
+    n_dealt = 1
+    while n_dealt < length and n_classes ** (n_dealt + 1) <= _DEALT_LIMIT:
+        n_dealt += 1
+    return n_dealt, n_classes**n_dealt
+
+
+def is_shared(splits: tuple[Split, ...], size: int) -> bool:
+    """Whether so few texts leave a split without any, so that all splits share them."""
+    return any(low == high for low, high in (split.texts.of(size) for split in splits))
+
+
+def deal_texts(
+    texts: tuple[str, ...], splits: tuple[Split, ...], alphabet: str = "0123456789"
+) -> dict[str, tuple[str, ...]]:
+    """Return the texts of each split, in their order; all to each where there are too few.
+
+    Texts that read alike are one: their groups may differ.
+    """
+    labels = [strip_separators(text, alphabet) for text in texts]
+    place_of = {label: place for place, label in enumerate(dict.fromkeys(labels))}
+    n_unique = len(place_of)
+    if is_shared(splits, n_unique):
+        return {split.name: texts for split in splits}
+    dealt = permute(np.arange(n_unique), n_unique, _DEAL_KEY)[[place_of[one] for one in labels]]
+    owned = {}
+    for split in splits:
+        low, high = split.texts.of(n_unique)
+        own = np.flatnonzero((low <= dealt) & (dealt < high))
+        owned[split.name] = tuple(texts[at] for at in own.tolist())
+    return owned
+
+
+def find_shared(recipe: Recipe, splits: tuple[Split, ...], n_classes: int = 10) -> str:
+    """Return which texts the splits share because there are too few; "" if none.
+
+    Random texts are made of `n_classes` characters.
+    """
+    if len(splits) == 1 or recipe.pattern is not None:
+        return ""
+    if recipe.lengths is not None:
+        lengths = range(recipe.lengths[0], recipe.lengths[1] + 1)
+        few = [n for n in lengths if is_shared(splits, count_ends(n_classes, n)[1])]
+        return f"texts of {', '.join(map(str, few))} digits" if few else ""
+    texts = recipe.texts or (recipe.digits or "",)
+    return "all texts" if is_shared(splits, len(set(texts))) else ""
+
+
+def use_all_glyphs(recipe: Recipe) -> Recipe:
+    """Return the same recipe with training and test glyphs, for splits to draw from."""
+    return recipe if recipe.glyphs == "all" else replace(recipe, glyphs="all", glyphs_sha256="")
+
+
+def open_splits(
+    recipe: Recipe,
+    splits: tuple[Split, ...],
+    data_dir: Path | None = None,
+    widest_px: int | None = None,
+) -> dict[str, SequenceGenerator]:
+    """Return the generator of each split; it is to be asked for the samples of the split alone.
+
+    All images have one width, that of the widest row that any split could produce.
+
+    Raises
+    ------
+    GlyphError
+        The glyphs cannot be had.
+    UsageError
+        There are too few glyphs for so many splits.
+    """
+    whole = SequenceGenerator(recipe, data_dir=data_dir, widest_px=widest_px)
+    if len(splits) == 1:
+        return {splits[0].name: whole}
+    glyphs, seed = whole.glyphs, recipe.seed
+    n_classes = len(glyphs.alphabet)
+    n_train = len(load_glyphs(recipe.dataset, "train", data_dir).labels)
+    ids = deal_glyphs(glyphs.labels, n_train, splits)
+    own_texts = deal_texts(recipe.texts, splits, glyphs.alphabet) if recipe.texts else {}
+    generators = {}
+    for split in splits:
+        source = None
+        if recipe.lengths:
+            dealer = EndDealer(splits, split, n_classes)
+            source = RandomTexts(recipe.lengths, n_classes, seed, dealer)
+        generators[split.name] = SequenceGenerator(
+            replace(whole.recipe, texts=own_texts.get(split.name, recipe.texts)),
+            _narrow(glyphs, ids[split.name]),
+            source=source,
+            widest_px=whole.width_px,
+        )
+    return generators
+
+
+def _by_class(labels: NDArray[np.uint8]) -> list[NDArray[np.int64]]:
+    return [np.flatnonzero(labels == label) for label in np.unique(labels)]
+
+
+def _deal(ids: NDArray[np.int64], share: Interval) -> NDArray[np.int64]:
+    low, high = share.of(len(ids))
+    place = permute(np.arange(len(ids)), len(ids), _DEAL_KEY)
+    return ids[(low <= place) & (place < high)]
+
+
+def _narrow(glyphs: GlyphSet, ids: NDArray[np.int64]) -> GlyphSet:
+    return GlyphSet(
+        glyphs.images,
+        glyphs.labels,
+        name=glyphs.name,
+        split=glyphs.split,
+        licence=glyphs.licence,
+        sha256=glyphs.sha256,
+        alphabet=glyphs.alphabet,
+        ids=ids,
+        writers=glyphs.writers,
+    )

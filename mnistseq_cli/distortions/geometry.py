@@ -99,7 +99,7 @@ def unfold(
 
 
 def place_nodes(size_px: int) -> NDArray[np.float64]:
-    """Give the pixels at which nodes lie along an axis: 0, 4, … up to its size or just over."""
+    """Return the pixels at which nodes lie along an axis: 0, 4, … up to its size or just over."""
     return np.arange(0, size_px + NODE_PX, NODE_PX, dtype=np.float64)
 
 
@@ -209,7 +209,7 @@ class Motion:
 
     @classmethod
     def stand_still(cls, images: NDArray[np.uint8]) -> Self:
-        """Give the map that moves nothing, for cells of shape (M, H, W)."""
+        """Return the map that moves nothing, for cells of shape (M, H, W)."""
         n_digits, height, width = images.shape
         zero, one = np.zeros(n_digits), np.ones(n_digits)
         keys = np.zeros(n_digits, np.uint64)
@@ -226,7 +226,7 @@ class Motion:
         return still
 
     def take(self, chosen: NDArray[np.int64]) -> Self:
-        """Give the maps of some digits."""
+        """Return the maps of some digits."""
         return type(self)(*(value[chosen] for value in vars(self).values()))
 
     def limit_bend(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> Self:
@@ -391,7 +391,7 @@ def bend_line(
 
 
 def _wave(turns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give a wave from -1 to 1 of period 1: a parabola up and one down, near a sine."""
+    """Return a wave from -1 to 1 of period 1: a parabola up and one down, near a sine."""
     phase = 2 * (turns - np.floor(turns)) - 1
     wave: NDArray[np.float64] = 4 * phase * (1 - np.abs(phase))
     return wave

@@ -50,7 +50,7 @@ def thicken(
 def dilate(
     images: NDArray[np.uint8], strengths: NDArray[np.float64], _: NDArray[np.uint64]
 ) -> NDArray[np.uint8]:
-    """Give each pixel the most ink in a window of width × height around it, shape (M, 2)."""
+    """Set each pixel to the most ink in a window of width × height around it, shape (M, 2)."""
     across, down = strengths[:, :1], strengths[:, 1:]
     return _widen(_widen(images, across, 1), down, images.shape[2])
 
@@ -58,7 +58,7 @@ def dilate(
 def erode(
     images: NDArray[np.uint8], strengths: NDArray[np.float64], _: NDArray[np.uint64]
 ) -> NDArray[np.uint8]:
-    """Give each pixel the least ink in a window of width × height around it, shape (M, 2).
+    """Set each pixel to the least ink in a window of width × height around it, shape (M, 2).
 
     The window grows by a column and a row at a time, as long as a third of the ink stays.
     """
@@ -67,12 +67,12 @@ def erode(
 
 
 def measure_thickening(strengths: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Give the pixels that ink grows to the left, up, right and down, shape (M, 4)."""
+    """Return the pixels that ink grows to the left, up, right and down, shape (M, 4)."""
     return np.ceil(np.maximum(strengths, 0)).astype(np.int64).repeat(4, axis=1)
 
 
 def measure_dilation(strengths: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Give the pixels that ink grows to the left, up, right and down, shape (M, 4)."""
+    """Return the pixels that ink grows to the left, up, right and down, shape (M, 4)."""
     window = np.maximum(strengths, 1).astype(np.int64)
     return np.concatenate([(window - 1) // 2, window // 2], axis=1)
 

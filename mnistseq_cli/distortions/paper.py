@@ -90,7 +90,7 @@ def _draw_rules(images: NDArray[np.uint8], traits: NDArray[np.float32]) -> NDArr
 
 
 def _find_rows(pages: Pages) -> NDArray[np.float32]:
-    """Give where what is written stands: x, y, width, height, shape (4, N).
+    """Return where what is written stands: x, y, width, height, shape (4, N).
 
     A blank image is written on everywhere.
     """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from mnistseq_cli.compose.gaps import count_gaps
-from mnistseq_cli.compose.layout import Digits, find_ranges
+from mnistseq_cli.compose.layout import find_ranges
 from mnistseq_cli.compose.patterns import parse_pattern
 from mnistseq_cli.distortions import make_pipeline
 from mnistseq_cli.errors import LayoutError
@@ -138,7 +138,7 @@ class GapRule:
         n_rows, n_digits = widths_px.shape
         grouped = np.zeros(n_digits, np.bool_)
         grouped[: len(self.grouped)] = self.grouped[:n_digits]
-        return find_ranges(self.recipe, Digits(0, np.full(n_rows, n_digits), widths_px, grouped))
+        return find_ranges(self.recipe, np.full(n_rows, n_digits), widths_px, grouped)
 
     def find_slack(self, widths_px: NDArray[np.int64], ranges: GapRanges) -> NDArray[np.int64]:
         """Return what gaps may add up to over their smallest, shape (N,)."""

@@ -186,7 +186,7 @@ def test_one_digit_has_no_gap_to_share(glyphs: GlyphSet) -> None:
     [
         (
             25,
-            "leaves 25 px for 4 equal gaps, 6.25 px each; allowed are whole numbers from 2 to 10",
+            "leaves 25 px for 4 equal gaps, 6.25 px each; expected a whole number from 2 to 10",
         ),
         (44, "11 px each.*\nUse --width 180 or --fit shrink"),
         (4, "needs at least 148 px: 5 digits.*\nUse --width 148"),
@@ -200,7 +200,7 @@ def test_a_width_that_cannot_be_shared_is_explained(
 
 
 def test_the_room_for_one_gap_is_not_shared(glyphs: GlyphSet) -> None:
-    with pytest.raises(LayoutError, match="leaves 40 px for one gap; allowed are whole numbers"):
+    with pytest.raises(LayoutError, match="leaves 40 px for one gap; expected a whole number"):
         make(glyphs, length=(2, 2), spacing_mode="fixed", measure="cell", width_px=96)
 
 

@@ -13,7 +13,8 @@ from mnistseq_cli.bulk.plan import make_plan
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.bulk.verify import verify
 from mnistseq_cli.compose.splits import (
-    DealtTexts,
+    EndDealer,
+    Split,
     count_ends,
     cut,
     deal_glyphs,
@@ -21,6 +22,7 @@ from mnistseq_cli.compose.splits import (
     find_shared,
     open_splits,
 )
+from mnistseq_cli.compose.texts import RandomTexts
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.formats import Output
 from mnistseq_cli.recipe import Recipe
@@ -33,6 +35,10 @@ WEIGHTS = (("train", 80), ("val", 10), ("test", 10))
 Weights = st.lists(st.integers(1, 50), min_size=1, max_size=5).map(
     lambda weights: tuple((f"s{n}", weight) for n, weight in enumerate(weights))
 )
+
+
+def open_dealt(length: tuple[int, int], splits: tuple[Split, ...], split: Split) -> RandomTexts:
+    return RandomTexts(length, 10, 4, EndDealer(splits, split, 10))
 
 
 @given(Weights, st.integers(300, 10**10))
@@ -89,7 +95,7 @@ def test_no_random_text_can_be_in_two_splits(length: tuple[int, int]) -> None:
     splits = cut(WEIGHTS, 3000)
     found = []
     for split in splits:
-        texts = DealtTexts(length, 10, 4, splits, split).texts(0, 3000)
+        texts = open_dealt(length, splits, split).texts(0, 3000)
         found.append(
             {tuple(row[:n].tolist()) for row, n in zip(texts.classes, texts.lengths, strict=True)}
         )
@@ -100,7 +106,7 @@ def test_no_random_text_can_be_in_two_splits(length: tuple[int, int]) -> None:
 
 def test_the_texts_of_a_split_are_equally_likely() -> None:
     splits = cut(WEIGHTS, 3000)
-    texts = DealtTexts((2, 2), 10, 4, splits, splits[0]).texts(0, 80_000)
+    texts = open_dealt((2, 2), splits, splits[0]).texts(0, 80_000)
     counts = np.bincount(texts.classes[:, 0].astype(int) * 10 + texts.classes[:, 1])
     counts = counts[counts > 0]
     assert len(counts) == 80
@@ -110,7 +116,7 @@ def test_the_texts_of_a_split_are_equally_likely() -> None:
 
 def test_texts_do_not_depend_on_the_stretch_asked_for() -> None:
     splits = cut(WEIGHTS, 3000)
-    source = DealtTexts((1, 12), 10, 4, splits, splits[1])
+    source = open_dealt((1, 12), splits, splits[1])
     whole, part = source.texts(0, 50), source.texts(17, 23)
     assert np.array_equal(whole.classes[17:23], part.classes)
     assert np.array_equal(whole.lengths[17:23], part.lengths)
@@ -123,7 +129,7 @@ def test_lengths_with_too_few_texts_are_shared_and_named() -> None:
     assert find_shared(Recipe(texts=("1", "2", "1")), splits) == "all texts"
     assert find_shared(Recipe(pattern="jp"), splits) == ""
     assert find_shared(Recipe(length=(1, 4)), cut((), 1000)) == ""
-    texts = [DealtTexts((1, 1), 10, 4, splits, split).texts(0, 300) for split in splits]
+    texts = [open_dealt((1, 1), splits, split).texts(0, 300) for split in splits]
     assert {len(np.unique(text.classes)) for text in texts} == {10}
 
 
@@ -140,6 +146,9 @@ def test_listed_texts_are_dealt_out_with_their_repeats() -> None:
     dealt = deal_texts(texts, splits)
     assert sorted(text for own in dealt.values() for text in own) == sorted(texts)
     assert sum(len(set(own)) for own in dealt.values()) == 70
+    alike = deal_texts((*texts, *(f"{text[:1]}-{text[1:]}" for text in texts)), splits)
+    for name, own in dealt.items():
+        assert {text.replace("-", "") for text in alike[name]} == set(own)
     assert set(deal_texts(("1", "2"), splits).values()) == {("1", "2")}
 
 

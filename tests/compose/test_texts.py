@@ -59,10 +59,40 @@ def test_a_pattern_beyond_the_permutation_is_refused(glyphs: GlyphSet) -> None:
         SequenceGenerator(Recipe(pattern="#" * 19), glyphs)
 
 
-@pytest.mark.parametrize("text", ["3a", "-3", "３", "3 5", "3.5", "\ud800"])
+@pytest.mark.parametrize("text", ["3a", "３", "3,5", "3.5", "\ud800"])
 def test_a_character_that_is_no_digit_is_named(text: str, glyphs: GlyphSet) -> None:
     with pytest.raises(TextError, match="not in the alphabet of blots; allowed: 0123456789"):
         SequenceGenerator(Recipe(digits=text), glyphs)
+
+
+@pytest.mark.parametrize("text", ["-3", "3-", " 3", "-", "3 "])
+def test_a_gap_stands_between_digits(text: str, glyphs: GlyphSet) -> None:
+    for recipe in (Recipe(digits=text), Recipe(texts=("12", text))):
+        with pytest.raises(TextError, match="only between digits"):
+            SequenceGenerator(recipe, glyphs)
+
+
+def test_a_text_is_written_in_its_groups_as_a_pattern_is(glyphs: GlyphSet) -> None:
+    grouped = Recipe(digits="090-1234 56", spacing_px=(3, 3))
+    pattern = Recipe(pattern="090-1234 56", spacing_px=(3, 3))
+    sample, other = (SequenceGenerator(recipe, glyphs)[0] for recipe in (grouped, pattern))
+    assert sample.text == "090123456"
+    assert sample.gaps.tolist() == [3, 3, 17, 3, 3, 3, 17, 3]
+    assert np.array_equal(sample.image, other.image)
+
+
+def test_each_listed_text_has_groups_of_its_own(glyphs: GlyphSet) -> None:
+    texts = ("1-2", "34", "5--6 7", "8")
+    block = SequenceGenerator(Recipe(texts=texts, count=5, spacing_px=(2, 2)), glyphs).block(0, 5)
+    assert block.texts.tolist() == ["12", "34", "567", "8", "12"]
+    assert block.gaps[:, 1:3].tolist() == [[16, 0], [2, 0], [16, 16], [0, 0], [16, 0]]
+
+
+def test_the_widest_text_may_be_one_with_groups(glyphs: GlyphSet) -> None:
+    plain, grouped = (
+        SequenceGenerator(Recipe(texts=("11", text)), glyphs).width_px for text in ("11", "1-1")
+    )
+    assert grouped == (plain or 0) + 14
 
 
 def test_a_class_without_glyphs_is_named(glyphs: GlyphSet) -> None:
