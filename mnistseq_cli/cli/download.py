@@ -117,7 +117,7 @@ def _download(
 
 
 def _adopt(name: str, source: Path, data_dir: Path | None) -> None:
-    from mnistseq_cli.glyphs.cache import adopt
+    from mnistseq_cli.glyphs.adopt import adopt
     from mnistseq_cli.glyphs.catalog import DATASETS
 
     if DATASETS[name].is_drawn:

@@ -14,7 +14,19 @@ from typing import Literal
 SplitName = Literal["train", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "test")
 DIGITS = "0123456789"
-CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+# Classes of EMNIST's files, and what labels call the first (Cohen et al., "EMNIST: an extension
+# of MNIST to handwritten letters", 2017; emnist-*-mapping.txt). Letters that look alike as
+# capitals and small are one class, here the capital.
+_MERGED = DIGITS + _CAPITALS + "abdefghnqrt"
+EMNIST_CLASSES = {
+    "emnist-digits": (DIGITS, 0),
+    "emnist-mnist": (DIGITS, 0),
+    "emnist-letters": (_CAPITALS, 1),
+    "emnist-balanced": (_MERGED, 0),
+    "emnist-bymerge": (_MERGED, 0),
+    "emnist-byclass": (DIGITS + _CAPITALS + _CAPITALS.lower(), 0),
+}
 
 
 @dataclass(frozen=True)
@@ -285,6 +297,34 @@ STROKES = Dataset(
     is_drawn=True,
 )
 
+
+def _emnist(kind: str, n_train: int, n_test: int) -> Dataset:
+    """Return a part of EMNIST: one archive holds all, so that no mirror has files and hashes."""
+    name = f"emnist-{kind}"
+    alphabet, first_label = EMNIST_CLASSES[name]
+    return Dataset(
+        name=name,
+        folder="EMNIST",
+        train=_split(f"{name}-train", n_train),
+        test=_split(f"{name}-test", n_test),
+        mirrors=(),
+        licence="not stated (NIST Special Database 19)",
+        alphabet=alphabet,
+        first_label=first_label,
+        is_transposed=True,
+    )
+
+
 DATASETS: dict[str, Dataset] = {
-    dataset.name: dataset for dataset in (MNIST, FASHION_MNIST, KMNIST, QMNIST, STROKES)
+    dataset.name: dataset
+    for dataset in (
+        MNIST,
+        FASHION_MNIST,
+        KMNIST,
+        QMNIST,
+        _emnist("digits", 240_000, 40_000),
+        _emnist("letters", 124_800, 20_800),
+        _emnist("balanced", 112_800, 18_800),
+        STROKES,
+    )
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gzip
 import io
-import zlib
+import lzma
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -17,17 +17,19 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from mnistseq_cli.errors import GlyphError
-from mnistseq_cli.files import place_file
+from mnistseq_cli.files import naming_damage, open_regular, place_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-MAX_ITEMS = 2**32
+MAX_BYTES = 2**31  # of one array in memory: 2.7 million glyphs
+PACKED_SUFFIXES = (".gz", ".xz")
 # Deflate makes nothing smaller than this many times (Adler and Gailly, "zlib Technical Details").
 MAX_DEFLATE_RATIO = 1032
 _MAX_AXES = 3
+_BLOCK_BYTES = 1 << 20
 _TYPES: dict[int, np.dtype[np.integer[Any]]] = {
     0x08: np.dtype(np.uint8),
     0x0C: np.dtype(np.int32).newbyteorder(">"),
@@ -82,19 +84,20 @@ def read_header(stream: BinaryIO, name: str) -> IdxHeader:
     if magic[2] not in _TYPES or not 1 <= magic[3] <= _MAX_AXES:
         raise GlyphError(
             f"{name} is an IDX file of type 0x{magic[2]:02x} with {magic[3]} axes; "
-            f"allowed are 0x08 (uint8) and 0x0c (int32) with 1 to {_MAX_AXES}"
+            f"expected 0x08 (uint8) or 0x0c (int32) with 1 to {_MAX_AXES}"
         )
     lengths = stream.read(4 * magic[3])
     if len(lengths) != 4 * magic[3]:
         raise GlyphError(f"{name} ends within its IDX header")
     shape = tuple(int(length) for length in np.frombuffer(lengths, ">u4"))
-    if not 0 < prod(shape) <= MAX_ITEMS:
+    header = IdxHeader(_TYPES[magic[2]], shape)
+    if prod(shape) == 0 or header.size_bytes > 2 * MAX_BYTES:
         raise GlyphError(f"{name} says it holds an array of shape {shape}: no items, or too many")
-    return IdxHeader(_TYPES[magic[2]], shape)
+    return header
 
 
 def read_idx(path: Path) -> NDArray[np.integer[Any]]:
-    """Map an IDX file into memory.
+    """Map an IDX file into memory, or unpack it into memory if it is packed (.gz, .xz).
 
     The size of the file is compared with its header first: reading a page that a mapped file
     does not have ends the process with SIGBUS.
@@ -102,59 +105,63 @@ def read_idx(path: Path) -> NDArray[np.integer[Any]]:
     Parameters
     ----------
     path : Path
-        An unpacked IDX file. It must be replaced, never rewritten, while it is mapped.
+        An IDX file. It must be replaced, never rewritten, while it is mapped.
 
     Returns
     -------
     ndarray of uint8 or big-endian int32, as many axes as the file has
-        Read-only; pages are read from disk when they are used.
+        Where it is mapped it is read-only; pages are read from disk when they are used.
 
     Raises
     ------
     GlyphError
         The file cannot be read, is no IDX file, or its size does not go with its header.
     """
-    try:
-        with path.open("rb") as stream:
-            header = read_header(stream, str(path))
-            size_bytes = stream.seek(0, io.SEEK_END)
-            _check_size(size_bytes, header, path)
-            mapped = np.memmap(
-                stream, header.dtype, "r", offset=header.offset_bytes, shape=header.shape
-            )
-    except OSError as error:
-        raise GlyphError(f"cannot read {path}: {error.strerror or error}") from error
+    with open_regular(path, error=GlyphError) as stream, naming_damage(path, GlyphError):
+        if path.suffix in PACKED_SUFFIXES:
+            return read_idx_stream(stream, str(path))
+        header = read_header(stream, str(path))
+        _check_size(stream.seek(0, io.SEEK_END), header, str(path))
+        mapped = np.memmap(
+            stream, header.dtype, "r", offset=header.offset_bytes, shape=header.shape
+        )
     return mapped.view(np.ndarray)
 
 
-def read_packed_idx(path: Path) -> NDArray[np.integer[Any]]:
-    """Read a gzip-compressed IDX file into memory; never more than its header says.
-
-    A header that claims more than so small a file can hold is refused before memory is taken.
+def read_idx_stream(stream: BinaryIO, name: str) -> NDArray[np.integer[Any]]:
+    """Read an IDX file, packed or not, into memory; never more than its header says.
 
     Raises
     ------
     GlyphError
-        As `read_idx`, or the file is no gzip file.
+        As `read_idx`, or the array is larger than `MAX_BYTES`.
     """
-    try:
-        with gzip.open(path, "rb") as stream:
-            header = read_header(stream, str(path))  # type: ignore[arg-type] # a GzipFile reads
-            n_bytes = header.size_bytes - header.offset_bytes
-            if n_bytes > path.stat().st_size * MAX_DEFLATE_RATIO:
-                raise GlyphError(
-                    f"{path} is too small for the shape in its header, {header.shape}"
-                )
-            items = stream.read(n_bytes)
-            more = stream.read(1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise GlyphError(f"cannot unpack {path}: {error}") from error
-    _check_size(header.offset_bytes + len(items) + len(more), header, path)
+    with unpacking(stream, name) as unpacked, naming_damage(name, GlyphError):
+        header = read_header(unpacked, name)
+        if header.size_bytes > MAX_BYTES:
+            raise GlyphError(
+                f"{name} would unpack to {header.size_bytes:,} bytes; expected at most "
+                f"{MAX_BYTES:,}"
+            )
+        items = bytearray()
+        missing = header.size_bytes - header.offset_bytes
+        while missing and (block := unpacked.read(min(missing, _BLOCK_BYTES))):
+            items += block
+            missing -= len(block)
+        more = unpacked.read(1)
+    _check_size(header.offset_bytes + len(items) + len(more), header, name)
     return np.frombuffer(items, header.dtype).reshape(header.shape)
 
 
+def unpacking(stream: BinaryIO, name: str) -> BinaryIO:
+    """Return a stream of what a file holds, unpacked as the ending of its name says."""
+    if name.endswith(".gz"):
+        return gzip.GzipFile(fileobj=stream)  # type: ignore[return-value]  # it reads bytes
+    return lzma.LZMAFile(stream) if name.endswith(".xz") else stream  # type: ignore[return-value]
+
+
 def encode_idx(array: NDArray[np.integer[Any]]) -> bytes:
-    """Turn an array of uint8 or int32 into the bytes of an IDX file."""
+    """Return the bytes of an IDX file of an array of uint8 or int32."""
     dtype = array.dtype.newbyteorder(">")
     header = bytes([0, 0, _CODES[dtype], array.ndim])
     return header + np.array(array.shape, ">u4").tobytes() + array.astype(dtype).tobytes()
@@ -171,10 +178,9 @@ def write_idx(path: Path, array: NDArray[np.integer[Any]]) -> None:
     place_file(path, [encode_idx(array)])
 
 
-def _check_size(size_bytes: int, header: IdxHeader, path: Path) -> None:
+def _check_size(size_bytes: int, header: IdxHeader, name: str) -> None:
     if size_bytes != header.size_bytes:
+        or_more = " or more" if size_bytes > header.size_bytes else ""
         raise GlyphError(
-            f"{path} has {size_bytes:,} bytes or more, its header says {header.size_bytes:,}"
-            if size_bytes > header.size_bytes
-            else f"{path} has {size_bytes:,} bytes, its header says {header.size_bytes:,}"
+            f"{name} has {size_bytes:,} bytes{or_more}, its header says {header.size_bytes:,}"
         )

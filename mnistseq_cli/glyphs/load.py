@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -16,7 +18,10 @@ from mnistseq_cli.glyphs.cache import (
     download_command,
     draw_split,
     ensure_cached,
+    find_data_dir,
     find_raw_dir,
+    is_cached,
+    is_offline,
 )
 from mnistseq_cli.glyphs.catalog import DATASETS, MNIST, SPLITS, STROKES
 from mnistseq_cli.glyphs.download import HASTY
@@ -32,6 +37,8 @@ if TYPE_CHECKING:
     from mnistseq_cli.glyphs.download import Progress
 
 AUTO = "auto"
+_FAILED_FILE = ".mnist-unreachable"  # its age says when MNIST was asked for in vain
+_ASK_AGAIN_AFTER_S = 3600
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,8 @@ def load_glyphs(
     data_dir: Path | None = None,
     progress: Progress | None = None,
     warn: Callable[[GlyphError], None] | None = None,
+    *,
+    polarity: str = "auto",
 ) -> GlyphSet:
     """Load the glyphs of a data set.
 
@@ -70,6 +79,8 @@ def load_glyphs(
     warn : callable, optional
         Is given the error that did not matter: why "auto" is not MNIST, or why glyphs that are
         drawn are not kept.
+    polarity : {"auto", "dark-ink", "light-ink"}
+        Of glyphs from a path; "auto" looks at the paper around the ink.
 
     Raises
     ------
@@ -79,18 +90,19 @@ def load_glyphs(
         Files cannot be found, had or read, or hold no glyphs.
     """
     if split not in {*SPLITS, "all"}:
-        raise UsageError(f"unknown split {split!r}; allowed are train, test and all")
+        raise UsageError(f"unknown split {split!r}; expected train, test or all")
     names = tuple(name for name in SPLITS if split in {name, "all"})
     name = resolve_dataset(dataset, data_dir, progress, warn)
     known = DATASETS.get(name)
+    if known and polarity == "dark-ink":
+        raise UsageError(
+            f"--polarity is {polarity}, but {name} is known to be light ink on dark",
+            "Leave --polarity out: it is for files of your own",
+        )
     if known:
         parts = _read_known(known, names, data_dir, progress, warn)
     else:
-        from mnistseq_cli.glyphs.local import has_splits  # noqa: PLC0415 - readers of all kinds
-
-        path = Path(name)
-        names = names if has_splits(path) else names[:1]
-        parts = [_read_path(path, split_name) for split_name in names]
+        parts = _read_path(Path(name), names, polarity)
     whole = _join(parts, name)
     return GlyphSet(
         whole.images,
@@ -134,19 +146,16 @@ def resolve_dataset(
         It can only be a path, and there is no such file or folder.
     """
     if name == AUTO:
-        try:
-            ensure_cached(MNIST, data_dir, progress=progress, patience=HASTY)
-        except (DownloadError, CacheError) as error:
-            if warn:
-                warn(error)
-            return STROKES.name
-        return MNIST.name
+        return _find_auto(data_dir, progress, warn)
     if name in DATASETS:
         return name
-    path = Path(name).expanduser()
-    if name and path.exists():
-        # Without .. only where there is one: other links in a path are names that people chose.
-        return str(path.resolve() if ".." in path.parts else path.absolute())
+    try:
+        path = Path(name).expanduser()
+        if name and path.exists():
+            # Without .. only where there is one: other links in a path are names of people.
+            return str(path.resolve() if ".." in path.parts else path.absolute())
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, no such ~user
+        raise GlyphError(f"{name!r:.200} is no path: {error}") from error
     if os.sep in name or path.suffix:
         raise GlyphError(
             f"there is no file or folder {name}, which the recipe or --dataset names",
@@ -156,12 +165,48 @@ def resolve_dataset(
 
 
 def unknown_dataset(name: str) -> UsageError:
-    """Give the error for a name that is not in the catalogue, with the nearest that is."""
+    """Return the error for a name that is not in the catalogue, with the nearest that is."""
     import difflib  # noqa: PLC0415 - only when there is an error
 
     near = difflib.get_close_matches(name.lower(), DATASETS, n=1, cutoff=0.4)
     hint = f"Did you mean {near[0]}?" if near else ""
-    return UsageError(f"unknown data set {name!r}; known are {', '.join(DATASETS)}", hint)
+    return UsageError(f"unknown data set {name!r:.60}; expected {', '.join(DATASETS)}", hint)
+
+
+def _find_auto(
+    data_dir: Path | None,
+    progress: Progress | None,
+    warn: Callable[[GlyphError], None] | None,
+) -> str:
+    """Return MNIST if it can be had; who is offline is not kept waiting each time."""
+    failed = find_data_dir(data_dir) / _FAILED_FILE
+    missed: GlyphError
+    try:
+        if is_cached(MNIST, data_dir) or is_offline() or not _has_failed_lately(failed):
+            ensure_cached(MNIST, data_dir, progress=progress, patience=HASTY)
+            return MNIST.name
+        missed = DownloadError(
+            "MNIST could not be downloaded within the last hour",
+            f"Try again: {download_command(MNIST.name, data_dir)}",
+        )
+    except DownloadError as error:
+        missed = error
+        if not is_offline():
+            with suppress(OSError):
+                failed.parent.mkdir(parents=True, exist_ok=True)
+                failed.touch()
+    except CacheError as error:
+        missed = error
+    if warn:
+        warn(missed)
+    return STROKES.name
+
+
+def _has_failed_lately(failed: Path) -> bool:
+    try:
+        return 0 <= time.time() - failed.stat().st_mtime < _ASK_AGAIN_AFTER_S
+    except OSError:
+        return False
 
 
 def _read_known(
@@ -180,20 +225,28 @@ def _read_known(
         if warn:
             warn(error)
         return [_make_part(dataset, name, *draw_split(dataset, name, progress)) for name in names]
+    folder = find_raw_dir(dataset, data_dir)
     try:
         return [
             _make_part(
-                dataset,
-                name,
-                *(_read_file(file, dataset, data_dir) for file in dataset.files((name,))),
+                dataset, name, *(_read_file(file, folder) for file in dataset.files((name,)))
             )
             for name in names
         ]
     except GlyphError as error:
+        option = "--verify" if dataset.mirrors or dataset.is_drawn else "--from FOLDER"
         raise GlyphError(
             f"a file of {dataset.name} is damaged: {error.message}",
-            f"Make it again: {download_command(dataset.name, data_dir, '--verify')}",
+            f"Make it again: {download_command(dataset.name, data_dir, option)}",
         ) from error
+
+
+def _read_file(file: DataFile, folder: Path) -> NDArray[Any]:
+    array = read_idx(folder / file.name)
+    expected = file.shape if file.is_known else (len(array), *file.shape[1:])
+    if array.shape != expected:
+        raise GlyphError(f"{folder / file.name} holds an array of shape {array.shape}")
+    return array
 
 
 def _make_part(
@@ -201,40 +254,52 @@ def _make_part(
 ) -> _Part:
     split = dataset.split(name)
     # QMNIST has eight numbers for each glyph: the class, and where it comes from.
-    classes = labels[:, 0] if labels.ndim > 1 else labels
-    if not 0 <= int(classes.min()) <= int(classes.max()) < len(dataset.alphabet):
-        raise GlyphError(f"{split.labels.name} has labels from {classes.min()} to {classes.max()}")
-    hashes = f"{split.images.sha256}{split.labels.sha256}"
+    classes = (labels[:, 0] if labels.ndim > 1 else labels).astype(np.int64) - dataset.first_label
+    if len(classes) != len(images):
+        raise GlyphError(f"{split.labels.name} has {len(classes):,} labels, not {len(images):,}")
+    if not 0 <= classes.min() <= classes.max() < len(dataset.alphabet):
+        low, high = labels.min(), labels.max()
+        raise GlyphError(f"{split.labels.name} has labels from {low} to {high}")
     writers = None
     if dataset.is_drawn:
         from mnistseq_cli.glyphs.strokes import hand_of  # noqa: PLC0415 - for the pen only
 
         writers = hand_of(np.arange(len(classes)))
-    return _Part(
-        images,
-        classes.astype(np.uint8),
-        split.sha256 or hashlib.sha256(hashes.encode()).hexdigest(),
-        dataset.alphabet,
-        writers,
+    sha256 = split.sha256 or (
+        hashlib.sha256(f"{split.images.sha256}{split.labels.sha256}".encode()).hexdigest()
+        if split.images.is_known
+        else _hash_arrays(images, labels, dataset.alphabet)
     )
+    if dataset.is_transposed:
+        images = images.transpose(0, 2, 1)
+    return _Part(images, classes.astype(np.uint8), sha256, dataset.alphabet, writers)
 
 
-def _read_file(file: DataFile, dataset: Dataset, data_dir: Path | None) -> NDArray[Any]:
-    path = find_raw_dir(dataset, data_dir) / file.name
-    array = read_idx(path)
-    if array.shape != file.shape:
-        raise GlyphError(f"{path} holds an array of shape {array.shape}")
-    return array
-
-
-def _read_path(path: Path, name: SplitName) -> _Part:
+def _read_path(path: Path, names: tuple[SplitName, ...], polarity: str) -> list[_Part]:
+    """Read the user's own glyphs, and bring them to light ink on clean, dark paper."""
     from mnistseq_cli.glyphs.local import read_local  # noqa: PLC0415 - readers of all kinds
+    from mnistseq_cli.glyphs.polarity import clean_paper, has_dark_ink  # noqa: PLC0415
 
-    images, labels, alphabet = read_local(path, name)
-    digest = hashlib.sha256(f"{images.shape} {alphabet}".encode())
+    parts = []
+    for found in read_local(path, names):
+        images = found.images
+        is_dark = has_dark_ink(images, polarity, str(path))
+        inverted = 255 - images if is_dark else images
+        sha256 = _hash_arrays(
+            inverted if found.has_pictures else images, found.labels, found.alphabet
+        )
+        images = clean_paper(inverted, is_lossy=found.is_lossy)
+        if found.is_transposed:
+            images = images.transpose(0, 2, 1)
+        parts.append(_Part(images, found.labels, sha256, found.alphabet))
+    return parts
+
+
+def _hash_arrays(images: NDArray[Any], labels: NDArray[Any], alphabet: str) -> str:
+    digest = hashlib.sha256(f"{images.shape} {alphabet}".encode("utf-8", "surrogateescape"))
     digest.update(np.ascontiguousarray(images).data)
-    digest.update(labels.data)
-    return _Part(images, labels, digest.hexdigest(), alphabet)
+    digest.update(np.ascontiguousarray(labels).data)
+    return digest.hexdigest()
 
 
 def _join(parts: list[_Part], name: str) -> _Part:
@@ -255,7 +320,7 @@ def _join(parts: list[_Part], name: str) -> _Part:
 
 
 def _join_writers(parts: list[NDArray[np.int64]]) -> NDArray[np.int64] | None:
-    """Give the writers of all parts numbers of their own: no writer is in two parts."""
+    """Return the writers of all parts with numbers of their own: no writer is in two parts."""
     if not parts:
         return None
     firsts = accumulate((int(part.max()) + 1 for part in parts), initial=0)

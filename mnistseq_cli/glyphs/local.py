@@ -1,186 +1,441 @@
-"""Glyphs of the user's own: IDX pair, npz, folder of classes."""
+"""Glyphs of the user's own: IDX pair, npz, table, Parquet, class folders, archives of these."""
 
 from __future__ import annotations
 
+import io
 import re
+import warnings
 import zipfile
-import zlib
+from dataclasses import dataclass
+from functools import partial
 from math import prod
-from typing import IO, TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-import imageio.v3 as iio
 import numpy as np
+from PIL import Image
 
 from mnistseq_cli.errors import GlyphError
-from mnistseq_cli.glyphs.catalog import DIGITS
+from mnistseq_cli.files import naming_damage
+from mnistseq_cli.glyphs.catalog import DIGITS, EMNIST_CLASSES
 from mnistseq_cli.glyphs.glyph_set import SIDE_PX
-from mnistseq_cli.glyphs.idx import MAX_DEFLATE_RATIO, read_idx, read_packed_idx
+from mnistseq_cli.glyphs.idx import (
+    MAX_BYTES,
+    MAX_DEFLATE_RATIO,
+    PACKED_SUFFIXES,
+    read_header,
+    read_idx,
+    read_idx_stream,
+    unpacking,
+)
+from mnistseq_cli.glyphs.sources import Entry, open_source
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
     from mnistseq_cli.glyphs.catalog import SplitName
+    from mnistseq_cli.glyphs.idx import IdxHeader
 
-_MAX_BYTES = 2**32
-_UNREADABLE = (
-    OSError,
-    EOFError,
-    zlib.error,
-    zipfile.BadZipFile,
-    NotImplementedError,  # a method of compression that zipfile does not know
-    RuntimeError,  # encrypted
+EXPECTED = (
+    "an IDX pair (images and labels), an .npz file, a table such as train.csv, a Parquet file, "
+    "a folder with one sub-folder of pictures per class, or a zip or tar archive of these"
 )
-_MAX_HEADER_BYTES = 4096
-_HEADER = re.compile(
-    rb"\{'descr': '(?P<descr>[|<>]?[iu][1248])', 'fortran_order': False, "
-    rb"'shape': \((?P<shape>[\d, ]*)\),? ?\}\s*"
-)
+_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
+_PICTURE_FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")
+_LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp")
+_SPLIT_WORDS = {
+    "train": "train", "training": "train", "test": "test", "testing": "test", "t10k": "test",
+}  # fmt: skip
+# What libraries and tutorials call images and labels; {} is the split, absent where there is one.
+_NPZ_KEYS = (
+    ("x_{}", "y_{}"), ("{}_x", "{}_y"), ("{}_images", "{}_labels"), ("x{}", "y{}"),
+    ("images", "labels"), ("x", "y"), ("image", "label"), ("data", "target"), ("arr_0", "arr_1"),
+)  # fmt: skip
+# Luma of red, green and blue in thousandths (ITU-R BT.601).
+_LUMA = np.array([299, 587, 114])
+_N_PIXELS = SIDE_PX * SIDE_PX
+_CHUNK = 4096
 
 
-def read_npz(path: Path, split: SplitName) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
-    """Read the images and labels of a split.
+@dataclass(frozen=True)
+class LocalGlyphs:
+    """Glyphs as they are in the user's files.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (N, 28, 28)
+        Of whatever polarity; memory-mapped if they come from an unpacked IDX file.
+    labels : ndarray of uint8, shape (N,)
+    alphabet : str
+        The character of each class.
+    is_transposed : bool
+        Whether rows and columns are exchanged.
+    has_pictures, is_lossy : bool
+        Whether each glyph is a picture of its own, and of a format that loses detail.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    alphabet: str = DIGITS
+    is_transposed: bool = False
+    has_pictures: bool = False
+    is_lossy: bool = False
+
+
+def read_local(path: Path, splits: tuple[SplitName, ...]) -> list[LocalGlyphs]:
+    """Read the glyphs of splits from a path; see `EXPECTED` for what it can be.
+
+    Images and labels of an IDX pair find each other by their headers and counts, so that names
+    and folders do not matter. Glyphs for train and for test are told apart by these words in
+    names, or of keys in an npz. Without them the same glyphs are read for every split.
 
     Parameters
     ----------
     path : Path
-        An npz file with `x_train`, `y_train`, `x_test` and `y_test`.
-    split : {"train", "test"}
-        Which two to read.
+    splits : tuple of {"train", "test"}
+        Which glyphs to read.
 
     Returns
     -------
-    images : ndarray of uint8, shape (N, H, W)
-    labels : ndarray of integers, shape (N,)
+    list of LocalGlyphs
+        Those of each split, or one for all where the path is not split.
 
     Raises
     ------
     GlyphError
-        The file cannot be read, lacks an array, or an array is not what it should be.
+        The path is nothing of the kind, or its contents do not go together.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            images = _read_array(archive, f"x_{split}", path)
-            labels = _read_array(archive, f"y_{split}", path)
-    except _UNREADABLE as error:
-        raise GlyphError(f"cannot read {path}: {error}") from error
-    if images.dtype != np.uint8:
-        raise GlyphError(f"x_{split} in {path} holds {images.dtype}; images are uint8")
-    return images, labels
+    with open_source(path) as entries, naming_damage(path, GlyphError):
+        found = _find_sets(path, entries)
+        by_split = _group_by_split(found, path)
+        if "" in by_split:
+            return [by_split[""]()]
+        return [by_split[split]() for split in splits]
 
 
-def _read_array(archive: zipfile.ZipFile, key: str, path: Path) -> NDArray[Any]:
-    try:
-        member = archive.getinfo(f"{key}.npy")
-    except KeyError:
+def _find_sets(path: Path, entries: list[Entry]) -> list[tuple[str, Callable[[], LocalGlyphs]]]:
+    """Find sets of glyphs of the first kind that there is: the name of each, and its reader."""
+    is_file = path.is_file() and entries and entries[0].path is not None
+    own = [entry for entry in entries if entry.path == path] if is_file else entries
+    for suffix, find in ((".npz", _find_npz), (".csv", _find_tables), (".parquet", _find_parquet)):
+        chosen = [entry for entry in own if entry.name.lower().endswith(suffix)]
+        found = [one for entry in chosen for one in find(entry, path)]
+        if found:
+            return found
+    found = _find_pairs(entries, path if is_file else None)
+    if not found and not is_file:
+        found = _find_pictures(entries, path)
+    if not found:
+        hint = "Unpack it, and save its arrays with numpy.savez." if ".pkl" in path.name else ""
+        raise GlyphError(f"{path} holds no glyphs; expected {EXPECTED}", hint)
+    return found
+
+
+def _group_by_split(
+    found: list[tuple[str, Callable[[], LocalGlyphs]]], path: Path
+) -> dict[str, Callable[[], LocalGlyphs]]:
+    """Return the reader of each split, or one called "" for all."""
+    if len(found) == 1:
+        return {"": found[0][1]}
+    by_split: dict[str, list[Callable[[], LocalGlyphs]]] = {}
+    for name, reader in found:
+        by_split.setdefault(_find_split(name), []).append(reader)
+    if any(len(by_split.get(split, [])) != 1 for split in ("train", "test")):
+        names = ", ".join(name for name, _ in found[:6])
         raise GlyphError(
-            f"{path} has no array {key}; x_train, y_train, x_test and y_test are expected"
-        ) from None
-    with archive.open(member) as stream:
-        dtype, shape = _read_header(stream, f"{key} in {path}")
-        n_bytes = prod(shape) * dtype.itemsize
-        real_bytes = min(member.compress_size * MAX_DEFLATE_RATIO, _MAX_BYTES)
-        if not 0 < n_bytes == member.file_size - stream.tell() <= real_bytes:
-            raise GlyphError(
-                f"{key} in {path} says it is an array of shape {shape}, {n_bytes:,} bytes, "
-                f"in a file of {member.compress_size:,} bytes"
-            )
-        return np.frombuffer(stream.read(n_bytes), dtype).reshape(shape)
-
-
-def _read_header(stream: IO[bytes], name: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """Read the header of a .npy file (NumPy Enhancement Proposal 1), without evaluating it."""
-    magic = stream.read(8)
-    length = stream.read(2 if magic == b"\x93NUMPY\1\0" else 4)
-    text = stream.read(min(int.from_bytes(length, "little"), _MAX_HEADER_BYTES))
-    header = _HEADER.fullmatch(text)
-    if not magic.startswith(b"\x93NUMPY") or not header:
-        raise GlyphError(
-            f"{name} is no NumPy array of whole numbers in C order; arrays of Python objects "
-            "(pickles) are refused"
+            f"{path} holds {len(found)} sets of glyphs, but not one for train and one for test: "
+            f"{names}",
+            "Name the one that is meant: --dataset FOLDER/FILE",
         )
-    shape = tuple(int(length) for length in re.findall(rb"\d+", header["shape"]))
-    return np.dtype(header["descr"].decode()), shape
+    return {split: by_split[split][0] for split in ("train", "test")}
 
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
-# Luma of red, green and blue in thousandths (ITU-R BT.601).
-_LUMA = np.array([299, 587, 114])
-_HALF = 128
+def _find_split(name: str) -> str:
+    """Return the split that a path names, its last words first, or ""."""
+    words = re.findall(r"[a-z]+\d+k|[a-z]+|t10k", name.lower())
+    return next((_SPLIT_WORDS[word] for word in reversed(words) if word in _SPLIT_WORDS), "")
 
 
-def read_pictures(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8], str]:
-    """Read a folder with one sub-folder per class, named by its character.
+def _find_pairs(
+    entries: list[Entry], only: Path | None
+) -> list[tuple[str, Callable[[], LocalGlyphs]]]:
+    """Find IDX files of images and the labels of each, by their headers and counts."""
+    headers: dict[str, tuple[Entry, IdxHeader]] = {}
+    for entry in sorted(entries, key=lambda e: not e.name.endswith(PACKED_SUFFIXES)):
+        if header := _read_header(entry):
+            # Unpacked files come last and stay.
+            headers[entry.name.removesuffix(".gz").removesuffix(".xz")] = (entry, header)
+    images: dict[str, tuple[Entry, int]] = {}
+    labels: dict[str, tuple[Entry, int]] = {}
+    for name, (entry, header) in sorted(headers.items()):
+        kind = images if len(header.shape) == 3 else labels  # noqa: PLR2004 - glyphs, y, x
+        kind[name] = (entry, header.shape[0])
+    return [
+        (name, partial(_read_pair, entry, _find_labels(entry, n_images, labels)))
+        for name, (entry, n_images) in images.items()
+        if only is None or entry.path == only
+    ]
 
-    Pictures are 28 by 28 pixels, grey or in colour, 8 bits. One whose border is bright is black
-    on white, and is inverted. Transparent pixels are white. Files are taken in the order of
-    their names.
 
-    Returns
-    -------
-    images : ndarray of uint8, shape (N, 28, 28)
-        0 = paper, 255 = ink.
-    labels : ndarray of uint8, shape (N,)
-    alphabet : str
-        The names of the sub-folders.
+def _read_header(entry: Entry) -> IdxHeader | None:
+    """Read the header of an IDX file; None if it is another file."""
+    name = entry.name.lower()
+    if name.endswith(_PICTURE_SUFFIXES):
+        return None
+    try:
+        with naming_damage(_title(entry), GlyphError), entry.open() as stream:
+            return read_header(unpacking(stream, name), _title(entry))
+    except GlyphError:
+        if "idx" in name or "ubyte" in name:
+            raise
+        return None
 
-    Raises
-    ------
-    GlyphError
-        A sub-folder's name is not one character or it has no pictures; a picture cannot be read
-        or has another size.
-    """
-    folders = list_class_folders(folder)
+
+def _find_labels(images: Entry, n_images: int, labels: dict[str, tuple[Entry, int]]) -> Entry:
+    """Return the labels of images: those of the same name, or the only ones of as many."""
+    same = [pair for name, pair in labels.items() if _stem(name) == _stem(images.name)]
+    as_many = [pair for pair in labels.values() if pair[1] == n_images]
+    chosen = same if len(same) == 1 else as_many
+    if len(chosen) != 1:
+        names = ", ".join(labels) or "none"
+        raise GlyphError(
+            f"{_title(images)} holds {n_images:,} images; cannot tell which file has their "
+            f"labels ({names})",
+            f"Name it as the images, such as {Path(images.name).name.replace('images', 'labels')}",
+        )
+    entry, n_labels = chosen[0]
+    if n_labels != n_images:
+        raise GlyphError(
+            f"{_title(images)} holds {n_images:,} images, but {_title(entry)} {n_labels:,} labels"
+        )
+    return entry
+
+
+def _stem(name: str) -> str:
+    """Return what the names of images and of their labels have in common."""
+    words = re.findall(r"[a-z0-9]+", name.lower().removesuffix(".gz").removesuffix(".xz"))
+    common = (w for w in words if not re.fullmatch(r"images?|labels?|idx\d|ubyte|int|byte", w))
+    return "-".join(common)
+
+
+def _read_pair(images: Entry, labels: Entry) -> LocalGlyphs:
+    pixels, classes = _read_array(images), _read_array(labels)
+    # QMNIST has eight numbers for each glyph: the class, and where it comes from.
+    classes = classes[:, 0] if classes.ndim > 1 else classes
+    kind = next((kind for kind in EMNIST_CLASSES if f"{kind}-" in images.name), "")
+    alphabet, first_label = EMNIST_CLASSES.get(kind, (DIGITS, 0))
+    return LocalGlyphs(
+        to_glyphs(pixels, _title(images)),
+        to_classes(classes, alphabet, _title(labels), first_label),
+        alphabet,
+        is_transposed=bool(kind),
+    )
+
+
+def _read_array(entry: Entry) -> NDArray[Any]:
+    if entry.path and not entry.name.endswith(PACKED_SUFFIXES):
+        return read_idx(entry.path)
+    with entry.open() as stream:
+        return read_idx_stream(stream, _title(entry))
+
+
+def _title(entry: Entry) -> str:
+    return str(entry.path or entry.name)
+
+
+def _find_npz(entry: Entry, path: Path) -> list[tuple[str, Callable[[], LocalGlyphs]]]:
+    """Find pairs of arrays by the names that libraries give them."""
+    with entry.open() as stream, zipfile.ZipFile(stream) as archive:
+        names = {name.lower().removesuffix(".npy"): name for name in archive.namelist()}
+    found: list[tuple[str, Callable[[], LocalGlyphs]]] = []
+    for split in ("train", "test", ""):
+        for keys in _NPZ_KEYS:
+            x, y = (key.format(split) for key in keys)
+            if ("{}" in keys[0]) != bool(split):
+                continue
+            if (x in names) != (y in names):
+                raise GlyphError(
+                    f"{path} has {x if x in names else y}, but no {y if x in names else x}"
+                )
+            if x in names:
+                found.append(
+                    (f"{entry.name} {split}", partial(_read_npz, entry, names[x], names[y]))
+                )
+                break
+    if not found:
+        raise GlyphError(
+            f"{path} holds {', '.join(names) or 'nothing'}; expected arrays x_train, y_train, "
+            "x_test and y_test, or images and labels"
+        )
+    return found
+
+
+def _read_npz(entry: Entry, images_key: str, labels_key: str) -> LocalGlyphs:
+    """Read two arrays of an npz file; their sizes and counts are compared before they are read."""
+    with entry.open() as stream, zipfile.ZipFile(stream) as archive:
+        counts = [_check_array(archive, key, entry) for key in (images_key, labels_key)]
+        if counts[0] != counts[1]:
+            raise GlyphError(
+                f"{_title(entry)} holds {counts[0]:,} images in {images_key}, but {counts[1]:,} "
+                f"labels in {labels_key}"
+            )
+        arrays = []
+        for key in (images_key, labels_key):
+            with archive.open(key) as member:
+                arrays.append(np.lib.format.read_array(member, allow_pickle=False))
+    return LocalGlyphs(
+        to_glyphs(arrays[0], f"{images_key} in {_title(entry)}"),
+        to_classes(arrays[1], DIGITS, f"{labels_key} in {_title(entry)}"),
+    )
+
+
+def _check_array(archive: zipfile.ZipFile, key: str, entry: Entry) -> int:
+    """Check what an array says of itself; return its length."""
+    name = f"{key} in {_title(entry)}"
+    info = archive.getinfo(key)
+    with naming_damage(name, GlyphError), archive.open(info) as stream:
+        major, _ = np.lib.format.read_magic(stream)
+        is_first = major == 1
+        read = (
+            np.lib.format.read_array_header_1_0
+            if is_first
+            else np.lib.format.read_array_header_2_0
+        )
+        shape, _, dtype = read(stream)
+        offset_bytes = stream.tell()
+    if dtype.hasobject:
+        raise GlyphError(
+            f"{name} holds Python objects (pickles), which are not loaded",
+            "Save it again as an array of numbers.",
+        )
+    n_bytes = prod(shape) * dtype.itemsize
+    most_bytes = min(MAX_BYTES, info.compress_size * MAX_DEFLATE_RATIO)
+    if not 0 < n_bytes <= most_bytes or n_bytes != info.file_size - offset_bytes:
+        raise GlyphError(
+            f"{name} says it is an array of shape {shape}, {n_bytes:,} bytes, in a file of "
+            f"{info.compress_size:,} bytes; expected at most {MAX_BYTES:,}"
+        )
+    return int(shape[0])
+
+
+def _find_tables(entry: Entry, path: Path) -> list[tuple[str, Callable[[], LocalGlyphs]]]:
+    """Find tables as Kaggle has them: a label, then the pixels of a glyph, in each line."""
+    with entry.open() as stream:
+        columns = stream.readline(1 << 16).count(b",") + 1
+    if columns == _N_PIXELS + 1:
+        return [(entry.name, partial(_read_table, entry))]
+    if entry.path == path:
+        raise GlyphError(
+            f"{path} has {columns} columns; expected a label and {_N_PIXELS} pixels",
+            "Kaggle's test.csv has no labels: take train.csv." if columns == _N_PIXELS else "",
+        )
+    return []
+
+
+def _read_table(entry: Entry) -> LocalGlyphs:
+    if entry.size_bytes > MAX_BYTES:
+        raise GlyphError(f"{_title(entry)} has {entry.size_bytes:,} bytes; at most {MAX_BYTES:,}")
+    with naming_damage(_title(entry), GlyphError), entry.open() as stream:
+        has_header = not stream.readline(1 << 16).lstrip(b'\xef\xbb\xbf" ')[:1].isdigit()
+        stream.seek(0)
+        text = io.TextIOWrapper(stream, "utf-8-sig")
+        rows = np.loadtxt(text, np.uint8, delimiter=",", skiprows=int(has_header), ndmin=2)
+    return LocalGlyphs(
+        to_glyphs(rows[:, 1:], _title(entry)), to_classes(rows[:, 0], DIGITS, _title(entry))
+    )
+
+
+def _find_parquet(entry: Entry, _: Path) -> list[tuple[str, Callable[[], LocalGlyphs]]]:
+    return [(entry.name, partial(_read_parquet, entry))]
+
+
+def _read_parquet(entry: Entry) -> LocalGlyphs:
+    """Read a Parquet file as Hugging Face has MNIST: packed pictures and labels."""
+    try:
+        from pyarrow import parquet  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise GlyphError(
+            f"reading {_title(entry)} needs pyarrow", "pip install 'mnistseq[parquet]'"
+        ) from error
     images: list[NDArray[np.uint8]] = []
     labels: list[int] = []
-    for label, class_folder in enumerate(folders):
-        paths = sorted(path for path in class_folder.iterdir() if path.suffix.lower() in SUFFIXES)
-        if not paths:
-            raise GlyphError(f"{class_folder} holds no pictures: {', '.join(SUFFIXES)}")
-        images += [_read_picture(path) for path in paths]
-        labels += [label] * len(paths)
-    alphabet = "".join(class_folder.name for class_folder in folders)
-    return np.stack(images), np.array(labels, np.uint8), alphabet
+    with naming_damage(_title(entry), GlyphError), entry.open() as stream:
+        table = parquet.ParquetFile(stream)
+        if {"image", "label"} - {*table.schema_arrow.names}:
+            raise GlyphError(
+                f"{_title(entry)} has the columns {', '.join(table.schema_arrow.names)}; "
+                "expected image and label"
+            )
+        if table.metadata.num_rows * _N_PIXELS > MAX_BYTES:
+            raise GlyphError(f"{_title(entry)} holds {table.metadata.num_rows:,} glyphs: too many")
+        for batch in table.iter_batches(_CHUNK, columns=["image", "label"]):
+            for row in batch.to_pylist():
+                picture = row["image"]["bytes"] if isinstance(row["image"], dict) else row["image"]
+                images.append(read_picture(io.BytesIO(picture), f"a picture in {_title(entry)}"))
+                labels.append(row["label"])
+    return LocalGlyphs(np.stack(images), to_classes(np.array(labels), DIGITS, _title(entry)))
 
 
-def list_class_folders(folder: Path) -> list[Path]:
-    """List the sub-folders whose names are classes, in the order of their names.
+def _find_pictures(
+    entries: list[Entry], path: Path
+) -> list[tuple[str, Callable[[], LocalGlyphs]]]:
+    """Find class folders: folders named by one character, which hold pictures."""
+    by_split: dict[str, list[Entry]] = {}
+    for entry in entries:
+        place = Path(entry.name).parent
+        if entry.name.lower().endswith(_PICTURE_SUFFIXES) and place.name:
+            if len(place.name) != 1:
+                raise GlyphError(
+                    f"{path / place} is no class: a folder is named by one character, like 7"
+                )
+            by_split.setdefault(_find_split(place.as_posix()), []).append(entry)
+    return [(split, partial(_read_pictures, chosen)) for split, chosen in by_split.items()]
+
+
+def _read_pictures(entries: list[Entry]) -> LocalGlyphs:
+    """Read the pictures of class folders, then sort them by class and name."""
+    found = []
+    for entry in entries:
+        place = Path(entry.name)
+        with naming_damage(_title(entry), GlyphError), entry.open() as stream:
+            found.append((place.parent.name, place.name, read_picture(stream, _title(entry))))
+    found.sort(key=lambda one: one[:2])
+    alphabet = "".join(sorted({name for name, _, _ in found}))
+    return LocalGlyphs(
+        np.stack([picture for _, _, picture in found]),
+        np.array([alphabet.index(name) for name, _, _ in found], np.uint8),
+        alphabet,
+        has_pictures=True,
+        is_lossy=any(entry.name.lower().endswith(_LOSSY_SUFFIXES) for entry in entries),
+    )
+
+
+def read_picture(stream: BinaryIO, name: str) -> NDArray[np.uint8]:
+    """Read a picture of 28 by 28 pixels as grey levels; transparent pixels are white.
 
     Raises
     ------
     GlyphError
-        There are none, or a name is longer than one character.
+        It is damaged, none of the formats that are read, or of another size or depth.
     """
-    folders = sorted(
-        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
-    )
-    if not folders:
-        raise GlyphError(f"{folder} holds neither IDX files nor a sub-folder per class")
-    for class_folder in folders:
-        if len(class_folder.name) != 1:
-            raise GlyphError(
-                f"{class_folder} is no class: a sub-folder is named by one character, like 7"
-            )
-    return folders
-
-
-def _read_picture(path: Path) -> NDArray[np.uint8]:
-    try:
-        shape = iio.improps(path, plugin="pillow").shape
-        if shape[:2] != (SIDE_PX, SIDE_PX) or len(shape) > 3:  # noqa: PLR2004 - y, x, channels
-            raise GlyphError(
-                f"{path} is a picture of shape {shape}; "
-                f"glyphs are {SIDE_PX} by {SIDE_PX} pixels, so scale it first"
-            )
-        pixels = iio.imread(path, plugin="pillow")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise GlyphError(f"cannot read the picture {path}: {error}") from error
-    if pixels.dtype != np.uint8:
-        raise GlyphError(f"{path} has pixels of {pixels.dtype}; 8 bits are expected")
-    grey = _to_grey(pixels)
-    border = np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
-    return 255 - grey if np.median(border) >= _HALF else grey
+    with naming_damage(name, GlyphError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of large and of cut pictures
+        with Image.open(stream, formats=_PICTURE_FORMATS) as image:
+            if image.size != (SIDE_PX, SIDE_PX):
+                raise GlyphError(
+                    f"{name} is {image.width} by {image.height} pixels; expected {SIDE_PX} by "
+                    f"{SIDE_PX}, so scale it first"
+                )
+            if image.mode.startswith(("I", "F")):
+                raise GlyphError(f"{name} has pixels of more than 8 bits; expected 8")
+            if image.mode == "1":
+                return np.asarray(image.convert("L"))
+            if image.mode not in {"L", "LA", "RGB", "RGBA"}:
+                has_alpha = "A" in image.mode or "transparency" in image.info
+                return _to_grey(np.asarray(image.convert("RGBA" if has_alpha else "RGB")))
+            return _to_grey(np.asarray(image))
 
 
 def _to_grey(pixels: NDArray[Any]) -> NDArray[np.uint8]:
@@ -197,115 +452,58 @@ def _to_grey(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     return grey.astype(np.uint8)
 
 
-_WORDS = {"train": ("train",), "test": ("test", "t10k")}
+def to_glyphs(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
+    """Return images as uint8 of shape (N, 28, 28): of levels 0 to 255, or of shares 0 to 1."""
+    shape = images.shape
+    if shape[1:] in {(_N_PIXELS,), (SIDE_PX, SIDE_PX, 1), (1, SIDE_PX, SIDE_PX)}:
+        images = images.reshape(-1, SIDE_PX, SIDE_PX)
+    if images.shape[1:] != (SIDE_PX, SIDE_PX) or not len(images):
+        raise GlyphError(
+            f"{name} has the shape {shape}; expected glyphs, (N, {SIDE_PX}, {SIDE_PX})"
+        )
+    if images.dtype.kind not in "buif":
+        raise GlyphError(f"{name} holds {images.dtype}; expected numbers")
+    low, high = images.min(), images.max()
+    if not (low >= 0 and high <= 255):  # noqa: PLR2004 - not a number is neither
+        raise GlyphError(f"{name} has levels from {low} to {high}; expected 0 to 255, or 0 to 1")
+    if high > 1 and images.dtype == np.uint8:
+        return images
+    glyphs = np.empty(images.shape, np.uint8)
+    scale = 255 if high <= 1 else 1
+    for start in range(0, len(images), _CHUNK):
+        glyphs[start : start + _CHUNK] = np.rint(
+            images[start : start + _CHUNK].astype(np.float64) * scale
+        )
+    return glyphs
 
 
-def read_local(path: Path, split: SplitName) -> tuple[NDArray[np.uint8], NDArray[np.uint8], str]:
-    """Read the glyphs of a split from a path.
-
-    Parameters
-    ----------
-    path : Path
-        - The images file of an IDX pair, or a folder that holds one; packed with gzip or not.
-          The labels file has the same name with `labels` for `images` and `idx1` for `idx3`.
-        - A file `*.npz` with x_train, y_train, x_test, y_test, as Keras has it.
-        - A folder with one sub-folder of pictures per class, see `read_pictures`.
-
-        A folder with `train` and `test` inside, or with a pair for each, is split; anything
-        else but an npz gives the same glyphs for both.
-    split : {"train", "test"}
-        Which glyphs to read.
-
-    Returns
-    -------
-    images : ndarray of uint8, shape (N, 28, 28)
-        0 = paper, 255 = ink; memory-mapped if they come from an unpacked IDX file.
-    labels : ndarray of uint8, shape (N,)
-    alphabet : str
-        The character of each class.
+def to_classes(
+    labels: NDArray[Any], alphabet: str, name: str, first_label: int = 0
+) -> NDArray[np.uint8]:
+    """Return labels as indices into an alphabet, shape (N,); they may be one-hot rows.
 
     Raises
     ------
     GlyphError
-        The path is none of these, or its contents do not go together.
+        They are no such labels.
     """
-    if path.is_file():
-        images, labels = read_npz(path, split) if path.suffix == ".npz" else _read_pair(path)
-        return images, _check_labels(images, labels, path), DIGITS
-    if not path.is_dir():
-        raise GlyphError(f"there is no file or folder {path}")
-    if (path / "train").is_dir() and (path / "test").is_dir():
-        return read_local(path / split, split)
-    images_path = find_images(path, split)
-    if images_path:
-        return read_local(images_path, split)
-    return read_pictures(path)
-
-
-def has_splits(path: Path) -> bool:
-    """Tell whether a path has glyphs for train and others for test."""
-    if path.is_file():
-        return path.suffix == ".npz"
-    if (path / "train").is_dir() and (path / "test").is_dir():
-        return True
-    return path.is_dir() and find_images(path, "train") != find_images(path, "test")
-
-
-def find_images(folder: Path, split: SplitName) -> Path | None:
-    """Find the images file of an IDX pair in a folder: the one of the split, or the only one.
-
-    Raises
-    ------
-    GlyphError
-        There are several, and it is not clear which one is meant.
-    """
-    by_name = {
-        path.name.removesuffix(".gz"): path
-        for path in sorted(folder.iterdir(), reverse=True)  # unpacked files come last and stay
-        if "images" in path.name and "idx3" in path.name and path.is_file()
-    }
-    names = sorted(by_name)
-    if len(names) > 1:
-        names = [name for name in names if any(word in name for word in _WORDS[split])]
-        if len(names) != 1:
-            raise GlyphError(
-                f"{folder} holds several IDX files of images, but not one for {split}: "
-                f"{', '.join(sorted(by_name))}",
-                "Name the one that is meant: --dataset FOLDER/FILE",
-            )
-    return by_name[names[0]] if names else None
-
-
-def _read_pair(images_path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
-    labels_name = images_path.name.replace("images", "labels").replace("idx3", "idx1")
-    if labels_name == images_path.name:
+    shape = labels.shape
+    labels = labels.astype(np.uint8) if labels.dtype == np.bool_ else labels
+    if labels.dtype.kind not in "uif":
+        raise GlyphError(f"{name} holds {labels.dtype}; expected labels, whole numbers")
+    if labels.ndim == 2 and shape[1] == 1:  # noqa: PLR2004 - a column
+        labels = labels[:, 0]
+    elif labels.ndim == 2 and shape[1] == len(alphabet):  # noqa: PLR2004 - one-hot rows
+        if not (np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all()):
+            raise GlyphError(f"{name} has rows of {shape[1]} numbers that are not one-hot")
+        labels = labels.argmax(axis=1) + first_label
+    if labels.ndim != 1:
+        raise GlyphError(f"{name} has the shape {shape}; expected labels, (N,)")
+    low, high = labels.min(), labels.max()
+    last_label = first_label + len(alphabet) - 1
+    if not (first_label <= low and high <= last_label and (labels == labels.round()).all()):
         raise GlyphError(
-            f"{images_path} is none of: an IDX file with 'images' in its name, a file *.npz, "
-            "a folder with one sub-folder per class"
+            f"{name} has labels from {low} to {high}; expected whole numbers from {first_label} "
+            f"to {last_label}"
         )
-    return _read_file(images_path), _read_file(images_path.with_name(labels_name))
-
-
-def _read_file(path: Path) -> NDArray[Any]:
-    twin = path.with_name(path.name.removesuffix(".gz"))
-    if not path.exists() and not twin.exists():
-        twin = path.with_name(f"{path.name}.gz")
-    there = path if path.exists() else twin
-    return read_packed_idx(there) if there.suffix == ".gz" else read_idx(there)
-
-
-def _check_labels(images: NDArray[Any], labels: NDArray[Any], path: Path) -> NDArray[np.uint8]:
-    """Check that images and labels go together; give the labels as uint8."""
-    if images.dtype != np.uint8 or images.shape[1:] != (SIDE_PX, SIDE_PX):
-        raise GlyphError(
-            f"{path} holds {images.dtype.name} of shape {images.shape}; "
-            f"glyphs are uint8 of shape (N, {SIDE_PX}, {SIDE_PX})"
-        )
-    if labels.shape != (len(images),):
-        raise GlyphError(f"{path}: {len(images):,} images, but labels of shape {labels.shape}")
-    if labels.min() < 0 or labels.max() >= len(DIGITS):
-        raise GlyphError(
-            f"{path}: labels from {labels.min()} to {labels.max()}; "
-            f"allowed are 0 to {len(DIGITS) - 1}"
-        )
-    return labels.astype(np.uint8)
+    return (labels.astype(np.int64) - first_label).astype(np.uint8)

@@ -41,8 +41,9 @@ def test_the_files_go_together(dataset: Dataset) -> None:
         assert split.labels.shape[0] == split.n_glyphs
 
 
-def test_data_sets_do_not_share_a_folder() -> None:
-    assert len({dataset.folder for dataset in DATASETS.values()}) == len(DATASETS)
+def test_data_sets_do_not_share_a_file() -> None:
+    places = [(dataset.folder, file) for dataset in DATASETS.values() for file in dataset.files()]
+    assert len({(folder, file.name) for folder, file in places}) == len(places)
 
 
 def test_the_numbers_of_mnist() -> None:

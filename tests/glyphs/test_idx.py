@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis.extra import numpy as npst
 
 from mnistseq_cli.errors import GlyphError
-from mnistseq_cli.glyphs.idx import encode_idx, read_idx, read_packed_idx, write_idx
+from mnistseq_cli.glyphs.idx import encode_idx, read_idx, write_idx
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ def test_bytes_and_back(
     assert path.read_bytes() == encode_idx(array)
     packed = path.with_name("a-ubyte.gz")
     packed.write_bytes(gzip.compress(path.read_bytes()))
-    for again in (read_idx(path), read_packed_idx(packed)):
+    for again in (read_idx(path), read_idx(packed)):
         assert again.shape == array.shape
         assert np.array_equal(again, array)
 
@@ -56,7 +56,7 @@ def test_a_file_is_mapped_and_read_only(tmp_path: Path) -> None:
 def read_packed(path: Path) -> None:
     packed = path.with_name("bad.gz")
     packed.write_bytes(gzip.compress(path.read_bytes()))
-    read_packed_idx(packed)
+    read_idx(packed)
 
 
 @pytest.mark.parametrize("read", [read_idx, read_packed], ids=["plain", "packed"])
@@ -74,7 +74,7 @@ def read_packed(path: Path) -> None:
         (GOOD + b"\0", "its header says 1,584"),
         (GOOD[:7] + b"\0" + GOOD[8:], "no items"),
         (GOOD[:4] + b"\xff" * 12 + GOOD[16:], "too many"),
-        (GOOD[:4] + b"\0\x30\0\0" + GOOD[8:], "too small|its header says 2,466,250,768"),
+        (GOOD[:4] + b"\0\x30\0\0" + GOOD[8:], "would unpack to|its header says 2,466,250,768"),
     ],
     ids=range(12),
 )
@@ -90,7 +90,7 @@ def test_a_file_that_is_no_gzip_file(tmp_path: Path) -> None:
     for data in (GOOD, b"", gzip.compress(GOOD)[:-20], b"\x1f\x8b" + GOOD):
         (tmp_path / "bad.gz").write_bytes(data)
         with pytest.raises(GlyphError, match=r"bad\.gz"):
-            read_packed_idx(tmp_path / "bad.gz")
+            read_idx(tmp_path / "bad.gz")
 
 
 def test_a_damaged_gzip_file_is_refused_or_gives_what_was_in_it(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_damaged_gzip_file_is_refused_or_gives_what_was_in_it(tmp_path: Path) 
         data[position] ^= 0xFF
         (tmp_path / "bad.gz").write_bytes(data)
         try:
-            assert np.array_equal(read_packed_idx(tmp_path / "bad.gz"), items)
+            assert np.array_equal(read_idx(tmp_path / "bad.gz"), items)
         except GlyphError:
             refused += 1
     assert refused > 100
@@ -111,9 +111,9 @@ def test_a_damaged_gzip_file_is_refused_or_gives_what_was_in_it(tmp_path: Path) 
 def test_a_gzip_bomb_is_read_up_to_what_its_header_says(tmp_path: Path) -> None:
     (tmp_path / "bomb.gz").write_bytes(gzip.compress(GOOD + bytes(50_000_000)))
     with pytest.raises(GlyphError, match="or more, its header says 1,584"):
-        read_packed_idx(tmp_path / "bomb.gz")
+        read_idx(tmp_path / "bomb.gz")
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(GlyphError, match="No such file"):
+    with pytest.raises(GlyphError, match="missing"):
         read_idx(tmp_path / "absent")

@@ -216,7 +216,7 @@ def test_a_path_that_is_not_there() -> None:
 
 
 def test_an_unknown_split() -> None:
-    with pytest.raises(UsageError, match="unknown split 'tset'; allowed are train, test and all"):
+    with pytest.raises(UsageError, match="unknown split 'tset'; expected train, test or all"):
         load_glyphs("mnist", "tset")
 
 

@@ -2,27 +2,41 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
+import os
 import pickle
+import shutil
 import tracemalloc
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-import imageio.v3 as iio
 import numpy as np
 import pytest
+from PIL import Image
 
 from mnistseq_cli.errors import GlyphError
 from mnistseq_cli.glyphs.idx import encode_idx, write_idx
-from mnistseq_cli.glyphs.local import has_splits, read_local
+from mnistseq_cli.glyphs.load import load_glyphs
 from tests.helpers.mirror import draw_tiny
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from mnistseq_cli.glyphs.glyph_set import GlyphSet
+
 IMAGES, LABELS = draw_tiny(20, 1)
 OTHER_IMAGES, OTHER_LABELS = draw_tiny(30, 2)
+
+
+def read(path: Path, split: str = "train") -> GlyphSet:
+    return load_glyphs(str(path), split)
+
+
+def has_splits(path: Path) -> bool:
+    return len(read(path, "all")) > len(read(path, "test"))
 
 
 def write_pair(
@@ -36,6 +50,12 @@ def write_pair(
     return folder / f"{prefix}images-idx3-ubyte"
 
 
+def write_both(folder: Path) -> Path:
+    write_pair(folder, "train-", OTHER_IMAGES, OTHER_LABELS)
+    write_pair(folder, "t10k-")
+    return folder
+
+
 def write_npz(path: Path, **arrays: NDArray[Any]) -> Path:
     standard = {
         "x_train": OTHER_IMAGES, "y_train": OTHER_LABELS, "x_test": IMAGES, "y_test": LABELS,
@@ -44,18 +64,31 @@ def write_npz(path: Path, **arrays: NDArray[Any]) -> Path:
     return path
 
 
-def write_picture(path: Path, pixels: NDArray[Any]) -> None:
+def write_picture(path: Path, pixels: NDArray[Any], **options: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    iio.imwrite(path, pixels, plugin="pillow")
+    Image.fromarray(pixels).save(path, **options)
 
 
-def is_right(path: Path, *, other: bool = False, split: Any = "train") -> bool:
-    images, labels, alphabet = read_local(path, split)
-    assert images.dtype == labels.dtype == np.uint8
-    assert alphabet == "0123456789"
-    return np.array_equal(images, OTHER_IMAGES if other else IMAGES) and np.array_equal(
-        labels, OTHER_LABELS if other else LABELS
+def write_classes(folder: Path, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Path:
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        write_picture(folder / str(label) / f"{number:03d}.png", image)
+    return folder
+
+
+def is_right(path: Path, *, other: bool = False, split: str = "train") -> bool:
+    found = read(path, split)
+    assert found.images.dtype == found.labels.dtype == np.uint8
+    assert found.alphabet == "0123456789"
+    order = np.argsort(OTHER_LABELS if other else LABELS, kind="stable")
+    expected = (OTHER_IMAGES if other else IMAGES)[order], (OTHER_LABELS if other else LABELS)
+    return np.array_equal(found.images[found.ids], expected[0]) and np.array_equal(
+        found.labels[found.ids], expected[1][order]
     )
+
+
+def check_both(path: Path) -> None:
+    assert is_right(path, split="train", other=True)
+    assert is_right(path, split="test")
 
 
 def test_a_pair_by_its_images_file_and_by_its_folder(tmp_path: Path) -> None:
@@ -64,43 +97,71 @@ def test_a_pair_by_its_images_file_and_by_its_folder(tmp_path: Path) -> None:
         assert is_right(given, split="train")
         assert is_right(given, split="test")
         assert not has_splits(given)
-    assert isinstance(read_local(path, "train")[0].base, np.memmap)
+    assert isinstance(read(tmp_path).images.base, np.memmap)
 
 
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress], ids=["gz", "xz"])
 @pytest.mark.parametrize("packed", ["images-idx3", "labels-idx1", "images-idx3 labels-idx1"])
-def test_a_pair_that_is_packed(packed: str, tmp_path: Path) -> None:
+def test_a_pair_that_is_packed(
+    packed: str, pack: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
     write_pair(tmp_path)
+    suffix = "gz" if pack is gzip.compress else "xz"
     for kind in packed.split():
         path = tmp_path / f"my-{kind}-ubyte"
-        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.with_name(f"{path.name}.{suffix}").write_bytes(pack(path.read_bytes()))
         path.unlink()
     assert is_right(tmp_path)
     assert is_right(next(tmp_path.glob("*images*")))
 
 
-def test_a_folder_with_two_pairs_is_split(tmp_path: Path) -> None:
-    write_pair(tmp_path, "train-", OTHER_IMAGES, OTHER_LABELS)
-    write_pair(tmp_path, "t10k-")
-    assert has_splits(tmp_path)
-    assert is_right(tmp_path, split="train", other=True)
-    assert is_right(tmp_path, split="test")
+def rename_dotted(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.rename(path.with_name(path.name.replace("-idx", ".idx")))
 
 
-def test_a_folder_with_train_and_test_inside_is_split(tmp_path: Path) -> None:
-    for name in ("train", "test"):
-        (tmp_path / name).mkdir()
-    write_pair(tmp_path / "train", "", OTHER_IMAGES, OTHER_LABELS)
-    write_pair(tmp_path / "test", "")
-    assert has_splits(tmp_path)
-    assert is_right(tmp_path, split="train", other=True)
-    assert is_right(tmp_path, split="test")
+def put_into_own_folders(folder: Path) -> None:
+    for path in list(folder.iterdir()):
+        path.rename(folder / "moved")
+        path.mkdir()
+        (folder / "moved").rename(path / path.name)
+
+
+def put_into_split_folders(folder: Path) -> None:
+    for prefix, name in (("train-", "training"), ("t10k-", "testing")):
+        (folder / name).mkdir()
+        for path in folder.glob(f"{prefix}*"):
+            path.rename(folder / name / path.name.removeprefix(prefix))
+
+
+def add_litter(folder: Path) -> None:
+    (folder / "__MACOSX").mkdir()
+    (folder / "__MACOSX/._train-images-idx3-ubyte").write_bytes(b"\0\5\x16\7" + bytes(60))
+    (folder / ".DS_Store").write_bytes(b"x")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda _: None, rename_dotted, put_into_own_folders, put_into_split_folders, add_litter],
+    ids=["plain", "dotted", "own folders", "split folders", "litter"],
+)
+@pytest.mark.parametrize("archive", ["", "zip", "tar", "gztar", "xztar"])
+def test_two_pairs_are_found_however_they_lie(
+    change: Callable[[Path], None], archive: str, tmp_path: Path
+) -> None:
+    source = write_both(tmp_path / "source")
+    change(source)
+    if archive:
+        source = type(source)(shutil.make_archive(str(tmp_path / "packed"), archive, source))
+    check_both(source)
+    assert has_splits(source)
 
 
 def test_several_pairs_without_a_split_are_refused(tmp_path: Path) -> None:
     for prefix in ("a-", "b-"):
         write_pair(tmp_path, prefix)
-    with pytest.raises(GlyphError, match="several IDX files of images") as caught:
-        read_local(tmp_path, "train")
+    with pytest.raises(GlyphError, match="2 sets of glyphs") as caught:
+        read(tmp_path)
     assert "a-images-idx3-ubyte, b-images-idx3-ubyte" in caught.value.message
     assert is_right(tmp_path / "a-images-idx3-ubyte")
 
@@ -109,53 +170,87 @@ def test_several_pairs_without_a_split_are_refused(tmp_path: Path) -> None:
     ("images", "labels", "message"),
     [
         (IMAGES[:, 1:], LABELS, r"shape \(20, 27, 28\)"),
-        (IMAGES.astype(np.int32), LABELS, "int32"),
-        (IMAGES[:-1], LABELS, r"19 images, but labels of shape \(20,\)"),
-        (IMAGES, LABELS[:, None], r"labels of shape \(20, 1\)"),
-        (IMAGES, LABELS + np.uint8(1), "labels from 1 to 10; allowed are 0 to 9"),
+        (IMAGES.astype(np.int32) * 9, LABELS, "levels from 0 to"),
+        (IMAGES[:-1], LABELS, "19 images, but .* 20 labels"),
+        (IMAGES, LABELS + np.uint8(1), "labels from 1 to 10; expected whole numbers from 0 to 9"),
         (IMAGES, LABELS.astype(np.int32) - 1, "labels from -1 to 8"),
     ],
-    ids=range(6),
+    ids=range(5),
 )
 def test_a_pair_that_does_not_go_together(
     images: NDArray[Any], labels: NDArray[Any], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(GlyphError, match=message):
-        read_local(write_pair(tmp_path, "x-", images, labels), "train")
+        read(write_pair(tmp_path, "x-", images, labels))
 
 
 def test_a_file_of_another_kind(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(GlyphError, match="none of"):
-        read_local(tmp_path / "notes.txt", "train")
-    with pytest.raises(GlyphError, match="no file or folder"):
-        read_local(tmp_path / "absent", "train")
+    with pytest.raises(GlyphError, match="expected an IDX pair"):
+        read(tmp_path / "notes.txt")
     write_idx(tmp_path / "images-idx3-ubyte", IMAGES)
-    with pytest.raises(GlyphError, match="labels-idx1-ubyte"):
-        read_local(tmp_path, "train")
+    with pytest.raises(GlyphError, match="labels"):
+        read(tmp_path)
 
 
-def test_a_keras_npz(tmp_path: Path) -> None:
-    path = write_npz(tmp_path / "mnist.npz", y_test=LABELS.astype(np.int64))
+@pytest.mark.parametrize(
+    ("kind", "alphabet", "first"),
+    [
+        ("digits", "0123456789", 0),
+        ("letters", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", 1),
+        ("balanced", "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt", 0),
+    ],
+)
+def test_emnist_is_turned_upright(kind: str, alphabet: str, first: int, tmp_path: Path) -> None:
+    labels = (np.arange(20) % len(alphabet) + first).astype(np.uint8)
+    write_pair(tmp_path, f"emnist-{kind}-train-", IMAGES.transpose(0, 2, 1), labels)
+    found = read(tmp_path)
+    assert np.array_equal(found.images, IMAGES)
+    assert found.alphabet == alphabet
+    assert np.array_equal(found.labels, labels - first)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {},
+        {"y_test": LABELS.astype(np.int64), "y_train": OTHER_LABELS[:, None]},
+        {"x_train": np.asfortranarray(OTHER_IMAGES), "x_test": IMAGES.astype(np.int64)},
+        {"x_train": (OTHER_IMAGES / 255).astype(np.float32), "x_test": IMAGES / 255},
+        {"x_train": OTHER_IMAGES[..., None], "x_test": IMAGES[:, None]},
+        {"x_train": OTHER_IMAGES.reshape(-1, 784)},
+        {"y_train": np.eye(10, dtype=np.float32)[OTHER_LABELS], "y_test": np.eye(10)[LABELS] > 0},
+    ],
+    ids=["Keras", "wide labels", "other orders", "shares", "channels", "flat", "one-hot"],
+)
+def test_an_npz(arrays: dict[str, NDArray[Any]], tmp_path: Path) -> None:
+    path = write_npz(tmp_path / "mnist.npz", **arrays)
+    check_both(path)
+    check_both(tmp_path)
     assert has_splits(path)
-    assert is_right(path, split="train", other=True)
-    assert is_right(path, split="test")
+
+
+def test_an_npz_without_splits(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", images=IMAGES, labels=LABELS)
+    assert is_right(tmp_path / "x.npz", split="test")
+    assert not has_splits(tmp_path / "x.npz")
 
 
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (IMAGES / 255, "no NumPy array of whole numbers"),
-        (IMAGES.astype(np.int64), "holds int64; images are uint8"),
-        (IMAGES[:, :9], "glyphs are uint8 of shape"),
-        (IMAGES[:0], "shape"),
-        (np.asfortranarray(IMAGES), "in C order"),
+        (OTHER_IMAGES / 127.5 - 1, "levels from -1.0 to"),
+        (OTHER_IMAGES * np.nan, "levels from nan"),
+        (OTHER_IMAGES[:, :9], r"shape \(30, 9, 28\)"),
+        (OTHER_IMAGES[:0], "shape"),
+        (OTHER_IMAGES[:-1], "29 images in x_train.npy, but 30 labels"),
+        (OTHER_IMAGES.astype("U3"), "expected numbers"),
     ],
-    ids=range(5),
+    ids=range(6),
 )
 def test_an_npz_with_other_images(array: NDArray[Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(GlyphError, match=message):
-        read_local(write_npz(tmp_path / "x.npz", x_train=array), "train")
+        read(write_npz(tmp_path / "x.npz", x_train=array))
 
 
 class Bomb:
@@ -167,16 +262,20 @@ class Bomb:
 
 def test_a_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
     path = write_npz(tmp_path / "bomb.npz", x_train=np.array([Bomb()]))
-    with pytest.raises(GlyphError, match="pickle"):
-        read_local(path, "train")
+    with pytest.raises(GlyphError, match="pickles"):
+        read(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x_train.npy", pickle.dumps(Bomb()))
-    with pytest.raises(GlyphError, match="no NumPy array"):
-        read_local(path, "train")
+        archive.writestr("y_train.npy", pickle.dumps(Bomb()))
+    with pytest.raises(GlyphError, match="damaged"):
+        read(path)
+    (tmp_path / "mnist.pkl.gz").write_bytes(gzip.compress(pickle.dumps(Bomb())))
+    with pytest.raises(GlyphError, match="savez"):
+        read(tmp_path / "mnist.pkl.gz")
 
 
 @pytest.mark.parametrize(
-    "shape", [(10**13 // 784, 28, 28), (21, 28, 28), (2**62, 2**62), (0, 28, 28)]
+    "shape", [(10**13 // 784, 28, 28), (21, 28, 28), (2**62, 2**62), (0, 28, 28), (1,) * 71]
 )
 def test_a_header_that_claims_too_much_takes_no_memory(
     shape: tuple[int, ...], tmp_path: Path
@@ -187,27 +286,29 @@ def test_a_header_that_claims_too_much_takes_no_memory(
     )
     path = tmp_path / "claims.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("x_train.npy", header.getvalue() + IMAGES.tobytes())
+        for name in ("x_train.npy", "y_train.npy"):
+            archive.writestr(name, header.getvalue() + IMAGES.tobytes())
     tracemalloc.start()
     try:
         with pytest.raises(GlyphError, match="says it is an array of shape"):
-            read_local(path, "train")
+            read(path)
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:
         tracemalloc.stop()
 
 
 @pytest.mark.parametrize("data", [b"", b"no zip file", b"PK\x03\x04" + bytes(40)], ids=range(3))
-def test_an_npz_that_is_none(data: bytes, tmp_path: Path) -> None:
-    (tmp_path / "x.npz").write_bytes(data)
-    with pytest.raises(GlyphError, match="cannot read"):
-        read_local(tmp_path / "x.npz", "train")
+@pytest.mark.parametrize("name", ["x.npz", "x.zip", "x.tar.gz", "x.parquet", "x.csv"])
+def test_a_file_that_is_not_what_its_name_says(data: bytes, name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(GlyphError, match="x"):
+        read(tmp_path / name)
 
 
 def test_an_npz_without_an_array(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", x_train=IMAGES)
-    with pytest.raises(GlyphError, match="no array y_train"):
-        read_local(tmp_path / "x.npz", "train")
+    with pytest.raises(GlyphError, match="has x_train, but no y_train"):
+        read(tmp_path / "x.npz")
 
 
 def test_a_damaged_npz_is_refused_or_gives_what_was_in_it(tmp_path: Path) -> None:
@@ -224,78 +325,121 @@ def test_a_damaged_npz_is_refused_or_gives_what_was_in_it(tmp_path: Path) -> Non
     assert refused > 100
 
 
+@pytest.mark.parametrize("header", [True, False])
+def test_a_table_of_kaggle(*, header: bool, tmp_path: Path) -> None:
+    lines = [
+        ",".join(map(str, [label, *image.ravel()]))
+        for image, label in zip(IMAGES, LABELS, strict=True)
+    ]
+    names = ",".join(f"pixel{number}" for number in range(784))
+    (tmp_path / "train.csv").write_text("\n".join([f"label,{names}", *lines][not header :]) + "\n")
+    assert is_right(tmp_path / "train.csv")
+    (tmp_path / "test.csv").write_text(names + "\n" + lines[0].partition(",")[2] + "\n")
+    assert is_right(tmp_path)
+    with pytest.raises(GlyphError, match=r"take train\.csv") as caught:
+        read(tmp_path / "test.csv")
+    assert "784 columns" in caught.value.message
+
+
+def test_a_parquet_file_of_hugging_face(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for name, images, labels in (
+        ("train", OTHER_IMAGES, OTHER_LABELS),
+        ("test", IMAGES, LABELS),
+    ):
+        rows = []
+        for image in images:
+            packed = io.BytesIO()
+            Image.fromarray(image).save(packed, "PNG")
+            rows.append({"bytes": packed.getvalue(), "path": None})
+        table = pyarrow.table({"image": rows, "label": labels.astype(np.int64)})
+        (tmp_path / "mnist").mkdir(exist_ok=True)
+        parquet.write_table(table, tmp_path / f"mnist/{name}-00000-of-00001.parquet")
+    check_both(tmp_path)
+
+
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "pgm"])
 def test_a_folder_of_class_folders(suffix: str, tmp_path: Path) -> None:
     for i in (3, 0, 2, 1):
         write_picture(tmp_path / f"{'ba'[i % 2]}/{i}.{suffix}", IMAGES[i])
     (tmp_path / ".hidden").mkdir()
     (tmp_path / "a/notes.txt").touch()
-    images, labels, alphabet = read_local(tmp_path, "train")
-    assert alphabet == "ab"
-    assert labels.tolist() == [0, 0, 1, 1]
-    assert np.array_equal(images, IMAGES[[1, 3, 0, 2]])
+    add_litter(tmp_path)
+    found = read(tmp_path)
+    assert found.alphabet == "ab"
+    assert found.labels.tolist() == [0, 0, 1, 1]
+    assert np.array_equal(found.images, IMAGES[[1, 3, 0, 2]])
     assert not has_splits(tmp_path)
+
+
+@pytest.mark.parametrize("archive", ["", "zip", "gztar"])
+@pytest.mark.parametrize("names", [("train", "test"), ("training", "testing")])
+def test_class_folders_with_splits(names: tuple[str, str], archive: str, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    write_classes(source / names[0], OTHER_IMAGES, OTHER_LABELS)
+    write_classes(source / names[1], IMAGES, LABELS)
+    if archive:
+        source = type(source)(shutil.make_archive(str(tmp_path / "packed"), archive, source))
+    check_both(source)
 
 
 def test_pictures_in_colour_and_with_transparency(tmp_path: Path) -> None:
     grey = 255 - IMAGES[0]
     full = np.full_like(grey, 255)
-    red = np.zeros((28, 28, 3), np.uint8)
-    red[..., 0] = IMAGES[0] // 2 * 2
     write_picture(tmp_path / "0/a.png", np.stack([grey, grey, grey], axis=-1))
     write_picture(tmp_path / "0/b.png", np.stack([grey, grey, grey, full], axis=-1))
     write_picture(tmp_path / "0/c.png", np.stack([0 * grey] * 3 + [IMAGES[0]], axis=-1))
-    write_picture(tmp_path / "0/d.png", red)
-    images, _, _ = read_local(tmp_path, "train")
-    for image in images[:3]:
+    for image in read(tmp_path).images:
         assert np.array_equal(image, IMAGES[0])
-    assert np.array_equal(images[3], (red[..., 0].astype(int) * 299 + 500) // 1000)
-
-
-def test_black_on_white_is_inverted_and_white_on_black_is_not(tmp_path: Path) -> None:
-    write_picture(tmp_path / "7/black.png", 255 - IMAGES[5])
-    write_picture(tmp_path / "7/white.png", IMAGES[5])
-    images, _, _ = read_local(tmp_path, "train")
-    assert np.array_equal(images, IMAGES[[5, 5]])
+    red = np.zeros((28, 28, 3), np.uint8)
+    red[..., 0] = IMAGES[0] // 2 * 2
+    write_picture(tmp_path / "red/0/d.png", red)
+    expected = (red[..., 0].astype(int) * 299 + 500) // 1000
+    assert np.array_equal(read(tmp_path / "red").images[0], expected)
 
 
 @pytest.mark.parametrize(
     ("pixels", "message"),
     [
-        (np.zeros((28, 29), np.uint8), r"shape \(28, 29\); glyphs are 28 by 28"),
+        (np.zeros((28, 29), np.uint8), "29 by 28 pixels; expected 28 by 28"),
         (np.zeros((56, 56), np.uint8), "scale it first"),
-        (np.zeros((28, 28), np.uint16), "8 bits are expected"),
+        (np.zeros((28, 28), np.uint16), "more than 8 bits"),
     ],
     ids=range(3),
 )
 def test_a_picture_of_another_kind(pixels: NDArray[Any], message: str, tmp_path: Path) -> None:
     write_picture(tmp_path / "1/x.png", pixels)
     with pytest.raises(GlyphError, match=message):
-        read_local(tmp_path, "train")
+        read(tmp_path)
 
 
 def test_a_picture_that_is_none(tmp_path: Path) -> None:
-    write_picture(tmp_path / "1/x.png", IMAGES[0])
-    data = (tmp_path / "1/x.png").read_bytes()
-    for damaged in (b"", b"text", data[:60], data[:20] + bytes(60)):
-        (tmp_path / "1/x.png").write_bytes(damaged)
+    path = tmp_path / "1/x.png"
+    write_picture(path, IMAGES[0])
+    data = path.read_bytes()
+    eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 28 28\n%%EndComments\nshowpage\n%%EOF\n"
+    for damaged in (b"", b"text", data[:60], data[:20] + bytes(60), eps):
+        path.write_bytes(damaged)
         with pytest.raises(GlyphError, match=r"1.x\.png"):
-            read_local(tmp_path, "train")
+            read(tmp_path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(GlyphError, match=r"1.x\.png"):
+        read(tmp_path)
 
 
 def test_folders_that_are_no_classes(tmp_path: Path) -> None:
-    with pytest.raises(GlyphError, match="neither IDX files nor a sub-folder per class"):
-        read_local(tmp_path, "train")
     (tmp_path / "7").mkdir()
-    with pytest.raises(GlyphError, match="holds no pictures"):
-        read_local(tmp_path, "train")
-    (tmp_path / "seven").mkdir()
+    with pytest.raises(GlyphError, match="one sub-folder of pictures per class"):
+        read(tmp_path)
+    write_picture(tmp_path / "seven/x.png", IMAGES[0])
     with pytest.raises(GlyphError, match="named by one character"):
-        read_local(tmp_path, "train")
+        read(tmp_path)
 
 
 def test_an_unreadable_idx_pair_names_the_file(tmp_path: Path) -> None:
     path = write_pair(tmp_path)
     path.write_bytes(encode_idx(IMAGES)[:-1])
     with pytest.raises(GlyphError, match=path.name):
-        read_local(tmp_path, "train")
+        read(tmp_path)

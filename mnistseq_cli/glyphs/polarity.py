@@ -1,0 +1,104 @@
+"""Ink on clean paper: which of the two is dark in glyphs of the user, and what is only noise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnistseq_cli.errors import GlyphError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+POLARITIES = ("auto", "dark-ink", "light-ink")
+# The outermost pixels of a glyph are paper. Their level says which paper it is; between the two
+# limits it could be either.
+_DARK_PAPER, _LIGHT_PAPER = 63, 192
+_NOISE = 32  # levels over paper that compression or a scanner can make, after stretching
+_CHUNK = 4096  # glyphs at once
+
+
+def has_dark_ink(images: NDArray[np.uint8], polarity: str, name: str) -> bool:
+    """Whether glyphs are dark ink on light paper, so that they must be inverted.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (N, H, W)
+    polarity : str
+        One of `POLARITIES`; "auto" looks at the paper around the ink.
+    name : str
+        Where the glyphs come from, for messages.
+
+    Raises
+    ------
+    GlyphError
+        It cannot be decided: the paper is grey, or glyphs differ.
+    """
+    if polarity != "auto":
+        return polarity == "dark-ink"
+    levels = _find_paper(images)
+    paper = int(np.median(levels))
+    is_light = levels >= _LIGHT_PAPER
+    is_dark = levels <= _DARK_PAPER
+    if _DARK_PAPER < paper < _LIGHT_PAPER:
+        reason = f"the paper around the ink is grey (level {paper} of 255)"
+    elif is_light.any() and is_dark.any():
+        reason = f"{int(is_light.sum()):,} have light paper, {int(is_dark.sum()):,} dark paper"
+    else:
+        return paper >= _LIGHT_PAPER
+    raise GlyphError(
+        f"cannot tell ink from paper in the glyphs of {name}: {reason}",
+        "Say which it is: --polarity dark-ink, or --polarity light-ink (white on black)",
+    )
+
+
+def clean_paper(images: NDArray[np.uint8], *, is_lossy: bool) -> NDArray[np.uint8]:
+    """Return glyphs whose paper is 0 and whose darkest ink is 255, free of noise.
+
+    Glyphs that are clean already stay as they are, to the byte, and mapped.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (N, H, W)
+        Bright ink on dark paper.
+    is_lossy : bool
+        Whether they come from pictures whose format loses detail, such as JPEG.
+    """
+    if not is_lossy and not _is_noisy(images):
+        return images
+    cleaned = np.empty(images.shape, np.uint8)
+    for start in range(0, len(images), _CHUNK):
+        part = images[start : start + _CHUNK].astype(np.int32)
+        paper = _find_paper(images[start : start + _CHUNK])[:, None, None].astype(np.int32)
+        ink = np.maximum(part.max(axis=(1, 2), keepdims=True), paper + 1)
+        stretched = np.clip((part - paper) * 255 // (ink - paper), 0, 255)
+        cleaned[start : start + _CHUNK] = np.where(stretched > _NOISE, stretched, 0)
+    return cleaned
+
+
+def _is_noisy(images: NDArray[np.uint8]) -> bool:
+    """Whether the paper of most glyphs is not quite 0, or specked."""
+    levels = _find_paper(images)
+    if np.median(levels) > 0:
+        return True
+    specks = [
+        ((border > 0) & (border <= _NOISE)).any(axis=1)
+        for border in (_take_border(images[at : at + _CHUNK]) for at in _chunks(images))
+    ]
+    return bool(np.concatenate(specks).mean() > 0.5)  # noqa: PLR2004 - most of them
+
+
+def _find_paper(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the level of the paper of each glyph: the median of its outermost pixels."""
+    levels = [np.median(_take_border(images[at : at + _CHUNK]), axis=1) for at in _chunks(images)]
+    return np.concatenate(levels).astype(np.uint8)
+
+
+def _take_border(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    sides = (images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1])
+    return np.concatenate(sides, axis=1)
+
+
+def _chunks(images: NDArray[np.uint8]) -> range:
+    return range(0, len(images), _CHUNK)

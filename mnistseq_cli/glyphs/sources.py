@@ -1,0 +1,120 @@
+"""What people bring: the files in a folder, a zip or a tar archive, seen in one way."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import zipfile
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from posixpath import normpath
+from typing import TYPE_CHECKING, BinaryIO
+
+from mnistseq_cli.errors import GlyphError
+from mnistseq_cli.files import naming_damage, open_regular
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_TAR_SUFFIXES = (".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2")
+_LITTER = {"__MACOSX", "Thumbs.db", "desktop.ini"}
+_DEEPEST = 5  # folders: enough for ROOT/EMNIST/raw/…/file
+_MOST_FILES = 2**20
+_MOST_BYTES = 2**33  # that a tar archive may unpack to: to list it is to unpack it
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file.
+
+    Parameters
+    ----------
+    name : str
+        Its path inside the source, with ``/``.
+    size_bytes : int
+        Its size, as the folder or archive says.
+    open : callable
+        Opens it to be read.
+    path : Path or None
+        Where it lies, if it is no part of an archive.
+    """
+
+    name: str
+    size_bytes: int
+    open: Callable[[], BinaryIO]
+    path: Path | None = None
+
+
+@contextmanager
+def open_source(path: Path) -> Iterator[list[Entry]]:
+    """List the files of a folder or an archive, in the order of folder or archive.
+
+    Hidden files and what macOS and Windows leave are left out. Of a file that is no archive the
+    list is the files beside it.
+
+    Raises
+    ------
+    GlyphError
+        There is no such file or folder, it cannot be read, or holds too many files.
+    """
+    with ExitStack() as stack:
+        with naming_damage(path, GlyphError):
+            if not path.exists():
+                raise GlyphError(f"there is no file or folder {path}")
+            if path.is_dir():
+                entries = _list_folder(path, _DEEPEST)
+            elif path.suffix.lower() == ".zip":
+                stream = stack.enter_context(open_regular(path, error=GlyphError))
+                entries = _list_zip(stack.enter_context(zipfile.ZipFile(stream)))
+            elif path.name.lower().endswith(_TAR_SUFFIXES):
+                stream = stack.enter_context(open_regular(path, error=GlyphError))
+                entries = _list_tar(stack.enter_context(tarfile.open(fileobj=stream)), path)
+            else:
+                entries = _list_folder(path.parent, 0)
+            found = []
+            for entry in entries:
+                found.append(entry)
+                if len(found) > _MOST_FILES:
+                    raise GlyphError(f"{path} holds more than {_MOST_FILES:,} files")
+        yield [entry for entry in found if not _is_litter(entry.name)]
+
+
+def _is_litter(name: str) -> bool:
+    return any(part in _LITTER or part.startswith(".") for part in name.split("/"))
+
+
+def _list_folder(folder: Path, deepest: int) -> Iterator[Entry]:
+    for root, folders, names in os.walk(folder, followlinks=True):
+        place = Path(root).relative_to(folder)
+        folders[:] = sorted(f for f in folders if not _is_litter(f))
+        if len(place.parts) >= deepest:
+            folders.clear()
+        for name in sorted(names):
+            path = Path(root, name)
+            if path.exists():  # a link that leads nowhere is no file
+                size_bytes = path.stat().st_size
+                opening = partial(open_regular, path, error=GlyphError)
+                yield Entry((place / name).as_posix(), size_bytes, opening, path)
+
+
+def _list_zip(archive: zipfile.ZipFile) -> Iterator[Entry]:
+    for info in archive.infolist():
+        if not info.is_dir():
+            yield Entry(normpath(info.filename), info.file_size, partial(archive.open, info))  # type: ignore[arg-type]  # it reads bytes
+
+
+def _list_tar(archive: tarfile.TarFile, path: Path) -> Iterator[Entry]:
+    for member in archive:
+        if archive.offset > _MOST_BYTES:
+            raise GlyphError(f"{path} unpacks to more than {_MOST_BYTES:,} bytes")
+        if member.isreg():
+            yield Entry(normpath(member.name), member.size, partial(_open_member, archive, member))
+
+
+def _open_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> BinaryIO:
+    stream = archive.extractfile(member)
+    if stream is None:  # for regular files it never is
+        raise GlyphError(f"{member.name} is no file")
+    return stream  # type: ignore[return-value]  # it reads bytes
