@@ -525,9 +525,10 @@ class ImageFinder:
     """
 
     def __init__(self, folder: Path, label_file: Path) -> None:
-        self._folder = os.path.realpath(folder)
-        self._bases = [*map(os.path.realpath, (label_file.parent, folder / "images", folder))]
-        self._base = ""
+        self._folder = folder
+        own = os.path.relpath(label_file.parent, folder)
+        self._bases = [*dict.fromkeys((own, "images", "."))]
+        self._base: str | None = None
 
     def find(self, name: str) -> str | None:
         """Return the path of an image; None if there is none.
@@ -537,17 +538,18 @@ class ImageFinder:
         ValueError
             The name leads out of the folder.
         """
-        if self._base and not _IS_UNUSUAL.search(name):  # nearly all: no look at the disk
+        if self._base is not None and not _IS_UNUSUAL.search(name):  # nearly all
             return f"{self._base}{os.sep}{name}"
         steps = [step for step in re.split(r"[\\/]", name) if step not in ("", ".")]
         is_absolute = bool(_IS_ABSOLUTE.match(name))
         for start in range(len(steps) if is_absolute else 1):
             for base in self._bases:
-                path = os.path.normpath(os.path.join(base, *steps[start:]))  # noqa: PTH118 - as above
-                is_inside = path.startswith(self._folder + os.sep)
-                if is_inside and os.path.lexists(path):
-                    self._base = self._base or base
-                    return path
+                inside = os.path.normpath(os.path.join(base, *steps[start:]))  # noqa: PTH118 - text
+                path = self._folder / inside
+                if steps and not inside.startswith("..") and os.path.lexists(path):
+                    if self._base is None and not is_absolute:
+                        self._base = str(self._folder / base)
+                    return str(path)
         if is_absolute or ".." in steps:
             raise ValueError(f"the image {name!r:.200} is not in {self._folder}")
         return None
