@@ -93,8 +93,14 @@ class Format(Protocol):
         """Distributions whose version decides the bytes, beside NumPy."""
         ...
 
-    def check(self, recipe: Recipe) -> None:
+    def check(self, recipe: Recipe, largest_px: tuple[int, int] | None = None) -> None:
         """Refuse a recipe whose samples this format cannot hold, before any is made.
+
+        Parameters
+        ----------
+        recipe : Recipe
+        largest_px : (int, int), optional
+            Height and width of the largest image that it can make, where that is known.
 
         Raises
         ------

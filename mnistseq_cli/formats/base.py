@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import IO, TYPE_CHECKING, Protocol, TypeAlias
 
-from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
+from mnistseq_cli.errors import UsageError
 from mnistseq_cli.extras import suggest_install
-from mnistseq_cli.files import describe_damage, hint_at_verify, naming_damage
+from mnistseq_cli.files import naming_damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -187,29 +186,3 @@ def has_any(folder: Path, mark: str) -> bool:
 def list_files(folder: Path, mark: str) -> list[Path]:
     """List the files of a folder that a pattern names, in the order of their names."""
     return sorted(path for path in folder.glob(mark) if path.is_file())
-
-
-@contextmanager
-def name_line(path: Path, line: Callable[[], int], hint: str) -> Iterator[None]:
-    """Turn what is wrong in a line of a text file into an error that names file and line.
-
-    Parameters
-    ----------
-    path : Path
-    line : callable
-        Gives the number of the line that is read, from 1.
-    hint : str
-        What a line has to hold; not said of a dataset that this program wrote.
-
-    Raises
-    ------
-    OutputError
-        A line does not hold it.
-    """
-    try:
-        yield
-    except (MnistseqError, OSError, UnicodeDecodeError):  # a file is decoded ahead of the line
-        raise
-    except Exception as error:
-        message = f"{path}, line {max(1, line())}: {describe_damage(error)}"
-        raise OutputError(message, hint_at_verify(path) or hint) from error

@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING, Any
 from mnistseq_cli.files import naming_damage
 from mnistseq_cli.formats.arrays import (
     COLUMNS,
-    Column,
     Columnar,
-    check_column,
-    check_size,
-    count_together,
+    iterate_samples,
     read_column,
-    read_columns,
     read_shape,
 )
 from mnistseq_cli.formats.base import has_any, import_extra, read_splits
@@ -24,10 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from mnistseq_cli.formats import Output
-    from mnistseq_cli.formats.arrays import Shape
+    from mnistseq_cli.formats.arrays import ArrayLike, Shape
     from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter, Wanted
 
 _CHUNK_BYTES = 1 << 18
@@ -79,33 +73,22 @@ class Hdf5(Columnar):
     ) -> Iterator[LoadedSample]:
         path = folder / "data.h5"
         with naming_damage(path), self._h5py.File(path) as file:
-            found = {name: file[name] for name in COLUMNS if name in file}
-            columns = {name: self._open_column(name, found[name], path) for name in found}
-            yield from read_columns(split, columns, wanted)
+            names = [*file]  # looking a name up would follow a link
+            columns = {name: self._open_column(file, name) for name in COLUMNS if name in names}
+            yield from iterate_samples(split, columns, wanted, where=path)
 
-    def _open_column(self, name: str, dataset: Any, path: Path) -> Column:  # noqa: ANN401 - h5py may be missing
-        if not isinstance(dataset, self._h5py.Dataset):
-            raise ValueError(f"its {name} are no array")  # noqa: TRY004 - of a file, not of a call
-        shape, dtype = dataset.shape or (), dataset.dtype
-        check_column(name, shape, dtype, f"{name} in {path}")
-        _check_stored(dataset)
-        start = 0
-
-        def take(n_rows: int) -> NDArray[Any]:
-            nonlocal start
-            with naming_damage(path):
-                rows: NDArray[Any] = dataset[start : start + n_rows]
-            start += n_rows
-            return rows
-
-        return Column(shape, take, count_together(dtype.itemsize * prod(shape[1:])))
-
-
-def _check_stored(dataset: Any) -> None:  # noqa: ANN401 - h5py may be missing
-    """Refuse an array, or a chunk of one, of which the file cannot hold as much as it says."""
-    most_bytes = MAX_DEFLATE_RATIO * dataset.id.get_storage_size()
-    for shape in (dataset.shape, dataset.chunks or ()):
-        check_size(shape, dataset.dtype, most_bytes)
+    def _open_column(self, file: Any, name: str) -> ArrayLike:  # noqa: ANN401 - h5py may be missing
+        """Return an array that lies in the file itself, as large as the file can hold."""
+        is_hard = file.id.links.get_info(name.encode()).type == self._h5py.h5l.TYPE_HARD
+        dataset = file[name] if is_hard else None
+        if not isinstance(dataset, self._h5py.Dataset) or dataset.external or dataset.is_virtual:
+            raise ValueError(f"its {name} are no array that lies in the file itself")
+        most_bytes = MAX_DEFLATE_RATIO * dataset.id.get_storage_size()
+        for shape in (dataset.shape or (0,), dataset.chunks or (0,)):
+            if dataset.dtype.itemsize * prod(shape) > most_bytes:
+                raise ValueError(f"it ends too early for {name} of shape {shape}")
+        array: ArrayLike = dataset
+        return array
 
 
 def _create_dataset(file: Any, name: str, shape: Shape) -> Any:  # noqa: ANN401 - h5py may be missing

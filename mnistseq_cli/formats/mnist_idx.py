@@ -9,16 +9,13 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from mnistseq_cli.errors import UsageError
-from mnistseq_cli.files import check_regular, naming_damage
+from mnistseq_cli.files import naming_damage, open_regular
 from mnistseq_cli.formats.arrays import (
     NO_CLASS,
-    Column,
     Columnar,
-    check_column,
-    check_size,
-    open_stream,
+    FileArray,
+    iterate_samples,
     read_column,
-    read_columns,
     read_shape,
 )
 from mnistseq_cli.formats.base import has_any, list_files, read_splits
@@ -47,9 +44,9 @@ class Idx(Columnar):
     is a single digit, labels are ``train-labels-idx1-ubyte`` (N,), as in MNIST itself.
     """
 
-    def check(self, recipe: Recipe) -> None:
+    def check(self, recipe: Recipe, largest_px: tuple[int, int] | None = None) -> None:
         """Refuse images of different widths, and more than a header can count."""
-        super().check(recipe)
+        super().check(recipe, largest_px)
         if recipe.count > _MOST_SAMPLES:
             raise UsageError(
                 f"count is {recipe.count}; an IDX file holds at most {_MOST_SAMPLES} images",
@@ -110,27 +107,19 @@ def _read_files(
         columns = {}
         for name, path in paths.items():
             with naming_damage(path):
-                size_bytes = check_regular(path)
-                file = stack.enter_context(path.open("rb"))
-                columns[name] = _open_idx(file, name, path, size_bytes)
-        with naming_damage(images):
-            yield from read_columns(split, columns, wanted)
+                columns[name] = _open_idx(stack.enter_context(open_regular(path)), path)
+        yield from iterate_samples(split, columns, wanted, where=images)
 
 
-def _open_idx(file: IO[bytes], name: str, path: Path, size_bytes: int) -> Column:
+def _open_idx(file: IO[bytes], path: Path) -> FileArray:
+    """Open the array in an IDX file, of any size: a dataset is larger than a set of glyphs."""
     magic = file.read(4)
-    if len(magic) < 4 or magic[:2] != b"\0\0":  # noqa: PLR2004 - the four bytes read above
-        raise ValueError(f"it begins with {magic!r}, not with two zeros")
-    kind, n_axes = magic[2:]
-    if kind not in _DTYPES:
-        raise ValueError(f"its items are of type 0x{kind:02x}; allowed are 0x08 and 0x0c")
-    lengths = file.read(4 * n_axes)
-    if len(lengths) < 4 * n_axes:
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _DTYPES:  # noqa: PLR2004 - the four bytes read
+        raise ValueError(f"it begins with {magic!r}; expected two zeros, then 8 or 12")
+    lengths = file.read(4 * magic[3])
+    if len(lengths) < 4 * magic[3]:
         raise ValueError("it ends within its header")
-    shape = struct.unpack(f">{n_axes}I", lengths)
-    check_column(name, shape, _DTYPES[kind], str(path))
-    check_size(shape, _DTYPES[kind], size_bytes - file.tell())
-    return open_stream(file, shape, _DTYPES[kind], path)
+    return FileArray(file, struct.unpack(f">{magic[3]}I", lengths), _DTYPES[magic[2]], path)
 
 
 def _make_header(kind: int, axes: tuple[int, ...]) -> bytes:

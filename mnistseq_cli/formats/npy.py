@@ -9,13 +9,13 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from mnistseq_cli.files import check_regular, naming_damage
+from mnistseq_cli.files import naming_damage, open_regular
 from mnistseq_cli.formats.arrays import (
     COLUMNS,
     Columnar,
+    iterate_samples,
     open_npy,
     read_column,
-    read_columns,
     read_shape,
 )
 from mnistseq_cli.formats.base import has_any, list_files, rank_split, read_splits
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.formats.arrays import Shape
     from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter, Wanted
 
+KERAS = {"images": "x", "labels": "y", "lengths": "lengths", "boxes": "boxes"}
 _DEFLATE_LEVEL = 1
 _UNIX = 3
 
@@ -45,11 +46,11 @@ class Npy(Columnar):
     @staticmethod
     def holds(folder: Path) -> bool:
         """Whether a folder has ``images.npy``."""
-        return holds_npy(folder)
+        return has_any(folder, "images.npy")
 
     def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
         """Read samples back."""
-        return read_splits(folder, holds_npy, read_npy, wanted)
+        return read_splits(folder, self.holds, _read_npy, wanted)
 
 
 class Npz(Columnar):
@@ -76,11 +77,11 @@ class Npz(Columnar):
     @staticmethod
     def holds(folder: Path) -> bool:
         """Whether a folder has an npz file."""
-        return holds_npz(folder)
+        return has_any(folder, "*.npz")
 
     def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
         """Read samples back, also from the npz files of Keras."""
-        return read_splits(folder, holds_npz, read_npz, wanted)
+        return read_splits(folder, self.holds, _read_npz, wanted)
 
 
 def _name_array(name: str, folder: str) -> str:
@@ -105,48 +106,29 @@ def _write_column(split: Fragments, shape: Shape, name: str, file: IO[bytes]) ->
         file.write(column.data)
 
 
-KERAS = {"images": "x", "labels": "y", "lengths": "lengths", "boxes": "boxes"}
-_ENDING = ".npy"
-
-
-def holds_npy(folder: Path) -> bool:
-    """Whether a folder has ``images.npy``."""
-    return has_any(folder, "images.npy")
-
-
-def holds_npz(folder: Path) -> bool:
-    """Whether a folder has an npz file."""
-    return has_any(folder, "*.npz")
-
-
-def read_npy(split: str, folder: Path, wanted: Wanted | None) -> Iterator[LoadedSample]:
+def _read_npy(split: str, folder: Path, wanted: Wanted | None) -> Iterator[LoadedSample]:
     """Read the samples in ``images.npy`` and the files beside it."""
     with ExitStack() as stack:
         columns = {}
         for name in COLUMNS:
-            path = folder / f"{name}{_ENDING}"
-            if path.exists() or name in ("images", "labels"):
+            path = folder / f"{name}.npy"
+            if path.exists() or path.is_symlink() or name in ("images", "labels"):
                 with naming_damage(path):
-                    size_bytes = check_regular(path)
-                    file = stack.enter_context(path.open("rb"))
-                    columns[name] = open_npy(file, name, path, size_bytes, str(path))
-        with naming_damage(folder):
-            yield from read_columns(split, columns, wanted)
+                    columns[name] = open_npy(stack.enter_context(open_regular(path)), path)
+        yield from iterate_samples(split, columns, wanted, where=folder)
 
 
-def read_npz(split: str, folder: Path, wanted: Wanted | None) -> Iterator[LoadedSample]:
+def _read_npz(split: str, folder: Path, wanted: Wanted | None) -> Iterator[LoadedSample]:
     """Read the samples in the npz files of a folder, ours or as those of Keras."""
     for path in list_files(folder, "*.npz"):
         with naming_damage(path), zipfile.ZipFile(path) as archive:
             for name, members in _find_members(archive.namelist()):
                 with ExitStack() as stack:
-                    columns = {}
-                    for column, member in members.items():
-                        file = stack.enter_context(archive.open(member))
-                        size_bytes = archive.getinfo(member).file_size
-                        where = f"{member} in {path}"
-                        columns[column] = open_npy(file, column, path, size_bytes, where)
-                    yield from read_columns(split or name, columns, wanted)
+                    columns = {
+                        column: open_npy(stack.enter_context(archive.open(member)), path)
+                        for column, member in members.items()
+                    }
+                    yield from iterate_samples(split or name, columns, wanted, where=path)
 
 
 def _find_members(names: list[str]) -> list[tuple[str, dict[str, str]]]:
@@ -159,10 +141,10 @@ def _find_members(names: list[str]) -> list[tuple[str, dict[str, str]]]:
     """
     if "images.npy" in names:
         return [("", {column: f"{column}.npy" for column in COLUMNS if f"{column}.npy" in names})]
-    ends = [name.removeprefix("x_").removesuffix(_ENDING) for name in names if name[:2] == "x_"]
+    ends = [name.removeprefix("x_").removesuffix(".npy") for name in names if name[:2] == "x_"]
     found = []
     for split in sorted(ends, key=rank_split):
-        members = {column: f"{key}_{split}{_ENDING}" for column, key in KERAS.items()}
+        members = {column: f"{key}_{split}.npy" for column, key in KERAS.items()}
         found.append((split, {key: member for key, member in members.items() if member in names}))
     if not found:
         raise ValueError(
