@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -54,40 +53,34 @@ class Checked:
         As it would be listed; None if its record cannot be used.
     versions : dict
         Of the programs that made it.
-    kept : list of FileEntry
-        Its fragments of files that span parts.
-    proof : dict
-        Glyphs and texts it uses, where there are splits.
+    files : list of FileEntry
+        Its files, as its record lists them.
     problems : list of Problem
     """
 
     part: Part
     summary: PartSummary | None = None
     versions: dict[str, str] = field(default_factory=dict)
-    kept: list[FileEntry] = field(default_factory=list)
-    proof: dict[str, str] = field(default_factory=dict)
+    files: list[FileEntry] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 
 class PartChecker:
-    """Checks parts against their records; a `Job`.
+    """Checks parts against their records; a `Work`.
 
     Parameters
     ----------
     folder : Path
         The dataset.
-    read : bool
-        Whether files are read and hashed, or only their size is looked at.
     kept : bool
         Whether the fragments must be there too.
     """
 
-    def __init__(self, folder: Path, *, read: bool, kept: bool) -> None:
+    def __init__(self, folder: Path, *, kept: bool = False) -> None:
         self._folder = folder
-        self._read = read
         self._kept = kept
 
-    def __call__(self, part: Part, tell: Callable[[int], None]) -> Checked:
+    def __call__(self, part: Part, report: Callable[[int], None]) -> Checked:
         """Check one part."""
         name = record_name(part.name)
         try:
@@ -100,37 +93,26 @@ class PartChecker:
             record.start, record.stop, len(record.files), record.size_bytes, entry
         )
         problems = self._check(part, record)
-        tell(len(part))
-        return Checked(part, summary, record.versions, record.kept, record.proof, problems)
+        report(len(part))
+        return Checked(part, summary, record.versions, record.files, problems)
 
     def _check(self, part: Part, record: PartRecord) -> list[Problem]:
         if (record.part, record.start, record.stop) != (part.name, part.start, part.stop):
             return [Problem("altered", record_name(part.name), "of another part")]
-        problems = check_files(self._folder, record.files, read=self._read)
+        problems = check_files(self._folder, record.files)
         if self._kept:
-            problems += check_files(self._folder / KEPT / part.name, record.kept, read=self._read)
+            problems += check_files(self._folder / KEPT / part.name, record.kept)
         return problems
 
 
-def check_files(folder: Path, entries: Iterable[FileEntry], *, read: bool) -> list[Problem]:
+def check_files(folder: Path, entries: Iterable[FileEntry]) -> list[Problem]:
     """Compare files with their entries."""
-    check = _read_file if read else _look_at_file
     prefix = f"{folder}{os.sep}"
-    found = (check(prefix + entry.name, entry) for entry in entries)
+    found = (_check_file(prefix + entry.name, entry) for entry in entries)
     return [problem for problem in found if problem]
 
 
-def _look_at_file(path: str, entry: FileEntry) -> Problem | None:
-    try:
-        found = os.stat(path)  # noqa: PTH116 - a million Path objects take seconds
-    except (OSError, ValueError) as error:
-        return _explain(error, entry.name)
-    if not stat.S_ISREG(found.st_mode):
-        return Problem("unreadable", entry.name, "it is no file")
-    return _compare_sizes(found.st_size, entry)
-
-
-def _read_file(path: str, entry: FileEntry) -> Problem | None:
+def _check_file(path: str, entry: FileEntry) -> Problem | None:
     try:
         if entry.size_bytes > _SMALL_BYTES:
             check_regular(Path(path))

@@ -1,4 +1,8 @@
-"""The same parts on a Dask cluster."""
+"""The same parts on a Dask cluster.
+
+Workers see the output folder under the same path, and have glyphs in caches of their own or in
+the data folder that is given. A worker that dies is Dask's to replace.
+"""
 
 from __future__ import annotations
 
@@ -12,148 +16,82 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
-from mnistseq_cli.bulk.events import ignore
-from mnistseq_cli.bulk.parts import RECORD, STAGING, PartMaker, find_versions
+from mnistseq_cli.bulk.parts import PartMaker, find_versions
 from mnistseq_cli.bulk.plan import Plan
 from mnistseq_cli.bulk.workers import (
-    DEATHS_ALLOWED,
     TASKS_PER_WORKER,
-    Died,
     count_cores,
-    held_signals,
+    hold_signals,
+    make_deadly,
     make_portable,
-    noted_signals,
 )
 from mnistseq_cli.errors import OutputError, UsageError
-from mnistseq_cli.extras import suggest_install
-from mnistseq_cli.files import place_file
-from mnistseq_cli.glyphs.cache import ensure_cached, find_raw_dir, is_cached
-from mnistseq_cli.glyphs.catalog import DATASETS, SPLITS
+from mnistseq_cli.formats import open_format
+from mnistseq_cli.glyphs.catalog import DATASETS
 from mnistseq_cli.recipe import RECIPE_FILE, Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Generator, Iterator
     from types import ModuleType
 
     from distributed import Client, Future
 
+    from mnistseq_cli.bulk.output_folder import OutputFolder
     from mnistseq_cli.bulk.parts import Made
     from mnistseq_cli.bulk.plan import Part
     from mnistseq_cli.formats import Output
-    from mnistseq_cli.glyphs.catalog import SplitName
+
+LOCAL = "local"
+_LOOK_EVERY_S = 0.01
+_CONNECT_S = 8
 
 
 @dataclass(frozen=True)
-class Glyphs:
-    """Which glyphs a run needs, and the cache they are in.
+class _Order:
+    """What a worker must know of a run; the recipe, which can be long, it reads itself."""
 
-    Parameters
-    ----------
-    dataset : str
-    splits : tuple of str
-    data_dir : Path, optional
-    """
-
+    recipe: Path
     dataset: str
-    splits: tuple[SplitName, ...]
-    data_dir: Path | None
-
-    def is_missing(self) -> bool:
-        """Tell whether they are not in the cache of this machine."""
-        known = DATASETS.get(self.dataset)
-        return known is not None and not is_cached(known, self.data_dir, self.splits)
-
-    def read(self) -> dict[str, bytes]:
-        """Read their files from the cache of this machine."""
-        data = {}
-        for file in DATASETS[self.dataset].files(self.splits):
-            packed = self._folder() / file.gzip_name
-            path = packed if packed.is_file() else self._folder() / file.name
-            data[path.name] = path.read_bytes()
-        return data
-
-    def place(self, files: dict[str, bytes]) -> None:
-        """Put files that were sent into the cache of this machine, and check their hashes."""
-        for name, data in files.items():
-            place_file(self._folder() / name, [data])
-        known = DATASETS[self.dataset]
-        ensure_cached(known, self.data_dir, splits=self.splits, verify=True)
-
-    def _folder(self) -> Path:
-        return find_raw_dir(DATASETS[self.dataset], self.data_dir)
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a worker must know of a run; the recipe, which can be long, it reads itself.
-
-    Parameters
-    ----------
-    run : str
-        Unlike that of any other run.
-    output : Output
-    part_size : int
-    glyphs : Glyphs
-        In the cache of the worker.
-    sent : bool
-        Whether the client can send them.
-    versions : tuple of (str, str)
-        Of all that decides bytes, on the client.
-    """
-
-    run: str
     output: Output
     part_size: int
-    glyphs: Glyphs
-    sent: bool
-    versions: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Tried:
-    """A part, and how many workers died while they were at it."""
-
-    made: Made
-    n_deaths: int
-
-
-@dataclass(frozen=True)
-class Cold:
-    """A worker has no glyphs yet."""
-
-    worker: str
+    data_dir: Path | None
+    versions: tuple[tuple[str, str], ...]  # of all that decides bytes, on the client
 
 
 _kept = threading.local()  # a worker's thread keeps what it made ready for its last order
 
 
-def make_part(order: Order, part: Part) -> Tried | Cold:
+def make_part(order: _Order, part: Part) -> Made:
     """Make a part; the task of a worker."""
     try:
-        return _try_part(order, part)
+        if getattr(_kept, "order", None) != order:
+            _kept.maker = _make_maker(order)
+            _kept.order = order
+        made: Made = _kept.maker(part, lambda _: None)
     except Exception as error:  # noqa: BLE001 - the client raises it again
-        told = make_portable(error)
-    raise told  # out here it has no context: Dask would send that too, and wait for ever
+        failure = make_portable(error)
+    else:
+        return made
+    raise failure  # out here it has no context: Dask would send that too, and wait for ever
 
 
-def _try_part(order: Order, part: Part) -> Tried | Cold:
-    if getattr(_kept, "order", None) != order:
-        if order.sent and order.glyphs.is_missing():
-            return Cold(_worker_address())
-        _kept.maker = _open_maker(order)
-        _kept.order = order
-    n_deaths = _count_deaths(order.output.folder / STAGING, part)
-    if n_deaths > DEATHS_ALLOWED:
-        raise deadly(part, f"{n_deaths} workers")
-    return Tried(_kept.maker(part, ignore), n_deaths)
-
-
-def deadly(part: Part, killed: str) -> OutputError:
-    """Give the error for a part that no worker survives."""
-    return OutputError(
-        f"{part} has killed {killed}",
-        "Is there enough memory? Try fewer workers or a smaller --part-size.",
-    )
+def _make_maker(order: _Order) -> PartMaker:
+    """Make what makes parts, where this machine is fit for it."""
+    address = import_distributed().get_worker().address
+    if not order.recipe.is_file():
+        raise OutputError(
+            f"worker {address} does not see the folder {order.output.folder}",
+            "Choose an --out on a file system that all machines share under the same path.",
+        )
+    here = find_versions(open_format(order.output))
+    for name, wanted in order.versions:
+        if here[name] != wanted:
+            raise OutputError(
+                f"worker {address} has {name} {here[name]}, the client has {wanted}",
+                f"Install the same on all machines: pip install {name}=={wanted}",
+            )
+    recipe = replace(Recipe.load(order.recipe), dataset=order.dataset)
+    return PartMaker(Plan(recipe, order.output, order.part_size), order.data_dir)
 
 
 def import_distributed() -> ModuleType:
@@ -163,94 +101,12 @@ def import_distributed() -> ModuleType:
     except ModuleNotFoundError as error:
         raise UsageError(
             "--dask needs the library distributed, which is not installed",
-            f"Install it: {suggest_install('dask')}",
+            "Install it: pip install 'mnistseq[dask]'",
         ) from error
 
 
-def _open_maker(order: Order) -> PartMaker:
-    """Make ready what makes parts, where this machine is fit for it."""
-    if not (order.output.folder / STAGING).is_dir():
-        raise OutputError(
-            f"worker {_worker_address()} does not see the folder {order.output.folder}",
-            "Choose an --out on a file system that all machines share under the same path.",
-        )
-    here = find_versions(order.output)
-    for name, wanted in order.versions:
-        if here[name] != wanted:
-            raise OutputError(
-                f"worker {_worker_address()} has {name} {here[name]}, the client has {wanted}",
-                f"Install the same on all machines: pip install {name}=={wanted}",
-            )
-    recipe = Recipe.load(order.output.folder / RECIPE_FILE)
-    recipe = replace(recipe, dataset=order.glyphs.dataset)
-    return PartMaker(Plan(recipe, order.output, order.part_size), order.glyphs.data_dir)
-
-
-def _count_deaths(staging: Path, part: Part) -> int:
-    """Count the workers that began a part in this run and did not finish it."""
-    begun = staging.glob(f"{part.name}.*")
-    return sum(not (folder / RECORD).exists() for folder in begun)
-
-
-def _worker_address() -> str:
-    address: str = import_distributed().get_worker().address
-    return address
-
-
-LOCAL = "local"
-_LOOK_EVERY_S = 0.01
-_CONNECT_S = 8
-
-
-class Cluster:
-    """Workers that a Dask scheduler knows; see `open_cluster`."""
-
-    def __init__(self, client: Client, *, local: bool) -> None:
-        self._client = client
-        self._local = local
-
-    def count_workers(self) -> int:
-        """Give how many parts are made at once; workers come and go."""
-        return sum(self._client.nthreads().values())
-
-    def work(
-        self,
-        plan: Plan,
-        parts: Iterator[Part],
-        tell: Callable[[Died], None],
-        data_dir: Path | None = None,
-    ) -> Generator[Made]:
-        """Make parts and give them, in no particular order.
-
-        Parameters
-        ----------
-        plan : Plan
-            Its recipe is in its folder, which workers see under the same path.
-        parts : iterator of Part
-        tell : callable
-            Takes `Died`.
-        data_dir : Path, optional
-            Where glyphs are cached here; workers of other machines have caches of their own.
-
-        Raises
-        ------
-        OutputError
-            A part has killed three workers; workers do not see the folder, or have other
-            versions; the scheduler is gone.
-        Exception
-            Whatever a worker raised.
-        """
-        glyphs = _find_glyphs(plan, data_dir)
-        order = _make_order(plan, glyphs, data_dir if self._local else None)
-        with closing(_Tasks(self._client, order, glyphs)) as tasks:
-            for part, tried in tasks.run(parts, self.count_workers):
-                for attempt in range(2, 2 + tried.n_deaths):
-                    tell(Died(part, attempt, None))
-                yield tried.made
-
-
 @contextmanager
-def open_cluster(address: str, n_workers: int | None = None) -> Iterator[Cluster]:
+def open_cluster(address: str, n_workers: int | None = None) -> Iterator[Client]:
     """Connect to a Dask scheduler, or start one with workers on this machine.
 
     Parameters
@@ -273,10 +129,10 @@ def open_cluster(address: str, n_workers: int | None = None) -> Iterator[Cluster
     with _quiet():
         if address != LOCAL:
             with closing(_connect(distributed, address)) as client:
-                yield Cluster(client, local=False)
+                yield client
             return
         # Workers are born with Ctrl-C held back: the terminal sends it to every process.
-        with held_signals():
+        with hold_signals():
             machines = distributed.LocalCluster(
                 n_workers=n_workers or count_cores(),
                 threads_per_worker=1,
@@ -285,100 +141,79 @@ def open_cluster(address: str, n_workers: int | None = None) -> Iterator[Cluster
                 silence_logs=logging.CRITICAL,
             )
         with machines, closing(_connect(distributed, machines.scheduler_address)) as client:
-            yield Cluster(client, local=True)
+            yield client
 
 
-class _Tasks:
-    """Parts that are being made: a few for each worker."""
+def make_on_cluster(
+    client: Client,
+    plan: Plan,
+    folder: OutputFolder,
+    data_dir: Path | None,
+    parts: Iterator[Part],
+) -> Generator[Made]:
+    """Make parts and yield them, in no particular order.
 
-    def __init__(self, client: Client, order: Order, glyphs: Glyphs) -> None:
-        self._distributed = import_distributed()
-        self._client = client
-        self._order = order
-        self._glyphs = glyphs
-        self._warmed: set[str] = set()
-        self._parts: dict[Future[Any], Part] = {}
-        self._done = self._distributed.as_completed(loop=client.loop)
-
-    def run(
-        self, parts: Iterator[Part], count_workers: Callable[[], int]
-    ) -> Iterator[tuple[Part, Tried]]:
-        try:
-            self._submit(parts, count_workers())
-            for future in self._wait():
-                part = self._parts.pop(future)
-                result = self._wait_for(future, part)
-                if isinstance(result, Cold):
-                    self._warm(result.worker)
-                    self._submit(iter([part]), len(self._parts) + 1)
-                else:
-                    self._submit(parts, count_workers())
-                    yield part, result
-        except (self._distributed.CancelledError, self._distributed.core.CommClosedError) as error:
-            raise _gone() from error
-
-    def _wait(self) -> Iterator[Future[Any]]:
-        """Give futures as they are done."""
-        with noted_signals() as raise_noted:
-            while not self._done.is_empty():
-                raise_noted()
-                if self._done.has_ready():
-                    yield next(self._done)
-                else:
-                    time.sleep(_LOOK_EVERY_S)
-
-    def close(self) -> None:
-        """Leave nothing to be done."""
-        with suppress(Exception):  # the cluster may be gone
-            self._client.cancel([*self._parts], force=True)
-
-    def _submit(self, parts: Iterator[Part], n_workers: int) -> None:
-        while len(self._parts) < TASKS_PER_WORKER * max(n_workers, 1):
-            part = next(parts, None)
-            if part is None:
+    Raises
+    ------
+    OutputError
+        A part has killed as many workers as Dask allows; workers do not see the folder, or have
+        other versions; the scheduler is gone.
+    Exception
+        Whatever a worker raised.
+    """
+    distributed = import_distributed()
+    order = _make_order(plan, folder, data_dir)
+    pending: dict[Future[Any], Part] = {}
+    try:
+        while True:
+            n_most = TASKS_PER_WORKER * max(1, sum(client.nthreads().values()))
+            while len(pending) < n_most and (part := next(parts, None)):
+                key = f"mnistseq-{part.name}-{token_hex(8)}"
+                pending[client.submit(make_part, order, part, key=key, pure=False)] = part
+            if not pending:
                 return
-            key = f"mnistseq-{self._order.run}-{part.name}-{token_hex(4)}"
-            future = self._client.submit(make_part, self._order, part, key=key, pure=False)
-            self._parts[future] = part
-            self._done.add(future)
-
-    def _wait_for(self, future: Future[Any], part: Part) -> Tried | Cold:
-        try:
-            result: Tried | Cold = future.result()
-        except self._distributed.KilledWorker as error:
-            raise deadly(part, f"{error.allowed_failures + 1} workers") from error
-        except ModuleNotFoundError as error:
-            raise OutputError(
-                f"a worker has no library {error.name}",
-                "Install what is installed here on all machines: pip install 'mnistseq[dask]'",
-            ) from error
-        return result
-
-    def _warm(self, worker: str) -> None:
-        """Send a worker its glyphs; several of its tasks may have missed them."""
-        if worker in self._warmed:
-            return
-        with suppress(OSError):  # it may be dead by now: then others do its tasks
-            self._client.run(self._order.glyphs.place, self._glyphs.read(), workers=[worker])
-            self._warmed.add(worker)
+            done = [future for future in pending if future.done()]
+            if not done:
+                time.sleep(_LOOK_EVERY_S)  # here Ctrl-C is not lost in a callback of Dask
+            for future in done:
+                yield _take_result(future, pending.pop(future), distributed)
+    except (distributed.CancelledError, distributed.core.CommClosedError, OSError) as error:
+        raise OutputError(
+            "the Dask scheduler is gone", "Start it again, then run this again with --resume."
+        ) from error
+    finally:
+        with suppress(Exception):  # the cluster may be gone
+            client.cancel([*pending], force=True)
 
 
-def _find_glyphs(plan: Plan, data_dir: Path | None) -> Glyphs:
-    dataset, split = plan.recipe.dataset, plan.recipe.glyphs
+def _make_order(plan: Plan, folder: OutputFolder, data_dir: Path | None) -> _Order:
+    staging = folder.stage("recipe")
+    staging.mkdir()
+    plan.recipe.save(staging)
+    dataset = plan.recipe.dataset
     if dataset not in DATASETS:
         dataset = str(Path(dataset).resolve())  # workers run in other folders
-    return Glyphs(dataset, tuple(name for name in SPLITS if split in {name, "all"}), data_dir)
-
-
-def _make_order(plan: Plan, glyphs: Glyphs, data_dir: Path | None) -> Order:
-    return Order(
-        token_hex(4),
-        replace(plan.output, folder=plan.output.folder.resolve()),
+    return _Order(
+        staging / RECIPE_FILE,
+        dataset,
+        replace(plan.output, folder=folder.path),
         plan.part_size,
-        replace(glyphs, data_dir=data_dir),
-        not glyphs.is_missing(),
-        tuple(find_versions(plan.output).items()),
+        data_dir and data_dir.resolve(),
+        tuple(find_versions(open_format(plan.output)).items()),
     )
+
+
+def _take_result(future: Future[Any], part: Part, distributed: ModuleType) -> Made:
+    try:
+        made: Made = future.result()
+    except distributed.KilledWorker as error:
+        raise make_deadly(part, f"{error.allowed_failures + 1} workers") from error
+    except ModuleNotFoundError as error:
+        raise OutputError(
+            f"a worker has no library {error.name}",
+            "Install what is installed here on all machines: pip install 'mnistseq[dask]'",
+        ) from error
+    return made
 
 
 def _connect(distributed: ModuleType, address: str) -> Client:
@@ -394,7 +229,7 @@ def _connect(distributed: ModuleType, address: str) -> Client:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what Dask logs about workers that die away from the terminal: events tell it."""
+    """Keep what Dask logs about workers that die away from the terminal: errors tell it."""
     names = [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]
     loggers = [logger for name in names if not (logger := logging.getLogger(name)).disabled]
     for logger in loggers:
@@ -404,9 +239,3 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger in loggers:
             logger.disabled = False
-
-
-def _gone() -> OutputError:
-    return OutputError(
-        "the Dask scheduler is gone", "Start it again, then run this again with --resume."
-    )

@@ -1,4 +1,4 @@
-"""What a run tells while it goes on; whoever starts it decides what to show."""
+"""What a run reports while it goes on; whoever starts it decides what to show."""
 
 from __future__ import annotations
 
@@ -16,13 +16,25 @@ class Checking:
 
 @dataclass(frozen=True)
 class Started:
-    """Work begins; what an earlier run finished is counted as done."""
+    """Work begins; what an earlier run finished is counted as done.
+
+    Parameters
+    ----------
+    n_samples, n_parts : int
+        Of the whole dataset.
+    n_samples_done, n_parts_done : int
+    n_workers : int
+    n_samples_at_risk : int
+        How many samples stopping can lose, where parts take long; 0 where they do not, or where
+        that was not measured.
+    """
 
     n_samples: int
     n_parts: int
     n_samples_done: int
     n_parts_done: int
     n_workers: int
+    n_samples_at_risk: int = 0
 
 
 @dataclass(frozen=True)
@@ -34,7 +46,7 @@ class Progressed:
     n_samples : int
         Samples made, whether or not their part is finished.
     size_bytes : int
-        Size of the images of those samples.
+        Size of the files of finished parts.
     """
 
     n_samples: int
@@ -87,7 +99,7 @@ Report = Callable[[Event], None]
 
 
 def to_dict(event: Event) -> dict[str, Any]:
-    """Give an event as plain values, its kind under "event"."""
+    """Return an event as plain values, its kind under "event"."""
     return {"event": type(event).__name__} | asdict(event)
 
 

@@ -1,96 +1,120 @@
-"""Put in place what was made: a part, the files that span parts, the dataset."""
+"""What is written when all parts are made: the files that span parts, the recipe, the manifest."""
 
 from __future__ import annotations
 
-from secrets import token_hex
+import shlex
 from typing import TYPE_CHECKING
 
-from mnistseq_cli.bulk.manifest import (
-    BOOT_FILE,
-    DATASET_FILE,
-    PLAN_FILE,
-    PartSummary,
-    dump_dataset,
-)
+from mnistseq_cli.bulk.check import check_files
+from mnistseq_cli.bulk.manifest import DATASET_FILE, PLAN_FILE, dump_dataset, load_dataset
+from mnistseq_cli.bulk.output_folder import JOINED, OF_OLDER_VERSIONS
 from mnistseq_cli.bulk.parts import (
     KEPT,
-    RECORD,
     STAGING,
-    FileEntry,
     PartRecord,
     Staging,
-    describe_file,
     dump_record,
     find_versions,
-    move_into,
     record_name,
-    remove,
 )
 from mnistseq_cli.bulk.plan import cut_parts
 from mnistseq_cli.files import replace_file
-from mnistseq_cli.formats import open_format
+from mnistseq_cli.formats import Output, open_format
 from mnistseq_cli.formats.base import Fragments
 from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from mnistseq_cli.bulk.parts import Made
+    from mnistseq_cli.bulk.manifest import PartSummary
+    from mnistseq_cli.bulk.output_folder import OutputFolder
+    from mnistseq_cli.bulk.parts import FileEntry
     from mnistseq_cli.bulk.plan import Plan
-    from mnistseq_cli.compose.splits import Split
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
-JOINED = "joined"
 
-
-def find_fragments(plan: Plan, split: Split) -> Fragments:
-    """Return what the parts of a split have written of the files that span parts."""
-    folder = f"{split.name}/" if split.name else ""
-    parts = [part.name for part in cut_parts(split, plan.part_size)]
-    return Fragments(folder, plan.output.folder / KEPT, parts)
-
-
-def commit(folder: Path, made: Made, strangers: frozenset[str]) -> PartSummary:
-    """Give the files of a part their final names, then put its record in place."""
-    _move(folder, made.staging, made.part.name, strangers)
-    part = made.part
-    return PartSummary(part.start, part.stop, made.n_files, made.size_bytes, made.record)
-
-
-def join(plan: Plan, strangers: frozenset[str]) -> list[FileEntry]:
-    """Write the files that span parts; give their entries."""
-    folder = plan.output.folder
-    staging = Staging(folder / STAGING / f"{JOINED}.{token_hex(4)}")
-    open_format(plan.output).join([find_fragments(plan, split) for split in plan.splits], staging)
-    entries = staging.entries()
-    record = PartRecord(JOINED, 0, plan.recipe.count, find_versions(plan.output), [], entries)
-    dump_record(record, staging.folder)
-    _move(folder, staging.folder, JOINED, strangers)
-    return entries
+def find_joined(path: Path) -> list[FileEntry] | None:
+    """Return the files that span parts of a finished dataset, if they are as they should be."""
+    if not (path / DATASET_FILE).exists():
+        return None
+    own = {RECIPE_FILE, TEXTS_FILE}
+    entries = [entry for entry in load_dataset(path)["files"] if entry.name not in own]
+    return None if check_files(path, entries) else entries
 
 
 def finish(
     plan: Plan,
+    folder: OutputFolder,
     glyphs: GlyphSet,
-    versions: list[dict[str, str]],
     parts: list[PartSummary],
-    joined: list[FileEntry],
+    versions: list[dict[str, str]],
+    *,
+    joined: list[FileEntry] | None,
 ) -> None:
-    """Write ``dataset.json``, then remove what only an unfinished dataset needs."""
-    folder = plan.output.folder
-    own = [RECIPE_FILE] if plan.recipe.texts is None else [RECIPE_FILE, TEXTS_FILE]
-    files = [describe_file(folder / name, name) for name in own] + joined
+    """Write what spans parts, unless that is there, and ``dataset.json``; may be done twice.
+
+    Parameters
+    ----------
+    plan : Plan
+    folder : OutputFolder
+    glyphs : GlyphSet
+    parts : list of PartSummary
+        All parts, in order.
+    versions : list of dict
+        Of the programs that made them.
+    joined : list of FileEntry or None
+        What `find_joined` found.
+    """
+    files = _write_joined(plan, folder, joined)
     data = dump_dataset(plan, glyphs, versions, parts, files)
-    replace_file(folder / DATASET_FILE, data, folder / STAGING)
-    remove(folder / name for name in (KEPT, STAGING))
-    for name in (record_name(JOINED), PLAN_FILE, BOOT_FILE):
-        (folder / name).unlink(missing_ok=True)
+    replace_file(folder.path / DATASET_FILE, data, folder.path / STAGING)
+    folder.remove_own(KEPT, STAGING, record_name(JOINED), PLAN_FILE, *OF_OLDER_VERSIONS)
 
 
-def _move(folder: Path, staging: Path, name: str, strangers: frozenset[str]) -> None:
-    kept = folder / KEPT / name
-    move_into(staging / "files", folder, strangers)
-    remove([kept])
-    (staging / "kept").replace(kept)
-    (staging / RECORD).replace(folder / record_name(name))
-    remove([staging])
+def _write_joined(
+    plan: Plan, folder: OutputFolder, joined: list[FileEntry] | None
+) -> list[FileEntry]:
+    """Write the recipe, and the files that span parts; return the entries of all."""
+    form = open_format(plan.output)
+    staging = Staging(folder.stage(JOINED))
+    own = [RECIPE_FILE] if plan.recipe.texts is None else [RECIPE_FILE, TEXTS_FILE]
+    for name in own:
+        staging.path(name)
+    plan.recipe.save(staging.files, shlex.join(_list_options(plan.output)))
+    if joined is None:
+        form.join(find_fragments(plan, folder.path / KEPT), staging)
+    written = {entry.name: entry for entry in staging.entries()}
+    entries = [written.pop(name) for name in own]
+    entries += written.values() if joined is None else joined
+    record = PartRecord(JOINED, 0, plan.recipe.count, find_versions(form), [], entries)
+    dump_record(record, staging.folder)
+    folder.commit(staging.folder, JOINED)
+    return entries
+
+
+def find_fragments(plan: Plan, root: Path) -> list[Fragments]:
+    """Return what the parts of each split have written of the files that span parts."""
+    return [
+        Fragments(
+            f"{split.name}/" if split.name else "",
+            root,
+            [part.name for part in cut_parts(split, plan.part_size)],
+        )
+        for split in plan.splits
+    ]
+
+
+def _list_options(output: Output) -> Iterator[str]:
+    """Yield the options of a command that writes in the same form, into a folder beside this."""
+    default = Output(folder=output.folder)
+    if output.to != default.to:
+        yield from ("--to", output.to)
+    if output.labels != default.labels:
+        for style in output.labels:
+            yield from ("--labels", style)
+    if output.image_format != default.image_format:
+        yield from ("--image-format", output.image_format)
+    if output.name != default.name:
+        yield from ("--name", output.name)
+    yield from ("-o", "../again")

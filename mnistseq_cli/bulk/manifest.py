@@ -14,7 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from mnistseq_cli.bulk.parts import STAGING, FileEntry, check_entry, check_kinds, read_object
+from mnistseq_cli.bulk.parts import (
+    STAGING,
+    FileEntry,
+    read_object,
+    take_entries,
+    take_entry,
+    take_number,
+)
 from mnistseq_cli.bulk.plan import PART_SIZE_LIMIT
 from mnistseq_cli.compose.splits import cut, find_shared
 from mnistseq_cli.errors import OutputError, UsageError
@@ -33,7 +40,6 @@ if TYPE_CHECKING:
 DATASET_FILE = "dataset.json"
 LOCK = f"{OWN_FOLDER}/lock"
 PLAN_FILE = f"{OWN_FOLDER}/plan.json"
-BOOT_FILE = f"{OWN_FOLDER}/boot_id"
 MANIFEST_VERSION = 1
 _PLAN_KINDS: dict[str, type] = {"recipe": dict, "output": dict, "part_size": int, "splits": dict}
 _KINDS = _PLAN_KINDS | {
@@ -128,8 +134,8 @@ def load_dataset(folder: Path) -> dict[str, Any]:
             )
         check_kinds(values, _KINDS)
         _check_plan(values)
-        values["parts"] = [_gather(**part) for part in values["parts"]]
-        values["files"] = [check_entry(FileEntry(**file)) for file in values["files"]]
+        values["parts"] = [_take_part(part) for part in values["parts"]]
+        values["files"] = take_entries(values, "files")
         if not any(entry.name == RECIPE_FILE for entry in values["files"]):
             raise ValueError(f"it does not list {RECIPE_FILE}")
     return values
@@ -183,11 +189,9 @@ def _check_plan(values: dict[str, Any]) -> None:
     cut(values["splits"].items(), count)
 
 
-def save_plan(plan: Plan, strangers: Iterable[str]) -> None:
-    """Write down what a run is about to do, and which files in its folder are not its own."""
-    values = plan.to_dict() | {"strangers": sorted(strangers)}
-    data = json.dumps(values, indent=1, ensure_ascii=False).encode() + b"\n"
-    folder = plan.output.folder
+def save_plan(plan: Plan, folder: Path) -> None:
+    """Write down what a run is about to do."""
+    data = json.dumps(plan.to_dict(), indent=1, ensure_ascii=False).encode() + b"\n"
     replace_file(folder / PLAN_FILE, data, folder / STAGING)
 
 
@@ -206,7 +210,6 @@ def load_plan(folder: Path) -> dict[str, Any] | None:
         except (FileNotFoundError, NotADirectoryError):
             return load_dataset(folder) if (folder / DATASET_FILE).exists() else None
         _check_plan(values)
-        _check_list("strangers", values)
     return values
 
 
@@ -228,20 +231,24 @@ def _flatten(part: PartSummary) -> dict[str, Any]:
     }
 
 
-def _gather(
-    *,
-    record: str,
-    start: int,
-    stop: int,
-    n_files: int,
-    size_bytes: int,
-    record_size_bytes: int,
-    record_sha256: str,
-) -> PartSummary:
-    numbers = {"start": start, "stop": stop, "n_files": n_files, "size_bytes": size_bytes}
-    check_kinds(numbers, dict.fromkeys(numbers, int))
-    entry = check_entry(FileEntry(record, record_size_bytes, record_sha256))
-    return PartSummary(start, stop, n_files, size_bytes, entry)
+def _take_part(values: dict[str, Any]) -> PartSummary:
+    numbers = [take_number(values, name) for name in ("start", "stop", "n_files", "size_bytes")]
+    record = [values.get(name) for name in ("record", "record_size_bytes", "record_sha256")]
+    start, stop, n_files, size_bytes = numbers
+    return PartSummary(start, stop, n_files, size_bytes, take_entry(record))
+
+
+_WORDS = {"str": "a text", "list": "a list", "dict": "an object"}
+
+
+def check_kinds(values: dict[str, Any], kinds: dict[str, type]) -> None:
+    """Raise ValueError for values that lack a key, or have one of another kind than listed."""
+    for key, kind in kinds.items():
+        value = values.get(key)
+        if kind is int:
+            take_number(values, key)
+        elif type(value) is not kind:
+            raise ValueError(f"{key} is {value!r:.60}; expected {_WORDS[kind.__name__]}")
 
 
 def _explain_missing(folder: Path) -> OutputError:

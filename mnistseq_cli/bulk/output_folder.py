@@ -1,17 +1,24 @@
-"""The output folder: taken by one run at a time; new, resumed or overwritten."""
+"""The output folder: one run has it at a time; new, resumed or overwritten.
+
+This is the one place that gives files their final names or removes them. Nothing that lies outside
+the folder by its real path is removed, replaced or written: what leads out is a link, and links
+are refused. Nothing is removed that is not as a record of mnistseq lists it, and nothing is
+replaced that is neither listed nor the same already.
+"""
 
 from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
+from mnistseq_cli.bulk.litter import is_litter
 from mnistseq_cli.bulk.manifest import (
-    BOOT_FILE,
     DATASET_FILE,
     LOCK,
     PLAN_FILE,
@@ -24,16 +31,14 @@ from mnistseq_cli.bulk.parts import (
     PARTS,
     RECORD,
     STAGING,
+    FileEntry,
+    describe_file,
     load_record,
-    move_into,
-    remove,
-    sweep,
+    record_name,
 )
 from mnistseq_cli.errors import OutputError
-from mnistseq_cli.files import read_regular, replace_file
-from mnistseq_cli.formats import Output
+from mnistseq_cli.files import read_regular
 from mnistseq_cli.formats.names import OWN_FOLDER
-from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -52,116 +57,200 @@ else:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-@contextmanager
-def lock(path: Path) -> Iterator[int]:
-    """Hold the lock that a file stands for; it ends with the process, however that ends.
-
-    Gives the descriptor of the file: a forked child must close its copy, or it would go on
-    holding the lock.
-
-    Raises
-    ------
-    OutputError
-        Another process holds it.
-    OSError
-        The file cannot be made.
-    """
-    descriptor = _acquire(path)
-    try:
-        yield descriptor
-    finally:
-        with suppress(OSError):  # Windows does not remove an open file
-            path.unlink()
-        os.close(descriptor)
+JOINED = "joined"  # called like a part: what spans all of them
+OF_OLDER_VERSIONS = (f"{OWN_FOLDER}/boot_id",)
 
 
-def _acquire(path: Path) -> int:
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            _try_lock(descriptor)
-        except OSError as error:
-            os.close(descriptor)
-            raise OutputError(
-                f"another run is writing into {path.parent.parent}",
-                "Wait until it ends, or choose another --out.",
-            ) from error
-        if _is_same_file(descriptor, path):
-            return descriptor
-        os.close(descriptor)  # whoever held the lock has just removed the file
+class OutputFolder:
+    """A folder that is one run's alone; see `open_output_folder`.
 
-
-def _is_same_file(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A folder that is ours alone until the run ends.
-
-    Parameters
+    Attributes
     ----------
-    strangers : frozenset of str
-        Files in it that mnistseq did not make; they are not replaced.
-    rebooted : bool
-        Whether the machine was started again since the earlier run: then what that run wrote
-        last may never have reached the disk.
+    path : Path
+        Its real path.
     descriptor : int
         Of the lock.
     """
 
-    strangers: frozenset[str]
-    rebooted: bool
-    descriptor: int
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self.descriptor = descriptor
+        self._listed: set[str] = set()  # files of an earlier run, which may be replaced
+
+    def list_replaceable(self, entries: Iterable[FileEntry]) -> None:
+        """Take note of files that an earlier run wrote, and that are made again."""
+        self._listed.update(entry.name for entry in entries)
+
+    def stage(self, name: str) -> Path:
+        """Return a folder that does not exist yet, to write something in."""
+        return self.path / STAGING / f"{name}.{token_hex(4)}"
+
+    def commit(self, staging: Path, name: str) -> None:
+        """Give what was written in a folder its final names; its record comes last.
+
+        Raises
+        ------
+        OutputError
+            There is a file of that name that mnistseq did not write, or a link in its path.
+        """
+        self._move(staging / "files", self.path, "")
+        kept = self.path / KEPT / name
+        shutil.rmtree(kept, ignore_errors=True)
+        (staging / "kept").replace(kept)
+        (staging / RECORD).replace(self.path / record_name(name))
+        shutil.rmtree(staging, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Remove what is half made, but not the records of parts.
+
+        The files of a part with a record may have their final names already: the record is all
+        that says whose they are.
+        """
+        staging = self.path / STAGING
+        for path in [*staging.iterdir()] if staging.is_dir() else ():
+            if not path.is_dir():
+                path.unlink()
+            elif (path / RECORD).exists():
+                for inside in ("files", "kept"):
+                    shutil.rmtree(path / inside, ignore_errors=True)
+            else:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def abandon(self) -> None:
+        """Leave nothing behind where nothing was made."""
+        if not any((self.path / PARTS).iterdir()) and not (self.path / DATASET_FILE).exists():
+            self.remove_own(PARTS, KEPT, STAGING, PLAN_FILE)
+
+    def remove_own(self, *names: str) -> None:
+        """Remove files and folders of ``.mnistseq``."""
+        for name in names:
+            path = self.path / name
+            if path.is_dir():  # rmtree would wait for a pipe
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Remove an earlier dataset: what records list, as they list it, and nothing else.
+
+        Raises
+        ------
+        OutputError
+            A file was changed since it was written, or a link leads out of the folder: nothing
+            is removed then.
+        """
+        listed: dict[str, FileEntry] = {}
+        for path in (self.path / PARTS).glob("*.json"):
+            listed |= {entry.name: entry for entry in _read_entries(path)}
+        finished = (self.path / DATASET_FILE).exists()
+        if finished:
+            listed |= {entry.name: entry for entry in load_dataset(self.path)["files"]}
+        own = [entry for entry in listed.values() if self._is_there(entry)]
+        for entry in own:
+            if not self._is_as_written(entry):
+                raise OutputError(
+                    f"{self.path / entry.name} is not as mnistseq wrote it, so it is not removed",
+                    "Move it away, or choose another --out.",
+                )
+        # What was being moved when a run was killed: some have their final names already.
+        for path in (self.path / STAGING).glob(f"*/{RECORD}"):
+            staged = (entry for entry in _read_entries(path) if self._is_there(entry))
+            own += [entry for entry in staged if self._is_as_written(entry)]
+        self._unlink(entry.name for entry in own)
+        if finished:
+            (self.path / DATASET_FILE).unlink()
+        self.remove_own(PARTS, KEPT, STAGING, PLAN_FILE, *OF_OLDER_VERSIONS)
+
+    def _is_there(self, entry: FileEntry) -> bool:
+        """Whether there is anything of this name; refuse links on the way to it."""
+        path = str(self.path)
+        for step in entry.name.split("/"):
+            path = f"{path}{os.sep}{step}"
+            if os.path.islink(path):  # noqa: PTH114 - of each file of a dataset
+                raise _refuse_link(path)
+        return os.path.lexists(path)
+
+    def _is_as_written(self, entry: FileEntry) -> bool:
+        path = self.path / entry.name
+        # Another size tells at once; only a regular file is read.
+        is_own_size = path.is_file() and path.stat().st_size == entry.size_bytes
+        return is_own_size and describe_file(path, entry.name) == entry
+
+    def _unlink(self, names: Iterable[str]) -> None:
+        parents: set[str] = set()
+        for name in names:
+            (self.path / name).unlink(missing_ok=True)
+            parents.update(name.rsplit("/", depth)[0] for depth in range(1, name.count("/") + 1))
+        for parent in sorted(parents, key=len, reverse=True):
+            with suppress(OSError):  # something else is in it
+                (self.path / parent).rmdir()
+
+    def _move(self, source: Path, target: Path, within: str) -> None:
+        """Move everything in a folder into another one, file by file only where it must be."""
+        with os.scandir(source) as found:
+            entries = [*found]
+        for entry in entries:
+            to, name = f"{target}{os.sep}{entry.name}", within + entry.name
+            if not os.path.lexists(to):
+                os.replace(entry.path, to)  # noqa: PTH105 - a million Path objects take seconds
+            elif os.path.islink(to):  # noqa: PTH114 - as above
+                raise _refuse_link(to)
+            elif entry.is_dir():
+                self._move(Path(entry.path), Path(to), f"{name}/")
+            elif name in self._listed or _are_same(entry.path, to):
+                os.replace(entry.path, to)  # noqa: PTH105 - as above
+            else:
+                raise OutputError(
+                    f"cannot write {to}: there is a file of this name that mnistseq did not make",
+                    "Move it away, then run it again with --resume.",
+                )
 
 
 @contextmanager
-def claim(plan: Plan, *, resume: bool, overwrite: bool) -> Iterator[Claim]:
-    """Claim the folder of a plan, and put the plan and its recipe into it.
+def open_output_folder(plan: Plan, *, resume: bool, overwrite: bool) -> Iterator[OutputFolder]:
+    """Take the folder of a plan for one run, and put the plan into it.
 
     Raises
     ------
     OutputError
         Another run is in the folder; it holds something and neither `resume` nor `overwrite` is
-        set; or what is to be resumed is not the same.
+        set; what is to be resumed is not the same; or links lead out of it.
     OSError
         The folder cannot be written.
     """
-    folder = plan.output.folder
-    _check_folder(plan, resume=resume, overwrite=overwrite)
-    (folder / OWN_FOLDER).mkdir(parents=True, exist_ok=True)
-    with lock(folder / LOCK) as descriptor:
+    path = Path(os.path.realpath(plan.output.folder))
+    _check_folder(plan, path, resume=resume, overwrite=overwrite)
+    is_new = not path.exists()
+    (path / OWN_FOLDER).mkdir(parents=True, exist_ok=True)
+    with _removing_empty(path, is_new), _lock(path / LOCK, plan.output.folder) as descriptor:
         # Once more, now that nobody else can change it.
-        saved = _check_folder(plan, resume=resume, overwrite=overwrite)
-        strangers = frozenset((saved or {}).get("strangers", ()))
+        _check_folder(plan, path, resume=resume, overwrite=overwrite)
+        folder = OutputFolder(path, descriptor)
         if overwrite:
-            _clear(folder)
-            strangers = frozenset(find_files(folder))
-        sweep(folder / STAGING)
+            folder.clear()
         for name in (PARTS, KEPT, STAGING):
-            (folder / name).mkdir(exist_ok=True)
-        rebooted = resume and not _is_same_boot(folder)
-        if not (folder / DATASET_FILE).exists():
-            save_plan(plan, strangers)
-        _save_recipe(plan, strangers)
-        if not rebooted:
-            note_boot(folder)
-        yield Claim(strangers, rebooted, descriptor)
+            (path / name).mkdir(exist_ok=True)
+        folder.sweep()
+        if (path / DATASET_FILE).exists():
+            folder.list_replaceable(load_dataset(path)["files"])
+        else:
+            save_plan(plan, path)
+        yield folder
 
 
-def note_boot(folder: Path) -> None:
-    """Note that what is in the folder was written, or read, since the machine was started."""
-    replace_file(folder / BOOT_FILE, _read_boot_id().encode(), folder / STAGING)
+@contextmanager
+def _removing_empty(path: Path, is_new: bool) -> Iterator[None]:  # noqa: FBT001 - private
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # there is something in it
+            (path / OWN_FOLDER).rmdir()
+            if is_new:
+                path.rmdir()
 
 
 def find_files(folder: Path) -> Iterator[str]:
-    """Give the names of all files of a dataset, but not those of `.mnistseq`."""
+    """Yield the names of all files of a dataset, but not those of `.mnistseq`."""
     for root, folders, files in os.walk(folder):
         within = os.path.relpath(root, folder).replace(os.sep, "/")
         if within == ".":
@@ -169,33 +258,37 @@ def find_files(folder: Path) -> Iterator[str]:
         yield from (name if within == "." else f"{within}/{name}" for name in files)
 
 
-def _check_folder(plan: Plan, *, resume: bool, overwrite: bool) -> dict[str, Any] | None:
-    """Refuse a folder that is not ready for this plan; give what an earlier run saved in it."""
+def _check_folder(plan: Plan, path: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse a folder that is not ready for this plan."""
+    if not path.exists():
+        return
+    _refuse_links_inside(path / OWN_FOLDER)
+    if (path / DATASET_FILE).is_symlink():
+        raise _refuse_link(path / DATASET_FILE)
+    if overwrite:
+        return
     folder = plan.output.folder
-    if overwrite or not folder.exists():
-        return None
-    saved = load_plan(folder)
-    others = {entry.name for entry in folder.iterdir()} - {OWN_FOLDER}
-    if saved is None and not others:
-        return None
+    saved = load_plan(path)
+    others = [entry.name for entry in path.iterdir() if entry.name != OWN_FOLDER]
+    others = [name for name in others if not is_litter(name) and not is_litter(f"{name}/")]
     if saved is None:
-        raise OutputError(
-            f"{folder} holds files that mnistseq did not make, such as {min(others)}",
-            "Choose another --out, or add --overwrite, which leaves them where they are.",
-        )
+        if others:
+            raise OutputError(
+                f"{folder} holds files that mnistseq did not make, such as {min(others)}",
+                "Choose another --out, or add --overwrite, which leaves them where they are.",
+            )
+        return
     if not resume:
-        state = "a dataset" if (folder / DATASET_FILE).exists() else "an unfinished dataset"
+        state = "a dataset" if (path / DATASET_FILE).exists() else "an unfinished dataset"
         raise OutputError(
             f"{folder} holds {state}",
             "Add --resume to finish it, --overwrite to make it again, or choose another --out.",
         )
-    differences = [*_compare(saved, plan.to_dict())]
-    if differences:
+    if differences := [*_compare(saved, plan.to_dict())]:
         raise OutputError(
             f"{folder} holds another dataset: " + "; ".join(differences),
             "Resume with the same options, use --overwrite, or choose another --out.",
         )
-    return saved
 
 
 def _compare(saved: dict[str, Any], wanted: dict[str, Any], within: str = "") -> Iterator[str]:
@@ -210,96 +303,71 @@ def _compare(saved: dict[str, Any], wanted: dict[str, Any], within: str = "") ->
             yield f"{key} is {there!r:.60} there, {here!r:.60} here"
 
 
-def _save_recipe(plan: Plan, strangers: frozenset[str]) -> None:
-    staging = plan.output.folder / STAGING / "recipe"
-    staging.mkdir()
-    plan.recipe.save(staging, shlex.join(_list_options(plan.output)))
-    move_into(staging, plan.output.folder, strangers)
-    staging.rmdir()
+def _refuse_links_inside(folder: Path) -> None:
+    """Refuse a folder of ours that is a link, or in which one lies."""
+    if folder.is_symlink():
+        raise _refuse_link(folder)
+    for root, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            if (path := Path(root, name)).is_symlink():
+                raise _refuse_link(path)
 
 
-def _list_options(output: Output) -> Iterator[str]:
-    """Give the options of a command that writes in the same form, into a folder beside this."""
-    default = Output(folder=output.folder)
-    if output.to != default.to:
-        yield from ("--to", output.to)
-    if output.labels != default.labels:
-        for style in output.labels:
-            yield from ("--labels", style)
-    if output.image_format != default.image_format:
-        yield from ("--image-format", output.image_format)
-    if output.name != default.name:
-        yield from ("--name", output.name)
-    yield from ("-o", "../again")
+def _refuse_link(path: Path | str) -> OutputError:
+    return OutputError(
+        f"{path} is a link, and nothing is written or removed through links",
+        f"Remove it: rm {shlex.quote(str(path))}, or choose another --out.",
+    )
 
 
-def _clear(folder: Path) -> None:
-    """Remove what records list and the records, and nothing else.
-
-    A part that was being moved when its run was killed has its record still in staging.
-    """
-    dataset = _load_finished(folder)
-    strangers = _load_strangers(folder)
-    staged = (folder / STAGING).glob(f"*/{RECORD}")
-    for path in [*staged, *(folder / PARTS).glob("*.json")]:
-        with suppress(OSError, ValueError):
-            files = load_record(read_regular(path)).files
-            _remove_files(folder, {entry.name for entry in files}.difference(strangers))
-    if dataset:
-        _remove_files(folder, [*(entry.name for entry in dataset["files"]), DATASET_FILE])
-    if (folder / PLAN_FILE).exists():
-        _remove_files(folder, {RECIPE_FILE, TEXTS_FILE}.difference(strangers))
-    # The last two are files; folders of their names would stay in the way. A pipe is replaced.
-    own = [folder / name for name in (PARTS, KEPT, STAGING, PLAN_FILE, BOOT_FILE)]
-    remove(path for path in own if path.is_dir())
-
-
-def _load_finished(folder: Path) -> dict[str, Any] | None:
-    """Read ``dataset.json`` if there is one; only without parts of ours may it be another's.
-
-    Raises
-    ------
-    OutputError
-        It is ours and damaged: nothing else says which files are ours.
-    """
-    try:
-        return load_dataset(folder) if (folder / DATASET_FILE).exists() else None
-    except OutputError:
-        if not (folder / PLAN_FILE).exists() and any((folder / PARTS).glob("*.json")):
-            raise
-        return None
-
-
-def _load_strangers(folder: Path) -> list[str]:
-    with suppress(OutputError):  # damaged
-        return [*(load_plan(folder) or {}).get("strangers", [])]
+def _read_entries(record: Path) -> list[FileEntry]:
+    with suppress(OSError, ValueError):
+        return load_record(read_regular(record)).files
     return []
 
 
-def _remove_files(folder: Path, names: Iterable[str]) -> None:
-    parents: set[str] = set()
-    for name in names:
-        with suppress(ValueError, IsADirectoryError, NotADirectoryError):  # none of ours
-            (folder / name).unlink(missing_ok=True)
-        parents.update(name.rsplit("/", depth)[0] for depth in range(1, name.count("/") + 1))
-    for parent in sorted(parents, key=len, reverse=True):
-        with suppress(OSError):  # something else is in it
-            (folder / parent).rmdir()
-
-
-def _is_same_boot(folder: Path) -> bool:
-    here = _read_boot_id()
-    try:
-        return here != "" and read_regular(folder / BOOT_FILE) == here.encode()
-    except FileNotFoundError:
-        return (folder / DATASET_FILE).exists()
-    except (OSError, ValueError):
+def _are_same(one: str, other: str) -> bool:
+    """Whether two files hold the same."""
+    new, old = Path(one), Path(other)
+    if not old.is_file() or old.stat().st_size != new.stat().st_size:
         return False
+    return describe_file(new, "") == describe_file(old, "")
 
 
-def _read_boot_id() -> str:
-    """Give what Linux calls the time since it was started; "" elsewhere."""
+@contextmanager
+def _lock(path: Path, folder: Path) -> Iterator[int]:
+    """Hold the lock that a file stands for; it ends with the process, however that ends.
+
+    Yields the descriptor of the file: a forked child must close its copy, or it would go on
+    holding the lock.
+    """
+    descriptor = _acquire(path, folder)
     try:
-        return _BOOT_ID.read_text(encoding="ascii")
-    except OSError:
-        return ""
+        yield descriptor
+    finally:
+        with suppress(OSError):  # Windows does not remove an open file
+            path.unlink()
+        os.close(descriptor)
+
+
+def _acquire(path: Path, folder: Path) -> int:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        try:
+            _try_lock(descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            raise OutputError(
+                f"another run is writing into {folder}",
+                "Wait until it ends, or choose another --out.",
+            ) from error
+        if _is_same_file(descriptor, path):
+            return descriptor
+        os.close(descriptor)  # whoever held the lock has just removed the file
+
+
+def _is_same_file(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

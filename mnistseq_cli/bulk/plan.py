@@ -104,8 +104,21 @@ class Plan:
         for split in self.splits:
             yield from cut_parts(split, self.part_size)
 
+    def find_part(self, name: str) -> Part | None:
+        """Return the part of a name, or None if there is none."""
+        split_name, _, digits = name.rpartition("-")
+        if not (digits.isascii() and digits.isdigit()):
+            return None
+        for split in self.splits:
+            start = split.start + int(digits) * self.part_size
+            if split.name == split_name and start < split.stop:
+                stop = min(start + self.part_size, split.stop)
+                part = Part(int(digits), start, stop, split.name)
+                return part if part.name == name else None
+        return None
+
     def to_dict(self) -> dict[str, Any]:
-        """Give all that decides the files, as plain values; texts by their hash."""
+        """Return all that decides the files, as plain values; texts by their hash."""
         return {
             "recipe": describe_recipe(self.recipe),
             "output": self.output.to_dict(),

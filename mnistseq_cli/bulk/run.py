@@ -1,4 +1,4 @@
-"""Make a dataset: hand parts to workers, put what they made in place, finish."""
+"""Make a dataset: the parts that are missing are made, get their final names, and are joined."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mnistseq_cli.bulk.check import PartChecker, check_files
-from mnistseq_cli.bulk.dask import open_cluster
+from mnistseq_cli.bulk.check import PartChecker
+from mnistseq_cli.bulk.dask import make_on_cluster, open_cluster
+from mnistseq_cli.bulk.estimate import measure
 from mnistseq_cli.bulk.events import (
     Checking,
     Finished,
@@ -21,38 +22,38 @@ from mnistseq_cli.bulk.events import (
     Stopped,
     ignore,
 )
-from mnistseq_cli.bulk.finish import commit, finish, join
-from mnistseq_cli.bulk.manifest import DATASET_FILE, load_dataset
-from mnistseq_cli.bulk.output_folder import claim, note_boot
-from mnistseq_cli.bulk.parts import PARTS, STAGING, Making, find_versions, prepare_makers, sweep
+from mnistseq_cli.bulk.finish import find_joined, finish
+from mnistseq_cli.bulk.manifest import PartSummary, load_dataset
+from mnistseq_cli.bulk.output_folder import open_output_folder
+from mnistseq_cli.bulk.parts import PARTS, STAGING, PartMaker
 from mnistseq_cli.bulk.workers import (
     DEFAULT_START_METHOD,
-    Crew,
-    Died,
+    Progress,
+    Retried,
     StartMethod,
     check_open_files,
     count_cores,
-    exit_on_sigterm,
-    work,
+    exit_on_signals,
+    map_unordered,
 )
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.files import naming_disk_errors
-from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
-    from mnistseq_cli.bulk.dask import Cluster
-    from mnistseq_cli.bulk.manifest import PartSummary
-    from mnistseq_cli.bulk.output_folder import Claim
-    from mnistseq_cli.bulk.parts import FileEntry, Made
+    from mnistseq_cli.bulk.output_folder import OutputFolder
+    from mnistseq_cli.bulk.parts import Made
     from mnistseq_cli.bulk.plan import Part, Plan
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
+    Executor = Callable[[Iterator[Part]], Generator[Made]]  # makes parts, in any order
+
 WORKERS_LIMIT = 1024
 _FEW_SAMPLES = 4000  # made before workers have started
+_LONG_S = 10.0  # of a part: what stopping loses is told then
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def run(
     workers: int | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    check_space: bool = False,
     start_method: StartMethod = DEFAULT_START_METHOD,
     data_dir: Path | None = None,
     glyphs: GlyphSet | None = None,
@@ -91,6 +93,8 @@ def run(
         Keep the finished parts of an earlier run of the same plan, and make the others.
     overwrite : bool
         Remove what an earlier run wrote; files that mnistseq did not make stay.
+    check_space : bool
+        Measure a few samples first, and refuse what does not fit on the disk.
     start_method : "fork", "forkserver" or "spawn"
         Of worker processes. Forking from a process that has threads is not safe.
     data_dir : Path, optional
@@ -111,166 +115,163 @@ def run(
     OutputError
         The folder cannot be used or written, no scheduler answers, a part killed three workers.
     KeyboardInterrupt, SystemExit
-        After Ctrl-C, and, with code 143, after SIGTERM. Finished parts are kept.
+        After Ctrl-C, and, with code 143, after SIGTERM and SIGHUP. Finished parts are kept.
     """
     if workers is not None and not 0 <= workers <= WORKERS_LIMIT:
-        raise UsageError(f"workers is {workers}; allowed are 0 to {WORKERS_LIMIT}")
+        raise UsageError(f"workers is {workers}; expected 0 to {WORKERS_LIMIT}")
     generator = SequenceGenerator(plan.recipe, None if plan.weights else glyphs, data_dir)
     generator.block(0, 1)  # what cannot be made is told before anything is written
     plan = replace(plan, recipe=generator.recipe)
     with (
-        exit_on_sigterm(),
+        exit_on_signals(),
         naming_disk_errors(plan.output.folder),
         nullcontext() if dask is None else open_cluster(dask, workers) as cluster,
-        claim(plan, resume=resume, overwrite=overwrite) as claimed,
+        open_output_folder(plan, resume=resume, overwrite=overwrite) as folder,
     ):
-        going = _Run(plan, claimed, generator, report)
+        job = _Job(plan, folder, generator, report)
         try:
-            going.check()
-            note_boot(plan.output.folder)
+            n_left = job.keep_finished(workers)
+            if check_space:
+                job.check_space(n_left)
             if cluster:
-                going.make_on(cluster, data_dir)
+                execute: Executor = partial(make_on_cluster, cluster, plan, folder, data_dir)
+                n_workers = sum(cluster.nthreads().values())
             else:
-                n_workers = going.choose_workers(workers)
-                check_open_files(n_workers)
-                going.make(Crew(n_workers, start_method, (claimed.descriptor,)), data_dir)
-            return going.finish()
+                n_workers = _choose_workers(plan, n_left, workers)
+                here = generator.glyphs if n_workers == 0 else None
+                staging = folder.path / STAGING
+                execute = partial(
+                    map_unordered,
+                    partial(PartMaker, plan, data_dir, here, staging, generator.width_px),
+                    n_workers=n_workers,
+                    start_method=start_method,
+                    report=job.pass_on,
+                    inherited=(folder.descriptor,),
+                )
+            job.make(execute, n_workers)
+            return job.finish()
         except BaseException:
-            going.stop()
+            job.stop()
             raise
 
 
-class _Run:
-    """A run that is going on."""
+def _choose_workers(plan: Plan, n_left: int, workers: int | None) -> int:
+    """Return how many workers to use: those given, or as the work is."""
+    if workers is None:
+        n_parts = -(-n_left // plan.part_size)
+        workers = 0 if n_left <= max(_FEW_SAMPLES, plan.part_size) else min(count_cores(), n_parts)
+    check_open_files(workers)
+    return workers
+
+
+class _Job:
+    """How far a run is."""
 
     def __init__(
-        self, plan: Plan, claimed: Claim, generator: SequenceGenerator, report: Report
+        self, plan: Plan, folder: OutputFolder, generator: SequenceGenerator, report: Report
     ) -> None:
         self._plan = plan
-        self._folder = plan.output.folder
-        self._claimed = claimed
+        self._folder = folder
         self._generator = generator
         self._report = report
         self._done: dict[str, PartSummary] = {}
         self._versions: dict[str, dict[str, str]] = {}
         self._making: dict[Part, int] = {}
-        self._n_made = 0
-        self._size_bytes = 0
-        self._joined = self._find_joined()
+        self._n_made = self._n_samples_done = self._size_bytes = 0
+        self._seconds_per_sample = 0.0
+        self._started = False
+        self._joined = find_joined(folder.path)
 
-    def check(self) -> None:
-        """Find the parts that an earlier run finished."""
-        there = {path.stem for path in (self._folder / PARTS).iterdir()}
-        parts = [part for part in self._plan.parts() if part.name in there]
-        if not parts:
-            return
-        self._report(Checking(len(parts)))
-        # After a restart of the machine sizes prove nothing: names can outlive contents.
-        open_job = partial(
-            PartChecker, self._folder, read=self._claimed.rebooted, kept=self._joined is None
-        )
-        for checked in work(open_job, parts, Crew(0), ignore):
-            if checked.summary and not checked.problems:
-                self._done[checked.part.name] = checked.summary
-                self._versions[checked.part.name] = checked.versions
+    def keep_finished(self, workers: int | None) -> int:
+        """Find the parts that an earlier run finished; return how many samples are left."""
+        names = (path.stem for path in (self._folder.path / PARTS).iterdir())
+        parts = [part for name in names if (part := self._plan.find_part(name))]
+        if parts:
+            self._report(Checking(len(parts)))
+            check = partial(PartChecker, self._folder.path, kept=self._joined is None)
+            n_workers = _choose_workers(self._plan, sum(map(len, parts)), workers)
+            inherited = (self._folder.descriptor,)
+            with closing(map_unordered(check, parts, n_workers, inherited=inherited)) as found:
+                for checked in found:
+                    if checked.summary and not checked.problems:
+                        self._note(checked.part, checked.summary, checked.versions)
+                    else:
+                        self._folder.list_replaceable(checked.files)
+        return self._plan.recipe.count - self._n_samples_done
 
-    def choose_workers(self, workers: int | None) -> int:
-        """Choose how many workers, if that is not given."""
-        if workers is not None:
-            return workers
-        n_left = self._plan.n_parts - len(self._done)
-        few = n_left * self._plan.part_size <= _FEW_SAMPLES
-        return 0 if few else min(count_cores(), n_left)
+    def check_space(self, n_left: int) -> None:
+        """Refuse what does not fit on the disk."""
+        found = measure(self._plan, self._folder.stage("measured"), n_left, self._generator)
+        self._seconds_per_sample = found.seconds / max(1, n_left)
+        found.check_space(self._plan.output.folder)
 
-    def make(self, crew: Crew, data_dir: Path | None) -> None:
+    def make(self, execute: Executor, n_workers: int) -> None:
         """Make the parts that are not there yet."""
-        self._start(crew.n_workers)
-        here = self._generator.glyphs if crew.n_workers == 0 else None
-        open_job = prepare_makers(self._plan, data_dir, here, self._generator.width_px)
-        self._commit_all(work(open_job, self._find_left(), crew, self._hear))
-
-    def make_on(self, cluster: Cluster, data_dir: Path | None) -> None:
-        """Make the parts that are not there yet, on a cluster."""
-        self._start(cluster.count_workers())
-        self._commit_all(cluster.work(self._plan, self._find_left(), self._hear, data_dir))
+        self._started = True
+        is_long = self._seconds_per_sample * self._plan.part_size > _LONG_S
+        self._report(
+            Started(
+                n_samples=self._plan.recipe.count,
+                n_parts=self._plan.n_parts,
+                n_samples_done=self._n_samples_done,
+                n_parts_done=len(self._done),
+                n_workers=n_workers,
+                n_samples_at_risk=max(1, n_workers) * self._plan.part_size if is_long else 0,
+            )
+        )
+        left = (part for part in self._plan.parts() if part.name not in self._done)
+        with closing(execute(left)) as all_made:
+            for made in all_made:
+                self._commit(made)
 
     def finish(self) -> Summary:
         """Write what spans parts, and the manifest."""
         if self._joined is None:
             self._report(Joining())
-            self._joined = join(self._plan, self._claimed.strangers)
         parts = [self._done[part.name] for part in self._plan.parts()]
-        finish(self._plan, self._generator.glyphs, self._list_versions(), parts, self._joined)
-        values = load_dataset(self._folder)
+        versions: list[dict[str, str]] = []
+        for part in self._plan.parts():
+            if self._versions[part.name] not in versions:
+                versions.append(self._versions[part.name])
+        glyphs = self._generator.glyphs
+        finish(self._plan, self._folder, glyphs, parts, versions, joined=self._joined)
+        values = load_dataset(self._folder.path)
         totals = values["n_samples"], values["n_files"], values["size_bytes"]
         self._report(Finished(*totals))
-        return Summary(self._folder, *totals)
+        return Summary(self._plan.output.folder, *totals)
 
     def stop(self) -> None:
-        """Remove what is half made, and tell how far it is."""
-        sweep(self._folder / STAGING)
-        self._report(Stopped(self._count_samples(), len(self._done)))
-
-    def _start(self, n_workers: int) -> None:
-        self._report(
-            Started(
-                n_samples=self._plan.recipe.count,
-                n_parts=self._plan.n_parts,
-                n_samples_done=self._count_samples(),
-                n_parts_done=len(self._done),
-                n_workers=n_workers,
-            )
-        )
-
-    def _find_left(self) -> Iterator[Part]:
-        return (part for part in self._plan.parts() if part.name not in self._done)
-
-    def _commit_all(self, all_made: Generator[Made]) -> None:
-        with closing(all_made):
-            for made in all_made:
-                self._commit(made)
-
-    def _find_joined(self) -> list[FileEntry] | None:
-        """Give the entries of the files that span parts, if they are all there."""
-        if not (self._folder / DATASET_FILE).exists():
-            return None
-        entries = [
-            entry
-            for entry in load_dataset(self._folder)["files"]
-            if entry.name not in {RECIPE_FILE, TEXTS_FILE}
-        ]
-        problems = check_files(self._folder, entries, read=self._claimed.rebooted)
-        return None if problems else entries
-
-    def _hear(self, message: Making | Died) -> None:
-        if isinstance(message, Making):
-            self._making[message.part] = message.n_samples
+        """Remove what is half made, and report how far it is."""
+        self._folder.sweep()
+        if self._started:
+            self._report(Stopped(self._n_samples_done, len(self._done)))
         else:
-            self._making.pop(message.task, None)
-            self._report(PartRetried(message.task.name, message.attempt, message.exit_code))
-        self._tell()
+            self._folder.abandon()
+
+    def pass_on(self, event: Progress | Retried) -> None:
+        """Report what workers say."""
+        if isinstance(event, Progress):
+            self._making[event.task] = event.n_done
+        else:
+            self._report(PartRetried(event.task.name, event.attempt, event.exit_code))
+        self._report_progress()
 
     def _commit(self, made: Made) -> None:
-        name = made.part.name
-        self._done[name] = commit(self._folder, made, self._claimed.strangers)
-        self._versions[name] = find_versions(self._plan.output)
-        self._making.pop(made.part, None)
-        self._n_made += len(made.part)
+        part = made.part
+        self._folder.commit(made.staging, part.name)
+        summary = PartSummary(part.start, part.stop, made.n_files, made.size_bytes, made.record)
+        self._note(part, summary, made.versions)
+        self._making.pop(part, None)
+        self._n_made += len(part)
         self._size_bytes += made.size_bytes
-        self._report(PartFinished(name, len(made.part), made.n_files, made.size_bytes))
-        self._tell()
+        self._report(PartFinished(part.name, len(part), made.n_files, made.size_bytes))
+        self._report_progress()
 
-    def _tell(self) -> None:
+    def _note(self, part: Part, summary: PartSummary, versions: dict[str, str]) -> None:
+        self._done[part.name] = summary
+        self._versions[part.name] = versions
+        self._n_samples_done += len(part)
+
+    def _report_progress(self) -> None:
         n_samples = self._n_made + sum(self._making.values())
         self._report(Progressed(n_samples, self._size_bytes))
-
-    def _count_samples(self) -> int:
-        return sum(part.stop - part.start for part in self._done.values())
-
-    def _list_versions(self) -> list[dict[str, str]]:
-        listed: list[dict[str, str]] = []
-        for part in self._plan.parts():
-            versions = self._versions[part.name]
-            if versions not in listed:
-                listed.append(versions)
-        return listed

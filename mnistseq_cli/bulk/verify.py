@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from mnistseq_cli.bulk.check import PartChecker, Problem, check_files
-from mnistseq_cli.bulk.events import ignore
 from mnistseq_cli.bulk.litter import is_litter
 from mnistseq_cli.bulk.manifest import DATASET_FILE, load_dataset, suggest_anew
 from mnistseq_cli.bulk.output_folder import find_files
@@ -23,11 +22,10 @@ from mnistseq_cli.bulk.remake import Difference, Remaker, name_with_split
 from mnistseq_cli.bulk.split_overlap import OverlapTally, describe_overlaps
 from mnistseq_cli.bulk.workers import (
     DEFAULT_START_METHOD,
-    Crew,
-    Job,
     StartMethod,
+    Work,
     count_cores,
-    work,
+    map_unordered,
 )
 from mnistseq_cli.compose.splits import cut
 from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
@@ -133,7 +131,7 @@ def verify(
     values = load_dataset(folder)
     if workers is None:
         workers = count_cores() if values["n_files"] > _FEW_FILES else 0
-    check = _Check(folder, values, Crew(workers, start_method), report)
+    check = _Check(folder, values, workers, start_method, report)
     problems = check.read()
     chosen = check.choose(deep)
     overlap = ""
@@ -161,7 +159,8 @@ class _Check:
         self,
         folder: Path,
         values: dict[str, Any],
-        crew: Crew,
+        n_workers: int,
+        start_method: StartMethod,
         report: Callable[[Checking], None],
     ) -> None:
         self._folder = folder
@@ -174,7 +173,8 @@ class _Check:
         self._parts = list(islice(parts, len(self._summaries) + 1))
         self._places = {part: place for place, part in enumerate(self._parts)}
         self._check_sums()
-        self._crew = crew
+        self._n_workers = n_workers
+        self._start_method = start_method
         self._report = report
         self.also_there: list[str] = []
         self._n_files = 0
@@ -196,10 +196,10 @@ class _Check:
 
     def read(self) -> list[Problem]:
         """Read every file and look for others."""
-        problems = check_files(self._folder, self._values["files"], read=True)
+        problems = check_files(self._folder, self._values["files"])
         self._n_files = len(self._values["files"])
         intact = True
-        open_job = partial(PartChecker, self._folder, read=True, kept=False)
+        open_job = partial(PartChecker, self._folder)
         for checked in self._work(open_job, self._parts):
             listed = self._summaries[self._places[checked.part]]
             problems += checked.problems
@@ -234,7 +234,7 @@ class _Check:
         skip = frozenset(problem.name for problem in known)
         open_job = partial(_Comparer, self._values, self._folder, skip, data_dir)
         problems = open_job().check_recipe()
-        n_tasks = min(max(1, self._crew.n_workers), len(parts))
+        n_tasks = min(max(1, self._n_workers), len(parts))
         tasks = [tuple(parts[start::n_tasks]) for start in range(n_tasks)]
         for n_made, found in self._work(open_job, tasks):
             problems += found
@@ -274,9 +274,10 @@ class _Check:
         return [Problem("extra", name) for name in others if not is_litter(name)]
 
     def _work(
-        self, open_job: Callable[[], Job[TaskT, ResultT]], tasks: list[TaskT]
+        self, make_work: Callable[[], Work[TaskT, ResultT]], tasks: list[TaskT]
     ) -> Iterator[ResultT]:
-        with closing(work(open_job, tasks, self._crew, ignore)) as results:
+        done = map_unordered(make_work, tasks, self._n_workers, start_method=self._start_method)
+        with closing(done) as results:
             yield from results
 
     def _tell(self) -> None:
@@ -285,7 +286,7 @@ class _Check:
 
 
 class _Comparer:
-    """Compares the samples of some parts with what the recipe makes; a `Job`."""
+    """Compares the samples of some parts with what the recipe makes; a `Work`."""
 
     def __init__(
         self,

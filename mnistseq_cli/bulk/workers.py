@@ -1,4 +1,4 @@
-"""Worker processes: parts are made side by side, and a process that dies is replaced."""
+"""Worker processes: tasks are done side by side, and a process that dies is replaced."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Generator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from itertools import takewhile
+from dataclasses import dataclass
+from itertools import count, takewhile
+from multiprocessing import connection as mp_connection
 from multiprocessing import resource_tracker
-from multiprocessing.connection import wait
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
@@ -24,9 +27,26 @@ from mnistseq_cli.errors import MnistseqError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from concurrent.futures import Future
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
+if sys.platform != "win32":
+    import resource
+
+StartMethod = Literal["fork", "forkserver", "spawn"]
+TaskT = TypeVar("TaskT")
+ResultT = TypeVar("ResultT")
+Work = Callable[[TaskT, Callable[[int], None]], ResultT]  # does a task; says how much is done
+
+DEFAULT_START_METHOD: StartMethod = "spawn" if sys.platform == "win32" else "forkserver"
+TASKS_PER_WORKER = 2
+DEATHS_ALLOWED = 2
+TERMINATED = 143  # exit status after SIGTERM
+_STARTS_ALLOWED = 3  # of pools, one after the other, in which nothing was done
+_SAY_EVERY_S = 0.2
+_LOOK_EVERY_S = 1.0  # for a parent that is gone
+_FILES_AT_REST, _FILES_PER_WORKER = 32, 4
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUP = Path("/proc/self/cgroup")
 
@@ -35,31 +55,31 @@ def count_cores() -> int:
     """Count the cores that affinity and cgroup limits leave, 1 or more."""
     affinity = getattr(os, "sched_getaffinity", None)
     n_cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    limits = [*_quotas(_CGROUPS, _read(_OWN_CGROUP)), float(n_cores)]
+    limits = [*_find_quotas(_CGROUPS, _read_line(_OWN_CGROUP)), float(n_cores)]
     return max(1, int(min(limits)))
 
 
-def _quotas(root: Path, own: str) -> list[float]:
-    """Give the limits of a process's cgroup and of those above it, in cores."""
+def _find_quotas(root: Path, own: str) -> list[float]:
+    """Return the limits of a process's cgroup and of those above it, in cores."""
     quotas = []
     for line in own.splitlines():
         number, controllers, path = line.split(":", 2)
         group = PurePosixPath(path.lstrip("/"))
         if number == "0":
-            texts = [_read(root / step / "cpu.max") for step in (group, *group.parents)]
+            texts = [_read_line(root / step / "cpu.max") for step in (group, *group.parents)]
         elif "cpu" in controllers.split(","):
             folders = [root / "cpu" / step for step in (group, *group.parents)]
             texts = [
-                f"{_read(at / 'cpu.cfs_quota_us')} {_read(at / 'cpu.cfs_period_us')}"
+                f"{_read_line(at / 'cpu.cfs_quota_us')} {_read_line(at / 'cpu.cfs_period_us')}"
                 for at in folders
             ]
         else:
             continue
-        quotas += [_parse(text) for text in texts]
+        quotas += [_parse_quota(text) for text in texts]
     return quotas
 
 
-def _parse(text: str) -> float:
+def _parse_quota(text: str) -> float:
     """Parse quota and period in microseconds; "max" and -1 are no limit."""
     numbers = [*takewhile(str.isdigit, text.split())]
     if len(numbers) != 2:  # noqa: PLR2004 - quota and period
@@ -67,160 +87,73 @@ def _parse(text: str) -> float:
     return int(numbers[0]) / int(numbers[1])
 
 
-def _read(path: Path) -> str:
+def _read_line(path: Path) -> str:
     try:
         return path.read_text(encoding="ascii").strip()
     except OSError:
         return ""
 
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_TERMINATED = 143
+_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+_HELD = (signal.SIGINT, *_ENDING)
 
 
 @contextmanager
-def exit_on_sigterm() -> Iterator[None]:
-    """Leave by SystemExit on SIGTERM, so that everything is put in order on the way."""
+def exit_on_signals() -> Iterator[None]:
+    """Leave by SystemExit on SIGTERM and SIGHUP, so that everything is put in order on the way."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def leave(*_: object) -> None:
-        raise SystemExit(_TERMINATED)
+        raise SystemExit(TERMINATED)
 
-    before = signal.signal(signal.SIGTERM, leave)
+    # What nohup told to be ignored stays ignored.
+    taken = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, leave) for number in taken}
     try:
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def noted_signals() -> Iterator[Callable[[], None]]:
-    """Note Ctrl-C and SIGTERM; give what raises them, to be called where it is safe.
-
-    Raised where it arrives, Ctrl-C is lost if that is in a `__del__` of a library.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
-    noted: list[int] = []
-
-    def raise_noted() -> None:
-        if signal.SIGTERM in noted:
-            raise SystemExit(_TERMINATED)
-        if noted:
-            raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, lambda n, _: noted.append(n)) for number in _SIGNALS}
-    try:
-        yield raise_noted
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 @contextmanager
-def held_signals() -> Iterator[None]:
+def hold_signals() -> Iterator[None]:
     """Hold Ctrl-C and SIGTERM back, here and in processes that start meanwhile."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    # Started later, the tracker of multiprocessing would let the signals through again.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def settle_signals() -> None:
-    """Leave Ctrl-C to the parent and let SIGTERM end a worker, whatever it has inherited."""
-    # The terminal sends Ctrl-C to every process; the parent decides what becomes of it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-
-
-TOLD, FINISHED, FAILED = "told", "finished", "failed"
-_TELL_EVERY_S = 0.2
-_LOOK_EVERY_S = 1.0
-
-
-def serve(connection: Connection, open_job: Callable[[], Any], close: tuple[int, ...]) -> None:
-    """Do the tasks that come through a pipe until None comes, or the parent is gone."""
-    for descriptor in close:
-        os.close(descriptor)
-    settle_signals()
-    threading.Thread(target=_leave_with_parent, args=(os.getppid(),), daemon=True).start()
-    try:
-        job = open_job()
-        while (task := connection.recv()) is not None:
-            result = job(task, _Teller(connection))
-            connection.send((FINISHED, result))
-    except (EOFError, BrokenPipeError):
+def check_open_files(n_workers: int) -> None:
+    """Raise OutputError if there are more workers than open files, such as pipes, allow."""
+    if sys.platform == "win32":
         return
-    except Exception as error:  # noqa: BLE001 - the parent raises it again
-        with suppress(OSError):
-            connection.send((FAILED, make_portable(error)))
-
-
-class _Teller:
-    """Sends what a job tells, but not so often that it costs anything."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._told_s = time.monotonic()
-
-    def __call__(self, message: object) -> None:
-        now_s = time.monotonic()
-        if now_s - self._told_s >= _TELL_EVERY_S:
-            self._told_s = now_s
-            self._connection.send((TOLD, message))
-
-
-def _leave_with_parent(started_by: int) -> None:
-    """End this process when the one that wants its work is gone, however that ended."""
-    parent = mp.parent_process()
-    while parent is not None and os.getppid() == started_by:
-        if wait([parent.sentinel], _LOOK_EVERY_S):
-            break
-    os._exit(1)
-
-
-def make_portable(error: Exception) -> Exception:
-    """Give an exception that can be sent to another process, and tells where it was raised."""
-    if not isinstance(error, MnistseqError):
-        error.add_note("In a worker:\n" + traceback.format_exc())
-    try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
-    except Exception:  # noqa: BLE001 - an exception can refuse in any way
-        return RuntimeError(f"{type(error).__name__}: {error}\n{traceback.format_exc()}")
-    return error
-
-
-if sys.platform != "win32":
-    import resource
-
-
-StartMethod = Literal["fork", "forkserver", "spawn"]
-
-DEFAULT_START_METHOD: StartMethod = "spawn" if sys.platform == "win32" else "forkserver"
-TASKS_PER_WORKER = 2
-DEATHS_ALLOWED = 2
-_GRACE_S = 1.0
-_FILES_AT_REST, _FILES_PER_WORKER = 32, 4
-
-TaskT = TypeVar("TaskT")
-ResultT = TypeVar("ResultT")
-Tell = Callable[[Any], None]
-Job = Callable[[TaskT, Tell], ResultT]  # does one task; may tell how far it is
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = _FILES_AT_REST + _FILES_PER_WORKER * n_workers
+    if n_workers and limit < needed:
+        raise OutputError(
+            f"too many files are open: {n_workers} workers need {needed}, the limit is {limit}",
+            f"Use fewer --workers, or raise the limit: ulimit -n {needed}",
+        )
 
 
 @dataclass(frozen=True)
-class Died:
+class Progress:
+    """How much of a task is done."""
+
+    task: Any
+    n_done: int
+
+
+@dataclass(frozen=True)
+class Retried:
     """A worker died while it was at a task, which is done again."""
 
     task: Any
@@ -228,188 +161,283 @@ class Died:
     exit_code: int | None
 
 
-@dataclass(frozen=True)
-class Crew:
-    """How tasks are to be done.
-
-    Parameters
-    ----------
-    n_workers : int
-        0 does them in this process.
-    start_method : "fork", "forkserver" or "spawn"
-    close : tuple of int
-        File descriptors that a forked worker must not keep.
-    """
-
-    n_workers: int
-    start_method: StartMethod = DEFAULT_START_METHOD
-    close: tuple[int, ...] = ()
-
-
-def check_open_files(n_workers: int) -> None:
-    """Refuse more workers than there may be open files for; pipes to them are files too.
-
-    Raises
-    ------
-    OutputError
-        The limit is too low.
-    """
-    if sys.platform == "win32":
-        return
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = _FILES_AT_REST + _FILES_PER_WORKER * n_workers
-    if n_workers and limit < needed:
-        raise OutputError(
-            f"too many files are open: {n_workers} workers need {needed}, allowed are {limit}",
-            f"Use fewer --workers, or raise the limit: ulimit -n {needed}",
-        )
-
-
-def work(
-    open_job: Callable[[], Job[TaskT, ResultT]],
+def map_unordered(
+    make_work: Callable[[], Work[TaskT, ResultT]],
     tasks: Iterable[TaskT],
-    crew: Crew,
-    tell: Tell,
+    n_workers: int,
+    *,
+    start_method: StartMethod = DEFAULT_START_METHOD,
+    report: Callable[[Progress | Retried], None] = lambda _: None,
+    inherited: tuple[int, ...] = (),
 ) -> Generator[ResultT]:
-    """Do tasks and give their results, in no particular order.
+    """Do tasks and yield their results, in no particular order.
 
     Parameters
     ----------
-    open_job : callable
-        Makes the job; called once in each worker, so it must be picklable.
+    make_work : callable
+        Makes what does a task; called once in each worker, so it must be picklable.
     tasks : iterable
         Picklable and hashable.
-    crew : Crew
-    tell : callable
-        Takes what the jobs tell, and `Died`.
+    n_workers : int
+        Worker processes; 0 works in this process.
+    start_method : "fork", "forkserver" or "spawn"
+    report : callable
+        Takes `Progress` and `Retried`.
+    inherited : tuple of int
+        File descriptors that a forked worker must not keep.
 
     Raises
     ------
     OutputError
-        A task has killed three workers.
+        A task has killed three workers, or no worker can be started.
     Exception
-        Whatever a job raised.
+        Whatever the work raised.
     """
-    if crew.n_workers == 0:
-        job = open_job()
+    if n_workers == 0:
+        work = make_work()
         for task in tasks:
-            yield job(task, tell)
+            yield work(task, lambda n_done, task=task: report(Progress(task, n_done)))  # type: ignore[misc]  # mypy takes the default for another argument
         return
-    pool = _Pool(open_job, crew, tell)
-    try:
-        yield from pool.work(iter(tasks))
-        pool.dismiss()
-    finally:
-        pool.stop()
+    open_pool = _PoolMaker(make_work, n_workers, start_method, inherited)
+    left, again = iter(tasks), deque[TaskT]()
+    deaths: Counter[TaskT] = Counter()
+    n_idle_pools = 0
+    while True:
+        pool: _Pool[TaskT, ResultT] = open_pool()
+        try:
+            n_results = 0
+            for result in pool.run(again, left, report):
+                n_results += 1
+                yield result
+            if not pool.broken:
+                return
+        finally:
+            pool.stop()
+        n_idle_pools = 0 if n_results else n_idle_pools + 1
+        guilty = pool.find_guilty()
+        deaths.update(guilty.keys())
+        for task, exit_code in guilty.items():
+            if deaths[task] > DEATHS_ALLOWED:
+                raise make_deadly(task, f"{deaths[task]} workers (exit code {exit_code})")
+            report(Retried(task, deaths[task] + 1, exit_code))
+        if n_idle_pools >= _STARTS_ALLOWED and not guilty:
+            raise OutputError(
+                f"worker processes cannot be started, or are ended at once: {pool.broken}",
+                "Try fewer --workers; --workers 0 needs no other process.",
+            )
 
 
-@dataclass(eq=False)
-class _Worker(Generic[TaskT]):
-    process: BaseProcess
-    connection: Connection
-    tasks: deque[TaskT] = field(default_factory=deque)
+def make_deadly(task: object, killed: str) -> OutputError:
+    """Return the error for a task that no worker survives."""
+    return OutputError(
+        f"{task} has killed {killed}",
+        "Is there enough memory? Try fewer --workers or a smaller --part-size.",
+    )
+
+
+@dataclass(frozen=True)
+class _PoolMaker:
+    """Starts pools that do the same work."""
+
+    make_work: Callable[[], Work[Any, Any]]
+    n_workers: int
+    start_method: StartMethod
+    inherited: tuple[int, ...]
+
+    def __call__(self) -> _Pool[Any, Any]:
+        context: Any = mp.get_context(self.start_method)
+        if self.start_method == "forkserver":
+            context.set_forkserver_preload(["mnistseq_cli.bulk.parts"])
+        ours, theirs = context.Pipe(duplex=False)
+        close = (*self.inherited, ours.fileno()) if self.start_method == "fork" else ()
+        _ensure_quiet_tracker()
+        executor = ProcessPoolExecutor(
+            self.n_workers, context, _begin_worker, (self.make_work, theirs, close)
+        )
+        return _Pool(executor, self.n_workers, ours, theirs)
 
 
 class _Pool(Generic[TaskT, ResultT]):
+    """Workers until one of them dies: then all are ended, as the executor has it."""
+
     def __init__(
-        self,
-        open_job: Callable[[], Job[TaskT, ResultT]],
-        crew: Crew,
-        tell: Tell,
+        self, executor: ProcessPoolExecutor, n_workers: int, ours: Connection, theirs: Connection
     ) -> None:
-        self._context: Any = mp.get_context(crew.start_method)
-        if crew.start_method == "forkserver":
-            self._context.set_forkserver_preload(["mnistseq_cli.bulk.parts"])
-        self._open_job = open_job
-        self._crew = crew
-        self._tell = tell
-        self._again: deque[TaskT] = deque()
-        self._deaths: Counter[TaskT] = Counter()
-        self._workers: list[_Worker[TaskT]] = []
+        self.broken = ""  # why
+        self._executor = executor
+        self._processes: dict[int, BaseProcess] = {}
+        self._n_pending_most = TASKS_PER_WORKER * n_workers
+        self._pipe = (ours, theirs)
+        self._numbers = count()
+        self._tasks: dict[int, TaskT] = {}  # by number; those that are not done
+        self._pending: dict[Future[ResultT], int] = {}
+        self._latest: dict[int, int] = {}  # number of the task that a process is at
 
-    def work(self, tasks: Iterator[TaskT]) -> Iterator[ResultT]:
-        while True:
-            self._hand_out(tasks)
-            busy = {worker.connection: worker for worker in self._workers if worker.tasks}
-            if not busy:
+    def run(
+        self,
+        again: deque[TaskT],
+        left: Iterator[TaskT],
+        report: Callable[[Progress | Retried], None],
+    ) -> Iterator[ResultT]:
+        """Yield results; where the pool breaks, what was not done is in `again`."""
+        while not self.broken:
+            self._submit(again, left)
+            if not self._pending:
                 return
-            for connection in wait([*busy]):
-                yield from self._receive(busy[connection])  # type: ignore[index]  # what was put in
+            done, _ = wait(self._pending, _SAY_EVERY_S, FIRST_COMPLETED)
+            self._pass_on(report)
+            for future in done:
+                if future.exception() is None or not isinstance(
+                    future.exception(), BrokenProcessPool
+                ):
+                    del self._tasks[self._pending.pop(future)]
+                    yield future.result()
+                else:
+                    self.broken = self.broken or str(future.exception())
+        self._executor.shutdown(wait=True)  # the executor ends the others, by SIGTERM
+        self._pass_on(report)
+        for task in self._tasks.values():
+            report(Progress(task, 0))
+        again.extendleft(reversed(self._tasks.values()))
 
-    def dismiss(self) -> None:
-        """Let idle workers end by themselves."""
-        for worker in self._workers:
-            with suppress(OSError):
-                worker.connection.send(None)
-        for worker in self._workers:
-            worker.process.join(_GRACE_S)
+    def find_guilty(self) -> dict[TaskT, int]:
+        """Return the tasks whose process died by itself, and its exit code."""
+        innocent = (None, 0, -signal.SIGTERM)
+        found = {}
+        for process_id, number in self._latest.items():
+            process = self._processes.get(process_id)
+            if process and number in self._tasks and process.exitcode not in innocent:
+                found[self._tasks[number]] = process.exitcode or 0
+        return found
 
     def stop(self) -> None:
-        """End all workers now."""
-        for worker in self._workers:
-            worker.process.terminate()
-        for worker in self._workers:
-            worker.process.join(_GRACE_S)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
-            worker.connection.close()
+        """End all workers: at once, if anything is not done."""
+        _ensure_quiet_tracker()
+        if self._pending and not self.broken:
+            for process in [*self._processes.values()]:
+                process.kill()
+        self._executor.shutdown(wait=True, cancel_futures=True)
+        for end in self._pipe:
+            end.close()
 
-    def _hand_out(self, tasks: Iterator[TaskT]) -> None:
-        """Keep every worker supplied, one task each before any gets a second."""
-        for n_tasks in range(1, TASKS_PER_WORKER + 1):
-            for place in range(self._crew.n_workers):
-                if place < len(self._workers) and len(self._workers[place].tasks) >= n_tasks:
-                    continue
-                task = self._again.popleft() if self._again else next(tasks, None)
-                if task is None:
-                    return
-                if place == len(self._workers):
-                    self._workers.append(self._start())
-                worker = self._workers[place]
-                worker.tasks.append(task)
-                with suppress(OSError):  # it is dead; reading will tell
-                    worker.connection.send(task)
+    def _submit(self, again: deque[TaskT], left: Iterator[TaskT]) -> None:
+        while len(self._pending) < self._n_pending_most:
+            task = again.popleft() if again else next(left, None)
+            if task is None:
+                return
+            number = next(self._numbers)
+            self._tasks[number] = task
+            try:
+                # A worker is born with Ctrl-C held back, not to die with a traceback of its own.
+                with hold_signals():
+                    self._pending[self._executor.submit(_do_task, number, task)] = number
+                    self._processes = dict(self._executor._processes)  # noqa: SLF001 - public from Python 3.14 on
+            except (OSError, EOFError, BrokenProcessPool) as error:
+                self.broken = str(error) or type(error).__name__
+                return
 
-    def _start(self) -> _Worker[TaskT]:
-        ours, theirs = self._context.Pipe()
-        close = self._crew.close if self._crew.start_method == "fork" else ()
-        process = self._context.Process(
-            target=serve, args=(theirs, self._open_job, close), name="mnistseq-worker"
-        )
-        # A worker is born with Ctrl-C held back: it must not die with a traceback of its own.
-        with held_signals():
-            process.start()
-        theirs.close()
-        return _Worker(process, ours)
+    def _pass_on(self, report: Callable[[Progress | Retried], None]) -> None:
+        """Report what the workers have said."""
+        ours, _ = self._pipe
+        while ours.poll():
+            process_id, number, n_done = ours.recv()
+            self._latest[process_id] = number
+            if number in self._tasks:
+                report(Progress(self._tasks[number], n_done))
 
-    def _receive(self, worker: _Worker[TaskT]) -> Iterator[ResultT]:
+
+def _ensure_quiet_tracker() -> None:
+    """Start the helper of multiprocessing that counts semaphores, with its words to nobody.
+
+    Where a process is killed, it speaks of leaks on the terminal. Python starts it anew where it
+    is killed itself; it knows nothing of older semaphores then, and complains.
+    """
+    if sys.platform == "win32":
+        return
+    saved, nobody = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        with warnings.catch_warnings(), hold_signals():
+            warnings.simplefilter("ignore")
+            os.dup2(nobody, 2)
+            resource_tracker.ensure_running()
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nobody)
+
+
+class _Worker:
+    """What a worker process has."""
+
+    def __init__(self, make_work: Callable[[], Work[Any, Any]], pipe: Connection) -> None:
+        self._make_work = make_work
+        self._pipe = pipe
+        self._work: Work[Any, Any] | None = None
+
+    def do(self, number: int, task: Any) -> Any:  # noqa: ANN401 - of any kind
+        """Do a task; say which before, and how much is done now and then."""
+        self._say(number, 0)
+        said_s = time.monotonic()
+
+        def report(n_done: int) -> None:
+            nonlocal said_s
+            if time.monotonic() - said_s >= _SAY_EVERY_S:
+                said_s = time.monotonic()
+                self._say(number, n_done)
+
         try:
-            kind, value = worker.connection.recv()
-        except (EOFError, OSError):
-            self._bury(worker)
-            return
-        if kind == TOLD:
-            self._tell(value)
-        elif kind == FAILED:
-            raise value
-        elif kind == FINISHED:
-            worker.tasks.popleft()
-            yield value
+            if self._work is None:
+                self._work = self._make_work()
+            return self._work(task, report)
+        except Exception as error:  # noqa: BLE001 - the parent raises it again
+            failure = make_portable(error)
+        raise failure
 
-    def _bury(self, worker: _Worker[TaskT]) -> None:
-        worker.process.join(_GRACE_S)
-        worker.process.kill()
-        worker.process.join()
-        worker.connection.close()
-        self._workers.remove(worker)
-        guilty = worker.tasks[0]
-        self._deaths[guilty] += 1
-        exit_code = worker.process.exitcode
-        if self._deaths[guilty] > DEATHS_ALLOWED:
-            raise OutputError(
-                f"{guilty} has killed {self._deaths[guilty]} workers (exit code {exit_code})",
-                "Is there enough memory? Try fewer --workers or a smaller --part-size.",
-            )
-        self._again.extend(worker.tasks)
-        self._tell(Died(guilty, self._deaths[guilty] + 1, exit_code))
+    def _say(self, number: int, n_done: int) -> None:
+        with suppress(OSError):  # the parent is gone, and so is this process in a moment
+            self._pipe.send((os.getpid(), number, n_done))  # so few bytes go in one piece
+
+
+_worker: _Worker | None = None
+
+
+def _begin_worker(
+    make_work: Callable[[], Work[Any, Any]], pipe: Connection, close: tuple[int, ...]
+) -> None:
+    global _worker  # noqa: PLW0603 - an executor has no other place for what a process keeps
+    for descriptor in close:
+        os.close(descriptor)
+    # The terminal sends Ctrl-C to every process; the parent decides what becomes of it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_DFL)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
+    threading.Thread(target=_leave_with_parent, args=(os.getppid(),), daemon=True).start()
+    _worker = _Worker(make_work, pipe)
+
+
+def _do_task(number: int, task: Any) -> Any:  # noqa: ANN401 - of any kind
+    if _worker is None:
+        raise RuntimeError("a worker did not begin")
+    return _worker.do(number, task)
+
+
+def _leave_with_parent(started_by: int) -> None:
+    """End this process when the one that wants its work is gone, however that ended."""
+    parent = mp.parent_process()
+    while parent is not None and os.getppid() == started_by:
+        if mp_connection.wait([parent.sentinel], _LOOK_EVERY_S):
+            break
+    os._exit(1)
+
+
+def make_portable(error: Exception) -> Exception:
+    """Return an exception that can be sent to another process, and tells where it was raised."""
+    if not isinstance(error, MnistseqError):
+        error.add_note("In a worker:\n" + traceback.format_exc())
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    except Exception:  # noqa: BLE001 - an exception can refuse in any way
+        return RuntimeError(f"{type(error).__name__}: {error}\n{traceback.format_exc()}")
+    return error

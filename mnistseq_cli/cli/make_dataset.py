@@ -75,21 +75,20 @@ def make_dataset(
     if shared := find_shared(plan.recipe, plan.splits, len(generator.glyphs.alphabet)):
         warn(f"There are too few texts to keep splits apart: all splits share {shared}.")
     where: dict[str, Any] = {"workers": output.workers, "data_dir": picture.data_dir}
-    expect = partial(estimate, plan, **where, glyphs=generator.glyphs, resume=output.resume)
     first = partial(_make_first, plan, generator, picture.data_dir)
     if output.dry_run:
-        _show_dry_run(generator, plan, expect())
+        found = estimate(plan, **where, glyphs=generator.glyphs, resume=output.resume)
+        _show_dry_run(generator, plan, found)
         _show_first(first)
         _write_sheet(first, output.sheet)
         return
-    if not output.force:
-        expect().check_space(plan.output.folder)
     with RunProgress(output.log_json) as progress:
         summary = run(
             plan,
             **where,
             resume=output.resume,
             overwrite=output.overwrite,
+            check_space=not output.force,
             dask=output.dask,
             glyphs=generator.glyphs,
             report=progress,

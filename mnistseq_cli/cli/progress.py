@@ -138,6 +138,9 @@ class RunProgress(Display):
                 self._n_samples = event.n_samples
                 self._n_before = self._n_kept = event.n_samples_done
                 workers = count(event.n_workers, "worker")
+                if event.n_samples_at_risk:
+                    at_risk = count(event.n_samples_at_risk, "image")
+                    say(f"Parts take long: stopping loses up to {at_risk} (see --part-size).")
                 self.show("Images", self._n_before, self._n_samples, workers)
             case Progressed():
                 self._advance(event)

@@ -21,7 +21,7 @@ Entries = st.lists(
     st.builds(
         FileEntry,
         st.text(
-            st.characters(blacklist_categories=["Cs"], blacklist_characters="/\\."), min_size=1
+            st.characters(blacklist_categories=["Cs"], blacklist_characters="/\\.\0"), min_size=1
         ),
         st.integers(0, 2**40),
         st.text("0123456789abcdef", min_size=64, max_size=64),

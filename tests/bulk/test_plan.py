@@ -14,7 +14,7 @@ from mnistseq_cli.bulk.manifest import load_dataset
 from mnistseq_cli.bulk.plan import describe_recipe, make_plan
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.bulk.verify import verify
-from mnistseq_cli.bulk.workers import _quotas, count_cores
+from mnistseq_cli.bulk.workers import _find_quotas, count_cores
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.files import spell_size
 from mnistseq_cli.formats import FORMATS, LABEL_STYLES, Output
@@ -125,16 +125,6 @@ def test_sizes_have_the_unit_that_suits_them(size_bytes: int, words: str) -> Non
     assert spell_size(size_bytes) == words
 
 
-@pytest.mark.skipif(
-    not Path("/proc/self").exists(), reason="no folder that even root cannot write"
-)
-def test_an_estimate_that_cannot_write_names_the_folder_asked_for(glyph_folder: Path) -> None:
-    with pytest.raises(OutputError) as caught:
-        estimate(Case(glyph_folder).plan(Path("/proc/none/out")))
-    assert caught.value.message.startswith("cannot write /proc/none/out: ")
-    assert "--out" in caught.value.hint
-
-
 def test_a_disk_without_room_for_a_trial_is_told_what_a_run_would_take(
     small_disk: Path, glyph_folder: Path
 ) -> None:
@@ -179,5 +169,5 @@ def test_limits_of_containers_are_seen(
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text + "\n")
-    found = _quotas(tmp_path, own)
+    found = _find_quotas(tmp_path, own)
     assert [quota for quota in found if quota != float("inf")] == quotas

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mnistseq_cli.bulk.events import (
-    Checking,
     Event,
     Finished,
     PartFinished,
     Progressed,
     Started,
 )
-from mnistseq_cli.bulk.parts import ODD_ENCODER, PartMaker, encode_sample
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import GlyphError, LayoutError, OutputError, UsageError
@@ -194,34 +192,14 @@ def test_resume_mends_what_is_gone_or_cut_short(
         assert read_tree(tmp_path / "out") == undisturbed
 
 
-def test_resume_after_a_restart_of_the_machine_reads_every_file(
+def test_resume_reads_every_file_that_it_keeps(
     case: Case, tmp_path: Path, undisturbed: dict[str, bytes]
 ) -> None:
     """A power failure can leave a file that has its name and size but not its contents."""
     out = tmp_path / "out"
     _stop_after_parts(case, out, 4)
-    image = out / "images/00000/00000012.png"
-    image.write_bytes(bytes(image.stat().st_size))
-    (out / ".mnistseq" / "boot_id").write_text("an earlier one\n")
-    run(case.plan(out), workers=0, resume=True)
-    assert read_tree(out) == undisturbed
-
-
-def test_an_interrupted_check_after_a_restart_proves_nothing(
-    case: Case, tmp_path: Path, undisturbed: dict[str, bytes]
-) -> None:
-    out = tmp_path / "out"
-    _stop_after_parts(case, out, 4)
-    image = out / "images/00000/00000012.png"
-    image.write_bytes(bytes(image.stat().st_size))
-    (out / ".mnistseq" / "boot_id").write_text("an earlier one\n")
-
-    def interrupt(event: Event) -> None:
-        if isinstance(event, Checking):
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run(case.plan(out), workers=0, resume=True, report=interrupt)
+    for path in (out / "images/00000/00000012.png", out / ".mnistseq/kept/00000002/labels.csv"):
+        path.write_bytes(bytes(path.stat().st_size))
     run(case.plan(out), workers=0, resume=True)
     assert read_tree(out) == undisturbed
 
@@ -339,16 +317,3 @@ def _stop_after_parts(case: Case, folder: Path, n_parts: int) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         run(case.plan(folder), workers=0, report=stop)
-
-
-def test_a_worker_whose_encoder_is_odd_leaves(
-    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Here it is the parent's bytes that are odd, so every worker leaves, and that is said.
-    PartMaker(case.plan(tmp_path / "out"), sample=encode_sample())
-    with pytest.raises(SystemExit) as left:
-        PartMaker(case.plan(tmp_path / "out"), sample=b"other bytes")
-    assert left.value.code == ODD_ENCODER
-    monkeypatch.setattr("mnistseq_cli.bulk.parts.encode_sample", lambda: b"other bytes")
-    with pytest.raises(OutputError, match="part 00000000"):
-        run(case.plan(tmp_path / "out"), workers=1)
