@@ -231,7 +231,9 @@ def _flatten(part: PartSummary) -> dict[str, Any]:
     }
 
 
-def _take_part(values: dict[str, Any]) -> PartSummary:
+def _take_part(values: object) -> PartSummary:
+    if not isinstance(values, dict):
+        raise ValueError(f"a part is {values!r:.60}; expected an object")  # noqa: TRY004 - what is damaged is a ValueError
     numbers = [take_number(values, name) for name in ("start", "stop", "n_files", "size_bytes")]
     record = [values.get(name) for name in ("record", "record_size_bytes", "record_sha256")]
     start, stop, n_files, size_bytes = numbers
