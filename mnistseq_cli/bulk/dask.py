@@ -26,6 +26,7 @@ from mnistseq_cli.bulk.workers import (
     make_portable,
 )
 from mnistseq_cli.errors import OutputError, UsageError
+from mnistseq_cli.extras import suggest_install
 from mnistseq_cli.formats import open_format
 from mnistseq_cli.glyphs.catalog import DATASETS
 from mnistseq_cli.recipe import RECIPE_FILE, Recipe
@@ -101,7 +102,7 @@ def import_distributed() -> ModuleType:
     except ModuleNotFoundError as error:
         raise UsageError(
             "--dask needs the library distributed, which is not installed",
-            "Install it: pip install 'mnistseq[dask]'",
+            suggest_install("dask"),
         ) from error
 
 
@@ -211,7 +212,7 @@ def _take_result(future: Future[Any], part: Part, distributed: ModuleType) -> Ma
     except ModuleNotFoundError as error:
         raise OutputError(
             f"a worker has no library {error.name}",
-            "Install what is installed here on all machines: pip install 'mnistseq[dask]'",
+            f"{suggest_install('dask')}, on all machines",
         ) from error
     return made
 
