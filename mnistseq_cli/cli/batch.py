@@ -25,25 +25,19 @@ def batch(
     *,
     digits: Annotated[
         str | None,
-        option("Write this number in every picture.", "Text", "--digits", metavar="TEXT"),
+        option("Text", "--digits TEXT", "Write this number in every picture."),
     ] = None,
     length: Annotated[
         tuple[int, int] | None,
         option(
-            "Write random digits: from MIN to MAX of them, both included; one number is both.",
             "Text",
-            "--length",
-            metavar="MIN [MAX]",
+            "--length MIN [MAX]",
+            "Write random digits: from MIN to MAX of them, both included; one number is both.",
         ),
     ] = None,
     texts: Annotated[
         Path | None,
-        option(
-            "Write the numbers of a file, one a line, in their order.",
-            "Text",
-            "--texts",
-            metavar="FILE",
-        ),
+        option("Text", "--texts FILE", "Write the numbers of a file, one a line, in their order."),
     ] = None,
 ) -> None:
     """Write many pictures of given or random numbers, with labels and boxes.

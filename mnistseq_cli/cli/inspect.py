@@ -37,35 +37,32 @@ def inspect(
     sheet: Annotated[
         Path | None,
         option(
-            "Also write a contact sheet of samples, with labels and boxes drawn on it.",
             "Output",
-            "--sheet",
-            metavar="FILE",
+            "--sheet FILE",
+            "Also write a contact sheet of samples, with labels and boxes drawn on it.",
             readable=False,
         ),
     ] = None,
     report: Annotated[
         Path | None,
         option(
+            "Output",
+            "--report FILE.html",
             "Also write a page to open in a browser: plots, a gallery, the recipe. Needs the "
             "extra report.",
-            "Output",
-            "--report",
-            metavar="FILE.html",
             readable=False,
         ),
     ] = None,
     as_json: Annotated[
-        bool, option("Print everything as JSON instead of a summary.", "Output", "--json")
+        bool, option("Output", "--json", "Print everything as JSON instead of a summary.")
     ] = False,
     predictions: Annotated[
         Path | None,
         option(
+            "Reader",
+            "--predictions FILE",
             "What a trained reader read, a csv file with file_name and text: adds how well it "
             "reads.",
-            "Reader",
-            "--predictions",
-            metavar="FILE",
         ),
     ] = None,
     data_dir: DataDir = None,

@@ -27,118 +27,97 @@ class OutputOptions:
 
     count: Annotated[
         int | None,
-        option(
-            "How many images.",
-            "Output",
-            "-n",
-            "--count",
-            default="10, or all of --texts",
-            metavar="N",
-        ),
+        option("Output", "-n, --count N", "How many images. [default: 10, or all of --texts]"),
     ] = None
     out: Annotated[
         Path | None,
         option(
-            "Folder to write, new or empty.",
             "Output",
-            "-o",
-            "--out",
-            default="named after the command",
-            metavar="DIR",
+            "-o, --out DIR",
+            "Folder to write, new or empty. [default: named after the command]",
             readable=False,
         ),
     ] = None
     to: Annotated[
         str | None,
         option(
-            "How the samples lie on disk: folder, webdataset, parquet, lmdb, hdf5, npz, npy, idx.",
             "Output",
-            "--to",
-            default="folder",
-            metavar="FORMAT",
+            "--to FORMAT",
+            "How the samples lie on disk: folder, webdataset, parquet, lmdb, hdf5, npz, npy, idx."
+            " [default: folder]",
             autocompletion=complete_from_formats("FORMATS"),
         ),
     ] = None
     labels: Annotated[
         list[str] | None,
         option(
-            "Label files of a folder: csv, jsonl, coco, yolo, paddleocr, easyocr, mmocr, doctr; "
-            "can be given several times.",
             "Output",
-            "--labels",
-            default="csv and jsonl",
-            metavar="STYLE",
+            "--labels STYLE",
+            "Label files of a folder: csv, jsonl, coco, yolo, paddleocr, easyocr, mmocr, doctr; "
+            "can be given several times. [default: csv and jsonl]",
             autocompletion=complete_from_formats("LABEL_STYLES"),
         ),
     ] = None
     image_format: Annotated[
         str | None,
         option(
-            "Format of the images: png, jpg, or another that imageio writes in grey.",
             "Output",
-            "--image-format",
-            default="png",
-            metavar="FORMAT",
+            "--image-format FORMAT",
+            "Format of the images: png, jpg, or another that imageio writes in grey. [default: "
+            "png]",
             autocompletion=complete_from_formats("IMAGE_FORMATS"),
         ),
     ] = None
     name: Annotated[
         str | None,
         option(
-            "Names of the images, from {index}, {shard} (thousands) and {text}.",
             "Output",
-            "--name",
-            default="images/{shard:05d}/{index:08d}",
-            metavar="TEMPLATE",
+            "--name TEMPLATE",
+            "Names of the images, from {index}, {shard} (thousands) and {text}. [default: "
+            "images/{shard:05d}/{index:08d}]",
         ),
     ] = None
     workers: Annotated[
         int | None,
         option(
-            "Processes that work at once; 0 stays in this one.",
             "Running",
-            "--workers",
-            default="one for each core",
-            metavar="N",
+            "--workers N",
+            "Processes that work at once; 0 stays in this one. [default: one for each core]",
         ),
     ] = None
     dask: Annotated[
         str | None,
         option(
-            "Work on a Dask cluster whose workers see the output folder; local tries it here.",
             "Running",
-            "--dask",
-            metavar="ADDRESS|local",
+            "--dask ADDRESS|local",
+            "Work on a Dask cluster whose workers see the output folder; local tries it here.",
             autocompletion=complete_choices(["local"]),
         ),
     ] = None
     part_size: Annotated[
         int | None,
         option(
-            "Samples that are written and kept together: a run that is stopped loses at most the "
-            "parts it was working on.",
             "Running",
-            "--part-size",
-            default="1000",
-            metavar="N",
+            "--part-size N",
+            "Samples that are written and kept together: a run that is stopped loses at most the "
+            "parts it was working on. [default: 1000]",
         ),
     ] = None
     resume: Annotated[
-        bool, option("Finish a run that was interrupted.", "Running", "--resume")
+        bool, option("Running", "--resume", "Finish a run that was interrupted.")
     ] = False
     overwrite: Annotated[
         bool,
-        option("Replace a dataset in the folder; other files stay.", "Running", "--overwrite"),
+        option("Running", "--overwrite", "Replace a dataset in the folder; other files stay."),
     ] = False
     splits: Annotated[
         list[str] | None,
         option(
-            "Divide the dataset into splits that share no glyph and no text: "
-            "--splits train=80 val=10 test=10. Test is written with the test glyphs, the others "
-            "with training glyphs; --glyphs is refused.",
             "Output",
-            "--splits",
-            metavar="NAME=WEIGHT...",
+            "--splits NAME=WEIGHT...",
+            "Divide the dataset into splits that share no glyph and no text: --splits train=80 "
+            "val=10 test=10. Test is written with the test glyphs, the others with training "
+            "glyphs; --glyphs is refused.",
         ),
     ] = None
     more_splits: Annotated[
@@ -147,29 +126,27 @@ class OutputOptions:
     sheet: Annotated[
         Path | None,
         option(
-            "Also write a contact sheet of the first 24 images.",
             "Output",
-            "--sheet",
-            metavar="FILE",
+            "--sheet FILE",
+            "Also write a contact sheet of the first 24 images.",
             readable=False,
         ),
     ] = None
     show: Annotated[
-        bool, option("Show the first 6 images in the terminal.", "Output", "--show")
+        bool, option("Output", "--show", "Show the first 6 images in the terminal.")
     ] = False
     dry_run: Annotated[
-        bool, option("Say what would be made, and make nothing.", "Running", "--dry-run")
+        bool, option("Running", "--dry-run", "Say what would be made, and make nothing.")
     ] = False
     force: Annotated[
-        bool, option("Start even if the disk seems too small.", "Running", "--force")
+        bool, option("Running", "--force", "Start even if the disk seems too small.")
     ] = False
     log_json: Annotated[
         Path | None,
         option(
-            "Write what happens to a file, one event a line.",
             "Running",
-            "--log-json",
-            metavar="FILE",
+            "--log-json FILE",
+            "Write what happens to a file, one event a line.",
             readable=False,
         ),
     ] = None

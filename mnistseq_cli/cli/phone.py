@@ -26,12 +26,11 @@ def phone(
     pattern: Annotated[
         str | None,
         option(
-            "Name of a numbering plan (jp, jp-mobile, us, uk-mobile, fr, in-mobile, cn-mobile), "
-            "or digits, # for any digit, [2-9] for some, - where numbers are grouped.",
             "Text",
-            "--pattern",
-            default="jp",
-            metavar="PRESET|PATTERN",
+            "--pattern PRESET|PATTERN",
+            "Name of a numbering plan (jp, jp-mobile, us, uk-mobile, fr, in-mobile, cn-mobile), "
+            "or digits, # for any digit, [2-9] for some, - where numbers are grouped. [default: "
+            "jp]",
             autocompletion=complete_patterns,
         ),
     ] = None,

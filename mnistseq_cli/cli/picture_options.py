@@ -60,21 +60,31 @@ def expand(command: Callable[..., None]) -> Callable[..., None]:
     return flat
 
 
-def option(text: str, panel: str, *flags: str, default: str = "", **more: Any) -> Any:  # noqa: ANN401 - Typer's own
-    """Declare an option that is None where the user said nothing."""
-    shown = f" [default: {default}]" if default else ""
+def option(panel: str, declaration: str, text: str, **more: Any) -> Any:  # noqa: ANN401 - Typer's own
+    """Declare an option that is None where the user said nothing.
+
+    Parameters
+    ----------
+    panel : str
+        The part of the help where it stands.
+    declaration : str
+        What can be typed, such as ``"-w, --width PX"``.
+    text : str
+        What it does, with the default at its end.
+    """
+    words = declaration.replace(",", " ").split()
+    flags = [word for word in words if word.startswith("-")]
+    metavar = " ".join(word for word in words if not word.startswith("-")) or None
     return typer.Option(
-        *flags, help=text + shown, rich_help_panel=panel, show_default=False, **more
+        *flags, help=text, metavar=metavar, rich_help_panel=panel, show_default=False, **more
     )
 
 
-def choice(name: str, text: str, panel: str, *, default: str) -> Any:  # noqa: ANN401 - Typer's own
+def choice(panel: str, flag: str, text: str) -> Any:  # noqa: ANN401 - Typer's own
     """Declare an option with a fixed list of values, those of a field of the recipe."""
-    flag, values = f"--{name.replace('_', '-')}", CHOICES[name]
+    values = CHOICES[flag.removeprefix("--").replace("-", "_")]
     completer = complete_choices(values)
-    return option(
-        text, panel, flag, default=default, metavar="|".join(values), autocompletion=completer
-    )
+    return option(panel, f"{flag} {'|'.join(values)}", text, autocompletion=completer)
 
 
 def parse_width(value: str) -> int | str:
@@ -92,11 +102,9 @@ def parse_width(value: str) -> int | str:
 DataDir = Annotated[
     Path | None,
     option(
-        "Where data sets are cached.",
         "Glyphs",
-        "--data-dir",
-        default="the user data folder",
-        metavar="DIR",
+        "--data-dir DIR",
+        "Where data sets are cached. [default: the user data folder]",
         envvar="MNISTSEQ_DATA_DIR",
         file_okay=False,
     ),
@@ -110,136 +118,121 @@ class Picture:
     width_px: Annotated[
         Any,
         option(
-            "Width of the image in pixels; natural: each as wide as its row; widest: all as wide "
-            "as the widest row there can be.",
             "Picture",
-            "-w",
-            "--width",
-            default="natural for sequence, widest for phone and batch",
-            metavar="PX|natural|widest",
+            "-w, --width PX|natural|widest",
+            "Width of the image in pixels; natural: each as wide as its row; widest: all as wide "
+            "as the widest row there can be. [default: natural for sequence, widest for phone and"
+            " batch]",
             parser=parse_width,
             autocompletion=complete_choices(FLEXIBLE_WIDTHS),
         ),
     ] = None
     align: Annotated[
         str | None,
-        choice("align", "Where the row stands in a wider image.", "Picture", default="center"),
+        choice("Picture", "--align", "Where the row stands in a wider image. [default: center]"),
     ] = None
     fit: Annotated[
         str | None,
         choice(
-            "fit",
-            "Keep digits as they are, scale down a row that is too wide, or stretch every row to "
-            "the width.",
             "Picture",
-            default="pad",
+            "--fit",
+            "Keep digits as they are, scale down a row that is too wide, or stretch every row to "
+            "the width. [default: pad]",
         ),
     ] = None
     ink: Annotated[
         str | None,
-        choice("ink", "Colour of the ink; the paper is the other.", "Picture", default="black"),
+        choice("Picture", "--ink", "Colour of the ink; the paper is the other. [default: black]"),
     ] = None
     spacing_px: Annotated[
         tuple[int, int] | None,
         option(
-            "Smallest and largest gap in pixels, both included; below 0 digits may touch.",
             "Spacing",
-            "--spacing",
-            default="2 10",
-            metavar="MIN MAX",
+            "--spacing MIN MAX",
+            "Smallest and largest gap in pixels, both included; below 0 digits may touch. "
+            "[default: 2 10]",
         ),
     ] = None
     spacing_mode: Annotated[
         str | None,
         choice(
-            "spacing_mode",
-            "Each gap drawn on its own, or all gaps equal.",
             "Spacing",
-            default="variable",
+            "--spacing-mode",
+            "Each gap drawn on its own, or all gaps equal. [default: variable]",
         ),
     ] = None
     edges: Annotated[
         bool | None,
         option(
-            "Whether the left and right margins are gaps too.",
             "Spacing",
             "--edges/--no-edges",
-            default="no-edges",
+            "Whether the left and right margins are gaps too. [default: no-edges]",
         ),
     ] = None
     measure: Annotated[
         str | None,
         choice(
-            "measure",
-            "Measure gaps between ink, or between cells of 28 pixels.",
             "Spacing",
-            default="ink",
+            "--measure",
+            "Measure gaps between ink, or between cells of 28 pixels. [default: ink]",
         ),
     ] = None
     dataset: Annotated[
         str | None,
         option(
-            "Data set by name, or a path: IDX files, a Keras npz, a folder with a sub-folder for "
-            "each character.",
             "Glyphs",
-            "--dataset",
-            default="auto",
-            metavar="NAME|PATH",
+            "--dataset NAME|PATH",
+            "Data set by name, or a path: IDX files, a Keras npz, a folder with a sub-folder for "
+            "each character. [default: auto]",
             autocompletion=complete_datasets,
         ),
     ] = None
     glyphs: Annotated[
         str | None,
-        choice("glyphs", "Which split of the data set to write with.", "Glyphs", default="train"),
+        choice(
+            "Glyphs", "--glyphs", "Which split of the data set to write with. [default: train]"
+        ),
     ] = None
     one_hand: Annotated[
         bool | None,
         option(
-            "Write each number as if one person had: the same slant and pen.",
             "Glyphs",
             "--one-hand/--any-hands",
-            default="any-hands",
+            "Write each number as if one person had: the same slant and pen. [default: any-hands]",
         ),
     ] = None
     augment: Annotated[
         list[str] | None,
         option(
+            "Distortions",
+            "--augment NAME[=VALUE]",
             f"Distort: NAME, NAME=VALUE, NAME=LOW..HIGH, or a preset ({', '.join(PRESETS)}); can "
             f"be given several times. Names: {', '.join(AUGMENTATIONS)}.",
-            "Distortions",
-            "--augment",
-            metavar="NAME[=VALUE]",
             autocompletion=complete_augmentations,
         ),
     ] = None
     augment_prob: Annotated[
         float | None,
         option(
-            "How likely each distortion is, for each digit or image, from 0 to 1.",
             "Distortions",
-            "--augment-prob",
-            default="1",
-            metavar="P",
+            "--augment-prob P",
+            "How likely each distortion is, for each digit or image, from 0 to 1. [default: 1]",
         ),
     ] = None
     data_dir: DataDir = None
     seed: Annotated[
         int | None,
         option(
-            "Makes a run repeatable: the same number, 0 or more, gives the same pictures.",
             "Running",
-            "--seed",
-            default="drawn, shown and saved",
-            metavar="N",
+            "--seed N",
+            "Makes a run repeatable: the same number, 0 or more, gives the same pictures. "
+            "[default: drawn, shown and saved]",
         ),
     ] = None
     recipe: Annotated[
         Path | None,
         option(
-            "A saved recipe to start from; other options change it.",
-            "Running",
-            "--recipe",
-            metavar="FILE",
+            "Running", "--recipe FILE", "A saved recipe to start from; other options change it."
         ),
     ] = None
 

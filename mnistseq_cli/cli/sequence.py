@@ -43,24 +43,19 @@ def sequence(
     variants: Annotated[
         int | None,
         option(
-            "How many pictures of the number; with --recipe, how many of its samples, from the "
-            "first on.",
             "Output",
-            "-n",
-            "--count",
-            default="1",
-            metavar="N",
+            "-n, --count N",
+            "How many pictures of the number; with --recipe, how many of its samples, from the "
+            "first on. [default: 1]",
         ),
     ] = None,
     out: Annotated[
         Path | None,
         option(
-            "File to write; its ending names the format, and a file of that name is replaced.",
             "Output",
-            "-o",
-            "--out",
-            default="350.png, then 350-2.png and so on",
-            metavar="FILE",
+            "-o, --out FILE",
+            "File to write; its ending names the format, and a file of that name is replaced. "
+            "[default: 350.png, then 350-2.png and so on]",
             dir_okay=False,
             readable=False,
         ),
@@ -76,20 +71,19 @@ def sequence(
     sheet: Annotated[
         Path | None,
         option(
-            "Write all pictures as one contact sheet instead; not with --out or --json.",
             "Output",
-            "--sheet",
-            metavar="FILE",
+            "--sheet FILE",
+            "Write all pictures as one contact sheet instead; not with --out or --json.",
             readable=False,
         ),
     ] = None,
     show: Annotated[
         bool,
         option(
-            "Show the picture in the terminal; sharp where that has graphics and the extra show "
-            "is installed.",
             "Output",
             "--show",
+            "Show the picture in the terminal; sharp where that has graphics and the extra show "
+            "is installed.",
         ),
     ] = False,
 ) -> None:

@@ -41,20 +41,18 @@ def verify(
     deep: Annotated[
         bool,
         option(
-            "Make samples again from the recipe and compare pixels and labels: N of them, or all.",
             "Running",
             "--deep",
-            default="1000 samples",
+            "Make samples again from the recipe and compare pixels and labels: N of them, or all."
+            " [default: 1000 samples]",
         ),
     ] = False,
     workers: Annotated[
         int | None,
         option(
-            "Processes that work at once; 0 stays in this one.",
             "Running",
-            "--workers",
-            default="one for each core",
-            metavar="N",
+            "--workers N",
+            "Processes that work at once; 0 stays in this one. [default: one for each core]",
         ),
     ] = None,
     data_dir: DataDir = None,
