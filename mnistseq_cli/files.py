@@ -208,6 +208,20 @@ def read_file(
         raise explain_damage(cause, path, error) from cause
 
 
+def find_inside(folder: Path, name: str) -> Path | None:
+    """Return the path of a file that a file in a folder names; None where it is outside.
+
+    It is outside where its name is absolute or has ``..``, or where a link leads out.
+    """
+    try:
+        path = folder / name
+        is_plain = not Path(name).is_absolute() and ".." not in Path(name).parts
+        is_inside = is_plain and path.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):  # a name with a NUL, a circle of links
+        return None
+    return path if is_inside else None
+
+
 def open_regular(path: Path | str, *, error: type[MnistseqError] = OutputError) -> BinaryIO:
     """Open a file that the user or another file names.
 
@@ -368,6 +382,8 @@ def describe_damage(cause: Exception) -> str:
         return "it is nested too deeply"
     if isinstance(cause, MemoryError):
         return "it needs more memory than there is"
+    if "int_max_str_digits" in str(cause):
+        return "it has a number of too many digits"
     if isinstance(cause, KeyError):
         return str(cause.args[0]) if " " in str(cause) else f"it lacks {cause}"
     return f"{cause!s:.{_MESSAGE_LIMIT}}" or type(cause).__name__

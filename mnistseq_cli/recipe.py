@@ -6,11 +6,13 @@ recipe is a dataset that takes no space.
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from mnistseq_cli.errors import LayoutError, OutputError, TextError, UsageError
+from mnistseq_cli.files import describe_damage, find_inside, naming_damage, open_text, read_file
 from mnistseq_cli.validation import (
     check_choice,
     check_flag,
@@ -47,6 +49,10 @@ COUNT_LIMIT = 10**10
 LENGTH_LIMIT = 1000
 WIDTH_LIMIT_PX = 65_535
 GAP_LIMITS_PX = (-28, 10_000)
+RECIPE_LIMIT_BYTES = 2**24
+_LINE_LIMIT = 2**20  # characters that are read of a line which may never end
+_DOTS_LIMIT = 100
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -208,8 +214,14 @@ class Recipe:
         """
         path = Path(path)
         values = _read_toml(path)
-        if isinstance(values.get("texts"), str):
-            values["texts"] = read_texts(path.parent / values["texts"])
+        if isinstance(name := values.get("texts"), str):
+            texts = find_inside(path.parent, name)
+            if texts is None:
+                raise UsageError(
+                    f"{path}: texts is {quote(name)}, which is outside of the recipe's folder",
+                    "Copy the file beside the recipe, or name it with --texts",
+                )
+            values["texts"] = read_texts(texts)
         try:
             return cls.from_dict(values)
         except UsageError as error:
@@ -221,24 +233,47 @@ def read_texts(path: Path) -> tuple[str, ...]:
     return tuple(read_lines(path).values())
 
 
-def read_lines(path: Path) -> dict[int, str]:
+def read_lines(path: Path, limit: int | None = None) -> dict[int, str]:
     """Read texts by the numbers of their lines, from 1; blank lines and a BOM are passed over.
+
+    Parameters
+    ----------
+    path : Path
+        UTF-8, or UTF-16 with its mark.
+    limit : int, optional
+        How many texts are wanted; what follows them is not read.
 
     Raises
     ------
+    OutputError
+        The file cannot be read.
     TextError
-        The file cannot be read, is no UTF-8, holds no text, or one that is too long.
+        It is no text, holds none, or one that is too long.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise TextError(f"cannot read texts from {path}: {error}") from error
-    texts = {number: line.strip() for number, line in enumerate(lines, 1) if line.strip()}
+    texts: dict[int, str] = {}
+    with naming_damage(path, TextError), open_text(path) as file:
+        for number, line in enumerate(iter(lambda: file.readline(_LINE_LIMIT), ""), 1):
+            if text := line.strip():
+                texts[number] = text
+                _check_line(path, number, text)
+            if len(texts) == limit:
+                break
     if not texts:
-        raise TextError(f"{path} holds no text; write one number a line")
-    for number, text in texts.items():
-        check_text(f"{path}, line {number}: the text", text, LENGTH_LIMIT)
+        raise TextError(f"{path} holds no text; expected a number on each line")
     return texts
+
+
+def _check_line(path: Path, number: int, text: str) -> None:
+    if "\0" in text:
+        raise TextError(
+            f"{path}, line {number} is not UTF-8 text; it may be UTF-16", "Save the file as UTF-8"
+        )
+    if len(text) > LENGTH_LIMIT:
+        many = "more" if len(text) >= _LINE_LIMIT else f"{len(text)}"
+        raise TextError(
+            f"{path}, line {number}: the text {quote(text)} has {many} characters; expected at "
+            f"most {LENGTH_LIMIT}"
+        )
 
 
 def _to_toml(values: dict[str, Any]) -> str:
@@ -253,11 +288,20 @@ def _read_toml(path: Path) -> dict[str, Any]:
     import tomllib  # noqa: PLC0415 - only when a recipe is read
 
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise OutputError(f"cannot read the recipe {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no TOML: {error}") from error
+        text = read_file(path, limit_bytes=RECIPE_LIMIT_BYTES).decode()
+        _check_keys(text)
+        return tomllib.loads(text)
+    except OutputError as error:
+        raise OutputError(f"cannot read the recipe: {error.message}", error.hint) from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise UsageError(f"{path} is no recipe: {describe_damage(error)}") from error
+
+
+def _check_keys(text: str) -> None:
+    """Raise if a key has many dots: each is a table in the one before, which takes much memory."""
+    for line in text.split("\n"):
+        if line.count(".") > _DOTS_LIMIT and _STRING.sub("", line).count(".") > _DOTS_LIMIT:
+            raise ValueError("a key has too many dots")
 
 
 def _check_spacing(recipe: Recipe) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistseq_cli.errors import LayoutError, MnistseqError, TextError, UsageError
-from mnistseq_cli.recipe import CHOICES, Recipe, read_texts
+from mnistseq_cli.recipe import CHOICES, Recipe, read_lines, read_texts
 
 SOURCES = st.one_of(
     st.text("0123456789", min_size=1, max_size=20).map(lambda text: {"digits": text}),
@@ -121,6 +122,14 @@ def test_an_array_that_is_no_pair_is_refused(value: Any) -> None:
             Recipe(**values)
 
 
+def test_one_length_is_both_ends() -> None:
+    one = Recipe(length=5, seed=1)
+    assert one == Recipe(length=(5, 5), seed=1)
+    assert repr(one) == "Recipe(length=(5, 5), seed=1)"
+    with pytest.raises(UsageError, match="length is 0"):
+        Recipe(length=0)
+
+
 @pytest.mark.parametrize("value", [{}, {"digits": "1", "length": (1, 2)}, {"digits": ""}])
 def test_exactly_one_source_of_text_is_asked_for(value: dict[str, Any]) -> None:
     with pytest.raises(TextError):
@@ -143,8 +152,15 @@ def test_margins_cannot_be_negative() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("seed = [", "is no TOML"),
-        ("\xff", "is no TOML"),
+        ("seed = [", "is no recipe"),
+        ("\xff", "UTF-8"),
+        ("count = " + "9" * 6000, "too many digits"),
+        ('digits = "1"\ncount = 0x' + "f" * 60_000, "count is a number of 240000 bits"),
+        ("a = " + "[" * 100_000, "nested"),
+        ("a = " + "{a = " * 20_000, "nested"),
+        (".".join("a" * 50_000) + " = 1", "too many dots"),
+        ("[" + ".".join("a" * 50_000) + "]", "too many dots"),
+        ("digits = 350", "digits is 350"),
         (
             'digits = "1"\nwidht_px = 100',
             "'widht_px'; expected .*\nDid you mean 'width_px'",
@@ -181,6 +197,54 @@ def test_a_million_texts_are_read(tmp_path: Path) -> None:
     path = tmp_path / "texts.txt"
     path.write_text("".join(f"{number:07d}\n" for number in range(1_000_000)))
     assert read_texts(path)[999_999] == "0999999"
+
+
+@pytest.mark.parametrize(
+    "name", ["../out.txt", "/etc/hosts", "link.txt", "a\0b", "a/../t.txt", ""]
+)
+def test_a_recipe_names_texts_in_its_own_folder_only(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "theirs"
+    (folder / "a").mkdir(parents=True)
+    for path in (tmp_path / "out.txt", folder / "t.txt"):
+        path.write_text("350\n")
+    (folder / "link.txt").symlink_to("../out.txt")
+    path = folder / "recipe.toml"
+    path.write_text(f"texts = {json.dumps(name)}\n")
+    with pytest.raises(MnistseqError):
+        Recipe.load(path)
+    path.write_text('texts = "t.txt"\n')
+    assert Recipe.load(path).texts == ("350",)
+
+
+def test_a_recipe_that_never_ends_or_is_too_large_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "recipe.toml").write_text('texts = "pipe"')
+    (tmp_path / "large.toml").write_bytes(b"#" * (2**24 + 1))
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path / "recipe.toml"):
+        with pytest.raises(MnistseqError, match="pipe or a device"):
+            Recipe.load(path)
+    with pytest.raises(MnistseqError, match="16,777,216"):
+        Recipe.load(str(tmp_path / "large.toml"))
+
+
+def test_only_as_many_texts_are_read_as_are_wanted(tmp_path: Path) -> None:
+    path = tmp_path / "texts.txt"
+    path.write_text("1\n\n22\n333\n" + "4" * 2000)
+    assert read_lines(path, 3) == {1: "1", 3: "22", 4: "333"}
+    with pytest.raises(TextError, match=r"line 5: .* has 2000 characters; expected at most 1000"):
+        read_lines(path)
+
+
+def test_texts_of_windows_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "texts.txt"
+    path.write_bytes("350\r\n007\r\n".encode("utf-16"))
+    assert read_texts(path) == ("350", "007")
+    path.write_bytes("350\r\n007\r\n".encode("utf-16-le"))
+    with pytest.raises(TextError, match=r"line 1 .*UTF-16"):
+        read_texts(path)
+    path.write_bytes(b"350\n\xe9\n")
+    with pytest.raises(TextError, match=r"line 2: .*UTF-8"):
+        read_texts(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n", b"\xff\xfe1"])

@@ -8,7 +8,7 @@ from typing import Annotated
 from mnistseq_cli.cli.make_dataset import make_dataset
 from mnistseq_cli.cli.output_options import OutputOptions
 from mnistseq_cli.cli.picture_options import Picture, expand, option
-from mnistseq_cli.errors import OutputError, TextError
+from mnistseq_cli.errors import TextError
 
 EXAMPLES = """\
 mnistseq batch -n 100000 --length 3 7 --width 200 -o train
@@ -52,7 +52,7 @@ def batch(
             f"batch needs one of {', '.join(sources)}; it has {' and '.join(said) or 'none'}",
             "For example: mnistseq batch --length 3 7",
         )
-    lines = {} if texts is None else _read_lines(texts)
+    lines = {} if texts is None else _read_lines(texts, output.count)
     written = tuple(lines.values()) or None
     count = output.count if output.count or written is None else len(written)
     given = {"digits": digits, "length": length, "texts": written, "count": count}
@@ -76,12 +76,7 @@ def _find_line(lines: dict[int, str], error: TextError) -> int | None:
     return next(strangers, None)
 
 
-def _read_lines(texts: Path) -> dict[int, str]:
+def _read_lines(texts: Path, count: int | None) -> dict[int, str]:
     from mnistseq_cli.recipe import read_lines
 
-    try:
-        return read_lines(texts)
-    except TextError as error:
-        if isinstance(error.__cause__, OSError):
-            raise OutputError(f"cannot read {texts}: {error.__cause__.strerror}") from error
-        raise
+    return read_lines(texts, count)

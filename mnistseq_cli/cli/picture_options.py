@@ -298,7 +298,7 @@ def _check_characters(recipe: Recipe) -> None:
         return
     alphabet = DATASETS[name].alphabet
     text = "".join(recipe.texts or (recipe.digits or "",))
-    if unknown := set(text) - set(alphabet):
+    if unknown := set(text) - set(alphabet) - {" ", "-"}:  # which are gaps
         first = min(unknown, key=text.index)
         raise TextError(f"{first!r} is not in the alphabet of {name}; allowed: {alphabet}")
 

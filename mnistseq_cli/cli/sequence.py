@@ -132,11 +132,17 @@ def _check_alone(out: Path | None, *, as_json: bool) -> None:
 
 
 def join_digits(words: list[str] | None) -> str | None:
-    """Return what was typed as one text: 3 5 0, 350 and 3,5,0 are the same."""
+    """Return what was typed as one text: 3 5 0, 350 and 3,5,0 are the same.
+
+    Commas separate three single characters or more. Any other comma is one that is to be written.
+    """
     if not words:
         return None
-    text = "".join("".join(words).replace(",", " ").split())
-    if not text:
+    text = "".join("".join(words).split())
+    pieces = text.rstrip(",").split(",")
+    if len(pieces) > 2 and all(len(piece) == 1 for piece in pieces):  # noqa: PLR2004 - decided so
+        text = "".join(pieces)
+    if not text.strip(","):
         raise TextError(f"is {' '.join(words)!r}; expected digits such as 3 5 0", field="DIGITS")
     return text
 

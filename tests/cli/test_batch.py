@@ -329,7 +329,7 @@ def test_events_are_logged(run: Run, tmp_path: Path) -> None:
         (["batch", "--digits", "3", "-n", "1000000000000"], 2, "count is 1000000000000"),
         (["batch", "--length", "5", "2"], 2, "from 5 to 2"),
         (["batch", "--length", "9", "9", "-w", "60"], 2, "needs at least"),
-        (["batch", "--texts", "none.txt"], 1, "cannot read none.txt: No such file"),
+        (["batch", "--texts", "none.txt"], 1, "none.txt is missing"),
         (["batch", "--digits", "3", "--to", "foldr"], 2, "--to is 'foldr'"),
         (["batch", "--digits", "3", "--labels", "cvs"], 2, "Did you mean 'csv'?"),
         (["batch", "--digits", "3", "--to", "idx", "--labels", "csv"], 2, "goes with --to folder"),
