@@ -47,6 +47,7 @@ ResultT = TypeVar("ResultT")
 
 DEEP_SAMPLES = 1000
 _FEW_FILES = 4000  # read before workers have started
+_TASK_SAMPLES = 10_000
 _NO_IMAGE = np.zeros((0, 0), np.uint8)
 # By the aspect of a sample: part of the name of the file that holds it, where it has its own.
 _STEMS = {"image": "images", "text": "labels", "boxes": "boxes"}
@@ -234,7 +235,8 @@ class _Check:
         skip = frozenset(problem.name for problem in known)
         open_job = partial(_Comparer, self._values, self._folder, skip, data_dir)
         problems = open_job().check_recipe()
-        n_tasks = min(max(1, self._n_workers), len(parts))
+        # Each task reads the label files from their beginning.
+        n_tasks = min(max(1, self._n_workers), -(-self._n_made_all // _TASK_SAMPLES))
         tasks = [tuple(parts[start::n_tasks]) for start in range(n_tasks)]
         for n_made, found in self._work(open_job, tasks):
             problems += found
@@ -380,12 +382,15 @@ class _Comparer:
                     self._note(difference, listing)
 
     def _read_rows(self, split: str, listing: Path) -> Iterator[LoadedSample]:
-        for row in read_labels(listing):
-            index = self._remaker.find_index(row.name)
-            if index is None or self._find_part(index):
-                yield LoadedSample(
-                    row.name, split, _NO_IMAGE, row.text, row.boxes, row.gaps, row.glyphs
-                )
+        for row in read_labels(listing, self._is_chosen):
+            yield LoadedSample(
+                row.name, split, _NO_IMAGE, row.text, row.boxes, row.gaps, row.glyphs
+            )
+
+    def _is_chosen(self, name: str) -> bool:
+        """Whether a sample is in one of the chosen parts, or of an unknown name."""
+        index = self._remaker.find_index(name)
+        return index is None or self._find_part(index) is not None
 
     def _note(self, difference: Difference, listing: Path | None = None) -> None:
         name = self._find_file(difference, listing)

@@ -33,9 +33,7 @@ def read_images(split: str, folder: Path, wanted: Wanted | None) -> Iterator[Loa
     if label_file is None:
         return
     finder = ImageFinder(folder, label_file)
-    for row in read_labels(label_file):
-        if wanted and not wanted(row.name):
-            continue
+    for row in read_labels(label_file, wanted):
         with naming_damage(label_file):
             path = finder.find(row.name) or str(folder / row.name)
         data = read_file(path)

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from mnistseq_cli.formats.base import Wanted
+
 ValueT = TypeVar("ValueT", str, int, list[Any], dict[str, Any])
 
 NAME_KEYS = (
@@ -230,13 +232,23 @@ _TABLE_HINT = (
 )
 
 
-def _read_json_lines(path: Path) -> Iterator[LabelRow]:
+def _read_json_lines(path: Path, wanted: Wanted | None = None) -> Iterator[LabelRow]:
     with open_text(path) as file:
         number = 0
         with _naming_line(path, lambda: number, _JSON_LINES_HINT):
             for number, line in enumerate(file, 1):  # noqa: B007 - told where a line is wrong
-                if line.strip():
-                    yield row_from_record(json.loads(line))
+                name = _peek_name(line) if wanted else None
+                if line.strip() and (name is None or wanted is None or wanted(name)):
+                    row = row_from_record(json.loads(line))
+                    if name == row.name or wanted is None or wanted(row.name):
+                        yield row
+
+
+def _peek_name(line: str) -> str | None:
+    """Return the name in a line as we write it, in a tenth of the time that parsing takes."""
+    head = '{"file_name": "'
+    name = line[len(head) : line.find('"', len(head))]
+    return name if line.startswith(head) and "\\" not in name else None
 
 
 def _read_table(path: Path) -> Iterator[LabelRow]:
@@ -609,8 +621,8 @@ def find_label_file(folder: Path, *, own: bool = False) -> Path | None:
     return None
 
 
-def read_labels(path: Path) -> Iterator[LabelRow]:
-    """Read a label file that `find_label_file` found.
+def read_labels(path: Path, wanted: Wanted | None = None) -> Iterator[LabelRow]:
+    """Read a label file that `find_label_file` found, but the rows of names that are not wanted.
 
     Raises
     ------
@@ -622,4 +634,7 @@ def read_labels(path: Path) -> Iterator[LabelRow]:
         read for pattern, read in LABEL_FILES.items() if fnmatch(name, pattern.rpartition("/")[2])
     )
     with naming_damage(path):
-        yield from read(path)
+        if read is _read_json_lines:
+            yield from _read_json_lines(path, wanted)
+        else:
+            yield from (row for row in read(path) if wanted is None or wanted(row.name))
