@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIDE_PX = 28
+_CUT_OUT = ("_flat", "_extents", "_cut")
 _CHUNK = 4096  # glyphs that are measured at once: more would take more memory than all else
 
 
@@ -85,18 +86,43 @@ class GlyphSet:
         self.ids: NDArray[np.int64] = chosen[order]
         self.counts: NDArray[np.int64] = np.bincount(labels[chosen], minlength=len(alphabet))
         self._starts = np.cumsum(self.counts) - self.counts
-        self._flat = np.empty((len(labels), SIDE_PX * SIDE_PX), np.uint8)
-        self._extents = np.empty((len(labels), 4), np.int64)
-        self._cut = np.zeros(len(labels), np.bool_)
+        self._make_room()
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __repr__(self) -> str:
-        return f"<GlyphSet {self.name} {self.split}: {len(self)} glyphs>"
+        n_classes = np.count_nonzero(self.counts)
+        return f"<GlyphSet {self.name} {self.split}: {len(self):,} glyphs, {n_classes} classes>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is cut out again when needed; of a mapped file the place is enough."""
+        state = {key: value for key, value in vars(self).items() if key not in _CUT_OUT}
+        mapped = self.images.base
+        if isinstance(mapped, np.memmap) and self._is_whole(mapped):
+            state["images"] = (mapped.filename, mapped.dtype, "r", mapped.offset, mapped.shape)
+        return state
+
+    def _is_whole(self, mapped: np.memmap[Any, Any]) -> bool:
+        return mapped.shape == self.images.shape and mapped.strides == self.images.strides
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Map the file again."""
+        images = state["images"]
+        if isinstance(images, tuple):
+            images = np.memmap(*images).view(np.ndarray)
+        vars(self).update(state | {"images": images})
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Make room for glyphs that are cut out."""
+        n_glyphs = len(self.labels)
+        self._flat = np.empty((n_glyphs, SIDE_PX * SIDE_PX), np.uint8)
+        self._extents = np.empty((n_glyphs, 4), np.int64)
+        self._cut = np.zeros(n_glyphs, np.bool_)
 
     def classes_of(self, text: str) -> NDArray[np.uint8]:
-        """Give the class of each character of a text, shape (len(text),).
+        """Return the class of each character of a text, shape (len(text),).
 
         Raises
         ------
@@ -106,10 +132,10 @@ class GlyphSet:
         codes, known = _code_points(text), _code_points(self.alphabet)
         order = np.argsort(known)
         classes = order[np.searchsorted(known, codes, sorter=order) % len(known)]
-        for stranger in np.flatnonzero(known[classes] != codes)[:1]:
+        for place in np.flatnonzero(known[classes] != codes)[:1]:
             raise TextError(
-                f"{text[stranger]!r} is not in the alphabet of {self.name}; "
-                f"allowed: {self.alphabet}"
+                f"{text[place]!r} is not in the alphabet of {self.name}; "
+                f"expected only {self.alphabet}"
             )
         return classes.astype(np.uint8)
 
@@ -132,7 +158,7 @@ class GlyphSet:
         return ids
 
     def cut_out(self, ids: NDArray[np.int64]) -> GlyphInk:
-        """Give the ink of glyphs, moved to the left edge of its cells.
+        """Return the ink of glyphs, moved to the left edge of its cells.
 
         Parameters
         ----------
@@ -147,7 +173,7 @@ class GlyphSet:
         return GlyphInk(self._flat[ids].reshape(-1, SIDE_PX, SIDE_PX), left, top, width, height)
 
     def measure(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Give the extent of the ink of glyphs as x, y, width, height, shape (N, 4).
+        """Return the extent of the ink of glyphs as x, y, width, height, shape (N, 4).
 
         Raises
         ------
@@ -203,14 +229,14 @@ def measure_ink(images: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def _measure_along(is_ink: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Give where ink begins in lines, shape (N, L), and how far it reaches; 0 without any."""
+    """Return where ink begins in lines, shape (N, L), and how far it reaches; 0 without any."""
     first = is_ink.argmax(axis=1)
     last = is_ink.shape[1] - is_ink[:, ::-1].argmax(axis=1)
     return first, (last - first) * is_ink.any(axis=1)
 
 
 def _find_columns(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Tell which columns hold ink, shape (N, W): the lower half of the rows laid on the upper."""
+    """Return which columns hold ink, (N, W): the lower half of the rows laid on the upper."""
     n, height, width = images.shape
     ink = images.reshape(n, height * width)
     while height > 1:
@@ -222,7 +248,7 @@ def _find_columns(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def _find_rows(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Tell which rows hold ink, shape (N, H): all words of a row laid on its first."""
+    """Return which rows hold ink, shape (N, H): all words of a row laid on its first."""
     n, height, width = images.shape
     rest = -width % 4
     padded = np.pad(images, ((0, 0), (0, 0), (0, rest))) if rest else images

@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+import pickle
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
 from mnistseq_cli.errors import GlyphError
 from mnistseq_cli.glyphs.glyph_set import GlyphSet, measure_ink
+from mnistseq_cli.glyphs.idx import write_idx
+from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.randomness import Use, draw_words
+from tests.helpers.mirror import draw_tiny
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_ink_is_measured_pixel_by_pixel(glyphs: GlyphSet) -> None:
@@ -82,3 +91,18 @@ def test_letters_have_classes_too() -> None:
         alphabet="xaé",
     )
     assert letters.classes_of("éxax").tolist() == [2, 0, 1, 0]
+
+
+def test_a_set_pickles_small_and_comes_back(tmp_path: Path) -> None:
+    images, labels = draw_tiny(3000, 1)
+    write_idx(tmp_path / "images-idx3-ubyte", images)
+    write_idx(tmp_path / "labels-idx1-ubyte", labels)
+    glyphs = load_glyphs(str(tmp_path))
+    ids = np.arange(9)
+    ink = glyphs.cut_out(ids)
+    packed = pickle.dumps(glyphs)
+    assert len(packed) < 50_000
+    again = pickle.loads(packed)
+    assert repr(again) == repr(glyphs) == f"<GlyphSet {tmp_path} train: 3,000 glyphs, 10 classes>"
+    assert np.array_equal(again.images, images)
+    assert np.array_equal(again.cut_out(ids).images, ink.images)

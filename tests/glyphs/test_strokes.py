@@ -23,7 +23,7 @@ from mnistseq_cli.glyphs.strokes import (
     draw_glyphs,
     hand_of,
 )
-from mnistseq_cli.glyphs.strokes.characters import ALLOGRAPHS, Allograph
+from mnistseq_cli.glyphs.strokes.characters import Allograph, read_allographs
 from mnistseq_cli.glyphs.strokes.curves import MAX_HABITS, MAX_POINTS, parse_path
 from mnistseq_cli.randomness import draw_words
 
@@ -31,6 +31,7 @@ SPLITS = ("train", "test")
 N_GLYPHS = {"train": STROKES.train.n_glyphs, "test": STROKES.test.n_glyphs}
 SHA256 = {"train": STROKES.train.sha256, "test": STROKES.test.sha256}
 Glyphs = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+ALLOGRAPHS = read_allographs()
 Measure = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 
 PRINT_HASHES = """

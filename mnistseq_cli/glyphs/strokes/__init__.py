@@ -41,7 +41,7 @@ _BLOCK = 400
 
 
 def hand_of(ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Tell which hand wrote each glyph: 0 to 999 in the train split, 0 to 199 in the test split.
+    """Return which hand wrote each glyph: 0 to 999 in the train split, 0 to 199 in the test split.
 
     A hand's glyphs are 20 with consecutive ids: the digits 0 to 9, and again 0 to 9.
     """

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistseq_cli.glyphs.strokes.characters import ALLOGRAPHS, Allograph
+from mnistseq_cli.glyphs.strokes.characters import Allograph, read_allographs
 
 N_SAMPLES = 144
 MAX_POINTS = 16
@@ -68,22 +68,23 @@ class Path(NamedTuple):
     lifts: set[int]
 
     def begins(self, point: int) -> bool:
-        """Tell whether a stroke begins here."""
+        """Whether a stroke begins here."""
         return point == 0 or point in self.lifts
 
     def ends(self, point: int) -> bool:
-        """Tell whether a stroke ends here."""
+        """Whether a stroke ends here."""
         return point + 1 == len(self.points) or point + 1 in self.lifts
 
 
 @cache
 def tabulate_curves() -> Curves:
     """Read all allographs."""
-    paths = [parse_path(allograph.path) for allograph in ALLOGRAPHS]
+    allographs = read_allographs()
+    paths = [parse_path(allograph.path) for allograph in allographs]
     tables = [_tabulate(path) for path in paths]
     return Curves(
         points=np.stack([_pad_points(path) for path in paths]),
-        habits=np.stack([_pad_habits(*pair) for pair in zip(ALLOGRAPHS, paths, strict=True)]),
+        habits=np.stack([_pad_habits(*pair) for pair in zip(allographs, paths, strict=True)]),
         taps=np.array([taps for taps, _, _ in tables], dtype=np.int64),
         exact=np.array([exact for _, exact, _ in tables]),
         hasty=np.array([hasty for _, _, hasty in tables]),
@@ -111,7 +112,7 @@ def _pad_points(path: Path) -> FloatArray:
 
 
 def _pad_habits(allograph: Allograph, path: Path) -> FloatArray:
-    """Give the moves of an allograph's own habits and of the two that all have: longer ends."""
+    """Return the moves of an allograph's own habits and of the two that all have: longer ends."""
     habits = np.zeros((MAX_HABITS, MAX_POINTS, 2))
     for number, habit in enumerate(allograph.habits.split("|")):
         for move in habit.split():

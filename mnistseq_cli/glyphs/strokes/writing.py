@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mnistseq_cli.glyphs.strokes.characters import ALLOGRAPHS
+from mnistseq_cli.glyphs.strokes.characters import read_allographs
 from mnistseq_cli.glyphs.strokes.curves import (
     MAX_HABITS,
     MAX_POINTS,
@@ -178,7 +178,7 @@ class Hand(NamedTuple):
     ----------
     traits : ndarray of float64, shape (N, traits)
     allograph : ndarray of int64, shape (N,)
-        An index into `ALLOGRAPHS`.
+        An index into what `read_allographs` gives.
     habits : ndarray of float64, shape (N, MAX_HABITS)
         How much it has of each habit of the allograph.
     tremor : ndarray of float64, shape (N, MAX_POINTS, 2)
@@ -226,7 +226,7 @@ def _choose_allographs(digits: NDArray[np.uint8], words: NDArray[np.uint64]) -> 
 
 @cache
 def _bounds() -> NDArray[np.int64]:
-    return np.cumsum([allograph.share for allograph in ALLOGRAPHS], dtype=np.int64)
+    return np.cumsum([allograph.share for allograph in read_allographs()], dtype=np.int64)
 
 
 def _normal(words: NDArray[np.uint64]) -> FloatArray:
