@@ -122,9 +122,8 @@ def read_idx(path: Path) -> NDArray[np.integer[Any]]:
             return read_idx_stream(stream, str(path))
         header = read_header(stream, str(path))
         _check_size(stream.seek(0, io.SEEK_END), header, str(path))
-        mapped = np.memmap(
-            stream, header.dtype, "r", offset=header.offset_bytes, shape=header.shape
-        )
+        # By its name, so that the array knows where it lies when it is pickled.
+        mapped = np.memmap(path, header.dtype, "r", header.offset_bytes, header.shape)
     return mapped.view(np.ndarray)
 
 
