@@ -68,12 +68,12 @@ def _find_line(lines: dict[int, str], error: TextError) -> int | None:
     """Return the number of the first line with the character that an error begins with."""
     if not error.message.partition(" is not in the alphabet ")[1]:
         return None
-    strangers = (
+    found = (
         number
         for number, text in lines.items()
         if any(error.message.startswith(f"{character!r} is not ") for character in set(text))
     )
-    return next(strangers, None)
+    return next(found, None)
 
 
 def _read_lines(texts: Path, count: int | None) -> dict[int, str]:

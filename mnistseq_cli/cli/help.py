@@ -45,22 +45,12 @@ All commands and options:
 
 @dataclass(frozen=True)
 class Page:
-    """What the help of a command says.
-
-    Parameters
-    ----------
-    usage : str
-    paragraphs : tuple of str
-    panels : dict
-        The title of each panel, with the names in it and what they mean.
-    examples : tuple of str
-        Lines to type, which begin with the name of the program, and what they do.
-    """
+    """What the help of a command says."""
 
     usage: str
     paragraphs: tuple[str, ...]
-    panels: dict[str, list[tuple[str, str]]]
-    examples: tuple[str, ...]
+    panels: dict[str, list[tuple[str, str]]]  # by title: names, and what they mean
+    examples: tuple[str, ...]  # lines to type, and what they do
 
 
 def write_help(

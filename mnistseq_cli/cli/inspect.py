@@ -165,7 +165,7 @@ def _check_report(path: Path) -> None:
 def _show(survey: Survey, reader: ReaderFigures | None) -> None:
     from rich.text import Text
 
-    from mnistseq_cli.cli.console import get_console, warn
+    from mnistseq_cli.cli.console import escape, get_console, warn
     from mnistseq_cli.cli.summary import (
         SHOWN_SAMPLES,
         TextPage,
@@ -182,7 +182,8 @@ def _show(survey: Survey, reader: ReaderFigures | None) -> None:
     for number, (title, lines) in enumerate(sections):
         if number:
             console.print()
-        console.print(Text(page.show(title), "bold"), *map(Text, lines), sep="\n", soft_wrap=True)
+        texts = [Text(escape(line)) for line in lines]
+        console.print(Text(page.show(title), "bold"), *texts, sep="\n", soft_wrap=True)
     if not console.no_color and console.color_system:  # or nothing could be drawn
         show_images(seen.image for seen in survey.choose(SHOWN_SAMPLES))
     expected = survey.recipe["count"] if survey.recipe and survey.is_finished else None

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from mnistseq_cli.cli.completion import complete_choices, complete_from_formats
-from mnistseq_cli.cli.picture_options import option
+from mnistseq_cli.cli.picture_options import argument, option
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.validation import check_number
 
@@ -120,9 +118,7 @@ class OutputOptions:
             "glyphs; --glyphs is refused.",
         ),
     ] = None
-    more_splits: Annotated[
-        list[str] | None, typer.Argument(hidden=True, metavar="NAME=WEIGHT...")
-    ] = None
+    more_splits: Annotated[list[str] | None, argument("NAME=WEIGHT...", "", hidden=True)] = None
     sheet: Annotated[
         Path | None,
         option(

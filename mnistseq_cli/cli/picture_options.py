@@ -63,14 +63,7 @@ def expand(command: Callable[..., None]) -> Callable[..., None]:
 def option(panel: str, declaration: str, text: str, **more: Any) -> Any:  # noqa: ANN401 - Typer's own
     """Declare an option that is None where the user said nothing.
 
-    Parameters
-    ----------
-    panel : str
-        The part of the help where it stands.
-    declaration : str
-        What can be typed, such as ``"-w, --width PX"``.
-    text : str
-        What it does, with the default at its end.
+    `declaration` is what can be typed, such as ``"-w, --width PX"``; `text` ends with the default.
     """
     words = declaration.replace(",", " ").split()
     flags = [word for word in words if word.startswith("-")]
@@ -78,6 +71,11 @@ def option(panel: str, declaration: str, text: str, **more: Any) -> Any:  # noqa
     return typer.Option(
         *flags, help=text, metavar=metavar, rich_help_panel=panel, show_default=False, **more
     )
+
+
+def argument(metavar: str, text: str, **more: Any) -> Any:  # noqa: ANN401 - Typer's own
+    """Declare an argument, with what stands for its value in the help."""
+    return typer.Argument(metavar=metavar, help=text, show_default=False, **more)
 
 
 def choice(panel: str, flag: str, text: str) -> Any:  # noqa: ANN401 - Typer's own
@@ -322,15 +320,7 @@ def name_glyphs(dataset: str, split: str) -> str:
 
 
 def _warn_of_pen(missed: list[GlyphError], unkept: list[GlyphError]) -> None:
-    """Warn where digits come from the built-in pen in place of MNIST, or cannot be kept.
-
-    Parameters
-    ----------
-    missed : list of GlyphError
-        Why MNIST could not be had.
-    unkept : list of GlyphError
-        Why what the pen drew could not be kept.
-    """
+    """Warn why MNIST could not be had, or why what the pen drew in its place is not kept."""
     for error in unkept[:1]:
         warn(
             "Glyphs cannot be kept, so that the built-in pen draws them anew each time: "

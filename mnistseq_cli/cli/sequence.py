@@ -6,11 +6,9 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from mnistseq_cli.cli.console import print_result, say
 from mnistseq_cli.cli.output_options import check_ending, check_image_file
-from mnistseq_cli.cli.picture_options import Picture, expand, name_glyphs, option
+from mnistseq_cli.cli.picture_options import Picture, argument, expand, name_glyphs, option
 from mnistseq_cli.errors import TextError, UsageError
 
 if TYPE_CHECKING:
@@ -33,11 +31,7 @@ def sequence(
     picture: Picture,
     digits: Annotated[
         list[str] | None,
-        typer.Argument(
-            help="The digits to write: 3 5 0, 350 and 3,5,0 are the same.",
-            metavar="DIGITS...",
-            show_default=False,
-        ),
+        argument("DIGITS...", "The digits to write: 3 5 0, 350 and 3,5,0 are the same."),
     ] = None,
     *,
     variants: Annotated[
@@ -62,10 +56,10 @@ def sequence(
     ] = None,
     as_json: Annotated[
         bool,
-        typer.Option(
+        option(
+            "Output",
             "--json",
-            help="Print text, boxes, gaps, glyphs, seed and path, one line a picture.",
-            rich_help_panel="Output",
+            "Print text, boxes, gaps, glyphs, seed and path, one line a picture.",
         ),
     ] = False,
     sheet: Annotated[
@@ -97,10 +91,7 @@ def sequence(
         _check_alone(out, as_json=as_json)
         check_image_file(sheet, "--sheet")
     if not digits and picture.recipe is None:
-        raise TextError(
-            "there are no digits to write",
-            "For example: mnistseq sequence 3 5 0",
-        )
+        raise TextError("there are no digits to write", "For example: mnistseq sequence 3 5 0")
     given = {"digits": join_digits(digits), "count": variants}
     generator = picture.open_generator({"width_px": "natural"}, given)
     samples = [generator[0]] if variants is None else list(generator)

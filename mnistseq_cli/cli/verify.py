@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from mnistseq_cli.cli.picture_options import DataDir, option
+from mnistseq_cli.cli.picture_options import DataDir, argument, option
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.validation import check_number
 
@@ -16,27 +14,16 @@ mnistseq verify train
 mnistseq verify train --deep
 mnistseq verify train --deep all --workers 8
 """
-
-
 SHOWN_OTHERS = 5
 
 
 def verify(
     folder: Annotated[
         Path,
-        typer.Argument(
-            help="Folder of a dataset.",
-            metavar="DIR",
-            show_default=False,
-            readable=False,  # `load_dataset` says it, and of which folder
-        ),
+        # `load_dataset` says whether it can be read.
+        argument("DIR", "Folder of a dataset.", readable=False),
     ],
-    samples: Annotated[
-        str,
-        typer.Argument(
-            help="With --deep: how many samples, or all.", metavar="N|all", show_default=False
-        ),
-    ] = "",
+    samples: Annotated[str, argument("N|all", "With --deep: how many samples, or all.")] = "",
     *,
     deep: Annotated[
         bool,

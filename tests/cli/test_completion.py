@@ -111,3 +111,42 @@ def test_completion_loads_little(line: str) -> None:
     )
     assert len(result.stdout.splitlines()) > 1
     assert result.stdout.splitlines()[-1] == "loaded set()"
+
+
+@pytest.mark.parametrize(
+    ("shell", "script"),
+    [
+        ("bash", ".bash_completions/mnistseq.sh"),
+        ("zsh", ".zfunc/_mnistseq"),
+        ("fish", ".config/fish/completions/mnistseq.fish"),
+    ],
+)
+@pytest.mark.parametrize("words", ["--install-completion {}", "--install-completion={}"])
+def test_completion_is_installed_for_a_shell_that_is_named(
+    shell: str, script: str, words: str, tmp_path: Path
+) -> None:
+    command = ["sh", "-c", f'"$0" {words.format(shell)}; exit $?', str(PROGRAM)]
+    result = subprocess.run(
+        command, env=os.environ | {"HOME": str(tmp_path)}, capture_output=True, check=True
+    )
+    assert str(tmp_path / script).encode() in result.stdout
+    kept = (COMPLETIONS / SCRIPTS[shell]).read_text(encoding="utf-8")
+    assert (tmp_path / script).read_text(encoding="utf-8").strip() == kept.strip()
+
+
+@pytest.mark.parametrize("shell", SCRIPTS)
+def test_the_script_of_a_shell_that_is_named_is_shown(shell: str) -> None:
+    result = subprocess.run(
+        [PROGRAM, "--show-completion", shell], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == (COMPLETIONS / SCRIPTS[shell]).read_text("utf-8").strip()
+
+
+@pytest.mark.parametrize("words", [["ksh"], ["zsh", "batch"]])
+def test_a_shell_that_is_none_is_refused(words: list[str]) -> None:
+    result = subprocess.run(
+        [PROGRAM, "--install-completion", *words], capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("Error: ")
+    assert words[-1] in result.stderr
