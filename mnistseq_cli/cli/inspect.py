@@ -12,7 +12,7 @@ from mnistseq_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from mnistseq_cli.inspection.figures import Survey
-    from mnistseq_cli.inspection.predictions import ReaderFigures, ReaderTally
+    from mnistseq_cli.inspection.predictions import ReaderFigures
 
 EXAMPLES = """\
 mnistseq inspect train
@@ -61,8 +61,7 @@ def inspect(
         option(
             "Reader",
             "--predictions FILE",
-            "What a trained reader read, a csv file with file_name and text: adds how well it "
-            "reads.",
+            "What a trained model read, a table of file_name and text: adds how accurate it is.",
         ),
     ] = None,
     data_dir: DataDir = None,
@@ -73,18 +72,28 @@ def inspect(
     Gaps are compared with the rule they were drawn by. What files do not hold, such as gaps in
     LMDB, is made again from the recipe, where its glyphs are cached.
     """
-    from mnistseq_cli.cli.console import print_result, say
+    from mnistseq_cli.cli.console import print_result, say, warn
+    from mnistseq_cli.cli.output_options import check_image_file
+    from mnistseq_cli.inspection.wording import describe_warnings
 
     if sheet is not None:
-        _check_sheet(sheet)
+        check_image_file(sheet, "--sheet")
     if report is not None:
         _check_report(report)
     survey, reader = _look(folder, predictions, data_dir)
-    _write_files(survey, reader, sheet, report)
+    # Files go before the summary: who reads that may not read to its end.
+    if sheet is not None:
+        _write_sheet(sheet, survey)
+    if report is not None:
+        from mnistseq_cli.inspection.report import write_report
+
+        write_report(report, survey, reader)
     if as_json:
         print_result(_to_json(survey, reader))
     else:
         _show(survey, reader)
+    for message, hint in describe_warnings(survey, reader):
+        warn(message, hint)
     if sheet is not None:
         say(f"{min(SHEET_SAMPLES, len(survey.samples))} samples are drawn on {sheet}.")
     if report is not None:
@@ -97,51 +106,22 @@ def _look(
     """Read the dataset once, with a bar where there is a terminal."""
     from mnistseq_cli.cli.progress import Display
     from mnistseq_cli.inspection.dataset import open_dataset
+    from mnistseq_cli.inspection.predictions import ReaderTally, read_predictions
     from mnistseq_cli.inspection.survey import survey
 
-    tally = _open_tally(predictions) if predictions else None
+    tally = ReaderTally(read_predictions(predictions)) if predictions else None
     n_all = open_dataset(folder).n_samples
     with Display("samples", after_s=1.0) as display:
 
         def show(n_read: int) -> None:
             display.show("Samples", n_read, n_all)
 
-        watch = tally.add if tally else None
-        found = survey(folder, show, watch=watch, data_dir=data_dir)
+        found = survey(folder, show, watch=tally.add if tally else None, data_dir=data_dir)
     return found, tally.figures() if tally else None
 
 
-def _open_tally(predictions: Path) -> ReaderTally:
-    from mnistseq_cli.inspection.predictions import ReaderTally, read_predictions
-
-    return ReaderTally(read_predictions(predictions))
-
-
-def _check_sheet(path: Path) -> None:
-    """Refuse a sheet that cannot be written, before the dataset is read.
-
-    Raises
-    ------
-    UsageError
-        Its name is no image's.
-    OutputError
-        Its folder does not exist, or cannot be written to.
-    """
-    from mnistseq_cli.cli.output_options import check_image_file
-
-    check_image_file(path, "--sheet")
-
-
 def _check_report(path: Path) -> None:
-    """Refuse a report that cannot be written, before the dataset is read.
-
-    Raises
-    ------
-    UsageError
-        Its name is no page's, or matplotlib is not installed.
-    OutputError
-        Its folder does not exist, or cannot be written to.
-    """
+    """Refuse a report that cannot be written, before the dataset is read."""
     from importlib.util import find_spec
 
     from mnistseq_cli.cli.output_options import suggest_name
@@ -162,10 +142,17 @@ def _check_report(path: Path) -> None:
     check_place(path)
 
 
+def _write_sheet(path: Path, survey: Survey) -> None:
+    from mnistseq_cli.formats.images import write_image
+    from mnistseq_cli.formats.sheet import make_labelled_sheet
+
+    write_image(path, make_labelled_sheet(survey.choose(SHEET_SAMPLES)))
+
+
 def _show(survey: Survey, reader: ReaderFigures | None) -> None:
     from rich.text import Text
 
-    from mnistseq_cli.cli.console import escape, get_console, warn
+    from mnistseq_cli.cli.console import escape, get_console
     from mnistseq_cli.cli.summary import (
         SHOWN_SAMPLES,
         TextPage,
@@ -185,28 +172,7 @@ def _show(survey: Survey, reader: ReaderFigures | None) -> None:
         texts = [Text(escape(line)) for line in lines]
         console.print(Text(page.show(title), "bold"), *texts, sep="\n", soft_wrap=True)
     if not console.no_color and console.color_system:  # or nothing could be drawn
-        show_images(seen.image for seen in survey.choose(SHOWN_SAMPLES))
-    expected = survey.recipe["count"] if survey.recipe and survey.is_finished else None
-    if expected not in {None, survey.n_samples}:
-        warn(
-            f"{survey.folder} should hold {expected:,} samples, not {survey.n_samples:,}.",
-            f"See what is missing: mnistseq verify {survey.folder}",
-        )
-
-
-def _write_files(
-    survey: Survey, reader: ReaderFigures | None, sheet: Path | None, report: Path | None
-) -> None:
-    """Write what was asked for, before the summary: who reads that may not read to its end."""
-    if sheet is not None:
-        from mnistseq_cli.formats.images import write_image
-        from mnistseq_cli.formats.sheet import make_labelled_sheet
-
-        write_image(sheet, make_labelled_sheet(survey.choose(SHEET_SAMPLES)))
-    if report is not None:
-        from mnistseq_cli.inspection.report import write_report
-
-        write_report(report, survey, reader)
+        show_images(sample.image for sample in survey.choose(SHOWN_SAMPLES))
 
 
 def _to_json(survey: Survey, reader: ReaderFigures | None) -> str:

@@ -83,6 +83,15 @@ class GlyphFigures:
 
 
 @dataclass(frozen=True)
+class Damage:
+    """How many labels seem to be damaged in one way, and the first of them where it is known."""
+
+    n: int
+    name: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True)
 class Survey:
     """What is in a dataset; counts ascend by their keys if not said otherwise."""
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import csv
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from mnistseq_cli.errors import UsageError
+from mnistseq_cli.files import naming_damage, open_text
+from mnistseq_cli.formats.read_labels import NAME_KEYS, TEXT_KEYS
+from mnistseq_cli.inspection.label_damage import is_same_number
 from mnistseq_cli.recipe import LENGTH_LIMIT
 
 if TYPE_CHECKING:
@@ -120,6 +125,8 @@ class ReaderFigures:
         dataset does not hold gaps.
     worst : tuple of Misread
         Most edits first, then in the order of the dataset; at most N_WORST.
+    n_as_numbers : int
+        Samples read wrong whose prediction is the same number, such as 6405 for 06405.
     """
 
     predictions: Predictions
@@ -131,6 +138,7 @@ class ReaderFigures:
     by_length: dict[int, Share]
     by_gap: dict[int, Share]
     worst: tuple[Misread, ...]
+    n_as_numbers: int
 
     @property
     def character_error_rate(self) -> float:
@@ -142,6 +150,7 @@ class ReaderFigures:
         return {
             "predictions": str(self.predictions.path),
             "n_missing": self.n_missing,
+            "n_as_numbers": self.n_as_numbers,
             "all": vars(self.all),
             "n_characters": self.n_characters,
             "n_edits": self.n_edits,
@@ -183,7 +192,7 @@ class ReaderTally:
 
     def __init__(self, predictions: Predictions) -> None:
         self._predictions = predictions
-        self._n_seen = self._n_missing = 0
+        self._n_seen = self._n_missing = self._n_as_numbers = 0
         self._all: dict[str, Counter[int]] = {"length": Counter(), "gap": Counter()}
         self._right: dict[str, Counter[int]] = {"length": Counter(), "gap": Counter()}
         self._confusion: Counter[tuple[str, str]] = Counter()
@@ -208,6 +217,7 @@ class ReaderTally:
         if read == sample.text:
             self._confusion.update(zip(read, read, strict=True))
             return
+        self._n_as_numbers += is_same_number(sample.text, read)
         pairs = align(sample.text, read)
         self._confusion.update(pairs)
         self._keep(Misread(index, sample, read, sum(old != new for old, new in pairs)))
@@ -233,6 +243,7 @@ class ReaderTally:
             by_length=by_length,
             by_gap=self._shares("gap"),
             worst=tuple(self._choose_worst()),
+            n_as_numbers=self._n_as_numbers,
         )
 
     def _count(self, sample: LoadedSample, *, is_right: bool) -> None:
@@ -270,11 +281,6 @@ def find_smallest_gap(sample: LoadedSample) -> int | None:
     return int(between.min()) if len(between) else None
 
 
-NAME_COLUMN = "file_name"
-TEXT_COLUMNS = ("prediction", "text", "label")  # the first of them that is there
-_HINT = "Write a csv file with the header file_name,text and a row for each sample."
-
-
 @dataclass(frozen=True)
 class Predictions:
     """What was read, by the names of samples.
@@ -286,8 +292,8 @@ class Predictions:
     reads : list of str
         In the order of the file; "" where nothing was read.
     places : dict of str to int
-        Where in `reads` the prediction of a name stands. A name is that of a sample, or its
-        split, a ``/`` and its name.
+        Where in `reads` the prediction of a name stands. A name is that of a sample or its last
+        steps, what comes before it (a split, folders of another machine) does not matter.
     """
 
     path: Path
@@ -300,7 +306,7 @@ class Predictions:
 
     def find(self, sample: LoadedSample) -> str | None:
         """Return what was read of a sample; None where the file has no row for it."""
-        place = self._place(sample)
+        place = self._find_place(sample)
         return None if place is None else self.reads[place]
 
     def take(self, sample: LoadedSample) -> str | None:
@@ -311,7 +317,7 @@ class Predictions:
         UsageError
             The row was taken before: two splits have samples of one name.
         """
-        place = self._place(sample)
+        place = self._find_place(sample)
         if place is None:
             return None
         if self._used[place]:
@@ -328,95 +334,130 @@ class Predictions:
         Raises
         ------
         UsageError
-            A name is not in the dataset. The message gives its line and how many there are.
+            A name is not in the dataset.
         """
         n_unknown = self._used.count(0)
-        if not n_unknown:
-            return
-        place = self._used.index(0)
-        line, name = next(
-            (line, name) for line, name, _ in _read_rows(self.path) if self.places[name] == place
-        )
-        raise UsageError(
-            f"{self.path}, line {line}: {name!r} is not in the dataset; {n_unknown:,} of "
-            f"{len(self.reads):,} names are not",
-            "A file_name is what the dataset's own label file says, or that after its split "
-            "and a slash.",
-        )
+        if n_unknown:
+            first = self._used.index(0)
+            name = next(name for name, place in self.places.items() if place == first)
+            raise UsageError(
+                f"{self.path}: {name!r} is not in the dataset; {n_unknown:,} of "
+                f"{len(self.reads):,} names are not",
+                "Expected the file_name of the dataset's own label file in each row.",
+            )
 
-    def _place(self, sample: LoadedSample) -> int | None:
-        place = self.places.get(sample.name)
-        if place is None and sample.split:
-            place = self.places.get(f"{sample.split}/{sample.name}")
-        return place
+    def _find_place(self, sample: LoadedSample) -> int | None:
+        name = _normalise(sample.name)
+        names = [f"{sample.split}/{name}", name] if sample.split else [name]
+        for one in reversed(names):
+            if one in self.places:
+                return self.places[one]
+        others = self._by_last_step.get(name.rpartition("/")[2], ())
+        for one in names:
+            found = [other for other in others if f"/{other}".endswith(f"/{one}")]
+            found = found or [other for other in others if f"/{one}".endswith(f"/{other}")]
+            if len(found) == 1:
+                return self.places[found[0]]
+        return None
+
+    @cached_property
+    def _by_last_step(self) -> dict[str, list[str]]:
+        names: defaultdict[str, list[str]] = defaultdict(list)
+        for name in self.places:
+            names[name.rpartition("/")[2]].append(name)
+        return dict(names)
+
+
+def _normalise(name: str) -> str:
+    """Write a name with slashes, from where its folders begin."""
+    return re.sub(r"^(\.{0,2}/)+", "", name.replace("\\", "/"))
+
+
+READ_KEYS = ("prediction", "predicted", "pred", "read", *TEXT_KEYS)
+_LINE_LIMIT = 1 << 16  # characters
+_HINT = "Expected in each row: the file_name of an image, and the text that was read."
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read predictions from a csv file with a header.
+    """Read predictions from a table, such as a csv file.
 
     Parameters
     ----------
     path : Path
-        Has a column ``file_name`` and one called ``prediction``, ``text`` or ``label``, which is
-        taken in this order; other columns do not matter.
+        A column for the image and one for what was read, with commas, semicolons, tabs or spaces
+        between them. A header (of `NAME_KEYS` and `READ_KEYS`) says which; without one they are
+        the first two. The text is UTF-8, or UTF-16 that says so.
 
     Raises
     ------
     UsageError
-        The file cannot be read, is no such csv, or names a sample twice. The message gives the
+        The file cannot be read, is no such table, or names a sample twice. The message gives the
         line.
     """
     reads: list[str] = []
     places: dict[str, int] = {}
-    for line, name, read in _read_rows(path):
-        if places.setdefault(name, len(reads)) != len(reads):
-            raise UsageError(
-                f"{path}, line {line}: {name!r} stands in the file a second time",
-                "Give each sample one row.",
-            )
-        reads.append(read)
+    with naming_damage(path, UsageError), open_text(path, error=UsageError) as file:
+        for line, name, read in _read_rows(path, file):
+            if places.setdefault(_normalise(name), len(reads)) != len(reads):
+                raise UsageError(
+                    f"{path}, line {line}: {name!r:.200} stands in the file a second time",
+                    "Give each image one row.",
+                )
+            reads.append(read)
     if not reads:
         raise UsageError(f"{path} holds no predictions", _HINT)
     return Predictions(path, reads, places)
 
 
-def _read_rows(path: Path) -> Iterator[tuple[int, str, str]]:
+def _read_rows(path: Path, file: TextIO) -> Iterator[tuple[int, str, str]]:
+    """Yield the line, the name and what was read of each row."""
+    first = next((line for line in _read_lines(file) if line.strip()), "")
+    file.seek(0)
+    delimiter = next((sign for sign in "\t,;" if sign in first.strip()), " ")
+    rows = csv.reader(_read_lines(file), strict=True, delimiter=delimiter, skipinitialspace=True)
+    columns: tuple[int, int] | None = None
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, strict=True, skipinitialspace=True)
-            columns = _find_columns(path, next(rows, []))
-            for row in rows:
-                if row:
-                    yield rows.line_num, *_read_row(f"{path}, line {rows.line_num}", row, columns)
-    except OSError as error:
-        raise UsageError(f"cannot read predictions from {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is no text in UTF-8: {error.reason}", _HINT) from error
-    except csv.Error as error:
-        raise UsageError(f"{path}, line {rows.line_num}: {error}", _HINT) from error
+        for row in rows:
+            if columns is None and row:
+                columns = _find_columns(row)
+                if columns:
+                    continue
+                columns = (0, 1)
+            if row and columns:
+                yield rows.line_num, *_read_row(row, columns)
+    except (csv.Error, ValueError) as error:
+        if isinstance(error, UnicodeError):
+            raise
+        raise UsageError(f"{path}, line {max(1, rows.line_num)}: {error}", _HINT) from error
 
 
-def _find_columns(path: Path, header: list[str]) -> tuple[int, int]:
-    names = [name.strip() for name in header]
-    text_column = next((name for name in TEXT_COLUMNS if name in names), None)
-    if NAME_COLUMN not in names or text_column is None:
-        raise UsageError(
-            f"{path}, line 1: the header is {','.join(header)!r:.80}; it must have the columns "
-            f"{NAME_COLUMN} and text (or prediction, or label)",
-            _HINT,
-        )
-    return names.index(NAME_COLUMN), names.index(text_column)
+def _read_lines(file: TextIO) -> Iterator[str]:
+    while line := file.readline(_LINE_LIMIT):
+        if len(line) == _LINE_LIMIT:
+            raise ValueError(f"it has more than {_LINE_LIMIT:,} characters")
+        yield line
 
 
-def _read_row(where: str, row: list[str], columns: tuple[int, int]) -> tuple[str, str]:
-    if len(row) <= max(columns):
-        raise UsageError(
-            f"{where}: the row has {len(row)} of the {max(columns) + 1} values it needs", _HINT
-        )
+def _find_columns(header: list[str]) -> tuple[int, int] | None:
+    """Return the columns of name and text; None where the row is no header."""
+    words = [word.strip().lower() for word in header]
+    names = [words.index(key) for key in NAME_KEYS if key in words]
+    texts = [words.index(key) for key in READ_KEYS if key in words]
+    if names and texts:
+        return names[0], texts[0]
+    if names or (texts and not any(word.isdecimal() for word in words)):
+        missing = f"the text ({', '.join(READ_KEYS)})" if names else "the image (file_name)"
+        raise ValueError(f"the header {','.join(header)!r:.80} has no column for {missing}")
+    return None
+
+
+def _read_row(row: list[str], columns: tuple[int, int]) -> tuple[str, str]:
+    needed = max(columns) + 1
+    if len(row) < needed:
+        raise ValueError(f"the row has {len(row)} of the {needed} values it needs")
     name, read = (row[column].strip() for column in columns)
     if len(read) > LENGTH_LIMIT:
-        raise UsageError(
-            f"{where}: the prediction has {len(read):,} characters; allowed are up to "
-            f"{LENGTH_LIMIT:,}"
+        raise ValueError(
+            f"the prediction has {len(read):,} characters; expected at most {LENGTH_LIMIT:,}"
         )
     return name, read

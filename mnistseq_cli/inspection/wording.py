@@ -233,3 +233,48 @@ def list_reader_facts(reader: ReaderFigures) -> list[Fact]:
         images = count(reader.n_missing, "image")
         facts.append(Fact("No prediction", images, "left out of all other figures"))
     return facts
+
+
+_DAMAGE = {
+    "empty": ("{images} without a text", "Give each image its text."),
+    "short": ("{images} with fewer characters in the text than boxes", "Were zeros lost?"),
+    "spoiled": (
+        "{images} whose text is not a number any more but what a spreadsheet made of it",
+        "Import the column as text.",
+    ),
+    "contradicting": (
+        "{images} equal to an earlier one but with another text",
+        "One of the texts is wrong.",
+    ),
+    "zeros": (
+        "{images} with a shorter text than most, and no text begins with 0",
+        "Were leading zeros lost in a spreadsheet? Import the column as text.",
+    ),
+}
+
+
+def describe_warnings(survey: Survey, reader: ReaderFigures | None) -> list[tuple[str, str]]:
+    """Say what seems to be wrong with a dataset or with predictions: messages and hints."""
+    found = []
+    expected = survey.recipe["count"] if survey.recipe and survey.is_finished else None
+    if expected not in {None, survey.n_samples}:
+        found.append(
+            (
+                f"{survey.folder} should hold {expected:,} images, not {survey.n_samples:,}.",
+                f"See what is missing: mnistseq verify {survey.folder}",
+            )
+        )
+    for kind, damage in survey.damage.items():
+        message, hint = _DAMAGE[kind]
+        first = f", such as {damage.text!r} of {damage.name}" if damage.text else ""
+        first = first or (f", such as {damage.name}" if damage.name else "")
+        found.append((f"{message.format(images=count(damage.n, 'image'))}{first}.", hint))
+    if reader and reader.n_as_numbers:
+        predictions = count(reader.n_as_numbers, "prediction")
+        found.append(
+            (
+                f"{predictions} counted as wrong for leading zeros alone (6405 for 06405).",
+                "Save predictions as texts, not as numbers.",
+            )
+        )
+    return found

@@ -189,8 +189,8 @@ def test_the_table_of_events_names_their_fields() -> None:
 
 def test_the_table_of_predictions_names_the_columns() -> None:
     columns = FORMATS.names("Predictions", "column")
-    assert columns == [predictions.NAME_COLUMN, "text"]
-    assert set(predictions.TEXT_COLUMNS) == {"text", "prediction", "label"}
+    assert columns == ["file_name", "text"]
+    assert {"text", "prediction", "label"} <= {*predictions.READ_KEYS}
 
 
 def test_the_table_of_json_names_its_keys() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -85,27 +86,47 @@ def score(path: Path, samples: list[LoadedSample]) -> ReaderFigures:
         'file_name, text\n"a.png","012"\nb.png,""',
         "file_name, text\na.png, 012\n b.png , \n",
         'file_name, text\na.png, "012"\nb.png, ""\n',
+        "a.png,012\nb.png,\n",
+        "image\tpred\na.png\t012\nb.png\t\n",
+        "a.png 012\nb.png \n",
+        "Filename;Text;Score\na.png;012;0,9\nb.png;;0,1\n",
+        "./a.png,012\n.\\b.png,\n",
+        "/home/me/data/a.png\t012\n/home/me/data/b.png\t\n",
+        "C:\\data\\a.png,012\nC:\\data\\b.png,\n",
     ],
 )
-def test_predictions_are_read(text: str, tmp_path: Path) -> None:
-    predictions = read_predictions(write(tmp_path, text))
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_predictions_are_read(text: str, encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "reads of my model.txt"
+    path.write_bytes(text.removeprefix("\ufeff" * (encoding == "utf-16")).encode(encoding))
+    predictions = read_predictions(path)
     assert predictions.find(seen("a.png", "350")) == "012"
     assert predictions.find(seen("b.png", "350")) == ""
     assert predictions.find(seen("c.png", "350")) is None
 
 
+def test_the_last_steps_of_a_name_are_enough(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.png,1\n/data/train/b.png,2\n/data/test/b.png,3\n")
+    predictions = read_predictions(path)
+    assert predictions.find(seen("images/00000/a.png", "1")) == "1"
+    assert predictions.find(seen("b.png", "1", split="test")) == "3"
+    assert predictions.find(seen("b.png", "1")) is None  # which of two is not known
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "line 1: the header is ''"),
-        (b"name,text\na.png,1\n", "line 1: the header is 'name,text'"),
-        (b"file_name,read\na.png,1\n", "line 1: the header is 'file_name,read'"),
+        (b"", "holds no predictions"),
+        (b"name,score\na.png,1\n", "line 1: the header 'name,score' has no column for the text"),
+        (b"id,text\na.png,1\n", "line 1: the header 'id,text' has no column for the image"),
         (b"file_name,text\n", "holds no predictions"),
         (b"file_name,text\na.png,1\nb.png\n", "line 3: the row has 1 of the 2 values"),
         (b"file_name,text\na.png,1\nb.png,1\na.png,2\n", "line 4: 'a.png' .* second time"),
+        (b"a.png,1\n./a.png,2\n", "line 2: './a.png' .* second time"),
         (b'file_name,text\na.png,"1\n', "line 2: unexpected end of data"),
-        (b"file_name,text\na.png,\xff\n", "no text in UTF-8"),
+        (b"file_name,text\na.png,\xff\n", "line 2.*UTF-8"),
         (b"file_name,text\na.png," + b"1" * 1001, "line 2: the prediction has 1,001 characters"),
+        (b"a.png,1\n" + b"1" * 100_000, "line 1: it has more than 65,536 characters"),
     ],
 )
 def test_what_is_no_file_of_predictions_is_refused(
@@ -117,15 +138,25 @@ def test_what_is_no_file_of_predictions_is_refused(
         read_predictions(path)
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"cannot read predictions from .*nowhere\.csv"):
+def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"nowhere\.csv is missing"):
         read_predictions(tmp_path / "nowhere.csv")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="a pipe or a device"):
+        read_predictions(tmp_path / "pipe")
 
 
 def test_names_that_the_dataset_does_not_have_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path, 'file_name,text\na.png,1\n\n"b\nc.png",1\nd.png,1\n')
-    with pytest.raises(UsageError, match=r"line 5: 'b\\nc.png' is not .* 2 of 3 names are not"):
+    with pytest.raises(UsageError, match=r"'b\\nc.png' is not .* 2 of 3 names are not"):
         score(path, [seen("a.png", "1")])
+
+
+def test_predictions_saved_as_numbers_are_counted(tmp_path: Path) -> None:
+    path = write(tmp_path, "a,6405\nb,12.0\nc,12\nd,7\n")
+    texts = {"a": "06405", "b": "0012", "c": "12", "d": "8"}
+    figures = score(path, [seen(name, text) for name, text in texts.items()])
+    assert (figures.n_as_numbers, figures.all) == (2, Share(4, 1))
 
 
 def test_names_may_have_their_split_before_them(tmp_path: Path) -> None:
