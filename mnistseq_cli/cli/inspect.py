@@ -11,6 +11,7 @@ from mnistseq_cli.cli.picture_options import DataDir, option
 from mnistseq_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from mnistseq_cli.formats.base import LoadedSample
     from mnistseq_cli.inspection.figures import Survey
     from mnistseq_cli.inspection.predictions import ReaderFigures
 
@@ -39,7 +40,8 @@ def inspect(
         option(
             "Output",
             "--sheet FILE",
-            "Also write a contact sheet of samples, with labels and boxes drawn on it.",
+            "Write a contact sheet of 24 samples, with labels and boxes drawn on it; alone, it "
+            "takes the place of the summary.",
             readable=False,
         ),
     ] = None,
@@ -74,16 +76,20 @@ def inspect(
     """
     from mnistseq_cli.cli.console import print_result, say, warn
     from mnistseq_cli.cli.output_options import check_image_file
+    from mnistseq_cli.inspection.survey import pick_samples
     from mnistseq_cli.inspection.wording import describe_warnings
 
     if sheet is not None:
         check_image_file(sheet, "--sheet")
     if report is not None:
         _check_report(report)
+    if sheet is not None and not (report or as_json or predictions):
+        _write_sheet(sheet, pick_samples(folder, SHEET_SAMPLES, data_dir))
+        return
     survey, reader = _look(folder, predictions, data_dir)
     # Files go before the summary: who reads that may not read to its end.
     if sheet is not None:
-        _write_sheet(sheet, survey)
+        _write_sheet(sheet, survey.choose(SHEET_SAMPLES))
     if report is not None:
         from mnistseq_cli.inspection.report import write_report
 
@@ -94,8 +100,6 @@ def inspect(
         _show(survey, reader)
     for message, hint in describe_warnings(survey, reader):
         warn(message, hint)
-    if sheet is not None:
-        say(f"{min(SHEET_SAMPLES, len(survey.samples))} samples are drawn on {sheet}.")
     if report is not None:
         say(f"The page is {report}: open it in a browser.")
 
@@ -142,11 +146,14 @@ def _check_report(path: Path) -> None:
     check_place(path)
 
 
-def _write_sheet(path: Path, survey: Survey) -> None:
+def _write_sheet(path: Path, samples: list[LoadedSample]) -> None:
+    from mnistseq_cli.cli.console import say
     from mnistseq_cli.formats.images import write_image
     from mnistseq_cli.formats.sheet import make_labelled_sheet
+    from mnistseq_cli.inspection.wording import count
 
-    write_image(path, make_labelled_sheet(survey.choose(SHEET_SAMPLES)))
+    write_image(path, make_labelled_sheet(samples))
+    say(f"{count(len(samples), 'sample')} drawn on {path}.")
 
 
 def _show(survey: Survey, reader: ReaderFigures | None) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from mnistseq_cli.formats.base import LoadedSample
+    from mnistseq_cli.formats.base import LoadedSample, Wanted
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Dataset:
         """How many samples there are meant to be, where that is known."""
         return self.recipe["count"] if self.recipe else None
 
-    def read(self) -> Iterator[LoadedSample]:
-        """Read its samples in order, split by split.
+    def read(self, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
+        """Read its samples in order, split by split; see `Format.read`.
 
         Raises
         ------
@@ -63,7 +63,9 @@ class Dataset:
         UsageError
             A library that the format needs is not installed.
         """
-        return open_format(Output(folder=self.folder, to=self.format_name)).read(self.folder)
+        return open_format(Output(folder=self.folder, to=self.format_name)).read(
+            self.folder, wanted
+        )
 
 
 def open_dataset(folder: Path) -> Dataset:

@@ -109,6 +109,7 @@ class Survey:
     glyphs: GlyphFigures | None
     sources: dict[str, Source]  # by `ASPECTS`; boxes that take long are made for `samples` alone
     why_not_recalled: str  # why what is lacking could not be made from the recipe, or ""
+    damage: dict[str, Damage]  # to labels, by kind; see `label_damage`
     ink: Literal["black", "white"]  # from the recipe or else from the pixels
     ink_share: Spread  # mean ink of an image, 0 (paper only) to 1 (ink only)
     ink_histogram: NDArray[np.int64]  # shape (INK_BINS,): images by ink share, from 0 to 1
@@ -116,7 +117,7 @@ class Survey:
     right_margin_px: Spread
     n_equal_images: int  # that equal an earlier one
     n_equal_texts: int
-    heat_map: NDArray[np.float64]  # shape (H, W): mean ink of each pixel; beyond an image paper
+    heat_map: NDArray[np.float64]  # shape (H, W): mean ink of each pixel (see `ink`)
     samples: tuple[LoadedSample, ...]  # some, evenly spaced, in order
 
     def choose(self, n_most: int) -> list[LoadedSample]:

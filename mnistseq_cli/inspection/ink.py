@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _FULL = 255  # ink
 _HALF = 128
 _FAINT = 32  # ink of at most an eighth is taken for noise where there are no boxes
+_HEAT_LIMIT_PX = 1 << 22
 _HASH_BYTES = 8  # a million images give two equal hashes by chance once in 30 million datasets
 
 
@@ -37,7 +38,7 @@ class SpreadTally:
         self._n += numbers.size
 
     def spread(self) -> Spread:
-        """Give what was found."""
+        """Return what was found."""
         return Spread(self._least, self._sum / self._n, self._most) if self._n else Spread(0, 0, 0)
 
 
@@ -47,12 +48,14 @@ class EqualTally:
     def __init__(self) -> None:
         self._hashes = array("Q")
 
-    def add(self, data: bytes) -> None:
-        """Take one more."""
-        self._hashes.frombytes(hashlib.sha256(data).digest()[:_HASH_BYTES])
+    def add(self, data: bytes | memoryview) -> bytes:
+        """Take one more; return its hash."""
+        found = hashlib.sha256(data).digest()[:_HASH_BYTES]
+        self._hashes.frombytes(found)
+        return found
 
     def count(self) -> int:
-        """Give how many equal an earlier one."""
+        """Return how many equal an earlier one."""
         hashes = np.sort(np.frombuffer(self._hashes, np.uint64)) if self._hashes else np.zeros(0)
         return int((hashes[1:] == hashes[:-1]).sum())
 
@@ -74,6 +77,7 @@ class PictureTally:
         self.share, self.left_px, self.right_px = SpreadTally(), SpreadTally(), SpreadTally()
         self.histogram = np.zeros(INK_BINS, np.int64)
         self.equal = EqualTally()
+        self.equal_pairs = EqualTally()  # of image and text
 
     @property
     def ink(self) -> Literal["black", "white"]:
@@ -89,21 +93,26 @@ class PictureTally:
         for shape, group in alike.items():
             images = np.concatenate([seen.image for seen in group]).reshape(-1, *shape)
             self.sizes[shape[1], shape[0]] += len(group)
-            for image in images:
-                self.equal.add(image)
+            for image, sample in zip(images, group, strict=True):
+                self.equal_pairs.add(self.equal.add(image.data) + sample.text.encode())
             self._add_ink(images if self._ink == "white" else np.invert(images))
             self._add_margins(images, group)
 
     def heat_map(self) -> NDArray[np.float64]:
-        """Give the mean ink of each pixel, 0 to 1."""
+        """Return the mean ink of each pixel, 0 to 1.
+
+        Smaller images count as paper beyond their right and lower edges; of images wider than
+        anybody could look at, it is the left part.
+        """
         return self._sum / (_FULL * max(1, self._n))
 
     def _add_ink(self, inks: NDArray[np.uint8]) -> None:
         n, height, width = inks.shape
-        grown = np.maximum(self._sum.shape, (height, width)) - self._sum.shape
+        shown = inks[:, :, : max(1, _HEAT_LIMIT_PX // height)]
+        grown = np.maximum(self._sum.shape, shown.shape[1:]) - self._sum.shape
         if grown.any():
             self._sum = np.pad(self._sum, [(0, more) for more in grown.tolist()])
-        self._sum[:height, :width] += inks.sum(axis=0, dtype=np.uint32)
+        self._sum[:height, : shown.shape[2]] += shown.sum(axis=0, dtype=np.uint32)
         self._n += n
         totals = inks.reshape(n, -1).sum(axis=1, dtype=np.uint32).astype(np.float64)
         shares = totals / (_FULL * height * width)

@@ -1,13 +1,12 @@
 """A survey of a dataset: one pass over its samples.
 
-Memory does not grow with samples, but for 16 bytes each to find equal images and texts.
+Memory does not grow with samples, but for 24 bytes each to find equal images and texts.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import replace
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,26 +14,21 @@ import numpy as np
 from mnistseq_cli.bulk.remake import ASPECTS
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.inspection.dataset import Dataset, Filler, open_dataset
-from mnistseq_cli.inspection.figures import (
-    GapFigures,
-    GlyphFigures,
-    Source,
-    Spread,
-    Survey,
-)
+from mnistseq_cli.inspection.figures import GlyphFigures, Source, Spread, Survey
 from mnistseq_cli.inspection.gap_test import GapRule, GapTally
 from mnistseq_cli.inspection.ink import EqualTally, PictureTally
+from mnistseq_cli.inspection.label_damage import LabelTally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from mnistseq_cli.formats.base import LoadedSample
 
-__all__ = ["GapFigures", "GlyphFigures", "Spread", "Survey", "survey"]
-
 N_SAMPLES_KEPT = 240
 _CHUNK_SIZE = 256  # its images stay in the cache of a core
+_CHUNK_BYTES = 1 << 25
+_KEPT_BYTES = 1 << 26
 _MOST_USED = 10
 
 
@@ -70,20 +64,58 @@ def survey(
         A library that its format needs is not installed.
     """
     dataset = open_dataset(folder)
-    filler = Filler(dataset, data_dir)
-    surveyor = _Surveyor(dataset, filler, n_kept)
-    samples = dataset.read()
-    while chunk := filler.fill(list(islice(samples, _CHUNK_SIZE))):
-        surveyor.add(chunk)
-        if watch:
-            for seen in chunk:
-                watch(seen)
+    surveyor = _Surveyor(dataset, Filler(dataset, data_dir), n_kept)
+    for chunk in _take_chunks(dataset.read()):
+        for sample in surveyor.add(chunk):
+            if watch:
+                watch(sample)
         tell(surveyor.n_samples)
     if not surveyor.n_samples:
-        raise OutputError(
-            f"{folder} holds no samples; its format seems to be {dataset.format_name}"
-        )
+        raise _explain_emptiness(dataset)
     return surveyor.finish()
+
+
+def pick_samples(folder: Path, n_picked: int, data_dir: Path | None = None) -> list[LoadedSample]:
+    """Return evenly spaced samples of a dataset, with their boxes, without reading the others.
+
+    Raises
+    ------
+    OutputError, UsageError
+        As `survey`, but only of the samples that are picked.
+    """
+    dataset = open_dataset(folder)
+    names: dict[str, None] = {}
+    deque(dataset.read(lambda name: bool(names.setdefault(name))), maxlen=0)
+    wanted = set(_pick_evenly(list(names), n_picked))
+    samples = _pick_evenly(list(dataset.read(wanted.__contains__)), n_picked)
+    if not samples:
+        raise _explain_emptiness(dataset)
+    return Filler(dataset, data_dir).fill(samples, boxes=True)
+
+
+def _pick_evenly(items: list[Any], n_most: int) -> list[Any]:
+    n_picked = min(n_most, len(items))
+    return [items[place * len(items) // n_picked] for place in range(n_picked)]
+
+
+def _explain_emptiness(dataset: Dataset) -> OutputError:
+    return OutputError(
+        f"{dataset.folder} holds no samples; its format seems to be {dataset.format_name}"
+    )
+
+
+def _take_chunks(samples: Iterable[LoadedSample]) -> Iterator[list[LoadedSample]]:
+    """Put samples together, few of them where images are large."""
+    chunk: list[LoadedSample] = []
+    n_bytes = 0
+    for sample in samples:
+        chunk.append(sample)
+        n_bytes += sample.image.nbytes
+        if len(chunk) == _CHUNK_SIZE or n_bytes >= _CHUNK_BYTES:
+            yield chunk
+            chunk, n_bytes = [], 0
+    if chunk:
+        yield chunk
 
 
 class _Surveyor:
@@ -93,41 +125,44 @@ class _Surveyor:
         recipe = dataset.recipe
         self._dataset = dataset
         self._filler = filler
-        self._samples = _Evenly(n_kept)
+        self._kept = _EvenSample(n_kept)
         self._splits: Counter[str] = Counter()
         self._digits: Counter[str] = Counter()
         self._lengths: Counter[int] = Counter()
         self._glyphs: Counter[int] = Counter()
         self._texts = EqualTally()
+        self._labels = LabelTally(is_ours=recipe is not None)
         self._pictures = PictureTally(recipe.get("ink", "black") if recipe else None)
         self._gaps = GapTally(GapRule.from_recipe(recipe) if recipe else None)
         self._known: Counter[str] = Counter()
         self.n_samples = 0
 
-    def add(self, samples: list[LoadedSample]) -> None:
-        """Look at some samples."""
-        texts = [seen.text for seen in samples]
-        self._splits.update(seen.split for seen in samples)
+    def add(self, samples: list[LoadedSample]) -> list[LoadedSample]:
+        """Look at some samples; return them with what they lack."""
+        samples = self._filler.fill(samples)
+        texts = [sample.text for sample in samples]
+        self._splits.update(sample.split for sample in samples)
         self._digits.update("".join(texts))
         self._lengths.update(map(len, texts))
         for text in texts:
             self._texts.add(text.encode())
+        self._labels.add(samples)
         self._pictures.add(samples)
         self._gaps.add(samples)
-        glyphs = [seen.glyphs for seen in samples if seen.glyphs is not None]
+        glyphs = [sample.glyphs for sample in samples if sample.glyphs is not None]
         if glyphs:
             self._glyphs.update(np.concatenate(glyphs).tolist())
         for aspect in ASPECTS:
-            self._known[aspect] += sum(getattr(seen, aspect) is not None for seen in samples)
-        self._samples.add(samples)
+            self._known[aspect] += sum(getattr(one, aspect) is not None for one in samples)
+        self._kept.add(samples)
         self.n_samples += len(samples)
+        return samples
 
     def finish(self) -> Survey:
-        """Give what was found."""
-        pictures = self._pictures
-        counts = self._filler.counts
+        """Return what was found."""
+        pictures, counts = self._pictures, self._filler.counts
         n_labels = {aspect: self._known[aspect] - counts[aspect] for aspect in ASPECTS}
-        samples = tuple(self._filler.fill(self._samples.choose(), boxes=True))
+        samples = tuple(self._filler.fill(self._kept.choose(), boxes=True))
         sources = {aspect: Source(n_labels[aspect], counts[aspect]) for aspect in ASPECTS}
         return Survey(
             folder=self._dataset.folder,
@@ -144,6 +179,7 @@ class _Surveyor:
             glyphs=self._describe_glyphs(),
             sources=sources,
             why_not_recalled=self._filler.why_not,
+            damage=self._labels.find(pictures.equal.count() - pictures.equal_pairs.count()),
             ink=pictures.ink,
             ink_share=pictures.share.spread(),
             ink_histogram=pictures.histogram,
@@ -164,42 +200,39 @@ class _Surveyor:
         return GlyphFigures(len(uses), spread, dict(ordered[:_MOST_USED]))
 
 
-class _Evenly:
-    """Keeps evenly spaced samples of a stream whose length is not known.
+class _EvenSample:
+    """Keeps evenly spaced samples of a stream whose length is not known."""
 
-    Parameters
-    ----------
-    n_kept : int
-        How many to keep, at most.
-    """
-
-    def __init__(self, n_kept: int) -> None:
-        self._n_kept = n_kept
+    def __init__(self, n_most: int) -> None:
+        self._n_most = n_most
         self._step = 1
-        self._n = 0
+        self._n_seen = 0
         self._kept: list[LoadedSample] = []
 
     def add(self, samples: list[LoadedSample]) -> None:
         """Take some samples."""
-        if self._n_kept < 1:
+        if self._n_most < 1:
             return
-        for place in range(-self._n % self._step, len(samples), self._step):
-            seen = samples[place]
-            self._kept.append(_copy(seen))
-        self._n += len(samples)
-        while len(self._kept) > 2 * self._n_kept:
+        self._kept += map(_copy, samples[-self._n_seen % self._step :: self._step])
+        self._n_seen += len(samples)
+        while self._is_full():
             self._kept = self._kept[::2]
             self._step *= 2
 
     def choose(self) -> list[LoadedSample]:
-        """Give those to show."""
-        n_kept = min(self._n_kept, len(self._kept))
-        return [self._kept[place * len(self._kept) // n_kept] for place in range(n_kept)]
+        """Return those to show."""
+        return _pick_evenly(self._kept, self._n_most)
+
+    def _is_full(self) -> bool:
+        n_bytes = sum(sample.image.nbytes for sample in self._kept)
+        return len(self._kept) > 1 and (
+            len(self._kept) > 2 * self._n_most or n_bytes > _KEPT_BYTES
+        )
 
 
-def _copy(seen: LoadedSample) -> LoadedSample:
+def _copy(sample: LoadedSample) -> LoadedSample:
     """Let go of the arrays that a sample is a view of."""
     copies: dict[str, Any] = {
-        name: value.copy() for name, value in vars(seen).items() if isinstance(value, np.ndarray)
+        name: value.copy() for name, value in vars(sample).items() if isinstance(value, np.ndarray)
     }
-    return replace(seen, **copies)
+    return replace(sample, **copies)
