@@ -85,22 +85,24 @@ class GapRule:
     """How the gaps of a dataset were drawn."""
 
     recipe: Recipe  # its texts do not matter
-    grouped: NDArray[np.bool_]  # whether a group begins at each place; empty without groups
+    groups: dict[str, tuple[bool, ...]]  # by text, whether a group begins at each place
+    pattern_groups: tuple[bool, ...]  # the same of every text, where a pattern says it
     keeps_boxes: bool  # whether boxes are as wide as the digits were when gaps were drawn
     keeps_cells: bool  # whether all cells are of the usual width; those of distorted digits grow
 
     @classmethod
-    def from_recipe(cls, values: dict[str, Any]) -> Self:
-        """Read the rule from a recipe as ``dataset.json`` has it."""
+    def from_recipe(cls, values: dict[str, Any], texts: tuple[str, ...] = ()) -> Self:
+        """Read the rule from a recipe as ``dataset.json`` has it, and the texts of its file."""
         if "texts" in values:
             values = values | {"texts": ["0"]}
         recipe = Recipe.from_dict(values)
-        grouped = parse_pattern(recipe.pattern).grouped if recipe.pattern else ()
+        groups = _find_groups(texts or (recipe.digits or "",))
+        pattern_groups = parse_pattern(recipe.pattern).grouped if recipe.pattern else ()
         plan = make_pipeline(recipe.augment, recipe.augment_prob)
         is_scaled = recipe.fit != "pad" and recipe.width_px != "natural"
         keeps_boxes = not is_scaled and not plan.at("line", "lens")
         keeps_cells = recipe.spacing_mode == "fixed" or not plan.at("geometry", "shape")
-        return cls(recipe, np.array(grouped, np.bool_), keeps_boxes, keeps_cells)
+        return cls(recipe, groups, pattern_groups, keeps_boxes, keeps_cells)
 
     @property
     def is_shared(self) -> bool:
@@ -133,11 +135,15 @@ class GapRule:
         widths_px: NDArray[np.int64] = np.stack(boxes)[:, :, 2]
         return widths_px
 
-    def find_ranges(self, widths_px: NDArray[np.int64]) -> GapRanges:
+    def find_ranges(self, widths_px: NDArray[np.int64], texts: list[str]) -> GapRanges:
         """Find what gaps between digits of some widths, shape (N, n), can be."""
         n_rows, n_digits = widths_px.shape
-        grouped = np.zeros(n_digits, np.bool_)
-        grouped[: len(self.grouped)] = self.grouped[:n_digits]
+        grouped = np.zeros(widths_px.shape, np.bool_)
+        grouped[:, : len(self.pattern_groups)] = self.pattern_groups[:n_digits]
+        if self.groups:
+            for row, text in enumerate(texts):
+                groups = self.groups.get(text, ())[:n_digits]
+                grouped[row, : len(groups)] = groups
         return find_ranges(self.recipe, np.full(n_rows, n_digits), widths_px, grouped)
 
     def find_slack(self, widths_px: NDArray[np.int64], ranges: GapRanges) -> NDArray[np.int64]:
@@ -159,6 +165,17 @@ class GapRule:
         if self.has_width:
             words += f", conditioned on fitting into {self.recipe.width_px} px"
         return words
+
+
+def _find_groups(texts: tuple[str, ...]) -> dict[str, tuple[bool, ...]]:
+    """Return the groups of texts that have some, by what is read of them."""
+    groups = {}
+    for text in texts:
+        pieces = text.replace("-", " ").split()
+        if len(pieces) > 1:
+            begins = [place == 0 for piece in pieces for place in range(len(piece))]
+            groups["".join(pieces)] = (False, *begins[1:])
+    return groups
 
 
 class GapTally:
@@ -215,7 +232,7 @@ class GapTally:
         n_digits = gaps_px.shape[1] + (-1 if rule.recipe.edges else 1)
         widths_px = rule.measure(samples, n_digits)
         known_px = np.full((len(samples), n_digits), 1) if widths_px is None else widths_px
-        ranges = rule.find_ranges(known_px)
+        ranges = rule.find_ranges(known_px, [seen.text for seen in samples])
         is_gap = ranges.is_gap[0]
         gaps_px = gaps_px - ranges.extra_px[:, is_gap]
         lowest_px, highest_px = ranges.lowest_px[:, is_gap], ranges.highest_px[:, is_gap]

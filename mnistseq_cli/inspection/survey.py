@@ -6,18 +6,21 @@ Memory does not grow with samples, but for 24 bytes each to find equal images an
 from __future__ import annotations
 
 from collections import Counter, deque
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mnistseq_cli.bulk.remake import ASPECTS
-from mnistseq_cli.errors import OutputError
+from mnistseq_cli.errors import MnistseqError, OutputError
+from mnistseq_cli.files import find_inside
 from mnistseq_cli.inspection.dataset import Dataset, Filler, open_dataset
 from mnistseq_cli.inspection.figures import GlyphFigures, Source, Spread, Survey
 from mnistseq_cli.inspection.gap_test import GapRule, GapTally
 from mnistseq_cli.inspection.ink import EqualTally, PictureTally
 from mnistseq_cli.inspection.label_damage import LabelTally
+from mnistseq_cli.recipe import TEXTS_FILE, read_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -118,6 +121,18 @@ def _take_chunks(samples: Iterable[LoadedSample]) -> Iterator[list[LoadedSample]
         yield chunk
 
 
+def _find_rule(dataset: Dataset) -> GapRule | None:
+    """Return how gaps were drawn; without its file of texts, as if these had no groups."""
+    if not dataset.recipe:
+        return None
+    texts: tuple[str, ...] = ()
+    path = find_inside(dataset.folder, TEXTS_FILE)
+    if "texts" in dataset.recipe and path:
+        with suppress(MnistseqError):
+            texts = read_texts(path)
+    return GapRule.from_recipe(dataset.recipe, texts)
+
+
 class _Surveyor:
     """Gathers what is to be known of a dataset, chunk by chunk."""
 
@@ -133,7 +148,7 @@ class _Surveyor:
         self._texts = EqualTally()
         self._labels = LabelTally(is_ours=recipe is not None)
         self._pictures = PictureTally(recipe.get("ink", "black") if recipe else None)
-        self._gaps = GapTally(GapRule.from_recipe(recipe) if recipe else None)
+        self._gaps = GapTally(_find_rule(dataset))
         self._known: Counter[str] = Counter()
         self.n_samples = 0
 

@@ -180,6 +180,14 @@ def test_groups_are_taken_off_gaps(glyph_folder: Path, tmp_path: Path) -> None:
     assert find_gaps(tmp_path / "out").counts == dict(sorted(Counter(gaps).items()))
 
 
+def test_groups_of_listed_texts_are_taken_off_gaps(glyph_folder: Path, tmp_path: Path) -> None:
+    samples = make(glyph_folder, tmp_path / "out", length=None, texts=("0-1", "23"), count=300)
+    drawn = [int(one.gaps[0]) - GROUP_GAP_PX * (one.text == "01") for one in samples]
+    gaps = find_gaps(tmp_path / "out")
+    assert gaps.counts == dict(sorted(Counter(drawn).items()))
+    assert (gaps.p_value or 0) > 1e-4
+
+
 def test_equal_gaps_count_once_a_row(glyph_folder: Path, tmp_path: Path) -> None:
     make(glyph_folder, tmp_path / "out", length=(3, 3), spacing_mode="fixed")
     assert find_gaps(tmp_path / "out").n_compared == COUNT
