@@ -352,22 +352,23 @@ class _Comparer:
     def _is_wanted(self, counts: Counter[str], name: str) -> bool:
         """Count a sample; whether it is to be compared, as is any of an unknown name."""
         index = self._remaker.find_index(name)
-        split = next(
-            (it for it in self._remaker.splits if index in range(it.start, it.stop)), None
-        )
-        if split is None:
+        if index is None:
             return True
+        split = self._find_split(index)
         if index != self._last:  # a shard names a sample once for each of its files
-            counts[split.name] += 1
+            counts[split] += 1
             self._last = index
-        prefix = f"{split.name}/" if split.name else ""
-        return self._find_part(index) is not None and prefix + name not in self._skip
+        path = f"{split}/{name}" if split else name
+        return self._find_part(index) is not None and path not in self._skip
 
-    def _find_part(self, index: int | None) -> Part | None:
+    def _find_split(self, index: int) -> str:
+        splits = self._remaker.splits
+        return next((it.name for it in splits if it.start <= index < it.stop), "")
+
+    def _find_part(self, index: int) -> Part | None:
         """Return which of the chosen parts a sample is in."""
-        place = bisect_right(self._starts, -1 if index is None else index) - 1
-        part = self._parts[place]
-        return part if place >= 0 and index is not None and index < part.stop else None
+        place = bisect_right(self._starts, index) - 1
+        return self._parts[place] if place >= 0 and index < self._parts[place].stop else None
 
     def _compare_labels(self) -> None:
         """Compare label files but those that the reader of the format has read."""
@@ -408,7 +409,7 @@ class _Comparer:
             return listing.relative_to(self._folder).as_posix()
         joined = self._list_joined()
         if not joined:
-            part = self._find_part(self._remaker.find_index(sample.name)) or self._parts[0]
+            part = self._find_part(self._remaker.find_index(sample.name) or 0) or self._parts[0]
             return self._list_files(part)[0]
         own = [name for name in joined if name.startswith(f"{sample.split}/")] or joined
         stems = {name: name.rpartition("/")[2].removeprefix(f"{sample.split}-") for name in own}

@@ -232,15 +232,15 @@ _TABLE_HINT = (
 )
 
 
-def _read_json_lines(path: Path, wanted: Wanted | None = None) -> Iterator[LabelRow]:
+def _read_json_lines(path: Path, wanted: Wanted) -> Iterator[LabelRow]:
     with open_text(path) as file:
         number = 0
         with _naming_line(path, lambda: number, _JSON_LINES_HINT):
             for number, line in enumerate(file, 1):  # noqa: B007 - told where a line is wrong
-                name = _peek_name(line) if wanted else None
-                if line.strip() and (name is None or wanted is None or wanted(name)):
+                name = _peek_name(line)
+                if line.strip() and (name is None or wanted(name)):
                     row = row_from_record(json.loads(line))
-                    if name == row.name or wanted is None or wanted(row.name):
+                    if name == row.name or wanted(row.name):
                         yield row
 
 
@@ -251,7 +251,7 @@ def _peek_name(line: str) -> str | None:
     return name if line.startswith(head) and "\\" not in name else None
 
 
-def _read_table(path: Path) -> Iterator[LabelRow]:
+def _read_table(path: Path, wanted: Wanted) -> Iterator[LabelRow]:
     """Read the name and the text of each image; a header is not needed."""
     with open_text(path) as file:
         delimiter = _find_delimiter(file, path.suffix.lower())
@@ -271,7 +271,7 @@ def _read_table(path: Path) -> Iterator[LabelRow]:
             for row in rows if is_header else chain([head], rows):
                 if row and len(row) < needed:
                     raise ValueError(f"the row has {len(row)} of the {needed} values it needs")
-                if row and row[name_at] != EASYOCR_BLANK:
+                if row and row[name_at] != EASYOCR_BLANK and wanted(row[name_at]):
                     yield LabelRow(row[name_at], row[text_at])
 
 
@@ -315,7 +315,11 @@ def _has_image(path: Path, name: str) -> bool:
         return False
 
 
-def _read_json(path: Path) -> Iterator[LabelRow]:
+def _read_json(path: Path, wanted: Wanted) -> Iterator[LabelRow]:
+    return (row for row in _read_json_rows(path) if wanted(row.name))
+
+
+def _read_json_rows(path: Path) -> Iterator[LabelRow]:
     """Read COCO, MMOCR, or an object of names with their texts."""
     boxes = array("q")
     names: dict[int, str] = {}
@@ -435,12 +439,15 @@ _ROUNDING = 2e-6  # of shares with six decimals, as datasets of 0.1 have them
 _MOST_OVER = 0.01  # that a share may be under 0 or over 1, as other programs round
 
 
-def _read_yolo(path: Path) -> Iterator[LabelRow]:
+def _read_yolo(path: Path, wanted: Wanted) -> Iterator[LabelRow]:
     """Read the files in a folder ``labels``; images of the same names lie in ``images``."""
     folder = path.parent
     above = (folder / "data.yaml", folder.parent / "data.yaml")
     names = next((read_class_names(file) for file in above if file.is_file()), {})
     for image in _walk(folder / "images"):
+        name = image.relative_to(folder).as_posix()
+        if not wanted(name):
+            continue
         label = path / image.relative_to(folder / "images").with_suffix(".txt")
         with naming_damage(label):
             classes, shares = _parse_yolo(read_file(label).decode("utf-8-sig"))
@@ -451,7 +458,7 @@ def _read_yolo(path: Path) -> Iterator[LabelRow]:
             if names and (unknown := {*classes} - names.keys()):
                 raise ValueError(f"class {min(unknown)!r:.80} is not among the names in data.yaml")
             text = "".join(names.get(classes[place], classes[place]) for place in order)
-            row = LabelRow(image.relative_to(folder).as_posix(), text, shares=shares[order])
+            row = LabelRow(name, text, shares=shares[order])
         yield row
 
 
@@ -574,7 +581,7 @@ _IS_UNUSUAL = re.compile(r"\\|^\.|^/|^[A-Za-z]:|/\.")
 # Which file of a folder is its label file.
 
 _YOLO = "labels"  # a folder
-OWN_LABEL_FILES: dict[str, Callable[[Path], Iterator[LabelRow]]] = {
+OWN_LABEL_FILES: dict[str, Callable[[Path, Wanted], Iterator[LabelRow]]] = {
     "metadata.jsonl": _read_json_lines,
     "instances.json": _read_json,
     "labels.csv": _read_table,
@@ -634,7 +641,4 @@ def read_labels(path: Path, wanted: Wanted | None = None) -> Iterator[LabelRow]:
         read for pattern, read in LABEL_FILES.items() if fnmatch(name, pattern.rpartition("/")[2])
     )
     with naming_damage(path):
-        if read is _read_json_lines:
-            yield from _read_json_lines(path, wanted)
-        else:
-            yield from (row for row in read(path) if wanted is None or wanted(row.name))
+        yield from read(path, wanted or (lambda _: True))

@@ -377,7 +377,7 @@ def test_the_command_names_files_on_stdout(
         assert "is complete: 98 files, 95 samples" in shown.err
         assert ("re-rendered" in shown.err) == bool(words)
     (dataset / IMAGE).unlink()
-    with pytest.raises(OutputError, match=r"it should be: 1 file\b"):
+    with pytest.raises(OutputError, match=r": 1 file\b"):
         call(monkeypatch, dataset)
     assert capsys.readouterr().out == f"missing: {IMAGE}\n"
 
