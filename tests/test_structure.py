@@ -89,6 +89,15 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     assert find_circle(imports) == []
 
 
+def test_no_two_public_classes_share_a_name() -> None:
+    homes: dict[str, list[str]] = {}
+    for module in MODULES:
+        for node in ast.parse(module.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(str(module.relative_to(PACKAGE)))
+    assert {name: paths for name, paths in homes.items() if len(paths) > 1} == {}
+
+
 def test_no_two_modules_share_a_name() -> None:
     modules = [module.relative_to(PACKAGE) for module in MODULES]
     names = [module.stem for module in modules if module.parts[0] != "cli"]

@@ -28,9 +28,9 @@ from mnistseq_cli.bulk.output_folder import open_output_folder
 from mnistseq_cli.bulk.parts import PARTS, STAGING, PartMaker
 from mnistseq_cli.bulk.workers import (
     DEFAULT_START_METHOD,
-    Progress,
     Retried,
     StartMethod,
+    TaskProgress,
     check_open_files,
     count_cores,
     exit_on_signals,
@@ -248,9 +248,9 @@ class _Job:
         else:
             self._folder.abandon()
 
-    def pass_on(self, event: Progress | Retried) -> None:
+    def pass_on(self, event: TaskProgress | Retried) -> None:
         """Report what workers say."""
-        if isinstance(event, Progress):
+        if isinstance(event, TaskProgress):
             self._making[event.task] = event.n_done
         else:
             self._report(PartRetried(event.task.name, event.attempt, event.exit_code))

@@ -54,7 +54,7 @@ _STEMS = {"image": "images", "text": "labels", "boxes": "boxes"}
 
 
 @dataclass(frozen=True)
-class Checking:
+class VerifyProgress:
     """How far a check is.
 
     Parameters
@@ -104,7 +104,7 @@ def verify(
     workers: int | None = None,
     start_method: StartMethod = DEFAULT_START_METHOD,
     data_dir: Path | None = None,
-    report: Callable[[Checking], None] = lambda _: None,
+    report: Callable[[VerifyProgress], None] = lambda _: None,
 ) -> Report:
     """Check a dataset against its manifest.
 
@@ -162,7 +162,7 @@ class _Check:
         values: dict[str, Any],
         n_workers: int,
         start_method: StartMethod,
-        report: Callable[[Checking], None],
+        report: Callable[[VerifyProgress], None],
     ) -> None:
         self._folder = folder
         self._values = values
@@ -284,7 +284,7 @@ class _Check:
 
     def _tell(self) -> None:
         n_files, n_made = self._n_files, self._n_made
-        self._report(Checking(n_files, self._values["n_files"], n_made, self._n_made_all))
+        self._report(VerifyProgress(n_files, self._values["n_files"], n_made, self._n_made_all))
 
 
 class _Comparer:

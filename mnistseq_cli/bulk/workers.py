@@ -145,7 +145,7 @@ def check_open_files(n_workers: int) -> None:
 
 
 @dataclass(frozen=True)
-class Progress:
+class TaskProgress:
     """How much of a task is done."""
 
     task: Any
@@ -167,7 +167,7 @@ def map_unordered(
     n_workers: int,
     *,
     start_method: StartMethod = DEFAULT_START_METHOD,
-    report: Callable[[Progress | Retried], None] = lambda _: None,
+    report: Callable[[TaskProgress | Retried], None] = lambda _: None,
     inherited: tuple[int, ...] = (),
 ) -> Generator[ResultT]:
     """Do tasks and yield their results, in no particular order.
@@ -182,7 +182,7 @@ def map_unordered(
         Worker processes; 0 works in this process.
     start_method : "fork", "forkserver" or "spawn"
     report : callable
-        Takes `Progress` and `Retried`.
+        Takes `TaskProgress` and `Retried`.
     inherited : tuple of int
         File descriptors that a forked worker must not keep.
 
@@ -196,7 +196,7 @@ def map_unordered(
     if n_workers == 0:
         work = make_work()
         for task in tasks:
-            yield work(task, lambda n_done, task=task: report(Progress(task, n_done)))  # type: ignore[misc]  # mypy takes the default for another argument
+            yield work(task, lambda n_done, task=task: report(TaskProgress(task, n_done)))  # type: ignore[misc]  # mypy takes the default for another argument
         return
     open_pool = _PoolMaker(make_work, n_workers, start_method, inherited)
     left, again = iter(tasks), deque[TaskT]()
@@ -277,7 +277,7 @@ class _Pool(Generic[TaskT, ResultT]):
         self,
         again: deque[TaskT],
         left: Iterator[TaskT],
-        report: Callable[[Progress | Retried], None],
+        report: Callable[[TaskProgress | Retried], None],
     ) -> Iterator[ResultT]:
         """Yield results; where the pool breaks, what was not done is in `again`."""
         while not self.broken:
@@ -297,7 +297,7 @@ class _Pool(Generic[TaskT, ResultT]):
         self._executor.shutdown(wait=True)  # the executor ends the others, by SIGTERM
         self._pass_on(report)
         for task in self._tasks.values():
-            report(Progress(task, 0))
+            report(TaskProgress(task, 0))
         again.extendleft(reversed(self._tasks.values()))
 
     def find_guilty(self) -> dict[TaskT, int]:
@@ -336,14 +336,14 @@ class _Pool(Generic[TaskT, ResultT]):
                 self.broken = str(error) or type(error).__name__
                 return
 
-    def _pass_on(self, report: Callable[[Progress | Retried], None]) -> None:
+    def _pass_on(self, report: Callable[[TaskProgress | Retried], None]) -> None:
         """Report what the workers have said."""
         ours, _ = self._pipe
         while ours.poll():
             process_id, number, n_done = ours.recv()
             self._latest[process_id] = number
             if number in self._tasks:
-                report(Progress(self._tasks[number], n_done))
+                report(TaskProgress(self._tasks[number], n_done))
 
 
 def _ensure_quiet_tracker() -> None:

@@ -52,7 +52,7 @@ def verify(
     share glyphs or texts.
     """
     from mnistseq_cli.bulk.run import WORKERS_LIMIT
-    from mnistseq_cli.bulk.verify import Checking
+    from mnistseq_cli.bulk.verify import VerifyProgress
     from mnistseq_cli.bulk.verify import verify as check
     from mnistseq_cli.cli.console import count, print_result, say
     from mnistseq_cli.cli.progress import Display
@@ -64,7 +64,7 @@ def verify(
         raise UsageError(f"unexpected value {samples!r} after DIR", "Check folders one by one.")
     with Display("files") as display:
 
-        def show(checking: Checking) -> None:
+        def show(checking: VerifyProgress) -> None:
             display.show("Files", checking.n_files, checking.n_files_all)
             if checking.n_made_all:
                 display.show("Samples", checking.n_made, checking.n_made_all)

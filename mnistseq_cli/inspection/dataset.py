@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Dataset:
+class StoredDataset:
     """A dataset that can be read.
 
     Parameters
@@ -68,7 +68,7 @@ class Dataset:
         )
 
 
-def open_dataset(folder: Path) -> Dataset:
+def open_dataset(folder: Path) -> StoredDataset:
     """Find out what lies in a folder.
 
     Raises
@@ -87,9 +87,9 @@ def open_dataset(folder: Path) -> Dataset:
     if format_name is None:
         raise _explain_nothing(folder, is_finished=is_finished)
     if plan is None:
-        return Dataset(folder, format_name)
+        return StoredDataset(folder, format_name)
     with naming_damage(f"what {folder} says of itself"):
-        return Dataset(folder, plan["output"]["to"], plan, is_finished)
+        return StoredDataset(folder, plan["output"]["to"], plan, is_finished)
 
 
 def _explain_nothing(folder: Path, *, is_finished: bool | None) -> OutputError:
@@ -111,7 +111,7 @@ class Filler:
 
     Parameters
     ----------
-    dataset : Dataset
+    dataset : StoredDataset
         If it is not ours, nothing is filled in.
     data_dir : Path, optional
         Where glyphs are cached; none are fetched.
@@ -124,7 +124,7 @@ class Filler:
         Why samples were left as they are, from one of them on; "" where none were.
     """
 
-    def __init__(self, dataset: Dataset, data_dir: Path | None = None) -> None:
+    def __init__(self, dataset: StoredDataset, data_dir: Path | None = None) -> None:
         self.counts: Counter[str] = Counter()
         self.why_not = ""
         self._dataset = dataset

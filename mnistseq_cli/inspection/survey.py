@@ -15,7 +15,7 @@ import numpy as np
 from mnistseq_cli.bulk.remake import ASPECTS
 from mnistseq_cli.errors import MnistseqError, OutputError
 from mnistseq_cli.files import find_inside
-from mnistseq_cli.inspection.dataset import Dataset, Filler, open_dataset
+from mnistseq_cli.inspection.dataset import Filler, StoredDataset, open_dataset
 from mnistseq_cli.inspection.figures import GlyphFigures, Source, Spread, Survey
 from mnistseq_cli.inspection.gap_test import GapRule, GapTally
 from mnistseq_cli.inspection.ink import EqualTally, PictureTally
@@ -101,7 +101,7 @@ def _pick_evenly(items: list[Any], n_most: int) -> list[Any]:
     return [items[place * len(items) // n_picked] for place in range(n_picked)]
 
 
-def _explain_emptiness(dataset: Dataset) -> OutputError:
+def _explain_emptiness(dataset: StoredDataset) -> OutputError:
     return OutputError(
         f"{dataset.folder} holds no samples; its format seems to be {dataset.format_name}"
     )
@@ -121,7 +121,7 @@ def _take_chunks(samples: Iterable[LoadedSample]) -> Iterator[list[LoadedSample]
         yield chunk
 
 
-def _find_rule(dataset: Dataset) -> GapRule | None:
+def _find_rule(dataset: StoredDataset) -> GapRule | None:
     """Return how gaps were drawn; without its file of texts, as if these had no groups."""
     if not dataset.recipe:
         return None
@@ -136,7 +136,7 @@ def _find_rule(dataset: Dataset) -> GapRule | None:
 class _Surveyor:
     """Gathers what is to be known of a dataset, chunk by chunk."""
 
-    def __init__(self, dataset: Dataset, filler: Filler, n_kept: int) -> None:
+    def __init__(self, dataset: StoredDataset, filler: Filler, n_kept: int) -> None:
         recipe = dataset.recipe
         self._dataset = dataset
         self._filler = filler

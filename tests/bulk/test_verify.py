@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from mnistseq_cli.bulk.run import run
-from mnistseq_cli.bulk.verify import Checking, verify
+from mnistseq_cli.bulk.verify import VerifyProgress, verify
 from mnistseq_cli.cli.verify import verify as verify_command
 from mnistseq_cli.errors import GlyphError, OutputError, UsageError
 from mnistseq_cli.formats import FORMATS, LABEL_STYLES
@@ -353,7 +353,7 @@ def test_what_is_no_finished_dataset_is_told(dataset: Path, tmp_path: Path) -> N
 
 
 def test_progress_ends_at_the_end(dataset: Path) -> None:
-    told: list[Checking] = []
+    told: list[VerifyProgress] = []
     verify(dataset, deep=20, workers=2, report=told.append)
     assert told[-1].n_files == told[-1].n_files_all == 98
     assert told[-1].n_made == told[-1].n_made_all > 0
