@@ -162,12 +162,12 @@ def _naming_parameters() -> Iterator[None]:
 
 
 def _open(recipe: Recipe) -> SequenceGenerator:
-    return SequenceGenerator(recipe, _load(recipe.dataset, recipe.glyphs))
+    return SequenceGenerator(recipe, _load(recipe.dataset, recipe.glyphs, recipe.polarity))
 
 
 @lru_cache(maxsize=4)
-def _load(dataset: str, split: str) -> GlyphSet:
-    return load_glyphs(resolve_dataset(dataset), split)
+def _load(dataset: str, split: str, polarity: str) -> GlyphSet:
+    return load_glyphs(resolve_dataset(dataset), split, polarity=polarity)
 
 
 def _to_float(images: NDArray[np.uint8]) -> NDArray[np.float32]:

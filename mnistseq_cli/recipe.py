@@ -31,6 +31,7 @@ Align = Literal["left", "center", "right", "random"]
 Fit = Literal["pad", "shrink", "stretch"]
 Ink = Literal["black", "white"]
 Split = Literal["train", "test", "all"]
+Polarity = Literal["auto", "dark-ink", "light-ink"]
 FlexibleWidth = Literal["natural", "widest"]
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -40,8 +41,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "fit": get_args(Fit),
     "ink": get_args(Ink),
     "glyphs": get_args(Split),
+    "polarity": get_args(Polarity),
 }
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2  # version 1, of the first release, lacks `polarity`
 RECIPE_FILE = "recipe.toml"
 TEXTS_FILE = "texts.txt"
 SEED_LIMIT = 2**63  # TOML has signed 64-bit numbers
@@ -96,6 +98,8 @@ class Recipe:
         Name of a data set, or a path.
     glyphs : "train", "test" or "all"
         The split that glyphs come from.
+    polarity : "auto", "dark-ink" or "light-ink"
+        Of glyphs from a path; "auto" looks at the paper around the ink.
     one_hand : bool
         Whether the digits of a sample look as if one person had written them.
     augment : tuple of str
@@ -130,6 +134,7 @@ class Recipe:
     ink: Ink = "black"
     dataset: str = "auto"
     glyphs: Split = "train"
+    polarity: Polarity = "auto"
     one_hand: bool = False
     augment: tuple[str, ...] = ()
     augment_prob: float = 1.0
@@ -180,9 +185,10 @@ class Recipe:
             A key is unknown, a value is not allowed, or the recipe is of a later version.
         """
         version = values.get("version", RECIPE_VERSION)
-        if version != RECIPE_VERSION:
+        if version not in range(1, RECIPE_VERSION + 1):
             raise UsageError(
-                f"the recipe has version {quote(version)}; this program reads {RECIPE_VERSION}",
+                f"the recipe has version {quote(version)}; this program reads up to "
+                f"{RECIPE_VERSION}",
                 "Update it: pipx upgrade mnistseq",
             )
         for key in values.keys() - {"version"}:

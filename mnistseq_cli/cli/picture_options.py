@@ -180,8 +180,8 @@ class Picture:
         option(
             "Glyphs",
             "--dataset NAME|PATH",
-            "Data set by name, or a path: IDX files, a Keras npz, a folder with a sub-folder for "
-            "each character. [default: auto]",
+            "Data set by name, or a path: IDX files, an npz, a table, Parquet, a folder with a "
+            "sub-folder of pictures for each character, a zip or tar of these. [default: auto]",
             autocompletion=complete_datasets,
         ),
     ] = None
@@ -189,6 +189,15 @@ class Picture:
         str | None,
         choice(
             "Glyphs", "--glyphs", "Which split of the data set to write with. [default: train]"
+        ),
+    ] = None
+    polarity: Annotated[
+        str | None,
+        choice(
+            "Glyphs",
+            "--polarity",
+            "Whether glyphs of your own are dark ink on light paper or light on dark; auto looks "
+            "at the paper around the ink. [default: auto]",
         ),
     ] = None
     one_hand: Annotated[
@@ -258,7 +267,14 @@ class Picture:
         unkept: list[GlyphError] = []
         with DownloadProgress(self.data_dir) as progress:
             dataset = resolve_dataset(recipe.dataset, self.data_dir, progress, missed.append)
-            glyphs = load_glyphs(dataset, recipe.glyphs, self.data_dir, progress, unkept.append)
+            glyphs = load_glyphs(
+                dataset,
+                recipe.glyphs,
+                self.data_dir,
+                progress,
+                unkept.append,
+                polarity=recipe.polarity,
+            )
         _warn_of_pen(missed, unkept)
         generator = SequenceGenerator(replace(recipe, dataset=dataset), glyphs)
         _check_width(generator)
@@ -279,7 +295,7 @@ class Picture:
                 "--augment",
                 "For example: --augment medium",
             )
-        if said.keys() & {"dataset", "glyphs"}:
+        if said.keys() & {"dataset", "glyphs", "polarity"}:
             base = {key: value for key, value in base.items() if key != "glyphs_sha256"}
         import secrets
 
@@ -330,4 +346,4 @@ def _warn_of_pen(missed: list[GlyphError], unkept: list[GlyphError]) -> None:
     for error in missed:
         if not (unkept and isinstance(error, CacheError)):
             hint = "" if unkept else error.hint  # it would bring files to where none can be kept
-            warn(f"Digits come from the built-in pen, not from MNIST: {error.message}", hint)
+            warn(f"Using the built-in pen (--dataset strokes): {error.message}", hint)

@@ -18,8 +18,8 @@ WrongUsage: type[Exception] = BadParameter.mro()[1]
 
 _FIELDS = (
     *("align", "augment", "augment_prob", "count", "dataset", "digits", "edges", "fit", "glyphs"),
-    *("ink", "length", "measure", "one_hand", "part_size", "pattern", "seed", "spacing_mode"),
-    *("splits", "texts", "workers"),
+    *("ink", "length", "measure", "one_hand", "part_size", "pattern", "polarity", "seed"),
+    *("spacing_mode", "splits", "texts", "workers"),
 )
 # What the library calls its values, and the options that give them.
 OPTIONS = {field: f"--{field.replace('_', '-')}" for field in _FIELDS} | {

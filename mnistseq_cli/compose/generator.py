@@ -153,7 +153,7 @@ class SequenceGenerator:
     ) -> None:
         self._opened_with = (glyphs, data_dir, source, widest_px)
         if glyphs is None:
-            glyphs = load_glyphs(recipe.dataset, recipe.glyphs, data_dir)
+            glyphs = load_glyphs(recipe.dataset, recipe.glyphs, data_dir, polarity=recipe.polarity)
             recipe = replace(recipe, dataset=glyphs.name)
         if recipe.glyphs_sha256 not in ("", glyphs.sha256):
             raise GlyphError(

@@ -267,7 +267,7 @@ def open_splits(
         return {splits[0].name: whole}
     glyphs, seed = whole.glyphs, recipe.seed
     n_classes = len(glyphs.alphabet)
-    n_train = len(load_glyphs(recipe.dataset, "train", data_dir).labels)
+    n_train = len(load_glyphs(recipe.dataset, "train", data_dir, polarity=recipe.polarity).labels)
     ids = deal_glyphs(glyphs.labels, n_train, splits)
     own_texts = deal_texts(recipe.texts, splits, glyphs.alphabet) if recipe.texts else {}
     generators = {}

@@ -96,8 +96,9 @@ def load_glyphs(
     known = DATASETS.get(name)
     if known and polarity == "dark-ink":
         raise UsageError(
-            f"--polarity is {polarity}, but {name} is known to be light ink on dark",
-            "Leave --polarity out: it is for files of your own",
+            f"is {polarity!r}, but {name} is known to be light ink on dark paper",
+            "Leave it out: it is for glyphs of your own",
+            field="polarity",
         )
     if known:
         parts = _read_known(known, names, data_dir, progress, warn)
@@ -185,12 +186,9 @@ def _find_auto(
         if is_cached(MNIST, data_dir) or is_offline() or not _has_failed_lately(failed):
             ensure_cached(MNIST, data_dir, progress=progress, patience=HASTY)
             return MNIST.name
-        missed = DownloadError(
-            "MNIST could not be downloaded within the last hour",
-            f"Try again: {download_command(MNIST.name, data_dir)}",
-        )
+        missed = DownloadError("MNIST is not cached")  # why was said within the last hour
     except DownloadError as error:
-        missed = error
+        missed = DownloadError("MNIST is not cached") if is_offline() else error
         if not is_offline():
             with suppress(OSError):
                 failed.parent.mkdir(parents=True, exist_ok=True)

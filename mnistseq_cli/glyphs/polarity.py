@@ -11,7 +11,6 @@ from mnistseq_cli.errors import GlyphError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-POLARITIES = ("auto", "dark-ink", "light-ink")
 # The outermost pixels of a glyph are paper. Their level says which paper it is; between the two
 # limits it could be either.
 _DARK_PAPER, _LIGHT_PAPER = 63, 192
@@ -26,7 +25,7 @@ def has_dark_ink(images: NDArray[np.uint8], polarity: str, name: str) -> bool:
     ----------
     images : ndarray of uint8, shape (N, H, W)
     polarity : str
-        One of `POLARITIES`; "auto" looks at the paper around the ink.
+        "dark-ink", "light-ink", or "auto", which looks at the paper around the ink.
     name : str
         Where the glyphs come from, for messages.
 

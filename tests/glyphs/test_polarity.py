@@ -84,5 +84,5 @@ def test_what_cannot_be_decided_is_refused_and_can_be_said(tmp_path: Path) -> No
     glyphs = load_glyphs(str(tmp_path / "grey"), polarity="dark-ink")
     assert np.abs(measure_ink(glyphs.images) - EXTENTS).max() <= 2
     check_clean(write_pair(tmp_path / "light", IMAGES))
-    with pytest.raises(UsageError, match="--polarity"):
+    with pytest.raises(UsageError, match="polarity"):
         load_glyphs("strokes", polarity="dark-ink", data_dir=tmp_path)
