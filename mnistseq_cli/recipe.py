@@ -43,7 +43,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "glyphs": get_args(Split),
     "polarity": get_args(Polarity),
 }
-RECIPE_VERSION = 2  # version 1, of the first release, lacks `polarity`
+RECIPE_VERSION = 1
 RECIPE_FILE = "recipe.toml"
 TEXTS_FILE = "texts.txt"
 SEED_LIMIT = 2**63  # TOML has signed 64-bit numbers
@@ -173,6 +173,8 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Return what was set, as plain values: for TOML and JSON."""
         values = {name: value for name, value in asdict(self).items() if value is not None}
+        if self.polarity == "auto":  # not to be refused by the first release, which lacks it
+            del values["polarity"]
         return {"version": RECIPE_VERSION} | values
 
     @classmethod
@@ -185,10 +187,9 @@ class Recipe:
             A key is unknown, a value is not allowed, or the recipe is of a later version.
         """
         version = values.get("version", RECIPE_VERSION)
-        if version not in range(1, RECIPE_VERSION + 1):
+        if version != RECIPE_VERSION:
             raise UsageError(
-                f"the recipe has version {quote(version)}; this program reads up to "
-                f"{RECIPE_VERSION}",
+                f"the recipe has version {quote(version)}; this program reads {RECIPE_VERSION}",
                 "Update it: pipx upgrade mnistseq",
             )
         for key in values.keys() - {"version"}:

@@ -166,7 +166,7 @@ def test_margins_cannot_be_negative() -> None:
             "'widht_px'; expected .*\nDid you mean 'width_px'",
         ),
         ('digits = "1"\nwidth_px = [1]', "width_px is"),
-        ('digits = "1"\nversion = 3', "version 3; this program reads up to 2"),
+        ('digits = "1"\nversion = 2', "version 2; this program reads 1"),
     ],
 )
 def test_a_file_that_is_no_recipe_is_refused(text: str, words: str, tmp_path: Path) -> None:

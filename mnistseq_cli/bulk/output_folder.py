@@ -13,7 +13,6 @@ import shlex
 import shutil
 import sys
 from contextlib import contextmanager, suppress
-from dataclasses import fields
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -40,7 +39,6 @@ from mnistseq_cli.bulk.parts import (
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.files import read_regular
 from mnistseq_cli.formats.names import OWN_FOLDER
-from mnistseq_cli.recipe import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -295,9 +293,6 @@ def _check_folder(plan: Plan, path: Path, *, resume: bool, overwrite: bool) -> N
 
 def _compare(saved: dict[str, Any], wanted: dict[str, Any], within: str = "") -> Iterator[str]:
     keys = dict.fromkeys([*wanted, *(saved if within else ())])
-    if within == "recipe.":  # one of the first release lacks what is new, and says version 1
-        saved = {field.name: field.default for field in fields(Recipe)} | saved
-        keys.pop("version", None)
     if within == "recipe." and saved.get("glyphs_sha256") == wanted.get("glyphs_sha256"):
         keys.pop("dataset", None)  # the same glyphs, which may lie elsewhere now
     for key in keys:

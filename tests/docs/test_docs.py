@@ -175,7 +175,12 @@ def test_the_table_of_the_recipe_names_its_keys(tmp_path: Path) -> None:
     names = FORMATS.names("recipe.toml", "key")
     assert names == ["version", *(field.name for field in fields(Recipe))]
     written: set[str] = set()
-    for said in ({"digits": "3"}, {"length": (1, 2)}, {"pattern": "jp"}, {"texts": ("3",)}):
+    for said in (
+        {"digits": "3"},
+        {"length": (1, 2)},
+        {"pattern": "jp"},
+        {"texts": ("3",), "polarity": "dark-ink"},
+    ):
         written |= tomllib.loads(Recipe(**said).save(tmp_path).read_text(encoding="utf-8")).keys()
     assert set(names) == written
 
