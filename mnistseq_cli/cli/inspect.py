@@ -159,7 +159,7 @@ def _write_sheet(path: Path, samples: list[LoadedSample]) -> None:
 def _show(survey: Survey, reader: ReaderFigures | None) -> None:
     from rich.text import Text
 
-    from mnistseq_cli.cli.console import escape, get_console
+    from mnistseq_cli.cli.console import get_console
     from mnistseq_cli.cli.summary import (
         SHOWN_SAMPLES,
         TextPage,
@@ -176,8 +176,7 @@ def _show(survey: Survey, reader: ReaderFigures | None) -> None:
     for number, (title, lines) in enumerate(sections):
         if number:
             console.print()
-        texts = [Text(escape(line)) for line in lines]
-        console.print(Text(page.show(title), "bold"), *texts, sep="\n", soft_wrap=True)
+        console.print(Text(page.show(title), "bold"), *map(Text, lines), sep="\n", soft_wrap=True)
     if not console.no_color and console.color_system:  # or nothing could be drawn
         show_images(sample.image for sample in survey.choose(SHOWN_SAMPLES))
 

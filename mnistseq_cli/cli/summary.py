@@ -7,6 +7,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from mnistseq_cli.cli.console import escape
 from mnistseq_cli.inspection.wording import (
     count,
     describe_gaps,
@@ -59,14 +60,10 @@ class TextPage:
 
     def show(self, text: str) -> str:
         """Return a text with what cannot be shown, or would control the terminal, spelt out."""
-        shown = "".join(
-            character
-            if character.isprintable() or character == _TOGETHER
-            else ascii(character)[1:-1]
-            for character in text
-        )
-        shown = shown if self.is_unicode else shown.replace("×", "x")
-        return shown if self.is_unicode else shown.encode("ascii", "replace").decode()
+        shown = escape(text)
+        if self.is_unicode:
+            return shown
+        return shown.replace("×", "x").encode("ascii", "replace").decode()
 
     def write_facts(self, facts: Iterable[Fact]) -> list[str]:
         """Write each name and what is to be said of it, which goes on in its own column."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,13 +14,15 @@ from mnistseq_cli.bulk.remake import ASPECTS, Remaker
 from mnistseq_cli.errors import MnistseqError, OutputError
 from mnistseq_cli.files import naming_damage
 from mnistseq_cli.formats import FORMATS, Output, find_format, open_format
-from mnistseq_cli.formats.read_labels import LABEL_FILES
+from mnistseq_cli.formats.read_labels import LABEL_FILES, find_label_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from mnistseq_cli.formats.base import LoadedSample, Wanted
+
+_MOST_LISTED = 5
 
 
 @dataclass(frozen=True)
@@ -77,11 +80,13 @@ def open_dataset(folder: Path) -> StoredDataset:
         There is no such folder, it may not be read, or it holds nothing that can be read.
     """
     if not folder.is_dir():
-        what = "no folder, but a file" if folder.exists() else "not there"
-        raise OutputError(f"{folder} is {what}; allowed is the folder of a dataset")
+        what = "is a file" if folder.exists() else "does not exist"
+        raise OutputError(f"{folder} {what}; expected the folder of a dataset")
     if not os.access(folder, os.R_OK | os.X_OK):
         raise OutputError(f"cannot read the folder {folder}: permission denied")
     plan = load_plan(folder)
+    if plan is None:
+        _check_subfolders(folder)
     is_finished = None if plan is None else (folder / DATASET_FILE).exists()
     format_name = find_format(folder)
     if format_name is None:
@@ -90,6 +95,19 @@ def open_dataset(folder: Path) -> StoredDataset:
         return StoredDataset(folder, format_name)
     with naming_damage(f"what {folder} says of itself"):
         return StoredDataset(folder, plan["output"]["to"], plan, is_finished)
+
+
+def _check_subfolders(folder: Path) -> None:
+    """Raise if there are several datasets, which would be taken for splits of one."""
+    found = sorted(path.parent.name for path in folder.glob(f"*/{DATASET_FILE}"))
+    if not found or find_label_file(folder) is not None:
+        return
+    listed = ", ".join(found[:_MOST_LISTED]) + (", …" if len(found) > _MOST_LISTED else "")
+    holds = "one dataset" if len(found) == 1 else f"{len(found):,} datasets"
+    raise OutputError(
+        f"{folder} is not a dataset itself but holds {holds}: {listed}",
+        f"Name one: mnistseq inspect {shlex.quote(str(folder / found[0]))}",
+    )
 
 
 def _explain_nothing(folder: Path, *, is_finished: bool | None) -> OutputError:

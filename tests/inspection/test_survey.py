@@ -16,8 +16,8 @@ from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.formats import FORMATS
 from mnistseq_cli.inspection.dataset import open_dataset
-from mnistseq_cli.inspection.figures import INK_BINS, Source, Spread, to_dict
-from mnistseq_cli.inspection.survey import survey
+from mnistseq_cli.inspection.figures import INK_BINS, Damage, Source, Spread, to_dict
+from mnistseq_cli.inspection.survey import pick_samples, survey
 from tests.helpers.bulk_cases import Case, check_installed
 
 if TYPE_CHECKING:
@@ -197,10 +197,87 @@ def test_what_is_no_dataset_is_refused(name: str, tmp_path: Path) -> None:
 
 def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x").touch()
-    with pytest.raises(OutputError, match="no folder, but a file"):
+    with pytest.raises(OutputError, match="x is a file"):
         survey(tmp_path / "x")
-    with pytest.raises(OutputError, match="is not there"):
+    with pytest.raises(OutputError, match="does not exist"):
         survey(tmp_path / "y")
+
+
+def test_several_datasets_are_not_splits_of_one(glyph_folder: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        make(glyph_folder, tmp_path / name)
+    with pytest.raises(OutputError, match="holds 2 datasets: a, b") as caught:
+        survey(tmp_path)
+    assert f"mnistseq inspect {tmp_path / 'a'}" in caught.value.hint
+
+
+def test_few_samples_are_picked_without_reading_the_others(
+    glyph_folder: Path, tmp_path: Path
+) -> None:
+    for to in ("folder", "webdataset", "idx"):
+        make(glyph_folder, tmp_path / to, to, splits=("train=70", "test=30"))
+        images = {one.name: one.image for one in open_dataset(tmp_path / to).read()}
+        picked = pick_samples(tmp_path / to, 7)
+        assert len(picked) == 7
+        for one in picked:
+            assert one.boxes is not None
+            assert np.array_equal(one.image, images[one.name])
+    assert {one.split for one in picked} == {"train", "test"}
+    path = sorted((tmp_path / "folder").rglob("*.png"))[1]
+    path.write_bytes(b"")
+    assert len(pick_samples(tmp_path / "folder", 7)) == 7
+
+
+def test_large_images_are_kept_in_bounds(tmp_path: Path) -> None:
+    page = np.full((28, 1_500_000), 255, np.uint8)
+    for number in range(3):
+        page[:, number] = 0
+        imageio.imwrite(tmp_path / f"{number}.png", page)
+    (tmp_path / "labels.csv").write_text("0.png,0\n1.png,1\n2.png,2\n")
+    found = survey(tmp_path)
+    assert found.n_samples == 3
+    assert sum(sample.image.nbytes for sample in found.samples) < 1e8
+    assert found.heat_map.nbytes < 5e7
+
+
+# Labels that were damaged ----------------------------------------------------------------------
+
+
+def write_labels(folder: Path, *texts: str) -> dict[str, Damage]:
+    """Write an image for each text and a label file; return what a survey finds."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(len(texts)):
+        imageio.imwrite(folder / f"{number}.png", rng.integers(256, size=(9, 9), dtype=np.uint8))
+    lines = [f"{number}.png,{text}" for number, text in enumerate(texts)]
+    (folder / "labels.csv").write_text("\n".join(["file_name,text", *lines]) + "\n")
+    return survey(folder).damage
+
+
+def test_what_spreadsheets_do_to_labels_is_counted(tmp_path: Path) -> None:
+    assert write_labels(tmp_path / "right", "00047", "12", "930", "7") == {}
+    found = write_labels(tmp_path / "spoiled", "47922.0", "9.33787E+11", "12", "")
+    assert found == {"spoiled": Damage(2, "0.png", "47922.0"), "empty": Damage(1, "3.png")}
+    zeros = [str(number) for number in (47922, 933, 12345, 67890, 55555, 81234)]
+    assert write_labels(tmp_path / "zeros", *zeros) == {"zeros": Damage(1)}
+    assert write_labels(tmp_path / "other", "00933", *zeros) == {}
+
+
+def test_texts_with_fewer_characters_than_boxes_are_counted(
+    glyph_folder: Path, tmp_path: Path
+) -> None:
+    make(glyph_folder, tmp_path / "out", length=None, texts=("007", "123"), count=2)
+    path = tmp_path / "out" / "metadata.jsonl"
+    path.write_text(path.read_text().replace('"007"', '"7"'))
+    damage = survey(tmp_path / "out").damage
+    assert (damage["short"].n, damage["short"].text) == (1, "7")
+
+
+def test_equal_images_with_different_texts_are_counted(tmp_path: Path) -> None:
+    write_labels(tmp_path / "x", "12", "13", "14")
+    labels = tmp_path / "x" / "labels.csv"
+    labels.write_text("file_name,text\n0.png,12\n0.png,12\n1.png,13\n1.png,31\n")
+    assert survey(tmp_path / "x").damage == {"contradicting": Damage(1)}
 
 
 def test_a_survey_is_plain_values(glyph_folder: Path, tmp_path: Path) -> None:
