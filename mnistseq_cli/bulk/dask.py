@@ -21,6 +21,7 @@ from mnistseq_cli.bulk.plan import Plan
 from mnistseq_cli.bulk.workers import (
     TASKS_PER_WORKER,
     count_cores,
+    ensure_helpers,
     hold_signals,
     make_deadly,
     make_portable,
@@ -102,7 +103,7 @@ def import_distributed() -> ModuleType:
     except ModuleNotFoundError as error:
         raise UsageError(
             "--dask needs the library distributed, which is not installed",
-            suggest_install("dask"),
+            f"Install it: {suggest_install('dask')}",
         ) from error
 
 
@@ -132,6 +133,7 @@ def open_cluster(address: str, n_workers: int | None = None) -> Iterator[Client]
             with closing(_connect(distributed, address)) as client:
                 yield client
             return
+        ensure_helpers("spawn")
         # Workers are born with Ctrl-C held back: the terminal sends it to every process.
         with hold_signals():
             machines = distributed.LocalCluster(
@@ -212,7 +214,7 @@ def _take_result(future: Future[Any], part: Part, distributed: ModuleType) -> Ma
     except ModuleNotFoundError as error:
         raise OutputError(
             f"a worker has no library {error.name}",
-            f"{suggest_install('dask')}, on all machines",
+            f"Install what is installed here on all machines: {suggest_install('dask')}",
         ) from error
     return made
 

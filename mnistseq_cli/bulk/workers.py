@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count, takewhile
 from multiprocessing import connection as mp_connection
-from multiprocessing import resource_tracker
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
@@ -44,6 +44,7 @@ TASKS_PER_WORKER = 2
 DEATHS_ALLOWED = 2
 TERMINATED = 143  # exit status after SIGTERM
 _STARTS_ALLOWED = 3  # of pools, one after the other, in which nothing was done
+_PAUSE_S = 0.1
 _SAY_EVERY_S = 0.2
 _LOOK_EVERY_S = 1.0  # for a parent that is gone
 _FILES_AT_REST, _FILES_PER_WORKER = 32, 4
@@ -220,6 +221,7 @@ def map_unordered(
             if deaths[task] > DEATHS_ALLOWED:
                 raise make_deadly(task, f"{deaths[task]} workers (exit code {exit_code})")
             report(Retried(task, deaths[task] + 1, exit_code))
+        time.sleep(_PAUSE_S * n_idle_pools)  # what was killed needs a moment to be gone
         if n_idle_pools >= _STARTS_ALLOWED and not guilty:
             raise OutputError(
                 f"worker processes cannot be started, or are ended at once: {pool.broken}",
@@ -250,23 +252,28 @@ class _PoolMaker:
             context.set_forkserver_preload(["mnistseq_cli.bulk.parts"])
         ours, theirs = context.Pipe(duplex=False)
         close = (*self.inherited, ours.fileno()) if self.start_method == "fork" else ()
-        _ensure_quiet_tracker()
+        ensure_helpers(self.start_method)
         executor = ProcessPoolExecutor(
             self.n_workers, context, _begin_worker, (self.make_work, theirs, close)
         )
-        return _Pool(executor, self.n_workers, ours, theirs)
+        return _Pool(self, executor, ours, theirs)
 
 
 class _Pool(Generic[TaskT, ResultT]):
     """Workers until one of them dies: then all are ended, as the executor has it."""
 
     def __init__(
-        self, executor: ProcessPoolExecutor, n_workers: int, ours: Connection, theirs: Connection
+        self,
+        maker: _PoolMaker,
+        executor: ProcessPoolExecutor,
+        ours: Connection,
+        theirs: Connection,
     ) -> None:
         self.broken = ""  # why
         self._executor = executor
         self._processes: dict[int, BaseProcess] = {}
-        self._n_pending_most = TASKS_PER_WORKER * n_workers
+        self._n_workers = maker.n_workers
+        self._start_method = maker.start_method
         self._pipe = (ours, theirs)
         self._numbers = count()
         self._tasks: dict[int, TaskT] = {}  # by number; those that are not done
@@ -282,7 +289,7 @@ class _Pool(Generic[TaskT, ResultT]):
         """Yield results; where the pool breaks, what was not done is in `again`."""
         while not self.broken:
             self._submit(again, left)
-            if not self._pending:
+            if not self._pending and not self.broken:
                 return
             done, _ = wait(self._pending, _SAY_EVERY_S, FIRST_COMPLETED)
             self._pass_on(report)
@@ -312,7 +319,7 @@ class _Pool(Generic[TaskT, ResultT]):
 
     def stop(self) -> None:
         """End all workers: at once, if anything is not done."""
-        _ensure_quiet_tracker()
+        ensure_helpers(self._start_method)
         if self._pending and not self.broken:
             for process in [*self._processes.values()]:
                 process.kill()
@@ -321,7 +328,7 @@ class _Pool(Generic[TaskT, ResultT]):
             end.close()
 
     def _submit(self, again: deque[TaskT], left: Iterator[TaskT]) -> None:
-        while len(self._pending) < self._n_pending_most:
+        while len(self._pending) < TASKS_PER_WORKER * self._n_workers:
             task = again.popleft() if again else next(left, None)
             if task is None:
                 return
@@ -329,6 +336,8 @@ class _Pool(Generic[TaskT, ResultT]):
             self._tasks[number] = task
             try:
                 # A worker is born with Ctrl-C held back, not to die with a traceback of its own.
+                if len(self._processes) < self._n_workers:
+                    ensure_helpers(self._start_method)
                 with hold_signals():
                     self._pending[self._executor.submit(_do_task, number, task)] = number
                     self._processes = dict(self._executor._processes)  # noqa: SLF001 - public from Python 3.14 on
@@ -346,20 +355,23 @@ class _Pool(Generic[TaskT, ResultT]):
                 report(TaskProgress(self._tasks[number], n_done))
 
 
-def _ensure_quiet_tracker() -> None:
-    """Start the helper of multiprocessing that counts semaphores, with its words to nobody.
+def ensure_helpers(start_method: StartMethod) -> None:
+    """Start the helper processes of multiprocessing, with what they say to nobody.
 
-    Where a process is killed, it speaks of leaks on the terminal. Python starts it anew where it
-    is killed itself; it knows nothing of older semaphores then, and complains.
+    Where a process is killed, they and what they have just started speak of leaks and lost
+    semaphores on the terminal. Python starts them anew where they are killed themselves.
     """
     if sys.platform == "win32":
         return
+    # Started later, the tracker would let signals that are held back through again.
     saved, nobody = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         with warnings.catch_warnings(), hold_signals():
             warnings.simplefilter("ignore")
             os.dup2(nobody, 2)
             resource_tracker.ensure_running()
+            if start_method == "forkserver":
+                forkserver.ensure_running()
     finally:
         os.dup2(saved, 2)
         os.close(saved)
