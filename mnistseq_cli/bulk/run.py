@@ -39,6 +39,7 @@ from mnistseq_cli.bulk.workers import (
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.files import naming_disk_errors
+from mnistseq_cli.formats import open_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -120,6 +121,7 @@ def run(
     if workers is not None and not 0 <= workers <= WORKERS_LIMIT:
         raise UsageError(f"workers is {workers}; expected 0 to {WORKERS_LIMIT}")
     generator = SequenceGenerator(plan.recipe, None if plan.weights else glyphs, data_dir)
+    open_format(plan.output).check(generator.recipe, generator.largest_px)
     generator.block(0, 1)  # what cannot be made is told before anything is written
     plan = replace(plan, recipe=generator.recipe)
     with (

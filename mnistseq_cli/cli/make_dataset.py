@@ -58,6 +58,8 @@ def make_dataset(
     from mnistseq_cli.bulk.run import run
     from mnistseq_cli.cli.progress import RunProgress
     from mnistseq_cli.compose.splits import find_shared
+    from mnistseq_cli.formats import open_format
+    from mnistseq_cli.formats.names import find_unknown_splits
 
     output.check(output.out or Path(folder))
     given["splits"] = output.list_splits(command)
@@ -67,6 +69,7 @@ def make_dataset(
     if picture.glyphs is not None:
         _check_glyphs(picture.make_recipe(defaults, given), picture.glyphs)
     generator = picture.open_generator(defaults, given)
+    open_format(output.make_output(folder)).check(generator.recipe, generator.largest_px)
     with get_console().status("Checking that all digits fit"):
         generator.check()
     plan = make_plan(
@@ -74,6 +77,11 @@ def make_dataset(
     )
     if shared := find_shared(plan.recipe, plan.splits, len(generator.glyphs.alphabet)):
         warn(f"There are too few texts to keep splits apart: all splits share {shared}.")
+    if unknown := find_unknown_splits(split.name for split in plan.splits if split.name):
+        warn(
+            f"Hugging Face datasets knows no split called {unknown[0]} and would read it as "
+            "train; use train, val and test if it is to be read with load_dataset."
+        )
     where: dict[str, Any] = {"workers": output.workers, "data_dir": picture.data_dir}
     first = partial(_make_first, plan, generator, picture.data_dir)
     if output.dry_run:

@@ -226,8 +226,15 @@ class SequenceGenerator:
         if isinstance(width, int):
             return width
         *_, widest_px = self._opened_with
-        if widest_px is not None:
-            return widest_px
+        return self._widest_row_px if widest_px is None else widest_px
+
+    @property
+    def largest_px(self) -> tuple[int, int]:
+        """Height and width of the largest image that the recipe can make."""
+        return SIDE_PX, self._widest_row_px if self.width_px is None else self.width_px
+
+    @property
+    def _widest_row_px(self) -> int:
         row_px = self._chooser.widest_row_px(max(0, self.recipe.spacing_px[1]))
         return row_px + 2 * self._halo_px
 

@@ -150,6 +150,16 @@ class Format(Protocol):
 class LabelStyle(Protocol):
     """One way to write labels beside images."""
 
+    def check(self, template: str) -> None:
+        """Refuse a template of names that this style cannot hold.
+
+        Raises
+        ------
+        UsageError
+            It cannot.
+        """
+        ...
+
     def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
         """Write or keep the labels of a block, whose images have these names."""
         ...

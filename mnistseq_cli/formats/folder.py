@@ -64,6 +64,8 @@ class Folder(Encoded):
         super().__init__(output)
         self._names = NameTemplate(output.name, output.image_format)
         self._labels = [open_label_style(style) for style in output.labels]
+        for style in self._labels:
+            style.check(output.name)
 
     def write(self, number: int, blocks: Iterable[Block], writer: PartWriter) -> None:  # noqa: ARG002 - names come from the index
         """Write the images of a part, and keep their labels."""

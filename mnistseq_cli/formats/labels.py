@@ -27,6 +27,9 @@ class Entries:
     separator: ClassVar[str] = ""
     footer: ClassVar[str] = ""
 
+    def check(self, template: str) -> None:
+        """Take any names of images."""
+
     def entries(self, names: Sequence[str], block: Block) -> Iterable[str]:
         """Write an entry for each sample of a block, whose images have these names."""
         raise NotImplementedError
@@ -135,6 +138,14 @@ class EasyOcr(Entries):
         f"{EASYOCR_BLANK},this line is no image: it keeps pandas from taking digits for numbers\n"
     )
 
+    def check(self, template: str) -> None:
+        """Refuse names with a comma, at which the reader would cut them."""
+        if "," in template:
+            raise UsageError(
+                f"the name template is {template!r}; with the labels easyocr names hold no comma",
+                "Use another sign in --name, such as _",
+            )
+
     def entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
         """Write a line for each sample."""
         return (f"../{name},{text}\n" for name, text in _pair(names, block))
@@ -167,8 +178,9 @@ class MmOcr(Entries):
 class DocTr(Entries):
     """``labels.json``: path to text.
 
-    ``doctr/datasets/recognition.py`` of docTR puts `img_folder` before each path: give it the
-    folder of the split.
+    ``doctr/datasets/recognition.py`` of docTR puts `img_folder` before each path, and its
+    ``references/recognition/train_pytorch.py`` gives it ``images`` beside the file: paths leave
+    ``images/`` out.
     """
 
     file_name = "labels.json"
@@ -179,7 +191,13 @@ class DocTr(Entries):
 
     def entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
         """Write an entry for each sample."""
-        return (f"{name}: {text}" for name, text in _pair_quoted(names, block))
+        inside = _name_inside(names)
+        return (f"{name}: {text}" for name, text in _pair_quoted(inside, block))
+
+
+def _name_inside(names: Sequence[str]) -> list[str]:
+    """Return names as they are in the folder ``images``, where programs look for images."""
+    return [name.removeprefix("images/") for name in names]
 
 
 def _pair(names: Sequence[str], block: Block) -> Iterator[tuple[str, str]]:
@@ -197,22 +215,26 @@ _ANNOTATION = (
     '{{"id": {}, "image_id": {}, "category_id": {}, "bbox": [{}, {}, {}, {}], '
     '"area": {}, "iscrowd": 0}}'
 )
-_SHARES = "{} {:.6f} {:.6f} {:.6f} {:.6f}\n"
+_SHARES = "{} {:.9f} {:.9f} {:.9f} {:.9f}\n"
+_NANO = 10**9  # as many decimals
 
 
 class Coco:
-    """``instances.json`` of each split (COCO, "Data format", object detection).
+    """``annotations/instances_default.json``, or ``instances_train.json`` of the split train.
 
-    The id of an image is its index, that of a category its class plus 1, as many detectors take
-    0 for the background; that of an annotation is 1000 times its image's, plus its place from 1.
+    COCO, "Data format", object detection, laid out as Datumaro and CVAT look for it: names of
+    images leave ``images/`` out. The id of an image is its index, that of a category its class
+    plus 1, as many detectors take 0 for the background; that of an annotation is 1000 times its
+    image's, plus its place from 1.
     """
 
-    file_name = "instances.json"
+    def check(self, template: str) -> None:
+        """Take any names of images."""
 
     def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
-        """Keep images and annotations of a block."""
+        """Append images and annotations of a block to their fragments."""
         height = block.images.shape[1]
-        rows = zip(quote(names), block.widths_px.tolist(), strict=True)
+        rows = zip(quote(_name_inside(names)), block.widths_px.tolist(), strict=True)
         images = [
             f'{{"id": {index}, "file_name": {name}, "width": {width}, "height": {height}}}'
             for index, (name, width) in enumerate(rows, block.start)
@@ -228,11 +250,12 @@ class Coco:
             for number, name in enumerate(_read_alphabet(splits[0]))
         ]
         for split in splits:
-            with writer.path(split.folder + self.file_name).open("wb") as file:
+            name = f"annotations/instances_{split.folder.removesuffix('/') or 'default'}.json"
+            with writer.path(split.folder + name).open("wb") as file:
                 file.write(b'{"categories": ' + json.dumps(categories).encode())
-                for name in ("images", "annotations"):
-                    file.write(f',\n"{name}": [\n'.encode())
-                    write_entries(split, f"coco-{name}", file, _SEPARATOR)
+                for key in ("images", "annotations"):
+                    file.write(f',\n"{key}": [\n'.encode())
+                    write_entries(split, f"coco-{key}", file, _SEPARATOR)
                     file.write(b"\n]")
                 file.write(b"}\n")
 
@@ -247,32 +270,30 @@ class Yolo:
     paths in ``data.yaml`` from where that file is.
     """
 
-    def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
-        """Write a file for each image.
-
-        Raises
-        ------
-        UsageError
-            The names of images do not begin with ``images/``, or hold it twice.
-        """
-        if not names[0].startswith("images/") or "/images/" in names[0]:
+    def check(self, template: str) -> None:
+        """Refuse names of images that do not begin with ``images/``, or hold it twice."""
+        if not template.startswith("images/") or "/images/" in template:
             raise UsageError(
-                f"an image is called {names[0]!r}, but with the labels yolo names begin with "
+                f"the name template is {template!r}; with the labels yolo names begin with "
                 "images/ and have no other",
                 "Leave --name out, or begin it with images/",
             )
-        for name, lines in zip(names, _write_shares(block), strict=True):
-            stem = name.removeprefix("images/").rpartition(".")[0]
-            writer.write(f"labels/{stem}.txt", lines.encode())
+
+    def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
+        """Write a file for each image."""
+        for name, lines in zip(_name_inside(names), _write_shares(block), strict=True):
+            writer.write(f"labels/{name.rpartition('.')[0]}.txt", lines.encode())
         _keep_alphabet(block, writer)
 
     def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
-        """Write ``data.yaml``; what is used to validate is val, or else test, or else train."""
+        """Write ``data.yaml``; what is used to validate is val, or else test, or nothing."""
         folders = {split.folder.removesuffix("/") or "train": split.folder for split in splits}
-        train = folders.get("train", splits[0].folder)
-        folders["train"] = train
-        folders.setdefault("val", folders.get("test", train))
+        folders.setdefault("train", splits[0].folder)
+        if "test" in folders:
+            folders.setdefault("val", folders["test"])
         lines = [f"{name}: {json.dumps(folder + 'images')}" for name, folder in folders.items()]
+        if "val" not in folders:  # the same images would measure what they have taught
+            lines.append("# val: none here; --splits train=80 val=20 makes it")
         names = enumerate(_read_alphabet(splits[0]))
         lines += ["names:", *(f"  {number}: {json.dumps(name)}" for number, name in names)]
         writer.write("data.yaml", ("\n".join(lines) + "\n").encode())
@@ -298,16 +319,23 @@ def _annotate(block: Block) -> list[str]:
 
 
 def _write_shares(block: Block) -> list[str]:
-    """Write the lines of each image."""
+    """Return the lines of each image.
+
+    Edges are rounded inwards, to where middle and size have no more than nine decimals: readers
+    such as Albumentations refuse boxes that leave the picture by rounding.
+    """
     is_digit, _ = find_values(block)
     corners, spans = np.split(find_boxes(block), 2, axis=1)
     widths_px = np.repeat(block.widths_px, block.lengths)
     size_px = np.stack([widths_px, np.full_like(widths_px, block.images.shape[1])], axis=1)
-    shares = np.concatenate([(corners + spans / 2) / size_px, spans / size_px], axis=1)
+    starts = -(-corners * _NANO // size_px)
+    ends = (corners + spans) * _NANO // size_px
+    ends -= (ends - starts) % 2
+    shares = np.concatenate([(starts + ends) // 2, ends - starts], axis=1) / _NANO
     rows = zip(block.classes[is_digit].tolist(), shares.tolist(), strict=True)
     lines = [_SHARES.format(number, *box) for number, box in rows]
-    ends = np.cumsum(block.lengths).tolist()
-    return ["".join(lines[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
+    stops = np.cumsum(block.lengths).tolist()
+    return ["".join(lines[start:stop]) for start, stop in zip([0, *stops], stops, strict=False)]
 
 
 def _keep_alphabet(block: Block, writer: PartWriter) -> None:

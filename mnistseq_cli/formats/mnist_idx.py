@@ -41,7 +41,8 @@ class Idx(Columnar):
 
     ``train-images-idx3-ubyte`` (N, 28, W), ``train-labels-idx2-ubyte`` (N, longest; 255 after
     the end) and ``train-lengths-idx1-int`` (N,); ``t10k-…`` for the split test. Where every text
-    is a single digit, labels are ``train-labels-idx1-ubyte`` (N,), as in MNIST itself.
+    is a single digit, labels are ``train-labels-idx1-ubyte`` (N,), as in MNIST itself, and the
+    splits train and test lie in one folder, as readers of MNIST look for them.
     """
 
     def check(self, recipe: Recipe, largest_px: tuple[int, int] | None = None) -> None:
@@ -55,9 +56,13 @@ class Idx(Columnar):
 
     def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
         """Write the files."""
-        for split in splits:
-            shape = read_shape(split)
-            prefix = split.folder + _PREFIXES.get(split.folder, split.folder.removesuffix("/"))
+        shapes = [read_shape(split) for split in splits]
+        is_mnist = {split.folder for split in splits} == {"train/", "test/"} and all(
+            shape.longest == 1 for shape in shapes
+        )
+        for split, shape in zip(splits, shapes, strict=True):
+            prefix = _PREFIXES.get(split.folder, split.folder.removesuffix("/"))
+            prefix = prefix if is_mnist else split.folder + prefix
             with writer.path(f"{prefix}{_IMAGES}").open("wb") as file:
                 file.write(_make_header(_UINT8, shape.of("images")))
                 split.copy_to("images", file)

@@ -7,29 +7,41 @@ thousand that the index lies in; ``{text}``, what is written. A ``/`` makes a su
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from string import Formatter
 from typing import TYPE_CHECKING
 
 from mnistseq_cli.errors import UsageError
-from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE
+from mnistseq_cli.formats.images import IMAGE_ENDINGS
 from mnistseq_cli.validation import check_choice
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mnistseq_cli.compose.samples import Block
 
 SHARD_SIZE = 1000
 FIELDS = ("index", "shard", "text")
 _NUMBER_SPEC = re.compile(r"(0?[1-9][0-9]?)?d?")
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')
+_FIELD = re.compile(r"\{[^}]*\}")
+_RESERVED = re.compile(r"CON|PRN|AUX|NUL|(COM|LPT)[0-9]", re.IGNORECASE)
+# Words in a path by which `load_dataset` of Hugging Face finds splits (datasets/data_files.py).
+SPLIT_WORDS = frozenset(
+    ("train", "training", "validation", "valid", "dev", "val", "test", "testing", "eval")
+) | {"evaluation"}
 OWN_FOLDER = ".mnistseq"
-OWN_FILES = (
-    RECIPE_FILE,
-    TEXTS_FILE,
-    "dataset.json",
-    *("labels.csv", "metadata.jsonl", "instances.json", "data.yaml", "rec_gt.txt"),
-    *("easyocr/labels.csv", "textrecog.json", "labels.json"),
+# Files that a dataset may have, which can be no folders of images.
+_OWN = re.compile(
+    r"(recipe\.toml|texts\.txt|dataset\.json|data\.yaml|labels\.csv|metadata\.jsonl|rec_gt\.txt"
+    r"|easyocr/labels\.csv|textrecog\.json|labels\.json|annotations/instances_[^/]*\.json)/"
 )
 _Piece = tuple[str, str | None, str | None, str | None]
+
+
+def find_unknown_splits(names: Iterable[str]) -> list[str]:
+    """Return the names of splits that Hugging Face would put into train without a word."""
+    return [name for name in names if name not in SPLIT_WORDS]
 
 
 class NameTemplate:
@@ -50,6 +62,7 @@ class NameTemplate:
 
     def __init__(self, template: str, ending: str) -> None:
         try:
+            template.encode()  # what a shell gives may be no Unicode
             pieces = list(Formatter().parse(template))
         except ValueError as error:
             raise _refuse(template, str(error)) from error
@@ -63,7 +76,7 @@ class NameTemplate:
         self._template = f"{template}.{ending}"
 
     def fill(self, block: Block) -> list[str]:
-        """Give the names of the samples of a block."""
+        """Return the names of the samples of a block."""
         fill = self._template.format
         return [
             fill(index=index, shard=index // SHARD_SIZE, text=text)
@@ -93,9 +106,20 @@ def _check_path(template: str, pieces: list[_Piece]) -> None:
         raise _refuse(template, "it must stay inside the dataset: no leading /, no . or ..")
     if steps[0].lower() == OWN_FOLDER:
         raise _refuse(template, f"{OWN_FOLDER} holds the records of the dataset")
-    for name in OWN_FILES:
-        if template.lower().startswith(f"{name}/"):
-            raise _refuse(template, f"{name} is a file of the dataset, so it can be no folder")
+    if Path(template).suffix.lower() in IMAGE_ENDINGS:
+        raise _refuse(template, "it must have no ending: --image-format gives it")
+    words = {*re.split(r"[^a-z]+", _FIELD.sub("0", template))}
+    if words & SPLIT_WORDS:
+        raise _refuse(
+            template,
+            f"Hugging Face datasets takes the word {min(words & SPLIT_WORDS)} for a split, and "
+            "loses the labels; use another word, or --splits",
+        )
+    for step in _FIELD.sub("1", template).split("/"):  # {index} may be 1
+        if _RESERVED.fullmatch(step.partition(".")[0]) or step[-1] in ". ":
+            raise _refuse(template, f"Windows allows no file or folder {step!r}")
+    if _OWN.match(template.lower()):
+        raise _refuse(template, "its folder is a file of the dataset")
 
 
 def _refuse(template: str, why: str) -> UsageError:

@@ -57,7 +57,8 @@ class Npz(Columnar):
     """``data.npz`` with `images`, `labels`, `lengths` and `boxes`.
 
     With splits it is laid out as that of Keras: `x_train`, `y_train`, `lengths_train`,
-    `boxes_train`, `x_test` and so on.
+    `boxes_train`, `x_test` and so on. Where every text is a single digit, labels have the shape
+    (N,), as those of Keras.
     """
 
     def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
@@ -70,7 +71,7 @@ class Npz(Columnar):
                 for name in COLUMNS:
                     member = f"{_name_array(name, split.folder)}.npy"
                     with archive.open(member, "w", force_zip64=True) as file:
-                        _write_column(split, shape, name, file)
+                        _write_column(split, shape, name, file, is_flat=shape.longest == 1)
             for info in archive.infolist():
                 info.create_system = _UNIX  # on Windows too: the same samples, the same bytes
 
@@ -88,17 +89,20 @@ def _name_array(name: str, folder: str) -> str:
     return f"{KERAS[name]}_{folder.removesuffix('/')}" if folder else name
 
 
-def _make_header(shape: Shape, name: str) -> bytes:
+def _make_header(shape: Shape, name: str, *, is_flat: bool) -> bytes:
     header = BytesIO()
+    axes = shape.of(name)[:1] if name == "labels" and is_flat else shape.of(name)
     descr = np.lib.format.dtype_to_descr(COLUMNS[name])
     np.lib.format.write_array_header_1_0(
-        header, {"descr": descr, "fortran_order": False, "shape": shape.of(name)}
+        header, {"descr": descr, "fortran_order": False, "shape": axes}
     )
     return header.getvalue()
 
 
-def _write_column(split: Fragments, shape: Shape, name: str, file: IO[bytes]) -> None:
-    file.write(_make_header(shape, name))
+def _write_column(
+    split: Fragments, shape: Shape, name: str, file: IO[bytes], *, is_flat: bool = False
+) -> None:
+    file.write(_make_header(shape, name, is_flat=is_flat))
     if name == "images":
         split.copy_to(name, file)
         return

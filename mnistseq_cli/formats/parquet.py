@@ -15,7 +15,7 @@ import numpy as np
 from mnistseq_cli.files import naming_damage
 from mnistseq_cli.formats.base import has_any, import_extra, list_files, read_splits
 from mnistseq_cli.formats.images import Encoded, decode_grey
-from mnistseq_cli.formats.read_labels import row_from_record
+from mnistseq_cli.formats.read_labels import TEXT_KEYS, row_from_record
 from mnistseq_cli.formats.sample_json import find_boxes, find_values
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter, Wanted
 
 _ROWS_TOGETHER = 256  # when read
+_BATCH_LIMIT_BYTES = 2**28
+_VALUE_LIMIT_BYTES = 2**28  # an image of 2^26 pixels that is not packed
 _BLOCKS_TOGETHER = 8  # in a row group: one is read as a whole
 _NUMBER = {"dtype": "int64", "_type": "Value"}
 _NUMBERS = {"feature": _NUMBER, "_type": "Sequence"}
@@ -116,6 +118,22 @@ class Parquet(Encoded):
             values = self._arrow.array(values.astype(np.int64))
         return self._arrow.ListArray.from_arrays(ends, values)
 
+    def _iterate_batches(self, file: Any) -> Iterator[Any]:  # noqa: ANN401 - as above
+        """Yield rows a few at a time, however small a file packs however large values.
+
+        A dictionary may give every row the largest value, as large as all of a row group.
+        """
+        read = ("image", "objects", "glyphs", "gaps", *TEXT_KEYS)
+        names = [name for name in file.schema_arrow.names if name in read]
+        for number in range(file.num_row_groups):
+            group = file.metadata.row_group(number)
+            chunks = [group.column(place) for place in range(group.num_columns)]
+            largest = max((chunk.total_uncompressed_size for chunk in chunks), default=0)
+            if largest > _VALUE_LIMIT_BYTES * max(1, group.num_rows):
+                raise ValueError(f"{group.num_rows} rows of it unpack to {largest:,} bytes")
+            n_rows = max(1, min(_ROWS_TOGETHER, _BATCH_LIMIT_BYTES // max(1, largest)))
+            yield from file.iter_batches(n_rows, row_groups=[number], columns=names)
+
     @staticmethod
     def holds(folder: Path) -> bool:
         """Whether a folder has Parquet files."""
@@ -131,7 +149,7 @@ class Parquet(Encoded):
         for path in list_files(folder, "*.parquet"):
             numbers = count(1)
             with naming_damage(path), self._parquet.ParquetFile(path) as file:
-                for batch in file.iter_batches(_ROWS_TOGETHER):
+                for batch in self._iterate_batches(file):
                     for record, number in zip(batch.to_pylist(), numbers, strict=False):
                         name = _find_name(record) or f"{path.stem}/{number}"
                         if wanted and not wanted(name):

@@ -583,7 +583,8 @@ _IS_UNUSUAL = re.compile(r"\\|^\.|^/|^[A-Za-z]:|/\.")
 _YOLO = "labels"  # a folder
 OWN_LABEL_FILES: dict[str, Callable[[Path, Wanted], Iterator[LabelRow]]] = {
     "metadata.jsonl": _read_json_lines,
-    "instances.json": _read_json,
+    "annotations/instances_*.json": _read_json,
+    "instances.json": _read_json,  # of version 0.1
     "labels.csv": _read_table,
     "rec_gt.txt": _read_table,
     "easyocr/labels.csv": _read_table,
@@ -595,7 +596,6 @@ OWN_LABEL_FILES: dict[str, Callable[[Path, Wanted], Iterator[LabelRow]]] = {
 LABEL_FILES = OWN_LABEL_FILES | {
     "*.jsonl": _read_json_lines,
     "*coco.json": _read_json,
-    "annotations/instances*.json": _read_json,
     "*.csv": _read_table,
     "*.tsv": _read_table,
     "*gt*.txt": _read_table,

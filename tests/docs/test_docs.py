@@ -145,11 +145,11 @@ TABLES: list[tuple[str, str, str, Callable[[Path], Any]]] = [
         "example-labels/metadata.jsonl",
         lambda path: json.loads(path.read_text(encoding="utf-8").splitlines()[0]),
     ),
-    ("coco", "key", "example-labels/instances.json", read_json),
+    ("coco", "key", "example-labels/annotations/instances_default.json", read_json),
     (
         "coco",
         "annotation",
-        "example-labels/instances.json",
+        "example-labels/annotations/instances_default.json",
         lambda path: read_json(path)["annotations"][0],
     ),
     (

@@ -136,7 +136,7 @@ def test_pycocotools_reads_coco(made: Made) -> None:
     from pycocotools.coco import COCO  # noqa: PLC0415 - it may not be installed
     from pycocotools.cocoeval import COCOeval  # noqa: PLC0415 - as above
 
-    truth = COCO(str(made.write("folder", "coco") / "instances.json"))
+    truth = COCO(str(made.write("folder", "coco") / "annotations" / "instances_default.json"))
     for index, sample in enumerate(made.samples):
         found = truth.loadAnns(truth.getAnnIds(imgIds=index))
         assert [one["bbox"] for one in found] == sample.boxes.tolist()

@@ -57,14 +57,17 @@ def read_jsonl(folder: Path) -> list[Read]:
 
 def read_coco(folder: Path) -> list[Read]:
     """Follow the format's description: annotations name their image by its id."""
-    values = json.loads((folder / "instances.json").read_text(encoding="utf-8"))
+    name = (
+        f"instances_{folder.name if folder.name in ('train', 'val', 'test') else 'default'}.json"
+    )
+    values = json.loads((folder / "annotations" / name).read_text(encoding="utf-8"))
     names = {category["id"]: category["name"] for category in values["categories"]}
     assert len({one["id"] for one in values["annotations"]}) == len(values["annotations"])
     found = []
     for image in values["images"]:
         own = [one for one in values["annotations"] if one["image_id"] == image["id"]]
         text = "".join(names[one["category_id"]] for one in own)
-        found.append(Read(folder / image["file_name"], text, [one["bbox"] for one in own]))
+        found.append(Read(place(folder, image["file_name"]), text, [one["bbox"] for one in own]))
         height, width = imageio.imread(found[-1].path).shape
         assert (image["height"], image["width"]) == (height, width)
         assert all(one["area"] == one["bbox"][2] * one["bbox"][3] for one in own)
@@ -137,7 +140,12 @@ def read_doctr(folder: Path) -> list[Read]:
     """Follow RecognitionDataset of doctr/datasets/recognition.py."""
     with (folder / "labels.json").open(encoding="utf-8") as file:
         values = json.load(file)
-    return [Read(folder / name, text) for name, text in values.items()]
+    return [Read(place(folder, name), text) for name, text in values.items()]
+
+
+def place(folder: Path, name: str) -> Path:
+    """Look for an image where train_pytorch.py of docTR, Datumaro and CVAT look."""
+    return folder / "images" / name if (folder / "images").is_dir() else folder / name
 
 
 READERS: dict[str, Callable[[Path], list[Read]]] = {
@@ -201,7 +209,7 @@ def test_all_label_styles_go_together(glyphs: GlyphSet, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("layout", "expected"),
     [
-        ("whole", {"train": "images", "val": "images"}),
+        ("whole", {"train": "images"}),
         ("splits", {"train": "train/images", "val": "val/images", "test": "test/images"}),
     ],
 )
@@ -218,11 +226,9 @@ def test_yolo_is_told_where_images_are_and_what_classes_are_called(
 
 
 @pytest.mark.parametrize("name", ["{index}", "images/more/images/{index}"])
-def test_yolo_needs_images_in_its_own_folder(name: str, glyphs: GlyphSet, tmp_path: Path) -> None:
-    generator = SequenceGenerator(RECIPES["digits"], glyphs)
-    output = Output(folder=tmp_path, labels=("yolo",), name=name)
+def test_yolo_needs_images_in_its_own_folder(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="names begin with images/"):
-        write_dataset(output, generator, LAYOUTS["whole"])
+        Output(folder=tmp_path, labels=("yolo",), name=name)
 
 
 def test_names_with_quotes_and_other_letters_come_back(glyphs: GlyphSet, tmp_path: Path) -> None:
@@ -266,7 +272,9 @@ def test_classes_of_letters_are_called_by_them(letters: GlyphSet, tmp_path: Path
     output = Output(folder=tmp_path, labels=("coco", "yolo", "doctr"))
     write_dataset(output, generator, [Split("train/", 0, 5), Split("test/", 5, 6)])
     for split in ("train", "test"):
-        coco = json.loads((tmp_path / split / "instances.json").read_text())
+        coco = json.loads(
+            (tmp_path / split / "annotations" / f"instances_{split}.json").read_text()
+        )
         names = [(category["id"], category["name"]) for category in coco["categories"]]
         assert names == list(enumerate("ABCDEFGHab", 1))
         texts = [read.text for read in read_coco(tmp_path / split)]
