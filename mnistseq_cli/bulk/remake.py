@@ -14,14 +14,14 @@ import numpy as np
 from mnistseq_cli.compose.splits import cut, open_splits, parse_weights
 from mnistseq_cli.distortions import AugmentPipeline, make_pipeline
 from mnistseq_cli.errors import GlyphError, OutputError, UsageError
-from mnistseq_cli.files import check_regular, naming_damage
+from mnistseq_cli.files import find_inside, naming_damage
 from mnistseq_cli.formats import Output
 from mnistseq_cli.formats.arrays import spell_classes
 from mnistseq_cli.formats.images import decode_grey, open_encoder
 from mnistseq_cli.glyphs.cache import is_cached
 from mnistseq_cli.glyphs.catalog import DATASETS, SPLITS
 from mnistseq_cli.glyphs.load import AUTO
-from mnistseq_cli.recipe import TEXTS_FILE, Recipe, read_texts
+from mnistseq_cli.recipe import Recipe, read_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -315,13 +315,9 @@ def _restore_recipe(values: Mapping[str, Any], folder: Path) -> Recipe:
 
 
 def _read_texts(folder: Path, listed: dict[str, Any]) -> tuple[str, ...]:
-    if listed.get("file") != TEXTS_FILE:  # nothing else was ever written
-        raise OutputError(f"the texts of {folder} should be in {TEXTS_FILE}, not elsewhere")
-    path = folder / TEXTS_FILE
-    with naming_damage(path):
-        if path.is_symlink():
-            raise ValueError("it is a link")
-        check_regular(path)
+    path = find_inside(folder, str(listed.get("file")))
+    if path is None:
+        raise OutputError(f"the texts of {folder} are not in the folder")
     texts = read_texts(path)
     data = "\n".join(texts) + "\n"
     if hashlib.sha256(data.encode()).hexdigest() != listed.get("sha256"):

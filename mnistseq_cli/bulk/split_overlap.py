@@ -19,11 +19,11 @@ _HASH_BYTES = 8  # of a text: among a million there is one false alarm in ten mi
 
 @dataclass(frozen=True)
 class Overlap:
-    """How much two splits share."""
+    """How much two splits share; None where their glyphs are not known."""
 
     one: str
     other: str
-    n_glyphs: int
+    n_glyphs: int | None
     n_texts: int
 
 
@@ -40,30 +40,34 @@ class OverlapTally:
         hashes = [hashlib.blake2b(text.encode(), digest_size=_HASH_BYTES) for text in texts]
         self._texts[split].frombytes(b"".join(digest.digest() for digest in hashes))
 
-    def overlaps(self) -> list[Overlap]:
-        """Return what each two splits share."""
+    def overlaps(self, *, with_glyphs: bool = True) -> list[Overlap]:
+        """Return what each two splits share; of glyphs only if those of all samples are known."""
         texts = {split: np.unique(np.array(found)) for split, found in self._texts.items()}
         return [
             Overlap(
                 one,
                 other,
-                len(self._glyphs[one] & self._glyphs[other]),
+                len(self._glyphs[one] & self._glyphs[other]) if with_glyphs else None,
                 np.intersect1d(texts[one], texts[other], assume_unique=True).size,
             )
-            for one, other in combinations(self._glyphs, 2)
+            for one, other in combinations(texts, 2)
         ]
 
 
-def describe_overlaps(overlaps: list[Overlap]) -> str:
+def describe_overlaps(overlaps: Iterable[Overlap]) -> str:
     """Return in words what splits share."""
-    listed = [
-        f"{it.one} and {it.other} share {_count(it.n_glyphs, 'glyph')} and "
-        f"{_count(it.n_texts, 'text')}"
-        for it in overlaps
-        if it.n_glyphs or it.n_texts
-    ]
-    return "; ".join(listed) or "no glyph and no text is in two of the splits"
+    overlaps = list(overlaps)
+    is_known = all(it.n_glyphs is not None for it in overlaps)
+    listed = []
+    for it in overlaps:
+        shared = [_count(it.n_glyphs, "glyph")] if it.n_glyphs else []
+        shared += [_count(it.n_texts, "text")] if it.n_texts else []
+        if shared:
+            listed.append(f"{it.one} and {it.other} share {' and '.join(shared)}")
+    nothing = f"no {'glyph and no ' if is_known else ''}text is in two of the splits"
+    unknown = "" if is_known else "; their glyphs are not known"
+    return ("; ".join(listed) or nothing) + unknown
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}" if number else f"no {noun}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -13,6 +13,7 @@ from mnistseq_cli.bulk.remake import ASPECTS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mnistseq_cli.bulk.split_overlap import Overlap
     from mnistseq_cli.formats.base import LoadedSample
 
 INK_BINS = 200  # of ink shares, from 0 to 1
@@ -101,6 +102,7 @@ class Survey:
     recipe: dict[str, Any] | None  # as dataset.json has it
     n_samples: int
     splits: dict[str, int]  # in the order of the dataset; one called "" without splits
+    overlaps: dict[str, Overlap]  # by the names of two splits; see `split_overlap`
     sizes: dict[tuple[int, int], int]  # width and height in px, the most frequent first
     digits: dict[str, int]
     lengths: dict[int, int]

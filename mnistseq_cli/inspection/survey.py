@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mnistseq_cli.bulk.remake import ASPECTS
+from mnistseq_cli.bulk.split_overlap import OverlapTally
 from mnistseq_cli.errors import MnistseqError, OutputError
 from mnistseq_cli.files import find_inside
 from mnistseq_cli.inspection.dataset import Filler, StoredDataset, open_dataset
@@ -150,6 +152,7 @@ class _Surveyor:
         self._pictures = PictureTally(recipe.get("ink", "black") if recipe else None)
         self._gaps = GapTally(_find_rule(dataset))
         self._known: Counter[str] = Counter()
+        self._overlap = OverlapTally()
         self.n_samples = 0
 
     def add(self, samples: list[LoadedSample]) -> list[LoadedSample]:
@@ -167,6 +170,10 @@ class _Surveyor:
         glyphs = [sample.glyphs for sample in samples if sample.glyphs is not None]
         if glyphs:
             self._glyphs.update(np.concatenate(glyphs).tolist())
+        for split in dict.fromkeys(sample.split for sample in samples if sample.split):
+            inside = [sample for sample in samples if sample.split == split]
+            known = (one.glyphs.tolist() for one in inside if one.glyphs is not None)
+            self._overlap.add(split, chain.from_iterable(known), [one.text for one in inside])
         for aspect in ASPECTS:
             self._known[aspect] += sum(getattr(one, aspect) is not None for one in samples)
         self._kept.add(samples)
@@ -178,6 +185,8 @@ class _Surveyor:
         pictures, counts = self._pictures, self._filler.counts
         n_labels = {aspect: self._known[aspect] - counts[aspect] for aspect in ASPECTS}
         samples = tuple(self._filler.fill(self._kept.choose(), boxes=True))
+        is_known = self._known["glyphs"] == self.n_samples
+        overlaps = self._overlap.overlaps(with_glyphs=is_known)
         sources = {aspect: Source(n_labels[aspect], counts[aspect]) for aspect in ASPECTS}
         return Survey(
             folder=self._dataset.folder,
@@ -186,6 +195,7 @@ class _Surveyor:
             recipe=self._dataset.recipe,
             n_samples=self.n_samples,
             splits=dict(self._splits),
+            overlaps={f"{it.one}, {it.other}": it for it in overlaps},
             sizes=dict(pictures.sizes.most_common()),
             digits=dict(sorted(self._digits.items())),
             lengths=dict(sorted(self._lengths.items())),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mnistseq_cli.bulk.remake import ASPECTS
+from mnistseq_cli.bulk.split_overlap import describe_overlaps
 from mnistseq_cli.inspection.predictions import Share
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def list_facts(survey: Survey) -> list[Fact]:
     return [
         Fact("Format", survey.format_name, _describe_state(survey)),
         Fact("Images", f"{survey.n_samples:,}", f"({', '.join(splits)})" if splits else ""),
+        *_describe_overlaps(survey),
         _describe_sizes(survey),
         Fact(
             "Characters",
@@ -106,6 +108,11 @@ def list_facts(survey: Survey) -> list[Fact]:
         if survey.has_boxes
         else Fact("Boxes", NOT_HELD),
     ]
+
+
+def _describe_overlaps(survey: Survey) -> Iterator[Fact]:
+    if survey.overlaps:
+        yield Fact("Splits", describe_overlaps(survey.overlaps.values()))
 
 
 def _describe_state(survey: Survey) -> str:
