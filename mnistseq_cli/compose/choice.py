@@ -27,22 +27,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The texts of some samples and the glyphs that write them.
+    """The texts of some samples and the glyphs that write them."""
 
-    Parameters
-    ----------
-    start : int
-        Index of the first sample.
-    texts : Texts
-    glyphs : ndarray of int64, shape (N, n)
-    inside : ndarray of bool, shape (N, n)
-        Whether a place holds a digit.
-    """
-
-    start: int
+    start: int  # index of the first sample
     texts: Texts
-    glyphs: NDArray[np.int64]
-    inside: NDArray[np.bool_]
+    glyphs: NDArray[np.int64]  # (N, n), their ids
+    inside: NDArray[np.bool_]  # (N, n), whether a place holds a digit
 
     @property
     def stop(self) -> int:
@@ -53,13 +43,7 @@ class Chosen:
 class DigitChooser:
     """Chooses texts and glyphs, and cuts the digits out.
 
-    Parameters
-    ----------
-    recipe : Recipe
-    glyphs : GlyphSet
-    source : TextSource
-    distortions : DigitStage or None
-        What is done to each digit.
+    `longest` is the number of digits of the longest text.
     """
 
     def __init__(

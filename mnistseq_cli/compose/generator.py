@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -171,7 +171,9 @@ class SequenceGenerator:
 
     def __reduce__(self) -> tuple[object, ...]:
         # Glyphs that the recipe names are opened again: mapped files are shared, copies are not.
-        return _reopen, (self.recipe, *self._opened_with)
+        glyphs, data_dir, source, widest_px = self._opened_with
+        again = partial(SequenceGenerator, source=source, widest_px=widest_px)
+        return again, (self.recipe, glyphs, data_dir)
 
     def __repr__(self) -> str:
         width = f"{self.width_px} px wide" if self.width_px else "each as wide as its row"
@@ -359,13 +361,3 @@ class SequenceGenerator:
     @property
     def _may_overlap(self) -> bool:
         return self._is_fitted or self.recipe.spacing_px[0] < 0
-
-
-def _reopen(
-    recipe: Recipe,
-    glyphs: GlyphSet | None,
-    data_dir: Path | None,
-    source: TextSource | None,
-    widest_px: int | None,
-) -> SequenceGenerator:
-    return SequenceGenerator(recipe, glyphs, data_dir, source=source, widest_px=widest_px)

@@ -22,52 +22,26 @@ GROUP_GAP_PX = 14  # added where a number is grouped: half a cell
 
 @dataclass(frozen=True)
 class Digits:
-    """The digits of some samples, as the layout sees them.
+    """The digits of some samples, as the layout sees them."""
 
-    Parameters
-    ----------
-    start : int
-        Index of the first sample.
-    texts : Texts
-    widths_px : ndarray of int64, shape (N, n)
-        Width of each digit (its ink, or its cell); 0 after the end of a text.
-    longest : int
-        Number of digits of the longest text of the recipe, which fixes the words of a sample.
-    """
-
-    start: int
+    start: int  # index of the first sample
     texts: Texts
-    widths_px: NDArray[np.int64]
-    longest: int
+    widths_px: NDArray[np.int64]  # (N, n), of ink or of cells; 0 after the end of a text
+    longest: int  # digits of the longest text of the recipe: it fixes the words of a sample
 
 
 @dataclass(frozen=True)
 class GapRanges:
-    """What the gaps of some samples can be, each array of shape (N, n + 1).
-
-    Parameters
-    ----------
-    is_gap : ndarray of bool
-        Whether there is a gap before digit 0, 1, …, and after the last place.
-    lowest_px, highest_px : ndarray of int64
-        Smallest and largest value; 0 where there is no gap.
-    extra_px : ndarray of int64
-        What is added where a number is grouped.
-    """
+    """What the gaps can be before digit 0, 1, …, and after the last place, each (N, n + 1)."""
 
     is_gap: NDArray[np.bool_]
-    lowest_px: NDArray[np.int64]
+    lowest_px: NDArray[np.int64]  # 0 where there is no gap, as the others
     highest_px: NDArray[np.int64]
-    extra_px: NDArray[np.int64]
+    extra_px: NDArray[np.int64]  # what is added where a group begins
 
 
 def choose_gaps(recipe: Recipe, digits: Digits) -> NDArray[np.int64]:
-    """Choose the gaps of some samples.
-
-    Returns
-    -------
-    ndarray of int64, shape (N, n + 1)
-        Gap before digit 0, 1, …, and after the last one; 0 where there is none.
+    """Choose the gaps before digit 0, 1, …, and after the last one, shape (N, n + 1).
 
     Raises
     ------
@@ -178,41 +152,18 @@ SMALLEST_SCALE = 8  # digits of 28 px become 3.5 px high, the least that shows a
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the digits of some samples stand.
+    """Where the digits of some samples stand."""
 
-    Parameters
-    ----------
-    x_px : ndarray of int64, shape (N, n)
-        Left edge of each digit in its row.
-    gaps_px : ndarray of int64, shape (N, n + 1)
-        Gap before digit 0, 1, …, and after the last one; 0 where there is none.
-    row_px : ndarray of int64, shape (N,)
-        Width of each row before it is fitted to the page.
-    fitted_px : ndarray of int64, shape (N,)
-        Width of each row on the page.
-    offset_px : ndarray of int64, shape (N,)
-        Left edge of each row on the page.
-    page_px : ndarray of int64, shape (N,)
-        Width of each page.
-    """
-
-    x_px: NDArray[np.int64]
-    gaps_px: NDArray[np.int64]
-    row_px: NDArray[np.int64]
-    fitted_px: NDArray[np.int64]
-    offset_px: NDArray[np.int64]
-    page_px: NDArray[np.int64]
+    x_px: NDArray[np.int64]  # (N, n), left edge of each digit in its row
+    gaps_px: NDArray[np.int64]  # (N, n + 1), before digit 0, 1, …, and after the last one
+    row_px: NDArray[np.int64]  # (N,), width of each row before it is fitted to the page
+    fitted_px: NDArray[np.int64]  # (N,), width of each row on the page
+    offset_px: NDArray[np.int64]  # (N,), left edge of each row on the page
+    page_px: NDArray[np.int64]  # (N,), width of each page
 
 
 def lay_out(recipe: Recipe, digits: Digits, page_px: int | None) -> Layout:
-    """Draw the gaps of some samples and place their digits.
-
-    Parameters
-    ----------
-    recipe : Recipe
-    digits : Digits
-    page_px : int or None
-        Width of the pages; None lets each page end where its row ends.
+    """Draw gaps and place digits; without a width each page ends where its row ends.
 
     Raises
     ------

@@ -81,18 +81,8 @@ def _share_columns(
 def fit_stamps(stamps: Stamps, layout: Layout, *, keep_height: bool) -> Stamps:
     """Resample digits from the width of their row to its width on the page.
 
-    Parameters
-    ----------
-    stamps : Stamps
-        `x_px` counts from the left edge of the row.
-    layout : Layout
-    keep_height : bool
-        Whether only the width changes; otherwise the height shrinks with it, around the middle.
-
-    Returns
-    -------
-    Stamps
-        `x_px` counts from the left edge of the page.
+    Their `x_px` then counts from the left edge of the page. The height shrinks with the width,
+    around the middle, unless it is to be kept.
     """
     row_px, fitted_px = layout.row_px[stamps.sample], layout.fitted_px[stamps.sample]
     images, x_px = resample(stamps.images, stamps.x_px, row_px, fitted_px)
@@ -123,7 +113,7 @@ def paint(
     -------
     images : ndarray of uint8, shape (N, 28, width_px)
     boxes : ndarray of int64, shape (N, n, 4)
-        x, y, width, height on the page; zeros after the end of a text.
+        On the page; zeros after the end of a text.
     """
     stamp_px = stamps.images.shape[2]
     canvas = np.zeros((shape[0], SIDE_PX, width_px + stamp_px), np.uint8)

@@ -37,15 +37,7 @@ _TOKEN = re.compile(r"\[(?P<set>[^\]]*)\]|(?P<any>#)|(?P<digit>[0-9])|(?P<group>
 
 @dataclass(frozen=True)
 class Pattern:
-    """A parsed pattern.
-
-    Parameters
-    ----------
-    choices : tuple of str
-        The digits allowed at each place.
-    grouped : tuple of bool
-        Whether a group begins at each place.
-    """
+    """A parsed pattern: the digits allowed at each place, and whether a group begins there."""
 
     choices: tuple[str, ...]
     grouped: tuple[bool, ...]

@@ -46,19 +46,9 @@ class Interval:
 
 @dataclass(frozen=True)
 class Split:
-    """One split.
+    """One split: its samples, and what it has of the texts."""
 
-    Parameters
-    ----------
-    name : str
-        Also that of its folder; "" where a dataset has no splits.
-    start, stop : int
-        Its samples.
-    texts : Interval
-        What it has of the texts.
-    """
-
-    name: str
+    name: str  # also that of its folder; "" where a dataset has no splits
     start: int
     stop: int
     texts: Interval
@@ -81,14 +71,7 @@ def parse_weights(texts: Iterable[str]) -> tuple[tuple[str, int], ...]:
 
 
 def cut(weights: Iterable[tuple[str, int]], count: int) -> tuple[Split, ...]:
-    """Cut samples into splits, in proportion to weights.
-
-    Parameters
-    ----------
-    weights : iterable of (str, int)
-        Name and weight of each split; none makes one split without a name.
-    count : int
-        Number of samples.
+    """Cut so many samples into splits of names and weights; none make one without a name.
 
     Raises
     ------
@@ -162,17 +145,10 @@ def deal_glyphs(
 
 @dataclass(frozen=True)
 class EndDealer:
-    """Deals random texts out, so that none is in two splits.
+    """Deals random texts out to a split, so that none is in two of all splits.
 
     All texts of a length that end in the same characters belong to the same split, and the ends
     are dealt out by a permutation. A length with too few texts is shared by all splits.
-
-    Parameters
-    ----------
-    splits : tuple of Split
-    split : Split
-        The one that gets texts.
-    n_classes : int
     """
 
     splits: tuple[Split, ...]

@@ -30,21 +30,11 @@ SEPARATORS = " -"
 
 @dataclass(frozen=True)
 class Texts:
-    """The texts of some samples.
+    """The texts of some samples."""
 
-    Parameters
-    ----------
-    classes : ndarray of uint8, shape (N, n)
-        The class of each digit; 0 after the end of a text.
-    lengths : ndarray of int64, shape (N,)
-        Number of digits of each text.
-    grouped : ndarray of bool, shape (N, n)
-        Whether a group of digits begins at each place.
-    """
-
-    classes: NDArray[np.uint8]
-    lengths: NDArray[np.int64]
-    grouped: NDArray[np.bool_]
+    classes: NDArray[np.uint8]  # (N, n), the class of each digit; 0 after the end of a text
+    lengths: NDArray[np.int64]  # (N,), number of digits
+    grouped: NDArray[np.bool_]  # (N, n), whether a group of digits begins at each place
 
 
 class Extremes(NamedTuple):
@@ -140,14 +130,7 @@ class ListedTexts:
 class RandomTexts:
     """Random digits; the number of them is uniform from MIN to MAX.
 
-    Parameters
-    ----------
-    lengths : tuple of int
-        MIN and MAX.
-    n_classes, seed : int
-    deal : callable, optional
-        Makes of the digits of texts, all of one length, and the words they were drawn from, those
-        of one split; see `splits`.
+    `deal` makes of digits, all of one length, and the words they come from, those of one split.
     """
 
     def __init__(

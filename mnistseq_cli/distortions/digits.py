@@ -188,29 +188,14 @@ class DigitStage:
 
 @dataclass(frozen=True)
 class Frames:
-    """The columns that hold distorted digits, and what brings digits there.
+    """The columns that hold distorted digits, and what brings digits there."""
 
-    Parameters
-    ----------
-    factor, offset : ndarray of float64, shape (M, 2)
-        How much narrower and lower digits become after their motion, and how far they then move
-        right and down.
-    growth_px : ndarray of int64, shape (M, 4)
-        How far ink may then grow to the left, up, right and down.
-    left_px : ndarray of int64, shape (M,)
-        The first column of each digit, grown, counted from the left edge of its cell.
-    width_px : ndarray of int64, shape (M,)
-        How many columns its ink needs before it grows.
-    moves : ndarray of bool, shape (M,)
-        Whether a digit must be resampled; others move by whole pixels.
-    """
-
-    factor: NDArray[np.float64]
-    offset: NDArray[np.float64]
-    growth_px: NDArray[np.int64]
-    left_px: NDArray[np.int64]
-    width_px: NDArray[np.int64]
-    moves: NDArray[np.bool_]
+    factor: NDArray[np.float64]  # (M, 2), how much narrower and lower after the motion
+    offset: NDArray[np.float64]  # (M, 2), how far they then move right and down
+    growth_px: NDArray[np.int64]  # (M, 4), how far ink may then grow: left, up, right, down
+    left_px: NDArray[np.int64]  # (M,), the first column, grown, from the left edge of the cell
+    width_px: NDArray[np.int64]  # (M,), how many columns ink needs before it grows
+    moves: NDArray[np.bool_]  # (M,), whether it is resampled; others move by whole pixels
 
     @property
     def grown_px(self) -> NDArray[np.int64]:

@@ -174,37 +174,23 @@ NEAREST = 1 / 2  # what comes nearer to the eye looks twice as large at most
 
 @dataclass(frozen=True)
 class Motion:
-    """A map of the plane for each digit, about the middle of its ink.
+    """A map of the plane for each digit, about the middle of its ink; each array (M,).
 
     A point u of the ink goes to A u / (1 + bend · A u) + shift, and is then displaced by a
     smooth random field of at most `wave_px`.
-
-    Parameters
-    ----------
-    a, b, c, d : ndarray of float64, shape (M,)
-        The matrix A, row by row.
-    bend_x, bend_y : ndarray of float64, shape (M,)
-        Perspective, in 1 / px.
-    shift_x, shift_y : ndarray of float64, shape (M,)
-        In pixels, to the right and down.
-    wave_px : ndarray of float64, shape (M,)
-    wave_keys : ndarray of uint64, shape (M,)
-        Where the random field comes from.
-    half_x, half_y : ndarray of float64, shape (M,)
-        Half the width and height of the cell, in pixels.
     """
 
-    a: NDArray[np.float64]
+    a: NDArray[np.float64]  # the matrix A, row by row
     b: NDArray[np.float64]
     c: NDArray[np.float64]
     d: NDArray[np.float64]
-    bend_x: NDArray[np.float64]
+    bend_x: NDArray[np.float64]  # perspective, in 1 / px
     bend_y: NDArray[np.float64]
-    shift_x: NDArray[np.float64]
+    shift_x: NDArray[np.float64]  # in pixels, to the right and down
     shift_y: NDArray[np.float64]
     wave_px: NDArray[np.float64]
-    wave_keys: NDArray[np.uint64]
-    half_x: NDArray[np.float64]
+    wave_keys: NDArray[np.uint64]  # where the random field comes from
+    half_x: NDArray[np.float64]  # half the width and height of the cell, in pixels
     half_y: NDArray[np.float64]
 
     @classmethod
@@ -359,22 +345,11 @@ def bend_line(
     strengths: NDArray[np.float64],
     keys: NDArray[np.uint64],
 ) -> Stamps:
-    """Let digits stand on a line with a slope and a wave.
+    """Let digits on pages of some widths stand on a line with a slope and a wave.
 
-    A digit moves up or down as a whole, by whole pixels, as far as the page lets it: it stays
-    as sharp as it was, and its box moves with it.
-
-    Parameters
-    ----------
-    stamps : Stamps
-        Digits, on their pages.
-    widths_px : ndarray of int64, shape (N,)
-        Width of each page.
-    strengths : ndarray of float64, shape (N, 2)
-        How far the slope lowers the right end of the page, and the height of the wave, in
-        pixels.
-    keys : ndarray of uint64, shape (N,)
-        Where the length of the wave comes from, and its beginning.
+    The strengths, shape (N, 2), are how far the slope lowers the right end of the page, and the
+    height of the wave, in pixels. A digit moves up or down as a whole, by whole pixels, as far as
+    the page lets it: it stays as sharp as it was, and its box moves with it.
     """
     x = stamps.x_px + stamps.boxes[:, 0] + stamps.boxes[:, 2] / 2
     page = stamps.sample

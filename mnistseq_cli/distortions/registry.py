@@ -23,51 +23,26 @@ Stage = Literal["geometry", "shape", "line", "page", "lens"]
 class Augmentation:
     """A distortion.
 
-    Parameters
-    ----------
-    use : int
-        Number of its stream of words. As for `randomness.Use`: never changed, never used again.
-    stage : str
-        What it works on. "geometry": where the ink of a digit goes; "shape": the pen of a digit;
-        "line": where digits stand; "page": the finished image; "lens": the finished image where
-        that moves or widens ink, and with it boxes.
-    apply_by : str
-        Module and name of the function ``apply(subject, strengths, keys)``: the subject of the
-        stage, float64 strengths (M, n) and a word for each of M digits or images, to make more
-        random numbers from.
-    unit, summary : str
-    default : str
-        The strength of a bare name.
-    limits : tuple of float
-        Smallest and largest strength. A 0 counts as `neutral` where that is the smallest.
-    signed : bool
-        Whether VALUE means from -VALUE to VALUE.
-    neutral : float
-        The strength that leaves everything as it is.
-    whole : bool
-        Whether strengths are whole numbers.
-    n_strengths : int
-        How many strengths are drawn, such as two for width and height.
-    by_size : bool
-        Whether strengths may be given apart, as WxH.
-    grow_by : str
-        Module and name of the function that says from strengths how many pixels ink grows to the
-        left, up, right and down; "" where it does not grow.
+    Its function ``apply(subject, strengths, keys)`` takes what the stage works on, float64
+    strengths (M, n), and a word for each of M digits or images to make more random numbers from.
+    The stages: "geometry" is where the ink of a digit goes, "shape" the pen of a digit, "line"
+    where digits stand, "page" the finished image, "lens" the finished image where that moves or
+    widens ink, and with it boxes.
     """
 
-    use: int
+    use: int  # number of its stream of words, as `randomness.Use`: never changed or used again
     stage: Stage
-    apply_by: str
+    apply_by: str  # module and name of its function
     unit: str
     summary: str
-    default: str
-    limits: tuple[float, float]
-    signed: bool = False
-    neutral: float = 0
-    whole: bool = False
-    n_strengths: int = 1
-    by_size: bool = False
-    grow_by: str = ""
+    default: str  # the strength of a bare name
+    limits: tuple[float, float]  # a 0 counts as `neutral` where that is the smallest
+    signed: bool = False  # whether VALUE means from -VALUE to VALUE
+    neutral: float = 0  # the strength that leaves everything as it is
+    whole: bool = False  # whether strengths are whole numbers
+    n_strengths: int = 1  # drawn apart, such as two for width and height
+    by_size: bool = False  # whether strengths may be given apart, as WxH
+    grow_by: str = ""  # the function that measures how far ink grows: left, up, right and down
 
     @cached_property
     def apply(self) -> Callable[..., Any]:

@@ -110,22 +110,12 @@ Draw = Callable[[int, int], "NDArray[np.uint64]"]
 
 @dataclass(frozen=True)
 class Step:
-    """One distortion that is to be done.
+    """One distortion that is to be done."""
 
-    Parameters
-    ----------
-    name : str
-        A key of `AUGMENTATIONS`.
-    low, high : tuple of float
-        The range of each strength that is drawn.
-    probability : float
-        How likely the distortion is for each digit or page.
-    """
-
-    name: str
-    low: tuple[float, ...]
+    name: str  # a key of `AUGMENTATIONS`
+    low: tuple[float, ...]  # the range of each strength that is drawn
     high: tuple[float, ...]
-    probability: float = 1.0
+    probability: float = 1.0  # how likely it is for each digit or page
 
     @property
     def record(self) -> Augmentation:

@@ -14,44 +14,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stamps:
-    """The digits of some samples: all first digits, then all second digits, and so on.
+    """The digits of some samples: all first digits, then all second digits, and so on."""
 
-    Parameters
-    ----------
-    images : ndarray of uint8, shape (M, 28, W)
-        0 = paper, 255 = ink.
-    sample, place : ndarray of int64, shape (M,)
-        Which sample a digit belongs to, and which digit of it this is.
-    x_px : ndarray of int64, shape (M,)
-        Where the image begins in its row; after fitting, on its page.
-    boxes : ndarray of int64, shape (M, 4)
-        x, y, width, height of the ink in the image.
-    """
-
-    images: NDArray[np.uint8]
-    sample: NDArray[np.int64]
-    place: NDArray[np.int64]
-    x_px: NDArray[np.int64]
-    boxes: NDArray[np.int64]
+    images: NDArray[np.uint8]  # (M, 28, W), 0 = paper, 255 = ink
+    sample: NDArray[np.int64]  # (M,), which sample a digit belongs to
+    place: NDArray[np.int64]  # (M,), which digit of it this is
+    x_px: NDArray[np.int64]  # (M,), where the image begins in its row; after fitting, on its page
+    boxes: NDArray[np.int64]  # (M, 4), x, y, width, height of the ink in the image
 
 
 @dataclass(frozen=True)
 class Pages:
-    """Images with digits on them, before colours are chosen.
+    """Images with digits on them, before colours are chosen."""
 
-    Parameters
-    ----------
-    images : ndarray of uint8, shape (N, H, W)
-        0 = paper, 255 = ink, whatever the colours will be.
-    widths_px : ndarray of int64, shape (N,)
-        Width of each image; what lies beyond is cut off.
-    ink : "black" or "white"
-        The colour that ink will have.
-    """
-
-    images: NDArray[np.uint8]
-    widths_px: NDArray[np.int64]
-    ink: Ink
+    images: NDArray[np.uint8]  # (N, H, W), 0 = paper, 255 = ink, whatever the colours will be
+    widths_px: NDArray[np.int64]  # (N,), what lies beyond is cut off
+    ink: Ink  # the colour that ink will have
 
     def take(self, chosen: NDArray[np.int64] | slice) -> Pages:
         """Return some of the images."""
