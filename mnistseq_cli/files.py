@@ -15,6 +15,7 @@ import shlex
 import stat
 import time
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, BinaryIO, TextIO
@@ -146,10 +147,10 @@ def place_file(path: Path, blocks: Iterable[bytes]) -> None:
     CacheError
         The file cannot be written.
     """
-    part = path.with_name(f".{path.name}.{token_hex(8)}.part")
+    part = path.with_name(f".{path.name}.{_name_machine()}-{os.getpid()}-{token_hex(4)}.part")
     with _naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path)
+        _sweep(path.parent)
         try:
             with part.open("xb") as file:
                 file.writelines(blocks)
@@ -160,12 +161,38 @@ def place_file(path: Path, blocks: Iterable[bytes]) -> None:
             part.unlink(missing_ok=True)
 
 
-def _sweep(path: Path) -> None:
-    """Remove what killed processes left; a file that is being written is never that old."""
-    for part in path.parent.glob(f".{path.name}.*.part"):
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left: those of this machine at once, others after a day."""
+    for part in folder.glob(".*.part"):
         with suppress(FileNotFoundError):  # another process may have finished it just now
-            if time.time() - part.stat().st_mtime > _STALE_AFTER_S:
+            if _is_left(part.name) or time.time() - part.stat().st_mtime > _STALE_AFTER_S:
                 part.unlink()
+
+
+def _is_left(name: str) -> bool:
+    """Whether the process that wrote a file is gone, as far as can be told here."""
+    machine, _, process = name.removesuffix(".part").rpartition(".")[2].partition("-")
+    if os.name != "posix" or machine != _name_machine():  # elsewhere the signal 0 ends it
+        return False
+    try:
+        os.kill(int(process.partition("-")[0]), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, ValueError, OverflowError):  # it is another user's, or no such name
+        return False
+    return False
+
+
+@cache
+def _name_machine() -> str:
+    """Return a short name of where process ids are those of this process: container or machine."""
+    import platform  # noqa: PLC0415 - only where a file is placed
+    import zlib  # noqa: PLC0415
+
+    name = platform.node()
+    with suppress(OSError):
+        name += os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - as quick as it gets
+    return f"{zlib.crc32(name.encode('utf-8', 'replace')):08x}"
 
 
 @contextmanager

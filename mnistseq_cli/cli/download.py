@@ -14,6 +14,8 @@ from mnistseq_cli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mnistseq_cli.glyphs.catalog import Dataset
+
 FIGURES = (1, 2, 3)  # the columns that are numbers
 
 EXAMPLES = """\
@@ -112,7 +114,8 @@ def _download(
         if action is not Action.USED:
             say(f"{name}: {file} {action}")
     if all(action is Action.USED for action in done.values()):
-        say(f"{name}: {'checksums match' if verify else 'already in the cache'}")
+        is_checked = verify and all(file.is_known for file in dataset.files())
+        say(f"{name}: {'checksums match' if is_checked else 'already in the cache'}")
     print_result(str(find_raw_dir(dataset, data_dir)))
 
 
@@ -125,7 +128,8 @@ def _adopt(name: str, source: Path, data_dir: Path | None) -> None:
             f"{name} has no files to bring: mnistseq draws it", f"mnistseq download {name}"
         )
     folder = adopt(DATASETS[name], source.expanduser(), data_dir)
-    say(f"{name}: copied from {source}, checksums match")
+    is_checked = all(file.is_known for file in DATASETS[name].files())
+    say(f"{name}: copied from {source}, {'checksums match' if is_checked else 'unchecked'}")
     print_result(str(folder))
 
 
@@ -151,7 +155,11 @@ def _list_rows(data_dir: Path | None) -> Iterator[tuple[str, ...]]:
             name,
             str(len(dataset.alphabet)),
             f"{dataset.n_glyphs:,}",
-            "drawn" if dataset.is_drawn else spell_size(dataset.size_bytes),
+            spell_size(dataset.size_bytes) if dataset.mirrors else _name_origin(dataset),
             dataset.licence,
             "yes" if is_cached(dataset, data_dir) else "no",
         )
+
+
+def _name_origin(dataset: Dataset) -> str:
+    return "drawn" if dataset.is_drawn else "--from"

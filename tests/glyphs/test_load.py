@@ -263,3 +263,27 @@ def test_a_page_instead_of_a_file_is_no_data_set(
         with pytest.raises(DownloadError, match="a web page"):
             load_glyphs("tiny", "train", tmp_path)
     assert list((tmp_path / "Tiny/raw").iterdir()) == []
+
+
+def test_a_failed_download_is_not_tried_again_for_an_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[GlyphError] = []
+    with serving({}) as empty:
+        lost = replace(make_tiny(empty.url)[0], name="mnist")
+        monkeypatch.setattr("mnistseq_cli.glyphs.load.MNIST", lost)
+        for _ in range(2):
+            assert resolve_dataset("auto", tmp_path, warn=told.append) == "strokes"
+        assert len(empty.asked) == 1
+        assert "404" in told[0].message
+        assert str(told[1]) == "MNIST is not cached"
+        (failed,) = tmp_path.glob(".mnist*")
+        os.utime(failed, (time.time() - 3700,) * 2)
+        assert resolve_dataset("auto", tmp_path) == "strokes"
+        assert len(empty.asked) == 2
+
+
+@pytest.mark.parametrize("name", ["~nosuchuser/x", "a\0b", "x/" * 3000])
+def test_what_cannot_be_a_path_is_refused(name: str) -> None:
+    with pytest.raises(GlyphError):
+        load_glyphs(name)
