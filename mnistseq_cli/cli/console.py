@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 # What moves the cursor, ends a line or turns its direction; and bytes of names that are no UTF-8.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_ENDLESS = re.compile(r"[^\s/]{256,}")
 
 
 @cache
@@ -69,9 +71,14 @@ def report_error(error: MnistseqError) -> None:
 
 
 def _report(kind: str, style: str, message: str, hint: str) -> None:
-    _print((kind, style), (message, ""))
+    _print((kind, style), (_shorten(message), ""))
     if hint:
-        _print((f"  {hint}", ""))
+        _print((f"  {_shorten(hint)}", ""))
+
+
+def _shorten(text: str) -> str:
+    """Return a text with the middle left out of words that are longer than a name of a file."""
+    return _ENDLESS.sub(lambda found: f"{found[0][:60]}…{found[0][-20:]}", text)
 
 
 def _print(*parts: tuple[str, str]) -> None:
@@ -79,9 +86,10 @@ def _print(*parts: tuple[str, str]) -> None:
     if sys.stderr is None:
         return
     safe = [(escape(text), style) for text, style in parts]
-    if not sys.stderr.isatty() and "FORCE_COLOR" not in os.environ:
-        sys.stderr.write("".join(text for text, _ in safe) + "\n")
-        return
-    from rich.text import Text
+    with suppress(OSError):  # of a terminal that was closed: the work goes on to its end
+        if not sys.stderr.isatty() and "FORCE_COLOR" not in os.environ:
+            sys.stderr.write("".join(text for text, _ in safe) + "\n")
+            return
+        from rich.text import Text
 
-    get_console().print(Text.assemble(*safe), soft_wrap=not sys.stderr.isatty())
+        get_console().print(Text.assemble(*safe), soft_wrap=not sys.stderr.isatty())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self, TextIO
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -60,7 +61,8 @@ class Display:
     def stop(self) -> None:
         """Leave the bars as they are."""
         if self._bars:
-            self._bars.stop()
+            with suppress(OSError):  # of a terminal that was closed
+                self._bars.stop()
 
     def show(self, name: str, done: int, total: int | None = None, *figures: str) -> None:
         """Show how far one thing is, and what else there is to say of it."""

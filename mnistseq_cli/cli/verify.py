@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -97,6 +98,6 @@ def _parse_samples(text: str) -> int | None:
 
     if text in {"", "all"}:
         return None if text else DEEP_SAMPLES
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
+    if not re.fullmatch(r"[1-9]\d{0,17}", text, re.ASCII):
         raise UsageError(f"--deep is {text!r}; expected a number of samples from 1 on, or all")
     return int(text)

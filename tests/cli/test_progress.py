@@ -164,3 +164,33 @@ def read_until(terminal: int, words: bytes | None, seconds: float) -> bytes:
             if words and words in shown:
                 return shown
     return shown
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no pty")
+def test_a_terminal_that_is_closed_ends_the_run_in_order(
+    glyph_folder: Path, tmp_path: Path
+) -> None:
+    words = "batch -n 200000 --length 1 3 --part-size 100 --workers 2 --force -o out --dataset"
+    command = [sys.executable, "-m", "mnistseq_cli", *words.split(), str(glyph_folder)]
+    take_terminal = (
+        "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", take_terminal, *command],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=tmp_path,
+        env=os.environ | {"COLUMNS": "80", "TERM": "xterm"},
+        start_new_session=True,
+    )
+    os.close(theirs)
+    read_until(ours, b" kept", 20)
+    os.close(ours)  # as a window that is closed
+    assert process.wait(timeout=20) == 143
+    left = subprocess.run([*command, "--resume", "--dry-run"], cwd=tmp_path, check=False)
+    assert left.returncode == 0
+    assert not list(tmp_path.glob("out/.mnistseq/staging/*/*"))
