@@ -18,8 +18,7 @@ from platformdirs import user_data_path
 
 from mnistseq_cli.errors import CacheError, DownloadError, GlyphError
 from mnistseq_cli.files import place_file
-from mnistseq_cli.glyphs.catalog import SPLITS
-from mnistseq_cli.glyphs.download import PATIENT
+from mnistseq_cli.glyphs.catalog import PATIENT, SPLITS
 from mnistseq_cli.glyphs.idx import encode_idx
 
 if TYPE_CHECKING:
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mnistseq_cli.glyphs.catalog import DataFile, Dataset, SplitName
-    from mnistseq_cli.glyphs.download import Patience, Progress
+    from mnistseq_cli.glyphs.catalog import DataFile, Dataset, Patience, SplitName
+    from mnistseq_cli.glyphs.download import Progress
 
 _GLYPHS_PER_STEP = 1000  # of the pen, between two steps of a bar
 

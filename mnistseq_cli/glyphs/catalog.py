@@ -30,6 +30,29 @@ EMNIST_CLASSES = {
 
 
 @dataclass(frozen=True)
+class Patience:
+    """How long to wait, and how often to try.
+
+    Parameters
+    ----------
+    timeout_s : float
+        For a connection, and between two blocks of an answer.
+    deadline_s : float
+        For a whole download: all its files, from all mirrors.
+    rounds : int
+        How many times to go round the mirrors.
+    """
+
+    timeout_s: float = 20
+    deadline_s: float = 1200
+    rounds: int = 4
+
+
+PATIENT = Patience()
+HASTY = Patience(timeout_s=4, deadline_s=60, rounds=1)
+
+
+@dataclass(frozen=True)
 class DataFile:
     """One IDX file of a data set.
 
@@ -116,6 +139,8 @@ class Dataset:
         Whether rows and columns are exchanged in the files.
     is_drawn : bool
         Whether the built-in pen makes the files.
+    glyphs_per_writer : int
+        How many consecutive glyphs are by one writer; 0 where writers are not known.
     """
 
     name: str
@@ -128,6 +153,7 @@ class Dataset:
     first_label: int = 0
     is_transposed: bool = False
     is_drawn: bool = False
+    glyphs_per_writer: int = 0
 
     @property
     def n_glyphs(self) -> int:
@@ -295,6 +321,7 @@ STROKES = Dataset(
     mirrors=(),
     licence="none needed",
     is_drawn=True,
+    glyphs_per_writer=20,
 )
 
 

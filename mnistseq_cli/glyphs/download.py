@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from time import monotonic, sleep, time
 from typing import IO, TYPE_CHECKING, Protocol
@@ -14,35 +13,14 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from mnistseq_cli.errors import DownloadError, UsageError
 from mnistseq_cli.files import place_file
+from mnistseq_cli.glyphs.catalog import PATIENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from mnistseq_cli.glyphs.catalog import DataFile
+    from mnistseq_cli.glyphs.catalog import DataFile, Patience
 
-
-@dataclass(frozen=True)
-class Patience:
-    """How long to wait, and how often to try.
-
-    Parameters
-    ----------
-    timeout_s : float
-        For a connection, and between two blocks of an answer.
-    deadline_s : float
-        For a whole download: all its files, from all mirrors.
-    rounds : int
-        How many times to go round the mirrors.
-    """
-
-    timeout_s: float = 20
-    deadline_s: float = 1200
-    rounds: int = 4
-
-
-PATIENT = Patience()
-HASTY = Patience(timeout_s=4, deadline_s=60, rounds=1)
 
 BACKOFF_S = 0.5  # the wait after the first round; doubles with each
 LONGEST_WAIT_S = 30  # whatever a server asks for

@@ -23,8 +23,7 @@ from mnistseq_cli.glyphs.cache import (
     is_cached,
     is_offline,
 )
-from mnistseq_cli.glyphs.catalog import DATASETS, MNIST, SPLITS, STROKES
-from mnistseq_cli.glyphs.download import HASTY
+from mnistseq_cli.glyphs.catalog import DATASETS, HASTY, MNIST, SPLITS, STROKES
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.glyphs.idx import read_idx
 
@@ -259,10 +258,8 @@ def _make_part(
         low, high = labels.min(), labels.max()
         raise GlyphError(f"{split.labels.name} has labels from {low} to {high}")
     writers = None
-    if dataset.is_drawn:
-        from mnistseq_cli.glyphs.strokes import hand_of  # noqa: PLC0415 - for the pen only
-
-        writers = hand_of(np.arange(len(classes)))
+    if dataset.glyphs_per_writer:
+        writers = np.arange(len(classes)) // dataset.glyphs_per_writer
     sha256 = split.sha256 or (
         hashlib.sha256(f"{split.images.sha256}{split.labels.sha256}".encode()).hexdigest()
         if split.images.is_known

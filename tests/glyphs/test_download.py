@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mnistseq_cli.errors import DownloadError, UsageError
-from mnistseq_cli.glyphs.catalog import MNIST
-from mnistseq_cli.glyphs.download import BACKOFF_S, HASTY, LONGEST_WAIT_S, fetch_file
+from mnistseq_cli.glyphs.catalog import HASTY, MNIST
+from mnistseq_cli.glyphs.download import BACKOFF_S, LONGEST_WAIT_S, fetch_file
 from tests.helpers.mirror import QUICK, drip, make_tiny, send, serving, stall, status
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mnistseq_cli.glyphs.download import Patience
+    from mnistseq_cli.glyphs.catalog import Patience
     from tests.helpers.mirror import Answer
 
 DATASET, BODIES = make_tiny()

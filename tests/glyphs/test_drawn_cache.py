@@ -24,6 +24,7 @@ DRAWN = {"train": draw_tiny(N_TRAIN, 1), "test": draw_tiny(N_TEST, 2)}
 def make_drawn() -> Dataset:
     """Make a record of what the pen of these tests draws."""
     tiny = replace(make_tiny()[0], name="blots", folder="Blots", is_drawn=True)
+    tiny = replace(tiny, glyphs_per_writer=20)
     splits = {}
     for name in SPLITS:
         images, labels = DRAWN[name]

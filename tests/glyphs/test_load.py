@@ -14,8 +14,7 @@ import pytest
 
 from mnistseq_cli.errors import DownloadError, GlyphError, UsageError
 from mnistseq_cli.glyphs.cache import ensure_cached
-from mnistseq_cli.glyphs.catalog import DATASETS, DataFile, Dataset, SplitFiles
-from mnistseq_cli.glyphs.download import HASTY
+from mnistseq_cli.glyphs.catalog import DATASETS, HASTY, DataFile, Dataset, SplitFiles
 from mnistseq_cli.glyphs.idx import write_idx
 from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
 from tests.helpers.mirror import (

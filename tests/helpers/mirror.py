@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnistseq_cli.glyphs.catalog import DataFile, Dataset, SplitFiles
-from mnistseq_cli.glyphs.download import Patience
+from mnistseq_cli.glyphs.catalog import DataFile, Dataset, Patience, SplitFiles
 from mnistseq_cli.glyphs.idx import encode_idx
 
 if TYPE_CHECKING:
