@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from mnistseq_cli.bulk.check import check_files
-from mnistseq_cli.bulk.manifest import DATASET_FILE, PLAN_FILE, dump_dataset, load_dataset
+from mnistseq_cli.bulk.manifest import DATASET_FILE, PLAN_FILE, load_manifest, sum_up
 from mnistseq_cli.bulk.output_folder import JOINED, OF_OLDER_VERSIONS
 from mnistseq_cli.bulk.parts import (
     KEPT,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from mnistseq_cli.bulk.manifest import PartSummary
+    from mnistseq_cli.bulk.manifest import Manifest, PartSummary
     from mnistseq_cli.bulk.output_folder import OutputFolder
     from mnistseq_cli.bulk.parts import FileEntry
     from mnistseq_cli.bulk.plan import Plan
@@ -39,7 +39,7 @@ def find_joined(path: Path) -> list[FileEntry] | None:
     if not (path / DATASET_FILE).exists():
         return None
     own = {RECIPE_FILE, TEXTS_FILE}
-    entries = [entry for entry in load_dataset(path)["files"] if entry.name not in own]
+    entries = [entry for entry in load_manifest(path).files if entry.name not in own]
     return None if check_files(path, entries) else entries
 
 
@@ -51,7 +51,7 @@ def finish(
     versions: list[dict[str, str]],
     *,
     joined: list[FileEntry] | None,
-) -> None:
+) -> Manifest:
     """Write what spans parts, unless that is there, and ``dataset.json``; may be done twice.
 
     Parameters
@@ -67,9 +67,10 @@ def finish(
         What `find_joined` found.
     """
     files = _write_joined(plan, folder, joined)
-    data = dump_dataset(plan, glyphs, versions, parts, files)
-    replace_file(folder.path / DATASET_FILE, data, folder.path / STAGING)
+    manifest = sum_up(plan, glyphs, versions, parts, files)
+    replace_file(folder.path / DATASET_FILE, manifest.to_json(), folder.path / STAGING)
     folder.remove_own(KEPT, STAGING, record_name(JOINED), PLAN_FILE, *OF_OLDER_VERSIONS)
+    return manifest
 
 
 def _write_joined(

@@ -25,13 +25,13 @@ from mnistseq_cli.bulk.parts import (
 from mnistseq_cli.bulk.plan import PART_SIZE_LIMIT
 from mnistseq_cli.compose.splits import cut, find_shared
 from mnistseq_cli.errors import OutputError, UsageError
-from mnistseq_cli.files import check_regular, replace_file
+from mnistseq_cli.files import read_regular, replace_file
 from mnistseq_cli.formats.names import OWN_FOLDER
 from mnistseq_cli.recipe import RECIPE_FILE, Recipe
 from mnistseq_cli.validation import check_number, check_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from mnistseq_cli.bulk.plan import Plan
@@ -41,19 +41,9 @@ DATASET_FILE = "dataset.json"
 LOCK = f"{OWN_FOLDER}/lock"
 PLAN_FILE = f"{OWN_FOLDER}/plan.json"
 MANIFEST_VERSION = 1
-_PLAN_KINDS: dict[str, type] = {"recipe": dict, "output": dict, "part_size": int, "splits": dict}
-_KINDS = _PLAN_KINDS | {
-    "glyphs": dict,
-    "shared_texts": str,
-    "versions": list,
-    "n_samples": int,
-    "n_files": int,
-    "size_bytes": int,
-    "files": list,
-    "parts": list,
-}
-_OUTPUT_TEXTS = {"to", "image_format", "name"}
+_PLAN_KEYS = ("recipe", "output", "part_size", "splits")
 _RECIPE_KEYS = {"version", *(field.name for field in fields(Recipe))}
+_KINDS: dict[type, str] = {str: "a text", list: "a list", dict: "an object"}
 
 
 @dataclass(frozen=True)
@@ -66,52 +56,131 @@ class PartSummary:
     size_bytes: int
     record: FileEntry
 
+    @classmethod
+    def from_dict(cls, values: object) -> PartSummary:
+        """Make a summary of what JSON gave; raise ValueError if it is none."""
+        if not isinstance(values, dict):
+            raise ValueError(f"a part is {values!r:.60}; expected an object")  # noqa: TRY004 - what is damaged is a ValueError
+        return cls(
+            start=take_number(values, "start"),
+            stop=take_number(values, "stop"),
+            n_files=take_number(values, "n_files"),
+            size_bytes=take_number(values, "size_bytes"),
+            record=take_entry(
+                [values.get(name) for name in ("record", "record_size_bytes", "record_sha256")]
+            ),
+        )
 
-def dump_dataset(
-    plan: Plan,
-    glyphs: GlyphSet,
-    versions: list[dict[str, str]],
-    parts: Iterable[PartSummary],
-    files: list[FileEntry],
-) -> bytes:
-    """Give the bytes of ``dataset.json``, one line a part.
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {
+            "record": self.record.name,
+            "start": self.start,
+            "stop": self.stop,
+            "n_files": self.n_files,
+            "size_bytes": self.size_bytes,
+            "record_size_bytes": self.record.size_bytes,
+            "record_sha256": self.record.sha256,
+        }
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What ``dataset.json`` says.
 
     Parameters
     ----------
-    plan : Plan
-    glyphs : GlyphSet
+    plan : dict
+        What decides the files, as plain values; see `Plan.to_dict`.
+    glyphs : dict
+        Name, split, licence, hash and number of the glyphs.
+    shared_texts : str
+        Which texts splits share because there are too few; "" if none.
     versions : list of dict
         Of the programs that made the parts: one, unless they changed between two runs.
-    parts : iterable of PartSummary
-        In order.
+    n_samples, n_files, size_bytes : int
+        Of the whole.
     files : list of FileEntry
         The files that belong to no part.
+    parts : list of PartSummary
+        In order.
     """
-    parts = list(parts)
-    values = {
-        "version": MANIFEST_VERSION,
-        **plan.to_dict(),
-        "glyphs": {
+
+    plan: dict[str, Any]
+    glyphs: dict[str, Any]
+    shared_texts: str
+    versions: list[dict[str, str]]
+    n_samples: int
+    n_files: int
+    size_bytes: int
+    files: list[FileEntry]
+    parts: list[PartSummary]
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Manifest:
+        """Make a manifest of what JSON gave; raise ValueError or UsageError if it is none."""
+        check_plan(values)
+        files = take_entries(values, "files")
+        if not any(entry.name == RECIPE_FILE for entry in files):
+            raise ValueError(f"it does not list {RECIPE_FILE}")
+        return cls(
+            plan={key: values[key] for key in _PLAN_KEYS},
+            glyphs=_take(values, "glyphs", dict),
+            shared_texts=_take(values, "shared_texts", str),
+            versions=_take(values, "versions", list),
+            n_samples=take_number(values, "n_samples"),
+            n_files=take_number(values, "n_files"),
+            size_bytes=take_number(values, "size_bytes"),
+            files=files,
+            parts=[PartSummary.from_dict(part) for part in _take(values, "parts", list)],
+        )
+
+    def to_json(self) -> bytes:
+        """Return the bytes of ``dataset.json``, one line a part."""
+        values = {
+            "version": MANIFEST_VERSION,
+            **self.plan,
+            "glyphs": self.glyphs,
+            "shared_texts": self.shared_texts,
+            "versions": self.versions,
+            "n_samples": self.n_samples,
+            "n_files": self.n_files,
+            "size_bytes": self.size_bytes,
+            "files": [file._asdict() for file in self.files],
+        }
+        head = json.dumps(values, indent=1, ensure_ascii=False).removesuffix("\n}")
+        lines = ",\n".join(json.dumps(part.to_dict(), ensure_ascii=False) for part in self.parts)
+        return f'{head},\n "parts": [\n{lines}\n ]\n}}\n'.encode()
+
+
+def sum_up(
+    plan: Plan,
+    glyphs: GlyphSet,
+    versions: list[dict[str, str]],
+    parts: list[PartSummary],
+    files: list[FileEntry],
+) -> Manifest:
+    """Return the manifest of what was made."""
+    return Manifest(
+        plan=plan.to_dict(),
+        glyphs={
             "name": glyphs.name,
             "split": glyphs.split,
             "licence": glyphs.licence,
             "sha256": glyphs.sha256,
             "n_glyphs": len(glyphs),
         },
-        "shared_texts": find_shared(plan.recipe, plan.splits, len(glyphs.alphabet)),
-        "versions": versions,
-        "n_samples": sum(part.stop - part.start for part in parts),
-        "n_files": sum(part.n_files for part in parts) + len(files),
-        "size_bytes": sum(part.size_bytes for part in parts)
-        + sum(file.size_bytes for file in files),
-        "files": [file._asdict() for file in files],
-    }
-    head = json.dumps(values, indent=1, ensure_ascii=False).removesuffix("\n}")
-    lines = ",\n".join(json.dumps(_flatten(part), ensure_ascii=False) for part in parts)
-    return f'{head},\n "parts": [\n{lines}\n ]\n}}\n'.encode()
+        shared_texts=find_shared(plan.recipe, plan.splits, len(glyphs.alphabet)),
+        versions=versions,
+        n_samples=sum(part.stop - part.start for part in parts),
+        n_files=sum(part.n_files for part in parts) + len(files),
+        size_bytes=sum(part.size_bytes for part in parts) + sum(file.size_bytes for file in files),
+        files=files,
+        parts=parts,
+    )
 
 
-def load_dataset(folder: Path) -> dict[str, Any]:
+def load_manifest(folder: Path) -> Manifest:
     """Read ``dataset.json``; what uses it may trust its kinds and ranges.
 
     Raises
@@ -123,70 +192,15 @@ def load_dataset(folder: Path) -> dict[str, Any]:
     with _naming_damage(path, suggest_anew(folder)):
         _check_folder(folder)
         try:
-            values = _read(path)
+            values = read_object(read_regular(path))
         except FileNotFoundError as error:
             raise _explain_missing(folder) from error
-        check_kinds(values, {"version": int})
-        if values["version"] != MANIFEST_VERSION:
+        if (version := take_number(values, "version")) != MANIFEST_VERSION:
             raise OutputError(
-                f"{path} has version {values['version']}; this program reads {MANIFEST_VERSION}",
+                f"{path} has version {version}; this program reads {MANIFEST_VERSION}",
                 "Update it: pipx upgrade mnistseq",
             )
-        check_kinds(values, _KINDS)
-        _check_plan(values)
-        values["parts"] = [_take_part(part) for part in values["parts"]]
-        values["files"] = take_entries(values, "files")
-        if not any(entry.name == RECIPE_FILE for entry in values["files"]):
-            raise ValueError(f"it does not list {RECIPE_FILE}")
-    return values
-
-
-def suggest_anew(folder: Path) -> str:
-    """Say what helps when ``dataset.json`` is lost: nothing else says what belongs here."""
-    recipe = shlex.quote(str(folder / RECIPE_FILE))
-    return f"Make it again elsewhere: mnistseq batch --recipe {recipe} --out DIR"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    check_regular(path)
-    return read_object(path.read_bytes())
-
-
-def _check_folder(folder: Path) -> None:
-    if not folder.is_dir() and folder.exists():
-        raise OutputError(f"{folder} is no folder, but a file; allowed is the folder of a dataset")
-    if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
-        raise OutputError(f"cannot read the folder {folder}: permission denied")
-
-
-@contextmanager
-def _naming_damage(path: Path, hint: str) -> Iterator[None]:
-    """Turn what goes wrong while a file is read into an OutputError that names it."""
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error, PermissionError):
-            hint = f"Make it readable: chmod u+r {shlex.quote(str(path))}"
-        raise OutputError(f"cannot read {path}: {error.strerror}", hint) from error
-    except UsageError as error:
-        raise OutputError(f"{path} is damaged: {error.message}", error.hint or hint) from error
-    except (ValueError, TypeError, MemoryError) as error:
-        raise OutputError(f"{path} is damaged: {str(error) or 'it is too large'}", hint) from error
-
-
-def _check_plan(values: dict[str, Any]) -> None:
-    """Refuse a plan that holds what no plan does; keys of later programs are passed over."""
-    check_kinds(values, _PLAN_KINDS)
-    recipe = {key: values["recipe"][key] for key in _RECIPE_KEYS & values["recipe"].keys()}
-    if isinstance(recipe.get("texts"), dict):  # where they are, and their hash
-        recipe["texts"] = ("0",)
-    count = Recipe.from_dict(recipe).count
-    output = values["output"]
-    check_kinds(output, dict.fromkeys(_OUTPUT_TEXTS.intersection(output), str))
-    _check_list("labels", output)
-    check_number("part_size", values["part_size"], 1, PART_SIZE_LIMIT)
-    check_kinds(values["splits"], dict.fromkeys(values["splits"], int))
-    cut(values["splits"].items(), count)
+        return Manifest.from_dict(values)
 
 
 def save_plan(plan: Plan, folder: Path) -> None:
@@ -206,51 +220,64 @@ def load_plan(folder: Path) -> dict[str, Any] | None:
     path = folder / PLAN_FILE
     with _naming_damage(path, "Use --overwrite."):
         try:
-            values = _read(path)
+            values = read_object(read_regular(path))
         except (FileNotFoundError, NotADirectoryError):
-            return load_dataset(folder) if (folder / DATASET_FILE).exists() else None
-        _check_plan(values)
+            return load_manifest(folder).plan if (folder / DATASET_FILE).exists() else None
+        check_plan(values)
     return values
 
 
-def _check_list(name: str, values: dict[str, Any]) -> None:
-    if name in values and check_texts(name, values[name]) is None:
-        raise ValueError(f"{name} is None; allowed is a list of texts")
+def suggest_anew(folder: Path) -> str:
+    """Return what helps when ``dataset.json`` is lost: nothing else says what belongs here."""
+    recipe = shlex.quote(str(folder / RECIPE_FILE))
+    return f"Make it again elsewhere: mnistseq batch --recipe {recipe} --out DIR"
 
 
-def _flatten(part: PartSummary) -> dict[str, Any]:
-    record = part.record
-    return {
-        "record": record.name,
-        "start": part.start,
-        "stop": part.stop,
-        "n_files": part.n_files,
-        "size_bytes": part.size_bytes,
-        "record_size_bytes": record.size_bytes,
-        "record_sha256": record.sha256,
-    }
+def check_plan(values: dict[str, Any]) -> None:
+    """Raise for a plan that holds what no plan does; keys of later programs are passed over."""
+    recipe = _take(values, "recipe", dict)
+    recipe = {key: recipe[key] for key in _RECIPE_KEYS & recipe.keys()}
+    if isinstance(recipe.get("texts"), dict):  # where they are, and their hash
+        recipe["texts"] = ("0",)
+    count = Recipe.from_dict(recipe).count
+    output = _take(values, "output", dict)
+    for key in {"to", "image_format", "name"}.intersection(output):
+        _take(output, key, str)
+    if "labels" in output and check_texts("labels", output["labels"]) is None:
+        raise ValueError("labels is None; expected a list of texts")
+    check_number("part_size", values.get("part_size"), 1, PART_SIZE_LIMIT)
+    splits = _take(values, "splits", dict)
+    cut([(name, take_number(splits, name)) for name in splits], count)
 
 
-def _take_part(values: object) -> PartSummary:
-    if not isinstance(values, dict):
-        raise ValueError(f"a part is {values!r:.60}; expected an object")  # noqa: TRY004 - what is damaged is a ValueError
-    numbers = [take_number(values, name) for name in ("start", "stop", "n_files", "size_bytes")]
-    record = [values.get(name) for name in ("record", "record_size_bytes", "record_sha256")]
-    start, stop, n_files, size_bytes = numbers
-    return PartSummary(start, stop, n_files, size_bytes, take_entry(record))
+def _take(values: dict[str, Any], key: str, kind: type) -> Any:  # noqa: ANN401 - of that kind
+    """Return a value of a kind, or raise ValueError."""
+    value = values.get(key)
+    if type(value) is not kind:
+        raise ValueError(f"{key} is {value!r:.60}; expected {_KINDS[kind]}")
+    return value
 
 
-_WORDS = {"str": "a text", "list": "a list", "dict": "an object"}
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir() and folder.exists():
+        raise OutputError(f"{folder} is a file; expected the folder of a dataset")
+    if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+        raise OutputError(f"cannot read the folder {folder}: permission denied")
 
 
-def check_kinds(values: dict[str, Any], kinds: dict[str, type]) -> None:
-    """Raise ValueError for values that lack a key, or have one of another kind than listed."""
-    for key, kind in kinds.items():
-        value = values.get(key)
-        if kind is int:
-            take_number(values, key)
-        elif type(value) is not kind:
-            raise ValueError(f"{key} is {value!r:.60}; expected {_WORDS[kind.__name__]}")
+@contextmanager
+def _naming_damage(path: Path, hint: str) -> Iterator[None]:
+    """Turn what goes wrong while a file is read into an OutputError that names it."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, PermissionError):
+            hint = f"Make it readable: chmod u+r {shlex.quote(str(path))}"
+        raise OutputError(f"cannot read {path}: {error.strerror}", hint) from error
+    except UsageError as error:
+        raise OutputError(f"{path} is damaged: {error.message}", error.hint or hint) from error
+    except (ValueError, TypeError, MemoryError) as error:
+        raise OutputError(f"{path} is damaged: {str(error) or 'it is too large'}", hint) from error
 
 
 def _explain_missing(folder: Path) -> OutputError:
@@ -260,5 +287,6 @@ def _explain_missing(folder: Path) -> OutputError:
             "Run the command that began it again, with --resume.",
         )
     return OutputError(
-        f"{folder} is no dataset: it has no {DATASET_FILE}", "Make one: mnistseq batch --out DIR"
+        f"{folder} is not a dataset: it has no {DATASET_FILE}",
+        "Make one: mnistseq batch --out DIR",
     )

@@ -22,7 +22,7 @@ from mnistseq_cli.bulk.manifest import (
     DATASET_FILE,
     LOCK,
     PLAN_FILE,
-    load_dataset,
+    load_manifest,
     load_plan,
     save_plan,
 )
@@ -144,7 +144,7 @@ class OutputFolder:
             listed |= {entry.name: entry for entry in _read_entries(path)}
         finished = (self.path / DATASET_FILE).exists()
         if finished:
-            listed |= {entry.name: entry for entry in load_dataset(self.path)["files"]}
+            listed |= {entry.name: entry for entry in load_manifest(self.path).files}
         own = [entry for entry in listed.values() if self._is_there(entry)]
         for entry in own:
             if not self._is_as_written(entry):
@@ -232,7 +232,7 @@ def open_output_folder(plan: Plan, *, resume: bool, overwrite: bool) -> Iterator
             (path / name).mkdir(exist_ok=True)
         folder.sweep()
         if (path / DATASET_FILE).exists():
-            folder.list_replaceable(load_dataset(path)["files"])
+            folder.list_replaceable(load_manifest(path).files)
         else:
             save_plan(plan, path)
         yield folder

@@ -71,7 +71,7 @@ class Remaker:
     Parameters
     ----------
     manifest : mapping
-        What `load_dataset` or `load_plan` gave; its recipe and output count.
+        What `load_plan` gave, or the plan of a `Manifest`; its recipe and output count.
     folder : Path
         The dataset.
     data_dir : Path, optional

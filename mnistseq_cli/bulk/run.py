@@ -23,7 +23,7 @@ from mnistseq_cli.bulk.events import (
     ignore,
 )
 from mnistseq_cli.bulk.finish import find_joined, finish
-from mnistseq_cli.bulk.manifest import PartSummary, load_dataset
+from mnistseq_cli.bulk.manifest import PartSummary
 from mnistseq_cli.bulk.output_folder import open_output_folder
 from mnistseq_cli.bulk.parts import PARTS, STAGING, PartMaker
 from mnistseq_cli.bulk.workers import (
@@ -236,9 +236,8 @@ class _Job:
             if self._versions[part.name] not in versions:
                 versions.append(self._versions[part.name])
         glyphs = self._generator.glyphs
-        finish(self._plan, self._folder, glyphs, parts, versions, joined=self._joined)
-        values = load_dataset(self._folder.path)
-        totals = values["n_samples"], values["n_files"], values["size_bytes"]
+        done = finish(self._plan, self._folder, glyphs, parts, versions, joined=self._joined)
+        totals = done.n_samples, done.n_files, done.size_bytes
         self._report(Finished(*totals))
         return Summary(self._plan.output.folder, *totals)
 

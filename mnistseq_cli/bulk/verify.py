@@ -14,7 +14,7 @@ import numpy as np
 
 from mnistseq_cli.bulk.check import PartChecker, Problem, check_files
 from mnistseq_cli.bulk.litter import is_litter
-from mnistseq_cli.bulk.manifest import DATASET_FILE, load_dataset, suggest_anew
+from mnistseq_cli.bulk.manifest import DATASET_FILE, load_manifest, suggest_anew
 from mnistseq_cli.bulk.output_folder import find_files
 from mnistseq_cli.bulk.parts import load_record, record_name
 from mnistseq_cli.bulk.plan import cut_parts
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from mnistseq_cli.bulk.manifest import PartSummary
+    from mnistseq_cli.bulk.manifest import Manifest, PartSummary
     from mnistseq_cli.bulk.plan import Part
 
 TaskT = TypeVar("TaskT")
@@ -129,25 +129,25 @@ def verify(
     GlyphError
         With `deep`: the glyphs cannot be had, or are not those of the dataset.
     """
-    values = load_dataset(folder)
+    manifest = load_manifest(folder)
     if workers is None:
-        workers = count_cores() if values["n_files"] > _FEW_FILES else 0
-    check = _Check(folder, values, workers, start_method, report)
+        workers = count_cores() if manifest.n_files > _FEW_FILES else 0
+    check = _Check(folder, manifest, workers, start_method, report)
     problems = check.read()
     chosen = check.choose(deep)
     overlap = ""
     if not any(problem.name in {RECIPE_FILE, TEXTS_FILE} for problem in problems):
         try:
             problems += check.compare(chosen, problems, data_dir) if chosen else []
-            if values["splits"] and not problems:
+            if manifest.plan["splits"] and not problems:
                 overlap, leaks = check.count_overlap(data_dir)
                 problems += leaks
         except OutputError as error:
             raise OutputError(error.message, error.hint or suggest_anew(folder)) from error
     unique = {problem.name: problem for problem in reversed(problems)}
     return Report(
-        n_files=values["n_files"],
-        n_samples=values["n_samples"],
+        n_files=manifest.n_files,
+        n_samples=manifest.n_samples,
         n_made=sum(map(len, chosen)),
         problems=tuple(unique[name] for name in sorted(unique)),
         also_there=tuple(sorted(check.also_there)),
@@ -159,17 +159,17 @@ class _Check:
     def __init__(
         self,
         folder: Path,
-        values: dict[str, Any],
+        manifest: Manifest,
         n_workers: int,
         start_method: StartMethod,
         report: Callable[[VerifyProgress], None],
     ) -> None:
         self._folder = folder
-        self._values = values
-        self._summaries: list[PartSummary] = values["parts"]
-        weights = tuple(values["splits"].items())
-        splits = cut(weights, values["recipe"]["count"])
-        parts = (part for split in splits for part in cut_parts(split, values["part_size"]))
+        self._manifest = manifest
+        self._summaries: list[PartSummary] = manifest.parts
+        weights = tuple(manifest.plan["splits"].items())
+        splits = cut(weights, manifest.plan["recipe"]["count"])
+        parts = (part for split in splits for part in cut_parts(split, manifest.plan["part_size"]))
         # One more than are listed shows that some are not, however many they are.
         self._parts = list(islice(parts, len(self._summaries) + 1))
         self._places = {part: place for place, part in enumerate(self._parts)}
@@ -184,12 +184,12 @@ class _Check:
 
     def _check_sums(self) -> None:
         """Refuse a manifest whose parts are not what it says of the whole."""
-        values = self._values
-        n_files = sum(summary.n_files for summary in self._summaries) + len(values["files"])
+        manifest = self._manifest
+        n_files = sum(summary.n_files for summary in self._summaries) + len(manifest.files)
         listed = [(summary.start, summary.stop) for summary in self._summaries]
         expected = [(part.start, part.stop) for part in self._parts]
-        listed += [(values["n_samples"], values["n_files"])]
-        if listed != [*expected, (values["recipe"]["count"], n_files)]:
+        listed += [(manifest.n_samples, manifest.n_files)]
+        if listed != [*expected, (manifest.plan["recipe"]["count"], n_files)]:
             raise OutputError(
                 f"{self._folder / DATASET_FILE} is damaged: its parts are not the whole",
                 suggest_anew(self._folder),
@@ -197,8 +197,8 @@ class _Check:
 
     def read(self) -> list[Problem]:
         """Read every file and look for others."""
-        problems = check_files(self._folder, self._values["files"])
-        self._n_files = len(self._values["files"])
+        problems = check_files(self._folder, self._manifest.files)
+        self._n_files = len(self._manifest.files)
         intact = True
         open_job = partial(PartChecker, self._folder)
         for checked in self._work(open_job, self._parts):
@@ -215,7 +215,7 @@ class _Check:
         """Choose parts that hold so many samples, evenly spread, the first and last among them."""
         n_all = sum(map(len, self._parts))
         n_samples = n_all if deep is None else min(deep, n_all)
-        n_chosen = -(-n_samples // max(1, self._values["part_size"]))
+        n_chosen = -(-n_samples // max(1, self._manifest.plan["part_size"]))
         # The last part of a split may hold fewer samples than others.
         while sum(map(len, chosen := self._spread(n_chosen))) < n_samples:
             n_chosen += 1
@@ -233,7 +233,7 @@ class _Check:
         """Make parts again and compare; files with problems that are known are left out."""
         self._n_made_all = sum(map(len, parts))
         skip = frozenset(problem.name for problem in known)
-        open_job = partial(_Comparer, self._values, self._folder, skip, data_dir)
+        open_job = partial(_Comparer, self._manifest, self._folder, skip, data_dir)
         problems = open_job().check_recipe()
         # Each task reads the label files from their beginning.
         n_tasks = min(max(1, self._n_workers), -(-self._n_made_all // _TASK_SAMPLES))
@@ -248,7 +248,7 @@ class _Check:
         """Count what splits share, in samples made again: words for it, and what is wrong."""
         tally = OverlapTally()
         try:
-            remaker = Remaker(self._values, self._folder, data_dir, download=False)
+            remaker = Remaker(self._manifest.plan, self._folder, data_dir, download=False)
             for split, block in remaker.blocks():
                 inside = np.arange(block.glyphs.shape[1]) < block.lengths[:, None]
                 glyphs = np.unique(block.glyphs[inside]).tolist()
@@ -256,7 +256,7 @@ class _Check:
         except MnistseqError as error:
             return f"what the splits share was not counted, for {error.message}", []
         overlaps = tally.overlaps()
-        with_texts = not self._values["shared_texts"]
+        with_texts = not self._manifest.shared_texts
         wrong = [it for it in overlaps if it.n_glyphs or (with_texts and it.n_texts)]
         leaks = [Problem("altered", DATASET_FILE, describe_overlaps(wrong))] if wrong else []
         return describe_overlaps(overlaps), leaks
@@ -267,7 +267,7 @@ class _Check:
         n_found = sum(1 for _ in find_files(self._folder)) - 1  # dataset.json lists others
         if n_found == self._n_files - n_missing:
             return []
-        listed = {DATASET_FILE, *(entry.name for entry in self._values["files"])}
+        listed = {DATASET_FILE, *(entry.name for entry in self._manifest.files)}
         for summary in self._summaries:
             record = load_record(read_regular(self._folder / summary.record.name))
             listed.update(entry.name for entry in record.files)
@@ -284,7 +284,7 @@ class _Check:
 
     def _tell(self) -> None:
         n_files, n_made = self._n_files, self._n_made
-        self._report(VerifyProgress(n_files, self._values["n_files"], n_made, self._n_made_all))
+        self._report(VerifyProgress(n_files, self._manifest.n_files, n_made, self._n_made_all))
 
 
 class _Comparer:
@@ -292,7 +292,7 @@ class _Comparer:
 
     def __init__(
         self,
-        manifest: dict[str, Any],
+        manifest: Manifest,
         folder: Path,
         skip: frozenset[str],
         data_dir: Path | None,
@@ -300,7 +300,7 @@ class _Comparer:
         self._manifest = manifest
         self._folder = folder
         self._skip = skip
-        self._remaker = Remaker(manifest, folder, data_dir)
+        self._remaker = Remaker(manifest.plan, folder, data_dir)
         self._to = self._remaker.output.to
 
     def check_recipe(self) -> list[Problem]:
@@ -424,7 +424,7 @@ class _Comparer:
         return next((name for name in names if str(self._folder / name) in message), DATASET_FILE)
 
     def _list_joined(self) -> list[str]:
-        names = [entry.name for entry in self._manifest["files"]]
+        names = [entry.name for entry in self._manifest.files]
         return [name for name in names if name not in {RECIPE_FILE, TEXTS_FILE}]
 
     def _list_files(self, part: Part) -> list[str]:

@@ -27,6 +27,7 @@ SHOWN_SAMPLES = 6
 SHEET_SAMPLES = 24
 _MOST_MINUTES = 10  # up to which seconds say something
 CTC_STRIDE_PX = 4  # of CRNN and its successors
+_FEW_SHARDS = 8  # loaders often have four to eight workers
 
 
 def make_dataset(
@@ -82,6 +83,12 @@ def make_dataset(
             f"Hugging Face datasets knows no split called {unknown[0]} and would read it as "
             "train; use train, val and test if it is to be read with load_dataset."
         )
+    if plan.output.to == "webdataset" and (n_shards := _count_fewest_parts(plan)) < _FEW_SHARDS:
+        warn(
+            f"WebDataset is written in {count(n_shards, 'part')}: its reader needs at least one "
+            "shard for each of its workers.",
+            "A smaller --part-size makes more",
+        )
     where: dict[str, Any] = {"workers": output.workers, "data_dir": picture.data_dir}
     first = partial(_make_first, plan, generator, picture.data_dir)
     if output.dry_run:
@@ -106,6 +113,11 @@ def make_dataset(
     if output.show:
         _show_first(first)
     _say_summary(generator, plan, summary)
+
+
+def _count_fewest_parts(plan: Plan) -> int:
+    """Count the parts of the split that has the fewest."""
+    return min(-((split.start - split.stop) // plan.part_size) for split in plan.splits)
 
 
 def _check_glyphs(recipe: Recipe, said: str) -> None:

@@ -306,7 +306,7 @@ def test_pipes_among_what_a_run_notes_are_not_waited_for(
 
 
 def test_a_file_is_no_folder_of_a_dataset(dataset: Path, run: Callable[..., Result]) -> None:
-    words = "is no folder, but a file; allowed is the folder of a dataset"
+    words = "is a file; expected the folder of a dataset"
     path = dataset / "recipe.toml"
     for command in ("verify", "inspect"):
         result = run(command, path, glyphs=False)

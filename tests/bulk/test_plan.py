@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistseq_cli.bulk.estimate import estimate
-from mnistseq_cli.bulk.manifest import load_dataset
+from mnistseq_cli.bulk.manifest import load_manifest
 from mnistseq_cli.bulk.plan import describe_recipe, make_plan
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.bulk.verify import verify
@@ -87,7 +87,7 @@ def test_an_estimate_counts_the_files_of_every_format(
     run(plan, workers=0)
     report = verify(plan.output.folder, workers=0)
     assert (found.n_files, report.problems) == (report.n_files, ())
-    size_bytes = load_dataset(plan.output.folder)["size_bytes"]
+    size_bytes = load_manifest(plan.output.folder).size_bytes
     assert found.size_bytes == pytest.approx(size_bytes, rel=0.25)
 
 

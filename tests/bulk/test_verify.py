@@ -338,9 +338,9 @@ def test_parts_left_out_of_the_manifest_are_noticed(dataset: Path) -> None:
 
 
 def test_what_is_no_finished_dataset_is_told(dataset: Path, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="is no dataset"):
+    with pytest.raises(OutputError, match="is not a dataset"):
         verify(tmp_path)
-    with pytest.raises(OutputError, match="is no dataset"):
+    with pytest.raises(OutputError, match="is not a dataset"):
         verify(tmp_path / "nothing")
     (dataset / "dataset.json").write_text("{")
     with pytest.raises(OutputError, match="is damaged"):
