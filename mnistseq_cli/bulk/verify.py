@@ -7,7 +7,7 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -375,8 +375,8 @@ class _Comparer:
         for split in self._remaker.splits:
             folder = self._folder / split.name
             first = find_label_file(folder, own=True)
-            for listing in (folder / name for name in OWN_LABEL_FILES):
-                if listing == first or not listing.exists():
+            for listing in chain.from_iterable(map(folder.glob, OWN_LABEL_FILES)):
+                if listing == first:
                     continue
                 rows = self._read_rows(split.name, listing)
                 for difference in self._remaker.differences(rows):

@@ -11,7 +11,13 @@ from mnistseq_cli.formats import open_label_style
 from mnistseq_cli.formats.base import find_splits, read_splits
 from mnistseq_cli.formats.images import Encoded, decode_grey
 from mnistseq_cli.formats.names import NameTemplate
-from mnistseq_cli.formats.read_labels import ImageFinder, find_label_file, read_labels
+from mnistseq_cli.formats.read_labels import (
+    ImageFinder,
+    find_label_file,
+    find_label_files,
+    find_split,
+    read_labels,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -29,9 +35,15 @@ def read_images(split: str, folder: Path, wanted: Wanted | None) -> Iterator[Loa
     OutputError
         The label file is damaged, or an image is missing or damaged.
     """
-    label_file = find_label_file(folder)
-    if label_file is None:
-        return
+    label_files = find_label_files(folder)
+    for label_file in label_files:
+        own_split = split or (find_split(label_file) if len(label_files) > 1 else "")
+        yield from _read_listed(own_split, folder, label_file, wanted)
+
+
+def _read_listed(
+    split: str, folder: Path, label_file: Path, wanted: Wanted | None
+) -> Iterator[LoadedSample]:
     finder = ImageFinder(folder, label_file)
     for row in read_labels(label_file, wanted):
         with naming_damage(label_file):

@@ -106,6 +106,8 @@ def _check_path(template: str, pieces: list[_Piece]) -> None:
         raise _refuse(template, "it must stay inside the dataset: no leading /, no . or ..")
     if steps[0].lower() == OWN_FOLDER:
         raise _refuse(template, f"{OWN_FOLDER} holds the records of the dataset")
+    if _OWN.match(template.lower()):
+        raise _refuse(template, "its folder is a file of the dataset")
     if Path(template).suffix.lower() in IMAGE_ENDINGS:
         raise _refuse(template, "it must have no ending: --image-format gives it")
     words = {*re.split(r"[^a-z]+", _FIELD.sub("0", template))}
@@ -118,8 +120,6 @@ def _check_path(template: str, pieces: list[_Piece]) -> None:
     for step in _FIELD.sub("1", template).split("/"):  # {index} may be 1
         if _RESERVED.fullmatch(step.partition(".")[0]) or step[-1] in ". ":
             raise _refuse(template, f"Windows allows no file or folder {step!r}")
-    if _OWN.match(template.lower()):
-        raise _refuse(template, "its folder is a file of the dataset")
 
 
 def _refuse(template: str, why: str) -> UsageError:

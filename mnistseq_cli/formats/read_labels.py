@@ -24,7 +24,7 @@ from mnistseq_cli.files import (
     open_text,
     read_file,
 )
-from mnistseq_cli.formats.base import LoadedSample
+from mnistseq_cli.formats.base import FIRST_SPLITS, LoadedSample, rank_split
 from mnistseq_cli.formats.images import IMAGE_ENDINGS
 from mnistseq_cli.formats.labels import EASYOCR_BLANK
 from mnistseq_cli.recipe import LENGTH_LIMIT
@@ -546,7 +546,8 @@ class ImageFinder:
     def __init__(self, folder: Path, label_file: Path) -> None:
         self._folder = folder
         own = os.path.relpath(label_file.parent, folder)
-        self._bases = [*dict.fromkeys((own, "images", "."))]
+        split = f"images/{find_split(label_file)}".rstrip("/")
+        self._bases = [*dict.fromkeys((own, split, "images", "."))]
         self._base: str | None = None
 
     def find(self, name: str) -> str | None:
@@ -603,6 +604,7 @@ LABEL_FILES = OWN_LABEL_FILES | {
     "*annotation*.txt": _read_table,
     "*.json": _read_json,
 }
+_BY_SPLIT = ("annotations/instances_*.json", "*gt*.txt", "*label*.txt", "*annotation*.txt")
 _NOT_LABELS = ("dataset.json", "dataset_info.json", "croissant.json", "recipe.toml", "texts.txt")
 
 
@@ -615,17 +617,33 @@ def find_label_file(folder: Path, *, own: bool = False) -> Path | None:
     own : bool
         Whether to look only for names that this program gives.
     """
+    return next(iter(find_label_files(folder, own=own)), None)
+
+
+def find_label_files(folder: Path, *, own: bool = False) -> list[Path]:
+    """Return the label files of a folder of images; most have one, some one for each split."""
     names = sorted(path.name for path in folder.iterdir())
     for pattern in OWN_LABEL_FILES if own else LABEL_FILES:
         if "/" in pattern:
             paths = sorted(folder.glob(pattern))
         else:
             paths = [folder / name for name in names if fnmatch(name.lower(), pattern)]
-        for path in paths:
-            is_yolo = pattern == _YOLO and (folder / "images").is_dir()
-            if path.name not in _NOT_LABELS and (path.is_dir() if is_yolo else path.is_file()):
-                return path
-    return None
+        is_yolo = pattern == _YOLO and (folder / "images").is_dir()
+        found = [
+            path
+            for path in paths
+            if path.name not in _NOT_LABELS and (path.is_dir() if is_yolo else path.is_file())
+        ]
+        if found:
+            by_split = sorted(found, key=lambda path: rank_split(find_split(path)))
+            return by_split if pattern in _BY_SPLIT else found[:1]
+    return []
+
+
+def find_split(label_file: Path) -> str:
+    """Return the split in the name of a label file, as of rec_gt_train.txt; "" without one."""
+    words = re.findall(r"[a-z]+", label_file.stem.lower())
+    return next((word for word in words if word in FIRST_SPLITS), "")
 
 
 def read_labels(path: Path, wanted: Wanted | None = None) -> Iterator[LabelRow]:

@@ -316,3 +316,34 @@ def test_pytorch_is_named_when_it_is_missing(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'mnistseq\[torch\]'"):
         import_module("mnistseq_cli.torch")
+
+
+def test_single_digits_with_splits_lie_as_readers_of_mnist_and_keras_expect(
+    glyphs: GlyphSet, tmp_path: Path
+) -> None:
+    recipe = Recipe(length=(1, 1), count=COUNT, seed=5, width_px=28, ink="white")
+    generator = SequenceGenerator(recipe, glyphs)
+    layout = [Split("train/", 0, 16), Split("test/", 16, COUNT)]
+    texts = [sample.text for sample in generator]
+    raw = tmp_path / "MNIST" / "raw"
+    write_dataset(Output(folder=raw, to="idx"), generator, layout)
+    for prefix, part in (("train", slice(16)), ("t10k", slice(16, None))):
+        labels = read_idx(raw / f"{prefix}-labels-idx1-ubyte")
+        assert [str(label) for label in labels.tolist()] == texts[part]
+        assert read_idx(raw / f"{prefix}-images-idx3-ubyte").shape == (len(labels), 28, 28)
+    write_dataset(Output(folder=tmp_path, to="npz"), generator, layout)
+    with np.load(tmp_path / "data.npz") as archive:
+        assert archive["y_train"].shape == (16,)
+        assert archive["x_test"].shape == (COUNT - 16, 28, 28)
+
+
+def test_idx_of_longer_texts_or_other_splits_has_a_folder_for_each(
+    glyphs: GlyphSet, tmp_path: Path
+) -> None:
+    generator = SequenceGenerator(RECIPES["digits"], glyphs)
+    write_dataset(
+        Output(folder=tmp_path, to="idx"),
+        generator,
+        [Split("train/", 0, 9), Split("test/", 9, 11)],
+    )
+    assert (tmp_path / "test" / "t10k-images-idx3-ubyte").exists()

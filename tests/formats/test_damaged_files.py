@@ -263,6 +263,26 @@ def test_an_hdf5_file_of_another_kind_is_refused(kind: str, tmp_path: Path) -> N
     assert str(tmp_path / "data.h5") in refuse(tmp_path).message
 
 
+@pytest.mark.parametrize("kind", ["external storage", "external link", "virtual"])
+def test_an_hdf5_file_is_not_followed_to_another_file(kind: str, tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    (tmp_path / "secret").write_bytes(bytes(range(120)))
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["images"] = IMAGES
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file["labels"] = LABELS
+        if kind == "external storage":
+            storage = [(str(tmp_path / "secret"), 0, 120)]
+            file.create_dataset("images", IMAGES.shape, "u1", external=storage)
+        elif kind == "external link":
+            file["images"] = h5py.ExternalLink("secret.h5", "images")
+        else:
+            layout = h5py.VirtualLayout(IMAGES.shape, "u1")
+            layout[:] = h5py.VirtualSource(tmp_path / "secret.h5", "images", IMAGES.shape)
+            file.create_virtual_dataset("images", layout)
+    assert "images are no array that lies in the file itself" in refuse(tmp_path).message
+
+
 def make_png(width: int, height: int, data: bytes) -> bytes:
     chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)), (b"IDAT", data)]
     chunks.append((b"IEND", b""))
@@ -598,6 +618,16 @@ def test_parquet_without_images_is_refused(image: Any, tmp_path: Path) -> None:
     parquet.write_table(arrow.table({"image": [image], "text": ["7"]}), tmp_path / "a.parquet")
     message = refuse(tmp_path).message
     assert message.startswith(f"row 1 in {tmp_path / 'a.parquet'} is damaged: it has no image")
+
+
+def test_parquet_that_unpacks_to_far_more_is_refused(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    image = {"bytes": bytes(2**28 + 1), "path": "a.png"}
+    table = arrow.table({"image": [image], "text": ["7"]})
+    parquet.write_table(table, tmp_path / "a.parquet", compression="zstd")
+    del table, image
+    assert "1 rows of it unpack to 268," in refuse(tmp_path).message
 
 
 def test_parquet_without_paths_is_read(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import UsageError
-from mnistseq_cli.formats import IMAGE_FORMATS, LABEL_STYLES, Output
+from mnistseq_cli.formats import IMAGE_FORMATS, LABEL_STYLES, Output, open_format
 from mnistseq_cli.formats.images import decode_grey, open_encoder
 from mnistseq_cli.formats.names import NameTemplate
 from mnistseq_cli.recipe import Recipe
@@ -99,6 +100,53 @@ def test_an_unknown_field_is_named_with_the_nearest_known_one() -> None:
     with pytest.raises(UsageError, match="indx") as caught:
         Output(folder=Path("out"), name="{indx}")
     assert "'index'" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("{index}.png", "ending"),
+        ("images/{index}.JPEG", "ending"),
+        ("CON/{index}", "Windows"),
+        ("com{index}", "Windows"),
+        ("nul.{index}", "Windows"),
+        ("a./{index}", "Windows"),
+        ("a /{index}", "Windows"),
+        ("test_{index:04d}", "Hugging Face"),
+        ("train/{index}", "Hugging Face"),
+        ("a-val-{index}", "Hugging Face"),
+        ("\udcff{index}", "utf-8"),
+    ],
+)
+def test_names_that_a_system_or_a_reader_takes_amiss_are_refused(name: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        Output(folder=Path("out"), name=name)
+
+
+def test_words_that_only_contain_those_are_taken() -> None:
+    Output(folder=Path("out"), name="contest/value-{index}.{shard}")
+
+
+def test_easyocr_takes_no_comma_in_names() -> None:
+    Output(folder=Path("out"), name="x,{index}")
+    with pytest.raises(UsageError, match="comma"):
+        Output(folder=Path("out"), name="x,{index}", labels=("easyocr",))
+
+
+@pytest.mark.parametrize(
+    ("image_format", "width_px", "is_right"),
+    [("jpg", 65_500, True), ("jpg", 65_501, False), ("tga", 65_536, False), ("png", 70_000, True)],
+)
+def test_images_wider_than_a_format_holds_are_refused_before_work(
+    image_format: str, width_px: int, *, is_right: bool
+) -> None:
+    output = Output(folder=Path("out"), image_format=image_format)
+    with nullcontext() if is_right else pytest.raises(UsageError, match=image_format):
+        open_format(output).check(Recipe(length=3), (28, width_px))
+    with pytest.raises(UsageError, match="expected at most 16,777,216"):
+        open_format(Output(folder=Path("out"), to="npy")).check(
+            Recipe(length=3, width_px=99), (28, 600_000)
+        )
 
 
 @given(

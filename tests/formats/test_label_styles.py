@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -281,3 +282,14 @@ def test_classes_of_letters_are_called_by_them(letters: GlyphSet, tmp_path: Path
         assert texts == [read.text for read in read_doctr(tmp_path / split)]
     lines = (tmp_path / "data.yaml").read_text().partition("names:\n")[2].splitlines()
     assert lines == [f'  {number}: "{name}"' for number, name in enumerate("ABCDEFGHab")]
+
+
+def test_no_box_of_yolo_leaves_its_image_by_rounding(glyphs: GlyphSet, tmp_path: Path) -> None:
+    recipe = Recipe(length=(1, 6), count=200, seed=5, width_px="natural")
+    generator = SequenceGenerator(recipe, glyphs)
+    write_dataset(Output(folder=tmp_path, labels=("yolo",)), generator, [Split("", 0, 200)])
+    for path in (tmp_path / "labels").rglob("*.txt"):
+        for line in path.read_text().splitlines():
+            x, y, width, height = map(Fraction, line.split()[1:])
+            assert 0 <= x - width / 2 < x + width / 2 <= 1
+            assert 0 <= y - height / 2 < y + height / 2 <= 1
