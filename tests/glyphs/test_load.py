@@ -12,7 +12,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from mnistseq_cli.errors import DownloadError, GlyphError, UsageError
+from mnistseq_cli.errors import DownloadError, GlyphError, MnistseqError, UsageError
 from mnistseq_cli.glyphs.cache import ensure_cached
 from mnistseq_cli.glyphs.catalog import DATASETS, HASTY, DataFile, Dataset, SplitFiles
 from mnistseq_cli.glyphs.idx import write_idx
@@ -284,5 +284,5 @@ def test_a_failed_download_is_not_tried_again_for_an_hour(
 
 @pytest.mark.parametrize("name", ["~nosuchuser/x", "a\0b", "x/" * 3000])
 def test_what_cannot_be_a_path_is_refused(name: str) -> None:
-    with pytest.raises(GlyphError):
+    with pytest.raises(MnistseqError):
         load_glyphs(name)
