@@ -106,7 +106,7 @@ def _download(
     from mnistseq_cli.glyphs.catalog import DATASETS
 
     dataset = DATASETS[name]
-    with DownloadProgress(data_dir) as bars:
+    with DownloadProgress() as bars:
         done = ensure_cached(
             dataset, data_dir, mirrors=mirrors, progress=bars, verify=verify, force=force
         )

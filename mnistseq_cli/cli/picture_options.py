@@ -15,7 +15,7 @@ from mnistseq_cli.cli.completion import (
     complete_choices,
     complete_datasets,
 )
-from mnistseq_cli.cli.console import warn
+from mnistseq_cli.cli.console import say, warn
 from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS
 from mnistseq_cli.errors import CacheError, LayoutError, TextError, UsageError
 from mnistseq_cli.recipe import CHOICES, WIDTH_LIMIT_PX, FlexibleWidth, Recipe
@@ -255,6 +255,7 @@ class Picture:
         """
         from mnistseq_cli.cli.progress import DownloadProgress
         from mnistseq_cli.compose.generator import SequenceGenerator
+        from mnistseq_cli.glyphs.cache import find_data_dir
         from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
 
         recipe = self.make_recipe(defaults, given)
@@ -265,7 +266,7 @@ class Picture:
             make_pipeline(recipe.augment, recipe.augment_prob)
         missed: list[GlyphError] = []
         unkept: list[GlyphError] = []
-        with DownloadProgress(self.data_dir) as progress:
+        with DownloadProgress() as progress:
             dataset = resolve_dataset(recipe.dataset, self.data_dir, progress, missed.append)
             glyphs = load_glyphs(
                 dataset,
@@ -275,6 +276,8 @@ class Picture:
                 unkept.append,
                 polarity=recipe.polarity,
             )
+        if progress.n_finished and not unkept:
+            say(f"Glyphs are kept in {find_data_dir(self.data_dir)}; change it with --data-dir.")
         _warn_of_pen(missed, unkept)
         generator = SequenceGenerator(replace(recipe, dataset=dataset), glyphs)
         _check_width(generator)

@@ -177,20 +177,14 @@ def _open_log(path: Path) -> TextIO:
 
 
 class DownloadProgress(Display):
-    """Shows each file that comes, and says where files are kept.
+    """Shows each file that comes.
 
     Its methods are those of `mnistseq_cli.glyphs.download.Progress`.
-
-    Parameters
-    ----------
-    data_dir : Path, optional
-        Folder of the cache, see `mnistseq_cli.glyphs.cache.find_data_dir`.
     """
 
-    def __init__(self, data_dir: Path | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__("bytes")
-        self._data_dir = data_dir
-        self._has_said = False
+        self.n_finished = 0
         self._files: dict[str, tuple[int, int]] = {}
 
     def start(self, name: str, total_bytes: int) -> None:
@@ -206,9 +200,5 @@ class DownloadProgress(Display):
         self.show(name, *self._files[name])
 
     def finish(self, name: str) -> None:  # noqa: ARG002 - the bar of the file stays, full
-        """Say where files are kept, when the first is in its place."""
-        if not self._has_said:
-            from mnistseq_cli.glyphs.cache import find_data_dir
-
-            self._has_said = True
-            say(f"Glyphs are kept in {find_data_dir(self._data_dir)}; change it with --data-dir.")
+        """Count a file that is there."""
+        self.n_finished += 1

@@ -337,7 +337,7 @@ def test_events_are_logged(run: Run, tmp_path: Path) -> None:
         (["batch", "--digits", "3", "--image-format", "xyz"], 2, "--image-format is 'xyz'"),
         (["batch", "--digits", "3", "--name", "{text}"], 2, "{index}"),
         (["batch", "--digits", "3", "--name", "../{index}"], 2, "inside the dataset"),
-        (["batch", "--digits", "3", "--name", "Labels.csv/{index}"], 2, "labels.csv is a file of"),
+        (["batch", "--digits", "3", "--name", "Labels.csv/{index}"], 2, "is a file of"),
         (["batch", "--digits", "3", "--workers", "-1"], 2, "--workers is -1"),
         (["batch", "--digits", "3", "--part-size", "0"], 2, "--part-size is 0"),
         (["phone", "-n", "21", "--pattern", "[24]#"], 2, "only 20 numbers"),
