@@ -125,6 +125,26 @@ def replace_file(path: Path, data: bytes, staging: Path) -> None:
     part.replace(path)
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that appears under its name when it is complete, replacing what is there.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{token_hex(8)}.part")
+    try:
+        write_new(str(part), data)
+        part.replace(path)
+    except OSError as error:
+        hint = "Choose a folder that can be written." if isinstance(error, PermissionError) else ""
+        raise OutputError(f"cannot write {path}: {error.strerror or error}", hint) from error
+    finally:
+        with suppress(OSError):  # where it could not be made, it cannot be looked for either
+            part.unlink(missing_ok=True)
+
+
 _STALE_AFTER_S = 86_400
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,7 +9,8 @@ from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
-from mnistseq_cli.errors import OutputError, UsageError
+from mnistseq_cli.errors import UsageError
+from mnistseq_cli.files import write_whole
 from mnistseq_cli.formats import IMAGE_FORMATS
 from mnistseq_cli.formats.png import SIGNATURE, decode_plain_png, encode_pngs
 from mnistseq_cli.validation import suggest
@@ -237,16 +236,7 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
         data = encode(image[None], np.array([image.shape[1]]))[0]
     else:
         data = _encode_colours(image, ending)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    except OSError as error:
-        hint = "Choose a folder that can be written." if isinstance(error, PermissionError) else ""
-        raise OutputError(f"cannot write {path}: {error.strerror or error}", hint) from error
-    finally:
-        with suppress(OSError):  # where it could not be made, it cannot be looked for either
-            part.unlink(missing_ok=True)
+    write_whole(path, data)
 
 
 def _encode_colours(image: NDArray[np.uint8], ending: str) -> bytes:

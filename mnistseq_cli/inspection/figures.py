@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
 from mnistseq_cli.bulk.remake import ASPECTS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from mnistseq_cli.bulk.split_overlap import Overlap
     from mnistseq_cli.formats.base import LoadedSample
 
+T = TypeVar("T")
 INK_BINS = 200  # of ink shares, from 0 to 1
 _DECIMALS = 4  # of the heat map in JSON
+
+
+def pick_evenly(items: Sequence[T], n_most: int) -> list[T]:
+    """Return some of many, evenly spaced, in order."""
+    n_picked = min(n_most, len(items))
+    return [items[place * len(items) // n_picked] for place in range(n_picked)]
 
 
 @dataclass(frozen=True)
@@ -124,8 +133,7 @@ class Survey:
 
     def choose(self, n_most: int) -> list[LoadedSample]:
         """Choose some of the samples, evenly spaced, in order."""
-        n_all, n_chosen = len(self.samples), min(n_most, len(self.samples))
-        return [self.samples[place * n_all // n_chosen] for place in range(n_chosen)]
+        return pick_evenly(self.samples, n_most)
 
 
 def to_dict(survey: Survey) -> dict[str, Any]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.formats.base import LoadedSample
 
 N_WORST = 48  # misreads kept for the eye
+_KEPT_BYTES = 1 << 26  # of their images
 
 
 def align(text: str, read: str) -> list[tuple[str, str]]:
@@ -82,63 +83,33 @@ class Share:
 
 @dataclass(frozen=True)
 class Misread:
-    """A sample that was not read right.
+    """A sample that was not read right."""
 
-    Parameters
-    ----------
-    index : int
-        Its number in the dataset, from 0, over all splits.
-    sample : LoadedSample
-    read : str
-    n_edits : int
-        Levenshtein distance between its text and what was read.
-    """
-
-    index: int
+    index: int  # in the dataset, from 0, over all splits
     sample: LoadedSample
     read: str
     n_edits: int
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values, without the image."""
+        sample = {name: getattr(self.sample, name) for name in ("name", "split", "text")}
+        return {"index": self.index, **sample, "read": self.read, "n_edits": self.n_edits}
+
 
 @dataclass(frozen=True)
 class ReaderFigures:
-    """How well a reader reads.
-
-    Parameters
-    ----------
-    predictions : Predictions
-    n_missing : int
-        Samples without a prediction; all other figures leave them out.
-    all : Share
-    n_characters : int
-        Characters written.
-    n_edits : int
-        Insertions, deletions and substitutions, the fewest of each sample.
-    confusion : dict of (str, str) to int
-        How often a character that was written (first) was read as another (second), in the
-        alignment of `align`; "" as the first was inserted, "" as the second was left out.
-        Ascending.
-    by_length : dict of int to Share
-        By the number of characters, ascending.
-    by_gap : dict of int to Share
-        By the smallest gap between two digits of a sample in pixels, ascending; empty where the
-        dataset does not hold gaps.
-    worst : tuple of Misread
-        Most edits first, then in the order of the dataset; at most N_WORST.
-    n_as_numbers : int
-        Samples read wrong whose prediction is the same number, such as 6405 for 06405.
-    """
+    """How well a reader reads the samples that it has predictions for; counts ascend by key."""
 
     predictions: Predictions
-    n_missing: int
+    n_missing: int  # samples without a prediction
     all: Share
-    n_characters: int
-    n_edits: int
-    confusion: dict[tuple[str, str], int]
+    n_characters: int  # written
+    n_edits: int  # insertions, deletions and substitutions, the fewest of each sample
+    confusion: dict[tuple[str, str], int]  # characters written and read, as `align` pairs them
     by_length: dict[int, Share]
-    by_gap: dict[int, Share]
-    worst: tuple[Misread, ...]
-    n_as_numbers: int
+    by_gap: dict[int, Share]  # by the smallest gap in px; empty where gaps are not known
+    worst: tuple[Misread, ...]  # most edits first, then in the order of the dataset
+    n_as_numbers: int  # read wrong, but the same number, such as 6405 for 06405
 
     @property
     def character_error_rate(self) -> float:
@@ -147,48 +118,23 @@ class ReaderFigures:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as plain values, for JSON."""
-        return {
+        confusion = [
+            {"written": written, "read": read, "count": n}
+            for (written, read), n in self.confusion.items()
+        ]
+        return vars(self) | {
             "predictions": str(self.predictions.path),
-            "n_missing": self.n_missing,
-            "n_as_numbers": self.n_as_numbers,
             "all": vars(self.all),
-            "n_characters": self.n_characters,
-            "n_edits": self.n_edits,
             "character_error_rate": self.character_error_rate,
-            "confusion": [
-                {"written": written, "read": read, "count": n}
-                for (written, read), n in self.confusion.items()
-            ],
+            "confusion": confusion,
             "by_length": {length: vars(share) for length, share in self.by_length.items()},
             "by_gap": {gap: vars(share) for gap, share in self.by_gap.items()},
-            "worst": [
-                {
-                    "index": one.index,
-                    "name": one.sample.name,
-                    "split": one.sample.split,
-                    "text": one.sample.text,
-                    "read": one.read,
-                    "n_edits": one.n_edits,
-                }
-                for one in self.worst
-            ],
+            "worst": [one.to_dict() for one in self.worst],
         }
 
 
 class ReaderTally:
-    """Counts, sample by sample, how well a reader reads; memory does not grow with them.
-
-    Parameters
-    ----------
-    predictions : Predictions
-
-    Examples
-    --------
-    >>> tally = ReaderTally(read_predictions(path))  # doctest: +SKIP
-    >>> for sample in dataset.read():  # doctest: +SKIP
-    ...     tally.add(sample)
-    >>> figures = tally.figures()  # doctest: +SKIP
-    """
+    """Counts, sample by sample, how well a reader reads; memory does not grow with them."""
 
     def __init__(self, predictions: Predictions) -> None:
         self._predictions = predictions
@@ -197,18 +143,12 @@ class ReaderTally:
         self._right: dict[str, Counter[int]] = {"length": Counter(), "gap": Counter()}
         self._confusion: Counter[tuple[str, str]] = Counter()
         self._worst: list[Misread] = []
+        self._n_worst = N_WORST
         self._n_edits_of_last = 0  # of the worst: misreads that follow need more
 
     def add(self, sample: LoadedSample) -> None:
-        """Count the next sample of the dataset.
-
-        Raises
-        ------
-        UsageError
-            Two samples have one name.
-        """
-        index = self._n_seen
-        self._n_seen += 1
+        """Count the next sample of the dataset."""
+        index, self._n_seen = self._n_seen, self._n_seen + 1
         read = self._predictions.take(sample)
         if read is None:
             self._n_missing += 1
@@ -223,13 +163,7 @@ class ReaderTally:
         self._keep(Misread(index, sample, read, sum(old != new for old, new in pairs)))
 
     def figures(self) -> ReaderFigures:
-        """Return the figures of all samples counted.
-
-        Raises
-        ------
-        UsageError
-            The file names samples that were not counted.
-        """
+        """Return the figures of all samples counted; a prediction for no sample is an error."""
         self._predictions.check_all_taken()
         counts = dict(sorted(self._confusion.items()))
         by_length = self._shares("length")
@@ -259,17 +193,19 @@ class ReaderTally:
         }
 
     def _keep(self, misread: Misread) -> None:
+        size_bytes = max(1, misread.sample.image.nbytes)
+        self._n_worst = max(1, min(self._n_worst, _KEPT_BYTES // (2 * size_bytes)))
         if misread.n_edits <= self._n_edits_of_last:
             return
         image = misread.sample.image.copy()  # it may be a view of a large array
         self._worst.append(replace(misread, sample=replace(misread.sample, image=image)))
-        if len(self._worst) > 2 * N_WORST:
+        if len(self._worst) > 2 * self._n_worst:
             self._worst = self._choose_worst()
             self._n_edits_of_last = self._worst[-1].n_edits
 
     def _choose_worst(self) -> list[Misread]:
         # Sorting keeps the order of the dataset among equals.
-        return sorted(self._worst, key=attrgetter("n_edits"), reverse=True)[:N_WORST]
+        return sorted(self._worst, key=attrgetter("n_edits"), reverse=True)[: self._n_worst]
 
 
 def find_smallest_gap(sample: LoadedSample) -> int | None:
@@ -285,20 +221,13 @@ def find_smallest_gap(sample: LoadedSample) -> int | None:
 class Predictions:
     """What was read, by the names of samples.
 
-    Parameters
-    ----------
-    path : Path
-        The file that they come from.
-    reads : list of str
-        In the order of the file; "" where nothing was read.
-    places : dict of str to int
-        Where in `reads` the prediction of a name stands. A name is that of a sample or its last
-        steps, what comes before it (a split, folders of another machine) does not matter.
+    The last steps of a name are enough: what stands before them (a split, the folders of another
+    machine) does not matter where it is clear which sample is meant.
     """
 
     path: Path
-    reads: list[str]
-    places: dict[str, int]
+    reads: list[str]  # in the order of the file; "" where nothing was read
+    places: dict[str, int]  # where in `reads` the prediction of a name stands
     _used: bytearray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -310,13 +239,7 @@ class Predictions:
         return None if place is None else self.reads[place]
 
     def take(self, sample: LoadedSample) -> str | None:
-        """Return what was read of a sample, as `find` does, and note that it was asked for.
-
-        Raises
-        ------
-        UsageError
-            The row was taken before: two splits have samples of one name.
-        """
+        """Return what was read of a sample, and note it: two samples of one name are an error."""
         place = self._find_place(sample)
         if place is None:
             return None
@@ -329,13 +252,7 @@ class Predictions:
         return self.reads[place]
 
     def check_all_taken(self) -> None:
-        """Refuse rows that no sample took.
-
-        Raises
-        ------
-        UsageError
-            A name is not in the dataset.
-        """
+        """Raise an error if a row names no sample of the dataset."""
         n_unknown = self._used.count(0)
         if n_unknown:
             first = self._used.index(0)

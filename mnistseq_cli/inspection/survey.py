@@ -18,7 +18,7 @@ from mnistseq_cli.bulk.split_overlap import OverlapTally
 from mnistseq_cli.errors import MnistseqError, OutputError
 from mnistseq_cli.files import find_inside
 from mnistseq_cli.inspection.dataset import Filler, StoredDataset, open_dataset
-from mnistseq_cli.inspection.figures import GlyphFigures, Source, Spread, Survey
+from mnistseq_cli.inspection.figures import GlyphFigures, Source, Spread, Survey, pick_evenly
 from mnistseq_cli.inspection.gap_test import GapRule, GapTally
 from mnistseq_cli.inspection.ink import EqualTally, PictureTally
 from mnistseq_cli.inspection.label_damage import LabelTally
@@ -91,16 +91,11 @@ def pick_samples(folder: Path, n_picked: int, data_dir: Path | None = None) -> l
     dataset = open_dataset(folder)
     names: dict[str, None] = {}
     deque(dataset.read(lambda name: bool(names.setdefault(name))), maxlen=0)
-    wanted = set(_pick_evenly(list(names), n_picked))
-    samples = _pick_evenly(list(dataset.read(wanted.__contains__)), n_picked)
+    wanted = set(pick_evenly(list(names), n_picked))
+    samples = pick_evenly(list(dataset.read(wanted.__contains__)), n_picked)
     if not samples:
         raise _explain_emptiness(dataset)
     return Filler(dataset, data_dir).fill(samples, boxes=True)
-
-
-def _pick_evenly(items: list[Any], n_most: int) -> list[Any]:
-    n_picked = min(n_most, len(items))
-    return [items[place * len(items) // n_picked] for place in range(n_picked)]
 
 
 def _explain_emptiness(dataset: StoredDataset) -> OutputError:
@@ -246,7 +241,7 @@ class _EvenSample:
 
     def choose(self) -> list[LoadedSample]:
         """Return those to show."""
-        return _pick_evenly(self._kept, self._n_most)
+        return pick_evenly(self._kept, self._n_most)
 
     def _is_full(self) -> bool:
         n_bytes = sum(sample.image.nbytes for sample in self._kept)

@@ -280,8 +280,8 @@ def describe_warnings(survey: Survey, reader: ReaderFigures | None) -> list[tupl
         predictions = count(reader.n_as_numbers, "prediction")
         found.append(
             (
-                f"{predictions} counted as wrong for leading zeros alone (6405 for 06405).",
-                "Save predictions as texts, not as numbers.",
+                f"{predictions} wrong only for missing leading zeros (6405 for 06405).",
+                "If they were saved as numbers, save them as texts.",
             )
         )
     return found

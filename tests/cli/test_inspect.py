@@ -333,7 +333,7 @@ def test_an_unfinished_dataset_is_said_to_be_so(
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("nothing", "nothing is not there"), ("out/train/images", "holds nothing that can be read")],
+    [("nothing", "does not exist"), ("out/train/images", "holds nothing that can be read")],
 )
 def test_what_cannot_be_read_is_one_message(
     name: str, words: str, dataset: Path, inspect: Run

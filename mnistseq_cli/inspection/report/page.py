@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import shlex
 from dataclasses import dataclass
 from importlib.resources import files
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnistseq_cli.errors import OutputError
-from mnistseq_cli.files import check_place
+from mnistseq_cli.errors import MnistseqError
+from mnistseq_cli.files import check_place, read_file, write_whole
 from mnistseq_cli.formats.png import encode_pngs
 from mnistseq_cli.inspection.predictions import align
 from mnistseq_cli.inspection.report.plots import (
@@ -28,6 +27,7 @@ from mnistseq_cli.inspection.wording import (
     count,
     describe_missing,
     describe_source,
+    describe_warnings,
     list_facts,
     list_reader_facts,
     merge_shares,
@@ -54,6 +54,7 @@ _SECTIONS = {
 _MOST_ROWS = 24  # of a table of shares
 _LARGEST_PX = 2048  # of a picture on the page; larger ones are thinned out
 _NARROWEST_PX, _USUAL_PX, _WIDEST_PX = 150, 360, 580  # of a column of cards
+_RECIPE_LIMIT_BYTES = 1 << 24
 _OTHER = "other"
 
 
@@ -97,16 +98,8 @@ class Card:
 def write_report(path: Path, survey: Survey, reader: ReaderFigures | None = None) -> None:
     """Write the report of a dataset.
 
-    The file appears complete under its name, or not at all. What `survey` and `reader` say, and
-    the ``recipe.toml`` of the dataset, decide every byte.
-
-    Parameters
-    ----------
-    path : Path
-        Of the file; what is there already is replaced.
-    survey : Survey
-    reader : ReaderFigures, optional
-        How well a trained reader reads the dataset.
+    The file appears complete under its name, or not at all, and replaces what is there. What
+    `survey` and `reader` say, and the ``recipe.toml`` of the dataset, decide every byte.
 
     Raises
     ------
@@ -116,15 +109,7 @@ def write_report(path: Path, survey: Survey, reader: ReaderFigures | None = None
         The file cannot be written.
     """
     check_place(path)
-    page = make_page(survey, reader).encode("utf-8", "xmlcharrefreplace")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(page)
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(path, make_page(survey, reader).encode("utf-8", "xmlcharrefreplace"))
 
 
 def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
@@ -152,7 +137,7 @@ def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
         script_hash=_hash_script("\n" + script),
         survey=survey,
         facts=list_facts(survey),
-        notes=describe_missing(survey),
+        notes=describe_missing(survey) + list(map(" ".join, describe_warnings(survey, reader))),
         plots=list_plots(survey, markup),
         heat=_draw_heat(survey, markup),
         gallery=[
@@ -220,8 +205,8 @@ def _describe_recipe(survey: Survey) -> dict[str, str] | None:
     """Return the recipe, and the command that makes the dataset again."""
     path = survey.folder / RECIPE_FILE
     try:
-        text, name = path.read_text(encoding="utf-8"), str(path)
-    except (OSError, UnicodeDecodeError):
+        text, name = read_file(path, limit_bytes=_RECIPE_LIMIT_BYTES).decode(), str(path)
+    except (MnistseqError, UnicodeDecodeError):
         if survey.recipe is None:
             return None
         text, name = _write_toml(survey.recipe), RECIPE_FILE
