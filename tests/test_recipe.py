@@ -13,7 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mnistseq_cli.compose.generator import SequenceGenerator
+from mnistseq_cli.compose.splits import cut, parse_weights
 from mnistseq_cli.errors import LayoutError, MnistseqError, TextError, UsageError
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import CHOICES, Recipe, read_lines, read_texts
 
 SOURCES = st.one_of(
@@ -214,6 +217,35 @@ def test_a_recipe_names_texts_in_its_own_folder_only(name: str, tmp_path: Path) 
         Recipe.load(path)
     path.write_text('texts = "t.txt"\n')
     assert Recipe.load(path).texts == ("350",)
+
+
+def use(values: dict[str, Any], glyphs: GlyphSet) -> None:
+    recipe = Recipe.from_dict(values)
+    cut(parse_weights(recipe.splits), 10**6)
+    SequenceGenerator(recipe, glyphs)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"augment": ["rotate=" + "9" * 100_000 + "!"]},
+        {"augment": ["rotate=" + "9" * 100_000]},
+        {"augment": ["a" * 100_000]},
+        {"augment": ["rotate=" + "1.." * 50_000]},
+        {"splits": ["train=" + "9" * 6000]},
+        {"splits": ["a=1"] * 100_000},
+        {"width_px": "w" * 100_000},
+        {"seed": 10**5000},
+        {"x" * 100_000: 1},
+        {"digits": "9" * 100_000},
+        {"digits": None, "pattern": "[" * 100_000},
+        {"digits": None, "texts": ["9" * 100_000]},
+    ],
+)
+def test_what_is_long_is_refused_soon(values: dict[str, Any], glyphs: GlyphSet) -> None:
+    with pytest.raises(UsageError) as caught:
+        use({"digits": "1"} | values, glyphs)
+    assert len(str(caught.value)) < 1000
 
 
 def test_a_recipe_that_never_ends_or_is_too_large_is_refused(tmp_path: Path) -> None:

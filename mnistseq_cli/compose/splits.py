@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 TEST = "test"
 WEIGHT_LIMIT = 1_000_000
+_WEIGHT = re.compile(r"[0-9]{1,20}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # also that of a folder
 _DEAL_KEY = 0  # of the permutations that deal out glyphs and texts: the same for every seed
 _DEALT_LIMIT = 2**32 - 1  # what `scale_words` can take
@@ -64,7 +66,7 @@ def parse_weights(texts: Iterable[str]) -> tuple[tuple[str, int], ...]:
     """
     pairs = [text.partition("=") for text in texts]
     for name, equals, weight in pairs:
-        if not (equals and weight.isascii() and weight.isdigit()):
+        if not (equals and _WEIGHT.fullmatch(weight)):
             wrong = quote(name + equals + weight)
             raise UsageError(f"a split is {wrong}; expected NAME=WEIGHT, such as train=80")
     return tuple((name, int(weight)) for name, _, weight in pairs)
@@ -98,9 +100,9 @@ def cut(weights: Iterable[tuple[str, int]], count: int) -> tuple[Split, ...]:
 
 
 def _check_weights(weights: tuple[tuple[str, int], ...]) -> None:
-    names = [name for name, _ in weights]
+    times = Counter(name for name, _ in weights)
     for name, weight in weights:
-        if not _NAME.fullmatch(name) or names.count(name) > 1:
+        if not _NAME.fullmatch(name) or times[name] > 1:
             raise UsageError(
                 f"a split is named {quote(name)}; expected letters, digits, - and _, each once"
             )

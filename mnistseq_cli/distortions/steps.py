@@ -21,7 +21,7 @@ Bound = float | str | np.generic | Sequence[float]
 Strength = Bound | Sequence[Bound]
 """A number, a pair (LOW, HIGH) of numbers or of pairs (W, H), a text, True or False."""
 
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
+_NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?"
 _BOUND = re.compile(rf"({_NUMBER})(?:x({_NUMBER}))?", re.ASCII)
 _IN_PYTHON = "In Python: a number, a pair (LOW, HIGH), a text such as '5..10', True or False"
 
