@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import sys
+import tarfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import imageio.v3 as imageio
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 import typer
 
-from mnistseq_cli.bulk.run import run
+from mnistseq_cli.bulk.run import run as make
 from mnistseq_cli.bulk.verify import VerifyProgress, verify
 from mnistseq_cli.cli.verify import verify as verify_command
 from mnistseq_cli.errors import GlyphError, OutputError, UsageError
@@ -20,14 +22,16 @@ from tests.helpers.bulk_cases import Case, check_installed, read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    from tests.helpers.program import Result
+
 
 IMAGE = "images/00000/00000042.png"
 
 
 @pytest.fixture
 def dataset(glyph_folder: Path, tmp_path: Path) -> Path:
-    run(Case(glyph_folder).plan(tmp_path / "out"), workers=0)
+    make(Case(glyph_folder).plan(tmp_path / "out"), workers=0)
     return tmp_path / "out"
 
 
@@ -54,7 +58,7 @@ def test_every_format_is_checked_to_its_last_sample(
 ) -> None:
     check_installed(to)
     output = {"to": to, "image_format": image_format}
-    run(Case(glyph_folder, output=output).plan(tmp_path / "out"), workers=0)
+    make(Case(glyph_folder, output=output).plan(tmp_path / "out"), workers=0)
     assert verify(tmp_path / "out", deep=None, workers=0).problems == ()
 
 
@@ -165,7 +169,7 @@ def test_deep_finds_that_a_recipe_makes_something_else(
 ) -> None:
     check_installed(to)
     out = tmp_path / "out"
-    run(Case(glyph_folder, output={"to": to}).plan(out), workers=0)
+    make(Case(glyph_folder, output={"to": to}).plan(out), workers=0)
     recipe = out / "recipe.toml"
     recipe.write_text(recipe.read_text().replace("seed = 5", "seed = 6"))
     list_again(out, "recipe.toml")
@@ -188,7 +192,7 @@ def test_deep_reads_files_that_span_parts(
     out, other = tmp_path / "out", tmp_path / "other"
     for folder, seed in ((out, 5), (other, 6)):
         recipe = {"splits": LAYOUTS[layout], "seed": seed}
-        run(Case(glyph_folder, recipe=recipe, output={"to": to}).plan(folder), workers=0)
+        make(Case(glyph_folder, recipe=recipe, output={"to": to}).plan(folder), workers=0)
     manifest = json.loads((out / "dataset.json").read_bytes())
     names = [file["name"] for file in manifest["files"] if file["name"] != "recipe.toml"]
     assert find_problems(out, workers=2, deep=None) == []
@@ -215,7 +219,7 @@ def test_deep_reads_label_files_of_every_style(
     recipe: dict[str, Any] = {"splits": LAYOUTS[layout], "texts": ("12", "3", "45")}
     recipe |= {"length": None, "spacing_px": (-28, -20)}  # boxes come in another order, too
     output = {"labels": tuple(LABEL_STYLES)}
-    run(Case(glyph_folder, recipe=recipe, output=output).plan(out), workers=0)
+    make(Case(glyph_folder, recipe=recipe, output=output).plan(out), workers=0)
     assert find_problems(out, workers=0, deep=None) == []
     assert find_problems(out, workers=0, deep=30) == []
     for path in sorted(out.rglob("*")):
@@ -243,7 +247,7 @@ def test_deep_names_the_sample_that_differs(
 ) -> None:
     recipe = {"splits": ("train=6", "val=2")}
     out = tmp_path / "out"
-    run(Case(glyph_folder, recipe=recipe, output={"to": "npy"}).plan(out), workers=0)
+    make(Case(glyph_folder, recipe=recipe, output={"to": "npy"}).plan(out), workers=0)
     file = f"val/{name}.npy"
     array = np.load(out / file)
     array[-1].flat[0] ^= 1
@@ -259,7 +263,7 @@ def test_deep_names_the_sample_that_differs(
 def test_deep_compares_only_so_many_samples(glyph_folder: Path, tmp_path: Path) -> None:
     """Parts of 10, the last one of 5: fifteen samples are the first part and the last."""
     out = tmp_path / "out"
-    run(Case(glyph_folder, output={"to": "npy"}).plan(out), workers=0)
+    make(Case(glyph_folder, output={"to": "npy"}).plan(out), workers=0)
     for place, is_found in ((94, True), (42, False), (9, True)):
         images = np.load(out / "images.npy")
         images[place, 0, 0] ^= 1
@@ -277,7 +281,7 @@ def test_deep_takes_no_fewer_samples_than_asked_for(
     """Parts at the end of splits are small."""
     out = tmp_path / "out"
     recipe = {"splits": ("train=61", "val=11", "test=23")}
-    run(Case(glyph_folder, recipe=recipe, output={"to": "npy"}).plan(out), workers=0)
+    make(Case(glyph_folder, recipe=recipe, output={"to": "npy"}).plan(out), workers=0)
     report = verify(out, deep=deep, workers=0)
     assert report.problems == ()
     assert report.n_made >= min(deep or 95, 95)
@@ -285,7 +289,7 @@ def test_deep_takes_no_fewer_samples_than_asked_for(
 
 def test_deep_counts_samples(glyph_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    run(Case(glyph_folder, output={"to": "npy"}).plan(out), workers=0)
+    make(Case(glyph_folder, output={"to": "npy"}).plan(out), workers=0)
     for name in ("images", "labels", "lengths", "boxes"):
         np.save(out / f"{name}.npy", np.load(out / f"{name}.npy")[:-1])
         list_again(out, f"{name}.npy")
@@ -296,7 +300,7 @@ def test_deep_counts_samples(glyph_folder: Path, tmp_path: Path) -> None:
 
 def test_deep_names_a_joined_file_that_cannot_be_read(glyph_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    run(Case(glyph_folder, output={"to": "npy"}).plan(out), workers=0)
+    make(Case(glyph_folder, output={"to": "npy"}).plan(out), workers=0)
     os.truncate(out / "boxes.npy", 300)
     list_again(out, "boxes.npy")
     (found,) = find_problems(out, workers=0, deep=10)
@@ -388,3 +392,59 @@ def test_the_command_refuses_what_it_does_not_understand(
 ) -> None:
     with pytest.raises(UsageError, match=words[-1]):
         call(monkeypatch, dataset, *words)
+
+
+LITTER = (
+    *(".DS_Store", "images/Thumbs.db", "images/desktop.ini", "README.md", ".gitattributes"),
+    *("labels.cache", ".cache/huggingface/lock", "images/lock.mdb"),
+)
+
+
+def test_what_other_programs_leave_is_named_and_no_problem(
+    dataset: Path, run: Callable[..., Result]
+) -> None:
+    for name in LITTER:
+        path = dataset / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    found = verify(dataset, workers=0)
+    assert (found.problems, set(found.also_there)) == ((), set(LITTER))
+    result = run("verify", dataset, glyphs=False)
+    assert (result.status, result.out) == (0, "")
+    assert ".DS_Store" in result.err
+    (dataset / "more.bin").touch()
+    result = run("verify", dataset, glyphs=False)
+    assert (result.status, result.out) == (1, "extra: more.bin\n")
+
+
+@pytest.mark.parametrize("to", ["folder", "idx"])
+def test_what_splits_share_is_counted(
+    to: str, glyph_folder: Path, tmp_path: Path, run: Callable[..., Result]
+) -> None:
+    recipe = {"splits": ("train=6", "val=2"), "length": (4, 5)}
+    make(Case(glyph_folder, recipe=recipe, output={"to": to}).plan(tmp_path / "out"), workers=0)
+    words = "no glyph and no text is in two of the splits"
+    for command in ("verify", "inspect"):
+        result = run(command, "out", glyphs=False)
+        assert result.status == 0
+        assert words in " ".join((result.out + result.err).lower().split())
+    shared = {"length": None, "texts": ("12",), "splits": ("train=6", "val=2")}
+    make(Case(glyph_folder, recipe=shared).plan(tmp_path / "one"), workers=0)
+    result = run("inspect", "one", glyphs=False)
+    assert "train and val share 1 text" in " ".join(result.out.split())
+
+
+def test_a_dataset_of_the_first_release_is_read(
+    tmp_path: Path, run: Callable[..., Result]
+) -> None:
+    with tarfile.open(Path(__file__).with_name("dataset-0.1.tar.xz")) as archive:
+        archive.extractall(tmp_path, filter="data")
+    result = run("verify", "old", glyphs=False)
+    assert (result.status, result.out) == (0, "")
+    assert "18 files, 6 samples" in result.err
+    result = run("inspect", "old", "--json", glyphs=False)
+    assert result.status == 0
+    assert json.loads(result.out)["splits"] == {"train": 4, "val": 2}
+    (tmp_path / "old/train/labels.csv").unlink()
+    result = run("verify", "old", glyphs=False)
+    assert (result.status, result.out) == (1, "missing: train/labels.csv\n")
