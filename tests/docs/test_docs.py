@@ -156,7 +156,7 @@ TABLES: list[tuple[str, str, str, Callable[[Path], Any]]] = [
         "yolo",
         "key",
         "example-labels/data.yaml",
-        lambda path: re.findall(r"(?m)^\w+", path.read_text()),
+        lambda path: re.findall(r"(?m)^(?:# )?(\w+):", path.read_text()),
     ),
     ("easyocr", "column", "example-labels/easyocr/labels.csv", read_header),
     ("mmocr", "key", "example-labels/textrecog.json", read_json),
