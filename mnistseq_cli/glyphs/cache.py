@@ -76,31 +76,16 @@ def ensure_cached(
     verify: bool = False,
     force: bool = False,
 ) -> dict[str, Action]:
-    """See to it that the files of a data set are in the cache.
+    """See to it that the files of some splits are in the cache; return what was done about each.
 
     Parameters
     ----------
-    dataset : Dataset
-        What to have.
-    data_dir : Path, optional
-        Folder of the cache, see `find_data_dir`.
-    splits : tuple of str
-        The splits that are needed.
     mirrors : tuple of str
-        Mirrors to try before those of the data set.
-    progress : Progress, optional
-        Is told about bytes downloaded or drawn.
-    patience : Patience
-        How long to wait for mirrors.
+        Are tried before those of the data set.
     verify : bool
         Read and hash every byte; otherwise sizes are compared.
     force : bool
         Make everything again.
-
-    Returns
-    -------
-    dict of str to Action
-        What was done about each file.
 
     Raises
     ------
@@ -124,7 +109,7 @@ def ensure_cached(
     if missing and dataset.is_drawn:
         _draw(dataset, missing, folder, progress)
     elif missing:
-        if is_offline() or not (mirrors or dataset.mirrors):
+        if is_offline() or not missing[0].sha256:
             raise _missing(dataset, missing[0], data_dir)
         _fetch(
             dataset,

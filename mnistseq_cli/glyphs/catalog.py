@@ -31,21 +31,11 @@ EMNIST_CLASSES = {
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait, and how often to try.
+    """How long to wait, and how often to try."""
 
-    Parameters
-    ----------
-    timeout_s : float
-        For a connection, and between two blocks of an answer.
-    deadline_s : float
-        For a whole download: all its files, from all mirrors.
-    rounds : int
-        How many times to go round the mirrors.
-    """
-
-    timeout_s: float = 20
-    deadline_s: float = 1200
-    rounds: int = 4
+    timeout_s: float = 20  # for a connection, and between two blocks
+    deadline_s: float = 1200  # for all files, from all mirrors
+    rounds: int = 4  # how many times to go round the mirrors
 
 
 PATIENT = Patience()
@@ -54,26 +44,12 @@ HASTY = Patience(timeout_s=4, deadline_s=60, rounds=1)
 
 @dataclass(frozen=True)
 class DataFile:
-    """One IDX file of a data set.
+    """One IDX file of a data set."""
 
-    Parameters
-    ----------
-    name : str
-        Name of the unpacked file; the gzip file has `.gz` added.
-    shape : tuple of int
-        Shape of the array in it.
-    size_bytes : int
-        Size of the gzip file; 0 where there is none that is known.
-    sha256, unpacked_sha256 : str
-        Hashes of the gzip file and of the unpacked file; empty where they are not known.
-    item_bytes : int
-        Size of one item of the array.
-    """
-
-    name: str
+    name: str  # of the unpacked file; the gzip file has `.gz` added
     shape: tuple[int, ...]
-    size_bytes: int = 0
-    sha256: str = ""
+    size_bytes: int = 0  # of the gzip file; 0 where that is not known
+    sha256: str = ""  # of the gzip file, where it is known
     unpacked_sha256: str = ""
     item_bytes: int = 1
 
@@ -95,18 +71,11 @@ class DataFile:
 
 @dataclass(frozen=True)
 class SplitFiles:
-    """The two files of a split.
-
-    Parameters
-    ----------
-    images, labels : DataFile
-    sha256 : str
-        Content hash of the glyphs, where it is not made from the hashes of the gzip files.
-    """
+    """The two files of a split."""
 
     images: DataFile
     labels: DataFile
-    sha256: str = ""
+    sha256: str = ""  # of the glyphs, where it is not made from the hashes of the gzip files
 
     @property
     def n_glyphs(self) -> int:
@@ -116,44 +85,19 @@ class SplitFiles:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set that is known by name.
-
-    Parameters
-    ----------
-    name : str
-        What users write.
-    folder : str
-        Name of torchvision's folder: the files are in `<data dir>/<folder>/raw/`.
-    train, test : SplitFiles
-        Their files.
-    mirrors : tuple of str
-        Addresses of folders with the gzip files, each ending in a slash. Without any, the files
-        are drawn by the built-in pen or come from a folder of the user.
-    licence : str
-        Terms of the glyphs.
-    alphabet : str
-        The character of each class. Where classes are no digits, it is the class number.
-    first_label : int
-        What labels call the first class.
-    is_transposed : bool
-        Whether rows and columns are exchanged in the files.
-    is_drawn : bool
-        Whether the built-in pen makes the files.
-    glyphs_per_writer : int
-        How many consecutive glyphs are by one writer; 0 where writers are not known.
-    """
+    """A data set that is known by name."""
 
     name: str
-    folder: str
+    folder: str  # that of torchvision: the files are in `<data dir>/<folder>/raw/`
     train: SplitFiles
     test: SplitFiles
-    mirrors: tuple[str, ...]
+    mirrors: tuple[str, ...]  # folders with the gzip files; drawn or brought without any
     licence: str
-    alphabet: str = DIGITS
-    first_label: int = 0
-    is_transposed: bool = False
-    is_drawn: bool = False
-    glyphs_per_writer: int = 0
+    alphabet: str = DIGITS  # the character of each class; of no digits, the class number
+    first_label: int = 0  # what labels call the first class
+    is_transposed: bool = False  # rows and columns are exchanged in the files
+    is_drawn: bool = False  # the built-in pen makes the files
+    glyphs_per_writer: int = 0  # consecutive ones; 0 where writers are not known
 
     @property
     def n_glyphs(self) -> int:

@@ -45,18 +45,7 @@ class Progress(Protocol):
 
 
 class FailedTry(Exception):  # noqa: N818 - one try, not yet an error
-    """One mirror did not give the file.
-
-    Parameters
-    ----------
-    reason : str
-    again : bool
-        Whether it may do so later.
-    wait_s : float
-        How long the server asks to wait.
-    is_reached : bool
-        Whether there was a connection.
-    """
+    """One mirror did not give the file."""
 
     def __init__(
         self, reason: str, *, again: bool = False, wait_s: float = 0, is_reached: bool = True
@@ -97,26 +86,15 @@ def fetch_file(
     patience: Patience = PATIENT,
     deadline: float | None = None,
 ) -> str:
-    """Fetch a gzip file from the first mirror that gives the right bytes, into a folder.
+    """Fetch a gzip file into a folder; return the mirror that gave the right bytes.
 
     All mirrors are tried before any is tried again; those that failed for good (not there, wrong
     bytes) are not.
 
     Parameters
     ----------
-    file : DataFile
-    folder : Path
-    mirrors : tuple of str
-    progress : Progress, optional
-        Is told about bytes.
-    patience : Patience
     deadline : float, optional
         When to give up, on the clock of `time.monotonic`, where the file is one of several.
-
-    Returns
-    -------
-    str
-        The mirror that gave it.
 
     Raises
     ------

@@ -22,18 +22,10 @@ _CHUNK = 4096  # glyphs that are measured at once: more would take more memory t
 
 @dataclass(frozen=True)
 class GlyphInk:
-    """The ink of some glyphs, moved to the left edge of its cells.
+    """The ink of some glyphs, moved to the left edge of its cells."""
 
-    Parameters
-    ----------
-    images : ndarray of uint8, shape (N, 28, 28)
-        0 = paper, 255 = ink; the first column holds ink.
-    left_px, top_px, width_px, height_px : ndarray of int64, shape (N,)
-        Where the ink stood in its cell, and its size.
-    """
-
-    images: NDArray[np.uint8]
-    left_px: NDArray[np.int64]
+    images: NDArray[np.uint8]  # (N, 28, 28), 0 = paper; the first column holds ink
+    left_px: NDArray[np.int64]  # where the ink stood in its cell
     top_px: NDArray[np.int64]
     width_px: NDArray[np.int64]
     height_px: NDArray[np.int64]

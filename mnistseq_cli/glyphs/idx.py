@@ -39,18 +39,10 @@ _CODES = {dtype: code for code, dtype in _TYPES.items()}
 
 @dataclass(frozen=True)
 class IdxHeader:
-    """What the first bytes of an IDX file say.
+    """What the first bytes of an IDX file say."""
 
-    Parameters
-    ----------
-    dtype : numpy dtype
-        uint8, or int32 big-endian.
-    shape : tuple of int
-        Length of each axis, none of them 0.
-    """
-
-    dtype: np.dtype[np.integer[Any]]
-    shape: tuple[int, ...]
+    dtype: np.dtype[np.integer[Any]]  # uint8, or int32 big-endian
+    shape: tuple[int, ...]  # no axis is 0 long
 
     @property
     def offset_bytes(self) -> int:

@@ -61,27 +61,14 @@ _CHUNK = 4096
 
 @dataclass(frozen=True)
 class LocalGlyphs:
-    """Glyphs as they are in the user's files.
+    """Glyphs as they are in the user's files."""
 
-    Parameters
-    ----------
-    images : ndarray of uint8, shape (N, 28, 28)
-        Of whatever polarity; memory-mapped if they come from an unpacked IDX file.
-    labels : ndarray of uint8, shape (N,)
-    alphabet : str
-        The character of each class.
-    is_transposed : bool
-        Whether rows and columns are exchanged.
-    has_pictures, is_lossy : bool
-        Whether each glyph is a picture of its own, and of a format that loses detail.
-    """
-
-    images: NDArray[np.uint8]
+    images: NDArray[np.uint8]  # (N, 28, 28), of whatever polarity; mapped where that is possible
     labels: NDArray[np.uint8]
-    alphabet: str = DIGITS
+    alphabet: str = DIGITS  # the character of each class
     is_transposed: bool = False
-    has_pictures: bool = False
-    is_lossy: bool = False
+    has_pictures: bool = False  # each glyph is a file of its own
+    is_lossy: bool = False  # of a format that loses detail
 
 
 def read_local(path: Path, splits: tuple[SplitName, ...]) -> list[LocalGlyphs]:

@@ -27,24 +27,12 @@ _MOST_BYTES = 2**33  # that a tar archive may unpack to: to list it is to unpack
 
 @dataclass(frozen=True)
 class Entry:
-    """One file.
+    """One file."""
 
-    Parameters
-    ----------
-    name : str
-        Its path inside the source, with ``/``.
-    size_bytes : int
-        Its size, as the folder or archive says.
-    open : callable
-        Opens it to be read.
-    path : Path or None
-        Where it lies, if it is no part of an archive.
-    """
-
-    name: str
+    name: str  # its path inside the source, with "/"
     size_bytes: int
     open: Callable[[], BinaryIO]
-    path: Path | None = None
+    path: Path | None = None  # where it lies, if it is no part of an archive
 
 
 @contextmanager

@@ -26,18 +26,10 @@ _CHUNK = 4096
 
 @dataclass(frozen=True)
 class Hands:
-    """The hands of a glyph set.
+    """The hands of a glyph set."""
 
-    Parameters
-    ----------
-    hand_of : ndarray of int64, shape (N,)
-        The hand of each glyph that can be drawn.
-    glyphs : ndarray of int64, shape (hands, classes, K)
-        The glyph ids that a hand can write of each class.
-    """
-
-    hand_of: NDArray[np.int64]
-    glyphs: NDArray[np.int64]
+    hand_of: NDArray[np.int64]  # (N,), the hand of each glyph that can be drawn
+    glyphs: NDArray[np.int64]  # (hands, classes, K), ids that a hand can write of each class
 
     def choose(
         self,

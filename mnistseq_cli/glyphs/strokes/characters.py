@@ -8,18 +8,10 @@ from typing import NamedTuple
 
 
 class Allograph(NamedTuple):
-    """One way to write a digit.
-
-    Parameters
-    ----------
-    digit : int
-    share : int
-        How many in a hundred hands write the digit this way.
-    path, habits : str
-    """
+    """One way to write a digit."""
 
     digit: int
-    share: int
+    share: int  # how many in a hundred hands write the digit this way
     path: str
     habits: str
 

@@ -30,42 +30,21 @@ Weights = tuple[float, float, float, float]
 
 
 class Curves(NamedTuple):
-    """All allographs as arrays; A of them.
+    """All allographs as arrays; A of them."""
 
-    Parameters
-    ----------
-    points : ndarray of float64, shape (A, MAX_POINTS, 2)
-        x and y; y runs from -1 at the top to 1.
-    habits : ndarray of float64, shape (A, MAX_HABITS, MAX_POINTS, 2)
-        How far each habit moves each point.
-    taps : ndarray of int64, shape (A, N_SAMPLES, TAPS)
-        The points that a sample is made of.
-    exact, hasty : ndarray of float64, shape (A, N_SAMPLES, TAPS)
-        How much of each.
-    """
-
-    points: FloatArray
-    habits: FloatArray
-    taps: NDArray[np.int64]
-    exact: FloatArray
-    hasty: FloatArray
+    points: FloatArray  # (A, MAX_POINTS, 2): x and y; y runs from -1 at the top to 1
+    habits: FloatArray  # (A, MAX_HABITS, MAX_POINTS, 2): how far each moves each point
+    taps: NDArray[np.int64]  # (A, N_SAMPLES, TAPS): the points that a sample is made of
+    exact: FloatArray  # and how much of each, where no corner is cut
+    hasty: FloatArray  # and where corners are cut
 
 
 class Path(NamedTuple):
-    """A path as it was noted.
-
-    Parameters
-    ----------
-    points : list of (x, y)
-    corners : set of int
-        Points that are corners.
-    lifts : set of int
-        Points that the pen reaches through the air.
-    """
+    """A path as it was noted."""
 
     points: list[tuple[float, float]]
-    corners: set[int]
-    lifts: set[int]
+    corners: set[int]  # points that are corners
+    lifts: set[int]  # points that the pen reaches through the air
 
     def begins(self, point: int) -> bool:
         """Whether a stroke begins here."""

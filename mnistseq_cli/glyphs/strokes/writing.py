@@ -47,25 +47,13 @@ _PROPORTIONS = np.array(
 
 
 class Line(NamedTuple):
-    """The lines of N glyphs, S samples each.
+    """The lines of N glyphs, S samples each."""
 
-    Parameters
-    ----------
-    x, y : ndarray of float64, shape (N, S)
-        The way of the pen; y runs from about -1 to 1.
-    radius_px : ndarray of float64, shape (N,)
-        Half the width of the stroke in the finished glyph.
-    swell : ndarray of float64, shape (N, S)
-        What the radius is multiplied with along the way.
-    soft_px : ndarray of float64, shape (N,)
-        Width of the edge between ink and paper.
-    """
-
-    x: FloatArray
-    y: FloatArray
-    radius_px: FloatArray
-    swell: FloatArray
-    soft_px: FloatArray
+    x: FloatArray  # (N, S), the way of the pen
+    y: FloatArray  # (N, S), from about -1 to 1
+    radius_px: FloatArray  # (N,), half the width of the stroke in the glyph
+    swell: FloatArray  # (N, S), what the radius is multiplied with along the way
+    soft_px: FloatArray  # (N,), width of the edge between ink and paper
 
 
 def trace_lines(digits: NDArray[np.uint8], hand: Hand) -> Line:
@@ -172,25 +160,13 @@ _GLYPH_PARTS = np.cumsum([_N_TRAITS, MAX_HABITS, 2 * MAX_POINTS])
 
 
 class Hand(NamedTuple):
-    """How each of N glyphs is written.
+    """How each of N glyphs is written."""
 
-    Parameters
-    ----------
-    traits : ndarray of float64, shape (N, traits)
-    allograph : ndarray of int64, shape (N,)
-        An index into what `read_allographs` gives.
-    habits : ndarray of float64, shape (N, MAX_HABITS)
-        How much it has of each habit of the allograph.
-    tremor : ndarray of float64, shape (N, MAX_POINTS, 2)
-    pressure : ndarray of float64, shape (N, N_PRESSURES)
-        From the start of the path to its end.
-    """
-
-    traits: FloatArray
-    allograph: NDArray[np.int64]
-    habits: FloatArray
-    tremor: FloatArray
-    pressure: FloatArray
+    traits: FloatArray  # (N, traits)
+    allograph: NDArray[np.int64]  # (N,), places in what `read_allographs` gives
+    habits: FloatArray  # (N, MAX_HABITS), how much it has of each habit of the allograph
+    tremor: FloatArray  # (N, MAX_POINTS, 2)
+    pressure: FloatArray  # (N, N_PRESSURES), from the start of the path to its end
 
 
 def read_hands(
