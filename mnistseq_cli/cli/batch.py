@@ -20,8 +20,8 @@ mnistseq batch --recipe train/recipe.toml -o again
 
 @expand
 def batch(
-    picture: Picture,
     output: OutputOptions,
+    picture: Picture,
     *,
     digits: Annotated[
         str | None,

@@ -20,8 +20,8 @@ mnistseq phone -n 50 --pattern "0[789]0-####-####" --spacing 1 4 -o mobiles
 
 @expand
 def phone(
-    picture: Picture,
     output: OutputOptions,
+    picture: Picture,
     *,
     pattern: Annotated[
         str | None,

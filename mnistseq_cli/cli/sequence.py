@@ -31,7 +31,10 @@ def sequence(
     picture: Picture,
     digits: Annotated[
         list[str] | None,
-        argument("DIGITS...", "The digits to write: 3 5 0, 350 and 3,5,0 are the same."),
+        argument(
+            "DIGITS...",
+            "The digits to write: 3 5 0, 350 and 3,5,0 are the same; - makes a wider gap.",
+        ),
     ] = None,
     *,
     variants: Annotated[

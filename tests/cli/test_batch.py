@@ -153,11 +153,8 @@ def test_a_data_set_that_is_not_there_any_more_is_named(run: Run, own_glyphs: Pa
     for words in (["batch", "--recipe", "pf/recipe.toml", "-o", "o"], ["verify", "pf", "--deep"]):
         result = run(*words, glyphs=False)
         assert result.status == 1
-        first, second = result.err.splitlines()
-        assert first == (
-            f"Error: there is no file or folder {own_glyphs}, which the recipe or --dataset names"
-        )
-        assert "--dataset PATH" in second
+        assert f"there is no file or folder {own_glyphs}" in result.err.splitlines()[0]
+        assert ("--dataset PATH" in result.err) == (words[0] == "batch")
 
 
 def test_a_dataset_is_resumed_where_its_glyphs_lie_now(run: Run, own_glyphs: Path) -> None:
