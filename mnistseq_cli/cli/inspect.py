@@ -11,6 +11,11 @@ from mnistseq_cli.cli.picture_options import DataDir, option
 from mnistseq_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from mnistseq_cli.formats.base import LoadedSample
     from mnistseq_cli.inspection.figures import Survey
     from mnistseq_cli.inspection.predictions import ReaderFigures
@@ -161,8 +166,8 @@ def _show(survey: Survey, reader: ReaderFigures | None) -> None:
 
     from mnistseq_cli.cli.console import get_console
     from mnistseq_cli.cli.summary import (
-        SHOWN_SAMPLES,
         TextPage,
+        list_samples,
         write_reader_summary,
         write_summary,
     )
@@ -173,12 +178,21 @@ def _show(survey: Survey, reader: ReaderFigures | None) -> None:
     sections = write_summary(survey, page)
     if reader is not None:
         sections += write_reader_summary(reader, page)
-    for number, (title, lines) in enumerate(sections):
-        if number:
-            console.print()
+    for title, lines in [*sections, ("Some samples", [])]:
         console.print(Text(page.show(title), "bold"), *map(Text, lines), sep="\n", soft_wrap=True)
+        if lines:
+            console.print()
+
+    def label_images() -> Iterator[NDArray[np.uint8]]:
+        for sample, lines in list_samples(survey, page):
+            console.print(*map(Text, lines), sep="\n", soft_wrap=True)
+            yield sample.image
+
+    images = label_images()
     if not console.no_color and console.color_system:  # or nothing could be drawn
-        show_images(sample.image for sample in survey.choose(SHOWN_SAMPLES))
+        show_images(images)
+    for _ in images:  # that were not drawn
+        pass
 
 
 def _to_json(survey: Survey, reader: ReaderFigures | None) -> str:

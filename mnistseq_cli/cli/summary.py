@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.inspection.predictions import ReaderFigures, Share
     from mnistseq_cli.inspection.wording import Fact
 
-SHOWN_SAMPLES = 4
+_SHOWN_SAMPLES = 4
 _MOST_CHART_ROWS = 20  # of a chart: neighbours are counted together
 _MOST_CHARACTERS = 36  # more are too many for a chart
 _MOST_MISREADS = 8
@@ -139,7 +139,6 @@ def write_summary(survey: Survey, page: TextPage) -> list[Section]:
         ("Characters", _chart_characters(survey, page)),
         ("Length", _chart_lengths(survey, page)),
         ("Gaps in pixels", _chart_gaps(survey, page)),
-        ("Some samples", _list_samples(survey, page)),
     ]
 
 
@@ -225,9 +224,12 @@ def _chart_shares(shares: dict[int, Share], page: TextPage) -> list[str]:
     return page.write_chart(names, columns, [share.accuracy for _, share in rows])
 
 
-def _list_samples(survey: Survey, page: TextPage) -> list[str]:
-    samples = survey.choose(SHOWN_SAMPLES)
-    return page.write_sentences(f"{one.text} {_locate(survey, one)}" for one in samples)
+def list_samples(survey: Survey, page: TextPage) -> list[tuple[LoadedSample, list[str]]]:
+    """Choose some samples, and write the text of each and where it is."""
+    return [
+        (sample, page.write_sentence(f"{sample.text} {_locate(survey, sample)}"))
+        for sample in survey.choose(_SHOWN_SAMPLES)
+    ]
 
 
 def _locate(survey: Survey, sample: LoadedSample) -> str:
