@@ -13,6 +13,7 @@ from typer.main import get_command
 
 from mnistseq_cli import Recipe, SequenceGenerator
 from mnistseq_cli.cli import app
+from mnistseq_cli.cli.sequence import join_digits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -281,3 +282,19 @@ def test_one_hand_writes_otherwise(run: Run, tmp_path: Path) -> None:
     run("sequence", "0123456789", "--seed", 1, "-o", "any.png")
     run("sequence", "0123456789", "--seed", 1, "-o", "one.png", "--one-hand")
     assert (tmp_path / "any.png").read_bytes() != (tmp_path / "one.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["3,5,0"], "350"),
+        (["3,", "5,", "0"], "350"),
+        (["3", "5", "0"], "350"),
+        (["1,250"], "1,250"),
+        (["3,5"], "3,5"),
+        (["12,34,56"], "12,34,56"),
+        (["090-1234"], "090-1234"),
+    ],
+)
+def test_commas_separate_three_single_characters_or_more(words: list[str], text: str) -> None:
+    assert join_digits(words) == text

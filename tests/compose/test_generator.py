@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 import re
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -176,3 +178,22 @@ def test_the_arrays_of_a_block_have_one_shape(glyphs: GlyphSet) -> None:
     block = generator.block(short, short + 1)
     assert block.classes.shape == block.glyphs.shape == block.boxes.shape[:2] == (1, 9)
     assert block.gaps.shape == (1, 10)
+
+
+def test_a_generator_travels_small_and_makes_the_same(glyph_folder: Path) -> None:
+    recipe = Recipe(length=(1, 4), count=9, seed=3, augment=("light",), dataset=str(glyph_folder))
+    generator = SequenceGenerator(recipe)
+    data = pickle.dumps(generator)
+    assert len(data) < 4096
+    again = pickle.loads(data)  # noqa: S301 - written just now
+    assert np.array_equal(again.block(0, 9).images, generator.block(0, 9).images)
+
+
+def test_what_is_shown_of_samples_is_a_line(glyphs: GlyphSet) -> None:
+    generator = SequenceGenerator(Recipe(digits="350", count=9, width_px=100), glyphs)
+    sample, block = generator[5], generator.block(2, 6)
+    assert repr(sample) == "<Sample 5 '350': 100 × 28 px>"
+    assert repr(block) == "<Block of samples 2 to 5: 100 × 28 px>"
+    assert "9 samples" in repr(generator)
+    assert sample == sample  # noqa: PLR0124 - arrays would have no truth
+    assert len({sample, generator[5]}) == 2
