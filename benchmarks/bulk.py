@@ -23,7 +23,6 @@ import numpy as np
 from isal import isal_zlib
 
 from mnistseq_cli.bulk.events import Event, PartFinished
-from mnistseq_cli.bulk.parts import BLOCK_SIZE
 from mnistseq_cli.bulk.plan import make_plan
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.bulk.verify import verify
@@ -67,8 +66,7 @@ class Lines:
 
 def blocks(generator: SequenceGenerator) -> Iterator[Block]:
     """Make all samples, block by block."""
-    for start in range(0, len(generator), BLOCK_SIZE):
-        yield generator.block(start, min(start + BLOCK_SIZE, len(generator)))
+    yield from generator.blocks(0, len(generator))
 
 
 def empty(name: str) -> Path:

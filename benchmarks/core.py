@@ -15,8 +15,8 @@ import tempfile
 import time
 
 from mnistseq_cli import Recipe, SequenceGenerator, load_glyphs
-from mnistseq_cli.compose.generator import BLOCK_SIZE
 
+BLOCK_SIZE = 128
 RECIPES = {
     "11 digits, widest width": Recipe(length=(11, 11)),
     "11 digits, natural width": Recipe(length=(11, 11), width_px="natural"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from mnistseq_cli.bulk.parts import BLOCK_SIZE, PARTS, PartMaker, Staging
+from mnistseq_cli.bulk.parts import PARTS, PartMaker, Staging
 from mnistseq_cli.bulk.plan import Part
 from mnistseq_cli.bulk.workers import count_cores
 from mnistseq_cli.compose.generator import SequenceGenerator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.bulk.plan import Plan
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
-_HANDFUL = 2 * BLOCK_SIZE
+_HANDFUL = 256
 _WARM = 16  # samples before the clock runs; glyphs are read then
 _DISK_BLOCK_BYTES = 4096
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, None}  # None is what NumPy says of a full disk

@@ -37,7 +37,6 @@ PARTS = f"{OWN_FOLDER}/parts"
 KEPT = f"{OWN_FOLDER}/kept"
 STAGING = f"{OWN_FOLDER}/staging"
 RECORD = "record.json"
-BLOCK_SIZE = 128  # the fastest: its arrays stay in the processor's cache
 NUMBER_LIMIT = 2**63  # of samples, files, bytes
 _READ_BYTES = 1 << 20
 
@@ -308,10 +307,11 @@ class PartMaker:
 
     def _make_blocks(self, part: Part, report: Callable[[int], None]) -> Iterator[Block]:
         generator = self._generators[part.split]
-        for start in range(part.start, part.stop, BLOCK_SIZE):
-            stop = min(start + BLOCK_SIZE, part.stop)
-            yield generator.block(start, stop)
-            report(stop - part.start)
+        n_made = 0
+        for block in generator.blocks(part.start, part.stop):
+            yield block
+            n_made += len(block)
+            report(n_made)
 
 
 def find_versions(form: Format) -> dict[str, str]:

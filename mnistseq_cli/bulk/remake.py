@@ -171,8 +171,8 @@ class Remaker:
         """Make all samples without distortions, block by block, with the split of each."""
         for split in self.splits:
             generator = self._open(())[split.name]
-            for start in range(split.start, split.stop, _BLOCK_SIZE):
-                yield split, generator.block(start, min(start + _BLOCK_SIZE, split.stop))
+            for block in generator.blocks(split.start, split.stop):
+                yield split, block
 
     def _choose_stages(self, *, boxes: bool) -> tuple[Stage, ...]:
         """Return the stages of distortion without which what is to be filled in would differ."""

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistseq_cli.compose.generator import BLOCK_SIZE, SequenceGenerator
+from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.compose.samples import Sample
 from mnistseq_cli.errors import GlyphError, LayoutError
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
@@ -70,7 +70,7 @@ def test_a_sample_does_not_depend_on_its_block(
 
 
 def test_samples_by_index_by_iteration_and_by_block_are_the_same(glyphs: GlyphSet) -> None:
-    n = BLOCK_SIZE + 3
+    n = 128 + 3  # more than a block
     generator = SequenceGenerator(Recipe(length=(1, 4), count=n, seed=4), glyphs)
     assert len(generator) == n
     samples = list(generator)
