@@ -181,7 +181,7 @@ def test_distorted_digits_get_boxes_where_they_are_shown(
 # Where it cannot be ----------------------------------------------------------------------------
 
 
-def check_nothing_recalled(found: Survey, why: str) -> None:
+def check_nothing_filled_in(found: Survey, why: str) -> None:
     assert (found.gaps, found.glyphs) == (None, None)
     assert found.sources["gaps"] == found.sources["glyphs"] == Source(0, 0)
     assert why in found.why_not_recalled
@@ -202,7 +202,7 @@ def test_a_recipe_of_other_files_is_not_believed(
     folder = make(glyph_folder, tmp_path / "out", {"to": to})
     change_manifest(folder, seed=6)
     found = survey(folder)
-    check_nothing_recalled(found, "the text of 0 is not what the recipe makes")
+    check_nothing_filled_in(found, "the text of 0 is not what the recipe makes")
     assert found.has_boxes is (to == "npz")
 
 
@@ -219,7 +219,7 @@ def test_a_recipe_that_makes_the_same_texts_is_told_by_pictures_or_boxes(
 ) -> None:
     folder = make(glyph_folder, tmp_path / "out", output, length=None, digits="350")
     change_manifest(folder, seed=6)
-    check_nothing_recalled(survey(folder), what)
+    check_nothing_filled_in(survey(folder), what)
 
 
 def test_a_label_that_was_changed_ends_it(glyph_folder: Path, tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_a_sample_beyond_the_recipe_is_none_of_it(glyph_folder: Path, tmp_path: 
     with (folder / "labels.csv").open("a", encoding="utf-8") as file:
         file.write(f"images/00000/00000099.png,{text}\n")
     found = survey(folder)
-    check_nothing_recalled(found, "makes no sample called images/00000/00000099.png")
+    check_nothing_filled_in(found, "makes no sample called images/00000/00000099.png")
 
 
 def test_glyphs_that_are_not_at_hand_are_not_fetched(
@@ -291,7 +291,9 @@ def test_glyphs_that_are_not_at_hand_are_not_fetched(
         change_manifest(folder, dataset=name)
         found = survey(folder, data_dir=tmp_path / "cache")
         command = f"mnistseq download {name}"
-        check_nothing_recalled(found, f"the glyphs of {name} are not at hand. Get them: {command}")
+        check_nothing_filled_in(
+            found, f"the glyphs of {name} are not at hand. Get them: {command}"
+        )
         assert not (tmp_path / "cache").exists()
         shown = run("inspect", "out", glyphs=False)
         assert (shown.status, shown.err) == (0, "")
@@ -321,9 +323,9 @@ def test_other_glyphs_of_the_same_name_are_not_taken(glyph_folder: Path, tmp_pat
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    check_nothing_recalled(survey(folder), "is not what the recipe was made with")
+    check_nothing_filled_in(survey(folder), "is not what the recipe was made with")
     shutil.rmtree(glyphs)
-    check_nothing_recalled(survey(folder), "there is no file or folder")
+    check_nothing_filled_in(survey(folder), "there is no file or folder")
 
 
 def test_texts_that_are_not_those_of_the_recipe_are_told(
@@ -332,9 +334,9 @@ def test_texts_that_are_not_those_of_the_recipe_are_told(
     recipe = {"length": None, "texts": ("12", "007")}
     folder = make(glyph_folder, tmp_path / "out", {"to": "idx"}, **recipe)
     (folder / "texts.txt").write_text("12\n008\n")
-    check_nothing_recalled(survey(folder), "does not hold the texts")
+    check_nothing_filled_in(survey(folder), "does not hold the texts")
     (folder / "texts.txt").unlink()
-    check_nothing_recalled(survey(folder), "is missing")
+    check_nothing_filled_in(survey(folder), "is missing")
 
 
 def test_a_recipe_without_the_hash_of_its_glyphs_is_not_used(
@@ -342,14 +344,14 @@ def test_a_recipe_without_the_hash_of_its_glyphs_is_not_used(
 ) -> None:
     folder = make(glyph_folder, tmp_path / "out", {"to": "idx"})
     change_manifest(folder, glyphs_sha256="")
-    check_nothing_recalled(survey(folder), "does not say which glyphs")
+    check_nothing_filled_in(survey(folder), "does not say which glyphs")
 
 
 def test_a_manifest_that_lacks_something_is_told(glyph_folder: Path, tmp_path: Path) -> None:
     folder = make(glyph_folder, tmp_path / "out", {"labels": ("csv",)})
     path = folder / "dataset.json"
     path.write_text(path.read_text(encoding="utf-8").replace('"name": "images', '"nome": "images'))
-    check_nothing_recalled(survey(folder), f"what {folder} says of itself is damaged")
+    check_nothing_filled_in(survey(folder), f"what {folder} says of itself is damaged")
 
 
 def test_datasets_of_others_have_no_recipe(glyph_folder: Path, tmp_path: Path) -> None:
@@ -367,11 +369,11 @@ def test_what_is_held_is_left_as_it_is(glyph_folder: Path, tmp_path: Path) -> No
     own = [replace(seen, gaps=np.array([99])) if n % 2 else seen for n, seen in enumerate(bare)]
     none = np.zeros(0, np.int64)
     whole = [replace(own[0], boxes=none, gaps=none, glyphs=none)]
-    recall = Filler(dataset)
-    assert recall.fill(whole) == whole
-    filled = recall.fill(own)
+    filler = Filler(dataset)
+    assert filler.fill(whole) == whole
+    filled = filler.fill(own)
     assert all(seen.gaps.tolist() == [99] for seen in filled[1::2] if seen.gaps is not None)
-    assert recall.counts == {"boxes": COUNT, "gaps": COUNT // 2, "glyphs": COUNT}
+    assert filler.counts == {"boxes": COUNT, "gaps": COUNT // 2, "glyphs": COUNT}
 
 
 # What is said of it ----------------------------------------------------------------------------
