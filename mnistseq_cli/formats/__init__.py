@@ -89,7 +89,7 @@ class Output:
         open_format(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what decides the files, as plain values: all but the folder."""
+        """Return what decides the files, as plain values: all but the folder."""
         values = asdict(self) | {"labels": list(self.labels)}
         return {key: value for key, value in values.items() if key != "folder"}
 
@@ -138,7 +138,7 @@ class Format(Protocol):
 
     @staticmethod
     def holds(folder: Path) -> bool:
-        """Tell whether samples in this format lie in a folder, not in sub-folders."""
+        """Whether samples in this format lie in a folder, not in sub-folders."""
         ...
 
     def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.files import naming_damage
-from mnistseq_cli.formats.base import LoadedSample
+from mnistseq_cli.formats.base import Container, LoadedSample
 from mnistseq_cli.formats.images import READ_LIMIT_PX, check_size
 from mnistseq_cli.formats.read_labels import check_boxes, check_text
 from mnistseq_cli.formats.sample_json import find_boxes, find_values
@@ -73,7 +73,7 @@ COLUMNS: dict[str, np.dtype[Any]] = {
 }
 
 
-class Columnar:
+class Columnar(Container):
     """A container of arrays, so that all images have one width; see `Format`."""
 
     libraries: ClassVar[tuple[str, ...]] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from importlib import import_module
-from typing import IO, TYPE_CHECKING, Protocol, TypeAlias
+from typing import IO, TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.extras import suggest_install
@@ -141,7 +141,7 @@ def find_splits(folder: Path, holds: Callable[[Path], bool]) -> list[tuple[str, 
     ----------
     folder : Path
     holds : callable
-        Tells whether samples lie in a folder.
+        Whether samples lie in a folder.
 
     Returns
     -------
@@ -162,27 +162,36 @@ def find_splits(folder: Path, holds: Callable[[Path], bool]) -> list[tuple[str, 
     return [(name, found[name]) for name in sorted(found, key=rank_split)]
 
 
-def read_splits(
-    folder: Path,
-    holds: Callable[[Path], bool],
-    read: Callable[[str, Path, Wanted | None], Iterator[LoadedSample]],
-    wanted: Wanted | None,
-) -> Iterator[LoadedSample]:
-    """Read the samples of a dataset, split by split; `read` is given a split and its folder."""
-    for split, path in find_splits(folder, holds):
-        yield from read(split, path, wanted)
-
-
 def rank_split(name: str) -> tuple[int, str]:
-    """Give a key that sorts splits: train, val and test first, others by their names."""
+    """Return a key that sorts splits: train, val and test first, others by their names."""
     return (FIRST_SPLITS.index(name) if name in FIRST_SPLITS else len(FIRST_SPLITS), name)
-
-
-def has_any(folder: Path, mark: str) -> bool:
-    """Tell whether a folder has a file that a pattern names."""
-    return any(path.is_file() for path in folder.glob(mark))
 
 
 def list_files(folder: Path, mark: str) -> list[Path]:
     """List the files of a folder that a pattern names, in the order of their names."""
     return sorted(path for path in folder.glob(mark) if path.is_file())
+
+
+class Container:
+    """What formats share: files by which they are found, and reading split by split."""
+
+    marks: ClassVar[tuple[str, ...]] = ()  # patterns of files, one of which a folder has
+
+    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
+        """Do nothing: what each part wrote stands for itself."""
+
+    @classmethod
+    def holds(cls, folder: Path) -> bool:
+        """Whether samples in this format lie in a folder."""
+        return any(list_files(folder, mark) for mark in cls.marks)
+
+    def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
+        """Read samples back, split by split."""
+        for split, path in find_splits(folder, self.holds):
+            yield from self.read_split(split, path, wanted)
+
+    def read_split(
+        self, split: str, folder: Path, wanted: Wanted | None
+    ) -> Iterator[LoadedSample]:
+        """Read the samples that lie in a folder."""
+        raise NotImplementedError

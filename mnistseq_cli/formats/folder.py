@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistseq_cli.files import explain_damage, naming_damage, read_file
 from mnistseq_cli.formats import open_label_style
-from mnistseq_cli.formats.base import find_splits, read_splits
+from mnistseq_cli.formats.base import find_splits
 from mnistseq_cli.formats.images import Encoded, decode_grey
 from mnistseq_cli.formats.names import NameTemplate
 from mnistseq_cli.formats.read_labels import (
@@ -25,20 +24,6 @@ if TYPE_CHECKING:
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Output
     from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter, Wanted
-
-
-def read_images(split: str, folder: Path, wanted: Wanted | None) -> Iterator[LoadedSample]:
-    """Read the images of a split in the order of its label file.
-
-    Raises
-    ------
-    OutputError
-        The label file is damaged, or an image is missing or damaged.
-    """
-    label_files = find_label_files(folder)
-    for label_file in label_files:
-        own_split = split or (find_split(label_file) if len(label_files) > 1 else "")
-        yield from _read_listed(own_split, folder, label_file, wanted)
 
 
 def _read_listed(
@@ -94,18 +79,23 @@ class Folder(Encoded):
         for style in self._labels:
             style.join(splits, writer)
 
-    @staticmethod
-    def holds(folder: Path) -> bool:
+    @classmethod
+    def holds(cls, folder: Path) -> bool:
         """Whether a folder has a label file."""
-        return _has_label_file(folder)
+        return find_label_file(folder) is not None
 
     def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
         """Read samples back: any images with a label file, see `read_labels.LABEL_FILES`."""
         # What else people put beside their splits is no label file.
-        own = partial(_has_label_file, own=True)
-        holds = own if find_splits(folder, own) else _has_label_file
-        return read_splits(folder, holds, read_images, wanted)
+        own = find_splits(folder, lambda path: find_label_file(path, own=True) is not None)
+        for split, path in own or find_splits(folder, self.holds):
+            yield from self.read_split(split, path, wanted)
 
-
-def _has_label_file(folder: Path, *, own: bool = False) -> bool:
-    return find_label_file(folder, own=own) is not None
+    def read_split(
+        self, split: str, folder: Path, wanted: Wanted | None
+    ) -> Iterator[LoadedSample]:
+        """Read the images of a split in the order of its label file."""
+        label_files = find_label_files(folder)
+        for label_file in label_files:
+            own_split = split or (find_split(label_file) if len(label_files) > 1 else "")
+            yield from _read_listed(own_split, folder, label_file, wanted)

@@ -13,7 +13,7 @@ from mnistseq_cli.formats.arrays import (
     read_column,
     read_shape,
 )
-from mnistseq_cli.formats.base import has_any, import_extra, read_splits
+from mnistseq_cli.formats.base import import_extra
 from mnistseq_cli.glyphs.idx import MAX_DEFLATE_RATIO
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class Hdf5(Columnar):
         h5py is not installed.
     """
 
+    marks = ("data.h5",)
     libraries = ("h5py",)
 
     def __init__(self, output: Output) -> None:
@@ -59,18 +60,10 @@ class Hdf5(Columnar):
                         dataset[start : start + len(column)] = column
                         start += len(column)
 
-    @staticmethod
-    def holds(folder: Path) -> bool:
-        """Whether a folder has ``data.h5``."""
-        return has_any(folder, "data.h5")
-
-    def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
-        """Read samples back."""
-        return read_splits(folder, self.holds, self._read_split, wanted)
-
-    def _read_split(
+    def read_split(
         self, split: str, folder: Path, wanted: Wanted | None
     ) -> Iterator[LoadedSample]:
+        """Read the samples that lie in a folder."""
         path = folder / "data.h5"
         with naming_damage(path), self._h5py.File(path) as file:
             names = [*file]  # looking a name up would follow a link

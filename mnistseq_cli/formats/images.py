@@ -12,6 +12,7 @@ import numpy as np
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.files import write_whole
 from mnistseq_cli.formats import IMAGE_FORMATS
+from mnistseq_cli.formats.base import Container
 from mnistseq_cli.formats.png import SIGNATURE, decode_plain_png, encode_pngs
 from mnistseq_cli.validation import suggest
 
@@ -106,7 +107,7 @@ def _to_8_bits(image: NDArray[Any]) -> NDArray[np.uint8]:
     return scaled.astype(np.uint8)
 
 
-class Encoded:
+class Encoded(Container):
     """A container of encoded images; see `Format`.
 
     Parameters
@@ -142,17 +143,23 @@ def check_size(height_px: int, width_px: int, image_format: str = "") -> None:
     UsageError
         They are.
     """
-    side_px = _SIDE_LIMITS_PX.get(PILLOW_FORMATS.get(image_format, ""))
-    if side_px and max(height_px, width_px) > side_px:
-        raise UsageError(
-            f"images are up to {width_px:,} px wide; {image_format} holds at most {side_px:,} px",
-            "Use a smaller --width or --spacing, fewer characters, or --image-format png.",
-        )
+    check_sides(height_px, width_px, image_format)
     if height_px * width_px > WRITE_LIMIT_PX:
         raise UsageError(
             f"images have up to {width_px:,} x {height_px} pixels; expected at most "
             f"{WRITE_LIMIT_PX:,}",
             "Use a smaller --width or --spacing, or fewer characters.",
+        )
+
+
+def check_sides(height_px: int, width_px: int, image_format: str) -> None:
+    """Raise UsageError for images that are longer or wider than a format can hold."""
+    side_px = _SIDE_LIMITS_PX.get(PILLOW_FORMATS.get(image_format, ""))
+    if side_px and max(height_px, width_px) > side_px:
+        raise UsageError(
+            f"images have up to {width_px:,} x {height_px:,} px; {image_format} holds at most "
+            f"{side_px:,} px a side",
+            "Use a smaller --width or --spacing, fewer characters, or another format, such as png.",
         )
 
 
@@ -231,7 +238,7 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     """
     ending = path.suffix.removeprefix(".").lower()
     encode = open_encoder(ending)
-    check_size(image.shape[0], image.shape[1], ending)
+    check_sides(image.shape[0], image.shape[1], ending)
     if image.ndim == _GREY_AXES:
         data = encode(image[None], np.array([image.shape[1]]))[0]
     else:

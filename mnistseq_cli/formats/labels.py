@@ -343,5 +343,5 @@ def _keep_alphabet(block: Block, writer: PartWriter) -> None:
 
 
 def _read_alphabet(split: Fragments) -> str:
-    """Give the character of each class: the first of the lines, which are all the same."""
+    """Return the character of each class: the first of the lines, which are all the same."""
     return next(split.read(_ALPHABET)).decode().partition("\n")[0]

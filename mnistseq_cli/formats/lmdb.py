@@ -12,7 +12,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.files import naming_damage
-from mnistseq_cli.formats.base import LoadedSample, has_any, import_extra, read_splits
+from mnistseq_cli.formats.base import LoadedSample, import_extra
 from mnistseq_cli.formats.images import Encoded, decode_grey
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Lmdb(Encoded):
     It lies in a folder of its own because some readers search only folders without sub-folders.
     """
 
+    marks = ("lmdb/data.mdb", "data.mdb")
     needs = ("lmdb",)
 
     def __init__(self, output: Output) -> None:
@@ -82,18 +83,10 @@ class Lmdb(Encoded):
             else:
                 return
 
-    @staticmethod
-    def holds(folder: Path) -> bool:
-        """Whether a folder has ``lmdb/data.mdb``, or is itself such a database."""
-        return has_any(folder, "lmdb/data.mdb") or has_any(folder, "data.mdb")
-
-    def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
-        """Read samples back."""
-        return read_splits(folder, self.holds, self._read_split, wanted)
-
-    def _read_split(
+    def read_split(
         self, split: str, folder: Path, wanted: Wanted | None
     ) -> Iterator[LoadedSample]:
+        """Read the samples that lie in a folder."""
         path = folder / "lmdb" / "data.mdb"
         path = path if path.exists() else folder / "data.mdb"
         prefix = f"{split}/" if split else ""

@@ -18,7 +18,7 @@ from mnistseq_cli.formats.arrays import (
     read_column,
     read_shape,
 )
-from mnistseq_cli.formats.base import has_any, list_files, read_splits
+from mnistseq_cli.formats.base import list_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,6 +44,8 @@ class Idx(Columnar):
     is a single digit, labels are ``train-labels-idx1-ubyte`` (N,), as in MNIST itself, and the
     splits train and test lie in one folder, as readers of MNIST look for them.
     """
+
+    marks = (f"*{_IMAGES}",)
 
     def check(self, recipe: Recipe, largest_px: tuple[int, int] | None = None) -> None:
         """Refuse images of different widths, and more than a header can count."""
@@ -82,22 +84,15 @@ class Idx(Columnar):
             for labels in read_column(split, shape, "labels"):
                 file.write(np.where(labels == NO_CLASS, _BLANK, labels).astype(np.uint8).data)
 
-    @staticmethod
-    def holds(folder: Path) -> bool:
-        """Whether a folder has such files."""
-        return has_any(folder, f"*{_IMAGES}")
-
-    def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
-        """Read samples back, also from the files of MNIST."""
-        return read_splits(folder, self.holds, _read_split, wanted)
-
-
-def _read_split(split: str, folder: Path, wanted: Wanted | None) -> Iterator[LoadedSample]:
-    paths = list_files(folder, f"*{_IMAGES}")[::-1]  # train before t10k
-    for path in paths:
-        prefix = path.name.removesuffix(_IMAGES)
-        name = split or (prefix if len(paths) > 1 else "")
-        yield from _read_files(name.replace("t10k", "test"), path, prefix, wanted)
+    def read_split(
+        self, split: str, folder: Path, wanted: Wanted | None
+    ) -> Iterator[LoadedSample]:
+        """Read the samples that lie in a folder."""
+        paths = list_files(folder, f"*{_IMAGES}")[::-1]  # train before t10k
+        for path in paths:
+            prefix = path.name.removesuffix(_IMAGES)
+            name = split or (prefix if len(paths) > 1 else "")
+            yield from _read_files(name.replace("t10k", "test"), path, prefix, wanted)
 
 
 def _read_files(

@@ -18,7 +18,7 @@ from mnistseq_cli.formats.arrays import (
     read_column,
     read_shape,
 )
-from mnistseq_cli.formats.base import has_any, list_files, rank_split, read_splits
+from mnistseq_cli.formats.base import list_files, rank_split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,6 +35,8 @@ _UNIX = 3
 class Npy(Columnar):
     """``images.npy``, ``labels.npy``, ``lengths.npy`` and ``boxes.npy`` in each split."""
 
+    marks = ("images.npy",)
+
     def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
         """Write the files."""
         for split in splits:
@@ -43,14 +45,18 @@ class Npy(Columnar):
                 with writer.path(f"{split.folder}{name}.npy").open("wb") as file:
                     _write_column(split, shape, name, file)
 
-    @staticmethod
-    def holds(folder: Path) -> bool:
-        """Whether a folder has ``images.npy``."""
-        return has_any(folder, "images.npy")
-
-    def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
-        """Read samples back."""
-        return read_splits(folder, self.holds, _read_npy, wanted)
+    def read_split(
+        self, split: str, folder: Path, wanted: Wanted | None
+    ) -> Iterator[LoadedSample]:
+        """Read the samples in ``images.npy`` and the files beside it."""
+        with ExitStack() as stack:
+            columns = {}
+            for name in COLUMNS:
+                path = folder / f"{name}.npy"
+                if path.exists() or path.is_symlink() or name in ("images", "labels"):
+                    with naming_damage(path):
+                        columns[name] = open_npy(stack.enter_context(open_regular(path)), path)
+            yield from iterate_samples(split, columns, wanted, where=folder)
 
 
 class Npz(Columnar):
@@ -60,6 +66,8 @@ class Npz(Columnar):
     `boxes_train`, `x_test` and so on. Where every text is a single digit, labels have the shape
     (N,), as those of Keras.
     """
+
+    marks = ("*.npz",)
 
     def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
         """Write the file."""
@@ -75,14 +83,19 @@ class Npz(Columnar):
             for info in archive.infolist():
                 info.create_system = _UNIX  # on Windows too: the same samples, the same bytes
 
-    @staticmethod
-    def holds(folder: Path) -> bool:
-        """Whether a folder has an npz file."""
-        return has_any(folder, "*.npz")
-
-    def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
-        """Read samples back, also from the npz files of Keras."""
-        return read_splits(folder, self.holds, _read_npz, wanted)
+    def read_split(
+        self, split: str, folder: Path, wanted: Wanted | None
+    ) -> Iterator[LoadedSample]:
+        """Read the samples in the npz files of a folder, ours or as those of Keras."""
+        for path in list_files(folder, "*.npz"):
+            with naming_damage(path), zipfile.ZipFile(path) as archive:
+                for name, members in _find_members(archive.namelist()):
+                    with ExitStack() as stack:
+                        columns = {
+                            column: open_npy(stack.enter_context(archive.open(member)), path)
+                            for column, member in members.items()
+                        }
+                        yield from iterate_samples(split or name, columns, wanted, where=path)
 
 
 def _name_array(name: str, folder: str) -> str:
@@ -108,31 +121,6 @@ def _write_column(
         return
     for column in read_column(split, shape, name):
         file.write(column.data)
-
-
-def _read_npy(split: str, folder: Path, wanted: Wanted | None) -> Iterator[LoadedSample]:
-    """Read the samples in ``images.npy`` and the files beside it."""
-    with ExitStack() as stack:
-        columns = {}
-        for name in COLUMNS:
-            path = folder / f"{name}.npy"
-            if path.exists() or path.is_symlink() or name in ("images", "labels"):
-                with naming_damage(path):
-                    columns[name] = open_npy(stack.enter_context(open_regular(path)), path)
-        yield from iterate_samples(split, columns, wanted, where=folder)
-
-
-def _read_npz(split: str, folder: Path, wanted: Wanted | None) -> Iterator[LoadedSample]:
-    """Read the samples in the npz files of a folder, ours or as those of Keras."""
-    for path in list_files(folder, "*.npz"):
-        with naming_damage(path), zipfile.ZipFile(path) as archive:
-            for name, members in _find_members(archive.namelist()):
-                with ExitStack() as stack:
-                    columns = {
-                        column: open_npy(stack.enter_context(archive.open(member)), path)
-                        for column, member in members.items()
-                    }
-                    yield from iterate_samples(split or name, columns, wanted, where=path)
 
 
 def _find_members(names: list[str]) -> list[tuple[str, dict[str, str]]]:

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnistseq_cli.files import naming_damage
-from mnistseq_cli.formats.base import has_any, import_extra, list_files, read_splits
+from mnistseq_cli.formats.base import import_extra, list_files
 from mnistseq_cli.formats.images import Encoded, decode_grey
 from mnistseq_cli.formats.read_labels import TEXT_KEYS, row_from_record
 from mnistseq_cli.formats.sample_json import find_boxes, find_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Output
-    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter, Wanted
+    from mnistseq_cli.formats.base import LoadedSample, PartWriter, Wanted
 
 _ROWS_TOGETHER = 256  # when read
 _BATCH_LIMIT_BYTES = 2**28
@@ -45,6 +45,7 @@ _FEATURES = {
 class Parquet(Encoded):
     """``part-00000.parquet`` and so on, with `image`, `text`, `objects`, `glyphs` and `gaps`."""
 
+    marks = ("*.parquet",)
     needs = ("pyarrow",)
 
     def __init__(self, output: Output) -> None:
@@ -66,9 +67,6 @@ class Parquet(Encoded):
         ):
             while together := [self._to_batch(block) for block in islice(rest, _BLOCKS_TOGETHER)]:
                 parquet.write_table(self._arrow.Table.from_batches(together))
-
-    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
-        """Do nothing: each file stands for itself."""
 
     def _make_schema(self) -> Any:  # noqa: ANN401 - pyarrow has no types
         arrow = self._arrow
@@ -134,18 +132,10 @@ class Parquet(Encoded):
             n_rows = max(1, min(_ROWS_TOGETHER, _BATCH_LIMIT_BYTES // max(1, largest)))
             yield from file.iter_batches(n_rows, row_groups=[number], columns=names)
 
-    @staticmethod
-    def holds(folder: Path) -> bool:
-        """Whether a folder has Parquet files."""
-        return has_any(folder, "*.parquet")
-
-    def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
-        """Read samples back: an image in a column `image`, and a text."""
-        return read_splits(folder, self.holds, self._read_split, wanted)
-
-    def _read_split(
+    def read_split(
         self, split: str, folder: Path, wanted: Wanted | None
     ) -> Iterator[LoadedSample]:
+        """Read the samples that lie in a folder."""
         for path in list_files(folder, "*.parquet"):
             numbers = count(1)
             with naming_damage(path), self._parquet.ParquetFile(path) as file:

@@ -39,7 +39,7 @@ def find_values(block: Block) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
 
 
 def find_boxes(block: Block) -> NDArray[np.int64]:
-    """Give the boxes of all digits of a block, sample by sample, shape (digits, 4)."""
+    """Return the boxes of all digits of a block, sample by sample, shape (digits, 4)."""
     is_digit, _ = find_values(block)
     boxes: NDArray[np.int64] = block.boxes[is_digit[:, : block.boxes.shape[1]]]
     return boxes
@@ -53,7 +53,7 @@ def quote(values: Sequence[str]) -> list[str]:
 
 
 def _flatten(block: Block) -> tuple[list[int], list[int]]:
-    """Give the numbers of all records, and where those of each record end."""
+    """Return the numbers of all records, and where those of each record end."""
     is_digit, is_gap = find_values(block)
     boxes = block.boxes.reshape(len(block), -1)
     numbers = np.concatenate([boxes, block.classes, block.glyphs, block.gaps], axis=1)
@@ -64,7 +64,7 @@ def _flatten(block: Block) -> tuple[list[int], list[int]]:
 
 @lru_cache(maxsize=2048)
 def _template(length: int, *, edges: bool) -> str:
-    """Give the record of a sample of so many digits, with %s for each value."""
+    """Return the record of a sample of so many digits, with %s for each value."""
     boxes = ", ".join(["[%s, %s, %s, %s]"] * length)
     each = ", ".join(["%s"] * length)
     gaps = ", ".join(["%s"] * (length + 1 if edges else length - 1))

@@ -13,17 +13,17 @@ import tarfile
 from typing import TYPE_CHECKING, BinaryIO
 
 from mnistseq_cli.files import naming_damage, open_regular
-from mnistseq_cli.formats.base import has_any, list_files, read_splits
+from mnistseq_cli.formats.base import list_files
 from mnistseq_cli.formats.images import Encoded, decode_grey
 from mnistseq_cli.formats.read_labels import row_from_record
 from mnistseq_cli.formats.sample_json import write_records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter, Wanted
+    from mnistseq_cli.formats.base import LoadedSample, PartWriter, Wanted
 
 _BLOCK_BYTES = 512
 _RECORD_BYTES = 20 * _BLOCK_BYTES
@@ -38,6 +38,8 @@ _FIXED_SUM = sum(_BEFORE_SIZE + _TIME + _AFTER_SUM) + 8 * ord(" ")
 class WebDataset(Encoded):
     """``data-000000.tar`` and so on: the image, ``.txt`` and ``.json`` of each sample."""
 
+    marks = ("*.tar",)
+
     def write(self, number: int, blocks: Iterable[Block], writer: PartWriter) -> None:
         """Write a shard."""
         size_bytes = 0
@@ -48,9 +50,6 @@ class WebDataset(Encoded):
             end_bytes = -(size_bytes + 2 * _BLOCK_BYTES) % _RECORD_BYTES + 2 * _BLOCK_BYTES
             file.write(b"\0" * end_bytes)
 
-    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
-        """Do nothing: each shard stands for itself."""
-
     def _members(self, block: Block) -> Iterator[bytes]:
         images = self._encode(block.images, block.widths_px)
         rows = zip(images, block.texts.tolist(), write_records(block), strict=True)
@@ -59,25 +58,18 @@ class WebDataset(Encoded):
             yield from _pack(f"{index:09d}.txt", text.encode())
             yield from _pack(f"{index:09d}.json", record.encode())
 
-    @staticmethod
-    def holds(folder: Path) -> bool:
-        """Whether a folder has shards."""
-        return has_any(folder, "*.tar")
-
-    def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
-        """Read samples back: images, and texts from ``.json``, ``.txt`` or ``.cls``."""
-        return read_splits(folder, self.holds, _read_shards, wanted)
-
-
-def _read_shards(split: str, folder: Path, wanted: Wanted | None) -> Iterator[LoadedSample]:
-    for path in list_files(folder, "*.tar"):
-        with naming_damage(path), open_regular(path) as file:
-            for key, members in _group(_read_members(file)):
-                if wanted and not any(wanted(f"{key}.{ending}") for ending in members):
-                    continue
-                with naming_damage(path, part=key):
-                    sample = _load(key, split, members)
-                yield sample
+    def read_split(
+        self, split: str, folder: Path, wanted: Wanted | None
+    ) -> Iterator[LoadedSample]:
+        """Read the samples that lie in a folder."""
+        for path in list_files(folder, "*.tar"):
+            with naming_damage(path), open_regular(path) as file:
+                for key, members in _group(_read_members(file)):
+                    if wanted and not any(wanted(f"{key}.{ending}") for ending in members):
+                        continue
+                    with naming_damage(path, part=key):
+                        sample = _load(key, split, members)
+                    yield sample
 
 
 def _load(key: str, split: str, members: dict[str, bytes]) -> LoadedSample:
