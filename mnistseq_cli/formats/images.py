@@ -159,7 +159,7 @@ def check_sides(height_px: int, width_px: int, image_format: str) -> None:
         raise UsageError(
             f"images have up to {width_px:,} x {height_px:,} px; {image_format} holds at most "
             f"{side_px:,} px a side",
-            "Use a smaller --width or --spacing, fewer characters, or another format, such as png.",
+            "Use a smaller --width or --spacing, fewer characters, or a format such as png.",
         )
 
 
