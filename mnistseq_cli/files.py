@@ -433,7 +433,7 @@ def describe_damage(cause: Exception) -> str:
         return "it has a number of too many digits"
     if isinstance(cause, KeyError):
         return str(cause.args[0]) if " " in str(cause) else f"it lacks {cause}"
-    return f"{cause!s:.{_MESSAGE_LIMIT}}" or type(cause).__name__
+    return str(cause).partition("\n")[0][:_MESSAGE_LIMIT] or type(cause).__name__
 
 
 def hint_at_verify(path: Path | str) -> str:

@@ -58,7 +58,11 @@ def open_source(path: Path) -> Iterator[list[Entry]]:
                 entries = _list_zip(stack.enter_context(zipfile.ZipFile(stream)))
             elif path.name.lower().endswith(_TAR_SUFFIXES):
                 stream = stack.enter_context(open_regular(path, error=GlyphError))
-                entries = _list_tar(stack.enter_context(tarfile.open(fileobj=stream)), path)
+                try:
+                    archive = stack.enter_context(tarfile.open(fileobj=stream))
+                except tarfile.ReadError as error:  # whose message has five lines
+                    raise GlyphError(f"{path} is no tar archive, or is damaged") from error
+                entries = _list_tar(archive, path)
             else:
                 entries = _list_folder(path.parent, 0)
             found = []
