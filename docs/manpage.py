@@ -68,6 +68,9 @@ If set, nothing is coloured.
 .TP
 .B FORCE_COLOR
 If set, colours are written also where standard error is no terminal.
+.TP
+.B MNISTSEQ_DEBUG
+If set, an unexpected error shows where it arose.
 .SH FILES
 .TP
 .I ~/.local/share/mnistseq
@@ -104,7 +107,7 @@ Wrong usage: a value that is not allowed.
 Interrupted by Ctrl\-C.
 .TP
 .B 143
-Terminated.
+Terminated, or its terminal was closed.
 .SH EXAMPLES
 """
 
