@@ -52,7 +52,7 @@ _CAUSES = {
 
 
 def check_place(path: Path) -> None:
-    """Refuse a file that cannot be written, before the work that it is to show.
+    """Raise for a file that cannot be written, before the work that it is to show.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def naming_disk_errors(path: Path) -> Iterator[None]:
 
 
 def explain(error: OSError, path: Path) -> OutputError:
-    """Give the OutputError for an OSError at a path, or at the path the error names."""
+    """Return the OutputError for an OSError at a path, or at the path the error names."""
     if error.errno is None:  # as NumPy says it when a disk takes only a part of an array
         cause, hint = f"the disk did not take all of it ({error})", _CAUSES[errno.ENOSPC][1]
     else:

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Any
 from mnistseq_cli.compose.splits import cut, parse_weights, use_all_glyphs
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.formats import open_format
+from mnistseq_cli.glyphs.glyph_set import SIDE_PX
 from mnistseq_cli.recipe import TEXTS_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from mnistseq_cli.compose.generator import SequenceGenerator
     from mnistseq_cli.compose.splits import Split
     from mnistseq_cli.formats import Output
     from mnistseq_cli.recipe import Recipe
 
 PART_SIZE = 1000
+# So many pixels, with every distortion, take at most ten seconds: what a stop can lose.
+_PART_PIXELS = 1 << 27
 PART_SIZE_LIMIT = 100_000  # a part's names and hashes are in memory while it is made
 
 
@@ -100,7 +104,7 @@ class Plan:
         return sum(-((split.start - split.stop) // self.part_size) for split in self.splits)
 
     def parts(self) -> Iterator[Part]:
-        """Give the parts in order."""
+        """Yield the parts in order."""
         for split in self.splits:
             yield from cut_parts(split, self.part_size)
 
@@ -139,6 +143,12 @@ def make_plan(
     return Plan(use_all_glyphs(recipe) if recipe.splits else recipe, output, part_size)
 
 
+def choose_part_size(generator: SequenceGenerator) -> int:
+    """Return the size of parts where none is given: smaller where images are large."""
+    width_px = generator.width_px or generator.longest * SIDE_PX
+    return max(1, min(PART_SIZE, _PART_PIXELS // (SIDE_PX * width_px)))
+
+
 def cut_parts(split: Split, part_size: int) -> Iterator[Part]:
     """Cut the samples of a split into parts."""
     for number, start in enumerate(range(split.start, split.stop, part_size)):
@@ -146,7 +156,7 @@ def cut_parts(split: Split, part_size: int) -> Iterator[Part]:
 
 
 def describe_recipe(recipe: Recipe) -> dict[str, Any]:
-    """Give a recipe as plain values; long lists of texts by the hash of their file."""
+    """Return a recipe as plain values; long lists of texts by the hash of their file."""
     values = recipe.to_dict()
     for name, value in values.items():
         values[name] = list(value) if isinstance(value, tuple) else value

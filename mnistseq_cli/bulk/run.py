@@ -202,7 +202,7 @@ class _Job:
         return self._plan.recipe.count - self._n_samples_done
 
     def check_space(self, n_left: int) -> None:
-        """Refuse what does not fit on the disk."""
+        """Raise OutputError if what is left does not fit on the disk."""
         found = measure(self._plan, self._folder.stage("measured"), n_left, self._generator)
         self._seconds_per_sample = found.seconds / max(1, n_left)
         found.check_space(self._plan.output.folder)

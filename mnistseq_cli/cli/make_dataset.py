@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.cli.console import count, get_console, print_result, say, warn
-from mnistseq_cli.cli.output_options import OutputOptions, given_only
+from mnistseq_cli.cli.output_options import OutputOptions
 from mnistseq_cli.cli.picture_options import name_glyphs
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.files import spell_size
@@ -55,7 +55,7 @@ def make_dataset(
         Values of the recipe that hold for this command without a saved recipe.
     """
     from mnistseq_cli.bulk.estimate import estimate
-    from mnistseq_cli.bulk.plan import make_plan
+    from mnistseq_cli.bulk.plan import choose_part_size, make_plan
     from mnistseq_cli.bulk.run import run
     from mnistseq_cli.cli.progress import RunProgress
     from mnistseq_cli.compose.splits import find_shared
@@ -73,9 +73,8 @@ def make_dataset(
     open_format(output.make_output(folder)).check(generator.recipe, generator.largest_px)
     with get_console().status("Checking that all digits fit"):
         generator.check()
-    plan = make_plan(
-        generator.recipe, output.make_output(folder), **given_only(part_size=output.part_size)
-    )
+    part_size = output.part_size or choose_part_size(generator)
+    plan = make_plan(generator.recipe, output.make_output(folder), part_size)
     if shared := find_shared(plan.recipe, plan.splits, len(generator.glyphs.alphabet)):
         warn(f"There are too few texts to keep splits apart: all splits share {shared}.")
     if unknown := find_unknown_splits(split.name for split in plan.splits if split.name):

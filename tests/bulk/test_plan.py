@@ -10,14 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistseq_cli.bulk.estimate import estimate
+from mnistseq_cli.bulk.events import Event, Started
 from mnistseq_cli.bulk.manifest import load_manifest
-from mnistseq_cli.bulk.plan import describe_recipe, make_plan
+from mnistseq_cli.bulk.plan import choose_part_size, describe_recipe, make_plan
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.bulk.verify import verify
 from mnistseq_cli.bulk.workers import _find_quotas, count_cores
+from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.files import spell_size
 from mnistseq_cli.formats import FORMATS, LABEL_STYLES, Output
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import Recipe
 from tests.helpers.bulk_cases import Case, check_installed
 from tests.helpers.program import Result
@@ -143,6 +146,25 @@ def test_a_run_that_fits_needs_no_room_for_a_trial(
     (small_disk / "more").write_bytes(bytes(100_000))
     again = run(*words, "--overwrite", "--force")
     assert (again.status, "150 images" in again.err) == (0, True)
+
+
+@pytest.mark.parametrize(("width_px", "expected"), [(100, 1000), (4000, 1000), (30_000, 159)])
+def test_parts_of_large_images_are_small(glyphs: GlyphSet, width_px: int, expected: int) -> None:
+    recipe = Recipe(digits="12", width_px=width_px)
+    assert choose_part_size(SequenceGenerator(recipe, glyphs)) == expected
+
+
+def test_what_stopping_can_lose_is_reported_where_parts_take_long(
+    tmp_path: Path, glyph_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[Event] = []
+    case = Case(glyph_folder, recipe={"count": 100}, part_size=20)
+    for limit_s, at_risk in ((10.0, 0), (0.0, 20)):
+        monkeypatch.setattr("mnistseq_cli.bulk.run._LONG_S", limit_s)
+        plan = case.plan(tmp_path / f"{limit_s}")
+        run(plan, workers=0, check_space=True, report=events.append)
+        started = [event for event in events if isinstance(event, Started)]
+        assert started[-1].n_samples_at_risk == at_risk
 
 
 def test_there_is_a_core() -> None:
