@@ -53,34 +53,16 @@ class Source:
 
 @dataclass(frozen=True)
 class GapFigures:
-    """Gaps against the distribution that they were drawn from.
+    """Gaps against the distribution that they were drawn from; counts by px, ascending."""
 
-    Parameters
-    ----------
-    counts : dict of int to int
-        How often each gap was seen, by pixels, ascending; grouping (`-` in a pattern) taken off.
-        With equal gaps each row counts once.
-    expected : dict of int to float
-        How often each would be expected, ascending; empty where there is nothing to compare with.
-    rule : str
-        In words, what the gaps were compared with, or why not.
-    statistic, degrees, p_value : float or None
-        Of the chi-square test; None where nothing was tested. The p-value is how likely a
-        statistic as large or larger is under the rule.
-    n_compared : int
-        How many of the gaps were compared with what was expected.
-    n_tested : int
-        How many of these the test was made of: those that are independent of each other.
-    """
-
-    counts: dict[int, int]
-    expected: dict[int, float]
-    rule: str
-    statistic: float | None = None
+    counts: dict[int, int]  # grouping taken off; with equal gaps each row counts once
+    expected: dict[int, float]  # empty where there is nothing to compare with
+    rule: str  # in words, what the gaps were compared with, or why not
+    statistic: float | None = None  # of the chi-square test; None where nothing was tested
     degrees: int | None = None
-    p_value: float | None = None
-    n_compared: int = 0
-    n_tested: int = 0
+    p_value: float | None = None  # how likely a statistic as large is under the rule
+    n_compared: int = 0  # of the gaps, with what was expected
+    n_tested: int = 0  # of these, those that are independent of each other
 
 
 @dataclass(frozen=True)

@@ -241,18 +241,10 @@ def _describe_reader(survey: Survey, reader: ReaderFigures) -> dict[str, Any]:
 
 
 def make_confusion(confusion: dict[tuple[str, str], int]) -> dict[str, Any]:
-    """Make the table of which character was read as which.
+    """Return the table of which character was read as which, for the template.
 
-    Parameters
-    ----------
-    confusion : dict of (str, str) to int
-        See `ReaderFigures`. Characters that were read but are written nowhere share a column.
-
-    Returns
-    -------
-    dict
-        Names of ``columns``; ``rows`` with ``name``, ``cells`` (count, shade from 0 to 1, whether
-        right) and ``accuracy``; ``inserted``, pairs of count and shade.
+    Cells are counts with a shade from 0 to 1. Characters that were read but are written nowhere
+    share a column.
     """
     written = sorted({old for old, _ in confusion if old})
     is_other = any(new and new not in written for _, new in confusion)
