@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections import Counter
 from contextlib import closing
@@ -18,7 +19,7 @@ from mnistseq_cli.bulk.manifest import DATASET_FILE, load_manifest, suggest_anew
 from mnistseq_cli.bulk.output_folder import find_files
 from mnistseq_cli.bulk.parts import load_record, record_name
 from mnistseq_cli.bulk.plan import cut_parts
-from mnistseq_cli.bulk.remake import Difference, Remaker, name_with_split
+from mnistseq_cli.bulk.remake import Difference, Remaker
 from mnistseq_cli.bulk.split_overlap import OverlapTally, describe_overlaps
 from mnistseq_cli.bulk.workers import (
     DEFAULT_START_METHOD,
@@ -362,8 +363,13 @@ class _Comparer:
         if index != self._last:  # a shard names a sample once for each of its files
             counts[split] += 1
             self._last = index
-        path = f"{split}/{name}" if split else name
-        return self._find_part(index) is not None and path not in self._skip
+        return self._find_part(index) is not None and self._name(split, name) not in self._skip
+
+    def _name(self, split: str, name: str) -> str:
+        """Return the name of an image in the dataset; some label files leave ``images`` out."""
+        if self._remaker.output.name.startswith("images/"):
+            name = re.sub(r"^(\.\./)*(images/)?", "images/", name)
+        return f"{split}/{name}" if split else name
 
     def _find_split(self, index: int) -> str:
         splits = self._remaker.splits
@@ -399,7 +405,8 @@ class _Comparer:
 
     def _note(self, difference: Difference, listing: Path | None = None) -> None:
         name = self._find_file(difference, listing)
-        is_named = name == name_with_split(difference.sample)
+        sample = difference.sample
+        is_named = name == self._name(sample.split, sample.name)
         detail = "not what the recipe makes" if is_named else str(difference)
         self._problems.setdefault(name, Problem("altered", name, detail))
 
@@ -409,7 +416,7 @@ class _Comparer:
         if self._to == "folder":
             listing = listing or find_label_file(self._folder / sample.split, own=True)
             if aspect == "image" or listing is None:
-                return name_with_split(sample)
+                return self._name(sample.split, sample.name)
             return listing.relative_to(self._folder).as_posix()
         joined = self._list_joined()
         if not joined:

@@ -211,7 +211,7 @@ def test_a_recipe_of_other_files_is_not_believed(
     [
         ({"to": "npy"}, "the image of 0 is"),
         ({"labels": ("csv",)}, "the image of images/00000/00000000.png is"),
-        ({"labels": ("coco",), "image_format": "jpg"}, "the boxes of images/00000/00000000.jpg"),
+        ({"labels": ("coco",), "image_format": "jpg"}, "the boxes of 00000/00000000.jpg"),
     ],
 )
 def test_a_recipe_that_makes_the_same_texts_is_told_by_pictures_or_boxes(
