@@ -131,10 +131,6 @@ def resolve_dataset(
     name : str
         "auto" is MNIST if it is in the cache or can be had without waiting long, and the
         built-in pen otherwise.
-    data_dir : Path, optional
-        Folder of the cache, see `find_data_dir`.
-    progress : Progress, optional
-        Is told about downloads.
     warn : callable, optional
         Is given the error for which "auto" is not MNIST.
 

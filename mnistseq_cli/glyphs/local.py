@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from mnistseq_cli.glyphs.catalog import SplitName
     from mnistseq_cli.glyphs.idx import IdxHeader
 
+    _Reader = Callable[[], "LocalGlyphs"]
+    _Found = list[tuple[str, _Reader]]  # the name of each set of glyphs, and its reader
+
 EXPECTED = (
     "an IDX pair (images and labels), an .npz file, a table such as train.csv, a Parquet file, "
     "a folder with one sub-folder of pictures per class, or a zip or tar archive of these"
@@ -78,12 +81,6 @@ def read_local(path: Path, splits: tuple[SplitName, ...]) -> list[LocalGlyphs]:
     and folders do not matter. Glyphs for train and for test are told apart by these words in
     names, or of keys in an npz. Without them the same glyphs are read for every split.
 
-    Parameters
-    ----------
-    path : Path
-    splits : tuple of {"train", "test"}
-        Which glyphs to read.
-
     Returns
     -------
     list of LocalGlyphs
@@ -102,9 +99,9 @@ def read_local(path: Path, splits: tuple[SplitName, ...]) -> list[LocalGlyphs]:
         return [by_split[split]() for split in splits]
 
 
-def _find_sets(path: Path, entries: list[Entry]) -> list[tuple[str, Callable[[], LocalGlyphs]]]:
+def _find_sets(path: Path, entries: list[Entry]) -> _Found:
     """Find sets of glyphs of the first kind that there is: the name of each, and its reader."""
-    is_file = path.is_file() and entries and entries[0].path is not None
+    is_file = path.is_file() and any(entry.path for entry in entries)
     own = [entry for entry in entries if entry.path == path] if is_file else entries
     for suffix, find in ((".npz", _find_npz), (".csv", _find_tables), (".parquet", _find_parquet)):
         chosen = [entry for entry in own if entry.name.lower().endswith(suffix)]
@@ -120,13 +117,11 @@ def _find_sets(path: Path, entries: list[Entry]) -> list[tuple[str, Callable[[],
     return found
 
 
-def _group_by_split(
-    found: list[tuple[str, Callable[[], LocalGlyphs]]], path: Path
-) -> dict[str, Callable[[], LocalGlyphs]]:
+def _group_by_split(found: _Found, path: Path) -> dict[str, _Reader]:
     """Return the reader of each split, or one called "" for all."""
     if len(found) == 1:
         return {"": found[0][1]}
-    by_split: dict[str, list[Callable[[], LocalGlyphs]]] = {}
+    by_split: dict[str, list[_Reader]] = {}
     for name, reader in found:
         by_split.setdefault(_find_split(name), []).append(reader)
     if any(len(by_split.get(split, [])) != 1 for split in ("train", "test")):
@@ -145,9 +140,7 @@ def _find_split(name: str) -> str:
     return next((_SPLIT_WORDS[word] for word in reversed(words) if word in _SPLIT_WORDS), "")
 
 
-def _find_pairs(
-    entries: list[Entry], only: Path | None
-) -> list[tuple[str, Callable[[], LocalGlyphs]]]:
+def _find_pairs(entries: list[Entry], only: Path | None) -> _Found:
     """Find IDX files of images and the labels of each, by their headers and counts."""
     headers: dict[str, tuple[Entry, IdxHeader]] = {}
     for entry in sorted(entries, key=lambda e: not e.name.endswith(PACKED_SUFFIXES)):
@@ -232,11 +225,11 @@ def _title(entry: Entry) -> str:
     return str(entry.path or entry.name)
 
 
-def _find_npz(entry: Entry, path: Path) -> list[tuple[str, Callable[[], LocalGlyphs]]]:
+def _find_npz(entry: Entry, path: Path) -> _Found:
     """Find pairs of arrays by the names that libraries give them."""
     with entry.open() as stream, zipfile.ZipFile(stream) as archive:
         names = {name.lower().removesuffix(".npy"): name for name in archive.namelist()}
-    found: list[tuple[str, Callable[[], LocalGlyphs]]] = []
+    found: _Found = []
     for split in ("train", "test", ""):
         for keys in _NPZ_KEYS:
             x, y = (key.format(split) for key in keys)
@@ -307,7 +300,7 @@ def _check_array(archive: zipfile.ZipFile, key: str, entry: Entry) -> int:
     return int(shape[0])
 
 
-def _find_tables(entry: Entry, path: Path) -> list[tuple[str, Callable[[], LocalGlyphs]]]:
+def _find_tables(entry: Entry, path: Path) -> _Found:
     """Find tables as Kaggle has them: a label, then the pixels of a glyph, in each line."""
     with entry.open() as stream:
         columns = stream.readline(1 << 16).count(b",") + 1
@@ -334,7 +327,7 @@ def _read_table(entry: Entry) -> LocalGlyphs:
     )
 
 
-def _find_parquet(entry: Entry, _: Path) -> list[tuple[str, Callable[[], LocalGlyphs]]]:
+def _find_parquet(entry: Entry, _: Path) -> _Found:
     return [(entry.name, partial(_read_parquet, entry))]
 
 
@@ -365,9 +358,7 @@ def _read_parquet(entry: Entry) -> LocalGlyphs:
     return LocalGlyphs(np.stack(images), to_classes(np.array(labels), DIGITS, _title(entry)))
 
 
-def _find_pictures(
-    entries: list[Entry], path: Path
-) -> list[tuple[str, Callable[[], LocalGlyphs]]]:
+def _find_pictures(entries: list[Entry], path: Path) -> _Found:
     """Find class folders: folders named by one character, which hold pictures."""
     by_split: dict[str, list[Entry]] = {}
     for entry in entries:
