@@ -52,13 +52,7 @@ _CAUSES = {
 
 
 def check_place(path: Path) -> None:
-    """Raise for a file that cannot be written, before the work that it is to show.
-
-    Raises
-    ------
-    OutputError
-        Its folder is not there or cannot be written to, or the file is a folder itself.
-    """
+    """Raise for a file that cannot be written, before the work that it is to show."""
     if path.is_dir():
         raise OutputError(f"cannot write {path}: it is a folder")
     if not path.parent.is_dir():
@@ -102,13 +96,7 @@ def explain(error: OSError, path: Path) -> OutputError:
 
 
 def write_new(path: str, data: bytes) -> None:
-    """Write a file that must not exist yet.
-
-    Raises
-    ------
-    OSError
-        It exists, or the disk does not take all of it.
-    """
+    """Write a file that must not exist yet."""
     descriptor = os.open(path, _FLAGS, _MODE)
     try:
         written = os.write(descriptor, data)
@@ -126,13 +114,7 @@ def replace_file(path: Path, data: bytes, staging: Path) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that appears under its name when it is complete, replacing what is there.
-
-    Raises
-    ------
-    OutputError
-        The file cannot be written.
-    """
+    """Write a file that appears under its name when it is complete, replacing what is there."""
     part = path.with_name(f".{path.name}.{token_hex(8)}.part")
     try:
         write_new(str(part), data)
@@ -161,11 +143,6 @@ def place_file(path: Path, blocks: Iterable[bytes]) -> None:
         The file; missing folders are made.
     blocks : iterable of bytes
         Contents. If it raises, nothing is left behind.
-
-    Raises
-    ------
-    CacheError
-        The file cannot be written.
     """
     part = path.with_name(f".{path.name}.{_name_machine()}-{os.getpid()}-{token_hex(4)}.part")
     with _naming(path):
@@ -241,14 +218,7 @@ def read_file(
     limit_bytes: int = READ_LIMIT_BYTES,
     error: type[MnistseqError] = OutputError,
 ) -> bytes:
-    """Read a whole file that the user or another file names.
-
-    Raises
-    ------
-    MnistseqError
-        Of the given class: the file is missing, cannot be read, is a pipe or a device, or is
-        larger than the limit.
-    """
+    """Read a whole file that the user or another file names."""
     try:
         return read_regular(path, limit_bytes)
     except (OSError, ValueError) as cause:
@@ -270,13 +240,7 @@ def find_inside(folder: Path, name: str) -> Path | None:
 
 
 def open_regular(path: Path | str, *, error: type[MnistseqError] = OutputError) -> BinaryIO:
-    """Open a file that the user or another file names.
-
-    Raises
-    ------
-    MnistseqError
-        Of the given class: the file is missing, cannot be read, or is a pipe or a device.
-    """
+    """Open a file that the user or another file names."""
     try:
         descriptor, _ = _open_regular(path)
         return os.fdopen(descriptor, "rb")
@@ -289,11 +253,6 @@ def open_text(path: Path | str, *, error: type[MnistseqError] = OutputError) -> 
 
     Line ends are left as they are. What is neither ends in a UnicodeError while it is read, for
     which `naming_damage` names the line.
-
-    Raises
-    ------
-    MnistseqError
-        As `open_regular`.
     """
     file = open_regular(path, error=error)
     start = file.read(2)
@@ -303,15 +262,7 @@ def open_text(path: Path | str, *, error: type[MnistseqError] = OutputError) -> 
 
 
 def read_regular(path: Path | str, limit_bytes: int = READ_LIMIT_BYTES) -> bytes:
-    """Read a whole file; for callers that explain errors themselves.
-
-    Raises
-    ------
-    ValueError
-        It is a pipe or a device, or larger than the limit.
-    OSError
-        It cannot be read.
-    """
+    """Read a whole file; for callers that explain errors themselves."""
     descriptor, size_bytes = _open_regular(path)  # half the time of `Path.read_bytes`
     try:
         if size_bytes > limit_bytes:
@@ -325,15 +276,7 @@ def read_regular(path: Path | str, limit_bytes: int = READ_LIMIT_BYTES) -> bytes
 
 
 def check_regular(path: Path | str) -> int:
-    """Return the size of a file in bytes, refusing a pipe or a device, which may never end.
-
-    Raises
-    ------
-    ValueError
-        It is one.
-    OSError
-        It is not there, or is a folder.
-    """
+    """Return the size of a file in bytes, refusing a pipe or a device, which may never end."""
     return _find_size(os.stat(path), path)  # noqa: PTH116 - a Path takes as long as the call
 
 
@@ -369,11 +312,6 @@ def naming_damage(
         The class of the error.
     part : str
         What is read of the file, if that can be told.
-
-    Raises
-    ------
-    MnistseqError
-        Of the given class: the file is missing, cannot be read, or is damaged.
     """
     try:
         yield

@@ -145,11 +145,6 @@ def expand(keys: NDArray[np.uint64], n_rows: int, n_columns: int) -> NDArray[np.
     SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA
     2014), its counter being row * 2**32 + column: a wider table begins with the narrower one.
 
-    Parameters
-    ----------
-    keys : ndarray of uint64, shape (N,)
-    n_rows, n_columns : int
-
     Returns
     -------
     ndarray of uint64, shape (N, n_rows, n_columns)

@@ -117,13 +117,6 @@ def open_cluster(address: str, n_workers: int | None = None) -> Iterator[Client]
         Such as ``tcp://10.0.0.5:8786``, or "local".
     n_workers : int, optional
         Worker processes of "local"; by default as many as there are usable cores.
-
-    Raises
-    ------
-    UsageError
-        Dask is not installed, or `n_workers` is 0.
-    OutputError
-        Nothing answers at the address.
     """
     distributed = import_distributed()
     if n_workers == 0:
@@ -154,16 +147,7 @@ def make_on_cluster(
     data_dir: Path | None,
     parts: Iterator[Part],
 ) -> Generator[Made]:
-    """Make parts and yield them, in no particular order.
-
-    Raises
-    ------
-    OutputError
-        A part has killed as many workers as Dask allows; workers do not see the folder, or have
-        other versions; the scheduler is gone.
-    Exception
-        Whatever a worker raised.
-    """
+    """Make parts and yield them, in no particular order."""
     distributed = import_distributed()
     order = _make_order(plan, folder, data_dir)
     pending: dict[Future[Any], Part] = {}

@@ -89,11 +89,6 @@ def estimate(
         As for `run`.
     resume : bool
         Leave out the parts that an earlier run finished.
-
-    Raises
-    ------
-    UsageError, GlyphError
-        The recipe cannot be made.
     """
     generator = SequenceGenerator(plan.recipe, None if plan.weights else glyphs, data_dir)
     n_left = plan.recipe.count - (_count_done(plan) if resume else 0)

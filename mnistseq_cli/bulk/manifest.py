@@ -181,13 +181,7 @@ def sum_up(
 
 
 def load_manifest(folder: Path) -> Manifest:
-    """Read ``dataset.json``; what uses it may trust its kinds and ranges.
-
-    Raises
-    ------
-    OutputError
-        There is none, or it cannot be read.
-    """
+    """Read ``dataset.json``; what uses it may trust its kinds and ranges."""
     path = folder / DATASET_FILE
     with _naming_damage(path, suggest_anew(folder)):
         _check_folder(folder)
@@ -210,13 +204,7 @@ def save_plan(plan: Plan, folder: Path) -> None:
 
 
 def load_plan(folder: Path) -> dict[str, Any] | None:
-    """Read what a run was about to do here, finished or not; None if there was no run.
-
-    Raises
-    ------
-    OutputError
-        It cannot be read.
-    """
+    """Read what a run was about to do here, finished or not; None if there was no run."""
     path = folder / PLAN_FILE
     with _naming_damage(path, "Use --overwrite."):
         try:

@@ -86,13 +86,7 @@ class OutputFolder:
         return self.path / STAGING / f"{name}.{token_hex(4)}"
 
     def commit(self, staging: Path, name: str) -> None:
-        """Give what was written in a folder its final names; its record comes last.
-
-        Raises
-        ------
-        OutputError
-            There is a file of that name that mnistseq did not write, or a link in its path.
-        """
+        """Return what was written in a folder its final names; its record comes last."""
         self._move(staging / "files", self.path, "")
         kept = self.path / KEPT / name
         shutil.rmtree(kept, ignore_errors=True)
@@ -131,14 +125,7 @@ class OutputFolder:
                 path.unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Remove an earlier dataset: what records list, as they list it, and nothing else.
-
-        Raises
-        ------
-        OutputError
-            A file was changed since it was written, or a link leads out of the folder: nothing
-            is removed then.
-        """
+        """Remove an earlier dataset: what records list, as they list it, and nothing else."""
         listed: dict[str, FileEntry] = {}
         for path in (self.path / PARTS).glob("*.json"):
             listed |= {entry.name: entry for entry in _read_entries(path)}
@@ -208,16 +195,7 @@ class OutputFolder:
 
 @contextmanager
 def open_output_folder(plan: Plan, *, resume: bool, overwrite: bool) -> Iterator[OutputFolder]:
-    """Take the folder of a plan for one run, and put the plan into it.
-
-    Raises
-    ------
-    OutputError
-        Another run is in the folder; it holds something and neither `resume` nor `overwrite` is
-        set; what is to be resumed is not the same; or links lead out of it.
-    OSError
-        The folder cannot be written.
-    """
+    """Take the folder of a plan for one run, and put the plan into it."""
     path = Path(os.path.realpath(plan.output.folder))
     _check_folder(plan, path, resume=resume, overwrite=overwrite)
     is_new = not path.exists()
@@ -259,7 +237,7 @@ def find_files(folder: Path) -> Iterator[str]:
 
 
 def _check_folder(plan: Plan, path: Path, *, resume: bool, overwrite: bool) -> None:
-    """Refuse a folder that is not ready for this plan."""
+    """Raise an error for a folder that is not ready for this plan."""
     if not path.exists():
         return
     _refuse_links_inside(path / OWN_FOLDER)
@@ -304,7 +282,7 @@ def _compare(saved: dict[str, Any], wanted: dict[str, Any], within: str = "") ->
 
 
 def _refuse_links_inside(folder: Path) -> None:
-    """Refuse a folder of ours that is a link, or in which one lies."""
+    """Raise an error for a folder of ours that is a link, or in which one lies."""
     if folder.is_symlink():
         raise _refuse_link(folder)
     for root, folders, files in os.walk(folder):

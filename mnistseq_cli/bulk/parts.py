@@ -171,13 +171,7 @@ class PartRecord:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PartRecord:
-        """Make a record of what JSON gave.
-
-        Raises
-        ------
-        ValueError
-            It is no record.
-        """
+        """Make a record of what JSON gave."""
         part, versions = values.get("part"), values.get("versions")
         if not isinstance(part, str) or not isinstance(versions, dict):
             raise ValueError("it is no record of a part")  # noqa: TRY004 - what is damaged is a ValueError

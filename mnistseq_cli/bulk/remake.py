@@ -78,13 +78,6 @@ class Remaker:
         Where glyphs are cached.
     download : bool
         Whether glyphs that are not cached may be fetched.
-
-    Raises
-    ------
-    OutputError
-        The recipe cannot be used, or its texts are not at hand.
-    GlyphError
-        Its glyphs are not at hand.
     """
 
     def __init__(
@@ -134,11 +127,6 @@ class Remaker:
         """Return samples with the gaps, glyphs and boxes that they lack.
 
         Boxes of distorted digits take long: they are made only if `boxes` says so.
-
-        Raises
-        ------
-        OutputError
-            A sample is not what the recipe makes, as far as that shows.
         """
         filled = list(samples)
         lacking: dict[int, int] = {}
@@ -206,7 +194,7 @@ class Remaker:
     def _make_blocks(
         self, samples: list[LoadedSample], indices: dict[int, int], stages: tuple[Stage, ...]
     ) -> Iterator[tuple[list[int], Block]]:
-        """Give consecutive samples together, by their places, and what the recipe makes."""
+        """Return consecutive samples together, by their places, and what the recipe makes."""
         if not indices:
             return
         places, found = np.array([*indices.items()]).T

@@ -106,17 +106,6 @@ def run(
         Address of a Dask scheduler whose workers make the parts; see `open_cluster`.
     report : callable
         Takes events.
-
-    Raises
-    ------
-    UsageError
-        The recipe cannot be made, `workers` is out of range, or Dask is not installed.
-    GlyphError
-        The glyphs cannot be had.
-    OutputError
-        The folder cannot be used or written, no scheduler answers, a part killed three workers.
-    KeyboardInterrupt, SystemExit
-        After Ctrl-C, and, with code 143, after SIGTERM and SIGHUP. Finished parts are kept.
     """
     if workers is not None and not 0 <= workers <= WORKERS_LIMIT:
         raise UsageError(f"workers is {workers}; expected 0 to {WORKERS_LIMIT}")

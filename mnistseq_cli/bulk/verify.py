@@ -122,13 +122,6 @@ def verify(
         Where glyphs are cached, for `deep`.
     report : callable
         Is told how far the check is.
-
-    Raises
-    ------
-    OutputError
-        The folder is no finished dataset.
-    GlyphError
-        With `deep`: the glyphs cannot be had, or are not those of the dataset.
     """
     manifest = load_manifest(folder)
     if workers is None:
@@ -184,7 +177,7 @@ class _Check:
         self._n_made_all = 0
 
     def _check_sums(self) -> None:
-        """Refuse a manifest whose parts are not what it says of the whole."""
+        """Raise an error for a manifest whose parts are not what it says of the whole."""
         manifest = self._manifest
         n_files = sum(summary.n_files for summary in self._summaries) + len(manifest.files)
         listed = [(summary.start, summary.stop) for summary in self._summaries]

@@ -186,13 +186,6 @@ def map_unordered(
         Takes `TaskProgress` and `Retried`.
     inherited : tuple of int
         File descriptors that a forked worker must not keep.
-
-    Raises
-    ------
-    OutputError
-        A task has killed three workers, or no worker can be started.
-    Exception
-        Whatever the work raised.
     """
     if n_workers == 0:
         work = make_work()

@@ -22,7 +22,7 @@ COMMANDS = {
     "sequence": "Write a number as one picture, or as several.",
     "phone": "Write pictures of phone numbers, no number twice.",
     "batch": "Write many pictures of given or random numbers, with labels and boxes.",
-    "inspect": "Say what is in a dataset: counts, digits, lengths, gaps, ink, duplicates, glyphs.",
+    "inspect": "Show what is in a dataset: counts, digits, lengths, gaps, ink, duplicates.",
     "verify": "Check that a dataset is complete and unchanged: name every file that is not.",
     "download": "Bring data sets of handwriting into the cache.",
 }

@@ -51,7 +51,7 @@ def print_result(text: str) -> None:
 
 
 def count(number: int, noun: str) -> str:
-    """Say how many: "1 image", "2,000 images"."""
+    """Return how many: "1 image", "2,000 images"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 

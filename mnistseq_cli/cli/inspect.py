@@ -73,7 +73,7 @@ def inspect(
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Say what is in a dataset: counts, digits, lengths, gaps, ink, duplicates, glyphs.
+    """Show what is in a dataset: counts, digits, lengths, gaps, ink, duplicates.
 
     It can be of any format that this program writes, or a folder of images with a label file.
     Gaps are compared with the rule they were drawn by. What files do not hold, such as gaps in
@@ -130,7 +130,7 @@ def _look(
 
 
 def _check_report(path: Path) -> None:
-    """Refuse a report that cannot be written, before the dataset is read."""
+    """Raise an error for a report that cannot be written, before the dataset is read."""
     from importlib.util import find_spec
 
     from mnistseq_cli.cli.output_options import suggest_name

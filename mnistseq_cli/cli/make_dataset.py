@@ -200,7 +200,7 @@ def _spell_time(seconds: float) -> str:
 
 
 def _show_first(first: Callable[[int], list[Sample]]) -> None:
-    """Say what the first samples are, and show them where there is a terminal."""
+    """Print what the first samples are, and show them where there is a terminal."""
     from mnistseq_cli.cli.terminal_images import show_images
 
     samples = first(SHOWN_SAMPLES)

@@ -110,11 +110,6 @@ class RunProgress(Display):
     ----------
     log : Path, optional
         File to which each event is added as a line of JSON.
-
-    Raises
-    ------
-    OutputError
-        The log cannot be written.
     """
 
     def __init__(self, log: Path | None = None) -> None:

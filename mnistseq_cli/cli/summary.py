@@ -160,7 +160,7 @@ def write_reader_summary(reader: ReaderFigures, page: TextPage) -> list[Section]
 
 
 def _list_confused(reader: ReaderFigures) -> list[str]:
-    """Say what was most often taken for what."""
+    """Describe what was most often taken for what."""
     wrong = {pair: n for pair, n in reader.confusion.items() if pair[0] != pair[1]}
     most = sorted(wrong, key=lambda pair: (-wrong[pair], pair))[:_MOST_MISREADS]
     return [f"{_name_confusion(*pair)} ({wrong[pair]:,})" for pair in most]
@@ -233,7 +233,7 @@ def list_samples(survey: Survey, page: TextPage) -> list[tuple[LoadedSample, lis
 
 
 def _locate(survey: Survey, sample: LoadedSample) -> str:
-    """Say in which file a sample is; in a container, at which name after its split."""
+    """Return in which file a sample is; in a container, at which name after its split."""
     if survey.format_name != "folder":
         return f"at {name_sample(sample)}"
     name = sample.name.removeprefix("../")

@@ -136,7 +136,7 @@ def _name_param(param: Any) -> str:  # noqa: ANN401 - Typer keeps its types priv
 
 
 def _name_value(message: str, cause: BaseException | None) -> str:
-    """Say which value is no number; from 0.29 on, Typer leaves that to the error of pydantic."""
+    """Name the value that is no number: from 0.29 on, Typer leaves that to pydantic."""
     valid = _VALID.search(message)
     if valid is None:
         return message

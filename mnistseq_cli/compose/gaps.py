@@ -68,11 +68,6 @@ class GapTable:
     ----------
     sizes : tuple of int
         Number of values that each gap can take.
-
-    Raises
-    ------
-    LayoutError
-        The table would be too large.
     """
 
     def __init__(self, sizes: tuple[int, ...]) -> None:

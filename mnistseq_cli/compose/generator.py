@@ -184,15 +184,7 @@ class SequenceGenerator:
         return self.recipe.count
 
     def __getitem__(self, index: int) -> Sample:
-        """Make one sample; a negative index counts from the end.
-
-        Raises
-        ------
-        IndexError
-            The recipe has no such sample.
-        TypeError
-            The index is no whole number.
-        """
+        """Make one sample; a negative index counts from the end."""
         try:
             number = operator.index(index)
         except TypeError:

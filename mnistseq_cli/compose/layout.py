@@ -41,13 +41,7 @@ class GapRanges:
 
 
 def choose_gaps(recipe: Recipe, digits: Digits) -> NDArray[np.int64]:
-    """Choose the gaps before digit 0, 1, …, and after the last one, shape (N, n + 1).
-
-    Raises
-    ------
-    LayoutError
-        Digits and gaps do not fit into the width, or cannot share it equally.
-    """
+    """Choose the gaps before digit 0, 1, …, and after the last one, shape (N, n + 1)."""
     ranges = find_ranges(recipe, digits.texts.lengths, digits.widths_px, digits.texts.grouped)
     room_px = None
     if isinstance(recipe.width_px, int) and recipe.fit == "pad":
@@ -163,13 +157,7 @@ class Layout:
 
 
 def lay_out(recipe: Recipe, digits: Digits, page_px: int | None) -> Layout:
-    """Draw gaps and place digits; without a width each page ends where its row ends.
-
-    Raises
-    ------
-    LayoutError
-        Digits and gaps do not fit into the page, or cannot share it equally.
-    """
+    """Draw gaps and place digits; without a width each page ends where its row ends."""
     gaps_px = choose_gaps(recipe, digits)
     ends_px = np.cumsum(digits.widths_px + gaps_px[:, :-1], axis=1)
     row_px = digits.widths_px.sum(axis=1) + gaps_px.sum(axis=1)

@@ -49,13 +49,7 @@ class Pattern:
 
 
 def parse_pattern(text: str) -> Pattern:
-    """Parse the name of a preset, or a pattern.
-
-    Raises
-    ------
-    TextError
-        The pattern holds something else than digits, ``#``, sets and separators.
-    """
+    """Parse the name of a preset, or a pattern."""
     pattern = PRESETS.get(text, text)
     choices: list[str] = []
     grouped: list[bool] = []

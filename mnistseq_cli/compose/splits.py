@@ -57,13 +57,7 @@ class Split:
 
 
 def parse_weights(texts: Iterable[str]) -> tuple[tuple[str, int], ...]:
-    """Parse texts such as ``"train=80"`` into names and weights.
-
-    Raises
-    ------
-    UsageError
-        A text is not of that form.
-    """
+    """Parse texts such as ``"train=80"`` into names and weights."""
     pairs = [text.partition("=") for text in texts]
     for name, equals, weight in pairs:
         if not (equals and _WEIGHT.fullmatch(weight)):
@@ -73,13 +67,7 @@ def parse_weights(texts: Iterable[str]) -> tuple[tuple[str, int], ...]:
 
 
 def cut(weights: Iterable[tuple[str, int]], count: int) -> tuple[Split, ...]:
-    """Cut so many samples into splits of names and weights; none make one without a name.
-
-    Raises
-    ------
-    UsageError
-        A name or weight is not allowed, or a split would be empty.
-    """
+    """Cut so many samples into splits of names and weights; none make one without a name."""
     weights = tuple(weights)
     if not weights:
         return (Split("", 0, count, Interval(0, 1, 1)),)
@@ -122,11 +110,6 @@ def deal_glyphs(
     n_train : int
         How many are training glyphs. If all are, "test" gets a part of them too.
     splits : tuple of Split
-
-    Raises
-    ------
-    UsageError
-        A class has too few glyphs for so many splits.
     """
     dealt = {}
     if n_train < len(labels):
@@ -232,13 +215,6 @@ def open_splits(
     """Return the generator of each split; it is to be asked for the samples of the split alone.
 
     All images have one width, that of the widest row that any split could produce.
-
-    Raises
-    ------
-    GlyphError
-        The glyphs cannot be had.
-    UsageError
-        There are too few glyphs for so many splits.
     """
     whole = SequenceGenerator(recipe, data_dir=data_dir, widest_px=widest_px)
     if len(splits) == 1:

@@ -60,13 +60,7 @@ class TextSource(Protocol):
 
 
 def open_source(recipe: Recipe, glyphs: GlyphSet) -> TextSource:
-    """Return the source that a recipe asks for.
-
-    Raises
-    ------
-    TextError
-        A text has a character that the glyphs do not have, or a pattern has too few numbers.
-    """
+    """Return the source that a recipe asks for."""
     if recipe.lengths is not None:
         _check_classes(np.arange(len(glyphs.alphabet)), glyphs)
         return RandomTexts(recipe.lengths, len(glyphs.alphabet), recipe.seed)

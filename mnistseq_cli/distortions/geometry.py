@@ -60,10 +60,6 @@ def warp(
 def interpolate(nodes: NDArray[np.int32]) -> NDArray[np.int32]:
     """Interpolate between nodes, bilinearly and exactly.
 
-    Parameters
-    ----------
-    nodes : ndarray of int32, shape (M, rows, columns)
-
     Returns
     -------
     ndarray of int32, shape (4, M, rows - 1, 4 * columns)

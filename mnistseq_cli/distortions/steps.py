@@ -35,11 +35,6 @@ def read_range(name: str, value: object) -> tuple[tuple[float, ...], tuple[float
         A key of `AUGMENTATIONS`.
     value : Strength
         Not False.
-
-    Raises
-    ------
-    UsageError
-        It is none, out of the limits, or LOW is over HIGH.
     """
     record = AUGMENTATIONS[name]
     allowed = _spell_allowed(record)
@@ -198,11 +193,6 @@ def read_steps(
         a preset, False to leave it out. A name overrides a preset.
     probability : float
         0 to 1.
-
-    Raises
-    ------
-    UsageError
-        A name is unknown or given twice, or a strength is not allowed.
     """
     probability = float(check_share("augment_prob", probability))
     if not isinstance(distortions, Mapping):

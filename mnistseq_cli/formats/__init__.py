@@ -63,11 +63,6 @@ class Output:
         Such as "png"; for formats that hold encoded images.
     name : str
         Template of image names without their ending; see `formats.names`.
-
-    Raises
-    ------
-    UsageError
-        A value is not allowed, or does not go with the format.
     """
 
     folder: Path
@@ -103,18 +98,13 @@ class Format(Protocol):
         ...
 
     def check(self, recipe: Recipe, largest_px: tuple[int, int] | None = None) -> None:
-        """Refuse a recipe whose samples this format cannot hold, before any is made.
+        """Raise an error for a recipe whose samples this format cannot hold, before any is made.
 
         Parameters
         ----------
         recipe : Recipe
         largest_px : (int, int), optional
             Height and width of the largest image that it can make, where that is known.
-
-        Raises
-        ------
-        UsageError
-            It cannot.
         """
         ...
 
@@ -147,11 +137,6 @@ class Format(Protocol):
         Needs nothing but the files of samples; of the output only the format counts. Images may
         be views of arrays that hold others too. Samples whose names are not wanted are left out,
         and their images are not decoded.
-
-        Raises
-        ------
-        OutputError
-            A file is missing or damaged.
         """
         ...
 
@@ -160,13 +145,7 @@ class LabelStyle(Protocol):
     """One way to write labels beside images."""
 
     def check(self, template: str) -> None:
-        """Refuse a template of names that this style cannot hold.
-
-        Raises
-        ------
-        UsageError
-            It cannot.
-        """
+        """Raise an error for a template of names that this style cannot hold."""
         ...
 
     def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
@@ -179,13 +158,7 @@ class LabelStyle(Protocol):
 
 
 def open_format(output: Output) -> Format:
-    """Make the format of an output.
-
-    Raises
-    ------
-    UsageError
-        The output asks for what the format cannot do.
-    """
+    """Make the format of an output."""
     opened: Format = _load(FORMATS[output.to])(output)
     return opened
 

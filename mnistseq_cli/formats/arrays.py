@@ -83,20 +83,14 @@ class Columnar(Container):
         del output
 
     def check(self, recipe: Recipe, largest_px: tuple[int, int] | None = None) -> None:
-        """Refuse images of different widths, and too large ones."""
+        """Raise an error for images of different widths, and too large ones."""
         if recipe.width_px == "natural":
             raise UsageError("images of natural width do not fit into one array", _HINT)
         if largest_px:
             check_size(*largest_px)
 
     def write(self, number: int, blocks: Iterable[Block], writer: PartWriter) -> None:  # noqa: ARG002 - as the protocol says
-        """Append the samples of a part to its fragments, one a column.
-
-        Raises
-        ------
-        UsageError
-            Images have different widths.
-        """
+        """Append the samples of a part to its fragments, one a column."""
         shapes: set[tuple[int, int]] = set()
         rows: list[tuple[NDArray[Any], ...]] = []
         for block in blocks:
@@ -116,13 +110,7 @@ class Columnar(Container):
 
 
 def read_shape(split: Fragments) -> Shape:
-    """Read how large the columns of a split are.
-
-    Raises
-    ------
-    UsageError
-        Parts have images of different widths.
-    """
+    """Read how large the columns of a split are."""
     n_samples, heights_px, widths_px, longest = zip(
         *map(json.loads, split.read(_SHAPE)), strict=True
     )
@@ -216,13 +204,7 @@ class FileArray:
 
 
 def open_npy(file: IO[bytes], path: Path) -> FileArray:
-    """Open the array in an npy file, or in a member of an npz file; its path is for messages.
-
-    Raises
-    ------
-    ValueError
-        It is no npy file, or holds Python objects, which are never unpickled.
-    """
+    """Open the array in an npy file, or in a member of an npz file; its path is for messages."""
     with catch_warnings():
         simplefilter("ignore")  # of headers that are no good Python, or old
         version = np.lib.format.read_magic(file)
@@ -253,11 +235,6 @@ def iterate_samples(
         See `Format.read`.
     where : Path or str
         What holds the arrays, for messages.
-
-    Raises
-    ------
-    OutputError
-        An array is not what it is meant to be, is cut off, or they do not go together.
     """
     with naming_damage(where):
         for name, column in columns.items():
@@ -287,7 +264,7 @@ def iterate_samples(
 
 
 def _check_column(name: str, column: ArrayLike, where: Path | str) -> None:
-    """Refuse an array that cannot be read as what it is meant to be."""
+    """Raise an error for an array that cannot be read as what it is meant to be."""
     shape, dtype = column.shape, column.dtype
     if min(shape, default=0) < 0:
         raise ValueError(f"it says that its {name} have the shape {shape!s:.80}")

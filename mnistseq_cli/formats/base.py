@@ -33,11 +33,6 @@ def import_extra(library: str, extra: str) -> ModuleType:
         Name of the module.
     extra : str
         Name of the extra that installs it; also that of the format.
-
-    Raises
-    ------
-    UsageError
-        It is not installed.
     """
     try:
         return import_module(library)
@@ -148,11 +143,6 @@ def find_splits(folder: Path, holds: Callable[[Path], bool]) -> list[tuple[str, 
     list of (str, Path)
         ``[("", folder)]`` where samples lie in the folder itself, or else those of its
         sub-folders in which some lie: train, val and test first, others by their names.
-
-    Raises
-    ------
-    OutputError
-        A folder cannot be read.
     """
     with naming_damage(folder):
         if holds(folder):

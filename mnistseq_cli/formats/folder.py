@@ -45,17 +45,7 @@ def _read_listed(
 
 
 class Folder(Encoded):
-    """One image file a sample, and a file for each label style.
-
-    Parameters
-    ----------
-    output : Output
-
-    Raises
-    ------
-    UsageError
-        The image format or the name template cannot be used.
-    """
+    """One image file a sample, and a file for each label style."""
 
     def __init__(self, output: Output) -> None:
         super().__init__(output)

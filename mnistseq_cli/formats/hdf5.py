@@ -29,17 +29,7 @@ _DEFLATE_LEVEL = 1
 
 
 class Hdf5(Columnar):
-    """``data.h5`` in each split, with `images`, `labels`, `lengths` and `boxes`, in chunks.
-
-    Parameters
-    ----------
-    output : Output
-
-    Raises
-    ------
-    UsageError
-        h5py is not installed.
-    """
+    """``data.h5`` in each split, with `images`, `labels`, `lengths` and `boxes`, in chunks."""
 
     marks = ("data.h5",)
     libraries = ("h5py",)

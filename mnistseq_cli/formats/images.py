@@ -60,11 +60,6 @@ def decode_grey(data: bytes) -> NDArray[np.uint8]:
     """Decode an image, shape (H, W); colours become grey.
 
     Grey of 16 bits becomes 8 bits; of several frames the first is taken.
-
-    Raises
-    ------
-    ValueError, OSError, SyntaxError
-        The bytes are no image of `PILLOW_FORMATS`, or a damaged one.
     """
     if data.startswith(SIGNATURE):
         image = decode_plain_png(data, READ_LIMIT_PX)
@@ -108,17 +103,7 @@ def _to_8_bits(image: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 class Encoded(Container):
-    """A container of encoded images; see `Format`.
-
-    Parameters
-    ----------
-    output : Output
-
-    Raises
-    ------
-    UsageError
-        The image format cannot be used, or a library is not installed.
-    """
+    """A container of encoded images; see `Format`."""
 
     needs: ClassVar[tuple[str, ...]] = ()  # libraries of an extra
 
@@ -129,20 +114,14 @@ class Encoded(Container):
         self.libraries = (*self.needs, *encoders)
 
     def check(self, recipe: Recipe, largest_px: tuple[int, int] | None = None) -> None:
-        """Refuse images that are larger than the image format can hold."""
+        """Raise an error for images that are larger than the image format can hold."""
         del recipe
         if largest_px:
             check_size(*largest_px, self._ending)
 
 
 def check_size(height_px: int, width_px: int, image_format: str = "") -> None:
-    """Refuse images that are larger than a format can hold, or than are made here.
-
-    Raises
-    ------
-    UsageError
-        They are.
-    """
+    """Raise an error for images that are larger than a format can hold, or than are made here."""
     check_sides(height_px, width_px, image_format)
     if height_px * width_px > WRITE_LIMIT_PX:
         raise UsageError(
@@ -170,11 +149,6 @@ def open_encoder(image_format: str) -> Encoder:
     ----------
     image_format : str
         An ending of `PILLOW_FORMATS` for which this installation writes grey images.
-
-    Raises
-    ------
-    UsageError
-        There is no such format, or it does not hold grey images.
     """
     if image_format == "png":
         return encode_pngs
@@ -228,13 +202,6 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     path : Path
     image : ndarray of uint8, shape (H, W) or (H, W, 3)
         Grey, or red, green and blue.
-
-    Raises
-    ------
-    UsageError
-        The format is unknown, cannot hold such images, or none that large.
-    OutputError
-        The file cannot be written.
     """
     ending = path.suffix.removeprefix(".").lower()
     encode = open_encoder(ending)

@@ -139,7 +139,7 @@ class EasyOcr(Entries):
     )
 
     def check(self, template: str) -> None:
-        """Refuse names with a comma, at which the reader would cut them."""
+        """Raise an error for names with a comma, at which the reader would cut them."""
         if "," in template:
             raise UsageError(
                 f"the name template is {template!r}; with the labels easyocr names hold no comma",
@@ -271,7 +271,7 @@ class Yolo:
     """
 
     def check(self, template: str) -> None:
-        """Refuse names of images that do not begin with ``images/``, or hold it twice."""
+        """Raise an error for names that do not begin with ``images/``, or hold it twice."""
         if not template.startswith("images/") or "/images/" in template:
             raise UsageError(
                 f"the name template is {template!r}; with the labels yolo names begin with "

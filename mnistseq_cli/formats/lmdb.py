@@ -121,7 +121,7 @@ class Lmdb(Encoded):
 
 
 def _check_size(environment: Any, path: Path) -> None:  # noqa: ANN401 - lmdb has no types
-    """Refuse a file that lacks pages: reading one of them ends the process with SIGBUS."""
+    """Raise an error for a file that lacks pages: reading them would end the process."""
     pages_bytes = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
     if path.stat().st_size < pages_bytes:
         raise ValueError(f"it has {path.stat().st_size:,} bytes of {pages_bytes:,}")

@@ -48,7 +48,7 @@ class Idx(Columnar):
     marks = (f"*{_IMAGES}",)
 
     def check(self, recipe: Recipe, largest_px: tuple[int, int] | None = None) -> None:
-        """Refuse images of different widths, and more than a header can count."""
+        """Raise an error for images of different widths, and more than a header can count."""
         super().check(recipe, largest_px)
         if recipe.count > _MOST_SAMPLES:
             raise UsageError(

@@ -53,11 +53,6 @@ class NameTemplate:
         Without the ending.
     ending : str
         Such as "png".
-
-    Raises
-    ------
-    UsageError
-        The template could give two samples one name, or a name outside the dataset.
     """
 
     def __init__(self, template: str, ending: str) -> None:
@@ -92,7 +87,7 @@ def _check_field(template: str, field: str, spec: str, conversion: str | None) -
 
 
 def _check_separated(template: str, pieces: list[_Piece]) -> None:
-    """Refuse {index}{text}: 1 and 12 would be written as 11 and 2 are."""
+    """Raise an error for {index}{text}: 1 and 12 would be written as 11 and 2 are."""
     for literal, field, _, _ in pieces[1:]:
         if field is not None and all(character.isalnum() for character in literal):
             raise _refuse(template, "put -, _ or / between two fields, so that they stay apart")

@@ -124,13 +124,7 @@ def _write_column(
 
 
 def _find_members(names: list[str]) -> list[tuple[str, dict[str, str]]]:
-    """Return the splits of an archive, and the name of each column of theirs.
-
-    Raises
-    ------
-    ValueError
-        It has none.
-    """
+    """Return the splits of an archive, and the name of each column of theirs."""
     if "images.npy" in names:
         return [("", {column: f"{column}.npy" for column in COLUMNS if f"{column}.npy" in names})]
     ends = [name.removeprefix("x_").removesuffix(".npy") for name in names if name[:2] == "x_"]

@@ -80,13 +80,7 @@ _END = _chunk(b"IEND", b"")
 
 
 def decode_plain_png(data: bytes, pixels_limit: int) -> NDArray[np.uint8] | None:
-    """Decode a PNG file of 8-bit grey whose rows have no filter; None for any other.
-
-    Raises
-    ------
-    ValueError
-        It ends too early, or does not hold the pixels that it says.
-    """
+    """Decode a PNG file of 8-bit grey whose rows have no filter; None for any other."""
     start = len(SIGNATURE) + _CHUNK.size
     width, height = _unpack(_SIZE, data, start)
     start += _SIZE.size

@@ -65,11 +65,6 @@ class LabelRow:
     shares : ndarray of float64, shape (digits, 4), or None
         x and y of the middle, width and height, as shares of the image's.
     gaps, glyphs : ndarray of int64, or None
-
-    Raises
-    ------
-    ValueError
-        Name or text are no Unicode, or too long.
     """
 
     name: str
@@ -84,13 +79,7 @@ class LabelRow:
         check_text(self.name, "name", _NAME_LIMIT)
 
     def with_image(self, split: str, image: NDArray[np.uint8]) -> LoadedSample:
-        """Return the sample of the row and its image.
-
-        Raises
-        ------
-        ValueError
-            A box is not in the image.
-        """
+        """Return the sample of the row and its image."""
         boxes = self.boxes
         if boxes is None and self.shares is not None:
             size_px = image.shape[::-1]
@@ -125,13 +114,7 @@ def check_boxes(boxes: NDArray[np.int64], shape: tuple[int, ...]) -> None:
 
 
 def row_from_record(record: Any, name: str | None = None) -> LabelRow:  # noqa: ANN401 - whatever a file holds
-    """Return the row of a record as `sample_json` writes it, whatever name and text are called.
-
-    Raises
-    ------
-    ValueError
-        It is no object, lacks a name or a text, or something in it is of another type.
-    """
+    """Return the row of a record as `sample_json` writes it, whatever name and text are called."""
     record = _expect(record, dict, "it")
     objects = _expect(record.get("objects") or {}, dict, "objects")
     boxes = objects.get("bbox")
@@ -372,11 +355,6 @@ def iterate_json(path: Path) -> Iterator[tuple[str, Any]]:
     """Yield each key of a JSON object with its value; of an array with each item in turn.
 
     `json.load` would take 1 GB for the boxes of 200,000 images.
-
-    Raises
-    ------
-    ValueError
-        The file is no JSON object.
     """
     with open_text(path) as file:
         stream = _JsonStream(file)
@@ -551,13 +529,7 @@ class ImageFinder:
         self._base: str | None = None
 
     def find(self, name: str) -> str | None:
-        """Return the path of an image; None if there is none.
-
-        Raises
-        ------
-        ValueError
-            The name leads out of the folder.
-        """
+        """Return the path of an image; None if there is none."""
         if self._base is not None and not _IS_UNUSUAL.search(name):  # nearly all
             return f"{self._base}{os.sep}{name}"
         steps = [step for step in re.split(r"[\\/]", name) if step not in ("", ".")]
@@ -647,13 +619,7 @@ def find_split(label_file: Path) -> str:
 
 
 def read_labels(path: Path, wanted: Wanted | None = None) -> Iterator[LabelRow]:
-    """Read a label file that `find_label_file` found, but the rows of names that are not wanted.
-
-    Raises
-    ------
-    OutputError
-        The file is damaged, or says nothing of images and texts.
-    """
+    """Read a label file that `find_label_file` found, without rows of names not wanted."""
     name = path.name.lower()
     read = next(
         read for pattern, read in LABEL_FILES.items() if fnmatch(name, pattern.rpartition("/")[2])

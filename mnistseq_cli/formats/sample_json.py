@@ -31,7 +31,7 @@ def write_records(block: Block) -> list[str]:
 
 
 def find_values(block: Block) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Tell which places of a block hold a digit, shape (N, n), and which a gap, (N, n + 1)."""
+    """Return which places of a block hold a digit, shape (N, n), and which a gap, (N, n + 1)."""
     places = np.arange(block.classes.shape[1] + 1)
     lengths = block.lengths[:, None]
     is_gap = (places <= lengths) if block.edges else (places > 0) & (places < lengths)

@@ -40,13 +40,6 @@ def adopt(dataset: Dataset, source: Path, data_dir: Path | None = None) -> Path:
     -------
     Path
         The folder that has them now.
-
-    Raises
-    ------
-    GlyphError
-        A file is not there, or is not the one that the catalogue knows.
-    CacheError
-        The cache cannot be written.
     """
     folder = find_raw_dir(dataset, data_dir)
     with open_source(source) as entries:

@@ -86,15 +86,6 @@ def ensure_cached(
         Read and hash every byte; otherwise sizes are compared.
     force : bool
         Make everything again.
-
-    Raises
-    ------
-    DownloadError
-        A file is missing and no mirror gave it, or MNISTSEQ_OFFLINE is set.
-    GlyphError
-        The pen draws something else on this machine than it should.
-    CacheError
-        The cache cannot be read or written.
     """
     folder = find_raw_dir(dataset, data_dir)
     done: dict[str, Action] = {}
@@ -126,13 +117,7 @@ def ensure_cached(
 def draw_split(
     dataset: Dataset, split: SplitName, progress: Progress | None = None
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Draw the images and labels of a split with the built-in pen.
-
-    Raises
-    ------
-    GlyphError
-        The pen draws something else on this machine than it should.
-    """
+    """Draw the images and labels of a split with the built-in pen."""
     from mnistseq_cli.glyphs import strokes  # noqa: PLC0415 - a warm start draws nothing
 
     n_glyphs, bar = dataset.split(split).n_glyphs, f"{dataset.name} {split}"

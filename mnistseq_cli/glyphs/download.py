@@ -58,13 +58,7 @@ class FailedTry(Exception):  # noqa: N818 - one try, not yet an error
 
 
 def check_mirrors(mirrors: Iterable[str]) -> None:
-    """Check that mirrors are addresses.
-
-    Raises
-    ------
-    UsageError
-        One does not begin with https:// or http://, or names no host.
-    """
+    """Check that mirrors are addresses."""
     for mirror in mirrors:
         try:
             address = urlsplit(mirror)
@@ -95,15 +89,6 @@ def fetch_file(
     ----------
     deadline : float, optional
         When to give up, on the clock of `time.monotonic`, where the file is one of several.
-
-    Raises
-    ------
-    UsageError
-        A mirror is no address.
-    DownloadError
-        No mirror gave the right bytes; the message names each mirror and its reason.
-    CacheError
-        The folder cannot be written.
     """
     check_mirrors(mirrors)
     deadline = monotonic() + patience.deadline_s if deadline is None else deadline
@@ -152,13 +137,7 @@ def _name_reasons(file: DataFile, failures: dict[str, FailedTry]) -> DownloadErr
 def _read_body(
     url: str, file: DataFile, timeout_s: float, deadline: float, progress: Progress | None
 ) -> Iterator[bytes]:
-    """Yield the blocks of a file; fail instead of ending when they are not the file.
-
-    Raises
-    ------
-    FailedTry
-        The server does not give the file, or not in time.
-    """
+    """Yield the blocks of a file; fail instead of ending when they are not the file."""
     if progress:
         progress.start(file.gzip_name, file.size_bytes)
     digest, n_bytes = hashlib.sha256(), 0

@@ -64,11 +64,6 @@ def read_header(stream: BinaryIO, name: str) -> IdxHeader:
         Left at the first item.
     name : str
         Name of the file, for messages.
-
-    Raises
-    ------
-    GlyphError
-        No IDX file, a type other than uint8 and int32, no items, or too many.
     """
     magic = stream.read(4)
     if len(magic) != 4 or magic[:2] != b"\0\0":  # noqa: PLR2004 - the four bytes read above
@@ -103,11 +98,6 @@ def read_idx(path: Path) -> NDArray[np.integer[Any]]:
     -------
     ndarray of uint8 or big-endian int32, as many axes as the file has
         Where it is mapped it is read-only; pages are read from disk when they are used.
-
-    Raises
-    ------
-    GlyphError
-        The file cannot be read, is no IDX file, or its size does not go with its header.
     """
     with open_regular(path, error=GlyphError) as stream, naming_damage(path, GlyphError):
         if path.suffix in PACKED_SUFFIXES:
@@ -120,13 +110,7 @@ def read_idx(path: Path) -> NDArray[np.integer[Any]]:
 
 
 def read_idx_stream(stream: BinaryIO, name: str) -> NDArray[np.integer[Any]]:
-    """Read an IDX file, packed or not, into memory; never more than its header says.
-
-    Raises
-    ------
-    GlyphError
-        As `read_idx`, or the array is larger than `MAX_BYTES`.
-    """
+    """Read an IDX file, packed or not, into memory; never more than its header says."""
     with unpacking(stream, name) as unpacked, naming_damage(name, GlyphError):
         header = read_header(unpacked, name)
         if header.size_bytes > MAX_BYTES:
@@ -159,13 +143,7 @@ def encode_idx(array: NDArray[np.integer[Any]]) -> bytes:
 
 
 def write_idx(path: Path, array: NDArray[np.integer[Any]]) -> None:
-    """Write an array as an IDX file, which appears under its name only when it is complete.
-
-    Raises
-    ------
-    CacheError
-        The file cannot be written.
-    """
+    """Write an array as an IDX file, which appears under its name only when it is complete."""
     place_file(path, [encode_idx(array)])
 
 

@@ -133,13 +133,6 @@ def resolve_dataset(
         built-in pen otherwise.
     warn : callable, optional
         Is given the error for which "auto" is not MNIST.
-
-    Raises
-    ------
-    UsageError
-        The name is not known, and there is no such path.
-    GlyphError
-        It can only be a path, and there is no such file or folder.
     """
     if name == AUTO:
         return _find_auto(data_dir, progress, warn)

@@ -85,11 +85,6 @@ def read_local(path: Path, splits: tuple[SplitName, ...]) -> list[LocalGlyphs]:
     -------
     list of LocalGlyphs
         Those of each split, or one for all where the path is not split.
-
-    Raises
-    ------
-    GlyphError
-        The path is nothing of the kind, or its contents do not go together.
     """
     with open_source(path) as entries, naming_damage(path, GlyphError):
         found = _find_sets(path, entries)
@@ -391,13 +386,7 @@ def _read_pictures(entries: list[Entry]) -> LocalGlyphs:
 
 
 def read_picture(stream: BinaryIO, name: str) -> NDArray[np.uint8]:
-    """Read a picture of 28 by 28 pixels as grey levels; transparent pixels are white.
-
-    Raises
-    ------
-    GlyphError
-        It is damaged, none of the formats that are read, or of another size or depth.
-    """
+    """Read a picture of 28 by 28 pixels as grey levels; transparent pixels are white."""
     with naming_damage(name, GlyphError), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of large and of cut pictures
         with Image.open(stream, formats=_PICTURE_FORMATS) as image:
@@ -458,13 +447,7 @@ def to_glyphs(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
 def to_classes(
     labels: NDArray[Any], alphabet: str, name: str, first_label: int = 0
 ) -> NDArray[np.uint8]:
-    """Return labels as indices into an alphabet, shape (N,); they may be one-hot rows.
-
-    Raises
-    ------
-    GlyphError
-        They are no such labels.
-    """
+    """Return labels as indices into an alphabet, shape (N,); they may be one-hot rows."""
     shape = labels.shape
     labels = labels.astype(np.uint8) if labels.dtype == np.bool_ else labels
     if labels.dtype.kind not in "uif":

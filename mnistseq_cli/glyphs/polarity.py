@@ -28,11 +28,6 @@ def has_dark_ink(images: NDArray[np.uint8], polarity: str, name: str) -> bool:
         "dark-ink", "light-ink", or "auto", which looks at the paper around the ink.
     name : str
         Where the glyphs come from, for messages.
-
-    Raises
-    ------
-    GlyphError
-        It cannot be decided: the paper is grey, or glyphs differ.
     """
     if polarity != "auto":
         return polarity == "dark-ink"

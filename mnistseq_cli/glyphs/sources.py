@@ -41,11 +41,6 @@ def open_source(path: Path) -> Iterator[list[Entry]]:
 
     Hidden files and what macOS and Windows leave are left out. Of a file that is no archive the
     list is the files beside it.
-
-    Raises
-    ------
-    GlyphError
-        There is no such file or folder, it cannot be read, or holds too many files.
     """
     with ExitStack() as stack:
         with naming_damage(path, GlyphError):

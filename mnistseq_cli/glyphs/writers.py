@@ -39,12 +39,6 @@ class Hands:
     ) -> NDArray[np.int64]:
         """Choose a hand for each row, as often as its style occurs, and glyphs of that hand.
 
-        Parameters
-        ----------
-        classes : ndarray of uint8, shape (N, n)
-        hand_words : ndarray of uint64, shape (N,)
-        glyph_words : ndarray of uint64, shape (N, n)
-
         Returns
         -------
         ndarray of int64, shape (N, n)
@@ -80,10 +74,6 @@ def measure_styles(images: NDArray[np.uint8]) -> NDArray[np.int64]:
     The slant is that of the moments of the ink, mu11 / mu02, which LeCun et al. ("Gradient-based
     learning applied to document recognition", 1998) take out of digits. The stroke width is twice
     the ink over the length of its edges, which is the sum of all steps between pixels.
-
-    Parameters
-    ----------
-    images : ndarray of uint8, shape (N, 28, 28)
 
     Returns
     -------

@@ -57,28 +57,14 @@ class StoredDataset:
         return self.recipe["count"] if self.recipe else None
 
     def read(self, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
-        """Read its samples in order, split by split; see `Format.read`.
-
-        Raises
-        ------
-        OutputError
-            A file is missing or damaged.
-        UsageError
-            A library that the format needs is not installed.
-        """
+        """Read its samples in order, split by split; see `Format.read`."""
         return open_format(Output(folder=self.folder, to=self.format_name)).read(
             self.folder, wanted
         )
 
 
 def open_dataset(folder: Path) -> StoredDataset:
-    """Find out what lies in a folder.
-
-    Raises
-    ------
-    OutputError
-        There is no such folder, it may not be read, or it holds nothing that can be read.
-    """
+    """Find out what lies in a folder."""
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise OutputError(f"{folder} {what}; expected the folder of a dataset")

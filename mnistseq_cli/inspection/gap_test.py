@@ -155,7 +155,7 @@ class GapRule:
         return slack_px
 
     def explain(self) -> str:
-        """Say in words what gaps are compared with."""
+        """Describe in words what gaps are compared with."""
         low, high = self.recipe.spacing_px
         words = f"the uniform distribution from {low} to {high}"
         if self.is_shared:
@@ -251,7 +251,7 @@ class GapTally:
         sizes: NDArray[np.int64],
         slack_px: NDArray[np.int64],
     ) -> None:
-        """Tell rows that have room for any gap from those that must fit."""
+        """Separate rows that have room for any gap from those that must fit."""
         n_gaps = sizes.shape[1]
         is_free = sizes.sum(axis=1) - n_gaps <= slack_px
         is_even = (sizes == sizes[:, :1]) & (lowest_px == lowest_px[:, :1])

@@ -304,12 +304,6 @@ def read_predictions(path: Path) -> Predictions:
         A column for the image and one for what was read, with commas, semicolons, tabs or spaces
         between them. A header (of `NAME_KEYS` and `READ_KEYS`) says which; without one they are
         the first two. The text is UTF-8, or UTF-16 that says so.
-
-    Raises
-    ------
-    UsageError
-        The file cannot be read, is no such table, or names a sample twice. The message gives the
-        line.
     """
     reads: list[str] = []
     places: dict[str, int] = {}

@@ -60,13 +60,6 @@ def survey(
         Is given each sample, in order, for what else is to be found out in the same pass.
     data_dir : Path, optional
         Where glyphs are cached; none are fetched.
-
-    Raises
-    ------
-    OutputError
-        There is no dataset in the folder, it is empty, or a file of it is damaged.
-    UsageError
-        A library that its format needs is not installed.
     """
     dataset = open_dataset(folder)
     surveyor = _Surveyor(dataset, Filler(dataset, data_dir), n_kept)
@@ -81,13 +74,7 @@ def survey(
 
 
 def pick_samples(folder: Path, n_picked: int, data_dir: Path | None = None) -> list[LoadedSample]:
-    """Return evenly spaced samples of a dataset, with their boxes, without reading the others.
-
-    Raises
-    ------
-    OutputError, UsageError
-        As `survey`, but only of the samples that are picked.
-    """
+    """Return evenly spaced samples of a dataset, with their boxes, without reading the others."""
     dataset = open_dataset(folder)
     names: dict[str, None] = {}
     deque(dataset.read(lambda name: bool(names.setdefault(name))), maxlen=0)

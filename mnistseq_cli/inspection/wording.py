@@ -167,7 +167,7 @@ def _describe_glyphs(survey: Survey) -> Fact:
 
 
 def describe_source(survey: Survey, aspect: str) -> str:
-    """Say where one of `ASPECTS` comes from, and of how many samples if not of all."""
+    """Describe where one of `ASPECTS` comes from, and of how many samples if not of all."""
     source: Source = survey.sources[aspect]
     pairs = (("from the labels", source.n_labels), ("from the recipe", source.n_recipe))
     listed = [f"{words} in {n:,}" for words, n in pairs if n]
@@ -178,7 +178,7 @@ def describe_source(survey: Survey, aspect: str) -> str:
 
 
 def describe_missing(survey: Survey) -> list[str]:
-    """Say which of `ASPECTS` are not known of all samples, and why."""
+    """Describe which of `ASPECTS` are not known of all samples, and why."""
     missing = [name for name in ASPECTS if survey.sources[name].n_known < survey.n_samples]
     if not survey.why_not_recalled or not missing:
         return []
@@ -188,7 +188,7 @@ def describe_missing(survey: Survey) -> list[str]:
 
 
 def describe_gaps(survey: Survey) -> list[str]:
-    """Say in sentences what gaps were compared with, and what came out."""
+    """Describe in sentences what gaps were compared with, and what came out."""
     gaps = survey.gaps
     if gaps is None:
         is_known = survey.sources["gaps"].n_known > 0
@@ -261,7 +261,7 @@ _DAMAGE = {
 
 
 def describe_warnings(survey: Survey, reader: ReaderFigures | None) -> list[tuple[str, str]]:
-    """Say what seems to be wrong with a dataset or with predictions: messages and hints."""
+    """Describe what seems to be wrong with a dataset or with predictions: messages and hints."""
     found = []
     expected = survey.recipe["count"] if survey.recipe and survey.is_finished else None
     if expected not in {None, survey.n_samples}:

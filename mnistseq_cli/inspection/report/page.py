@@ -100,13 +100,6 @@ def write_report(path: Path, survey: Survey, reader: ReaderFigures | None = None
 
     The file appears complete under its name, or not at all, and replaces what is there. What
     `survey` and `reader` say, and the ``recipe.toml`` of the dataset, decide every byte.
-
-    Raises
-    ------
-    UsageError
-        Jinja2 or matplotlib is not installed.
-    OutputError
-        The file cannot be written.
     """
     check_place(path)
     write_whole(path, make_page(survey, reader).encode("utf-8", "xmlcharrefreplace"))

@@ -288,13 +288,7 @@ def _fit_into_page(svg: str, name: str, label: str) -> str:
 
 
 def import_library(name: str) -> Any:  # noqa: ANN401 - it may be missing
-    """Import a library of the extra.
-
-    Raises
-    ------
-    UsageError
-        It is not installed.
-    """
+    """Import a library of the extra."""
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
