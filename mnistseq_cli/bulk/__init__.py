@@ -1,1 +1,1 @@
-"""From samples to a finished folder: parts, workers, records, resume, proof."""
+"""From samples to a finished folder: parts, workers, records, resume."""
