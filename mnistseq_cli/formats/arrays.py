@@ -38,20 +38,12 @@ _SHAPE, _IMAGES, _LENGTHS, _CLASSES, _BOXES = "shape", "images", "lengths", "cla
 
 @dataclass(frozen=True)
 class Shape:
-    """How large the columns of a split are.
-
-    Parameters
-    ----------
-    n_samples : int
-    height_px, width_px : int
-    longest : int
-        Digits of the longest text.
-    """
+    """How large the columns of a split are."""
 
     n_samples: int
     height_px: int
     width_px: int
-    longest: int
+    longest: int  # digits of the longest text
 
     def of(self, name: str) -> tuple[int, ...]:
         """Return the shape of a column."""
@@ -208,10 +200,8 @@ def open_npy(file: IO[bytes], path: Path) -> FileArray:
     with catch_warnings():
         simplefilter("ignore")  # of headers that are no good Python, or old
         version = np.lib.format.read_magic(file)
-        read = {(1, 0): np.lib.format.read_array_header_1_0}.get(
-            version, np.lib.format.read_array_header_2_0
-        )
-        shape, fortran_order, dtype = read(file)
+        name = f"read_array_header_{1 if version == (1, 0) else 2}_0"
+        shape, fortran_order, dtype = getattr(np.lib.format, name)(file)
     if dtype.hasobject or fortran_order:
         raise ValueError("it holds Python objects, or columns before rows")
     return FileArray(file, shape, dtype, path)
@@ -224,17 +214,9 @@ def iterate_samples(
     *,
     where: Path | str = "the arrays",
 ) -> Iterator[LoadedSample]:
-    """Yield the samples of a split, whose arrays may lie in any kind of file.
+    """Yield the samples of a split, whose arrays may lie in any kind of file: see `COLUMNS`.
 
-    Parameters
-    ----------
-    split : str
-    columns : mapping of str to array
-        `images` and `labels`; `lengths` and `boxes` where there are any.
-    wanted : callable, optional
-        See `Format.read`.
-    where : Path or str
-        What holds the arrays, for messages.
+    `lengths` and `boxes` may be missing; `where` is what messages call the file.
     """
     with naming_damage(where):
         for name, column in columns.items():
@@ -253,7 +235,9 @@ def iterate_samples(
             if not chosen:
                 continue
             rows = {name: column[start:stop] for name, column in columns.items()}
-            images = _to_grey(rows["images"])
+            images = rows["images"].reshape(stop - start, *columns["images"].shape[1:3])
+            if images.dtype == np.bool_:  # what is true is white
+                images = images * np.uint8(255)
             texts = spell_classes(rows["labels"], rows.get("lengths"))
             boxes = None if "boxes" not in rows else rows["boxes"].astype(np.int64)
             for place in chosen:
@@ -314,12 +298,6 @@ def _check_together(columns: Mapping[str, ArrayLike]) -> int:
         n_boxes = columns["boxes"].shape[1]
         raise ValueError(f"it has boxes of {n_boxes} digits, and labels of {labels[1]}")
     return lengths["images"]
-
-
-def _to_grey(images: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return images of shape (N, height, width); what is true is white."""
-    grey = images.reshape(images.shape[:3]).view(np.uint8)
-    return grey * np.uint8(255) if images.dtype == np.bool_ else grey
 
 
 def spell_classes(labels: NDArray[Any], lengths: NDArray[Any] | None) -> list[str]:

@@ -25,15 +25,7 @@ Buffer: TypeAlias = "bytes | memoryview"
 
 
 def import_extra(library: str, extra: str) -> ModuleType:
-    """Import a library that a format needs.
-
-    Parameters
-    ----------
-    library : str
-        Name of the module.
-    extra : str
-        Name of the extra that installs it; also that of the format.
-    """
+    """Import a library that a format needs; the extra that installs it is named as the format."""
     try:
         return import_module(library)
     except ModuleNotFoundError as error:
@@ -66,21 +58,11 @@ class PartWriter(Protocol):
 
 @dataclass(frozen=True)
 class Fragments:
-    """What the parts of one split have written of the files that span parts.
+    """What the parts of one split have written of the files that span parts."""
 
-    Parameters
-    ----------
-    folder : str
-        The folder of the split with a ``/`` at its end, or "" where there are no splits.
-    root : Path
-        Folder that holds a folder of fragments for each part.
-    parts : sequence of str
-        Names of these folders, in the order of parts.
-    """
-
-    folder: str
-    root: Path
-    parts: Sequence[str]
+    folder: str  # of the split, with a / at its end; "" where there are no splits
+    root: Path  # holds a folder of fragments for each part
+    parts: Sequence[str]  # names of these folders, in the order of parts
 
     def read(self, name: str) -> Iterator[bytes]:
         """Read the fragments of a name, one a part."""
@@ -132,17 +114,8 @@ class LoadedSample:
 def find_splits(folder: Path, holds: Callable[[Path], bool]) -> list[tuple[str, Path]]:
     """Find where the samples of a dataset lie: names of splits and their folders.
 
-    Parameters
-    ----------
-    folder : Path
-    holds : callable
-        Whether samples lie in a folder.
-
-    Returns
-    -------
-    list of (str, Path)
-        ``[("", folder)]`` where samples lie in the folder itself, or else those of its
-        sub-folders in which some lie: train, val and test first, others by their names.
+    That is ``[("", folder)]`` where samples lie in the folder itself, or else those of its
+    sub-folders in which some lie.
     """
     with naming_damage(folder):
         if holds(folder):

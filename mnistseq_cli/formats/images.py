@@ -62,19 +62,15 @@ def decode_grey(data: bytes) -> NDArray[np.uint8]:
     Grey of 16 bits becomes 8 bits; of several frames the first is taken.
     """
     if data.startswith(SIGNATURE):
-        image = decode_plain_png(data, READ_LIMIT_PX)
-        if image is not None:
-            return image
+        plain = decode_plain_png(data, READ_LIMIT_PX)
+        if plain is not None:
+            return plain
     with catch_warnings():
         simplefilter("ignore")  # of what Pillow makes up for
-        return _decode_any(data)
-
-
-def _decode_any(data: bytes) -> NDArray[np.uint8]:
-    with _open_image(data) as image:
-        if image.mode.startswith(("I", "F")):
-            return _to_8_bits(np.asarray(image))
-        return np.asarray(image.convert("L"))
+        with _open_image(data) as image:
+            if image.mode.startswith(("I", "F")):
+                return _to_8_bits(np.asarray(image))
+            return np.asarray(image.convert("L"))
 
 
 def _open_image(data: bytes) -> Image.Image:
@@ -143,13 +139,7 @@ def check_sides(height_px: int, width_px: int, image_format: str) -> None:
 
 
 def open_encoder(image_format: str) -> Encoder:
-    """Return the function that encodes the images of a block.
-
-    Parameters
-    ----------
-    image_format : str
-        An ending of `PILLOW_FORMATS` for which this installation writes grey images.
-    """
+    """Return the function that encodes the images of a block; it is tried out before."""
     if image_format == "png":
         return encode_pngs
     encoder = partial(_encode_grey, image_format)
@@ -195,13 +185,8 @@ _GREY_AXES = 2
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     """Write an image; the ending of the name says in which format.
 
-    The file appears complete under its name, or not at all.
-
-    Parameters
-    ----------
-    path : Path
-    image : ndarray of uint8, shape (H, W) or (H, W, 3)
-        Grey, or red, green and blue.
+    The image is grey, shape (H, W), or red, green and blue, shape (H, W, 3). The file appears
+    complete under its name, or not at all.
     """
     ending = path.suffix.removeprefix(".").lower()
     encode = open_encoder(ending)

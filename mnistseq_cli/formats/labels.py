@@ -30,13 +30,13 @@ class Entries:
     def check(self, template: str) -> None:
         """Take any names of images."""
 
-    def entries(self, names: Sequence[str], block: Block) -> Iterable[str]:
+    def _entries(self, names: Sequence[str], block: Block) -> Iterable[str]:
         """Write an entry for each sample of a block, whose images have these names."""
         raise NotImplementedError
 
     def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
         """Keep the entries of a block."""
-        keep_entries(self.entries(names, block), self.fragment, writer, self.separator)
+        keep_entries(self._entries(names, block), self.fragment, writer, self.separator)
 
     def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
         """Write a file for each split."""
@@ -71,8 +71,7 @@ class Csv(Entries):
     file_name = fragment = "labels.csv"
     header = "file_name,text\n"
 
-    def entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
-        """Write a line for each sample."""
+    def _entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
         rows = zip(_quote_csv(names), _quote_csv(block.texts.tolist()), strict=True)
         return (f"{name},{text}\n" for name, text in rows)
 
@@ -86,8 +85,7 @@ class JsonLines(Entries):
 
     file_name = fragment = "metadata.jsonl"
 
-    def entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
-        """Write a line for each sample."""
+    def _entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
         rows = zip(quote(names), write_records(block), strict=True)
         return (f'{{"file_name": {name}, {record[1:]}\n' for name, record in rows)
 
@@ -114,8 +112,7 @@ class PaddleOcr(Entries):
     file_name = "rec_gt.txt"
     fragment = "paddleocr"
 
-    def entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
-        """Write a line for each sample."""
+    def _entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
         return (f"{name}\t{text}\n" for name, text in _pair(names, block))
 
 
@@ -146,8 +143,7 @@ class EasyOcr(Entries):
                 "Use another sign in --name, such as _",
             )
 
-    def entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
-        """Write a line for each sample."""
+    def _entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
         return (f"../{name},{text}\n" for name, text in _pair(names, block))
 
 
@@ -167,8 +163,7 @@ class MmOcr(Entries):
     separator = ",\n"
     footer = "\n]}\n"
 
-    def entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
-        """Write an entry for each sample."""
+    def _entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
         return (
             f'{{"img_path": {name}, "instances": [{{"text": {text}}}]}}'
             for name, text in _pair_quoted(names, block)
@@ -189,8 +184,7 @@ class DocTr(Entries):
     separator = ",\n"
     footer = "\n}\n"
 
-    def entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
-        """Write an entry for each sample."""
+    def _entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
         inside = _name_inside(names)
         return (f"{name}: {text}" for name, text in _pair_quoted(inside, block))
 

@@ -45,15 +45,7 @@ def find_unknown_splits(names: Iterable[str]) -> list[str]:
 
 
 class NameTemplate:
-    """A checked template.
-
-    Parameters
-    ----------
-    template : str
-        Without the ending.
-    ending : str
-        Such as "png".
-    """
+    """A checked template of names, and the ending that it lacks."""
 
     def __init__(self, template: str, ending: str) -> None:
         try:

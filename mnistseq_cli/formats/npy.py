@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zipfile
 from contextlib import ExitStack
-from io import BytesIO
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
@@ -102,20 +101,12 @@ def _name_array(name: str, folder: str) -> str:
     return f"{KERAS[name]}_{folder.removesuffix('/')}" if folder else name
 
 
-def _make_header(shape: Shape, name: str, *, is_flat: bool) -> bytes:
-    header = BytesIO()
-    axes = shape.of(name)[:1] if name == "labels" and is_flat else shape.of(name)
-    descr = np.lib.format.dtype_to_descr(COLUMNS[name])
-    np.lib.format.write_array_header_1_0(
-        header, {"descr": descr, "fortran_order": False, "shape": axes}
-    )
-    return header.getvalue()
-
-
 def _write_column(
     split: Fragments, shape: Shape, name: str, file: IO[bytes], *, is_flat: bool = False
 ) -> None:
-    file.write(_make_header(shape, name, is_flat=is_flat))
+    axes = shape.of(name)[:1] if name == "labels" and is_flat else shape.of(name)
+    header = {"descr": COLUMNS[name].str, "fortran_order": False, "shape": axes}
+    np.lib.format.write_array_header_1_0(file, header)
     if name == "images":
         split.copy_to(name, file)
         return

@@ -8,7 +8,7 @@ import os
 import re
 import reprlib
 from array import array
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from itertools import chain
@@ -53,23 +53,12 @@ _TYPES = {str: "a string", int: "a whole number", list: "a list", dict: "an obje
 
 @dataclass(frozen=True)
 class LabelRow:
-    """What a label file says of an image.
-
-    Parameters
-    ----------
-    name : str
-        Of the image, as the label file has it.
-    text : str
-    boxes : ndarray of int64, shape (digits, 4), or None
-        x, y, width, height in pixels.
-    shares : ndarray of float64, shape (digits, 4), or None
-        x and y of the middle, width and height, as shares of the image's.
-    gaps, glyphs : ndarray of int64, or None
-    """
+    """What a label file says of an image; see `LoadedSample`."""
 
     name: str
     text: str
     boxes: NDArray[np.int64] | None = None
+    # Of each box x and y of the middle, width and height, as shares of the image's.
     shares: NDArray[np.float64] | None = None
     gaps: NDArray[np.int64] | None = None
     glyphs: NDArray[np.int64] | None = None
@@ -117,13 +106,10 @@ def row_from_record(record: Any, name: str | None = None) -> LabelRow:  # noqa: 
     """Return the row of a record as `sample_json` writes it, whatever name and text are called."""
     record = _expect(record, dict, "it")
     objects = _expect(record.get("objects") or {}, dict, "objects")
-    boxes = objects.get("bbox")
     return LabelRow(
         name=_first_of(record, NAME_KEYS) if name is None else name,
         text=_first_of(record, TEXT_KEYS),
-        boxes=None
-        if boxes is None
-        else np.array(_flatten_boxes(boxes), np.int64).reshape(-1, BOX_NUMBERS),
+        boxes=None if objects.get("bbox") is None else _read_boxes(objects["bbox"]),
         gaps=_find_numbers(record, "gaps"),
         glyphs=_find_numbers(record, "glyphs"),
     )
@@ -154,42 +140,28 @@ def _value(record: Any, key: str, kind: type[ValueT], name: str) -> ValueT:  # n
     return _expect(values[key], kind, f"{key} of {name}")
 
 
-def _flatten_boxes(boxes: Any) -> list[int]:  # noqa: ANN401 - as above
-    """Return the numbers of boxes one after the other, rounded to whole pixels."""
-    boxes = _expect(boxes, list, "bbox")
-    if {*map(type, boxes)} <= {list} and {*map(len, boxes)} <= {BOX_NUMBERS}:
-        numbers = [*chain.from_iterable(boxes)]
-        if _are_whole(numbers):
-            return numbers
-    for place, box in enumerate(boxes, 1):
-        if not _is_box(box):
+def _read_boxes(boxes: Any) -> NDArray[np.int64]:  # noqa: ANN401 - as above
+    """Return boxes, shape (digits, 4), rounded to whole pixels."""
+    for place, box in enumerate(_expect(boxes, list, "bbox"), 1):
+        if not _are_numbers(box, {int, float}) or len(box) != BOX_NUMBERS:
             raise ValueError(
                 f"box {place} is {reprlib.repr(box)}; expected x, y, width and height"
             )
-    return [round(number) for box in boxes for number in box]
+    return np.rint(np.array(boxes, np.float64)).astype(np.int64).reshape(-1, BOX_NUMBERS)
 
 
 def _find_numbers(record: dict[str, Any], key: str) -> NDArray[np.int64] | None:
     numbers = record.get(key)
-    if numbers is None:
-        return None
-    if type(numbers) is list and _are_whole(numbers):
-        return np.array(numbers, np.int64)
+    if numbers is None or _are_numbers(numbers, {int}):
+        return None if numbers is None else np.array(numbers, np.int64)
     raise ValueError(f"{key} is {reprlib.repr(numbers)}; expected a list of whole numbers")
 
 
-def _are_whole(numbers: list[Any]) -> bool:
-    return {*map(type, numbers)} <= {int} and (
-        not numbers or -_NUMBER_LIMIT < min(numbers) <= max(numbers) < _NUMBER_LIMIT
-    )
-
-
-def _is_box(box: Any) -> bool:  # noqa: ANN401 - as above
+def _are_numbers(values: Any, types: set[type]) -> bool:  # noqa: ANN401 - as above
     return (
-        type(box) is list
-        and len(box) == BOX_NUMBERS
-        and {*map(type, box)} <= {int, float}
-        and all(abs(number) < _NUMBER_LIMIT for number in box)  # NaN is not
+        type(values) is list
+        and {*map(type, values)} <= types
+        and all(-_NUMBER_LIMIT < value < _NUMBER_LIMIT for value in values)  # NaN is not
     )
 
 
@@ -240,8 +212,11 @@ def _read_table(path: Path, wanted: Wanted) -> Iterator[LabelRow]:
         delimiter = _find_delimiter(file, path.suffix.lower())
         # In files for PaddleOCR and its like, nothing is quoted and there is no header.
         is_plain = path.suffix.lower() == ".txt" and delimiter in "\t "
+        lines: Iterable[str] = file
+        if delimiter == " ":  # only the first spaces of a line: a text may have others
+            lines = (re.sub(r"[ \t]+", "\t", line.lstrip(" "), count=1) for line in file)
         rows = csv.reader(
-            _join_last(file) if delimiter == " " else file,
+            lines,
             strict=True,
             delimiter=delimiter if delimiter != " " else "\t",
             quoting=csv.QUOTE_NONE if is_plain else csv.QUOTE_MINIMAL,
@@ -266,11 +241,6 @@ def _find_delimiter(file: TextIO, ending: str) -> str:
     return next((sign for sign in signs if sign in first), signs[0])
 
 
-def _join_last(file: Iterable[str]) -> Iterator[str]:
-    """Put a tab for the spaces between the first two words of each line."""
-    return (re.sub(r"[ \t]+", "\t", line.lstrip(" "), count=1) for line in file)
-
-
 def _find_columns(head: list[str], path: Path, *, may_have_head: bool) -> tuple[int, int, bool]:
     """Find the columns of name and text by the first row, and whether that is a header."""
     columns = [column.strip().lower() for column in head]
@@ -281,8 +251,9 @@ def _find_columns(head: list[str], path: Path, *, may_have_head: bool) -> tuple[
     line = ",".join(head)
     if len(head) < 2:  # noqa: PLR2004 - name and text
         raise ValueError(f"{line!r:.80} is one value, not two" if head else "it is empty")
-    if not may_have_head or _has_image(path, head[0]):
-        return 0, 1, False
+    with suppress(ValueError):  # of a name that leads elsewhere
+        if not may_have_head or ImageFinder(path.parent, path).find(head[0]):
+            return 0, 1, False
     if names or (texts and "." not in head[0]):  # an image may be called a.png, its text "word"
         missing = "text" if names else "image"
         raise ValueError(f"the header {line!r:.80} has no column that is known for the {missing}")
@@ -291,18 +262,11 @@ def _find_columns(head: list[str], path: Path, *, may_have_head: bool) -> tuple[
     )
 
 
-def _has_image(path: Path, name: str) -> bool:
-    try:
-        return ImageFinder(path.parent, path).find(name) is not None
-    except ValueError:
-        return False
-
-
 def _read_json(path: Path, wanted: Wanted) -> Iterator[LabelRow]:
-    return (row for row in _read_json_rows(path) if wanted(row.name))
+    return (row for row in _read_any_json(path) if wanted(row.name))
 
 
-def _read_json_rows(path: Path) -> Iterator[LabelRow]:
+def _read_any_json(path: Path) -> Iterator[LabelRow]:
     """Read COCO, MMOCR, or an object of names with their texts."""
     boxes = array("q")
     names: dict[int, str] = {}
@@ -313,15 +277,14 @@ def _read_json_rows(path: Path) -> Iterator[LabelRow]:
             text = "".join(_value(one, "text", str, "an instance") for one in found)
             yield LabelRow(_value(value, "img_path", str, "an item of data_list"), text)
         elif key == "categories":
-            names[_value(value, "id", int, "a category")] = _value(
-                value, "name", str, "a category"
-            )
+            number = _value(value, "id", int, "a category")
+            names[number] = _value(value, "name", str, "a category")
         elif key == "annotations":
             box = _value(value, "bbox", list, "an annotation")
             image, category = (
                 _value(value, name, int, "an annotation") for name in ("image_id", "category_id")
             )
-            boxes.extend((image, category, *_flatten_boxes([box])))
+            boxes.extend((image, category, *_read_boxes([box])[0].tolist()))
         elif key == "images":
             is_coco = True
         elif isinstance(value, str) or key not in ("info", "licenses", "metainfo", "type"):
@@ -444,20 +407,16 @@ def _parse_yolo(text: str) -> tuple[list[str], NDArray[np.float64]]:
     """Return the class of each box, and its shares of the image."""
     lines = [line for line in map(str.split, text.splitlines()) if line]
     for place, (_, *box) in enumerate(lines, 1):
-        if len(box) != BOX_NUMBERS or not all(map(_is_share, box)):
+        is_box = False
+        with suppress(ValueError):
+            is_box = all(-_MOST_OVER <= float(number) <= 1 + _MOST_OVER for number in box)
+        if not is_box or len(box) != BOX_NUMBERS:
             raise ValueError(
                 f"box {place} is {reprlib.repr(box)}; expected x, y, width and height, "
                 "as shares from 0 to 1"
             )
     shares = np.array([box for _, *box in lines], np.float64).reshape(-1, BOX_NUMBERS)
     return [line[0] for line in lines], shares
-
-
-def _is_share(text: str) -> bool:
-    try:
-        return -_MOST_OVER <= float(text) <= 1 + _MOST_OVER
-    except ValueError:
-        return False
 
 
 _CLASS_NAMES = re.compile(
@@ -476,20 +435,14 @@ def read_class_names(path: Path) -> dict[str, str]:
         found = _CLASS_NAMES.search(text + "\n")
         if not found:
             return {}
-        listed = found[1]
-        entries = (
-            listed[1:-1].split(",")
-            if listed[0] in "[{"
-            else [line for line in listed.splitlines() if line.strip() and line.strip()[0] != "#"]
-        )
-        matches = [_CLASS_NAME.fullmatch(entry) for entry in entries]
-        names = {
-            match[1] or str(number): json.loads(match[2])
-            if match[2][:1] == '"'
-            else match[2].strip("'")
-            for number, match in enumerate(matches)
-            if match
-        }
+        if found[1][0] in "[{":
+            entries = found[1][1:-1].split(",")
+        else:
+            entries = [line for line in found[1].splitlines() if line.strip()[:1] not in ("", "#")]
+        names: dict[str, str] = {}
+        for match in filter(None, map(_CLASS_NAME.fullmatch, entries)):
+            name = json.loads(match[2]) if match[2][:1] == '"' else match[2].strip("'")
+            names[match[1] or str(len(names))] = name
         if not names:
             raise ValueError("names holds none; expected a list, or a number and a name a line")
     return names
@@ -512,13 +465,6 @@ class ImageFinder:
 
     Names may have backslashes, begin with ``./``, leave ``images`` out, or be paths of the
     machine that the file comes from: then their last steps count.
-
-    Parameters
-    ----------
-    folder : Path
-        What names may not leave.
-    label_file : Path
-        What names are relative to.
     """
 
     def __init__(self, folder: Path, label_file: Path) -> None:
@@ -581,14 +527,7 @@ _NOT_LABELS = ("dataset.json", "dataset_info.json", "croissant.json", "recipe.to
 
 
 def find_label_file(folder: Path, *, own: bool = False) -> Path | None:
-    """Return the label file of a folder of images, if there is one.
-
-    Parameters
-    ----------
-    folder : Path
-    own : bool
-        Whether to look only for names that this program gives.
-    """
+    """Return the label file of a folder of images, if any; `own` is for names given here only."""
     return next(iter(find_label_files(folder, own=own)), None)
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tarfile
+from itertools import groupby
 from typing import TYPE_CHECKING, BinaryIO
 
 from mnistseq_cli.files import naming_damage, open_regular
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 _BLOCK_BYTES = 512
 _RECORD_BYTES = 20 * _BLOCK_BYTES
 _NAME_BYTES = 100
+_KEY = re.compile(r"(?s:.*/)?[^.]*")
 # Mode, owner, group; time, type (a file), magic and version after the size and before the rest.
 _BEFORE_SIZE = b"0000644\0" + b"0000000\0" * 2
 _TIME = b"00000000000\0"
@@ -87,18 +90,13 @@ def _load(key: str, split: str, members: dict[str, bytes]) -> LoadedSample:
 
 def _group(members: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, dict[str, bytes]]]:
     """Gather files that share a name up to the first dot after the last slash."""
-    key, gathered = "", dict[str, bytes]()
-    for name, data in members:
-        folder, slash, last = name.rpartition("/")
-        stem, _, ending = last.partition(".")
-        if gathered and key != folder + slash + stem:
-            yield key, gathered
-            gathered = {}
-        key = folder + slash + stem
-        if ending in gathered:
-            raise ValueError(f"{name} is there twice")
-        gathered[ending] = data
-    if gathered:
+    for key, group in groupby(members, lambda member: _KEY.match(member[0])[0]):  # type: ignore[index] # matches always
+        gathered: dict[str, bytes] = {}
+        for name, data in group:
+            ending = name[len(key) + 1 :]
+            if ending in gathered:
+                raise ValueError(f"{name} is there twice")
+            gathered[ending] = data
         yield key, gathered
 
 
