@@ -46,22 +46,10 @@ class DigitStage:
         return bool(self.motions or self.shapes)
 
     def distort(self, ink: GlyphInk, draw: Draw, *, may_grow: bool = True) -> GlyphInk:
-        """Distort digits.
+        """Distort digits at the left edge of their images; none is written to.
 
-        Parameters
-        ----------
-        ink : GlyphInk
-            Digits at the left edge of their cells; not written to.
-        draw : Draw
-        may_grow : bool
-            Whether cells grow to either side, where the ink does.
-
-        Returns
-        -------
-        GlyphInk
-            Again at the left edge, in images as wide as the widest; `left_px` is where the ink
-            stands, counted from the left edge of the cell before it grew, and so it may be
-            negative; `width_px` and the rest are those of the ink that is there.
+        They are again at the left edge, in images as wide as the widest. `left_px` counts from
+        the left edge of the cell before it grew to either side, and so it may be negative.
         """
         motion, drawn, frames = self._fit(ink, draw, may_grow=may_grow)
         widths_px = _find_widths(ink, frames, SPARE_PX if drawn else 0)
@@ -220,7 +208,7 @@ def _fit_frames(
     Ink will grow by `growth_px` to the left, up, right and down; cells grow by up to `grow_px`.
     """
     is_still = motion.is_still
-    low, high = _bound_still(ink) if is_still.all() else _bound_sent(ink, motion)
+    low, high = _bound_ink(ink, motion)
     before_px, after_px = growth_px.T.reshape(2, 2, -1)
     cell_px, more_px = np.array([ink.images.shape[:0:-1], (grow_px, 0)])[:, :, None]
     first, last = before_px - 1 - more_px, cell_px + more_px - after_px
@@ -236,14 +224,11 @@ def _fit_frames(
     return Frames(factor.T, offset.T, growth_px, left_px, stop - start, moves)
 
 
-def _bound_still(ink: GlyphInk) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return what `_bound_sent` does, for digits that stay as they are."""
-    low = np.array([ink.left_px, ink.top_px], np.float64) - 1
-    return low, low + np.array([ink.width_px, ink.height_px]) + 1
-
-
-def _bound_sent(ink: GlyphInk, motion: Motion) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _bound_ink(ink: GlyphInk, motion: Motion) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return how far ink reaches in its cell after its motion: x and y, shape (2, M)."""
+    if motion.is_still.all():
+        low = np.array([ink.left_px, ink.top_px], np.float64) - 1
+        return low, low + np.array([ink.width_px, ink.height_px]) + 1
     sent, middle = np.stack(motion.send(*_find_corners(ink))), _find_middle(ink)
     return sent.min(axis=1) + middle, sent.max(axis=1) + middle
 

@@ -30,16 +30,7 @@ class PageStage:
         return sum(int(step.measure_growth(np.array([step.high]))[0, 0]) for step in lens)
 
     def bend_lines(self, stamps: Stamps, widths_px: NDArray[np.int64], draw: Draw) -> Stamps:
-        """Move digits to the line they stand on, after they are placed on their pages.
-
-        Parameters
-        ----------
-        stamps : Stamps
-            `x_px` counts from the left edge of the page.
-        widths_px : ndarray of int64, shape (N,)
-            Width of each page.
-        draw : Draw
-        """
+        """Move digits that stand on pages of these widths, shape (N,), to their lines."""
         for step in self.lines:
             stamps = step.record.apply(stamps, widths_px, *step.draw(draw))
         return stamps
@@ -47,14 +38,7 @@ class PageStage:
     def distort(
         self, pages: Pages, stamps: Stamps, draw: Draw
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Distort finished images.
-
-        Parameters
-        ----------
-        pages : Pages
-        stamps : Stamps
-            The digits that were painted on them.
-        draw : Draw
+        """Distort finished images on which these digits were painted.
 
         Returns
         -------

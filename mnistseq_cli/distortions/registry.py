@@ -37,12 +37,16 @@ class Augmentation:
     summary: str
     default: str  # the strength of a bare name
     limits: tuple[float, float]  # a 0 counts as `neutral` where that is the smallest
-    signed: bool = False  # whether VALUE means from -VALUE to VALUE
     neutral: float = 0  # the strength that leaves everything as it is
     whole: bool = False  # whether strengths are whole numbers
     n_strengths: int = 1  # drawn apart, such as two for width and height
     by_size: bool = False  # whether strengths may be given apart, as WxH
     grow_by: str = ""  # the function that measures how far ink grows: left, up, right and down
+
+    @property
+    def signed(self) -> bool:
+        """Whether VALUE means from -VALUE to VALUE."""
+        return self.limits[0] < 0
 
     @cached_property
     def apply(self) -> Callable[..., Any]:
@@ -72,7 +76,6 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         summary="wider or narrower, and higher or lower",
         default="0.1",
         limits=(-0.5, 0.5),
-        signed=True,
         n_strengths=2,
         by_size=True,
     ),
@@ -84,7 +87,6 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         summary="leaning to the right or left",
         default="10",
         limits=(-45, 45),
-        signed=True,
     ),
     "rotate": Augmentation(
         use=102,
@@ -94,7 +96,6 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         summary="turned clockwise or back",
         default="10",
         limits=(-180, 180),
-        signed=True,
     ),
     "perspective": Augmentation(
         use=103,
@@ -104,7 +105,6 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         summary="one side nearer than the other",
         default="0.1",
         limits=(-0.3, 0.3),
-        signed=True,
         n_strengths=2,
     ),
     "shift": Augmentation(
@@ -115,7 +115,6 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         summary="moved right or left, and up or down",
         default="2",
         limits=(-14, 14),
-        signed=True,
         n_strengths=2,
         by_size=True,
     ),
@@ -136,7 +135,6 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         summary="a thicker or thinner pen",
         default="0.5",
         limits=(-2, 2),
-        signed=True,
         grow_by="morphology.measure_thickening",
     ),
     "erode": Augmentation(
@@ -174,7 +172,6 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         summary="a line that slopes and waves",
         default="2",
         limits=(-14, 14),
-        signed=True,
         n_strengths=2,
     ),
     "lines": Augmentation(
@@ -214,7 +211,6 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         summary="more contrast or less",
         default="0.3",
         limits=(-0.9, 2),
-        signed=True,
     ),
     "brightness": Augmentation(
         use=114,
@@ -224,7 +220,6 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         summary="lighter or darker",
         default="0.15",
         limits=(-0.5, 0.5),
-        signed=True,
     ),
     "grain": Augmentation(
         use=115,
@@ -258,46 +253,16 @@ AUGMENTATIONS: dict[str, Augmentation] = {
 }
 """The distortions, in the order in which they are done."""
 
+_PRESETS = {
+    "light": "scale=0.06 shear=6 rotate=5 shift=1 elastic=1 thickness=0.2 baseline=1",
+    "medium": "scale=0.12 shear=10 rotate=10 perspective=0.08 shift=2 elastic=2 thickness=0.4 "
+    "baseline=2 blur=0.6 contrast=0.15 grain=0.03",
+    "heavy": "scale=0.2 shear=18 rotate=16 perspective=0.15 shift=3 elastic=3 thickness=0.6 "
+    "baseline=3 lines=2 blur=0.9 background=0.35 contrast=0.3 brightness=0.1 grain=0.08 "
+    "noise=0.01",
+}
 PRESETS: dict[str, dict[str, str]] = {
-    "light": {
-        "scale": "0.06",
-        "shear": "6",
-        "rotate": "5",
-        "shift": "1",
-        "elastic": "1",
-        "thickness": "0.2",
-        "baseline": "1",
-    },
-    "medium": {
-        "scale": "0.12",
-        "shear": "10",
-        "rotate": "10",
-        "perspective": "0.08",
-        "shift": "2",
-        "elastic": "2",
-        "thickness": "0.4",
-        "baseline": "2",
-        "blur": "0.6",
-        "contrast": "0.15",
-        "grain": "0.03",
-    },
-    "heavy": {
-        "scale": "0.2",
-        "shear": "18",
-        "rotate": "16",
-        "perspective": "0.15",
-        "shift": "3",
-        "elastic": "3",
-        "thickness": "0.6",
-        "baseline": "3",
-        "lines": "2",
-        "blur": "0.9",
-        "background": "0.35",
-        "contrast": "0.3",
-        "brightness": "0.1",
-        "grain": "0.08",
-        "noise": "0.01",
-    },
+    **{name: dict(one.split("=") for one in text.split()) for name, text in _PRESETS.items()},
     "all": {name: record.default for name, record in AUGMENTATIONS.items()},
 }
 """What light, medium and heavy mean is part of a saved recipe; "all" is each at its default."""

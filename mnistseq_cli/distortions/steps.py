@@ -26,16 +26,8 @@ _BOUND = re.compile(rf"({_NUMBER})(?:x({_NUMBER}))?", re.ASCII)
 _IN_PYTHON = "In Python: a number, a pair (LOW, HIGH), a text such as '5..10', True or False"
 
 
-def read_range(name: str, value: object) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Read the smallest and the largest of each strength that is drawn.
-
-    Parameters
-    ----------
-    name : str
-        A key of `AUGMENTATIONS`.
-    value : Strength
-        Not False.
-    """
+def _read_range(name: str, value: object) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the smallest and the largest of each strength that is drawn."""
     record = AUGMENTATIONS[name]
     allowed = _spell_allowed(record)
     first, dots, last = (record.default if value is True else _write_value(value)).partition("..")
@@ -199,9 +191,7 @@ def read_steps(
         distortions = _split(distortions)
     strengths = _expand({name: to_plain(value) for name, value in distortions.items()})
     return tuple(
-        Step(name, *read_range(name, strengths[name]), probability)
-        for name in AUGMENTATIONS
-        if name in strengths
+        Step(name, *_read_range(name, value), probability) for name, value in strengths.items()
     )
 
 
@@ -221,31 +211,26 @@ def _split(items: Sequence[str]) -> dict[str, Strength]:
 
 
 def _expand(strengths: Mapping[str, object]) -> dict[str, object]:
-    """Write a preset out, under what is named; what is False is left out."""
+    """Write a preset out, under what is named, in the order of the table, without False."""
+    known = [*AUGMENTATIONS, *PRESETS]
     for name in strengths:
-        _check_name(name)
-    preset = _choose_preset({name: strengths[name] for name in strengths if name in PRESETS})
-    named = {name: strengths[name] for name in strengths if name in AUGMENTATIONS}
-    both = {**preset, **named}
-    return {name: value for name, value in both.items() if value is not False}
+        if name not in known:
+            message = f"there is no distortion {quote(name)}; expected one of: {', '.join(known)}"
+            raise UsageError(message, suggest(name, known))
+    preset = _choose_preset({name: strengths[name] for name in PRESETS if name in strengths})
+    both = {**preset, **strengths}
+    return {name: both[name] for name in AUGMENTATIONS if both.get(name, False) is not False}
 
 
 def _choose_preset(presets: Mapping[str, object]) -> Mapping[str, str]:
     """Return what the preset stands for, if there is one that is not False."""
-    chosen = {name: value for name, value in presets.items() if value is not False}
-    for name, value in chosen.items():
-        if value is not True:
+    chosen = [name for name, value in presets.items() if value is not False]
+    for name in chosen:
+        if (value := presets[name]) is not True:
             raise UsageError(
                 f"{name} is a preset and takes no value; it was given {quote(value)}",
                 f"A distortion of another strength goes beside it: {name} and rotate=10",
             )
     if len(chosen) > 1:
         raise UsageError(f"{' and '.join(chosen)} are presets; expected one preset at most")
-    return PRESETS[next(iter(chosen))] if chosen else {}
-
-
-def _check_name(name: str) -> None:
-    known = [*AUGMENTATIONS, *PRESETS]
-    if name not in known:
-        message = f"there is no distortion {quote(name)}; expected one of: {', '.join(known)}"
-        raise UsageError(message, suggest(name, known))
+    return PRESETS[chosen[0]] if chosen else {}
