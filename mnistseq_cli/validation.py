@@ -27,6 +27,11 @@ class _Quoter(reprlib.Repr):
             return f"a number of {x.bit_length()} bits"
 
 
+def count(number: int, noun: str) -> str:
+    """Return how many: "1 image", "2,000 images"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def quote(value: object) -> str:
     """Return a value as Python writes it, shortened in its middle where that is long."""
     return _Quoter().repr(value)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mnistseq_cli.validation import count
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -60,14 +62,10 @@ def describe_overlaps(overlaps: Iterable[Overlap]) -> str:
     is_known = all(it.n_glyphs is not None for it in overlaps)
     listed = []
     for it in overlaps:
-        shared = [_count(it.n_glyphs, "glyph")] if it.n_glyphs else []
-        shared += [_count(it.n_texts, "text")] if it.n_texts else []
+        shared = [count(it.n_glyphs, "glyph")] if it.n_glyphs else []
+        shared += [count(it.n_texts, "text")] if it.n_texts else []
         if shared:
             listed.append(f"{it.one} and {it.other} share {' and '.join(shared)}")
     nothing = f"no {'glyph and no ' if is_known else ''}text is in two of the splits"
     unknown = "" if is_known else "; their glyphs are not known"
     return ("; ".join(listed) or nothing) + unknown
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

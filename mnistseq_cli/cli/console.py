@@ -50,11 +50,6 @@ def print_result(text: str) -> None:
         sys.stdout.flush()
 
 
-def count(number: int, noun: str) -> str:
-    """Return how many: "1 image", "2,000 images"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def say(message: str, style: str = "") -> None:
     """Write one line for the eye; what it says is never read as markup."""
     _print((message, style))

@@ -6,11 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnistseq_cli.cli.console import count, get_console, print_result, say, warn
+from mnistseq_cli.cli.console import get_console, print_result, say, warn
 from mnistseq_cli.cli.output_options import OutputOptions
 from mnistseq_cli.cli.picture_options import name_glyphs
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.files import spell_size
+from mnistseq_cli.validation import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable

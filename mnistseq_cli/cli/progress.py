@@ -20,9 +20,10 @@ from mnistseq_cli.bulk.events import (
     Stopped,
     to_dict,
 )
-from mnistseq_cli.cli.console import count, get_console, say
+from mnistseq_cli.cli.console import get_console, say
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.files import spell_size
+from mnistseq_cli.validation import count
 
 if TYPE_CHECKING:
     from pathlib import Path

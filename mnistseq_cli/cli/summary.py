@@ -7,9 +7,9 @@ import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from mnistseq_cli.bulk.remake import name_with_split
 from mnistseq_cli.cli.console import escape
 from mnistseq_cli.inspection.wording import (
-    count,
     describe_gaps,
     describe_missing,
     list_facts,
@@ -17,9 +17,9 @@ from mnistseq_cli.inspection.wording import (
     merge_neighbours,
     merge_shares,
     name_range,
-    name_sample,
     write_percent,
 )
+from mnistseq_cli.validation import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -235,7 +235,7 @@ def list_samples(survey: Survey, page: TextPage) -> list[tuple[LoadedSample, lis
 def _locate(survey: Survey, sample: LoadedSample) -> str:
     """Return in which file a sample is; in a container, at which name after its split."""
     if survey.format_name != "folder":
-        return f"at {name_sample(sample)}"
+        return f"at {name_with_split(sample)}"
     name = sample.name.removeprefix("../")
     within = survey.folder / sample.split
     inside = within / "images" / name  # label files of others may leave that out

@@ -55,8 +55,9 @@ def verify(
     from mnistseq_cli.bulk.run import WORKERS_LIMIT
     from mnistseq_cli.bulk.verify import VerifyProgress
     from mnistseq_cli.bulk.verify import verify as check
-    from mnistseq_cli.cli.console import count, print_result, say
+    from mnistseq_cli.cli.console import print_result, say
     from mnistseq_cli.cli.progress import Display
+    from mnistseq_cli.validation import count
 
     if workers is not None:
         check_number("workers", workers, 0, WORKERS_LIMIT)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from mnistseq_cli.bulk.remake import ASPECTS
 from mnistseq_cli.bulk.split_overlap import describe_overlaps
 from mnistseq_cli.inspection.predictions import Share
+from mnistseq_cli.validation import count
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from mnistseq_cli.formats.base import LoadedSample
     from mnistseq_cli.inspection.figures import GapFigures, Source, Spread, Survey
     from mnistseq_cli.inspection.predictions import ReaderFigures
 
@@ -30,11 +30,6 @@ class Fact:
     name: str
     value: str
     more: str = ""
-
-
-def count(n: int, noun: str) -> str:
-    """Return a number with its noun: "1 image", "2,000 images"."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def write_percent(share: float, decimals: int = 2) -> str:
@@ -70,12 +65,6 @@ def merge_shares(shares: dict[int, Share], n_most: int) -> list[tuple[str, Share
         for values in merge_neighbours(shares, n_most)
     ]
     return [(name, share) for name, share in merged if share.n_samples]
-
-
-def name_sample(sample: LoadedSample) -> str:
-    """Return the name of a sample after its split and a ``/``, where there are splits."""
-    prefix = f"{sample.split}/" if sample.split else ""
-    return prefix + sample.name.removeprefix(prefix)
 
 
 def list_facts(survey: Survey) -> list[Fact]:

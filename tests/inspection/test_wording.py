@@ -1,11 +1,7 @@
 from __future__ import annotations
 
 from mnistseq_cli.inspection.predictions import Share
-from mnistseq_cli.inspection.wording import count, merge_neighbours, merge_shares
-
-
-def test_numbers_agree_with_their_nouns() -> None:
-    assert [count(n, "image") for n in (0, 1, 2000)] == ["0 images", "1 image", "2,000 images"]
+from mnistseq_cli.inspection.wording import merge_neighbours, merge_shares
 
 
 def test_neighbours_are_merged_when_there_are_many() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mnistseq_cli.bulk.remake import name_with_split
 from mnistseq_cli.errors import MnistseqError
 from mnistseq_cli.files import check_place, read_file, write_whole
 from mnistseq_cli.formats.png import encode_pngs
@@ -24,17 +25,16 @@ from mnistseq_cli.inspection.report.plots import (
     list_plots,
 )
 from mnistseq_cli.inspection.wording import (
-    count,
     describe_missing,
     describe_source,
     describe_warnings,
     list_facts,
     list_reader_facts,
     merge_shares,
-    name_sample,
     write_percent,
 )
 from mnistseq_cli.recipe import RECIPE_FILE
+from mnistseq_cli.validation import count
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,7 +117,7 @@ def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
     )
     templates.filters |= {
         "card_width": _find_card_width,
-        "full_name": name_sample,
+        "full_name": name_with_split,
         "percent": write_percent,
     }
     script = _read("page.js")

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.extras import suggest_install
 from mnistseq_cli.inspection.wording import (
-    count,
     describe_gaps,
     merge_neighbours,
     write_percent,
     write_range,
 )
+from mnistseq_cli.validation import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
