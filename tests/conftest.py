@@ -15,7 +15,7 @@ from hypothesis import settings
 
 from mnistseq_cli.cli import main
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
-from mnistseq_cli.glyphs.idx import write_idx
+from tests.helpers.mirror import write_idx
 from tests.helpers.program import Result
 
 # A busy machine is no failure, and a run that blocks a change can be run again.

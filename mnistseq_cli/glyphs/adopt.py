@@ -25,21 +25,9 @@ if TYPE_CHECKING:
 def adopt(dataset: Dataset, source: Path, data_dir: Path | None = None) -> Path:
     """Copy the files of a data set into the cache, each only if its hash is right.
 
-    Parameters
-    ----------
-    dataset : Dataset
-        What to bring.
-    source : Path
-        A folder, zip or tar archive that holds the gzip files or the unpacked IDX files, under
-        whatever names, or arrays of the same glyphs, such as a Keras `mnist.npz`. Files whose
-        hashes are not known, those of EMNIST, are found by their names.
-    data_dir : Path, optional
-        Folder of the cache, see `find_data_dir`.
-
-    Returns
-    -------
-    Path
-        The folder that has them now.
+    The source is a folder, zip or tar archive that holds the gzip files or the unpacked IDX
+    files, under whatever names, or arrays of the same glyphs, such as a Keras `mnist.npz`. Files
+    whose hashes are not known, those of EMNIST, are found by their names.
     """
     folder = find_raw_dir(dataset, data_dir)
     with open_source(source) as entries:

@@ -97,7 +97,8 @@ class Dataset:
     first_label: int = 0  # what labels call the first class
     is_transposed: bool = False  # rows and columns are exchanged in the files
     is_drawn: bool = False  # the built-in pen makes the files
-    glyphs_per_writer: int = 0  # consecutive ones; 0 where writers are not known
+    # Consecutive ones, of which each split holds a multiple; 0 where writers are not known.
+    glyphs_per_writer: int = 0
 
     @property
     def n_glyphs(self) -> int:

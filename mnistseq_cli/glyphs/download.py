@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from time import monotonic, sleep, time
 from typing import IO, TYPE_CHECKING, Protocol
@@ -44,17 +45,14 @@ class Progress(Protocol):
         """End: the file is complete and in its place."""
 
 
+@dataclass(eq=False)
 class FailedTry(Exception):  # noqa: N818 - one try, not yet an error
     """One mirror did not give the file."""
 
-    def __init__(
-        self, reason: str, *, again: bool = False, wait_s: float = 0, is_reached: bool = True
-    ) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.again = again
-        self.wait_s = wait_s
-        self.is_reached = is_reached
+    reason: str
+    again: bool = False
+    wait_s: float = 0
+    is_reached: bool = True
 
 
 def check_mirrors(mirrors: Iterable[str]) -> None:
@@ -83,12 +81,8 @@ def fetch_file(
     """Fetch a gzip file into a folder; return the mirror that gave the right bytes.
 
     All mirrors are tried before any is tried again; those that failed for good (not there, wrong
-    bytes) are not.
-
-    Parameters
-    ----------
-    deadline : float, optional
-        When to give up, on the clock of `time.monotonic`, where the file is one of several.
+    bytes) are not. Where the file is one of several, their common deadline is given, on the clock
+    of `time.monotonic`.
     """
     check_mirrors(mirrors)
     deadline = monotonic() + patience.deadline_s if deadline is None else deadline

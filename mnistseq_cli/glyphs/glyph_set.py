@@ -78,7 +78,7 @@ class GlyphSet:
         self.ids: NDArray[np.int64] = chosen[order]
         self.counts: NDArray[np.int64] = np.bincount(labels[chosen], minlength=len(alphabet))
         self._starts = np.cumsum(self.counts) - self.counts
-        self._make_room()
+        self._reset_cache()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -91,12 +91,10 @@ class GlyphSet:
         """Leave out what is cut out again when needed; of a mapped file the place is enough."""
         state = {key: value for key, value in vars(self).items() if key not in _CUT_OUT}
         mapped = self.images.base
-        if isinstance(mapped, np.memmap) and self._is_whole(mapped):
+        layout = (self.images.shape, self.images.strides)
+        if isinstance(mapped, np.memmap) and (mapped.shape, mapped.strides) == layout:
             state["images"] = (mapped.filename, mapped.dtype, "r", mapped.offset, mapped.shape)
         return state
-
-    def _is_whole(self, mapped: np.memmap[Any, Any]) -> bool:
-        return mapped.shape == self.images.shape and mapped.strides == self.images.strides
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Map the file again."""
@@ -104,10 +102,9 @@ class GlyphSet:
         if isinstance(images, tuple):
             images = np.memmap(*images).view(np.ndarray)
         vars(self).update(state | {"images": images})
-        self._make_room()
+        self._reset_cache()
 
-    def _make_room(self) -> None:
-        """Make room for glyphs that are cut out."""
+    def _reset_cache(self) -> None:
         n_glyphs = len(self.labels)
         self._flat = np.empty((n_glyphs, SIDE_PX * SIDE_PX), np.uint8)
         self._extents = np.empty((n_glyphs, 4), np.int64)
@@ -132,18 +129,7 @@ class GlyphSet:
         return classes.astype(np.uint8)
 
     def choose(self, classes: NDArray[np.uint8], words: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Choose one glyph of each class, all glyphs of a class equally likely.
-
-        Parameters
-        ----------
-        classes : ndarray of uint8, any shape
-        words : ndarray of uint64, same shape
-
-        Returns
-        -------
-        ndarray of int64, same shape
-            Glyph ids.
-        """
+        """Choose the id of a glyph of each class, all glyphs of a class equally likely."""
         ids: NDArray[np.int64] = self.ids[
             self._starts[classes] + scale_words(words, self.counts[classes])
         ]
@@ -151,10 +137,6 @@ class GlyphSet:
 
     def cut_out(self, ids: NDArray[np.int64]) -> GlyphInk:
         """Return the ink of glyphs, moved to the left edge of its cells.
-
-        Parameters
-        ----------
-        ids : ndarray of int64, shape (N,)
 
         Raises
         ------
@@ -203,17 +185,9 @@ class GlyphSet:
 
 
 def measure_ink(images: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Measure the extent of the ink of images.
+    """Return x, y, width, height in pixels of the ink of images, shape (N, 4).
 
-    Parameters
-    ----------
-    images : ndarray of uint8, shape (N, H, W)
-        Ink is whatever is over 0.
-
-    Returns
-    -------
-    ndarray of int64, shape (N, 4)
-        x, y, width, height in pixels; zeros where an image is blank.
+    Ink is whatever is over 0; of a blank image all four are 0.
     """
     left, width = _measure_along(_find_columns(images))
     top, height = _measure_along(_find_rows(images))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from mnistseq_cli.errors import GlyphError
-from mnistseq_cli.files import naming_damage, open_regular, place_file
+from mnistseq_cli.files import naming_damage, open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,15 +56,7 @@ class IdxHeader:
 
 
 def read_header(stream: BinaryIO, name: str) -> IdxHeader:
-    """Read the header of an IDX file, and check all that can be checked without the items.
-
-    Parameters
-    ----------
-    stream : binary file
-        Left at the first item.
-    name : str
-        Name of the file, for messages.
-    """
+    """Read the header of an IDX file, and check all that can be checked without the items."""
     magic = stream.read(4)
     if len(magic) != 4 or magic[:2] != b"\0\0":  # noqa: PLR2004 - the four bytes read above
         raise GlyphError(f"{name} is no IDX file: it begins with {magic!r}, not with two zeros")
@@ -87,17 +79,7 @@ def read_idx(path: Path) -> NDArray[np.integer[Any]]:
     """Map an IDX file into memory, or unpack it into memory if it is packed (.gz, .xz).
 
     The size of the file is compared with its header first: reading a page that a mapped file
-    does not have ends the process with SIGBUS.
-
-    Parameters
-    ----------
-    path : Path
-        An IDX file. It must be replaced, never rewritten, while it is mapped.
-
-    Returns
-    -------
-    ndarray of uint8 or big-endian int32, as many axes as the file has
-        Where it is mapped it is read-only; pages are read from disk when they are used.
+    does not have ends the process with SIGBUS. So the file must be replaced, never rewritten.
     """
     with open_regular(path, error=GlyphError) as stream, naming_damage(path, GlyphError):
         if path.suffix in PACKED_SUFFIXES:
@@ -140,11 +122,6 @@ def encode_idx(array: NDArray[np.integer[Any]]) -> bytes:
     dtype = array.dtype.newbyteorder(">")
     header = bytes([0, 0, _CODES[dtype], array.ndim])
     return header + np.array(array.shape, ">u4").tobytes() + array.astype(dtype).tobytes()
-
-
-def write_idx(path: Path, array: NDArray[np.integer[Any]]) -> None:
-    """Write an array as an IDX file, which appears under its name only when it is complete."""
-    place_file(path, [encode_idx(array)])
 
 
 def _check_size(size_bytes: int, header: IdxHeader, name: str) -> None:

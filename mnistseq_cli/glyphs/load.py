@@ -7,7 +7,6 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +47,6 @@ class _Part:
     labels: NDArray[np.uint8]
     sha256: str
     alphabet: str
-    writers: NDArray[np.int64] | None = None
 
 
 def load_glyphs(
@@ -104,6 +102,7 @@ def load_glyphs(
     else:
         parts = _read_path(Path(name), names, polarity)
     whole = _join(parts, name)
+    per_writer = known.glyphs_per_writer if known else 0
     return GlyphSet(
         whole.images,
         whole.labels,
@@ -112,7 +111,7 @@ def load_glyphs(
         licence=known.licence if known else "not stated",
         sha256=whole.sha256,
         alphabet=whole.alphabet,
-        writers=whole.writers,
+        writers=np.arange(len(whole.labels)) // per_writer if per_writer else None,
     )
 
 
@@ -124,15 +123,9 @@ def resolve_dataset(
 ) -> str:
     """Turn the name of a data set into one that is concrete: a name of the catalogue or a path.
 
-    A path becomes absolute, so that a recipe that names it can be used from every folder.
-
-    Parameters
-    ----------
-    name : str
-        "auto" is MNIST if it is in the cache or can be had without waiting long, and the
-        built-in pen otherwise.
-    warn : callable, optional
-        Is given the error for which "auto" is not MNIST.
+    "auto" is MNIST if it is in the cache or can be had without waiting long, and otherwise the
+    built-in pen; `warn` is given the reason. A path becomes absolute, so that a recipe that names
+    it can be used from every folder.
     """
     if name == AUTO:
         return _find_auto(data_dir, progress, warn)
@@ -246,9 +239,6 @@ def _make_part(
     if not 0 <= classes.min() <= classes.max() < len(dataset.alphabet):
         low, high = labels.min(), labels.max()
         raise GlyphError(f"{split.labels.name} has labels from {low} to {high}")
-    writers = None
-    if dataset.glyphs_per_writer:
-        writers = np.arange(len(classes)) // dataset.glyphs_per_writer
     sha256 = split.sha256 or (
         hashlib.sha256(f"{split.images.sha256}{split.labels.sha256}".encode()).hexdigest()
         if split.images.is_known
@@ -256,7 +246,7 @@ def _make_part(
     )
     if dataset.is_transposed:
         images = images.transpose(0, 2, 1)
-    return _Part(images, classes.astype(np.uint8), sha256, dataset.alphabet, writers)
+    return _Part(images, classes.astype(np.uint8), sha256, dataset.alphabet)
 
 
 def _read_path(path: Path, names: tuple[SplitName, ...], polarity: str) -> list[_Part]:
@@ -299,13 +289,4 @@ def _join(parts: list[_Part], name: str) -> _Part:
         np.concatenate([part.labels for part in parts]),
         hashlib.sha256("".join(part.sha256 for part in parts).encode()).hexdigest(),
         parts[0].alphabet,
-        _join_writers([part.writers for part in parts if part.writers is not None]),
     )
-
-
-def _join_writers(parts: list[NDArray[np.int64]]) -> NDArray[np.int64] | None:
-    """Return the writers of all parts with numbers of their own: no writer is in two parts."""
-    if not parts:
-        return None
-    firsts = accumulate((int(part.max()) + 1 for part in parts), initial=0)
-    return np.concatenate([part + first for part, first in zip(parts, firsts, strict=False)])

@@ -79,12 +79,7 @@ def read_local(path: Path, splits: tuple[SplitName, ...]) -> list[LocalGlyphs]:
 
     Images and labels of an IDX pair find each other by their headers and counts, so that names
     and folders do not matter. Glyphs for train and for test are told apart by these words in
-    names, or of keys in an npz. Without them the same glyphs are read for every split.
-
-    Returns
-    -------
-    list of LocalGlyphs
-        Those of each split, or one for all where the path is not split.
+    names, or of keys in an npz. Without them one set is returned, which stands for all splits.
     """
     with open_source(path) as entries, naming_damage(path, GlyphError):
         found = _find_sets(path, entries)
@@ -272,13 +267,8 @@ def _check_array(archive: zipfile.ZipFile, key: str, entry: Entry) -> int:
     info = archive.getinfo(key)
     with naming_damage(name, GlyphError), archive.open(info) as stream:
         major, _ = np.lib.format.read_magic(stream)
-        is_first = major == 1
-        read = (
-            np.lib.format.read_array_header_1_0
-            if is_first
-            else np.lib.format.read_array_header_2_0
-        )
-        shape, _, dtype = read(stream)
+        version = "1_0" if major == 1 else "2_0"
+        shape, _, dtype = getattr(np.lib.format, f"read_array_header_{version}")(stream)
         offset_bytes = stream.tell()
     if dtype.hasobject:
         raise GlyphError(
@@ -397,24 +387,13 @@ def read_picture(stream: BinaryIO, name: str) -> NDArray[np.uint8]:
                 )
             if image.mode.startswith(("I", "F")):
                 raise GlyphError(f"{name} has pixels of more than 8 bits; expected 8")
-            if image.mode == "1":
+            if image.mode in {"1", "L"}:
                 return np.asarray(image.convert("L"))
-            if image.mode not in {"L", "LA", "RGB", "RGBA"}:
-                has_alpha = "A" in image.mode or "transparency" in image.info
-                return _to_grey(np.asarray(image.convert("RGBA" if has_alpha else "RGB")))
-            return _to_grey(np.asarray(image))
-
-
-def _to_grey(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Turn L, LA, RGB or RGBA pixels into grey ones, shape (28, 28)."""
-    if pixels.ndim == 2:  # noqa: PLR2004 - grey already
-        return pixels.astype(np.uint8)
-    n_channels = pixels.shape[2]
-    has_alpha = n_channels in {2, 4}
-    colour = pixels[..., : n_channels - has_alpha].astype(np.int64)
-    grey = (colour @ _LUMA + 500) // 1000 if colour.shape[2] == len(_LUMA) else colour[..., 0]
+            has_alpha = "A" in image.mode or (image.mode != "RGB" and "transparency" in image.info)
+            pixels = np.asarray(image.convert("RGBA" if has_alpha else "RGB")).astype(np.int64)
+    grey: NDArray[np.int64] = (pixels[..., :3] @ _LUMA + 500) // 1000
     if has_alpha:
-        alpha = pixels[..., -1].astype(np.int64)
+        alpha = pixels[..., 3]
         grey = (grey * alpha + 255 * (255 - alpha) + 127) // 255
     return grey.astype(np.uint8)
 

@@ -19,16 +19,7 @@ _CHUNK = 4096  # glyphs at once
 
 
 def has_dark_ink(images: NDArray[np.uint8], polarity: str, name: str) -> bool:
-    """Whether glyphs are dark ink on light paper, so that they must be inverted.
-
-    Parameters
-    ----------
-    images : ndarray of uint8, shape (N, H, W)
-    polarity : str
-        "dark-ink", "light-ink", or "auto", which looks at the paper around the ink.
-    name : str
-        Where the glyphs come from, for messages.
-    """
+    """Whether glyphs are dark ink on light paper; "auto" looks at the paper around the ink."""
     if polarity != "auto":
         return polarity == "dark-ink"
     levels = _find_paper(images)
@@ -50,14 +41,7 @@ def has_dark_ink(images: NDArray[np.uint8], polarity: str, name: str) -> bool:
 def clean_paper(images: NDArray[np.uint8], *, is_lossy: bool) -> NDArray[np.uint8]:
     """Return glyphs whose paper is 0 and whose darkest ink is 255, free of noise.
 
-    Glyphs that are clean already stay as they are, to the byte, and mapped.
-
-    Parameters
-    ----------
-    images : ndarray of uint8, shape (N, H, W)
-        Bright ink on dark paper.
-    is_lossy : bool
-        Whether they come from pictures whose format loses detail, such as JPEG.
+    Light ink on dark paper that is clean already stays as it is, to the byte, and mapped.
     """
     if not is_lossy and not _is_noisy(images):
         return images
@@ -73,26 +57,17 @@ def clean_paper(images: NDArray[np.uint8], *, is_lossy: bool) -> NDArray[np.uint
 
 def _is_noisy(images: NDArray[np.uint8]) -> bool:
     """Whether the paper of most glyphs is not quite 0, or specked."""
-    levels = _find_paper(images)
-    if np.median(levels) > 0:
-        return True
-    specks = [
-        ((border > 0) & (border <= _NOISE)).any(axis=1)
-        for border in (_take_border(images[at : at + _CHUNK]) for at in _chunks(images))
-    ]
-    return bool(np.concatenate(specks).mean() > 0.5)  # noqa: PLR2004 - most of them
+    border = _take_border(images)
+    specked = ((border > 0) & (border <= _NOISE)).any(axis=1)
+    return bool(np.median(_find_paper(images)) > 0 or specked.mean() > 0.5)  # noqa: PLR2004 - most
 
 
 def _find_paper(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the level of the paper of each glyph: the median of its outermost pixels."""
-    levels = [np.median(_take_border(images[at : at + _CHUNK]), axis=1) for at in _chunks(images)]
-    return np.concatenate(levels).astype(np.uint8)
+    levels: NDArray[np.uint8] = np.median(_take_border(images), axis=1).astype(np.uint8)
+    return levels
 
 
 def _take_border(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     sides = (images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1])
     return np.concatenate(sides, axis=1)
-
-
-def _chunks(images: NDArray[np.uint8]) -> range:
-    return range(0, len(images), _CHUNK)

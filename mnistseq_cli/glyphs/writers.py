@@ -37,13 +37,7 @@ class Hands:
         hand_words: NDArray[np.uint64],
         glyph_words: NDArray[np.uint64],
     ) -> NDArray[np.int64]:
-        """Choose a hand for each row, as often as its style occurs, and glyphs of that hand.
-
-        Returns
-        -------
-        ndarray of int64, shape (N, n)
-            Glyph ids.
-        """
+        """Choose a hand for each row, as often as its style occurs, and ids of its glyphs."""
         hands = self.hand_of[scale_words(hand_words, len(self.hand_of))]
         place = scale_words(glyph_words, self.glyphs.shape[2])
         chosen: NDArray[np.int64] = self.glyphs[hands[:, None], classes, place]
@@ -69,16 +63,11 @@ def find_hands(glyphs: GlyphSet) -> Hands:
 
 
 def measure_styles(images: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Measure slant and stroke width of glyphs.
+    """Measure slant, in 1 / `SLANT_UNITS`, and stroke width, in 1 / `STROKE_UNITS` px, (N, 2).
 
     The slant is that of the moments of the ink, mu11 / mu02, which LeCun et al. ("Gradient-based
     learning applied to document recognition", 1998) take out of digits. The stroke width is twice
     the ink over the length of its edges, which is the sum of all steps between pixels.
-
-    Returns
-    -------
-    ndarray of int64, shape (N, 2)
-        Slant in 1 / `SLANT_UNITS`, stroke width in 1 / `STROKE_UNITS` px.
     """
     parts = range(0, len(images), _CHUNK)
     return np.concatenate([_measure_part(images[at : at + _CHUNK]) for at in parts])

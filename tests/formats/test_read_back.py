@@ -24,9 +24,9 @@ from mnistseq_cli.formats import read_labels as json_reading
 from mnistseq_cli.formats.images import decode_grey
 from mnistseq_cli.formats.png import encode_pngs
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
-from mnistseq_cli.glyphs.idx import write_idx
 from mnistseq_cli.recipe import Recipe
 from tests.helpers.bulk_cases import check_installed
+from tests.helpers.mirror import write_idx
 from tests.helpers.shelf import PART_SIZE, Split, write_dataset
 
 if TYPE_CHECKING:

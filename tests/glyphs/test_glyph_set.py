@@ -8,10 +8,9 @@ import pytest
 
 from mnistseq_cli.errors import GlyphError
 from mnistseq_cli.glyphs.glyph_set import GlyphSet, measure_ink
-from mnistseq_cli.glyphs.idx import write_idx
 from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.randomness import Use, draw_words
-from tests.helpers.mirror import draw_tiny
+from tests.helpers.mirror import draw_tiny, write_idx
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis.extra import numpy as npst
 
 from mnistseq_cli.errors import GlyphError
-from mnistseq_cli.glyphs.idx import encode_idx, read_idx, write_idx
+from mnistseq_cli.glyphs.idx import encode_idx, read_idx
+from tests.helpers.mirror import write_idx
 
 if TYPE_CHECKING:
     from collections.abc import Callable

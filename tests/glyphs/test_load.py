@@ -15,7 +15,6 @@ import pytest
 from mnistseq_cli.errors import DownloadError, GlyphError, MnistseqError, UsageError
 from mnistseq_cli.glyphs.cache import ensure_cached
 from mnistseq_cli.glyphs.catalog import DATASETS, HASTY, DataFile, Dataset, SplitFiles
-from mnistseq_cli.glyphs.idx import write_idx
 from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
 from tests.helpers.mirror import (
     N_TEST,
@@ -26,6 +25,7 @@ from tests.helpers.mirror import (
     send,
     serve_well,
     serving,
+    write_idx,
 )
 
 if TYPE_CHECKING:

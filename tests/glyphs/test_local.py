@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from mnistseq_cli.errors import GlyphError
-from mnistseq_cli.glyphs.idx import encode_idx, write_idx
+from mnistseq_cli.glyphs.idx import encode_idx
 from mnistseq_cli.glyphs.load import load_glyphs
-from tests.helpers.mirror import draw_tiny
+from tests.helpers.mirror import draw_tiny, write_idx
 
 if TYPE_CHECKING:
     from collections.abc import Callable

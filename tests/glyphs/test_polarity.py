@@ -10,9 +10,9 @@ from PIL import Image
 
 from mnistseq_cli.errors import GlyphError, UsageError
 from mnistseq_cli.glyphs.glyph_set import measure_ink
-from mnistseq_cli.glyphs.idx import write_idx
 from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.glyphs.strokes import draw_glyphs
+from tests.helpers.mirror import write_idx
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mnistseq_cli.files import place_file
 from mnistseq_cli.glyphs.catalog import DataFile, Dataset, Patience, SplitFiles
 from mnistseq_cli.glyphs.idx import encode_idx
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -164,3 +166,7 @@ def make_tiny(*mirrors: str, unpacked_known: bool = True) -> tuple[Dataset, dict
 
 def serve_well(bodies: dict[str, bytes]) -> dict[str, list[Answer]]:
     return {name: [send(body)] for name, body in bodies.items()}
+
+
+def write_idx(path: Path, array: NDArray[np.integer[Any]]) -> None:
+    place_file(path, [encode_idx(array)])

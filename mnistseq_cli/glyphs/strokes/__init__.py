@@ -24,15 +24,9 @@ from mnistseq_cli.randomness import draw_words
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = [
-    "GLYPHS_PER_HAND",
-    "GLYPH_WORDS",
-    "HAND_WORDS",
-    "draw_digits",
-    "draw_glyphs",
-    "hand_of",
-]
+__all__ = ["GLYPHS_PER_HAND", "GLYPH_WORDS", "HAND_WORDS", "draw_digits", "draw_glyphs"]
 
+# With consecutive ids: the digits 0 to 9, and again 0 to 9.
 GLYPHS_PER_HAND = 2 * N_DIGITS
 _USES = {"train": 20, "test": 21}
 _SEED = 2470
@@ -40,31 +34,8 @@ _SEED = 2470
 _BLOCK = 400
 
 
-def hand_of(ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return which hand wrote each glyph: 0 to 999 in the train split, 0 to 199 in the test split.
-
-    A hand's glyphs are 20 with consecutive ids: the digits 0 to 9, and again 0 to 9.
-    """
-    return ids // GLYPHS_PER_HAND
-
-
 def draw_glyphs(split: str, start: int, stop: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Draw glyphs start..stop-1 of a split.
-
-    Parameters
-    ----------
-    split : str
-        "train" or "test".
-    start, stop : int
-        First glyph, and the one after the last; at most 20,000 and 4,000.
-
-    Returns
-    -------
-    images : ndarray of uint8, shape (stop - start, 28, 28)
-        0 = paper, 255 = ink.
-    labels : ndarray of uint8, shape (stop - start,)
-        The digits.
-    """
+    """Draw glyphs start..stop-1 of a split: images, (N, 28, 28), 0 = paper, and digits, (N,)."""
     ids = np.arange(start, stop, dtype=np.int64)
     labels = (ids % N_DIGITS).astype(np.uint8)
     images = np.empty((len(ids), SIDE_PX, SIDE_PX), dtype=np.uint8)
@@ -77,28 +48,13 @@ def draw_glyphs(split: str, start: int, stop: int) -> tuple[NDArray[np.uint8], N
 def draw_digits(
     digits: NDArray[np.uint8], hand_words: NDArray[np.uint64], glyph_words: NDArray[np.uint64]
 ) -> NDArray[np.uint8]:
-    """Draw digits with hands made from random words.
-
-    Parameters
-    ----------
-    digits : ndarray of uint8, shape (N,)
-        0 to 9.
-    hand_words : ndarray of uint64, shape (N, HAND_WORDS)
-        Who writes; equal rows are one hand.
-    glyph_words : ndarray of uint64, shape (N, GLYPH_WORDS)
-        What makes each glyph differ from others of the hand.
-
-    Returns
-    -------
-    ndarray of uint8, shape (N, 28, 28)
-        0 = paper, 255 = ink.
-    """
+    """Draw digits with hands made from random words; equal rows of `hand_words` are one hand."""
     return draw_lines(trace_lines(digits, read_hands(digits, hand_words, glyph_words)))
 
 
 def _words_of(split: str, ids: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """Draw the words of consecutive glyphs; a row of the stream holds a hand and its glyphs."""
-    hands = hand_of(ids)
+    hands = ids // GLYPHS_PER_HAND
     first = int(hands[0])
     n_words = HAND_WORDS + GLYPHS_PER_HAND * GLYPH_WORDS
     words = draw_words(_SEED, _USES[split], first, int(hands[-1]) + 1, n_words)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -172,15 +171,7 @@ class Hand(NamedTuple):
 def read_hands(
     digits: NDArray[np.uint8], hand_words: NDArray[np.uint64], glyph_words: NDArray[np.uint64]
 ) -> Hand:
-    """Turn words into hands.
-
-    Parameters
-    ----------
-    digits : ndarray of uint8, shape (N,)
-    hand_words : ndarray of uint64, shape (N, HAND_WORDS)
-        The same row for all glyphs of one hand.
-    glyph_words : ndarray of uint64, shape (N, GLYPH_WORDS)
-    """
+    """Turn words, N rows of `HAND_WORDS` and of `GLYPH_WORDS`, into the hands of N glyphs."""
     n_glyphs = len(digits)
     way = hand_words[:, _N_TRAITS:].reshape(n_glyphs, N_DIGITS, 1 + MAX_HABITS)
     way = way[np.arange(n_glyphs), digits]
@@ -197,12 +188,8 @@ def read_hands(
 def _choose_allographs(digits: NDArray[np.uint8], words: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Choose by share: the first allograph whose upper bound lies above the draw."""
     draws = digits.astype(np.int64) * _PERCENT + scale_words(words, _PERCENT)
-    return np.searchsorted(_bounds(), draws, side="right").astype(np.int64)
-
-
-@cache
-def _bounds() -> NDArray[np.int64]:
-    return np.cumsum([allograph.share for allograph in read_allographs()], dtype=np.int64)
+    bounds = np.cumsum([allograph.share for allograph in read_allographs()])
+    return np.searchsorted(bounds, draws, side="right").astype(np.int64)
 
 
 def _normal(words: NDArray[np.uint64]) -> FloatArray:
