@@ -30,9 +30,11 @@ _MODE = 0o666  # less the umask, as everywhere
 
 _STEP = 1000
 
+_FREE_SPACE = "Free some space, then run it again with --resume."
+_OTHER_FOLDER = "Choose a folder that can be written, with --out."
 _CAUSES = {
-    errno.ENOSPC: ("the disk is full", "Free some space, then run it again with --resume."),
-    errno.EDQUOT: ("the quota is used up", "Free some space, then run it again with --resume."),
+    errno.ENOSPC: ("the disk is full", _FREE_SPACE),
+    errno.EDQUOT: ("the quota is used up", _FREE_SPACE),
     errno.EFBIG: (
         "the file would be larger than is allowed here",
         "Raise the limit (ulimit -f unlimited), then run it again with --resume.",
@@ -42,9 +44,9 @@ _CAUSES = {
         "Raise the limit (ulimit -n 1024) or use fewer --workers, then use --resume.",
     ),
     errno.ENFILE: ("too many files are open", "Close some programs, then use --resume."),
-    errno.EACCES: ("that is not permitted", "Choose a folder that can be written, with --out."),
-    errno.EPERM: ("that is not permitted", "Choose a folder that can be written, with --out."),
-    errno.EROFS: ("the disk is read-only", "Choose a folder that can be written, with --out."),
+    errno.EACCES: ("that is not permitted", _OTHER_FOLDER),
+    errno.EPERM: ("that is not permitted", _OTHER_FOLDER),
+    errno.EROFS: ("the disk is read-only", _OTHER_FOLDER),
     errno.ENOTDIR: ("there is a file where a folder should be", "Choose another --out."),
     errno.EEXIST: ("there is something of this name already", "Choose another --out."),
     errno.ENAMETOOLONG: ("the name is too long", "Use a shorter --name or a shorter --out."),
@@ -89,7 +91,7 @@ def naming_disk_errors(path: Path) -> Iterator[None]:
 def explain(error: OSError, path: Path) -> OutputError:
     """Return the OutputError for an OSError at a path, or at the path the error names."""
     if error.errno is None:  # as NumPy says it when a disk takes only a part of an array
-        cause, hint = f"the disk did not take all of it ({error})", _CAUSES[errno.ENOSPC][1]
+        cause, hint = f"the disk did not take all of it ({error})", _FREE_SPACE
     else:
         cause, hint = _CAUSES.get(error.errno, (error.strerror or str(error), ""))
     return OutputError(f"cannot write {error.filename or path}: {cause}", hint)
@@ -135,17 +137,11 @@ def place_file(path: Path, blocks: Iterable[bytes]) -> None:
 
     They go to a file of another, unique name in the same folder, which then takes the place of
     whatever had the name. Any number of processes can do this at once: the last one wins, and a
-    reader that has the old file open or mapped keeps it.
-
-    Parameters
-    ----------
-    path : Path
-        The file; missing folders are made.
-    blocks : iterable of bytes
-        Contents. If it raises, nothing is left behind.
+    reader that has the old file open or mapped keeps it. Missing folders are made. If `blocks`
+    raises, nothing is left behind.
     """
     part = path.with_name(f".{path.name}.{_name_machine()}-{os.getpid()}-{token_hex(4)}.part")
-    with _naming(path):
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path.parent)
         try:
@@ -156,6 +152,11 @@ def place_file(path: Path, blocks: Iterable[bytes]) -> None:
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
+    except OSError as error:
+        raise CacheError(
+            f"cannot write {path}: {error.strerror or error}",
+            "Choose a folder that can be written, with --data-dir DIR or MNISTSEQ_DATA_DIR.",
+        ) from error
 
 
 def _sweep(folder: Path) -> None:
@@ -190,17 +191,6 @@ def _name_machine() -> str:
     with suppress(OSError):
         name += os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - as quick as it gets
     return f"{zlib.crc32(name.encode('utf-8', 'replace')):08x}"
-
-
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise CacheError(
-            f"cannot write {path}: {error.strerror or error}",
-            "Choose a folder that can be written, with --data-dir DIR or MNISTSEQ_DATA_DIR.",
-        ) from error
 
 
 READ_LIMIT_BYTES = 2**30  # of a file that is read whole, such as a picture
@@ -302,16 +292,9 @@ def _find_size(found: os.stat_result, path: Path | str) -> int:
 def naming_damage(
     path: Path | str, error: type[MnistseqError] = OutputError, *, part: str = ""
 ) -> Iterator[None]:
-    """Turn whatever goes wrong while a file is read into one error that names the file.
+    """Turn whatever goes wrong while a file, or a part of it, is read into an error that names it.
 
-    Parameters
-    ----------
-    path : Path or str
-        The file; a str may be any words for it.
-    error : type
-        The class of the error.
-    part : str
-        What is read of the file, if that can be told.
+    A path that is a str may be any words for the file.
     """
     try:
         yield

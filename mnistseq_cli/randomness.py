@@ -35,25 +35,10 @@ class Use(IntEnum):
 def draw_words(
     seed: int, use: int, start: int, stop: int, words_per_sample: int
 ) -> NDArray[np.uint64]:
-    """Draw the words of samples start..stop-1.
+    """Draw the words of samples start..stop-1, shape (stop - start, words_per_sample).
 
-    They are rows of one endless table that is never stored: the same row comes out whatever
-    stretch of the table is asked for.
-
-    Parameters
-    ----------
-    seed : int
-        0 to 2**63 - 1.
-    use : int
-        What the words are for; a member of `Use`.
-    start, stop : int
-        First sample, and the one after the last.
-    words_per_sample : int
-        Width of the table, the same for all samples.
-
-    Returns
-    -------
-    ndarray of uint64, shape (stop - start, words_per_sample)
+    They are rows of one endless table for each seed and `Use`, as wide for all samples, that is
+    never stored: the same row comes out whatever stretch of the table is asked for.
     """
     first_word = start * words_per_sample
     n_words = (stop - start) * words_per_sample
@@ -64,20 +49,10 @@ def draw_words(
 
 
 def scale_words(words: NDArray[np.uint64], size: int | NDArray[np.int64]) -> NDArray[np.int64]:
-    """Turn each word into a whole number from 0 to size - 1.
+    """Turn each word into a whole number from 0 to size - 1, size at most 2**32 - 1.
 
     The result is floor(word * size / 2**64), exactly. No number is more or less likely than
     1 / size by more than 2**-64.
-
-    Parameters
-    ----------
-    words : ndarray of uint64
-    size : int or ndarray of int64, broadcast against `words`
-        1 to 2**32 - 1.
-
-    Returns
-    -------
-    ndarray of int64
     """
     factor = np.asarray(size).astype(np.uint64)
     high = (words >> _HALF_BITS) * factor
@@ -86,24 +61,11 @@ def scale_words(words: NDArray[np.uint64], size: int | NDArray[np.int64]) -> NDA
 
 
 def permute(index: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]:
-    """Return the place of each index in a keyed permutation of 0..size-1.
+    """Return the place of each index in a permutation of 0..size-1, size at most 2**62.
 
     A Feistel network on the grid of a by b >= size cells (Black and Rogaway, "Ciphers with
     arbitrary finite domains", CT-RSA 2002), walked on where it leaves 0..size-1, so that no
-    two indices get the same place and nothing is stored.
-
-    Parameters
-    ----------
-    index : ndarray of int64
-        Values from 0 to size - 1.
-    size : int
-        1 to 2**62.
-    seed : int
-        Key of the permutation.
-
-    Returns
-    -------
-    ndarray of int64, as long as `index`
+    two indices get the same place and nothing is stored. The seed is its key.
     """
     n_columns = isqrt(size - 1) + 1
     n_rows = -(-size // n_columns)
@@ -128,10 +90,17 @@ def _mix(half: NDArray[np.int64], key: np.uint64) -> NDArray[np.uint64]:
     """Hash 64 bits to 64 bits: the finaliser of SplitMix64, twice."""
     word = half.astype(np.uint64)
     for _ in range(2):
-        word = word + key
-        word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        word ^= word >> np.uint64(31)
+        word = _finalise(word + key)
+    return word
+
+
+def _finalise(word: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Hash words in their place, as SplitMix64 does in the end."""
+    word ^= word >> np.uint64(30)
+    word *= np.uint64(0xBF58476D1CE4E5B9)
+    word ^= word >> np.uint64(27)
+    word *= np.uint64(0x94D049BB133111EB)
+    word ^= word >> np.uint64(31)
     return word
 
 
@@ -140,23 +109,13 @@ _ROW = 2**32
 
 
 def expand(keys: NDArray[np.uint64], n_rows: int, n_columns: int) -> NDArray[np.uint64]:
-    """Make a table of words from each key.
+    """Make a table of words from each key, shape (N, n_rows, n_columns).
 
     SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA
     2014), its counter being row * 2**32 + column: a wider table begins with the narrower one.
-
-    Returns
-    -------
-    ndarray of uint64, shape (N, n_rows, n_columns)
     """
     counters = np.arange(n_rows)[:, None] * _ROW + np.arange(1, n_columns + 1)
-    word = keys[:, None, None] + counters.astype(np.uint64) * _GOLDEN
-    word ^= word >> np.uint64(30)
-    word *= np.uint64(0xBF58476D1CE4E5B9)
-    word ^= word >> np.uint64(27)
-    word *= np.uint64(0x94D049BB133111EB)
-    word ^= word >> np.uint64(31)
-    return word
+    return _finalise(keys[:, None, None] + counters.astype(np.uint64) * _GOLDEN)
 
 
 def expand_shorts(keys: NDArray[np.uint64], n_rows: int, n_columns: int) -> NDArray[np.uint16]:

@@ -89,12 +89,6 @@ def test_errors_are_ours_and_value_errors(
     assert isinstance(caught.value, ValueError)
 
 
-@pytest.mark.parametrize(("digits", "message"), [(350, "digits are 350"), ([], "are empty")])
-def test_digits_that_are_none_are_named(digits: Any, message: str) -> None:
-    with pytest.raises(TextError, match=f"{message}; expected a text such as"):
-        generate_numbers_sequence(digits, (2, 10), 100)
-
-
 @pytest.mark.parametrize("count", [0, -1])
 def test_no_phone_numbers_are_refused(count: int, dataset: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"num_images is {count}"):

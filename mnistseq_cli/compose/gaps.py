@@ -29,21 +29,11 @@ _TABLE_LIMIT = 2_000_000
 def draw_gaps(
     words: NDArray[np.uint64], sizes: NDArray[np.int64], slack_px: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Draw gaps, conditioned on fitting.
+    """Draw gaps that fit, from words and sizes, shape (N, n), and slack, shape (N,).
 
-    Parameters
-    ----------
-    words : ndarray of uint64, shape (N, n)
-    sizes : ndarray of int64, shape (N, n)
-        Number of values that each gap can take, from 0 on; 1 where there is no gap.
-    slack_px : ndarray of int64, shape (N,)
-        What the gaps of a sample may add up to, 0 or more.
-
-    Returns
-    -------
-    ndarray of int64, shape (N, n)
-        Gap k of sample i from 0 to sizes[i, k] - 1. No combination that fits is more or less
-        likely than any other by more than n * 2**-63 of its probability where n is at most 100.
+    Gap k of sample i is from 0 to sizes[i, k] - 1, so 1 stands for no gap. No combination that
+    fits is more or less likely than any other by more than n * 2**-63 of its probability where n
+    is at most 100.
     """
     gaps = scale_words(words, sizes)
     tight = np.flatnonzero(sizes.sum(axis=1) - sizes.shape[1] > slack_px)
@@ -62,13 +52,7 @@ def count_gaps(sizes: tuple[int, ...]) -> GapTable:
 
 
 class GapTable:
-    """How many combinations of gaps fit, by gaps left and pixels left.
-
-    Parameters
-    ----------
-    sizes : tuple of int
-        Number of values that each gap can take.
-    """
+    """How many combinations of gaps of some sizes fit, by gaps left and pixels left."""
 
     def __init__(self, sizes: tuple[int, ...]) -> None:
         self.sizes = sizes
@@ -80,7 +64,12 @@ class GapTable:
                 f"{_TABLE_LIMIT}",
                 "Use a larger width, fewer digits, or --width natural",
             )
-        self._ways = self._count_ways()
+        self._ways = [[1]]
+        for size, most in zip(reversed(sizes), self._most[-2::-1], strict=True):
+            after = self._ways[0] + self._ways[0][-1:] * (most + 1 - len(self._ways[0]))
+            sums = [0, *accumulate(after)]
+            ways = [sums[end] - sums[max(0, end - size)] for end in range(1, most + 2)]
+            self._ways.insert(0, ways)
         self._rows = [
             _RowCache(most + 1, size - 1) for most, size in zip(self._most, sizes, strict=False)
         ]
@@ -105,14 +94,6 @@ class GapTable:
         total = self.ways(k, left_px)
         below = accumulate(self.ways(k + 1, left_px - gap) for gap in range(self.sizes[k] - 1))
         return [-(-_WORD_VALUES * sum_below // total) - 1 for sum_below in below]
-
-    def _count_ways(self) -> list[list[int]]:
-        ways = [[1]]
-        for size, most in zip(reversed(self.sizes), self._most[-2::-1], strict=True):
-            after = ways[0] + ways[0][-1:] * (most + 1 - len(ways[0]))
-            sums = [0, *accumulate(after)]
-            ways.insert(0, [sums[s + 1] - sums[max(0, s + 1 - size)] for s in range(most + 1)])
-        return ways
 
 
 class _RowCache:

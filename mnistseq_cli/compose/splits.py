@@ -103,13 +103,8 @@ def deal_glyphs(
 ) -> dict[str, NDArray[np.int64]]:
     """Return the glyph ids of each split, no id in two of them.
 
-    Parameters
-    ----------
-    labels : ndarray of uint8, shape (N,)
-        Class of each glyph: training glyphs, then test glyphs.
-    n_train : int
-        How many are training glyphs. If all are, "test" gets a part of them too.
-    splits : tuple of Split
+    The labels are those of `n_train` training glyphs, then of test glyphs. Without test glyphs
+    "test" gets a part of the others too.
     """
     dealt = {}
     if n_train < len(labels):
@@ -118,7 +113,8 @@ def deal_glyphs(
     ends = np.cumsum([split.texts.high - split.texts.low for split in sharing]).tolist()
     for split, low, high in zip(sharing, [0, *ends], ends, strict=False):
         share = Interval(low, high, ends[-1])
-        parts = [_deal(ids, share) for ids in _by_class(labels[:n_train])]
+        classes = (np.flatnonzero(labels[:n_train] == one) for one in np.unique(labels[:n_train]))
+        parts = [_deal(ids, share) for ids in classes]
         if min(map(len, parts)) == 0:
             raise UsageError(
                 f"split {split.name} would get no glyph of a class that has too few",
@@ -237,10 +233,6 @@ def open_splits(
             widest_px=whole.width_px,
         )
     return generators
-
-
-def _by_class(labels: NDArray[np.uint8]) -> list[NDArray[np.int64]]:
-    return [np.flatnonzero(labels == label) for label in np.unique(labels)]
 
 
 def _deal(ids: NDArray[np.int64], share: Interval) -> NDArray[np.int64]:

@@ -90,7 +90,7 @@ class ListedTexts:
         joined, gaps = "".join(texts), separators_of(glyphs.alphabet)
         is_gap = np.isin(_code_points(joined), _code_points(gaps))
         ends = np.cumsum([len(text) for text in texts])
-        self._classes = glyphs.classes_of(joined.translate({ord(one): None for one in gaps}))
+        self._classes = glyphs.classes_of(strip_separators(joined, glyphs.alphabet))
         self._lengths = np.diff(np.append(0, np.cumsum(~is_gap))[ends], prepend=0)
         at_edge = is_gap[ends - 1] | is_gap[np.append(0, ends[:-1])]
         for bad in np.flatnonzero(at_edge)[:1]:

@@ -72,9 +72,11 @@ def detection_collate(samples: Block | Sequence[Item]) -> DetectionBatch:
     """Gather samples for a detector; every image keeps its own width."""
     items = to_items(samples, paper=0.0) if isinstance(samples, Block) else samples
     _check_items(items)
-    targets = [
-        {"boxes": _to_corners(item["boxes"]), "labels": item["classes"] + 1} for item in items
-    ]
+    targets = []
+    for item in items:
+        corner, size = item["boxes"].to(torch.float32).split(2, dim=1)
+        boxes = torch.cat([corner, corner + size], dim=1)
+        targets.append({"boxes": boxes, "labels": item["classes"] + 1})
     return DetectionBatch([item["image"] for item in items], targets)
 
 
@@ -148,7 +150,3 @@ def _pad_images(samples: Sequence[Item]) -> Tensor:
 def _to_float(images: NDArray[np.uint8]) -> Tensor:
     # By NumPy: the threads of PyTorch gain little here, and lose much where cores are busy.
     return torch.from_numpy(np.multiply(images, _STEP, dtype=np.float32))[:, None]
-
-
-def _to_corners(boxes: Tensor) -> Tensor:
-    return torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], dim=1).to(torch.float32)

@@ -18,18 +18,15 @@ from mnistseq_cli.errors import GlyphError, LayoutError
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import Recipe
 
-GOLDEN: dict[str, tuple[dict[str, Any], str]] = {
-    "natural": ({"length": (1, 7), "width_px": "natural"}, "c6fdd670f78c67ad"),
-    "tight": ({"length": (5, 5), "width_px": 116}, "2fa52479dac7686f"),
-    "phone": (
-        {"pattern": "us", "edges": True, "align": "random", "width_px": 320},
-        "33b8d194289e29e0",
-    ),
-    "fixed": ({"digits": "350", "spacing_mode": "fixed", "ink": "white"}, "4d5144bc47ad656f"),
-    "cell": ({"digits": "350", "measure": "cell", "width_px": 110}, "68059041c1ed21e0"),
-    "overlap": ({"length": (4, 6), "spacing_px": (-9, 3), "width_px": 120}, "12d61c276379cc97"),
-    "shrink": ({"length": (3, 9), "fit": "shrink", "width_px": 90}, "f3e44d9c01e7f0e3"),
-    "stretch": ({"length": (3, 9), "fit": "stretch", "width_px": 90}, "c3cefd09ea2fdefd"),
+LAYOUTS: dict[str, dict[str, Any]] = {
+    "natural": {"length": (1, 7), "width_px": "natural"},
+    "tight": {"length": (5, 5), "width_px": 116},
+    "phone": {"pattern": "us", "edges": True, "align": "random", "width_px": 320},
+    "fixed": {"digits": "350", "spacing_mode": "fixed", "ink": "white"},
+    "cell": {"digits": "350", "measure": "cell", "width_px": 110},
+    "overlap": {"length": (4, 6), "spacing_px": (-9, 3), "width_px": 120},
+    "shrink": {"length": (3, 9), "fit": "shrink", "width_px": 90},
+    "stretch": {"length": (3, 9), "fit": "stretch", "width_px": 90},
 }
 
 
@@ -47,23 +44,11 @@ def hash_of(samples: list[Sample]) -> str:
     return digest.hexdigest()[:16]
 
 
-@pytest.mark.parametrize("name", GOLDEN)
-def test_pixels_and_labels_never_change(name: str, glyphs: GlyphSet) -> None:
-    values, expected = GOLDEN[name]
-    recipe = Recipe(**values, count=40, seed=2026)
-    assert hash_of(list(SequenceGenerator(recipe, glyphs))) == expected
-
-
-def test_pixels_of_real_digits_never_change(mnist: GlyphSet) -> None:
-    recipe = Recipe(length=(3, 7), width_px=200, count=100, seed=2026)
-    assert hash_of(list(SequenceGenerator(recipe, mnist))) == "6c212dadcd4c8fd9"
-
-
-@given(name=st.sampled_from(sorted(GOLDEN)), start=st.integers(0, 10**6), size=st.integers(1, 9))
+@given(name=st.sampled_from(sorted(LAYOUTS)), start=st.integers(0, 10**6), size=st.integers(1, 9))
 def test_a_sample_does_not_depend_on_its_block(
     name: str, start: int, size: int, glyphs: GlyphSet
 ) -> None:
-    generator = SequenceGenerator(Recipe(**GOLDEN[name][0], seed=1), glyphs)
+    generator = SequenceGenerator(Recipe(**LAYOUTS[name], seed=1), glyphs)
     block = generator.block(start, start + size)
     alone = [generator.block(start + place, start + place + 1)[0] for place in range(size)]
     assert hash_of([block[place] for place in range(size)]) == hash_of(alone)
