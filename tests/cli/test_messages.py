@@ -327,8 +327,8 @@ def test_a_cache_that_cannot_be_written_is_no_lack_of_a_network(
 
 def test_what_auto_missed_is_brought_as_the_hint_says(run: Run, mnist_folder: Path) -> None:
     words = ["sequence", "3", "-o", "a.png", "--data-dir", "my glyphs"]
-    missed = run(*words, glyphs=False)
-    assert "MNIST/raw/train-images-idx3-ubyte is missing, and MNISTSEQ_OFFLINE" in missed.err
+    assert "--dataset strokes" in run(*words, glyphs=False).err
+    missed = run(*words, "--dataset", "mnist", glyphs=False)
     hint = next(line for line in missed.err.splitlines() if " --from FOLDER" in line)
     command = shlex.split(hint[hint.index("mnistseq download") :])
     run(*[str(mnist_folder) if word == "FOLDER" else word for word in command[1:]], glyphs=False)

@@ -142,7 +142,7 @@ def test_pycocotools_reads_coco(made: Made) -> None:
         assert [one["bbox"] for one in found] == sample.boxes.tolist()
         assert "".join(truth.cats[one["category_id"]]["name"] for one in found) == sample.text
         (image,) = truth.loadImgs([index])
-        assert (made.folder / image["file_name"]).exists()
+        assert (made.folder / "images" / image["file_name"]).exists()
     results = truth.loadRes([one | {"score": 1.0} for one in truth.dataset["annotations"]])
     evaluation = COCOeval(truth, results, "bbox")
     evaluation.evaluate()
