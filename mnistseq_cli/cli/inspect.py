@@ -79,8 +79,11 @@ def inspect(
     Gaps are compared with the rule they were drawn by. What files do not hold, such as gaps in
     LMDB, is made again from the recipe, where its glyphs are cached.
     """
+    import json
+
     from mnistseq_cli.cli.console import print_result, say, warn
     from mnistseq_cli.cli.output_options import check_image_file
+    from mnistseq_cli.inspection.figures import to_dict
     from mnistseq_cli.inspection.survey import pick_samples
     from mnistseq_cli.inspection.wording import describe_warnings
 
@@ -100,7 +103,8 @@ def inspect(
 
         write_report(report, survey, reader)
     if as_json:
-        print_result(_to_json(survey, reader))
+        values = to_dict(survey) | ({"reader": reader.to_dict()} if reader else {})
+        print_result(json.dumps(values, ensure_ascii=False, allow_nan=False))
     else:
         _show(survey, reader)
     for message, hint in describe_warnings(survey, reader):
@@ -131,11 +135,9 @@ def _look(
 
 def _check_report(path: Path) -> None:
     """Raise an error for a report that cannot be written, before the dataset is read."""
-    from importlib.util import find_spec
-
     from mnistseq_cli.cli.output_options import suggest_name
-    from mnistseq_cli.extras import suggest_install
     from mnistseq_cli.files import check_place
+    from mnistseq_cli.inspection.report.plots import import_library
 
     if path.suffix.lower() not in {".html", ".htm"}:
         raise UsageError(
@@ -143,11 +145,7 @@ def _check_report(path: Path) -> None:
             f"For example: --report {suggest_name(path, 'report.html')}",
         )
     for library in ("jinja2", "matplotlib"):
-        if find_spec(library) is None:
-            raise UsageError(
-                f"--report needs the library {library}, which is not installed",
-                f"Install it: {suggest_install('report')}",
-            )
+        import_library(library)
     check_place(path)
 
 
@@ -193,14 +191,3 @@ def _show(survey: Survey, reader: ReaderFigures | None) -> None:
         show_images(images)
     for _ in images:  # that were not drawn
         pass
-
-
-def _to_json(survey: Survey, reader: ReaderFigures | None) -> str:
-    import json
-
-    from mnistseq_cli.inspection.figures import to_dict
-
-    values = to_dict(survey)
-    if reader is not None:
-        values["reader"] = reader.to_dict()
-    return json.dumps(values, ensure_ascii=False, allow_nan=False)

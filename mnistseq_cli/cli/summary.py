@@ -16,8 +16,8 @@ from mnistseq_cli.inspection.wording import (
     list_reader_facts,
     merge_neighbours,
     merge_shares,
-    name_range,
     write_percent,
+    write_range,
 )
 from mnistseq_cli.validation import count
 
@@ -45,18 +45,10 @@ Section: TypeAlias = "tuple[str, list[str]]"  # a title, and lines
 
 @dataclass(frozen=True)
 class TextPage:
-    """What texts are laid out on.
+    """What texts are laid out on."""
 
-    Parameters
-    ----------
-    width : int
-        Characters in a line.
-    is_unicode : bool
-        Whether there are characters beyond ASCII.
-    """
-
-    width: int
-    is_unicode: bool
+    width: int  # in characters
+    is_unicode: bool  # whether there are characters beyond ASCII
 
     def show(self, text: str) -> str:
         """Return a text with what cannot be shown, or would control the terminal, spelt out."""
@@ -74,27 +66,14 @@ class TextPage:
             lines += self._wrap(text, head, " " * len(head))
         return lines
 
-    def write_sentence(self, text: str) -> list[str]:
-        """Write a sentence, indented."""
-        return self._wrap(text, _INDENT, _INDENT)
-
-    def write_sentences(self, texts: Iterable[str]) -> list[str]:
-        """Write sentences, each on lines of its own."""
-        return [line for text in texts for line in self.write_sentence(text)]
+    def write_sentences(self, *texts: str) -> list[str]:
+        """Write sentences, indented, each on lines of its own."""
+        return [line for text in texts for line in self._wrap(text, _INDENT, _INDENT)]
 
     def write_chart(
         self, names: list[str], columns: Mapping[str, list[str]], values: list[float]
     ) -> list[str]:
-        """Write a row for each name: its columns, and a bar as long as its value.
-
-        Parameters
-        ----------
-        names : list of str
-        columns : mapping of str to list of str
-            Numbers to show, by what stands over them.
-        values : list of float
-            What bars show; they are left out where there is no room.
-        """
+        """Write a row for each name: its cells of each column, and a bar, where there is room."""
         table = [
             ["", *map(self.show, names)],
             *([head, *cells] for head, cells in columns.items()),
@@ -133,7 +112,7 @@ def write_summary(survey: Survey, page: TextPage) -> list[Section]:
             f"{survey.folder}: {count(survey.n_samples, 'image')}",
             [
                 *page.write_facts(list_facts(survey)),
-                *page.write_sentences(describe_missing(survey)),
+                *page.write_sentences(*describe_missing(survey)),
             ],
         ),
         ("Characters", _chart_characters(survey, page)),
@@ -145,10 +124,13 @@ def write_summary(survey: Survey, page: TextPage) -> list[Section]:
 def write_reader_summary(reader: ReaderFigures, page: TextPage) -> list[Section]:
     """Write how well a reader reads."""
     lines = page.write_facts(list_reader_facts(reader))
-    for name, texts in (("Confused", _list_confused(reader)), ("Worst", _list_worst(reader))):
+    worst = [
+        f"{one.sample.text} as {one.read or 'nothing'}" for one in reader.worst[:_MOST_MISREADS]
+    ]
+    for name, texts in (("Confused", _list_confused(reader)), ("Worst", worst)):
         if texts:
             joined = ", ".join(text.replace(" ", _TOGETHER) for text in texts)
-            lines += page.write_sentence(f"{name}: {joined}")
+            lines += page.write_sentences(f"{name}: {joined}")
     sections = [(f"Predictions from {reader.predictions.path.name}", lines)]
     for title, shares in (
         ("Exact match, by length", reader.by_length),
@@ -172,14 +154,11 @@ def _name_confusion(written: str, read: str) -> str:
     return f"{written} as {read}" if read else f"{written} missed"
 
 
-def _list_worst(reader: ReaderFigures) -> list[str]:
-    worst = reader.worst[:_MOST_MISREADS]
-    return [f"{one.sample.text} as {one.read or 'nothing'}" for one in worst]
-
-
 def _chart_characters(survey: Survey, page: TextPage) -> list[str]:
     if len(survey.digits) > _MOST_CHARACTERS:
-        return page.write_sentence(", ".join(f"{name} {n:,}" for name, n in survey.digits.items()))
+        return page.write_sentences(
+            ", ".join(f"{name} {n:,}" for name, n in survey.digits.items())
+        )
     counts = {"space" if name == " " else name: n for name, n in survey.digits.items()}
     return _chart(list(counts), list(counts.values()), sum(counts.values()), page)
 
@@ -187,7 +166,7 @@ def _chart_characters(survey: Survey, page: TextPage) -> list[str]:
 def _chart_lengths(survey: Survey, page: TextPage) -> list[str]:
     ranges = merge_neighbours(survey.lengths, _MOST_CHART_ROWS)
     counts = [sum(survey.lengths.get(n, 0) for n in values) for values in ranges]
-    return _chart(list(map(name_range, ranges)), counts, survey.n_samples, page)
+    return _chart(list(map(write_range, ranges)), counts, survey.n_samples, page)
 
 
 def _chart(names: list[str], counts: list[int], n_all: int, page: TextPage) -> list[str]:
@@ -199,7 +178,7 @@ def _chart(names: list[str], counts: list[int], n_all: int, page: TextPage) -> l
 
 
 def _chart_gaps(survey: Survey, page: TextPage) -> list[str]:
-    sentences = page.write_sentences(describe_gaps(survey))
+    sentences = page.write_sentences(*describe_gaps(survey))
     gaps = survey.gaps
     if gaps is None:
         return sentences
@@ -209,7 +188,7 @@ def _chart_gaps(survey: Survey, page: TextPage) -> list[str]:
     if gaps.n_compared == sum(gaps.counts.values()):
         expected = [sum(gaps.expected.get(gap, 0.0) for gap in values) for values in ranges]
         columns["expected"] = [f"{n:,.0f}" for n in expected]
-    chart = page.write_chart(list(map(name_range, ranges)), columns, [*map(float, counts)])
+    chart = page.write_chart(list(map(write_range, ranges)), columns, [*map(float, counts)])
     return [*chart, *sentences]
 
 
@@ -227,7 +206,7 @@ def _chart_shares(shares: dict[int, Share], page: TextPage) -> list[str]:
 def list_samples(survey: Survey, page: TextPage) -> list[tuple[LoadedSample, list[str]]]:
     """Choose some samples, and write the text of each and where it is."""
     return [
-        (sample, page.write_sentence(f"{sample.text} {_locate(survey, sample)}"))
+        (sample, page.write_sentences(f"{sample.text} {_locate(survey, sample)}"))
         for sample in survey.choose(_SHOWN_SAMPLES)
     ]
 

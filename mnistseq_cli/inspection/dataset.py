@@ -27,23 +27,12 @@ _MOST_LISTED = 5
 
 @dataclass(frozen=True)
 class StoredDataset:
-    """A dataset that can be read.
-
-    Parameters
-    ----------
-    folder : Path
-    format_name : str
-        A name of `mnistseq_cli.formats.FORMATS`.
-    manifest : dict or None
-        What the run that wrote it noted; None where no run of this program wrote it.
-    is_finished : bool or None
-        Whether that run has ended.
-    """
+    """A dataset that can be read."""
 
     folder: Path
-    format_name: str
-    manifest: dict[str, Any] | None = None
-    is_finished: bool | None = None
+    format_name: str  # of `mnistseq_cli.formats.FORMATS`
+    manifest: dict[str, Any] | None = None  # None where no run of this program wrote it
+    is_finished: bool | None = None  # whether that run has ended
 
     @property
     def recipe(self) -> dict[str, Any] | None:
@@ -113,24 +102,12 @@ def _explain_nothing(folder: Path, *, is_finished: bool | None) -> OutputError:
 class Filler:
     """Fills in from the recipe what samples of a dataset lack, until that fails.
 
-    Parameters
-    ----------
-    dataset : StoredDataset
-        If it is not ours, nothing is filled in.
-    data_dir : Path, optional
-        Where glyphs are cached; none are fetched.
-
-    Attributes
-    ----------
-    counts : Counter of str
-        In how many samples each of `ASPECTS` was filled in.
-    why_not : str
-        Why samples were left as they are, from one of them on; "" where none were.
+    Nothing is filled in where the dataset is not ours, and no glyphs are fetched.
     """
 
     def __init__(self, dataset: StoredDataset, data_dir: Path | None = None) -> None:
-        self.counts: Counter[str] = Counter()
-        self.why_not = ""
+        self.counts: Counter[str] = Counter()  # samples in which each of `ASPECTS` was filled in
+        self.why_not = ""  # why samples were left as they are, from one of them on
         self._dataset = dataset
         self._data_dir = data_dir
         self._remaker: Remaker | None = None

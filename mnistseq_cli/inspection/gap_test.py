@@ -273,7 +273,10 @@ class GapTally:
         except LayoutError as error:
             return GapFigures(counts, {}, f"nothing: {error.message}")
         if not free and not tight:
-            return GapFigures(counts, {}, f"nothing: {self._explain_blindness()}")
+            why = "how wide digits were when gaps were drawn is not known"
+            if self._rule is not None and self._rule.is_given:
+                why = "the width decides them"
+            return GapFigures(counts, {}, f"nothing: {why}")
         both = self._tested + self._fitted
         every = sorted({*free, *tight, *both})
         expected = {gap: free.get(gap, 0.0) + tight.get(gap, 0.0) for gap in every}
@@ -300,11 +303,6 @@ class GapTally:
             for gap in range(size):  # equally likely for each of the gaps
                 expected[lowest + gap] += n_rows * n_gaps * table.ways(1, slack_px - gap) / total
         return expected
-
-    def _explain_blindness(self) -> str:
-        if self._rule is not None and self._rule.is_given:
-            return "the width decides them"
-        return "how wide digits were when gaps were drawn is not known"
 
 
 def _count(counter: Counter[int], numbers: NDArray[np.int64]) -> None:

@@ -61,13 +61,7 @@ class EqualTally:
 
 
 class PictureTally:
-    """Looks at images, chunk by chunk.
-
-    Parameters
-    ----------
-    ink : "black", "white" or None
-        None decides it by the borders of the first chunk.
-    """
+    """Looks at images, chunk by chunk; the borders of the first decide an `ink` of None."""
 
     def __init__(self, ink: Literal["black", "white"] | None) -> None:
         self._ink = ink

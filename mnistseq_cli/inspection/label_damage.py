@@ -23,20 +23,13 @@ def is_same_number(text: str, read: str) -> bool:
 
 
 class LabelTally:
-    """Counts texts that seem to have been damaged, chunk by chunk.
-
-    Parameters
-    ----------
-    is_ours : bool
-        Whether this program wrote the dataset: then nothing is guessed from texts alone.
-    """
+    """Counts texts that seem damaged; in datasets of ours nothing is guessed from texts alone."""
 
     def __init__(self, *, is_ours: bool) -> None:
         self._is_ours = is_ours
         self._found: dict[str, Damage] = {}
         self._lengths: Counter[int] = Counter()
         self._may_lack_zeros = not is_ours
-        self._shortest = ""
 
     def add(self, samples: list[LoadedSample]) -> None:
         """Look at the texts of some samples."""
@@ -46,7 +39,7 @@ class LabelTally:
                 self._note("empty", sample)
             elif sample.boxes is not None and len(sample.boxes) > len(text):
                 self._note("short", sample)
-            elif not text.isdecimal() and self._is_spoiled(text):
+            elif _SCIENTIFIC.fullmatch(text) or (not self._is_ours and _DECIMAL.fullmatch(text)):
                 self._note("spoiled", sample)
         if self._may_lack_zeros:
             texts = [sample.text for sample in samples]
@@ -54,13 +47,7 @@ class LabelTally:
             self._may_lack_zeros = all(text.isdecimal() and text[0] != "0" for text in texts)
 
     def find(self, n_contradicting: int) -> dict[str, Damage]:
-        """Return what was found, by kind.
-
-        Parameters
-        ----------
-        n_contradicting : int
-            Images that equal an earlier one but have another text.
-        """
+        """Return what was found, by kind, with images that equal another but for the text."""
         found = dict(self._found)
         if n_contradicting:
             found["contradicting"] = Damage(n_contradicting)
@@ -69,11 +56,6 @@ class LabelTally:
         if self._may_lack_zeros and _MOSTLY * n_all <= n_longest < n_all:
             found["zeros"] = Damage(n_all - n_longest)
         return found
-
-    def _is_spoiled(self, text: str) -> bool:
-        if _SCIENTIFIC.fullmatch(text):
-            return True
-        return not self._is_ours and bool(_DECIMAL.fullmatch(text))
 
     def _note(self, kind: str, sample: LoadedSample) -> None:
         found = self._found.get(kind, Damage(0, sample.name, sample.text))

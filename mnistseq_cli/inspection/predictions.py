@@ -139,8 +139,8 @@ class ReaderTally:
     def __init__(self, predictions: Predictions) -> None:
         self._predictions = predictions
         self._n_seen = self._n_missing = self._n_as_numbers = 0
-        self._all: dict[str, Counter[int]] = {"length": Counter(), "gap": Counter()}
-        self._right: dict[str, Counter[int]] = {"length": Counter(), "gap": Counter()}
+        self._by_length: Counter[tuple[int, bool]] = Counter()  # and whether it was read right
+        self._by_gap: Counter[tuple[int, bool]] = Counter()
         self._confusion: Counter[tuple[str, str]] = Counter()
         self._worst: list[Misread] = []
         self._n_worst = N_WORST
@@ -153,8 +153,12 @@ class ReaderTally:
         if read is None:
             self._n_missing += 1
             return
-        self._count(sample, is_right=read == sample.text)
-        if read == sample.text:
+        is_right = read == sample.text
+        self._by_length[len(sample.text), is_right] += 1
+        gap_px = _find_smallest_gap(sample)
+        if gap_px is not None:
+            self._by_gap[gap_px, is_right] += 1
+        if is_right:
             self._confusion.update(zip(read, read, strict=True))
             return
         self._n_as_numbers += is_same_number(sample.text, read)
@@ -166,7 +170,7 @@ class ReaderTally:
         """Return the figures of all samples counted; a prediction for no sample is an error."""
         self._predictions.check_all_taken()
         counts = dict(sorted(self._confusion.items()))
-        by_length = self._shares("length")
+        by_length = _to_shares(self._by_length)
         return ReaderFigures(
             predictions=self._predictions,
             n_missing=self._n_missing,
@@ -175,22 +179,10 @@ class ReaderTally:
             n_edits=sum(n for (old, new), n in counts.items() if old != new),
             confusion=counts,
             by_length=by_length,
-            by_gap=self._shares("gap"),
+            by_gap=_to_shares(self._by_gap),
             worst=tuple(self._choose_worst()),
             n_as_numbers=self._n_as_numbers,
         )
-
-    def _count(self, sample: LoadedSample, *, is_right: bool) -> None:
-        keys = {"length": len(sample.text), "gap": find_smallest_gap(sample)}
-        for kind, key in keys.items():
-            if key is not None:
-                self._all[kind][key] += 1
-                self._right[kind][key] += is_right
-
-    def _shares(self, kind: str) -> dict[int, Share]:
-        return {
-            key: Share(n, self._right[kind][key]) for key, n in sorted(self._all[kind].items())
-        }
 
     def _keep(self, misread: Misread) -> None:
         size_bytes = max(1, misread.sample.image.nbytes)
@@ -208,8 +200,12 @@ class ReaderTally:
         return sorted(self._worst, key=attrgetter("n_edits"), reverse=True)[: self._n_worst]
 
 
-def find_smallest_gap(sample: LoadedSample) -> int | None:
-    """Return the smallest gap between two digits in px; None where there is none, or unknown."""
+def _to_shares(counts: Counter[tuple[int, bool]]) -> dict[int, Share]:
+    keys = sorted({key for key, _ in counts})
+    return {key: Share(counts[key, True] + counts[key, False], counts[key, True]) for key in keys}
+
+
+def _find_smallest_gap(sample: LoadedSample) -> int | None:
     if sample.gaps is None:
         return None
     has_edges = len(sample.gaps) == len(sample.text) + 1

@@ -39,7 +39,7 @@ _MOST_USED = 10
 
 def survey(
     folder: Path,
-    tell: Callable[[int], None] = lambda _: None,
+    on_progress: Callable[[int], None] = lambda _: None,
     n_kept: int = N_SAMPLES_KEPT,
     watch: Callable[[LoadedSample], None] | None = None,
     data_dir: Path | None = None,
@@ -52,8 +52,8 @@ def survey(
     Parameters
     ----------
     folder : Path
-    tell : callable
-        Is told now and then how many samples were read.
+    on_progress : callable
+        Called now and then with how many samples were read.
     n_kept : int
         How many samples, at most, to keep for the eye.
     watch : callable, optional
@@ -67,7 +67,7 @@ def survey(
         for sample in surveyor.add(chunk):
             if watch:
                 watch(sample)
-        tell(surveyor.n_samples)
+        on_progress(surveyor.n_samples)
     if not surveyor.n_samples:
         raise _explain_emptiness(dataset)
     return surveyor.finish()
@@ -181,7 +181,7 @@ class _Surveyor:
             sizes=dict(pictures.sizes.most_common()),
             digits=dict(sorted(self._digits.items())),
             lengths=dict(sorted(self._lengths.items())),
-            has_boxes=any(vars(sources["boxes"]).values()),
+            has_boxes=sources["boxes"].n_known > 0,
             gaps=self._gaps.figures(),
             glyphs=self._describe_glyphs(),
             sources=sources,

@@ -53,15 +53,10 @@ def merge_neighbours(values: Iterable[int], n_most: int) -> list[range]:
     return [range(start, min(start + step, stop)) for start in range(low, stop, step)]
 
 
-def name_range(values: range) -> str:
-    """Return what a range of numbers is called: "3", "3 to 8"."""
-    return str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
-
-
 def merge_shares(shares: dict[int, Share], n_most: int) -> list[tuple[str, Share]]:
     """Put neighbouring numbers together, as few as can be shown, leaving out empty ranges."""
     merged = [
-        (name_range(values), Share.of(shares[key] for key in values if key in shares))
+        (write_range(values), Share.of(shares[key] for key in values if key in shares))
         for values in merge_neighbours(shares, n_most)
     ]
     return [(name, share) for name, share in merged if share.n_samples]
@@ -70,14 +65,13 @@ def merge_shares(shares: dict[int, Share], n_most: int) -> list[tuple[str, Share
 def list_facts(survey: Survey) -> list[Fact]:
     """List what is in a dataset."""
     splits = [f"{name} {n:,}" for name, n in survey.splits.items() if name]
-    least, mean, most = (
-        write_percent(share, 1)
-        for share in (survey.ink_share.least, survey.ink_share.mean, survey.ink_share.most)
-    )
+    overlaps = survey.overlaps.values()
+    ink = survey.ink_share
+    least, mean, most = (write_percent(share, 1) for share in (ink.least, ink.mean, ink.most))
     return [
         Fact("Format", survey.format_name, _describe_state(survey)),
         Fact("Images", f"{survey.n_samples:,}", f"({', '.join(splits)})" if splits else ""),
-        *_describe_overlaps(survey),
+        *([Fact("Splits", describe_overlaps(overlaps))] if overlaps else []),
         _describe_sizes(survey),
         Fact(
             "Characters",
@@ -97,11 +91,6 @@ def list_facts(survey: Survey) -> list[Fact]:
         if survey.has_boxes
         else Fact("Boxes", NOT_HELD),
     ]
-
-
-def _describe_overlaps(survey: Survey) -> Iterator[Fact]:
-    if survey.overlaps:
-        yield Fact("Splits", describe_overlaps(survey.overlaps.values()))
 
 
 def _describe_state(survey: Survey) -> str:

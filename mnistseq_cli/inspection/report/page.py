@@ -73,11 +73,6 @@ class Card:
         return base64.b64encode(encode_pngs(shown[None], np.array([shown.shape[1]]))[0]).decode()
 
     @property
-    def boxes(self) -> list[list[int]]:
-        """x, y, width and height of each."""
-        return [] if self.sample.boxes is None else self.sample.boxes.tolist()
-
-    @property
     def state(self) -> str:
         """Whether it was read right, as the filter of the gallery has it."""
         if self.read is None:
@@ -121,13 +116,14 @@ def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
         "percent": write_percent,
     }
     script = _read("page.js")
+    digest = hashlib.sha256(f"\n{script}".encode()).digest()
     page: str = templates.get_template("page.html").render(
         sections={key: title for key, title in _SECTIONS.items() if reader or key != "reader"},
         name=survey.folder.absolute().name or str(survey.folder),
         n_images=count(survey.n_samples, "image"),
         style=markup(_read("page.css")),
         script=markup(script),
-        script_hash=_hash_script("\n" + script),
+        script_hash=f"sha256-{base64.b64encode(digest).decode()}",
         survey=survey,
         facts=list_facts(survey),
         notes=describe_missing(survey) + list(map(" ".join, describe_warnings(survey, reader))),
@@ -148,11 +144,6 @@ def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
 
 def _read(name: str) -> str:
     return files(__package__).joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _hash_script(script: str) -> str:
-    digest = hashlib.sha256(script.encode()).digest()
-    return f"sha256-{base64.b64encode(digest).decode()}"
 
 
 def _find_card_width(cards: list[Card]) -> int:
@@ -202,17 +193,15 @@ def _describe_recipe(survey: Survey) -> dict[str, str] | None:
     except (MnistseqError, UnicodeDecodeError):
         if survey.recipe is None:
             return None
-        text, name = _write_toml(survey.recipe), RECIPE_FILE
+        # JSON's strings, numbers, booleans and lists are TOML's too.
+        lines = [
+            f"{key} = {json.dumps(value, ensure_ascii=False)}\n"
+            for key, value in survey.recipe.items()
+        ]
+        text, name = "".join(lines), RECIPE_FILE
     to = [] if survey.format_name == "folder" else ["--to", survey.format_name]
     command = shlex.join(["mnistseq", "batch", "--recipe", name, *to, "-o", "again"])
     return {"command": command, "path": name, "text": text}
-
-
-def _write_toml(recipe: dict[str, Any]) -> str:
-    # JSON's strings, numbers, booleans and lists are TOML's too.
-    return "".join(
-        f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in recipe.items()
-    )
 
 
 def _describe_reader(survey: Survey, reader: ReaderFigures) -> dict[str, Any]:

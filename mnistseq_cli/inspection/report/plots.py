@@ -77,14 +77,7 @@ class Plot:
 
 
 def list_plots(survey: Survey, markup: Callable[[str], str]) -> list[Plot]:
-    """Draw how the dataset is distributed.
-
-    Parameters
-    ----------
-    survey : Survey
-    markup : callable
-        Marks the SVG as what a template may leave as it is.
-    """
+    """Draw how the dataset is distributed; `markup` marks SVG that a template leaves as it is."""
     plots = [
         _plot_characters(survey),
         _plot_counts("lengths", "Characters per image", "characters", survey.lengths),
@@ -194,15 +187,8 @@ def _draw_numbers(
     def draw(axes: Any) -> None:  # noqa: ANN401 - matplotlib may be missing
         axes.bar(middles, counted, color=_BARS, width=0.8 * width, label="counted")
         if expected:
-            axes.plot(
-                middles,
-                awaited,
-                color=_TEXT,
-                linewidth=1.2,
-                marker="o",
-                markersize=3.5,
-                label="expected",
-            )
+            style = {"color": _TEXT, "linewidth": 1.2, "marker": "o", "markersize": 3.5}
+            axes.plot(middles, awaited, label="expected", **style)
             axes.margins(y=0.25)
             axes.legend(loc="upper right", ncols=2, borderaxespad=0)
         axes.set_xlabel(unit if width == 1 else f"{unit}, {width} in each bar")
@@ -274,10 +260,8 @@ def _draw(
 
 
 def _fit_into_page(svg: str, name: str, label: str) -> str:
-    body = svg[svg.index("<svg") :]
-    box = re.search(r'viewBox="([^"]+)"', body)
-    view = box[1] if box else ""
-    inner = body[body.index(">") + 1 :]
+    head, _, inner = svg[svg.index("<svg") :].partition(">")
+    view = head.partition('viewBox="')[2].partition('"')[0]
     inner = re.sub(r"<metadata>.*?</metadata>", "", inner, flags=re.DOTALL)
     inner = re.sub(r'\bid="', f'id="{name}-', inner)
     inner = inner.replace("url(#", f"url(#{name}-").replace('xlink:href="#', f'href="#{name}-')
