@@ -168,13 +168,15 @@ def test_a_box_surrounds_its_digit_and_covers_no_ink(dataset: Path, inspect: Run
     assert is_line[top : bottom + 1, [left, right]].all()
 
 
-@pytest.mark.parametrize("name", ["sheet", "sheet.doc"])
-def test_a_sheet_of_no_format_is_refused_before_work(
-    name: str, dataset: Path, inspect: Run
+@pytest.mark.parametrize(
+    ("option", "name"), [("--sheet", "sheet"), ("--sheet", "sheet.doc"), ("--report", "page.pdf")]
+)
+def test_a_file_of_another_ending_is_refused_before_work(
+    option: str, name: str, dataset: Path, inspect: Run
 ) -> None:
-    result = inspect(dataset, "--sheet", name)
+    result = inspect(dataset, option, name)
     assert (result.status, result.out) == (2, "")
-    assert "--sheet" in result.err
+    assert option in result.err
     assert not Path(name).exists()
 
 
@@ -189,21 +191,14 @@ def test_a_report_is_a_page(dataset: Path, inspect: Run) -> None:
     assert "74.84" in page or "74.8" in page
 
 
+@pytest.mark.parametrize("library", ["jinja2", "matplotlib"])
 def test_a_report_without_its_library_is_refused_before_work(
-    dataset: Path, inspect: Run, monkeypatch: pytest.MonkeyPatch
+    library: str, dataset: Path, inspect: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, library, None)
     result = inspect(dataset, "--report", "page.html")
     assert (result.status, result.out) == (2, "")
     assert "pip install 'mnistseq[report]'" in result.err
-
-
-def test_a_report_without_a_folder_is_refused_before_work(tmp_path: Path, inspect: Run) -> None:
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    result = inspect(tmp_path / "no dataset", "--report", tmp_path / "missing" / "page.html")
-    assert result.status == 1
-    assert "there is no folder" in result.err
-    assert "mkdir -p" in result.err
 
 
 @pytest.mark.parametrize("option", ["--sheet", "--report"])
@@ -243,6 +238,7 @@ def test_a_place_that_takes_no_file_is_refused_before_work(
         result = inspect(tmp_path / "no dataset", option, path)
         assert result.status == 1
         assert f"cannot write {path}: {why}" in result.err
+        assert ("mkdir -p" in result.err) == ("no folder" in why)
 
 
 IS_ROOT = sys.platform == "win32" or os.geteuid() == 0
@@ -302,12 +298,6 @@ def test_one_glyph_is_one(run: Run, inspect: Run) -> None:
     assert re.search(r"Left margin \d+ px Right margin \d+ px Duplicates none", shown)
 
 
-def test_a_report_with_another_ending_is_refused(dataset: Path, inspect: Run) -> None:
-    result = inspect(dataset, "--report", "page.pdf")
-    assert (result.status, result.out) == (2, "")
-    assert "page.html" in result.err
-
-
 def test_missing_samples_are_told(dataset: Path, inspect: Run) -> None:
     for name in ("labels.csv", "metadata.jsonl"):
         path = dataset / "val" / name
@@ -331,38 +321,12 @@ def test_an_unfinished_dataset_is_said_to_be_so(
     assert "out: 85 images" in result.out
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [("nothing", "does not exist"), ("out/train/images", "holds nothing that can be read")],
-)
-def test_what_cannot_be_read_is_one_message(
-    name: str, words: str, dataset: Path, inspect: Run
-) -> None:
-    del dataset
-    result = inspect(name)
-    assert (result.status, result.out) == (1, "")
-    assert words in result.err
-    assert "Traceback" not in result.err
-
-
 def test_a_damaged_image_is_named(dataset: Path, inspect: Run) -> None:
     path = next((dataset / "val" / "images").rglob("*.png"))
     path.write_bytes(path.read_bytes()[:100])
     result = inspect(dataset)
     assert result.status == 1
     assert f"{path} is damaged" in result.err
-
-
-def test_it_is_said_where_figures_come_from(
-    dataset: Path, glyph_folder: Path, tmp_path: Path, inspect: Run
-) -> None:
-    make_dataset(Case(glyph_folder, output={"to": "npz"}).plan(tmp_path / "npz"), workers=0)
-    words = " ".join(inspect("npz").out.split())
-    assert re.search(r"; from the recipe Boxes one per character from the labels", words)
-    assert "Taken from the recipe. Compared with the uniform" in words
-    words = " ".join(inspect(dataset).out.split())
-    assert re.search(r"; from the labels Boxes one per character from the labels", words)
-    assert "Taken from the labels. Compared with the uniform" in words
 
 
 def test_what_is_not_known_is_said(glyph_folder: Path, tmp_path: Path, inspect: Run) -> None:
@@ -409,12 +373,6 @@ def test_samples_in_containers_are_named_with_their_split(
         make_dataset(case.plan(tmp_path / to), workers=0)
         first = survey(tmp_path / to).samples[0]
         assert f"  {first.text} at train/{name}\n" in inspect(to).out
-
-
-def test_single_digits_have_no_gaps(glyph_folder: Path, tmp_path: Path, inspect: Run) -> None:
-    case = Case(glyph_folder, {"length": (1, 1)})
-    make_dataset(case.plan(tmp_path / "out"), workers=0)
-    assert "There are no gaps." in inspect("out").out
 
 
 def test_texts_of_others_control_no_terminal(tmp_path: Path, inspect: Run) -> None:

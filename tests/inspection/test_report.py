@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 
 from mnistseq_cli.bulk.run import run as make_numbers
-from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.inspection.figures import Survey
 from mnistseq_cli.inspection.predictions import ReaderFigures
 from mnistseq_cli.inspection.report import make_page, write_report
@@ -260,27 +259,6 @@ def test_a_report_replaces_the_one_before(found: Survey, tmp_path: Path) -> None
     write_report(path, found)
     assert path.read_text(encoding="utf-8") == make_page(found)
     assert [one.name for one in tmp_path.iterdir()] == ["report.html"]
-
-
-def test_a_folder_that_is_not_there_is_refused(found: Survey, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"there is no folder .*nowhere"):
-        write_report(tmp_path / "nowhere" / "report.html", found)
-
-
-def test_a_file_that_cannot_be_written_is_an_error(found: Survey, tmp_path: Path) -> None:
-    (tmp_path / "report.html").mkdir()
-    with pytest.raises(OutputError, match=r"cannot write .*report\.html"):
-        write_report(tmp_path / "report.html", found)
-    assert [one.name for one in tmp_path.iterdir()] == ["report.html"]
-
-
-@pytest.mark.parametrize("library", ["jinja2", "matplotlib"])
-def test_without_a_library_an_error_names_the_extra(
-    library: str, found: Survey, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(UsageError, match=r"pip install 'mnistseq\[report\]'"):
-        make_page(found)
 
 
 @pytest.mark.slow

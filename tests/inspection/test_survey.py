@@ -150,18 +150,6 @@ def test_the_caller_hears_of_every_sample(glyph_folder: Path, tmp_path: Path) ->
     assert [seen.text for seen in watched] == [one.text for one in samples]
 
 
-def test_an_unfinished_dataset_is_read_as_far_as_it_goes(
-    glyph_folder: Path, tmp_path: Path
-) -> None:
-    make(glyph_folder, tmp_path / "out", "webdataset")
-    manifest = (tmp_path / "out" / "dataset.json").rename(tmp_path / "plan")
-    (tmp_path / "out" / ".mnistseq" / "plan.json").write_bytes(manifest.read_bytes())
-    (tmp_path / "out" / "data-000009.tar").unlink()
-    found = survey(tmp_path / "out")
-    assert (found.is_finished, found.n_samples) == (False, 90)
-    assert open_dataset(tmp_path / "out").n_samples == COUNT
-
-
 PLAN = '{"recipe": {"digits": "1"}, "output": {}, "part_size": 1, "splits": {}}'
 FOLDERS: dict[str, tuple[dict[str, str], str]] = {
     "empty": ({}, "nothing that can be read"),
