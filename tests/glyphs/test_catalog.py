@@ -39,21 +39,12 @@ def test_the_files_go_together(dataset: Dataset) -> None:
     for split in (dataset.train, dataset.test):
         assert split.images.shape == (split.n_glyphs, 28, 28)
         assert split.labels.shape[0] == split.n_glyphs
+        assert not dataset.glyphs_per_writer or split.n_glyphs % dataset.glyphs_per_writer == 0
 
 
 def test_data_sets_do_not_share_a_file() -> None:
     places = [(dataset.folder, file) for dataset in DATASETS.values() for file in dataset.files()]
     assert len({(folder, file.name) for folder, file in places}) == len(places)
-
-
-def test_the_numbers_of_mnist() -> None:
-    assert (MNIST.train.n_glyphs, MNIST.test.n_glyphs) == (60_000, 10_000)
-    assert [file.size_bytes for file in MNIST.files()] == [9_912_422, 28_881, 1_648_877, 4_542]
-    assert [file.unpacked_size_bytes for file in MNIST.files()] == [
-        47_040_016, 60_008, 7_840_016, 10_008,
-    ]  # fmt: skip
-    assert MNIST.size_bytes == 11_594_722
-    assert all(mirror.startswith("https://") for mirror in MNIST.mirrors)
 
 
 def test_the_hashes_of_mnist_are_those_of_the_files(mnist_folder: Path) -> None:

@@ -110,8 +110,3 @@ def test_the_pen_writes_where_nothing_can_be_cached(
     assert np.array_equal(glyphs.images, DRAWN["test"][0])
     assert drawn == ["test", "test"]
     assert resolve_dataset("auto", tmp_path / "file") == "strokes"
-
-
-def test_auto_falls_back_to_what_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MNISTSEQ_OFFLINE", "1")
-    assert resolve_dataset("auto", tmp_path) == "strokes"

@@ -12,7 +12,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from mnistseq_cli.errors import DownloadError, GlyphError, MnistseqError, UsageError
+from mnistseq_cli.errors import GlyphError, MnistseqError, UsageError
 from mnistseq_cli.glyphs.cache import ensure_cached
 from mnistseq_cli.glyphs.catalog import DATASETS, HASTY, DataFile, Dataset, SplitFiles
 from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
@@ -22,7 +22,6 @@ from tests.helpers.mirror import (
     draw_tiny,
     drip,
     make_tiny,
-    send,
     serve_well,
     serving,
     write_idx,
@@ -62,18 +61,13 @@ def is_equal(glyphs: GlyphSet, *drawn: tuple[object, object]) -> bool:
 def test_a_name_is_downloaded_once(mirror: Mirror, tmp_path: Path) -> None:
     train = load_glyphs("tiny", "train", tmp_path)
     assert is_equal(train, TRAIN)
+    assert isinstance(train.images.base, np.memmap)
     assert (train.name, train.split, train.licence) == ("tiny", "train", "CC0")
     assert train.alphabet == "0123456789"
     assert mirror.asked == [file.gzip_name for file in DATASETS["tiny"].files(("train",))]
     assert is_equal(load_glyphs("tiny", "test", tmp_path), TEST)
     assert is_equal(load_glyphs("tiny", "all", tmp_path), TRAIN, TEST)
     assert len(mirror.asked) == 4
-
-
-@pytest.mark.usefixtures("mirror")
-def test_images_are_mapped(tmp_path: Path) -> None:
-    images = load_glyphs("tiny", "train", tmp_path).images
-    assert isinstance(images.base, np.memmap)
 
 
 def test_each_split_has_a_hash_of_its_own_that_stays(mirror: Mirror, tmp_path: Path) -> None:
@@ -102,13 +96,6 @@ def test_a_warm_start_opens_no_socket(mirror: Mirror, tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, b"50\n"), done.stderr
-
-
-def test_offline_and_cold(mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MNISTSEQ_OFFLINE", "1")
-    with pytest.raises(DownloadError, match="MNISTSEQ_OFFLINE"):
-        load_glyphs("tiny", "train", tmp_path)
-    assert mirror.asked == []
 
 
 @pytest.mark.usefixtures("mirror")
@@ -169,14 +156,6 @@ def test_a_path_that_is_split(tmp_path: Path) -> None:
     assert is_equal(both, TRAIN, TEST)
     assert train.name == path
     assert len({train.sha256, test.sha256, both.sha256}) == 3
-
-
-def test_a_path_that_is_not_split_has_every_glyph_once(tmp_path: Path) -> None:
-    path = str(write_pairs(tmp_path, "my"))
-    for split in ("train", "test", "all"):
-        glyphs = load_glyphs(path, split)
-        assert is_equal(glyphs, TRAIN)
-        assert glyphs.split == split
 
 
 def test_the_hash_of_a_path_is_that_of_its_content(tmp_path: Path) -> None:
@@ -245,23 +224,6 @@ def test_auto_does_not_wait_for_servers_that_drip(
         assert resolve_dataset("auto", tmp_path, warn=told.append) == "strokes"
     assert time.monotonic() - start < 1.5
     assert ["too slow" in error.message for error in told] == [True]
-
-
-def test_a_concrete_name_stays(tmp_path: Path) -> None:
-    assert resolve_dataset("mnist", tmp_path) == "mnist"
-    assert resolve_dataset(str(tmp_path)) == str(tmp_path)
-
-
-def test_a_page_instead_of_a_file_is_no_data_set(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    page = send(b"<html/>", Content_Type="text/html")
-    tiny, bodies = make_tiny()
-    with serving({name: [page] for name in bodies}) as bad:
-        monkeypatch.setitem(DATASETS, "tiny", replace(tiny, mirrors=(bad.url,)))
-        with pytest.raises(DownloadError, match="a web page"):
-            load_glyphs("tiny", "train", tmp_path)
-    assert list((tmp_path / "Tiny/raw").iterdir()) == []
 
 
 def test_a_failed_download_is_not_tried_again_for_an_hour(

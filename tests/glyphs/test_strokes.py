@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
 from importlib import import_module
 
 import numpy as np
@@ -31,7 +30,6 @@ N_GLYPHS = {"train": STROKES.train.n_glyphs, "test": STROKES.test.n_glyphs}
 SHA256 = {"train": STROKES.train.sha256, "test": STROKES.test.sha256}
 Glyphs = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 ALLOGRAPHS = read_allographs()
-Measure = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 
 PRINT_HASHES = """
 import hashlib
@@ -95,12 +93,6 @@ def test_no_two_glyphs_are_equal(drawn: dict[str, Glyphs]) -> None:
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_every_digit_is_written_equally_often(drawn: dict[str, Glyphs], split: str) -> None:
-    counts = np.bincount(drawn[split][1], minlength=10)
-    assert counts.tolist() == [N_GLYPHS[split] // 10] * 10
-
-
-@pytest.mark.parametrize("split", SPLITS)
 def test_ink_is_placed_as_in_mnist(drawn: dict[str, Glyphs], split: str) -> None:
     images = drawn[split][0].astype(np.int64)
     sizes, offsets = [], []
@@ -134,32 +126,6 @@ def test_a_hand_writes_every_digit_twice(drawn: dict[str, Glyphs]) -> None:
         hands = np.arange(len(labels)) // GLYPHS_PER_HAND
         pairs = Counter(zip(hands.tolist(), labels.tolist(), strict=True))
         assert set(pairs.values()) == {2}
-
-
-def measure_strokes(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Measure the width of strokes: their area over half of their outline."""
-    padded = np.pad(images / 255.0, ((0, 0), (1, 1), (1, 1)))
-    outline = np.hypot(np.diff(padded, axis=1)[:, :, 1:], np.diff(padded, axis=2)[:, 1:])
-    width: NDArray[np.float64] = 2 * padded.sum(axis=(1, 2)) / outline.sum(axis=(1, 2))
-    return width
-
-
-def measure_slants(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Measure the lean of each glyph, in pixels to the right for each pixel up."""
-    y, x = np.arange(28.0)[:, None] - 14, np.arange(28.0) - 14
-    lean: NDArray[np.float64] = -(images * x * y).sum(axis=(1, 2)) / (images * y * y).sum(
-        axis=(1, 2)
-    )
-    return lean
-
-
-@pytest.mark.parametrize("measure", [measure_strokes, measure_slants])
-def test_glyphs_of_one_hand_look_alike(drawn: dict[str, Glyphs], measure: Measure) -> None:
-    images, labels = drawn["test"]
-    values = measure(images)
-    values -= np.array([values[labels == digit].mean() for digit in range(10)])[labels]
-    of_hands = values.reshape(-1, GLYPHS_PER_HAND)
-    assert of_hands.std(axis=1).mean() < 0.6 * values.std()
 
 
 def draw_with(

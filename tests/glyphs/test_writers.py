@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.glyphs.load import load_glyphs
-from mnistseq_cli.glyphs.strokes.writing import GLYPH_WORDS, HAND_WORDS, Trait, read_hands
 from mnistseq_cli.glyphs.writers import SLANT_UNITS, STROKE_UNITS, find_hands, measure_styles
-from mnistseq_cli.randomness import Use, draw_words
 from mnistseq_cli.recipe import Recipe
 
 
@@ -60,17 +58,6 @@ def test_the_pen_writes_a_row_with_one_hand(tmp_path_factory: pytest.TempPathFac
     # The slant that is measured holds the shapes of the digits too, not the hand alone.
     assert slant < 0.7
     assert stroke < 0.5
-
-
-@pytest.mark.parametrize("trait", [Trait.SLANT, Trait.WIDTH, Trait.PEN, Trait.SOFTNESS])
-def test_the_pen_keeps_its_traits_in_a_hand(trait: Trait) -> None:
-    digits = np.arange(600, dtype=np.uint8) % 10
-    own = draw_words(1, Use.GLYPH, 0, 600, GLYPH_WORDS)
-    one = draw_words(1, Use.HAND, 0, 100, HAND_WORDS).repeat(6, axis=0)
-    many = draw_words(2, Use.HAND, 0, 600, HAND_WORDS)
-    same, free = (read_hands(digits, hand, own).traits[:, trait] for hand in (one, many))
-    spread, usual = (values.reshape(100, 6).std(axis=1).mean() for values in (same, free))
-    assert spread < usual / 2
 
 
 def test_digits_stay_random(mnist: GlyphSet) -> None:
