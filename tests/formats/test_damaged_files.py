@@ -22,29 +22,23 @@ from PIL import Image
 
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import MnistseqError, OutputError
-from mnistseq_cli.formats import FORMATS, LABEL_STYLES, Output, find_format, open_format
+from mnistseq_cli.formats import FORMATS, LABEL_STYLES, Output, open_format
 from mnistseq_cli.formats.images import decode_grey
 from mnistseq_cli.recipe import Recipe
 from tests.helpers.bulk_cases import check_installed
 from tests.helpers.shelf import Split, write_dataset
+from tests.helpers.shelf import read_dataset as read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from mnistseq_cli.formats.base import LoadedSample
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 COUNT = 9
 HUGE = 10**12
 IMAGES = np.arange(4 * 6 * 5, dtype=np.uint8).reshape(4, 6, 5)
 LABELS = np.array([3, 5, 0, 7])
-
-
-def read(folder: Path) -> list[LoadedSample]:
-    form = find_format(folder)
-    assert form is not None
-    return list(open_format(Output(folder=folder, to=form)).read(folder))
 
 
 def refuse(folder: Path) -> MnistseqError:
@@ -62,6 +56,13 @@ def refuse(folder: Path) -> MnistseqError:
 def write_image(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     imageio.imwrite(path, np.full((20, 30), 255, np.uint8))
+
+
+def write_yolo(folder: Path, lines: str) -> Path:
+    write_image(folder / "images" / "a.png")
+    (folder / "labels").mkdir()
+    (folder / "labels" / "a.txt").write_text(lines, encoding="utf-8")
+    return folder / "labels" / "a.txt"
 
 
 def write_arrays(form: str, folder: Path, **arrays: np.ndarray[Any, Any]) -> Path:
@@ -323,30 +324,20 @@ MARKED = {
 }
 
 
-@pytest.mark.parametrize("name", MARKED)
-@pytest.mark.parametrize("folder", ["", "images"])
-def test_a_byte_order_mark_is_no_part_of_a_name(name: str, folder: str, tmp_path: Path) -> None:
-    write_image(tmp_path / folder / "a.png")
-    (tmp_path / name).write_text(BOM + MARKED[name], encoding="utf-8")
-    (seen,) = read(tmp_path)
-    assert (seen.name, seen.text) == ("a.png", "350")
-
-
 def test_a_byte_order_mark_is_no_class(tmp_path: Path) -> None:
-    write_image(tmp_path / "images" / "a.png")
-    (tmp_path / "labels").mkdir()
-    (tmp_path / "labels" / "a.txt").write_text(f"{BOM}7 0.5 0.5 0.2 0.5\n\n", encoding="utf-8")
+    write_yolo(tmp_path, f"{BOM}7 0.5 0.5 0.2 0.5\n\n")
     assert [seen.text for seen in read(tmp_path)] == ["7"]
 
 
 @pytest.mark.parametrize("name", MARKED)
-def test_utf_16_is_read_and_another_encoding_is_named_with_its_line(
+def test_marked_utf_8_and_utf_16_are_read_and_another_encoding_is_named_with_its_line(
     name: str, tmp_path: Path
 ) -> None:
     write_image(tmp_path / "a.png")
     path = tmp_path / name
-    path.write_bytes(MARKED[name].encode("utf-16"))
-    assert [seen.text for seen in read(tmp_path)] == ["350"]
+    for encoding in ("utf-8-sig", "utf-16"):
+        path.write_bytes(MARKED[name].encode(encoding))
+        assert [(seen.name, seen.text) for seen in read(tmp_path)] == [("a.png", "350")]
     path.write_bytes("\n\n\xe9.png,350\n".encode("latin-1"))
     assert refuse(tmp_path).message.startswith(f"{path}, line 3: the byte 0xe9 is not UTF-8")
 
@@ -517,9 +508,7 @@ def test_json_of_another_type_in_any_place_is_no_crash(name: str, tmp_path: Path
 def test_names_of_yolo_classes_are_read_in_all_their_forms(
     names: str, text: str, tmp_path: Path
 ) -> None:
-    write_image(tmp_path / "images" / "a.png")
-    (tmp_path / "labels").mkdir()
-    (tmp_path / "labels" / "a.txt").write_text("1 0.5 0.5 0.2 0.5\n")
+    write_yolo(tmp_path, "1 0.5 0.5 0.2 0.5\n")
     (tmp_path / "data.yaml").write_text(names)
     assert [seen.text for seen in read(tmp_path)] == [text]
 
@@ -528,18 +517,14 @@ def test_names_of_yolo_classes_are_read_in_all_their_forms(
     "line", ["2 0.5 0.5 0.2 0.5", "1 nan 0.5 0.2 0.5", "1 3 0.5 0.2 0.5", "1"]
 )
 def test_a_wrong_yolo_label_is_refused(line: str, tmp_path: Path) -> None:
-    write_image(tmp_path / "images" / "a.png")
-    (tmp_path / "labels").mkdir()
-    (tmp_path / "labels" / "a.txt").write_text(line)
+    path = write_yolo(tmp_path, line)
     (tmp_path / "data.yaml").write_text("names: [a, b]")
-    assert str(tmp_path / "labels" / "a.txt") in refuse(tmp_path).message
+    assert str(path) in refuse(tmp_path).message
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes among files")
 def test_a_folder_that_leads_back_is_refused(tmp_path: Path) -> None:
-    write_image(tmp_path / "images" / "a.png")
-    (tmp_path / "labels").mkdir()
-    (tmp_path / "labels" / "a.txt").touch()
+    write_yolo(tmp_path, "")
     (tmp_path / "images" / "b").symlink_to(tmp_path / "images")
     assert "leads back to" in refuse(tmp_path).message
 

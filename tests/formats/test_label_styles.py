@@ -19,7 +19,7 @@ from mnistseq_cli.errors import TextError, UsageError
 from mnistseq_cli.formats import LABEL_STYLES, Output
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import Recipe
-from tests.helpers.shelf import Split, contents, write_dataset
+from tests.helpers.shelf import Split, check_read_back, contents, write_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,9 @@ LAYOUTS = {
 RECIPES = {
     "digits": Recipe(length=(1, 4), count=COUNT, seed=5),
     "zeros": Recipe(texts=("007", "0", "0420"), count=COUNT, width_px="natural"),
+    "overlap": Recipe(texts=("007", "1", "0042"), count=COUNT, spacing_px=(-6, -2), width_px=90),
 }
+HELD = {"jsonl": {"boxes", "gaps", "glyphs"}, "coco": {"boxes"}, "yolo": {"boxes"}}
 
 
 class Read(NamedTuple):
@@ -173,6 +175,7 @@ def test_labels_say_what_was_made(
 ) -> None:
     generator = SequenceGenerator(RECIPES[name], glyphs)
     write_dataset(Output(folder=tmp_path, labels=(style,)), generator, LAYOUTS[layout])
+    check_read_back(tmp_path, generator, LAYOUTS[layout], HELD.get(style, set()))
     for split in LAYOUTS[layout]:
         found = READERS[style](tmp_path / split.folder)
         assert len(found) == split.stop - split.start
@@ -234,11 +237,13 @@ def test_yolo_needs_images_in_its_own_folder(name: str, tmp_path: Path) -> None:
 
 def test_names_with_quotes_and_other_letters_come_back(glyphs: GlyphSet, tmp_path: Path) -> None:
     generator = SequenceGenerator(RECIPES["digits"], glyphs)
-    styles = [style for style in LABEL_STYLES if style != "yolo"]
-    output = Output(folder=tmp_path, labels=tuple(styles), name="bilder/né 'd' {index}")
-    write_dataset(output, generator, LAYOUTS["whole"])
-    for style in styles:
-        assert all(read.path.exists() for read in READERS[style](tmp_path)), style
+    others = [style for style in LABEL_STYLES if style not in ("yolo", "easyocr")]
+    for sign, styles in ((",", others), ("", [*others, "easyocr"])):
+        folder = tmp_path / f"with {sign}"
+        output = Output(folder=folder, labels=tuple(styles), name=f"bilder/né{sign} 'd' {{index}}")
+        write_dataset(output, generator, LAYOUTS["whole"])
+        for style in styles:
+            assert all(read.path.exists() for read in READERS[style](folder)), style
 
 
 def test_the_trainer_of_easyocr_reads_digits_as_text(glyphs: GlyphSet, tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""A dataset written without the engine: each format gets blocks, and files to write into."""
+"""A dataset written without the engine: each format gets blocks, and files to write into.
+
+And read back by the format that is found in its folder.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
-from mnistseq_cli.formats import Output, open_format
+import numpy as np
+
+from mnistseq_cli.formats import Output, find_format, open_format
 from mnistseq_cli.formats.base import Fragments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mnistseq_cli.compose.generator import SequenceGenerator
-    from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats.base import Buffer
+    from mnistseq_cli.compose.samples import Block, Sample
+    from mnistseq_cli.formats.base import Buffer, LoadedSample
 
 PART_SIZE = 5
 BLOCK_SIZE = 3
@@ -64,6 +69,38 @@ def write_dataset(output: Output, generator: SequenceGenerator, splits: list[Spl
                 form.write(number, blocks(generator, start, stop), writer)
             fragments.append(Fragments(split.folder, root, [*map(str, range(len(starts)))]))
         form.join(fragments, Shelf(output.folder))
+
+
+def read_dataset(folder: Path) -> list[LoadedSample]:
+    form = find_format(folder)
+    assert form is not None
+    return list(open_format(Output(folder=folder, to=form)).read(folder))
+
+
+def check_read_back(
+    folder: Path, generator: SequenceGenerator, splits: list[Split], held: set[str]
+) -> None:
+    """Check that what is read is what was made, with what is held of boxes, gaps and glyphs."""
+    found = read_dataset(folder)
+    assert len(found) == splits[-1].stop
+    assert len({seen.name for seen in found}) == len(found)
+    for split in splits:
+        for index in range(split.start, split.stop):
+            assert found[index].split == split.folder.removesuffix("/")
+            check_same(found[index], generator[index], held)
+
+
+def check_same(seen: LoadedSample, sample: Sample, held: set[str]) -> None:
+    assert seen.text == sample.text
+    assert seen.image.dtype == np.uint8
+    assert np.array_equal(seen.image, sample.image)
+    for name in ("boxes", "gaps", "glyphs"):
+        value = getattr(seen, name)
+        if name in held:
+            assert value.dtype == np.int64
+            assert np.array_equal(value, getattr(sample, name))
+        else:
+            assert value is None
 
 
 def blocks(generator: SequenceGenerator, start: int, stop: int) -> Iterator[Block]:
