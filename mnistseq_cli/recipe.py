@@ -243,12 +243,7 @@ def read_texts(path: Path) -> tuple[str, ...]:
 def read_lines(path: Path, limit: int | None = None) -> dict[int, str]:
     """Read texts by the numbers of their lines, from 1; blank lines and a BOM are passed over.
 
-    Parameters
-    ----------
-    path : Path
-        UTF-8, or UTF-16 with its mark.
-    limit : int, optional
-        How many texts are wanted; what follows them is not read.
+    With a limit, what follows so many texts is not read.
 
     Raises
     ------

@@ -23,23 +23,11 @@ def resample(
     row_px: NDArray[np.int64],
     fitted_px: NDArray[np.int64],
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Resample columns of images that are parts of rows.
+    """Resample columns of images, shape (M, H, W), that are parts of rows from `start_px` on.
 
-    Parameters
-    ----------
-    images : ndarray of uint8, shape (M, H, W)
-        A part of each row; paper is 0, in it and around it.
-    start_px : ndarray of int64, shape (M,)
-        Column of the row at which the part begins.
-    row_px, fitted_px : ndarray of int64, shape (M,)
-        Width of the row before and after.
-
-    Returns
-    -------
-    images : ndarray of uint8, shape (M, H, V)
-        The same part after resampling; V is enough for all.
-    start_px : ndarray of int64, shape (M,)
-        Column of the resampled row at which the part begins.
+    Paper is 0, in them and around them. `row_px` and `fitted_px` are the widths of the row before
+    and after; each of shape (M,). Return the parts, shape (M, H, V), V being enough for all, and
+    the columns of the resampled rows at which they begin.
     """
     part_px = images.shape[2]
     wider_px = np.maximum(row_px, fitted_px)
@@ -95,19 +83,10 @@ def fit_stamps(stamps: Stamps, layout: Layout, *, keep_height: bool) -> Stamps:
 def paint(
     stamps: Stamps, shape: tuple[int, int], width_px: int, *, blend: bool
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Put digits on pages, from left to right.
+    """Put digits on pages, from left to right; `shape` is (N, n), pages and places on each.
 
-    Parameters
-    ----------
-    stamps : Stamps
-        `x_px` counts from the left edge of the page.
-    shape : tuple of int
-        Number of pages N, and of places for digits n on each.
-    width_px : int
-        Width of the pages.
-    blend : bool
-        Whether the darker pixel wins. It must where images overlap; otherwise the paper on the
-        right of each image is painted over by the next one.
+    With `blend` the darker pixel wins. It must where images overlap; otherwise the paper on the
+    right of each image is painted over by the next one.
 
     Returns
     -------

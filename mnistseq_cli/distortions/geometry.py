@@ -29,21 +29,10 @@ def warp(
     y_px: NDArray[np.float64],
     width_px: int,
 ) -> NDArray[np.uint8]:
-    """Resample images, bilinearly.
+    """Resample images, shape (M, H, V), bilinearly, to another width W; around them is paper, 0.
 
-    Parameters
-    ----------
-    images : ndarray of uint8, shape (M, H, V)
-        Around them is paper, 0.
-    x_px, y_px : ndarray of float64, shape (M, rows, columns)
-        Where each node of the result lies in the image; nodes are 4 px apart and reach from
-        pixel 0 to H, and to W, or further.
-    width_px : int
-        The width W of the result.
-
-    Returns
-    -------
-    ndarray of uint8, shape (M, H, W)
+    `x_px` and `y_px`, shape (M, rows, columns), are where each node of the result lies in the
+    image; nodes are 4 px apart and reach from pixel 0 to H, and to W, or further.
     """
     n, height, width = images.shape
     x, y = (interpolate(_quantise(place)) for place in (x_px, y_px))
@@ -58,13 +47,10 @@ def warp(
 
 
 def interpolate(nodes: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Interpolate between nodes, bilinearly and exactly.
+    """Interpolate between nodes, bilinearly and exactly, to (4, M, rows - 1, 4 * columns).
 
-    Returns
-    -------
-    ndarray of int32, shape (4, M, rows - 1, 4 * columns)
-        16 times the value at each pixel, the pixel rows 0, 4, 8, … first, then 1, 5, 9, …: so
-        are most steps along memory. The last four columns mean nothing. See `unfold`.
+    That is 16 times the value at each pixel, the pixel rows 0, 4, 8, … first, then 1, 5, 9, …: so
+    are most steps along memory. The last four columns mean nothing. See `unfold`.
     """
     n, n_rows, n_columns = nodes.shape
     flat = nodes.ravel()

@@ -199,11 +199,6 @@ def test_a_width_that_cannot_be_shared_is_explained(
         make(glyphs, spacing_mode="fixed", measure="cell", width_px=5 * 28 + extra_px)
 
 
-def test_the_room_for_one_gap_is_not_shared(glyphs: GlyphSet) -> None:
-    with pytest.raises(LayoutError, match="leaves 40 px for one gap; expected a whole number"):
-        make(glyphs, length=(2, 2), spacing_mode="fixed", measure="cell", width_px=96)
-
-
 CROWDED: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "length": st.tuples(st.integers(1, 3), st.integers(3, 4)) | st.just((3, 3)),
