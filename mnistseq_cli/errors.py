@@ -69,6 +69,7 @@ class UsageError(MnistseqError, ValueError):
             return self
         error = copy(self)
         error.message = f"{names[self.field]} {self._problem}"
+        error.hint = self.hint.replace(f": {self.field} ", f": {names[self.field]} ")
         error.args = (error.message, error.hint)
         return error
 

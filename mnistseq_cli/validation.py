@@ -93,7 +93,7 @@ def check_pair(name: str, value: object, low: int, high: int) -> tuple[int, int]
     if least > most:
         raise UsageError(
             f"goes from {least} to {most}; expected MIN to be at most MAX",
-            f"Swap them: {most} {least}",
+            f"Swap them: {name} {most} {least}",
             field=name,
         )
     return least, most

@@ -72,7 +72,9 @@ class Command(TyperCommand):
             return super().parse_args(ctx, args)
         words = repeat_single_length(args)
         left = super().parse_args(ctx, [*words])
-        check_strengths(words, ctx.params.get("digits") or ctx.params.get("more_splits") or [])
+        takes_digits = ctx.command.name == "sequence"
+        values = ctx.params.get("digits" if takes_digits else "more_splits") or []
+        check_strengths(words, values, takes_digits=takes_digits)
         return left
 
     def format_usage(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as above

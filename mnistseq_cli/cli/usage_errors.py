@@ -71,22 +71,21 @@ def _split_length(word: str) -> list[str]:
     return word.split("=", 1) if word.startswith("--length=") else [word]
 
 
-def check_strengths(words: list[str], values: list[str]) -> None:
-    """Raise if a number after ``--augment NAME`` would be read as digits to write.
+def check_strengths(words: list[str], values: list[str], *, takes_digits: bool) -> None:
+    """Raise if a number after ``--augment NAME`` is among the values that belong to no option.
 
-    Parameters
-    ----------
-    words : list of str
-        All words of a command.
-    values : list of str
-        Those that belong to no option.
+    A command that takes digits takes that number for them where there are no others.
     """
+    if takes_digits and len(values) == 1:
+        return
     for option, name, value in zip(words, words[1:], words[2:], strict=False):
         is_bare = option == "--augment" and name in AUGMENTATIONS
-        if is_bare and _NUMBER.fullmatch(value) and value in values and len(values) > 1:
+        if is_bare and _NUMBER.fullmatch(value) and value in values:
+            problem = "could be its strength or more digits" if takes_digits else "is unexpected"
+            place = " Digits stand before the options." if takes_digits else ""
             raise UsageError(
-                f"{value} after --augment {name} could be its strength or more digits",
-                f"Did you mean --augment {name}={value}? Digits stand before the options.",
+                f"{value} after --augment {name} {problem}",
+                f"Did you mean --augment {name}={value}?{place}",
             )
 
 

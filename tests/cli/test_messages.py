@@ -100,8 +100,8 @@ def test_a_word_too_many_leads_to_the_help_of_the_command(words: list[str], run:
 
 
 def test_a_number_after_a_bare_distortion_is_not_written(run: Run, tmp_path: Path) -> None:
-    assert_refused(run("sequence", "350", "--augment", "rotate", "10"), "--augment rotate=10")
-    assert_refused(run(*BATCH, "-n", 1, "--augment", "rotate", "10"))
+    for words in (["sequence", "350"], [*BATCH, "-n", 1], ["phone", "--splits", "a=1", "b=2"]):
+        assert_refused(run(*words, "--augment", "rotate", "10"), "--augment rotate=10")
     assert not list(tmp_path.iterdir())
     assert run("sequence", "--augment", "blur", "350").out == "350.png\n"
     assert run("sequence", "36", "--augment", "light", "0").out == "360.png\n"
@@ -111,6 +111,10 @@ def test_a_number_after_a_bare_distortion_is_not_written(run: Run, tmp_path: Pat
 def test_one_length_is_both(words: list[str], run: Run) -> None:
     dry = run("batch", *words, "-n", 3, "--dry-run")
     assert (dry.status, "length = [4, 4]" in dry.out) == (0, True)
+
+
+def test_a_length_that_is_turned_is_mended_as_the_hint_says(run: Run) -> None:
+    assert_refused(run("batch", "--length", 5, 3), "Swap them: --length 3 5")
 
 
 def test_a_default_width_over_the_limit_is_refused_before_the_work(run: Run) -> None:
