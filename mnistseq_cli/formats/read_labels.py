@@ -109,7 +109,9 @@ def row_from_record(record: Any, name: str | None = None) -> LabelRow:  # noqa: 
     return LabelRow(
         name=_first_of(record, NAME_KEYS) if name is None else name,
         text=_first_of(record, TEXT_KEYS),
-        boxes=None if objects.get("bbox") is None else _read_boxes(objects["bbox"]),
+        boxes=None
+        if objects.get("bbox") is None
+        else np.array(_flatten_boxes(objects["bbox"]), np.int64).reshape(-1, BOX_NUMBERS),
         gaps=_find_numbers(record, "gaps"),
         glyphs=_find_numbers(record, "glyphs"),
     )
@@ -140,14 +142,14 @@ def _value(record: Any, key: str, kind: type[ValueT], name: str) -> ValueT:  # n
     return _expect(values[key], kind, f"{key} of {name}")
 
 
-def _read_boxes(boxes: Any) -> NDArray[np.int64]:  # noqa: ANN401 - as above
-    """Return boxes, shape (digits, 4), rounded to whole pixels."""
+def _flatten_boxes(boxes: Any) -> list[int]:  # noqa: ANN401 - as above
+    """Return the numbers of boxes one after the other, rounded to whole pixels."""
     for place, box in enumerate(_expect(boxes, list, "bbox"), 1):
         if not _are_numbers(box, {int, float}) or len(box) != BOX_NUMBERS:
             raise ValueError(
                 f"box {place} is {reprlib.repr(box)}; expected x, y, width and height"
             )
-    return np.rint(np.array(boxes, np.float64)).astype(np.int64).reshape(-1, BOX_NUMBERS)
+    return [round(number) for box in boxes for number in box]
 
 
 def _find_numbers(record: dict[str, Any], key: str) -> NDArray[np.int64] | None:
@@ -284,7 +286,7 @@ def _read_any_json(path: Path) -> Iterator[LabelRow]:
             image, category = (
                 _value(value, name, int, "an annotation") for name in ("image_id", "category_id")
             )
-            boxes.extend((image, category, *_read_boxes([box])[0].tolist()))
+            boxes.extend((image, category, *_flatten_boxes([box])))
         elif key == "images":
             is_coco = True
         elif isinstance(value, str) or key not in ("info", "licenses", "metainfo", "type"):
