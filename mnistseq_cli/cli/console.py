@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from mnistseq_cli.errors import MnistseqError
 
 # What moves the cursor, ends a line or turns its direction; and bytes of names that are no UTF-8.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 _ENDLESS = re.compile(r"[^\s/]{256,}")
 
 

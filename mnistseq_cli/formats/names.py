@@ -25,7 +25,8 @@ FIELDS = ("index", "shard", "text")
 _NUMBER_SPEC = re.compile(r"(0?[1-9][0-9]?)?d?")
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')
 _FIELD = re.compile(r"\{[^}]*\}")
-_RESERVED = re.compile(r"CON|PRN|AUX|NUL|(COM|LPT)[0-9]", re.IGNORECASE)
+# Windows takes superscripts for digits here, and leaves out spaces before the ending.
+_RESERVED = re.compile(r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[0-9¹²³]) *", re.IGNORECASE)
 # Words in a path by which `load_dataset` of Hugging Face finds splits (datasets/data_files.py).
 SPLIT_WORDS = frozenset(
     ("train", "training", "validation", "valid", "dev", "val", "test", "testing", "eval")

@@ -501,11 +501,13 @@ def test_what_is_no_utf8_is_refused(words: list[str], run: Run) -> None:
 
 def test_names_of_files_cannot_command_the_terminal(run: Run, tmp_path: Path) -> None:
     run(*BATCH, "-n", 1, "-o", "out")
-    evil = "line1\nmissing: fake\x1b]0;OWNED\x07\x9b2J\u202e\udcff.png"
+    evil = "line1\nmissing: fake\x1b]0;OWNED\x07\x9b2J\u202e\u200f\u061c\udcff.png"
     (tmp_path / "out" / evil).touch()
     result = run("verify", "out", glyphs=False)
     (line,) = result.out.splitlines()
-    assert line == r"extra: line1\nmissing: fake\x1b]0;OWNED\x07\u009b2J\u202e\udcff.png"
+    assert (
+        line == r"extra: line1\nmissing: fake\x1b]0;OWNED\x07\u009b2J\u202e\u200f\u061c\udcff.png"
+    )
     refused = run("inspect", evil, glyphs=False)
     assert_refused(refused, r"\x1b]0;OWNED", status=refused.status)
     assert refused.err.isprintable() or refused.err.replace("\n", "").isprintable()
