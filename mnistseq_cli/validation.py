@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 import reprlib
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,9 @@ from mnistseq_cli.errors import TextError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]")  # a drive of Windows has one letter
 _LONGEST_QUOTE = 60
 _LONGEST_GUESS = 100  # difflib takes time with the square of the length
 
@@ -51,6 +54,15 @@ def check_choice(name: str, value: object, allowed: tuple[str, ...] | list[str])
         hint = suggest(value, allowed) if isinstance(value, str) else ""
         raise UsageError(
             f"is {quote(value)}; expected one of: {', '.join(allowed)}", hint, field=name
+        )
+
+
+def check_local(name: str, path: Path | str) -> None:
+    """Raise if a path to write at is a URL: it would make a local folder such as ``s3:``."""
+    if scheme := _URL.match(str(path)):
+        raise UsageError(
+            f"{name} is {scheme[0]}…, but object stores are not supported",
+            "Write to a local folder, then copy it there",
         )
 
 

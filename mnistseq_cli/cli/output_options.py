@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from mnistseq_cli.cli.completion import complete_choices, complete_from_formats
 from mnistseq_cli.cli.picture_options import argument, option
 from mnistseq_cli.errors import UsageError
-from mnistseq_cli.validation import check_number
+from mnistseq_cli.validation import check_local, check_number
 
 if TYPE_CHECKING:
     from mnistseq_cli.formats import Output
@@ -225,6 +225,7 @@ def check_ending(path: Path, option: str) -> None:
     from mnistseq_cli.formats import IMAGE_FORMATS
     from mnistseq_cli.formats.images import open_encoder
 
+    check_local(option, path)
     try:
         open_encoder(path.suffix.removeprefix(".").lower())
     except UsageError as error:

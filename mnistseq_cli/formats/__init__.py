@@ -5,13 +5,11 @@ A new format or label style is one file and one line in its table.
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mnistseq_cli.errors import UsageError
-from mnistseq_cli.validation import check_choice
+from mnistseq_cli.validation import check_choice, check_local
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -43,7 +41,6 @@ LABEL_STYLES: dict[str, str] = {
 }
 IMAGE_FORMATS = ("png", "jpg", "bmp", "jp2", "pgm", "tga", "tiff")  # others that work are taken
 # A Path makes s3:/ of s3://; a drive of Windows has one letter.
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]")
 NAME_TEMPLATE = "images/{shard:05d}/{index:08d}"
 
 
@@ -72,11 +69,7 @@ class Output:
     name: str = NAME_TEMPLATE
 
     def __post_init__(self) -> None:
-        if scheme := _URL.match(str(self.folder)):
-            raise UsageError(
-                f"the output folder is {scheme[0]}…, but object stores are not supported",
-                "Write to a local folder, then copy it there",
-            )
+        check_local("the output folder", self.folder)
         check_choice("format", self.to, [*FORMATS])
         for style in self.labels:
             check_choice("label style", style, [*LABEL_STYLES])

@@ -20,6 +20,7 @@ from mnistseq_cli.errors import CacheError, DownloadError, GlyphError
 from mnistseq_cli.files import place_file
 from mnistseq_cli.glyphs.catalog import PATIENT, SPLITS
 from mnistseq_cli.glyphs.idx import encode_idx
+from mnistseq_cli.validation import check_local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,10 @@ class Action(StrEnum):
 def find_data_dir(data_dir: Path | None = None) -> Path:
     """Return the folder of the cache: the one named, else MNISTSEQ_DATA_DIR, else the user's."""
     named = data_dir or os.environ.get("MNISTSEQ_DATA_DIR")
-    return Path(named) if named else user_data_path("mnistseq")
+    if not named:
+        return user_data_path("mnistseq")
+    check_local("the folder of data sets", named)
+    return Path(named)
 
 
 def is_offline() -> bool:

@@ -25,6 +25,14 @@ if TYPE_CHECKING:
     Run = Callable[..., Result]
 
 
+@pytest.mark.parametrize("option", ["--out", "--data-dir", "--sheet"])
+def test_a_url_makes_no_local_folder(option: str, run: Run, tmp_path: Path) -> None:
+    result = run("sequence", "350", option, "s3://bucket/x.png", glyphs=False)
+    assert result.status == 2
+    assert "object stores are not supported" in result.err
+    assert not list(tmp_path.rglob("s3:"))
+
+
 @pytest.mark.parametrize("digits", [["3", "5", "0"], ["350"], ["3,5,0"], ["3,", "5", ",0"]])
 def test_digits_are_typed_in_any_way(digits: list[str], run: Run, tmp_path: Path) -> None:
     result = run("sequence", *digits, "--width", 100)
