@@ -6,11 +6,17 @@ from fnmatch import fnmatchcase
 
 # In lower case. File managers, archivers, LMDB's readers, trainers that cache labels.
 _ANYWHERE = (
-    *(".ds_store", "._*", "thumbs.db", "desktop.ini", ".directory"),
+    *(".ds_store", "._*", "thumbs.db", "ehthumbs.db", "desktop.ini", ".directory", ".localized"),
+    *("icon\r", ".apdisk", ".nfs*"),
     *("lock.mdb", "data.mdb-lock", "*.cache"),
 )
 _AT_THE_TOP = ("readme.md", ".gitattributes", ".gitignore")  # of a published dataset
-_FOLDERS = (".cache", ".git", ".ipynb_checkpoints", "__macosx")
+# The second and third line: at the top of a disk that was formatted or mounted elsewhere.
+_FOLDERS = (
+    *(".cache", ".git", ".ipynb_checkpoints", "__macosx", "@eadir"),
+    *("lost+found", "$recycle.bin", "system volume information"),
+    *(".spotlight-v100", ".trashes", ".fseventsd"),
+)
 
 
 def is_litter(name: str) -> bool:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 SHARD_SIZE = 1000
 FIELDS = ("index", "shard", "text")
 _NUMBER_SPEC = re.compile(r"(0?[1-9][0-9]?)?d?")
-_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')
+# Readers of label files take U+0085 and U+2028 for the end of a line.
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029\\:*?"<>|]')
 _FIELD = re.compile(r"\{[^}]*\}")
 # Windows takes superscripts for digits here, and leaves out spaces before the ending.
 _RESERVED = re.compile(r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[0-9¹²³]) *", re.IGNORECASE)

@@ -170,7 +170,16 @@ def test_a_changed_file_is_not_removed_and_nothing_else_is_then(
 
 
 @pytest.mark.parametrize(
-    "name", [".DS_Store", "Thumbs.db", "desktop.ini", "README.md", ".gitattributes", ".cache/x"]
+    "name",
+    [
+        ".DS_Store",
+        "Thumbs.db",
+        "desktop.ini",
+        "README.md",
+        ".gitattributes",
+        ".cache/x",
+        "lost+found/x",
+    ],
 )
 def test_a_folder_with_litter_alone_is_empty(case: Case, tmp_path: Path, name: str) -> None:
     out = tmp_path / "out"

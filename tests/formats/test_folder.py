@@ -107,6 +107,8 @@ def test_an_unknown_field_is_named_with_the_nearest_known_one() -> None:
     [
         ("{index}.png", "ending"),
         ("images/{index}.JPEG", "ending"),
+        ("a\u2028{index}", "control"),
+        ("a\x85{index}", "control"),
         ("CON/{index}", "Windows"),
         ("com{index}", "Windows"),
         ("nul.{index}", "Windows"),
