@@ -141,9 +141,9 @@ def _measure_handful(
     joined = _join_handful(plan, made.staging, scratch / "joined")
     plan.recipe.save(scratch)
     own = [path.stat().st_size for path in scratch.iterdir() if path.is_file()]
-    of_sample = (made.n_files - warm.n_files) // max(1, n_handful - n_warm)
-    of_part = warm.n_files - of_sample * n_warm
-    sample_bytes = (made.size_bytes + sum(joined) / len(plan.splits)) / n_handful
+    of_sample = (made.summary.n_files - warm.summary.n_files) // max(1, n_handful - n_warm)
+    of_part = warm.summary.n_files - of_sample * n_warm
+    sample_bytes = (made.summary.size_bytes + sum(joined) / len(plan.splits)) / n_handful
     return Estimate(
         n_samples=plan.recipe.count,
         n_parts=plan.n_parts,

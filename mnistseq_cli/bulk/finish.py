@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from mnistseq_cli.bulk.check import check_files
 from mnistseq_cli.bulk.manifest import DATASET_FILE, PLAN_FILE, load_manifest, sum_up
 from mnistseq_cli.bulk.output_folder import JOINED, OF_OLDER_VERSIONS
 from mnistseq_cli.bulk.parts import (
@@ -13,6 +12,7 @@ from mnistseq_cli.bulk.parts import (
     STAGING,
     PartRecord,
     Staging,
+    check_files,
     dump_record,
     find_versions,
     record_name,
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from mnistseq_cli.bulk.manifest import Manifest, PartSummary
+    from mnistseq_cli.bulk.manifest import Manifest
     from mnistseq_cli.bulk.output_folder import OutputFolder
-    from mnistseq_cli.bulk.parts import FileEntry
+    from mnistseq_cli.bulk.parts import FileEntry, PartSummary
     from mnistseq_cli.bulk.plan import Plan
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.bulk.parts import (
     STAGING,
-    FileEntry,
+    PartSummary,
     read_object,
     take_entries,
-    take_entry,
     take_number,
 )
 from mnistseq_cli.bulk.plan import PART_SIZE_LIMIT
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from mnistseq_cli.bulk.parts import FileEntry
     from mnistseq_cli.bulk.plan import Plan
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
@@ -44,44 +44,6 @@ MANIFEST_VERSION = 1
 _PLAN_KEYS = ("recipe", "output", "part_size", "splits")
 _RECIPE_KEYS = {"version", *(field.name for field in fields(Recipe))}
 _KINDS: dict[type, str] = {str: "a text", list: "a list", dict: "an object"}
-
-
-@dataclass(frozen=True)
-class PartSummary:
-    """A part as ``dataset.json`` lists it."""
-
-    start: int
-    stop: int
-    n_files: int
-    size_bytes: int
-    record: FileEntry
-
-    @classmethod
-    def from_dict(cls, values: object) -> PartSummary:
-        """Make a summary of what JSON gave; raise ValueError if it is none."""
-        if not isinstance(values, dict):
-            raise ValueError(f"a part is {values!r:.60}; expected an object")  # noqa: TRY004 - what is damaged is a ValueError
-        return cls(
-            start=take_number(values, "start"),
-            stop=take_number(values, "stop"),
-            n_files=take_number(values, "n_files"),
-            size_bytes=take_number(values, "size_bytes"),
-            record=take_entry(
-                [values.get(name) for name in ("record", "record_size_bytes", "record_sha256")]
-            ),
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain values."""
-        return {
-            "record": self.record.name,
-            "start": self.start,
-            "stop": self.stop,
-            "n_files": self.n_files,
-            "size_bytes": self.size_bytes,
-            "record_size_bytes": self.record.size_bytes,
-            "record_sha256": self.record.sha256,
-        }
 
 
 @dataclass(frozen=True)

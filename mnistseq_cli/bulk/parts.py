@@ -10,22 +10,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.compose.splits import open_splits
-from mnistseq_cli.files import write_new
+from mnistseq_cli.files import check_regular, read_regular, write_new
 from mnistseq_cli.formats import open_format
 from mnistseq_cli.formats.names import OWN_FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from io import FileIO
-    from pathlib import Path
 
     from mnistseq_cli.bulk.plan import Part, Plan
     from mnistseq_cli.compose.samples import Block
@@ -39,6 +39,9 @@ STAGING = f"{OWN_FOLDER}/staging"
 RECORD = "record.json"
 NUMBER_LIMIT = 2**63  # of samples, files, bytes
 _READ_BYTES = 1 << 20
+_SMALL_BYTES = 1 << 16
+# A pipe is not waited for; Windows has other flags.
+_READ_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class FileEntry(NamedTuple):
@@ -164,11 +167,6 @@ class PartRecord:
     kept: list[FileEntry]
     files: list[FileEntry]
 
-    @property
-    def size_bytes(self) -> int:
-        """Size of all files."""
-        return sum(entry.size_bytes for entry in self.files)
-
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PartRecord:
         """Make a record of what JSON gave."""
@@ -239,14 +237,56 @@ def read_object(data: bytes) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
+class PartSummary:
+    """A part as ``dataset.json`` lists it."""
+
+    start: int
+    stop: int
+    n_files: int
+    size_bytes: int
+    record: FileEntry
+
+    @classmethod
+    def from_dict(cls, values: object) -> PartSummary:
+        """Make a summary of what JSON gave; raise ValueError if it is none."""
+        if not isinstance(values, dict):
+            raise ValueError(f"a part is {values!r:.60}; expected an object")  # noqa: TRY004 - as above
+        return cls(
+            start=take_number(values, "start"),
+            stop=take_number(values, "stop"),
+            n_files=take_number(values, "n_files"),
+            size_bytes=take_number(values, "size_bytes"),
+            record=take_entry(
+                [values.get(name) for name in ("record", "record_size_bytes", "record_sha256")]
+            ),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {
+            "record": self.record.name,
+            "start": self.start,
+            "stop": self.stop,
+            "n_files": self.n_files,
+            "size_bytes": self.size_bytes,
+            "record_size_bytes": self.record.size_bytes,
+            "record_sha256": self.record.sha256,
+        }
+
+    @classmethod
+    def of(cls, record: PartRecord, entry: FileEntry) -> PartSummary:
+        """Return the summary of a part, from its record and the entry of that."""
+        size_bytes = sum(file.size_bytes for file in record.files)
+        return cls(record.start, record.stop, len(record.files), size_bytes, entry)
+
+
+@dataclass(frozen=True)
 class Made:
     """A part that is written, but whose files do not have their final names yet."""
 
     part: Part
     staging: Path
-    n_files: int
-    size_bytes: int
-    record: FileEntry
+    summary: PartSummary
     versions: dict[str, str]
 
 
@@ -296,8 +336,8 @@ class PartMaker:
             staging.kept_entries(),
             staging.entries(),
         )
-        entry = dump_record(record, folder)
-        return Made(part, folder, len(record.files), record.size_bytes, entry, self._versions)
+        summary = PartSummary.of(record, dump_record(record, folder))
+        return Made(part, folder, summary, self._versions)
 
     def _make_blocks(self, part: Part, report: Callable[[int], None]) -> Iterator[Block]:
         generator = self._generators[part.split]
@@ -319,3 +359,90 @@ def _find_version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "unknown"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that is not as it should be."""
+
+    kind: Literal["missing", "short", "altered", "extra", "unreadable"]
+    name: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.name}" + (f" ({self.detail})" if self.detail else "")
+
+
+@dataclass(frozen=True)
+class CheckedPart:
+    """What was found of a part; its record and summary are None if the record cannot be used."""
+
+    part: Part
+    record: PartRecord | None = None
+    summary: PartSummary | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+
+def check_part(
+    folder: Path,
+    part: Part,
+    report: Callable[[int], None],
+    *,
+    with_fragments: bool = False,
+) -> CheckedPart:
+    """Compare the files of a part with its record."""
+    name = record_name(part.name)
+    try:
+        data = read_regular(folder / name)
+        record = load_record(data)
+    except (OSError, ValueError) as error:
+        return CheckedPart(part, problems=[_name_problem(error, name)])
+    if (record.part, record.start, record.stop) == (part.name, part.start, part.stop):
+        problems = check_files(folder, record.files)
+        if with_fragments:
+            problems += check_files(folder / KEPT / part.name, record.kept)
+    else:
+        problems = [Problem("altered", name, "of another part")]
+    report(len(part))
+    return CheckedPart(part, record, PartSummary.of(record, describe_bytes(data, name)), problems)
+
+
+def check_files(folder: Path, entries: Iterable[FileEntry]) -> list[Problem]:
+    """Compare files with their entries."""
+    prefix = f"{folder}{os.sep}"
+    found = (_check_file(prefix + entry.name, entry) for entry in entries)
+    return [problem for problem in found if problem]
+
+
+def _check_file(path: str, entry: FileEntry) -> Problem | None:
+    try:
+        if entry.size_bytes > _SMALL_BYTES:
+            check_regular(Path(path))
+            found = describe_file(Path(path), entry.name)
+        else:
+            found = describe_bytes(_read_small(path, entry.size_bytes + 1), entry.name)
+        if found.sha256 == entry.sha256:
+            return None
+        check_regular(Path(path))  # only here: it takes time, and a pipe is not what was written
+    except (OSError, ValueError) as error:
+        return _name_problem(error, entry.name)
+    if found.size_bytes < entry.size_bytes:
+        detail = f"{found.size_bytes} bytes instead of {entry.size_bytes}"
+        return Problem("short", entry.name, detail)
+    is_longer = found.size_bytes > entry.size_bytes
+    detail = f"more than {entry.size_bytes} bytes" if is_longer else ""
+    return Problem("altered", entry.name, detail)
+
+
+def _name_problem(error: OSError | ValueError, name: str) -> Problem:
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return Problem("missing", name)
+    return Problem("unreadable", name, getattr(error, "strerror", None) or str(error))
+
+
+def _read_small(path: str, most_bytes: int) -> bytes:
+    descriptor = os.open(path, _READ_FLAGS)
+    try:
+        return os.read(descriptor, most_bytes)
+    finally:
+        os.close(descriptor)

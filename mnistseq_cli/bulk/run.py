@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mnistseq_cli.bulk.check import PartChecker
 from mnistseq_cli.bulk.dask import make_on_cluster, open_cluster
 from mnistseq_cli.bulk.estimate import measure
 from mnistseq_cli.bulk.events import (
@@ -23,9 +22,8 @@ from mnistseq_cli.bulk.events import (
     ignore,
 )
 from mnistseq_cli.bulk.finish import find_joined, finish
-from mnistseq_cli.bulk.manifest import PartSummary
 from mnistseq_cli.bulk.output_folder import open_output_folder
-from mnistseq_cli.bulk.parts import PARTS, STAGING, PartMaker
+from mnistseq_cli.bulk.parts import PARTS, STAGING, PartMaker, check_part
 from mnistseq_cli.bulk.workers import (
     DEFAULT_START_METHOD,
     Retried,
@@ -46,7 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mnistseq_cli.bulk.output_folder import OutputFolder
-    from mnistseq_cli.bulk.parts import Made
+    from mnistseq_cli.bulk.parts import Made, PartSummary
     from mnistseq_cli.bulk.plan import Part, Plan
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
@@ -179,15 +177,20 @@ class _Job:
         parts = [part for name in names if (part := self._plan.find_part(name))]
         if parts:
             self._report(Checking(len(parts)))
-            check = partial(PartChecker, self._folder.path, kept=self._joined is None)
+            is_unjoined = self._joined is None
+            check = partial(check_part, self._folder.path, with_fragments=is_unjoined)
+            open_check = partial(partial, check)
             n_workers = _choose_workers(self._plan, sum(map(len, parts)), workers)
             inherited = (self._folder.descriptor,)
-            with closing(map_unordered(check, parts, n_workers, inherited=inherited)) as found:
+            with closing(
+                map_unordered(open_check, parts, n_workers, inherited=inherited)
+            ) as found:
                 for checked in found:
-                    if checked.summary and not checked.problems:
-                        self._note(checked.part, checked.summary, checked.versions)
-                    else:
-                        self._folder.list_replaceable(checked.files)
+                    record, summary = checked.record, checked.summary
+                    if record and summary and not checked.problems:
+                        self._note(checked.part, summary, record.versions)
+                    elif record:
+                        self._folder.list_replaceable(record.files)
         return self._plan.recipe.count - self._n_samples_done
 
     def check_space(self, n_left: int) -> None:
@@ -247,14 +250,13 @@ class _Job:
         self._report_progress()
 
     def _commit(self, made: Made) -> None:
-        part = made.part
+        part, summary = made.part, made.summary
         self._folder.commit(made.staging, part.name)
-        summary = PartSummary(part.start, part.stop, made.n_files, made.size_bytes, made.record)
         self._note(part, summary, made.versions)
         self._making.pop(part, None)
         self._n_made += len(part)
-        self._size_bytes += made.size_bytes
-        self._report(PartFinished(part.name, len(part), made.n_files, made.size_bytes))
+        self._size_bytes += summary.size_bytes
+        self._report(PartFinished(part.name, len(part), summary.n_files, summary.size_bytes))
         self._report_progress()
 
     def _note(self, part: Part, summary: PartSummary, versions: dict[str, str]) -> None:

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from mnistseq_cli.bulk.check import PartChecker, Problem, check_files
 from mnistseq_cli.bulk.litter import is_litter
 from mnistseq_cli.bulk.manifest import DATASET_FILE, load_manifest, suggest_anew
 from mnistseq_cli.bulk.output_folder import find_files
-from mnistseq_cli.bulk.parts import load_record, record_name
+from mnistseq_cli.bulk.parts import Problem, check_files, check_part, load_record, record_name
 from mnistseq_cli.bulk.plan import cut_parts
 from mnistseq_cli.bulk.remake import Difference, Remaker
 from mnistseq_cli.bulk.split_overlap import OverlapTally, describe_overlaps
@@ -40,7 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from mnistseq_cli.bulk.manifest import Manifest, PartSummary
+    from mnistseq_cli.bulk.manifest import Manifest
+    from mnistseq_cli.bulk.parts import PartSummary
     from mnistseq_cli.bulk.plan import Part
 
 TaskT = TypeVar("TaskT")
@@ -198,8 +198,8 @@ class _Check:
         problems = check_files(self._folder, self._manifest.files)
         self._n_files = len(self._manifest.files)
         intact = True
-        open_job = partial(PartChecker, self._folder)
-        for checked in self._work(open_job, self._parts):
+        open_check = partial(partial, check_part, self._folder)
+        for checked in self._work(open_check, self._parts):
             listed = self._summaries[self._places[checked.part]]
             problems += checked.problems
             if checked.summary != listed:
