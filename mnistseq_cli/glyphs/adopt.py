@@ -54,8 +54,10 @@ def _find_files(dataset: Dataset, entries: list[Entry]) -> dict[DataFile, tuple[
                     data = _read_entry(entry)
                     if hashlib.sha256(data).hexdigest() == sha256:
                         found[file] = (name, data)
-            if not file.is_known and Path(entry.name).name in {file.name, file.gzip_name}:
-                found[file] = (Path(entry.name).name, _read_entry(entry))
+            # Some programs unpack to names with a dot, such as …-images.idx3-ubyte.
+            name = Path(entry.name).name.lower().replace(".idx", "-idx")
+            if not file.is_known and name in {file.name, file.gzip_name}:
+                found[file] = (name, _read_entry(entry))
     return found
 
 

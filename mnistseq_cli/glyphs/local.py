@@ -194,14 +194,20 @@ def _read_pair(images: Entry, labels: Entry) -> LocalGlyphs:
     pixels, classes = _read_array(images), _read_array(labels)
     # QMNIST has eight numbers for each glyph: the class, and where it comes from.
     classes = classes[:, 0] if classes.ndim > 1 else classes
-    kind = next((kind for kind in EMNIST_CLASSES if f"{kind}-" in images.name), "")
-    alphabet, first_label = EMNIST_CLASSES.get(kind, (DIGITS, 0))
+    alphabet, first_label, is_transposed = _find_classes(images)
     return LocalGlyphs(
         to_glyphs(pixels, _title(images)),
         to_classes(classes, alphabet, _title(labels), first_label),
         alphabet,
-        is_transposed=bool(kind),
+        is_transposed,
     )
+
+
+def _find_classes(entry: Entry) -> tuple[str, int, bool]:
+    """Return alphabet, first label and whether glyphs are transposed: a name of EMNIST says it."""
+    name = entry.name.lower()
+    kind = next((kind for kind in EMNIST_CLASSES if f"{kind}-" in name), "")
+    return (*EMNIST_CLASSES.get(kind, (DIGITS, 0)), bool(kind))
 
 
 def _read_array(entry: Entry) -> NDArray[Any]:
@@ -307,8 +313,15 @@ def _read_table(entry: Entry) -> LocalGlyphs:
         stream.seek(0)
         text = io.TextIOWrapper(stream, "utf-8-sig")
         rows = np.loadtxt(text, np.uint8, delimiter=",", skiprows=int(has_header), ndmin=2)
+    # OpenML has the label last; the first pixel of a digit is always 0.
+    if not rows[:, 0].any() and rows[:, -1].any() and rows[:, -1].max() < len(DIGITS):
+        rows = np.roll(rows, 1, axis=1)
+    alphabet, first_label, is_transposed = _find_classes(entry)
     return LocalGlyphs(
-        to_glyphs(rows[:, 1:], _title(entry)), to_classes(rows[:, 0], DIGITS, _title(entry))
+        to_glyphs(rows[:, 1:], _title(entry)),
+        to_classes(rows[:, 0], alphabet, _title(entry), first_label),
+        alphabet,
+        is_transposed,
     )
 
 

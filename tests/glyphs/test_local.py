@@ -209,6 +209,38 @@ def test_emnist_is_turned_upright(kind: str, alphabet: str, first: int, tmp_path
     assert np.array_equal(found.labels, labels - first)
 
 
+@pytest.mark.parametrize("name", ["EMNIST-Letters-Train-", "gzip/emnist-letters-train-"])
+def test_emnist_is_known_by_name_in_any_case(name: str, tmp_path: Path) -> None:
+    (tmp_path / "gzip").mkdir()
+    write_pair(tmp_path, name, IMAGES.transpose(0, 2, 1), LABELS + 1)
+    found = read(tmp_path)
+    assert np.array_equal(found.images, IMAGES)
+    assert np.array_equal(found.labels, LABELS)
+
+
+def write_table(path: Path, columns: NDArray[Any]) -> Path:
+    path.write_text("".join(",".join(map(str, row)) + "\n" for row in columns.tolist()))
+    return path
+
+
+def test_a_table_of_emnist_is_turned_upright(tmp_path: Path) -> None:
+    pixels = IMAGES.transpose(0, 2, 1).reshape(-1, 784)
+    table = np.column_stack([LABELS + 1, pixels])
+    found = read(write_table(tmp_path / "emnist-letters-train.csv", table))
+    assert np.array_equal(found.images, IMAGES)
+    assert found.alphabet[0] == "A"
+    assert np.array_equal(found.labels, LABELS)
+
+
+def test_a_table_with_the_label_last(tmp_path: Path) -> None:
+    images = IMAGES.copy()
+    images[:, 0, 0] = 0
+    table = np.column_stack([images.reshape(-1, 784), LABELS])
+    found = read(write_table(tmp_path / "mnist_784.csv", table))
+    assert np.array_equal(found.images, images)
+    assert np.array_equal(found.labels, LABELS)
+
+
 @pytest.mark.parametrize(
     "arrays",
     [
