@@ -82,14 +82,8 @@ def ensure_cached(
 ) -> dict[str, Action]:
     """See to it that the files of some splits are in the cache; return what was done about each.
 
-    Parameters
-    ----------
-    mirrors : tuple of str
-        Are tried before those of the data set.
-    verify : bool
-        Read and hash every byte; otherwise sizes are compared.
-    force : bool
-        Make everything again.
+    `mirrors` are tried before those of the data set. `verify` hashes every byte, where otherwise
+    sizes are compared; `force` makes everything again.
     """
     folder = find_raw_dir(dataset, data_dir)
     done: dict[str, Action] = {}
@@ -106,14 +100,7 @@ def ensure_cached(
     elif missing:
         if is_offline() or not missing[0].sha256:
             raise _missing(dataset, missing[0], data_dir)
-        _fetch(
-            dataset,
-            missing,
-            data_dir,
-            mirrors=(*mirrors, *dataset.mirrors),
-            patience=patience,
-            progress=progress,
-        )
+        _fetch(dataset, missing, data_dir, mirrors, patience=patience, progress=progress)
     action = Action.DRAWN if dataset.is_drawn else Action.DOWNLOADED
     return done | {file.name: action for file in missing}
 
@@ -163,7 +150,7 @@ def _is_in_place(file: DataFile, folder: Path, *, verify: bool = False) -> bool:
             return False
         if not verify:
             return True
-        sha256 = _hash_file(unpacked)
+        sha256 = _hash(unpacked.read_bytes())
         if not packed.is_file():
             return sha256 == file.unpacked_sha256
         data = packed.read_bytes()
@@ -198,14 +185,15 @@ def _fetch(
     dataset: Dataset,
     missing: list[DataFile],
     data_dir: Path | None,
-    *,
     mirrors: tuple[str, ...],
+    *,
     patience: Patience,
     progress: Progress | None,
 ) -> None:
     from mnistseq_cli.glyphs.download import fetch_file  # noqa: PLC0415 - a warm start needs no network
 
     folder = find_raw_dir(dataset, data_dir)
+    mirrors = (*mirrors, *dataset.mirrors)
     deadline = time.monotonic() + patience.deadline_s
     for file in missing:
         try:
@@ -241,11 +229,6 @@ def _missing(dataset: Dataset, file: DataFile, data_dir: Path | None) -> Downloa
 
 def _hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _hash_file(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager

@@ -162,15 +162,14 @@ def _find_auto(
 ) -> str:
     """Return MNIST if it can be had; who is offline is not kept waiting each time."""
     failed = find_data_dir(data_dir) / _FAILED_FILE
-    missed: GlyphError
+    missed: GlyphError = DownloadError("MNIST is not cached")
     try:
         if is_cached(MNIST, data_dir) or is_offline() or not _has_failed_lately(failed):
             ensure_cached(MNIST, data_dir, progress=progress, patience=HASTY)
             return MNIST.name
-        missed = DownloadError("MNIST is not cached")  # why was said within the last hour
     except DownloadError as error:
-        missed = DownloadError("MNIST is not cached") if is_offline() else error
         if not is_offline():
+            missed = error
             with suppress(OSError):
                 failed.parent.mkdir(parents=True, exist_ok=True)
                 failed.touch()

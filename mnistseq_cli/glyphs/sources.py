@@ -97,11 +97,5 @@ def _list_tar(archive: tarfile.TarFile, path: Path) -> Iterator[Entry]:
         if archive.offset > _MOST_BYTES:
             raise GlyphError(f"{path} unpacks to more than {_MOST_BYTES:,} bytes")
         if member.isreg():
-            yield Entry(normpath(member.name), member.size, partial(_open_member, archive, member))
-
-
-def _open_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> BinaryIO:
-    stream = archive.extractfile(member)
-    if stream is None:  # for regular files it never is
-        raise GlyphError(f"{member.name} is no file")
-    return stream  # type: ignore[return-value]  # it reads bytes
+            opening = partial(archive.extractfile, member)
+            yield Entry(normpath(member.name), member.size, opening)  # type: ignore[arg-type]  # never None for a regular file

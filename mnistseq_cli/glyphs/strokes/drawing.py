@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from mnistseq_cli.glyphs.glyph_set import SIDE_PX
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from mnistseq_cli.glyphs.strokes.writing import Line
 
 BOX_PX = 20
-SIDE_PX = 28
 # Distances are measured in whole parts of a pixel.
 _PARTS = 32
 _FAR = 2**30

@@ -59,8 +59,8 @@ def trace_lines(digits: NDArray[np.uint8], hand: Hand) -> Line:
     """Let each hand write its digit, shape (N,)."""
     slant, slant_spread, width, width_spread, pen, pen_spread, wide = _PROPORTIONS[digits].T
     x, y = _bend(*_follow(hand), hand.traits)
-    x = x * _column(width * (1 + width_spread * hand.traits[:, Trait.WIDTH]))
-    x = x - _column(slant + slant_spread * hand.traits[:, Trait.SLANT]) * y
+    x = x * (width * (1 + width_spread * hand.traits[:, Trait.WIDTH]))[:, None]
+    x = x - (slant + slant_spread * hand.traits[:, Trait.SLANT])[:, None] * y
     # Thick pens are further from the mean than thin ones.
     thick = hand.traits[:, Trait.PEN]
     thick = thick + 0.12 * (thick * thick - 1)
@@ -73,10 +73,6 @@ def trace_lines(digits: NDArray[np.uint8], hand: Hand) -> Line:
     )
 
 
-def _column(values: FloatArray) -> FloatArray:
-    return values[:, None]
-
-
 def _follow(hand: Hand) -> tuple[FloatArray, FloatArray]:
     """Move the points of the path by habits and tremor, and sample the curve through them."""
     curves = tabulate_curves()
@@ -85,7 +81,7 @@ def _follow(hand: Hand) -> tuple[FloatArray, FloatArray]:
         amount = HABIT * hand.habits[:, number, None, None]
         points += amount * curves.habits[hand.allograph, number]
     points += TREMOR * (hand.tremor + np.roll(hand.tremor, 1, axis=1))
-    haste = _column(np.clip(0.25 + 0.22 * hand.traits[:, Trait.HASTE], -0.1, 1.0))
+    haste = np.clip(0.25 + 0.22 * hand.traits[:, Trait.HASTE, None], -0.1, 1.0)
     x, y = np.zeros((2, len(points), N_SAMPLES))
     for tap in range(TAPS):
         exact, hasty = curves.exact[hand.allograph, :, tap], curves.hasty[hand.allograph, :, tap]
@@ -99,7 +95,7 @@ def _follow(hand: Hand) -> tuple[FloatArray, FloatArray]:
 def _bend(x: FloatArray, y: FloatArray, traits: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Bend the plane: wide at the top or the bottom, bowed, waist high or low, tilted, sagging."""
     taper, bow, waist, tilt, sag = (
-        _column(traits[:, trait])
+        traits[:, trait, None]
         for trait in (Trait.TAPER, Trait.BOW, Trait.WAIST, Trait.TILT, Trait.SAG)
     )
     bent_x = x * (1 + 0.10 * taper * y) + 0.05 * bow * y * y
@@ -110,7 +106,7 @@ def _bend(x: FloatArray, y: FloatArray, traits: FloatArray) -> tuple[FloatArray,
 def _narrow(x: FloatArray, y: FloatArray, wide: FloatArray) -> FloatArray:
     """Narrow what is wider than high: people rarely write so, some digits less than others."""
     ratio = (x.max(axis=1) - x.min(axis=1)) / (y.max(axis=1) - y.min(axis=1))
-    return x * _column(np.where(ratio > 1, (1 + wide * (ratio - 1)) / ratio, 1.0))
+    return x * np.where(ratio > 1, (1 + wide * (ratio - 1)) / ratio, 1.0)[:, None]
 
 
 def _press(pressure: FloatArray) -> FloatArray:
@@ -125,18 +121,14 @@ def _press(pressure: FloatArray) -> FloatArray:
 
 
 class Trait(IntEnum):
-    """What sets hands apart; each is a number that is nearly normal.
-
-    Slant, width of the digits, radius of the pen, softness of its edge; haste, which cuts
-    corners; and how the plane is bent: see `line`.
-    """
+    """What sets hands apart; each is a number that is nearly normal."""
 
     SLANT = 0
     WIDTH = 1
-    PEN = 2
-    SOFTNESS = 3
-    HASTE = 4
-    TAPER = 5
+    PEN = 2  # its radius
+    SOFTNESS = 3  # of the edge of the ink
+    HASTE = 4  # which cuts corners
+    TAPER = 5  # this and the following bend the plane, see `_bend`
     BOW = 6
     WAIST = 7
     TILT = 8
