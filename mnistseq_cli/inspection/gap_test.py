@@ -56,11 +56,7 @@ def compare_counts(
     """Compare counts with those expected, as Pearson did.
 
     Neighbours are counted together until at least `LEAST_EXPECTED` are expected.
-
-    Returns
-    -------
-    tuple of (float, int, float) or None
-        Statistic, degrees of freedom, p-value; None where fewer than two bins are left.
+    Returned are the statistic, degrees of freedom and p-value; None for fewer than two bins.
     """
     bins: list[list[float]] = []
     is_full = True
@@ -118,11 +114,6 @@ class GapRule:
     def is_given(self) -> bool:
         """Whether the width decides the gaps, so that nothing is drawn."""
         return self.is_shared and self.has_width
-
-    @property
-    def needs_widths(self) -> bool:
-        """Whether gaps depend on how wide digits are."""
-        return self.has_width or self.recipe.spacing_px[0] < 0
 
     def measure(self, samples: list[LoadedSample], n_digits: int) -> NDArray[np.int64] | None:
         """Return how wide digits were, shape (N, n); None where that is not known."""
@@ -183,15 +174,10 @@ class GapTally:
 
     Gaps of rows that have room for the largest of them are independent of each other and are
     tested. Of rows that must fit into a width only the expected counts are known to be right.
-
-    Parameters
-    ----------
-    rule : GapRule or None
-        None where nothing is known of how they were drawn.
     """
 
     def __init__(self, rule: GapRule | None) -> None:
-        self._rule = rule
+        self._rule = rule  # None where nothing is known of how they were drawn
         self._counts: Counter[int] = Counter()
         self._tested: Counter[int] = Counter()
         self._fitted: Counter[int] = Counter()
@@ -240,7 +226,8 @@ class GapTally:
             gaps_px, lowest_px = gaps_px[:, :1], lowest_px.max(axis=1, keepdims=True)
             highest_px = np.maximum(lowest_px, rule.recipe.spacing_px[1])
         _count(self._counts, gaps_px)
-        if not rule.is_given and not (rule.needs_widths and widths_px is None):
+        needs_widths = rule.has_width or rule.recipe.spacing_px[0] < 0
+        if not rule.is_given and not (needs_widths and widths_px is None):
             slack_px = rule.find_slack(known_px, ranges)
             self._sort(gaps_px, lowest_px, highest_px - lowest_px + 1, slack_px)
 

@@ -292,14 +292,11 @@ _HINT = "Expected in each row: the file_name of an image, and the text that was 
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read predictions from a table, such as a csv file.
+    """Read predictions from a table, such as a csv file, in UTF-8, or UTF-16 that says so.
 
-    Parameters
-    ----------
-    path : Path
-        A column for the image and one for what was read, with commas, semicolons, tabs or spaces
-        between them. A header (of `NAME_KEYS` and `READ_KEYS`) says which; without one they are
-        the first two. The text is UTF-8, or UTF-16 that says so.
+    It has a column for the image and one for what was read, with commas, semicolons, tabs or
+    spaces between them. A header (of `NAME_KEYS` and `READ_KEYS`) says which; without one they
+    are the first two.
     """
     reads: list[str] = []
     places: dict[str, int] = {}

@@ -222,19 +222,16 @@ class _EvenSample:
             return
         self._kept += map(_copy, samples[-self._n_seen % self._step :: self._step])
         self._n_seen += len(samples)
-        while self._is_full():
+        while len(self._kept) > 1 and (
+            len(self._kept) > 2 * self._n_most
+            or sum(sample.image.nbytes for sample in self._kept) > _KEPT_BYTES
+        ):
             self._kept = self._kept[::2]
             self._step *= 2
 
     def choose(self) -> list[LoadedSample]:
         """Return those to show."""
         return pick_evenly(self._kept, self._n_most)
-
-    def _is_full(self) -> bool:
-        n_bytes = sum(sample.image.nbytes for sample in self._kept)
-        return len(self._kept) > 1 and (
-            len(self._kept) > 2 * self._n_most or n_bytes > _KEPT_BYTES
-        )
 
 
 def _copy(sample: LoadedSample) -> LoadedSample:

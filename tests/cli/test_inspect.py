@@ -103,6 +103,14 @@ def test_everything_is_there_as_json(dataset: Path, inspect: Run) -> None:
     assert values["recipe"] == json.loads((dataset / "dataset.json").read_text())["recipe"]
     assert "reader" not in values
     assert values["sources"]["gaps"] == {"n_labels": 200, "n_recipe": 0}
+    assert set(vars(found)) == set(values)
+    assert np.allclose(values["heat_map"], found.heat_map, atol=1e-4)
+    first = found.samples[0]
+    assert first.boxes is not None
+    assert values["samples"][0]["boxes"] == first.boxes.tolist()
+    assert values["sizes"] == [
+        {"width_px": width, "height_px": 28, "count": n} for (width, _), n in found.sizes.items()
+    ]
 
 
 def write_reads(folder: Path) -> Path:

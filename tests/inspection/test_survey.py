@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.formats import FORMATS
 from mnistseq_cli.inspection.dataset import open_dataset
-from mnistseq_cli.inspection.figures import INK_BINS, Damage, Source, Spread, to_dict
+from mnistseq_cli.inspection.figures import INK_BINS, Damage, Source, Spread
 from mnistseq_cli.inspection.survey import pick_samples, survey
 from tests.helpers.bulk_cases import Case, check_installed
 
@@ -266,19 +265,3 @@ def test_equal_images_with_different_texts_are_counted(tmp_path: Path) -> None:
     labels = tmp_path / "x" / "labels.csv"
     labels.write_text("file_name,text\n0.png,12\n0.png,12\n1.png,13\n1.png,31\n")
     assert survey(tmp_path / "x").damage == {"contradicting": Damage(1)}
-
-
-def test_a_survey_is_plain_values(glyph_folder: Path, tmp_path: Path) -> None:
-    make(glyph_folder, tmp_path / "out")
-    found = survey(tmp_path / "out", n_kept=3)
-    values = json.loads(json.dumps(to_dict(found), allow_nan=False))
-    assert values["n_samples"] == COUNT
-    assert values["sizes"] == [
-        {"width_px": width, "height_px": 28, "count": n} for (width, _), n in found.sizes.items()
-    ]
-    assert values["gaps"]["p_value"] == found.gaps.p_value  # type: ignore[union-attr] # not None
-    assert np.allclose(values["heat_map"], found.heat_map, atol=1e-4)
-    assert values["glyphs"]["uses"]["most"] == found.glyphs.uses.most  # type: ignore[union-attr]
-    first = found.samples[0]
-    assert values["samples"][0]["boxes"] == first.boxes.tolist()  # type: ignore[union-attr]
-    assert set(vars(found)) == set(values)

@@ -115,12 +115,13 @@ def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
         "full_name": name_with_split,
         "percent": write_percent,
     }
+    n_images = count(survey.n_samples, "image")
     script = _read("page.js")
     digest = hashlib.sha256(f"\n{script}".encode()).digest()
     page: str = templates.get_template("page.html").render(
         sections={key: title for key, title in _SECTIONS.items() if reader or key != "reader"},
         name=survey.folder.absolute().name or str(survey.folder),
-        n_images=count(survey.n_samples, "image"),
+        n_images=n_images,
         style=markup(_read("page.css")),
         script=markup(script),
         script_hash=f"sha256-{base64.b64encode(digest).decode()}",
@@ -132,7 +133,9 @@ def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
         gallery=[
             Card(one, reader.predictions.find(one) if reader else None) for one in survey.samples
         ],
-        gallery_shown=_count_shown(survey),
+        gallery_shown=f"All {n_images}."
+        if len(survey.samples) == survey.n_samples
+        else f"{len(survey.samples):,} of {survey.n_samples:,} images, evenly chosen.",
         boxes_source=describe_source(survey, "boxes"),
         filters=_list_filters(survey, has_reader=reader is not None),
         recipe=_describe_recipe(survey),
@@ -161,12 +164,6 @@ def _draw_heat(survey: Survey, markup: Any) -> dict[str, Any]:  # noqa: ANN401 -
         "wide": markup(draw_heat_map("heat-wide", label, survey.heat_map, WIDE_INCHES)),
         "narrow": markup(draw_heat_map("heat-narrow", label, survey.heat_map, NARROW_INCHES)),
     }
-
-
-def _count_shown(survey: Survey) -> str:
-    if len(survey.samples) == survey.n_samples:
-        return f"All {count(survey.n_samples, 'image')}."
-    return f"{len(survey.samples):,} of {survey.n_samples:,} images, evenly chosen."
 
 
 def _list_filters(survey: Survey, *, has_reader: bool) -> list[tuple[str, str, dict[str, str]]]:

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from html import escape
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.extras import suggest_install
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.inspection.figures import Survey
 
+Axes: TypeAlias = Any  # of matplotlib, which may be missing
 _MOST_BARS = 60
 _MOST_NAMES = 40
 NARROW_INCHES, WIDE_INCHES = 4.6, 9.6
@@ -159,7 +160,7 @@ def _count_widths(survey: Survey) -> dict[int, int]:
 def _draw_names(name: str, label: str, counts: Mapping[str, int]) -> str:
     """Draw how often each of some characters occurs."""
 
-    def draw(axes: Any) -> None:  # noqa: ANN401 - matplotlib may be missing
+    def draw(axes: Axes) -> None:
         places = range(len(counts))
         axes.bar(places, list(counts.values()), color=_BARS, width=0.8)
         axes.set_xticks(places, list(counts))
@@ -184,7 +185,7 @@ def _draw_numbers(
     counted = [sum(counts.get(value, 0) for value in values) for values in bins]
     awaited = [sum(expected.get(value, 0.0) for value in values) for values in bins]
 
-    def draw(axes: Any) -> None:  # noqa: ANN401 - matplotlib may be missing
+    def draw(axes: Axes) -> None:
         axes.bar(middles, counted, color=_BARS, width=0.8 * width, label="counted")
         if expected:
             style = {"color": _TEXT, "linewidth": 1.2, "marker": "o", "markersize": 3.5}
@@ -206,7 +207,7 @@ def _draw_histogram(
     width = (high - low) / len(counts)
     middles = [low + (bin_number + 0.5) * width for bin_number in range(len(counts))]
 
-    def draw(axes: Any) -> None:  # noqa: ANN401 - matplotlib may be missing
+    def draw(axes: Axes) -> None:
         axes.bar(middles, counts.tolist(), color=_BARS, width=0.9 * width)
         axes.set_xlabel(unit)
         _count_upwards(axes)
@@ -219,7 +220,7 @@ def draw_heat_map(name: str, label: str, heat: NDArray[np.float64], width_inches
     height, width = heat.shape
     map_inches = min(max(width_inches * height / width, 0.4), width_inches)
 
-    def draw(axes: Any) -> None:  # noqa: ANN401 - matplotlib may be missing
+    def draw(axes: Axes) -> None:
         image = axes.imshow(100 * heat, cmap="cividis", vmin=0)
         axes.grid(visible=False)
         axes.spines["bottom"].set_visible(False)
@@ -234,7 +235,7 @@ def draw_heat_map(name: str, label: str, heat: NDArray[np.float64], width_inches
     return _draw(name, label, draw, (width_inches, map_inches + 1.1))
 
 
-def _count_upwards(axes: Any) -> None:  # noqa: ANN401 - matplotlib may be missing
+def _count_upwards(axes: Axes) -> None:
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.locator_params(axis="y", integer=True, nbins=5)
 
@@ -242,7 +243,7 @@ def _count_upwards(axes: Any) -> None:  # noqa: ANN401 - matplotlib may be missi
 def _draw(
     name: str,
     label: str,
-    draw: Any,  # noqa: ANN401 - a function of axes; matplotlib may be missing
+    draw: Callable[[Axes], None],
     size_inches: Sequence[float] = _SIZE_INCHES,
 ) -> str:
     matplotlib = import_library("matplotlib")
@@ -264,10 +265,13 @@ def _fit_into_page(svg: str, name: str, label: str) -> str:
     view = head.partition('viewBox="')[2].partition('"')[0]
     inner = re.sub(r"<metadata>.*?</metadata>", "", inner, flags=re.DOTALL)
     inner = re.sub(r'\bid="', f'id="{name}-', inner)
-    inner = inner.replace("url(#", f"url(#{name}-").replace('xlink:href="#', f'href="#{name}-')
-    inner = inner.replace("xlink:href=", "href=")
-    for colour, meaning in _COLOURS.items():
-        inner = inner.replace(colour, meaning)
+    changes = {
+        "url(#": f"url(#{name}-",
+        'xlink:href="#': f'href="#{name}-',
+        "xlink:href=": "href=",
+    }
+    for old, new in (changes | _COLOURS).items():
+        inner = inner.replace(old, new)
     return f'<svg role="img" aria-label="{escape(label)}" viewBox="{view}">\n{inner.strip()}'
 
 
