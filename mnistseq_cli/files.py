@@ -239,7 +239,7 @@ def open_regular(path: Path | str, *, error: type[MnistseqError] = OutputError) 
 
 
 def open_text(path: Path | str, *, error: type[MnistseqError] = OutputError) -> TextIO:
-    """Open a text file that the user or another file names: UTF-8, or UTF-16 that says so.
+    """Open a text file that the user or another file names: UTF-8, or UTF-16.
 
     Line ends are left as they are. What is neither ends in a UnicodeError while it is read, for
     which `naming_damage` names the line.
@@ -247,8 +247,12 @@ def open_text(path: Path | str, *, error: type[MnistseqError] = OutputError) -> 
     file = open_regular(path, error=error)
     start = file.read(2)
     file.seek(0)
-    is_utf_16 = start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    return io.TextIOWrapper(file, encoding="utf-16" if is_utf_16 else "utf-8-sig", newline="")
+    if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        encoding = "utf-16"
+    else:  # without a mark, one byte of the first character is zero
+        zero = start.find(0)
+        encoding = "utf-8-sig" if zero < 0 else ("utf-16-be", "utf-16-le")[zero]
+    return io.TextIOWrapper(file, encoding=encoding, newline="")
 
 
 def read_regular(path: Path | str, limit_bytes: int = READ_LIMIT_BYTES) -> bytes:

@@ -86,7 +86,7 @@ class OutputFolder:
         return self.path / STAGING / f"{name}.{token_hex(4)}"
 
     def commit(self, staging: Path, name: str) -> None:
-        """Return what was written in a folder its final names; its record comes last."""
+        """Move what was written in a folder to its final names; its record comes last."""
         self._move(staging / "files", self.path, "")
         kept = self.path / KEPT / name
         shutil.rmtree(kept, ignore_errors=True)

@@ -416,6 +416,8 @@ def to_glyphs(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
     shape = images.shape
     if shape[1:] in {(_N_PIXELS,), (SIDE_PX, SIDE_PX, 1), (1, SIDE_PX, SIDE_PX)}:
         images = images.reshape(-1, SIDE_PX, SIDE_PX)
+    if len(images) and len(shape) == 3 and shape[1] == SIDE_PX > shape[2]:  # noqa: PLR2004 - (N, height, width)
+        images = _center(images)
     if images.shape[1:] != (SIDE_PX, SIDE_PX) or not len(images):
         raise GlyphError(
             f"{name} has the shape {shape}; expected glyphs, (N, {SIDE_PX}, {SIDE_PX})"
@@ -434,6 +436,14 @@ def to_glyphs(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
             images[start : start + _CHUNK].astype(np.float64) * scale
         )
     return glyphs
+
+
+def _center(images: NDArray[Any]) -> NDArray[Any]:
+    """Return narrow images in the middle of square ones: single digits that this program wrote."""
+    paper = np.median(images[:, [0, -1]]).astype(images.dtype)  # no ink at the top and bottom
+    free_px = SIDE_PX - images.shape[2]
+    sides = (free_px // 2, free_px - free_px // 2)
+    return np.pad(images, ((0, 0), (0, 0), sides), constant_values=paper)
 
 
 def to_classes(

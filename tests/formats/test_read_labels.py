@@ -49,7 +49,7 @@ def test_a_text_file_of_names_and_texts_is_read(name: str, sign: str, folder: Pa
     assert read(folder) == [("", text) for text in TEXTS]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
 @pytest.mark.parametrize(
     "pattern",
     [

@@ -261,6 +261,15 @@ def test_an_npz(arrays: dict[str, NDArray[Any]], tmp_path: Path) -> None:
     assert has_splits(path)
 
 
+@pytest.mark.parametrize("paper", [0, 255])
+def test_single_digits_that_are_narrower_than_glyphs(paper: int, tmp_path: Path) -> None:
+    ink = np.zeros((10, 28, 20), np.uint8)
+    ink[:, 5:20, 2:] = np.arange(60, 255, 20, dtype=np.uint8)[:, np.newaxis, np.newaxis]
+    ink[:, 9, 9] = 255
+    np.savez(tmp_path / "x.npz", images=255 - ink if paper else ink, labels=np.arange(10))
+    assert (read(tmp_path / "x.npz").images == np.pad(ink, ((0, 0), (0, 0), (4, 4)))).all()
+
+
 def test_an_npz_without_splits(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", images=IMAGES, labels=LABELS)
     assert is_right(tmp_path / "x.npz", split="test")

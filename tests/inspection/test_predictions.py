@@ -95,7 +95,7 @@ def score(path: Path, samples: list[LoadedSample]) -> ReaderFigures:
         "C:\\data\\a.png,012\nC:\\data\\b.png,\n",
     ],
 )
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be"])
 def test_predictions_are_read(text: str, encoding: str, tmp_path: Path) -> None:
     path = tmp_path / "reads of my model.txt"
     path.write_bytes(text.removeprefix("\ufeff" * (encoding == "utf-16")).encode(encoding))
