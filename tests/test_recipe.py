@@ -272,8 +272,7 @@ def test_texts_of_windows_are_read(tmp_path: Path) -> None:
     path.write_bytes("350\r\n007\r\n".encode("utf-16"))
     assert read_texts(path) == ("350", "007")
     path.write_bytes("350\r\n007\r\n".encode("utf-16-le"))
-    with pytest.raises(TextError, match=r"line 1 .*UTF-16"):
-        read_texts(path)
+    assert read_texts(path) == ("350", "007")
     path.write_bytes(b"350\n\xe9\n")
     with pytest.raises(TextError, match=r"line 2: .*UTF-8"):
         read_texts(path)

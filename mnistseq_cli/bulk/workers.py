@@ -316,6 +316,9 @@ class _Pool(Generic[TaskT, ResultT]):
         if self._pending and not self.broken:
             for process in [*self._processes.values()]:
                 process.kill()
+            # A result that is cut short would be waited for while we could write there, too.
+            results: Any = self._executor._result_queue  # noqa: SLF001 - it offers no other way
+            results._writer.close()  # noqa: SLF001 - as above
         self._executor.shutdown(wait=True, cancel_futures=True)
         for end in self._pipe:
             end.close()
@@ -357,10 +360,11 @@ def ensure_helpers(start_method: StartMethod) -> None:
     if sys.platform == "win32":
         return
     # Started later, the tracker would let signals that are held back through again.
+    # Whoever starts it anew, the executor too, warns of it: nothing of ours is lost.
+    warnings.filterwarnings("ignore", "resource_tracker: process died", UserWarning)
     saved, nobody = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
-        with warnings.catch_warnings(), hold_signals():
-            warnings.simplefilter("ignore")
+        with hold_signals():
             os.dup2(nobody, 2)
             resource_tracker.ensure_running()
             if start_method == "forkserver":

@@ -193,4 +193,6 @@ def test_a_terminal_that_is_closed_ends_the_run_in_order(
     assert process.wait(timeout=20) == 143
     left = subprocess.run([*command, "--resume", "--dry-run"], cwd=tmp_path, check=False)
     assert left.returncode == 0
-    assert not list(tmp_path.glob("out/.mnistseq/staging/*/*"))
+    # A part that was stopped on its way to its final names leaves its record, for the next run.
+    left_over = {path.name for path in tmp_path.glob("out/.mnistseq/staging/*/*")}
+    assert left_over <= {"record.json"}
