@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 from mnistseq_cli.cli.make_dataset import make_dataset
 from mnistseq_cli.cli.output_options import OutputOptions
@@ -23,22 +22,15 @@ def batch(
     output: OutputOptions,
     picture: Picture,
     *,
-    digits: Annotated[
-        str | None,
-        option("Text", "--digits TEXT", "Write this number in every picture."),
-    ] = None,
-    length: Annotated[
-        tuple[int, int] | None,
-        option(
-            "Text",
-            "--length MIN [MAX]",
-            "Write random digits: from MIN to MAX of them, both included; one number is both.",
-        ),
-    ] = None,
-    texts: Annotated[
-        Path | None,
-        option("Text", "--texts FILE", "Write the numbers of a file, one a line, in their order."),
-    ] = None,
+    digits: str | None = option("Text", "--digits TEXT", "Write this number in every picture."),
+    length: tuple[int, int] | None = option(
+        "Text",
+        "--length MIN [MAX]",
+        "Write random digits: from MIN to MAX of them, both included; one number is both.",
+    ),
+    texts: Path | None = option(
+        "Text", "--texts FILE", "Write the numbers of a file, one a line, in their order."
+    ),
 ) -> None:
     """Write many pictures of given or random numbers, with labels and boxes.
 

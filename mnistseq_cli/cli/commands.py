@@ -31,11 +31,11 @@ COMMANDS = {
 class Program(TyperGroup):
     """The program: a group of these commands."""
 
-    def __init__(self, **values: Any) -> None:  # noqa: ANN401 - Typer keeps its types private
+    def __init__(self, **values: Any) -> None:
         super().__init__(**values)
         self.commands = _Commands()  # type: ignore[assignment]  # nobody adds to them
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as above
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Deal with completion, whose options may have the name of a shell behind them."""
         option, _, shell = args[0].partition("=") if args else ("", "", "")
         if option in COMPLETION_OPTIONS and not ctx.resilient_parsing:
@@ -47,11 +47,11 @@ class Program(TyperGroup):
             ctx.exit()
         return super().parse_args(ctx, args)
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as above
+    def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""
         write_help(self, ctx, formatter, COMMANDS)
 
-    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:  # noqa: ANN401 - as above
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Complete names of commands without opening them."""
         try:
             from typer._click.shell_completion import CompletionItem
@@ -66,7 +66,7 @@ class Program(TyperGroup):
 class Command(TyperCommand):
     """A command of the program."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as above
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the words: ``--length 5`` is ``--length 5 5``."""
         if ctx.resilient_parsing:
             return super().parse_args(ctx, args)
@@ -77,19 +77,19 @@ class Command(TyperCommand):
         check_strengths(words, values, takes_digits=takes_digits)
         return left
 
-    def format_usage(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as above
+    def format_usage(self, ctx: Any, formatter: Any) -> None:
         """Write the usage: arguments as they are, hidden ones not at all."""
         shown = [p for p in self.params if isinstance(p, TyperArgument) and not p.hidden]
         names = [p.metavar if p.required else f"[{p.metavar}]" for p in shown]
         formatter.write_usage(ctx.command_path, " ".join(["[OPTIONS]", *map(str, names)]))
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as above
+    def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""
         write_help(self, ctx, formatter, {})
 
 
 class _Commands(Mapping[str, Any]):
-    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - as above
+    def __getitem__(self, name: str) -> Any:
         if name not in COMMANDS:
             raise KeyError(name)
         return _open(name)
@@ -102,7 +102,7 @@ class _Commands(Mapping[str, Any]):
 
 
 @cache
-def _open(name: str) -> Any:  # noqa: ANN401 - as above
+def _open(name: str) -> Any:
     module = import_module(f"mnistseq_cli.cli.{name}")
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
     alone.command(name, cls=Command, epilog=module.EXAMPLES)(getattr(module, name))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperArgument, TyperOption
 
 from mnistseq_cli.cli.console import print_result, say
-from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.validation import check_choice
 
@@ -105,7 +105,7 @@ def use_scripts() -> None:
 def _keep_words() -> None:
     """Leave values the words they are: no callback is run, and Typer loads no pydantic."""
 
-    def keep(_parameter: object, _context: object, value: Any) -> Any:  # noqa: ANN401 - any value
+    def keep(_parameter: object, _context: object, value: Any) -> Any:
         return value
 
     # For the rest of the process, which ends with the answer.
@@ -149,34 +149,27 @@ def _choose_shell(name: str, option: str) -> str:
     return name
 
 
-def complete_choices(values: Iterable[str]) -> Callable[[str], list[str]]:
-    """Return a completer of a fixed list of values."""
-    return lambda incomplete: [value for value in values if value.startswith(incomplete)]
+def complete(
+    known: Iterable[str] | str, *before: str, explained: bool = False
+) -> Callable[[str], list[Any]]:
+    """Return a completer of values: a list, or the name of a table, loaded when it is asked.
 
+    Parameters
+    ----------
+    known : iterable of str, or str
+        A table is named by its module in `mnistseq_cli` and its name there.
+    before : str
+        More values, before the others.
+    explained : bool
+        Whether what stands in the table under a value says what that is.
+    """
 
-complete_augmentations = complete_choices([*PRESETS, *AUGMENTATIONS])
+    def answer(incomplete: str) -> list[Any]:
+        table: Any = known
+        if isinstance(known, str):
+            module, _, name = f"mnistseq_cli.{known}".rpartition(".")
+            table = getattr(import_module(module), name)
+        found = [value for value in (*before, *table) if value.startswith(incomplete)]
+        return [(value, table[value]) for value in found] if explained else found
 
-
-def complete_datasets(incomplete: str) -> list[str]:
-    """Complete the names of data sets."""
-    from mnistseq_cli.glyphs.catalog import DATASETS
-
-    return complete_choices(["auto", *DATASETS])(incomplete)
-
-
-def complete_patterns(incomplete: str) -> list[tuple[str, str]]:
-    """Complete the names of numbering plans, each with its pattern."""
-    from mnistseq_cli.compose.patterns import PRESETS
-
-    return [(name, plan) for name, plan in PRESETS.items() if name.startswith(incomplete)]
-
-
-def complete_from_formats(table: str) -> Callable[[str], list[str]]:
-    """Return a completer of the names in a table of `mnistseq_cli.formats`, loaded when asked."""
-
-    def complete(incomplete: str) -> list[str]:
-        from mnistseq_cli import formats
-
-        return complete_choices(getattr(formats, table))(incomplete)
-
-    return complete
+    return answer

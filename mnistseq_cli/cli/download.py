@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from mnistseq_cli.cli.completion import complete
 from mnistseq_cli.cli.console import print_result, say
-from mnistseq_cli.cli.picture_options import DataDir
+from mnistseq_cli.cli.picture_options import DATA_DIR, argument, flag, option
 from mnistseq_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,52 +25,30 @@ mnistseq download mnist --verify
 """
 
 
-def complete_names(incomplete: str) -> list[str]:
-    """Complete the names of data sets that can be in the cache."""
-    from mnistseq_cli.glyphs.catalog import DATASETS
-
-    return [name for name in DATASETS if name.startswith(incomplete)]
-
-
 def download(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="DATASET...",
-            help="Names of data sets. [default: mnist]",
-            autocompletion=complete_names,
-            show_default=False,
-        ),
-    ] = None,
+    names: list[str] | None = argument(
+        "DATASET...",
+        "Names of data sets. [default: mnist]",
+        autocompletion=complete("glyphs.catalog.DATASETS"),
+    ),
     *,
-    list_all: Annotated[
-        bool, typer.Option("--list", help="Show the data sets there are, and stop.")
-    ] = False,
-    source: Annotated[
-        Path | None,
-        typer.Option(
-            "--from",
-            metavar="PATH",
-            help="Bring files that are on this machine: a folder, zip or tar archive with the "
-            "gzip or the plain IDX files, a Keras mnist.npz.",
-        ),
-    ] = None,
-    mirrors: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--mirror",
-            metavar="URL",
-            help="A folder with the gzip files, tried first. Can be given several times.",
-        ),
-    ] = None,
-    verify: Annotated[
-        bool,
-        typer.Option("--verify", help="Read and check every byte; what is damaged is made again."),
-    ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Download also what is in the cache.")
-    ] = False,
-    data_dir: DataDir = None,
+    list_all: bool = flag("Options", "--list", "Show the data sets there are, and stop."),
+    source: Path | None = option(
+        "Options",
+        "--from PATH",
+        "Bring files that are on this machine: a folder, zip or tar archive with the gzip or the "
+        "plain IDX files, a Keras mnist.npz.",
+    ),
+    mirrors: list[str] | None = option(
+        "Options",
+        "--mirror URL",
+        "A folder with the gzip files, tried first. Can be given several times.",
+    ),
+    verify: bool = flag(
+        "Options", "--verify", "Read and check every byte; what is damaged is made again."
+    ),
+    force: bool = flag("Options", "--force", "Download also what is in the cache."),
+    data_dir: Path | None = DATA_DIR,
 ) -> None:
     """Bring data sets of handwriting into the cache.
 

@@ -54,9 +54,9 @@ class Page:
 
 
 def write_help(
-    command: Any,  # noqa: ANN401 - Typer keeps its types private
-    ctx: Any,  # noqa: ANN401 - as above
-    formatter: Any,  # noqa: ANN401 - as above
+    command: Any,
+    ctx: Any,
+    formatter: Any,
     commands: dict[str, str],
 ) -> None:
     """Write the help of a command; `commands` are those below it, and what they do."""
@@ -88,8 +88,8 @@ def _has_room_for_boxes() -> bool:
 
 
 def _list_panels(
-    command: Any,  # noqa: ANN401 - as above
-    ctx: Any,  # noqa: ANN401 - as above
+    command: Any,
+    ctx: Any,
     commands: dict[str, str],
 ) -> dict[str, list[tuple[str, str]]]:
     panels = {"Commands": [*commands.items()]}

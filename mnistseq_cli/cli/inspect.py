@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from mnistseq_cli.cli.picture_options import DataDir, option
+from mnistseq_cli.cli.picture_options import DATA_DIR, argument, flag, option
 from mnistseq_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,48 +28,35 @@ SHEET_SAMPLES = 24
 
 
 def inspect(
-    folder: Annotated[
-        Path,
-        typer.Argument(
-            help="Folder of a dataset, or of images with a label file.",
-            metavar="DIR",
-            show_default=False,
-            readable=False,  # `open_dataset` says it, and of which folder
-        ),
-    ],
+    # `open_dataset` says whether it can be read, and which folder of it cannot.
+    folder: Path = argument(
+        "DIR",
+        "Folder of a dataset, or of images with a label file.",
+        default=...,
+        readable=False,
+    ),
     *,
-    sheet: Annotated[
-        Path | None,
-        option(
-            "Output",
-            "--sheet FILE",
-            "Write a contact sheet of 24 samples, with labels and boxes drawn on it; alone, it "
-            "takes the place of the summary.",
-            readable=False,
-        ),
-    ] = None,
-    report: Annotated[
-        Path | None,
-        option(
-            "Output",
-            "--report FILE.html",
-            "Also write a page to open in a browser: plots, a gallery, the recipe. Needs the "
-            "extra report.",
-            readable=False,
-        ),
-    ] = None,
-    as_json: Annotated[
-        bool, option("Output", "--json", "Print everything as JSON instead of a summary.")
-    ] = False,
-    predictions: Annotated[
-        Path | None,
-        option(
-            "Reader",
-            "--predictions FILE",
-            "What a trained model read, a table of file_name and text: adds how accurate it is.",
-        ),
-    ] = None,
-    data_dir: DataDir = None,
+    sheet: Path | None = option(
+        "Output",
+        "--sheet FILE",
+        "Write a contact sheet of 24 samples, with labels and boxes drawn on it; alone, it takes "
+        "the place of the summary.",
+        readable=False,
+    ),
+    report: Path | None = option(
+        "Output",
+        "--report FILE.html",
+        "Also write a page to open in a browser: plots, a gallery, the recipe. Needs the extra "
+        "report.",
+        readable=False,
+    ),
+    as_json: bool = flag("Output", "--json", "Print everything as JSON instead of a summary."),
+    predictions: Path | None = option(
+        "Reader",
+        "--predictions FILE",
+        "What a trained model read, a table of file_name and text: adds how accurate it is.",
+    ),
+    data_dir: Path | None = DATA_DIR,
 ) -> None:
     """Show what is in a dataset: counts, digits, lengths, gaps, ink, duplicates.
 

@@ -38,7 +38,7 @@ def make_dataset(
     *,
     command: str,
     folder: str,
-    **defaults: Any,  # noqa: ANN401 - values of a recipe
+    **defaults: Any,
 ) -> None:
     """Make a dataset, or say what would be made.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from mnistseq_cli.cli.completion import complete_choices, complete_from_formats
-from mnistseq_cli.cli.picture_options import argument, option
+from mnistseq_cli.cli.completion import complete
+from mnistseq_cli.cli.picture_options import argument, flag, option
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.validation import check_local, check_number
 
@@ -17,135 +17,92 @@ if TYPE_CHECKING:
 
 FOLDER = "folder"
 ENCODED = (FOLDER, "webdataset", "parquet", "lmdb")  # formats that hold encoded images
+WORKERS = option(
+    "Running",
+    "--workers N",
+    "Processes that work at once; 0 stays in this one. [default: one for each core]",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutputOptions:
     """Where and how; a field is None where the user said nothing."""
 
-    count: Annotated[
-        int | None,
-        option("Output", "-n, --count N", "How many images. [default: 10, or all of --texts]"),
-    ] = None
-    out: Annotated[
-        Path | None,
-        option(
-            "Output",
-            "-o, --out DIR",
-            "Folder to write, new or empty. [default: named after the command]",
-            readable=False,
-        ),
-    ] = None
-    to: Annotated[
-        str | None,
-        option(
-            "Output",
-            "--to FORMAT",
-            "How the samples lie on disk: folder, webdataset, parquet, lmdb, hdf5, npz, npy, idx."
-            " [default: folder]",
-            autocompletion=complete_from_formats("FORMATS"),
-        ),
-    ] = None
-    labels: Annotated[
-        list[str] | None,
-        option(
-            "Output",
-            "--labels STYLE",
-            "Label files of a folder: csv, jsonl, coco, yolo, paddleocr, easyocr, mmocr, doctr; "
-            "can be given several times. [default: csv and jsonl]",
-            autocompletion=complete_from_formats("LABEL_STYLES"),
-        ),
-    ] = None
-    image_format: Annotated[
-        str | None,
-        option(
-            "Output",
-            "--image-format FORMAT",
-            "Format of the images: png, jpg, or another that imageio writes in grey. [default: "
-            "png]",
-            autocompletion=complete_from_formats("IMAGE_FORMATS"),
-        ),
-    ] = None
-    name: Annotated[
-        str | None,
-        option(
-            "Output",
-            "--name TEMPLATE",
-            "Names of the images, from {index}, {shard} (thousands) and {text}. [default: "
-            "images/{shard:05d}/{index:08d}]",
-        ),
-    ] = None
-    workers: Annotated[
-        int | None,
-        option(
-            "Running",
-            "--workers N",
-            "Processes that work at once; 0 stays in this one. [default: one for each core]",
-        ),
-    ] = None
-    dask: Annotated[
-        str | None,
-        option(
-            "Running",
-            "--dask ADDRESS|local",
-            "Work on a Dask cluster whose workers see the output folder; local tries it here.",
-            autocompletion=complete_choices(["local"]),
-        ),
-    ] = None
-    part_size: Annotated[
-        int | None,
-        option(
-            "Running",
-            "--part-size N",
-            "Samples that are written and kept together: a run that is stopped loses at most the "
-            "parts it was working on. [default: 1000]",
-        ),
-    ] = None
-    resume: Annotated[
-        bool, option("Running", "--resume", "Finish a run that was interrupted.")
-    ] = False
-    overwrite: Annotated[
-        bool,
-        option("Running", "--overwrite", "Replace a dataset in the folder; other files stay."),
-    ] = False
-    splits: Annotated[
-        list[str] | None,
-        option(
-            "Output",
-            "--splits NAME=WEIGHT...",
-            "Divide the dataset into splits that share no glyph and no text: --splits train=80 "
-            "val=10 test=10. Test is written with the test glyphs, the others with training "
-            "glyphs; --glyphs is refused.",
-        ),
-    ] = None
-    more_splits: Annotated[list[str] | None, argument("NAME=WEIGHT...", "", hidden=True)] = None
-    sheet: Annotated[
-        Path | None,
-        option(
-            "Output",
-            "--sheet FILE",
-            "Also write a contact sheet of the first 24 images.",
-            readable=False,
-        ),
-    ] = None
-    show: Annotated[
-        bool, option("Output", "--show", "Show the first 6 images in the terminal.")
-    ] = False
-    dry_run: Annotated[
-        bool, option("Running", "--dry-run", "Say what would be made, and make nothing.")
-    ] = False
-    force: Annotated[
-        bool, option("Running", "--force", "Start even if the disk seems too small.")
-    ] = False
-    log_json: Annotated[
-        Path | None,
-        option(
-            "Running",
-            "--log-json FILE",
-            "Write what happens to a file, one event a line.",
-            readable=False,
-        ),
-    ] = None
+    count: int | None = option(
+        "Output", "-n, --count N", "How many images. [default: 10, or all of --texts]"
+    )
+    out: Path | None = option(
+        "Output",
+        "-o, --out DIR",
+        "Folder to write, new or empty. [default: named after the command]",
+        readable=False,
+    )
+    to: str | None = option(
+        "Output",
+        "--to FORMAT",
+        "How the samples lie on disk: folder, webdataset, parquet, lmdb, hdf5, npz, npy, idx. "
+        "[default: folder]",
+        autocompletion=complete("formats.FORMATS"),
+    )
+    labels: list[str] | None = option(
+        "Output",
+        "--labels STYLE",
+        "Label files of a folder: csv, jsonl, coco, yolo, paddleocr, easyocr, mmocr, doctr; can "
+        "be given several times. [default: csv and jsonl]",
+        autocompletion=complete("formats.LABEL_STYLES"),
+    )
+    image_format: str | None = option(
+        "Output",
+        "--image-format FORMAT",
+        "Format of the images: png, jpg, or another that imageio writes in grey. [default: png]",
+        autocompletion=complete("formats.IMAGE_FORMATS"),
+    )
+    name: str | None = option(
+        "Output",
+        "--name TEMPLATE",
+        "Names of the images, from {index}, {shard} (thousands) and {text}. [default: "
+        "images/{shard:05d}/{index:08d}]",
+    )
+    workers: int | None = WORKERS
+    dask: str | None = option(
+        "Running",
+        "--dask ADDRESS|local",
+        "Work on a Dask cluster whose workers see the output folder; local tries it here.",
+        autocompletion=complete(["local"]),
+    )
+    part_size: int | None = option(
+        "Running",
+        "--part-size N",
+        "Samples that are written and kept together: a run that is stopped loses at most the "
+        "parts it was working on. [default: 1000]",
+    )
+    resume: bool = flag("Running", "--resume", "Finish a run that was interrupted.")
+    overwrite: bool = flag(
+        "Running", "--overwrite", "Replace a dataset in the folder; other files stay."
+    )
+    splits: list[str] | None = option(
+        "Output",
+        "--splits NAME=WEIGHT...",
+        "Divide the dataset into splits that share no glyph and no text: --splits train=80 val=10 "
+        "test=10. Test is written with the test glyphs, the others with training glyphs; "
+        "--glyphs is refused.",
+    )
+    more_splits: list[str] | None = argument("NAME=WEIGHT...", "", hidden=True)
+    sheet: Path | None = option(
+        "Output",
+        "--sheet FILE",
+        "Also write a contact sheet of the first 24 images.",
+        readable=False,
+    )
+    show: bool = flag("Output", "--show", "Show the first 6 images in the terminal.")
+    dry_run: bool = flag("Running", "--dry-run", "Say what would be made, and make nothing.")
+    force: bool = flag("Running", "--force", "Start even if the disk seems too small.")
+    log_json: Path | None = option(
+        "Running",
+        "--log-json FILE",
+        "Write what happens to a file, one event a line.",
+        readable=False,
+    )
 
     def check(self, folder: Path) -> None:
         """Raise early if something could not be done, or would be ignored.
@@ -254,6 +211,6 @@ def _check_outside(path: Path, option: str, folder: Path) -> None:
         )
 
 
-def given_only(**values: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever options hold
+def given_only(**values: Any) -> dict[str, Any]:
     """Return what the user gave, so that defaults stand in one place."""
     return {name: value for name, value in values.items() if value is not None}

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from mnistseq_cli.cli.completion import complete_patterns
+from mnistseq_cli.cli.completion import complete
 from mnistseq_cli.cli.make_dataset import make_dataset
 from mnistseq_cli.cli.output_options import OutputOptions
 from mnistseq_cli.cli.picture_options import Picture, expand, option
@@ -23,17 +22,13 @@ def phone(
     output: OutputOptions,
     picture: Picture,
     *,
-    pattern: Annotated[
-        str | None,
-        option(
-            "Text",
-            "--pattern PRESET|PATTERN",
-            "Name of a numbering plan (jp, jp-mobile, us, uk-mobile, fr, in-mobile, cn-mobile), "
-            "or digits, # for any digit, [2-9] for some, - where numbers are grouped. [default: "
-            "jp]",
-            autocompletion=complete_patterns,
-        ),
-    ] = None,
+    pattern: str | None = option(
+        "Text",
+        "--pattern PRESET|PATTERN",
+        "Name of a numbering plan (jp, jp-mobile, us, uk-mobile, fr, in-mobile, cn-mobile), or "
+        "digits, # for any digit, [2-9] for some, - where numbers are grouped. [default: jp]",
+        autocompletion=complete("compose.patterns.PRESETS", explained=True),
+    ),
 ) -> None:
     """Write pictures of phone numbers, no number twice.
 

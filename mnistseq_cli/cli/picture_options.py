@@ -6,15 +6,11 @@ import inspect
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import typer
 
-from mnistseq_cli.cli.completion import (
-    complete_augmentations,
-    complete_choices,
-    complete_datasets,
-)
+from mnistseq_cli.cli.completion import complete
 from mnistseq_cli.cli.console import say, warn
 from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS
 from mnistseq_cli.errors import CacheError, LayoutError, TextError, UsageError
@@ -45,7 +41,7 @@ def expand(command: Callable[..., None]) -> Callable[..., None]:
     }
 
     @wraps(command)
-    def flat(**values: Any) -> None:  # noqa: ANN401 - whatever the options hold
+    def flat(**values: Any) -> None:
         for name, group in groups.items():
             values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
         command(**values)
@@ -60,8 +56,8 @@ def expand(command: Callable[..., None]) -> Callable[..., None]:
     return flat
 
 
-def option(panel: str, declaration: str, text: str, **more: Any) -> Any:  # noqa: ANN401 - Typer's own
-    """Declare an option that is None where the user said nothing.
+def option(panel: str, declaration: str, text: str, **more: Any) -> Any:
+    """Declare an option, as the default of a parameter; it is None where the user said nothing.
 
     `declaration` is what can be typed, such as ``"-w, --width PX"``; `text` ends with the default.
     """
@@ -69,20 +65,31 @@ def option(panel: str, declaration: str, text: str, **more: Any) -> Any:  # noqa
     flags = [word for word in words if word.startswith("-")]
     metavar = " ".join(word for word in words if not word.startswith("-")) or None
     return typer.Option(
-        *flags, help=text, metavar=metavar, rich_help_panel=panel, show_default=False, **more
+        more.pop("default", None),
+        *flags,
+        help=text,
+        metavar=metavar,
+        rich_help_panel=panel,
+        show_default=False,
+        **more,
     )
 
 
-def argument(metavar: str, text: str, **more: Any) -> Any:  # noqa: ANN401 - Typer's own
-    """Declare an argument, with what stands for its value in the help."""
-    return typer.Argument(metavar=metavar, help=text, show_default=False, **more)
+def flag(panel: str, name: str, text: str) -> Any:
+    """Declare an option that takes no value."""
+    return option(panel, name, text, default=False)
 
 
-def choice(panel: str, flag: str, text: str) -> Any:  # noqa: ANN401 - Typer's own
+def choice(panel: str, name: str, text: str) -> Any:
     """Declare an option with a fixed list of values, those of a field of the recipe."""
-    values = CHOICES[flag.removeprefix("--").replace("-", "_")]
-    completer = complete_choices(values)
-    return option(panel, f"{flag} {'|'.join(values)}", text, autocompletion=completer)
+    values = CHOICES[name.removeprefix("--").replace("-", "_")]
+    return option(panel, f"{name} {'|'.join(values)}", text, autocompletion=complete(values))
+
+
+def argument(metavar: str, text: str, **more: Any) -> Any:
+    """Declare an argument, with what stands for its value in the help."""
+    default = more.pop("default", None)
+    return typer.Argument(default, metavar=metavar, help=text, show_default=False, **more)
 
 
 def parse_width(value: str) -> int | str:
@@ -97,151 +104,103 @@ def parse_width(value: str) -> int | str:
         raise typer.BadParameter(f"{message}. {hint}".removesuffix(". ")) from None
 
 
-DataDir = Annotated[
-    Path | None,
-    option(
-        "Glyphs",
-        "--data-dir DIR",
-        "Where data sets are cached. [default: the user data folder]",
-        envvar="MNISTSEQ_DATA_DIR",
-        file_okay=False,
-    ),
-]
+DATA_DIR = option(
+    "Glyphs",
+    "--data-dir DIR",
+    "Where data sets are cached. [default: the user data folder]",
+    envvar="MNISTSEQ_DATA_DIR",
+    file_okay=False,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
     """What decides the pixels; a field is None where the user said nothing."""
 
-    width_px: Annotated[
-        Any,
-        option(
-            "Picture",
-            "-w, --width PX|natural|widest",
-            "Width of the image in pixels; natural: each as wide as its row; widest: all as wide "
-            "as the widest row there can be. [default: natural for sequence, widest for phone and"
-            " batch]",
-            parser=parse_width,
-            autocompletion=complete_choices(FLEXIBLE_WIDTHS),
-        ),
-    ] = None
-    align: Annotated[
-        str | None,
-        choice("Picture", "--align", "Where the row stands in a wider image. [default: center]"),
-    ] = None
-    fit: Annotated[
-        str | None,
-        choice(
-            "Picture",
-            "--fit",
-            "Keep digits as they are, scale down a row that is too wide, or stretch every row to "
-            "the width. [default: pad]",
-        ),
-    ] = None
-    ink: Annotated[
-        str | None,
-        choice("Picture", "--ink", "Colour of the ink; the paper is the other. [default: black]"),
-    ] = None
-    spacing_px: Annotated[
-        tuple[int, int] | None,
-        option(
-            "Spacing",
-            "--spacing MIN MAX",
-            "Smallest and largest gap in pixels, both included; below 0 digits may touch. "
-            "[default: 2 10]",
-        ),
-    ] = None
-    spacing_mode: Annotated[
-        str | None,
-        choice(
-            "Spacing",
-            "--spacing-mode",
-            "Each gap drawn on its own, or all gaps equal. [default: variable]",
-        ),
-    ] = None
-    edges: Annotated[
-        bool | None,
-        option(
-            "Spacing",
-            "--edges/--no-edges",
-            "Whether the left and right margins are gaps too. [default: no-edges]",
-        ),
-    ] = None
-    measure: Annotated[
-        str | None,
-        choice(
-            "Spacing",
-            "--measure",
-            "Measure gaps between ink, or between cells of 28 pixels. [default: ink]",
-        ),
-    ] = None
-    dataset: Annotated[
-        str | None,
-        option(
-            "Glyphs",
-            "--dataset NAME|PATH",
-            "Data set by name, or a path: IDX files, an npz, a table, Parquet, a folder with a "
-            "sub-folder of pictures for each character, a zip or tar of these. [default: auto]",
-            autocompletion=complete_datasets,
-        ),
-    ] = None
-    glyphs: Annotated[
-        str | None,
-        choice(
-            "Glyphs", "--glyphs", "Which split of the data set to write with. [default: train]"
-        ),
-    ] = None
-    polarity: Annotated[
-        str | None,
-        choice(
-            "Glyphs",
-            "--polarity",
-            "Whether glyphs of your own are dark ink on light paper or light on dark; auto looks "
-            "at the paper around the ink. [default: auto]",
-        ),
-    ] = None
-    one_hand: Annotated[
-        bool | None,
-        option(
-            "Glyphs",
-            "--one-hand/--any-hands",
-            "Write each number as if one person had: the same slant and pen. [default: any-hands]",
-        ),
-    ] = None
-    augment: Annotated[
-        list[str] | None,
-        option(
-            "Distortions",
-            "--augment NAME[=VALUE]",
-            f"Distort: NAME, NAME=VALUE, NAME=LOW..HIGH, or a preset ({', '.join(PRESETS)}); can "
-            f"be given several times. Names: {', '.join(AUGMENTATIONS)}.",
-            autocompletion=complete_augmentations,
-        ),
-    ] = None
-    augment_prob: Annotated[
-        float | None,
-        option(
-            "Distortions",
-            "--augment-prob P",
-            "How likely each distortion is, for each digit or image, from 0 to 1. [default: 1]",
-        ),
-    ] = None
-    data_dir: DataDir = None
-    seed: Annotated[
-        int | None,
-        option(
-            "Running",
-            "--seed N",
-            "Makes a run repeatable: the same number, 0 or more, gives the same pictures. "
-            "[default: drawn, shown and saved]",
-        ),
-    ] = None
-    recipe: Annotated[
-        Path | None,
-        option(
-            "Running", "--recipe FILE", "A saved recipe to start from; other options change it."
-        ),
-    ] = None
+    width_px: Any = option(
+        "Picture",
+        "-w, --width PX|natural|widest",
+        "Width of the image in pixels; natural: each as wide as its row; widest: all as wide as "
+        "the widest row there can be. [default: natural for sequence, widest for phone and batch]",
+        parser=parse_width,
+        autocompletion=complete(FLEXIBLE_WIDTHS),
+    )
+    align: str | None = choice(
+        "Picture", "--align", "Where the row stands in a wider image. [default: center]"
+    )
+    fit: str | None = choice(
+        "Picture",
+        "--fit",
+        "Keep digits as they are, scale down a row that is too wide, or stretch every row to the "
+        "width. [default: pad]",
+    )
+    ink: str | None = choice(
+        "Picture", "--ink", "Colour of the ink; the paper is the other. [default: black]"
+    )
+    spacing_px: tuple[int, int] | None = option(
+        "Spacing",
+        "--spacing MIN MAX",
+        "Smallest and largest gap in pixels, both included; below 0 digits may touch. "
+        "[default: 2 10]",
+    )
+    spacing_mode: str | None = choice(
+        "Spacing",
+        "--spacing-mode",
+        "Each gap drawn on its own, or all gaps equal. [default: variable]",
+    )
+    edges: bool | None = option(
+        "Spacing",
+        "--edges/--no-edges",
+        "Whether the left and right margins are gaps too. [default: no-edges]",
+    )
+    measure: str | None = choice(
+        "Spacing",
+        "--measure",
+        "Measure gaps between ink, or between cells of 28 pixels. [default: ink]",
+    )
+    dataset: str | None = option(
+        "Glyphs",
+        "--dataset NAME|PATH",
+        "Data set by name, or a path: IDX files, an npz, a table, Parquet, a folder with a "
+        "sub-folder of pictures for each character, a zip or tar of these. [default: auto]",
+        autocompletion=complete("glyphs.catalog.DATASETS", "auto"),
+    )
+    glyphs: str | None = choice(
+        "Glyphs", "--glyphs", "Which split of the data set to write with. [default: train]"
+    )
+    polarity: str | None = choice(
+        "Glyphs",
+        "--polarity",
+        "Whether glyphs of your own are dark ink on light paper or light on dark; auto looks at "
+        "the paper around the ink. [default: auto]",
+    )
+    one_hand: bool | None = option(
+        "Glyphs",
+        "--one-hand/--any-hands",
+        "Write each number as if one person had: the same slant and pen. [default: any-hands]",
+    )
+    augment: list[str] | None = option(
+        "Distortions",
+        "--augment NAME[=VALUE]",
+        f"Distort: NAME, NAME=VALUE, NAME=LOW..HIGH, or a preset ({', '.join(PRESETS)}); can be "
+        f"given several times. Names: {', '.join(AUGMENTATIONS)}.",
+        autocompletion=complete([*PRESETS, *AUGMENTATIONS]),
+    )
+    augment_prob: float | None = option(
+        "Distortions",
+        "--augment-prob P",
+        "How likely each distortion is, for each digit or image, from 0 to 1. [default: 1]",
+    )
+    data_dir: Path | None = DATA_DIR
+    seed: int | None = option(
+        "Running",
+        "--seed N",
+        "Makes a run repeatable: the same number, 0 or more, gives the same pictures. "
+        "[default: drawn, shown and saved]",
+    )
+    recipe: Path | None = option(
+        "Running", "--recipe FILE", "A saved recipe to start from; other options change it."
+    )
 
     def open_generator(self, defaults: dict[str, Any], given: dict[str, Any]) -> SequenceGenerator:
         """Open what the user asked for; glyphs are downloaded where they must be.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.cli.console import print_result, say
 from mnistseq_cli.cli.output_options import check_ending, check_image_file
-from mnistseq_cli.cli.picture_options import Picture, argument, expand, name_glyphs, option
+from mnistseq_cli.cli.picture_options import Picture, argument, expand, flag, name_glyphs, option
 from mnistseq_cli.errors import TextError, UsageError
 
 if TYPE_CHECKING:
@@ -29,60 +29,40 @@ mnistseq sequence 350 -n 12 --seed 7 --json
 @expand
 def sequence(
     picture: Picture,
-    digits: Annotated[
-        list[str] | None,
-        argument(
-            "DIGITS...",
-            "The digits to write: 3 5 0, 350 and 3,5,0 are the same; - makes a wider gap.",
-        ),
-    ] = None,
+    digits: list[str] | None = argument(
+        "DIGITS...",
+        "The digits to write: 3 5 0, 350 and 3,5,0 are the same; - makes a wider gap.",
+    ),
     *,
-    variants: Annotated[
-        int | None,
-        option(
-            "Output",
-            "-n, --count N",
-            "How many pictures of the number; with --recipe, how many of its samples, from the "
-            "first on. [default: 1]",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        option(
-            "Output",
-            "-o, --out FILE",
-            "File to write; its ending names the format, and a file of that name is replaced. "
-            "[default: 350.png, then 350-2.png and so on]",
-            dir_okay=False,
-            readable=False,
-        ),
-    ] = None,
-    as_json: Annotated[
-        bool,
-        option(
-            "Output",
-            "--json",
-            "Print text, boxes, gaps, glyphs, seed and path, one line a picture.",
-        ),
-    ] = False,
-    sheet: Annotated[
-        Path | None,
-        option(
-            "Output",
-            "--sheet FILE",
-            "Write all pictures as one contact sheet instead; not with --out or --json.",
-            readable=False,
-        ),
-    ] = None,
-    show: Annotated[
-        bool,
-        option(
-            "Output",
-            "--show",
-            "Show the picture in the terminal; sharp where that has graphics and the extra show "
-            "is installed.",
-        ),
-    ] = False,
+    variants: int | None = option(
+        "Output",
+        "-n, --count N",
+        "How many pictures of the number; with --recipe, how many of its samples, from the first "
+        "on. [default: 1]",
+    ),
+    out: Path | None = option(
+        "Output",
+        "-o, --out FILE",
+        "File to write; its ending names the format, and a file of that name is replaced. "
+        "[default: 350.png, then 350-2.png and so on]",
+        dir_okay=False,
+        readable=False,
+    ),
+    as_json: bool = flag(
+        "Output", "--json", "Print text, boxes, gaps, glyphs, seed and path, one line a picture."
+    ),
+    sheet: Path | None = option(
+        "Output",
+        "--sheet FILE",
+        "Write all pictures as one contact sheet instead; not with --out or --json.",
+        readable=False,
+    ),
+    show: bool = flag(
+        "Output",
+        "--show",
+        "Show the picture in the terminal; sharp where that has graphics and the extra show is "
+        "installed.",
+    ),
 ) -> None:
     """Write a number as one picture, or as several.
 

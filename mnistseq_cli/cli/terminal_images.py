@@ -136,7 +136,7 @@ def _ask_terminal() -> Draw | None:
     return None
 
 
-def _draw_with(renderable: Any) -> Draw:  # noqa: ANN401 - one of two classes of an extra
+def _draw_with(renderable: Any) -> Draw:
     from PIL.Image import fromarray
 
     def draw(console: Console, image: NDArray[np.uint8]) -> None:

@@ -127,7 +127,7 @@ def _suggest_option(unknown: str, known: list[str]) -> str:
     return f"Did you mean --{near[0]}?" if near else ""  # dashes do not count as likeness
 
 
-def _name_param(param: Any) -> str:  # noqa: ANN401 - Typer keeps its types private
+def _name_param(param: Any) -> str:
     """Name an option as it is written, an argument as the help shows it."""
     if param.param_type_name == "argument":
         return str(param.metavar or param.name.upper())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
 
-from mnistseq_cli.cli.picture_options import DataDir, argument, option
+from mnistseq_cli.cli.output_options import WORKERS
+from mnistseq_cli.cli.picture_options import DATA_DIR, argument, flag
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.validation import check_number
 
@@ -19,31 +19,18 @@ SHOWN_OTHERS = 5
 
 
 def verify(
-    folder: Annotated[
-        Path,
-        # `load_dataset` says whether it can be read.
-        argument("DIR", "Folder of a dataset.", readable=False),
-    ],
-    samples: Annotated[str, argument("N|all", "With --deep: how many samples, or all.")] = "",
+    # `load_dataset` says whether it can be read.
+    folder: Path = argument("DIR", "Folder of a dataset.", default=..., readable=False),
+    samples: str = argument("N|all", "With --deep: how many samples, or all.", default=""),
     *,
-    deep: Annotated[
-        bool,
-        option(
-            "Running",
-            "--deep",
-            "Make samples again from the recipe and compare pixels and labels: N of them, or all."
-            " [default: 1000 samples]",
-        ),
-    ] = False,
-    workers: Annotated[
-        int | None,
-        option(
-            "Running",
-            "--workers N",
-            "Processes that work at once; 0 stays in this one. [default: one for each core]",
-        ),
-    ] = None,
-    data_dir: DataDir = None,
+    deep: bool = flag(
+        "Running",
+        "--deep",
+        "Make samples again from the recipe and compare pixels and labels: N of them, or all. "
+        "[default: 1000 samples]",
+    ),
+    workers: int | None = WORKERS,
+    data_dir: Path | None = DATA_DIR,
 ) -> None:
     """Check that a dataset is complete and unchanged: name every file that is not.
 

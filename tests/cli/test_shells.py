@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mnistseq_cli.cli.commands import COMMANDS
-from mnistseq_cli.cli.completion import complete_augmentations
+from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS
 from mnistseq_cli.formats import FORMATS, IMAGE_FORMATS, LABEL_STYLES
 from mnistseq_cli.glyphs.catalog import DATASETS
 from mnistseq_cli.recipe import CHOICES
@@ -208,8 +208,8 @@ def drop_prompt(lines: list[str]) -> str:
         ("mnistseq batch --labels ", LABEL_STYLES),
         ("mnistseq batch --labels csv --labels ", LABEL_STYLES),
         ("mnistseq batch --image-format ", IMAGE_FORMATS),
-        ("mnistseq batch --augment ", complete_augmentations("")),
-        ("mnistseq batch --augment rotate=5 --augment ", complete_augmentations("")),
+        ("mnistseq batch --augment ", [*PRESETS, *AUGMENTATIONS]),
+        ("mnistseq batch --augment rotate=5 --augment ", [*PRESETS, *AUGMENTATIONS]),
         ("mnistseq download ", [*DATASETS]),
     ],
 )
