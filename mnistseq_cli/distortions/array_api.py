@@ -18,8 +18,7 @@ from mnistseq_cli.validation import check_choice, check_number
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mnistseq_cli.distortions.pipeline import AugmentPipeline
-    from mnistseq_cli.distortions.steps import Strength
+    from mnistseq_cli.distortions.pipeline import AugmentPipeline, Strength
     from mnistseq_cli.recipe import Ink as Colour
 
 SMALLEST_PX = 16

@@ -1,20 +1,32 @@
-"""The distortions of a recipe, in the order in which they are done."""
+"""From what a user writes, such as ``rotate=5..10``, to distortions in the order they are done."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mnistseq_cli.distortions.digits import DigitStage
 from mnistseq_cli.distortions.pages import PageStage
-from mnistseq_cli.distortions.steps import read_steps
+from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS, Augmentation
+from mnistseq_cli.distortions.steps import Step
+from mnistseq_cli.errors import UsageError
+from mnistseq_cli.validation import check_share, quote, suggest, to_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from mnistseq_cli.distortions.registry import Stage
-    from mnistseq_cli.distortions.steps import Step, Strength
+
+Bound = float | str | np.generic | Sequence[float]
+Strength = Bound | Sequence[Bound]
+"""A number, a pair (LOW, HIGH) of numbers or of pairs (W, H), a text, True or False."""
+
+_NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?"
+_BOUND = re.compile(rf"({_NUMBER})(?:x({_NUMBER}))?", re.ASCII)
+_IN_PYTHON = "In Python: a number, a pair (LOW, HIGH), a text such as '5..10', True or False"
 
 
 @dataclass(frozen=True)
@@ -46,5 +58,130 @@ class AugmentPipeline:
 def make_pipeline(
     distortions: Sequence[str] | Mapping[str, Strength], probability: float = 1.0
 ) -> AugmentPipeline:
-    """Return the pipeline of what a user wrote; see `read_steps`."""
-    return AugmentPipeline(read_steps(distortions, probability))
+    """Return the pipeline of what a user wrote.
+
+    Parameters
+    ----------
+    distortions : sequence of str, or mapping
+        Presets, ``"NAME"``, ``"NAME=VALUE"``, ``"NAME=LOW..HIGH"``; VALUE, LOW and HIGH may be
+        ``WxH`` where width and height are drawn apart. Or names and strengths: a number, a pair
+        (LOW, HIGH) of numbers or of pairs (W, H), a text as after ``=``, True for the default or
+        a preset, False to leave it out. A name overrides a preset.
+    probability : float
+        0 to 1.
+    """
+    probability = float(check_share("augment_prob", probability))
+    if not isinstance(distortions, Mapping):
+        distortions = _split(distortions)
+    strengths = _expand({name: to_plain(value) for name, value in distortions.items()})
+    return AugmentPipeline(
+        tuple(
+            Step(name, *_read_range(name, value), probability) for name, value in strengths.items()
+        )
+    )
+
+
+def _split(items: Sequence[str]) -> dict[str, Strength]:
+    if isinstance(items, str) or not all(isinstance(item, str) for item in items):
+        raise UsageError(
+            f"is {quote(items)}; expected a list of texts such as 'rotate=10'", field="augment"
+        )
+    chosen: dict[str, Strength] = {}
+    for item in items:
+        name, equals, value = item.partition("=")
+        if name in chosen:
+            hint = f"For a range: {name}=LOW..HIGH" if name in AUGMENTATIONS else ""
+            raise UsageError(f"{quote(name)} is given twice; expected once", hint)
+        chosen[name] = value if equals else True
+    return chosen
+
+
+def _expand(strengths: Mapping[str, object]) -> dict[str, object]:
+    """Write a preset out, under what is named, in the order of the table, without False."""
+    known = [*AUGMENTATIONS, *PRESETS]
+    for name in strengths:
+        if name not in known:
+            message = f"there is no distortion {quote(name)}; expected one of: {', '.join(known)}"
+            raise UsageError(message, suggest(name, known))
+    preset = _choose_preset({name: strengths[name] for name in PRESETS if name in strengths})
+    both = {**preset, **strengths}
+    return {name: both[name] for name in AUGMENTATIONS if both.get(name, False) is not False}
+
+
+def _choose_preset(presets: Mapping[str, object]) -> Mapping[str, str]:
+    """Return what the preset stands for, if there is one that is not False."""
+    chosen = [name for name, value in presets.items() if value is not False]
+    for name in chosen:
+        if (value := presets[name]) is not True:
+            raise UsageError(
+                f"{name} is a preset and takes no value; it was given {quote(value)}",
+                f"A distortion of another strength goes beside it: {name} and rotate=10",
+            )
+    if len(chosen) > 1:
+        raise UsageError(f"{' and '.join(chosen)} are presets; expected one preset at most")
+    return PRESETS[chosen[0]] if chosen else {}
+
+
+def _read_range(name: str, value: object) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the smallest and the largest of each strength that is drawn."""
+    record = AUGMENTATIONS[name]
+    allowed = _spell_allowed(record)
+    first, dots, last = (record.default if value is True else _write_value(value)).partition("..")
+    low, high = _read_bound(record, first), _read_bound(record, last if dots else first)
+    if low is None or high is None:
+        hint = "" if isinstance(value, str) else _IN_PYTHON
+        raise UsageError(f"is {quote(value)}; {allowed}", hint, field=name)
+    if not all(_allows(record, strength) for strength in low + high):
+        raise UsageError(f"is {quote(value)}; {allowed}", field=name)
+    if not dots:
+        return _around_neutral(record, high)
+    if any(below > above for below, above in zip(low, high, strict=True)):
+        is_turned = all(below >= above for below, above in zip(low, high, strict=True))
+        hint = f"Swap them: {name}={last}..{first}" if is_turned else ""
+        raise UsageError(f"is {quote(value)}, with LOW over HIGH; {allowed}", hint, field=name)
+    return low, high
+
+
+def _write_value(value: object, sign: str = "..") -> str:
+    """Return a value as a user would write it after ``=``; "" where it is no pair."""
+    value = to_plain(value)
+    if isinstance(value, list | tuple):
+        is_pair = len(value) == 2  # noqa: PLR2004 - LOW and HIGH, or W and H
+        return sign.join(_write_value(part, "x") for part in value) if is_pair else ""
+    return str(value)
+
+
+def _spell_allowed(record: Augmentation) -> str:
+    kind = "whole numbers" if record.whole else "numbers"
+    forms = ", as WxH or as LOW..HIGH" if record.by_size else " or as LOW..HIGH"
+    low, high = record.limits
+    return f"expected {kind} from {low:g} to {high:g} ({record.unit}), alone{forms}"
+
+
+def _read_bound(record: Augmentation, text: str) -> tuple[float, ...] | None:
+    """Return one end of a range, or None where the text is none."""
+    match = _BOUND.fullmatch(text)
+    if match is None or (match[2] is not None and not record.by_size):
+        return None
+    values = [float(number) for number in match.groups() if number is not None]
+    if record.limits[0] == record.neutral:
+        # A window of no pixels is one of a pixel: drawn apart, "none" would be twice as likely.
+        values = [value or float(record.neutral) for value in values]
+    missing = record.n_strengths - len(values)
+    return tuple(values + values[-1:] * missing)
+
+
+def _allows(record: Augmentation, strength: float) -> bool:
+    low, high = record.limits
+    return low <= strength <= high and (not record.whole or strength == int(strength))
+
+
+def _around_neutral(
+    record: Augmentation, bound: tuple[float, ...]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the range of strengths up to the largest: both ways where there are two."""
+    if record.signed:
+        largest = tuple(abs(value) for value in bound)
+        return tuple(max(-value, record.limits[0]) for value in largest), largest
+    pairs = [sorted((record.neutral, value)) for value in bound]
+    return tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)

@@ -5,7 +5,7 @@ The functions are named, and loaded when they are used: the command line lists d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Stage = Literal["geometry", "shape", "line", "page", "lens"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Augmentation:
     """A distortion.
 
@@ -33,10 +33,11 @@ class Augmentation:
     use: int  # number of its stream of words, as `randomness.Use`: never changed or used again
     stage: Stage
     apply_by: str  # module and name of its function
-    unit: str
-    summary: str
     default: str  # the strength of a bare name
     limits: tuple[float, float]  # a 0 counts as `neutral` where that is the smallest
+    unit: str
+    summary: str
+    _: KW_ONLY
     neutral: float = 0  # the strength that leaves everything as it is
     whole: bool = False  # whether strengths are whole numbers
     n_strengths: int = 1  # drawn apart, such as two for width and height
@@ -67,190 +68,50 @@ def _load(name: str) -> Callable[..., Any]:
     return found
 
 
+# fmt: off
 AUGMENTATIONS: dict[str, Augmentation] = {
-    "scale": Augmentation(
-        use=100,
-        stage="geometry",
-        apply_by="geometry.scale",
-        unit="fractions of the size",
-        summary="wider or narrower, and higher or lower",
-        default="0.1",
-        limits=(-0.5, 0.5),
-        n_strengths=2,
-        by_size=True,
-    ),
-    "shear": Augmentation(
-        use=101,
-        stage="geometry",
-        apply_by="geometry.shear",
-        unit="degrees",
-        summary="leaning to the right or left",
-        default="10",
-        limits=(-45, 45),
-    ),
-    "rotate": Augmentation(
-        use=102,
-        stage="geometry",
-        apply_by="geometry.rotate",
-        unit="degrees",
-        summary="turned clockwise or back",
-        default="10",
-        limits=(-180, 180),
-    ),
-    "perspective": Augmentation(
-        use=103,
-        stage="geometry",
-        apply_by="geometry.tilt",
-        unit="fractions of the size",
-        summary="one side nearer than the other",
-        default="0.1",
-        limits=(-0.3, 0.3),
-        n_strengths=2,
-    ),
-    "shift": Augmentation(
-        use=104,
-        stage="geometry",
-        apply_by="geometry.shift",
-        unit="pixels",
-        summary="moved right or left, and up or down",
-        default="2",
-        limits=(-14, 14),
-        n_strengths=2,
-        by_size=True,
-    ),
-    "elastic": Augmentation(
-        use=105,
-        stage="geometry",
-        apply_by="geometry.wave",
-        unit="pixels",
-        summary="each point displaced a little, smoothly",
-        default="2",
-        limits=(0, 4),
-    ),
-    "thickness": Augmentation(
-        use=106,
-        stage="shape",
-        apply_by="morphology.thicken",
-        unit="pixels at each edge",
-        summary="a thicker or thinner pen",
-        default="0.5",
-        limits=(-2, 2),
-        grow_by="morphology.measure_thickening",
-    ),
-    "erode": Augmentation(
-        use=107,
-        stage="shape",
-        apply_by="morphology.erode",
-        unit="pixels",
-        summary="the least ink in a window",
-        default="2x2",
-        limits=(1, 5),
-        neutral=1,
-        whole=True,
-        n_strengths=2,
-        by_size=True,
-    ),
-    "dilate": Augmentation(
-        use=108,
-        stage="shape",
-        apply_by="morphology.dilate",
-        unit="pixels",
-        summary="the most ink in a window",
-        default="2x2",
-        limits=(1, 5),
-        neutral=1,
-        whole=True,
-        n_strengths=2,
-        by_size=True,
-        grow_by="morphology.measure_dilation",
-    ),
-    "baseline": Augmentation(
-        use=109,
-        stage="line",
-        apply_by="geometry.bend_line",
-        unit="pixels",
-        summary="a line that slopes and waves",
-        default="2",
-        limits=(-14, 14),
-        n_strengths=2,
-    ),
-    "lines": Augmentation(
-        use=111,
-        stage="page",
-        apply_by="paper.lines",
-        unit="strokes",
-        summary="pen strokes across the digits",
-        default="2",
-        limits=(0, 20),
-        whole=True,
-    ),
-    "blur": Augmentation(
-        use=112,
-        stage="lens",
-        apply_by="filters.blur",
-        unit="pixels",
-        summary="out of focus; the sigma of a Gaussian",
-        default="0.8",
-        limits=(0, 4),
-        grow_by="filters.measure_blur",
-    ),
-    "background": Augmentation(
-        use=110,
-        stage="page",
-        apply_by="paper.background",
-        unit="fractions of the grey levels",
-        summary="darker paper: tint, texture, rules",
-        default="0.3",
-        limits=(0, 1),
-    ),
-    "contrast": Augmentation(
-        use=113,
-        stage="page",
-        apply_by="filters.contrast",
-        unit="fractions of the contrast",
-        summary="more contrast or less",
-        default="0.3",
-        limits=(-0.9, 2),
-    ),
-    "brightness": Augmentation(
-        use=114,
-        stage="page",
-        apply_by="filters.brightness",
-        unit="fractions of the grey levels",
-        summary="lighter or darker",
-        default="0.15",
-        limits=(-0.5, 0.5),
-    ),
-    "grain": Augmentation(
-        use=115,
-        stage="page",
-        apply_by="filters.grain",
-        unit="fractions of the grey levels",
-        summary="Gaussian noise; its standard deviation",
-        default="0.08",
-        limits=(0, 0.5),
-    ),
-    "noise": Augmentation(
-        use=116,
-        stage="page",
-        apply_by="filters.noise",
-        unit="fractions of the pixels",
-        summary="black and white pixels",
-        default="0.03",
-        limits=(0, 0.5),
-    ),
-    "jpeg": Augmentation(
-        use=117,
-        stage="page",
-        apply_by="filters.jpeg",
-        unit="the quality of JPEG",
-        summary="what saving as JPEG leaves; 100 is as it was",
-        default="30",
-        limits=(5, 100),
-        neutral=100,
-        whole=True,
-    ),
+    "scale": Augmentation(100, "geometry", "geometry.scale", "0.1", (-0.5, 0.5),
+        "fractions of the size", "wider or narrower, and higher or lower",
+        n_strengths=2, by_size=True),
+    "shear": Augmentation(101, "geometry", "geometry.shear", "10", (-45, 45),
+        "degrees", "leaning to the right or left"),
+    "rotate": Augmentation(102, "geometry", "geometry.rotate", "10", (-180, 180),
+        "degrees", "turned clockwise or back"),
+    "perspective": Augmentation(103, "geometry", "geometry.tilt", "0.1", (-0.3, 0.3),
+        "fractions of the size", "one side nearer than the other", n_strengths=2),
+    "shift": Augmentation(104, "geometry", "geometry.shift", "2", (-14, 14),
+        "pixels", "moved right or left, and up or down", n_strengths=2, by_size=True),
+    "elastic": Augmentation(105, "geometry", "geometry.wave", "2", (0, 4),
+        "pixels", "each point displaced a little, smoothly"),
+    "thickness": Augmentation(106, "shape", "morphology.thicken", "0.5", (-2, 2),
+        "pixels at each edge", "a thicker or thinner pen",
+        grow_by="morphology.measure_thickening"),
+    "erode": Augmentation(107, "shape", "morphology.erode", "2x2", (1, 5),
+        "pixels", "the least ink in a window", neutral=1, whole=True, n_strengths=2, by_size=True),
+    "dilate": Augmentation(108, "shape", "morphology.dilate", "2x2", (1, 5),
+        "pixels", "the most ink in a window",
+        neutral=1, whole=True, n_strengths=2, by_size=True, grow_by="morphology.measure_dilation"),
+    "baseline": Augmentation(109, "line", "geometry.bend_line", "2", (-14, 14),
+        "pixels", "a line that slopes and waves", n_strengths=2),
+    "lines": Augmentation(111, "page", "paper.lines", "2", (0, 20),
+        "strokes", "pen strokes across the digits", whole=True),
+    "blur": Augmentation(112, "lens", "filters.blur", "0.8", (0, 4),
+        "pixels", "out of focus; the sigma of a Gaussian", grow_by="filters.measure_blur"),
+    "background": Augmentation(110, "page", "paper.background", "0.3", (0, 1),
+        "fractions of the grey levels", "darker paper: tint, texture, rules"),
+    "contrast": Augmentation(113, "page", "filters.contrast", "0.3", (-0.9, 2),
+        "fractions of the contrast", "more contrast or less"),
+    "brightness": Augmentation(114, "page", "filters.brightness", "0.15", (-0.5, 0.5),
+        "fractions of the grey levels", "lighter or darker"),
+    "grain": Augmentation(115, "page", "filters.grain", "0.08", (0, 0.5),
+        "fractions of the grey levels", "Gaussian noise; its standard deviation"),
+    "noise": Augmentation(116, "page", "filters.noise", "0.03", (0, 0.5),
+        "fractions of the pixels", "black and white pixels"),
+    "jpeg": Augmentation(117, "page", "filters.jpeg", "30", (5, 100),
+        "the quality of JPEG", "what saving as JPEG leaves; 100 is as it was",
+        neutral=100, whole=True),
 }
+# fmt: on
 """The distortions, in the order in which they are done."""
 
 _PRESETS = {
