@@ -15,9 +15,9 @@ import numpy as np
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.files import naming_damage
 from mnistseq_cli.formats.base import Container, LoadedSample
+from mnistseq_cli.formats.fields import FIELDS, find_known
 from mnistseq_cli.formats.images import READ_LIMIT_PX, check_size
 from mnistseq_cli.formats.read_labels import check_boxes, check_text
-from mnistseq_cli.formats.sample_json import find_boxes, find_values
 from mnistseq_cli.recipe import LENGTH_LIMIT
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 NO_CLASS = -1
 _HINT = "Give them one --width, or choose another format: --to webdataset, parquet or lmdb"
-_SHAPE, _IMAGES, _LENGTHS, _CLASSES, _BOXES = "shape", "images", "lengths", "classes", "boxes"
+_SHAPE = "shape"
 
 
 @dataclass(frozen=True)
@@ -49,19 +49,61 @@ class Shape:
         """Return the shape of a column."""
         of_each: dict[str, tuple[int, ...]] = {
             "images": (self.height_px, self.width_px),
-            "labels": (self.longest,),
             "lengths": (),
             "boxes": (self.longest, 4),
         }
-        return (self.n_samples, *of_each[name])
+        return (self.n_samples, *of_each.get(name, (self.longest,)))
 
 
-# The columns: classes filled up with NO_CLASS, numbers of digits, boxes filled up with zeros.
-COLUMNS: dict[str, np.dtype[Any]] = {
-    "images": np.dtype(np.uint8),
-    "labels": np.dtype("<i2"),
-    "lengths": np.dtype("<i4"),
-    "boxes": np.dtype("<i4"),
+@dataclass(frozen=True)
+class Column:
+    """An array with a row for each sample.
+
+    Parameters
+    ----------
+    dtype : dtype
+    expected : str
+        What is read, for messages.
+    field : str
+        The one of `FIELDS` that it holds, of each digit; "" for images and lengths.
+    blank : int
+        What stands after the last digit.
+    fragment : str
+        What its pieces are called until they are joined.
+    """
+
+    dtype: np.dtype[Any]
+    expected: str
+    field: str = ""
+    blank: int = 0
+    fragment: str = ""
+
+
+COLUMNS = {
+    "images": Column(
+        np.dtype(np.uint8), "uint8 or bool of shape (N, height, width)", fragment="images"
+    ),
+    "labels": Column(
+        np.dtype("<i2"),
+        f"whole numbers of shape (N,) or (N, digits), up to {LENGTH_LIMIT:,} digits, or strings "
+        "of shape (N,)",
+        "objects.category",
+        NO_CLASS,
+        "classes",
+    ),
+    "lengths": Column(np.dtype("<i4"), "whole numbers of shape (N,)", fragment="lengths"),
+    "boxes": Column(
+        np.dtype("<i4"),
+        "whole numbers of shape (N, digits, 4)",
+        "objects.bbox",
+        fragment="boxes",
+    ),
+}
+# Attributes of `LoadedSample` that are read from columns.
+_ASPECTS = {
+    name: FIELDS[it.field].aspect
+    for name, it in COLUMNS.items()
+    if it.field and FIELDS[it.field].aspect
 }
 
 
@@ -84,21 +126,22 @@ class Columnar(Container):
     def write(self, number: int, blocks: Iterable[Block], writer: PartWriter) -> None:  # noqa: ARG002 - as the protocol says
         """Append the samples of a part to its fragments, one a column."""
         shapes: set[tuple[int, int]] = set()
-        rows: list[tuple[NDArray[Any], ...]] = []
+        n_samples = longest = 0
         for block in blocks:
             shapes |= {
                 (block.images.shape[1], width) for width in np.unique(block.widths_px).tolist()
             }
             _check_shapes(shapes)
-            writer.append(_IMAGES, np.ascontiguousarray(block.images).data)
-            is_digit, _ = find_values(block)
-            rows.append((block.lengths, block.classes[is_digit], find_boxes(block)))
-        lengths, classes, boxes = (np.concatenate(arrays) for arrays in zip(*rows, strict=True))
-        writer.append(_LENGTHS, lengths.astype(COLUMNS["lengths"]).tobytes())
-        writer.append(_CLASSES, classes.astype(COLUMNS["labels"]).tobytes())
-        writer.append(_BOXES, boxes.astype(COLUMNS["boxes"]).tobytes())
-        shape = [len(lengths), *shapes.pop(), int(lengths.max())]
-        writer.append(_SHAPE, json.dumps(shape).encode())
+            known = find_known(block)
+            for name, column in COLUMNS.items():
+                if name == "images":
+                    writer.append(column.fragment, np.ascontiguousarray(block.images).data)
+                elif name == "lengths" or column.field in known:
+                    values = known[column.field].flat if column.field else block.lengths
+                    writer.append(column.fragment, values.astype(column.dtype).tobytes())
+            n_samples += len(block)
+            longest = max(longest, int(block.lengths.max()))
+        writer.append(_SHAPE, json.dumps([n_samples, *shapes.pop(), longest]).encode())
 
 
 def read_shape(split: Fragments) -> Shape:
@@ -111,22 +154,23 @@ def read_shape(split: Fragments) -> Shape:
     return Shape(sum(n_samples), *shapes.pop(), max(longest))
 
 
+def list_columns(split: Fragments) -> list[str]:
+    """List the columns that a split has."""
+    return [name for name, column in COLUMNS.items() if split.has(column.fragment)]
+
+
 def read_column(split: Fragments, shape: Shape, name: str) -> Iterator[NDArray[Any]]:
     """Read a column, an array a part; see `COLUMNS`."""
-    if name == "images":
-        for data in split.read(_IMAGES):
-            yield np.frombuffer(data, np.uint8).reshape(-1, shape.height_px, shape.width_px)
+    column, of_each = COLUMNS[name], shape.of(name)[1:]
+    arrays = (np.frombuffer(data, column.dtype) for data in split.read(column.fragment))
+    if not column.field:
+        yield from (array.reshape(-1, *of_each) for array in arrays)
         return
-    lengths = (np.frombuffer(data, COLUMNS["lengths"]) for data in split.read(_LENGTHS))
-    if name == "lengths":
-        yield from lengths
-        return
-    fragment, blank = (_CLASSES, NO_CLASS) if name == "labels" else (_BOXES, 0)
-    for each, data in zip(lengths, split.read(fragment), strict=True):
-        column = np.full((len(each), *shape.of(name)[1:]), blank, COLUMNS[name])
-        inside = np.arange(shape.longest) < each[:, None]
-        column[inside] = np.frombuffer(data, COLUMNS[name]).reshape(-1, *column.shape[2:])
-        yield column
+    for lengths, flat in zip(read_column(split, shape, "lengths"), arrays, strict=True):
+        filled = np.full((len(lengths), *of_each), column.blank, column.dtype)
+        inside = np.arange(shape.longest) < lengths[:, None]
+        filled[inside] = flat.reshape(-1, *of_each[1:])
+        yield filled
 
 
 def _check_shapes(shapes: set[tuple[int, int]]) -> None:
@@ -141,13 +185,6 @@ def _check_shapes(shapes: set[tuple[int, int]]) -> None:
 _CHUNK = 256  # rows read at once, at most
 _CHUNK_BYTES = 1 << 25
 _GREYS = (np.uint8, np.bool_)
-_EXPECTED = {
-    "images": "uint8 or bool of shape (N, height, width)",
-    "labels": f"whole numbers of shape (N,) or (N, digits), up to {LENGTH_LIMIT:,} digits, or "
-    "strings of shape (N,)",
-    "lengths": "whole numbers of shape (N,)",
-    "boxes": "whole numbers of shape (N, digits, 4)",
-}
 _CHARACTERS = np.array([*string.digits, *string.ascii_uppercase, *string.ascii_lowercase, "?", ""])
 _UNKNOWN, _NONE = len(_CHARACTERS) - 2, len(_CHARACTERS) - 1
 
@@ -239,12 +276,19 @@ def iterate_samples(
             if images.dtype == np.bool_:  # what is true is white
                 images = images * np.uint8(255)
             texts = spell_classes(rows["labels"], rows.get("lengths"))
-            boxes = None if "boxes" not in rows else rows["boxes"].astype(np.int64)
+            known = {
+                aspect: rows[name].astype(np.int64)
+                if rows[name].dtype.kind in "iu"
+                else rows[name]
+                for name, aspect in _ASPECTS.items()
+                if name in rows
+            }
             for place in chosen:
-                found = None if boxes is None else boxes[place, : len(texts[place])]
-                if found is not None:
-                    check_boxes(found, images.shape[1:])
-                yield LoadedSample(names[place], split, images[place], texts[place], found)
+                text = texts[place]
+                more = {aspect: values[place, : len(text)] for aspect, values in known.items()}
+                if "boxes" in more:
+                    check_boxes(more["boxes"], images.shape[1:])
+                yield LoadedSample(names[place], split, images[place], text, **more)
 
 
 def _check_column(name: str, column: ArrayLike, where: Path | str) -> None:
@@ -256,7 +300,7 @@ def _check_column(name: str, column: ArrayLike, where: Path | str) -> None:
         is_other = name == "images" and dtype not in _GREYS
         raise OutputError(
             f"cannot read {where}: its {name} are {dtype!s:.40} of shape {shape!s:.80}; expected "
-            f"{_EXPECTED[name]}",
+            f"{COLUMNS[name].expected}",
             "Scale them to 0..255, 0 black, and save them as uint8." if is_other else "",
         )
     if dtype.itemsize * prod(shape[1:]) > READ_LIMIT_PX:

@@ -64,6 +64,10 @@ class Fragments:
     root: Path  # holds a folder of fragments for each part
     parts: Sequence[str]  # names of these folders, in the order of parts
 
+    def has(self, name: str) -> bool:
+        """Whether there are fragments of a name."""
+        return (self.root / self.parts[0] / name).exists()
+
     def read(self, name: str) -> Iterator[bytes]:
         """Read the fragments of a name, one a part."""
         for part in self.parts:

@@ -10,6 +10,7 @@ from mnistseq_cli.formats.arrays import (
     COLUMNS,
     Columnar,
     iterate_samples,
+    list_columns,
     read_column,
     read_shape,
 )
@@ -43,7 +44,7 @@ class Hdf5(Columnar):
         for split in splits:
             shape = read_shape(split)
             with self._h5py.File(writer.path(f"{split.folder}data.h5"), "w") as file:
-                for name in COLUMNS:
+                for name in list_columns(split):
                     dataset = _create_dataset(file, name, shape)
                     start = 0
                     for column in read_column(split, shape, name):
@@ -75,7 +76,7 @@ class Hdf5(Columnar):
 
 
 def _create_dataset(file: Any, name: str, shape: Shape) -> Any:  # noqa: ANN401 - h5py may be missing
-    whole, dtype = shape.of(name), COLUMNS[name]
+    whole, dtype = shape.of(name), COLUMNS[name].dtype
     n_together = max(1, _CHUNK_BYTES // (dtype.itemsize * prod(whole[1:])))
     return file.create_dataset(
         name,

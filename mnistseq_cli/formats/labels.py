@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, ClassVar
 import numpy as np
 
 from mnistseq_cli.errors import UsageError
-from mnistseq_cli.formats.sample_json import find_boxes, find_values, quote, write_records
+from mnistseq_cli.formats.fields import find_known, find_values, quote, write_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -297,8 +297,9 @@ def _annotate(block: Block) -> list[str]:
     is_digit, _ = find_values(block)
     sample, place = np.nonzero(is_digit)
     image_id = sample + block.start
-    x, y, width, height = find_boxes(block).T
-    category = block.classes[is_digit].astype(np.int64) + 1
+    known = find_known(block)
+    x, y, width, height = known["objects.bbox"].flat.T
+    category = known["objects.category"].flat.astype(np.int64) + 1
     numbers = np.stack(
         [
             image_id * ID_FACTOR + place + 1,
@@ -318,15 +319,15 @@ def _write_shares(block: Block) -> list[str]:
     Edges are rounded inwards, to where middle and size have no more than nine decimals: readers
     such as Albumentations refuse boxes that leave the picture by rounding.
     """
-    is_digit, _ = find_values(block)
-    corners, spans = np.split(find_boxes(block), 2, axis=1)
+    known = find_known(block)
+    corners, spans = np.split(known["objects.bbox"].flat, 2, axis=1)
     widths_px = np.repeat(block.widths_px, block.lengths)
     size_px = np.stack([widths_px, np.full_like(widths_px, block.images.shape[1])], axis=1)
     starts = -(-corners * _NANO // size_px)
     ends = (corners + spans) * _NANO // size_px
     ends -= (ends - starts) % 2
     shares = np.concatenate([(starts + ends) // 2, ends - starts], axis=1) / _NANO
-    rows = zip(block.classes[is_digit].tolist(), shares.tolist(), strict=True)
+    rows = zip(known["objects.category"].flat.tolist(), shares.tolist(), strict=True)
     lines = [_SHARES.format(number, *box) for number, box in rows]
     stops = np.cumsum(block.lengths).tolist()
     return ["".join(lines[start:stop]) for start, stop in zip([0, *stops], stops, strict=False)]

@@ -13,6 +13,7 @@ from mnistseq_cli.formats.arrays import (
     COLUMNS,
     Columnar,
     iterate_samples,
+    list_columns,
     open_npy,
     read_column,
     read_shape,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.formats.arrays import Shape
     from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter, Wanted
 
-KERAS = {"images": "x", "labels": "y", "lengths": "lengths", "boxes": "boxes"}
+KERAS = {"images": "x", "labels": "y"}
 _DEFLATE_LEVEL = 1
 _UNIX = 3
 
@@ -40,7 +41,7 @@ class Npy(Columnar):
         """Write the files."""
         for split in splits:
             shape = read_shape(split)
-            for name in COLUMNS:
+            for name in list_columns(split):
                 with writer.path(f"{split.folder}{name}.npy").open("wb") as file:
                     _write_column(split, shape, name, file)
 
@@ -75,7 +76,7 @@ class Npz(Columnar):
         ) as archive:
             for split in splits:
                 shape = read_shape(split)
-                for name in COLUMNS:
+                for name in list_columns(split):
                     member = f"{_name_array(name, split.folder)}.npy"
                     with archive.open(member, "w", force_zip64=True) as file:
                         _write_column(split, shape, name, file, is_flat=shape.longest == 1)
@@ -98,14 +99,14 @@ class Npz(Columnar):
 
 
 def _name_array(name: str, folder: str) -> str:
-    return f"{KERAS[name]}_{folder.removesuffix('/')}" if folder else name
+    return f"{KERAS.get(name, name)}_{folder.removesuffix('/')}" if folder else name
 
 
 def _write_column(
     split: Fragments, shape: Shape, name: str, file: IO[bytes], *, is_flat: bool = False
 ) -> None:
     axes = shape.of(name)[:1] if name == "labels" and is_flat else shape.of(name)
-    header = {"descr": COLUMNS[name].str, "fortran_order": False, "shape": axes}
+    header = {"descr": COLUMNS[name].dtype.str, "fortran_order": False, "shape": axes}
     np.lib.format.write_array_header_1_0(file, header)
     if name == "images":
         split.copy_to(name, file)
@@ -121,7 +122,7 @@ def _find_members(names: list[str]) -> list[tuple[str, dict[str, str]]]:
     ends = [name.removeprefix("x_").removesuffix(".npy") for name in names if name[:2] == "x_"]
     found = []
     for split in sorted(ends, key=rank_split):
-        members = {column: f"{key}_{split}.npy" for column, key in KERAS.items()}
+        members = {name: f"{KERAS.get(name, name)}_{split}.npy" for name in COLUMNS}
         found.append((split, {key: member for key, member in members.items() if member in names}))
     if not found:
         raise ValueError(

@@ -7,16 +7,16 @@ The features in the metadata of the schema, and images as a struct of bytes and 
 from __future__ import annotations
 
 import json
-from itertools import count, islice
+from itertools import chain, count, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mnistseq_cli.files import naming_damage
 from mnistseq_cli.formats.base import import_extra, list_files
+from mnistseq_cli.formats.fields import FIELDS, find_known
 from mnistseq_cli.formats.images import Encoded, decode_grey
 from mnistseq_cli.formats.read_labels import TEXT_KEYS, row_from_record
-from mnistseq_cli.formats.sample_json import find_boxes, find_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,20 +25,22 @@ if TYPE_CHECKING:
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Output
     from mnistseq_cli.formats.base import LoadedSample, PartWriter, Wanted
+    from mnistseq_cli.formats.fields import Values
 
 _ROWS_TOGETHER = 256  # when read
 _BATCH_LIMIT_BYTES = 2**28
 _VALUE_LIMIT_BYTES = 2**28  # an image of 2^26 pixels that is not packed
 _BLOCKS_TOGETHER = 8  # in a row group: one is read as a whole
 _NUMBER = {"dtype": "int64", "_type": "Value"}
-_NUMBERS = {"feature": _NUMBER, "_type": "Sequence"}
-_BOX = {"feature": _NUMBER, "length": 4, "_type": "Sequence"}
-_FEATURES = {
-    "image": {"_type": "Image"},
-    "text": {"dtype": "string", "_type": "Value"},
-    "objects": {"bbox": {"feature": _BOX, "_type": "Sequence"}, "category": _NUMBERS},
-    "glyphs": _NUMBERS,
-    "gaps": _NUMBERS,
+_TEXT = {"dtype": "string", "_type": "Value"}
+_FEATURES: dict[str, Any] = {
+    "text": _TEXT,
+    "texts": {"feature": _TEXT, "_type": "Sequence"},
+    "numbers": {"feature": _NUMBER, "_type": "Sequence"},
+    "boxes": {
+        "feature": {"feature": _NUMBER, "length": 4, "_type": "Sequence"},
+        "_type": "Sequence",
+    },
 }
 
 
@@ -52,76 +54,60 @@ class Parquet(Encoded):
         super().__init__(output)
         self._arrow = import_extra("pyarrow", "parquet")
         self._parquet = import_extra("pyarrow.parquet", "parquet")
-        self._schema = self._make_schema()
 
     def write(self, number: int, blocks: Iterable[Block], writer: PartWriter) -> None:
         """Write the file of a part."""
         path = writer.path(f"part-{number:05d}.parquet")
         rest = iter(blocks)
+        first = self._to_table(next(rest))
+        batches = chain([first], map(self._to_table, rest))
         # A file of our own is closed even where its last bytes find the disk full.
         with (
             self._arrow.OSFile(str(path), "wb") as file,
             self._parquet.ParquetWriter(
-                file, self._schema, use_dictionary=False, write_statistics=False
+                file, first.schema, use_dictionary=False, write_statistics=False
             ) as parquet,
         ):
-            while together := [self._to_batch(block) for block in islice(rest, _BLOCKS_TOGETHER)]:
-                parquet.write_table(self._arrow.Table.from_batches(together))
+            while together := [*islice(batches, _BLOCKS_TOGETHER)]:
+                parquet.write_table(self._arrow.concat_tables(together))
 
-    def _make_schema(self) -> Any:  # noqa: ANN401 - pyarrow has no types
-        arrow = self._arrow
-        numbers = arrow.list_(arrow.int64())
-        boxes = arrow.list_(arrow.list_(arrow.int64(), 4))
-        fields = {
-            "image": arrow.struct({"bytes": arrow.binary(), "path": arrow.string()}),
-            "text": arrow.string(),
-            "objects": arrow.struct({"bbox": boxes, "category": numbers}),
-            "glyphs": numbers,
-            "gaps": numbers,
-        }
-        info = json.dumps({"info": {"features": _FEATURES}})
-        return arrow.schema(fields, metadata={"huggingface": info})
-
-    def _to_batch(self, block: Block) -> Any:  # noqa: ANN401 - as above
-        arrow = self._arrow
-        is_digit, is_gap = find_values(block)
-        boxes = arrow.FixedSizeListArray.from_arrays(find_boxes(block).reshape(-1), 4)
-        columns = [
-            self._to_images(block),
-            arrow.array(block.texts.tolist(), arrow.string()),
-            arrow.StructArray.from_arrays(
-                [
-                    self._to_lists(is_digit, boxes),
-                    self._to_lists(is_digit, block.classes[is_digit]),
-                ],
-                fields=list(self._schema.field("objects").type),
-            ),
-            self._to_lists(is_digit, block.glyphs[is_digit]),
-            self._to_lists(is_gap, block.gaps[is_gap]),
-        ]
-        return arrow.RecordBatch.from_arrays(columns, schema=self._schema)
-
-    def _to_images(self, block: Block) -> Any:  # noqa: ANN401 - as above
-        arrow = self._arrow
-        images = self._encode(block.images, block.widths_px)
+    def _to_table(self, block: Block) -> Any:  # noqa: ANN401 - pyarrow has no types
         names = [f"{block.start + place:09d}.{self._ending}" for place in range(len(block))]
-        return arrow.StructArray.from_arrays(
-            [arrow.array(images, arrow.binary()), arrow.array(names, arrow.string())],
-            fields=list(self._schema.field("image").type),
-        )
+        images = {"bytes": self._encode(block.images, block.widths_px), "path": names}
+        columns: dict[str, Any] = {"image": images}
+        features: dict[str, Any] = {"image": {"_type": "Image"}}
+        for name, values in find_known(block).items():
+            above, _, key = name.rpartition(".")
+            column = self._to_array(FIELDS[name].kind, values)
+            (columns.setdefault(above, {}) if above else columns)[key] = column
+            feature = _describe(name, block.alphabet)
+            (features.setdefault(above, {}) if above else features)[key] = feature
+        for name, inside in columns.items():
+            if type(inside) is dict:
+                arrays = map(self._arrow.array, inside.values())
+                columns[name] = self._arrow.StructArray.from_arrays([*arrays], [*inside])
+        info = json.dumps({"info": {"features": features}})
+        return self._arrow.table(columns, metadata={"huggingface": info})
 
-    def _to_lists(self, chosen: Any, values: Any) -> Any:  # noqa: ANN401 - as above
-        ends = np.concatenate([[0], np.cumsum(chosen.sum(axis=1))]).astype(np.int32)
-        if isinstance(values, np.ndarray):
-            values = self._arrow.array(values.astype(np.int64))
-        return self._arrow.ListArray.from_arrays(ends, values)
+    def _to_array(self, kind: str, values: Values) -> Any:  # noqa: ANN401 - as above
+        """Return a column, with a value or a list for each row."""
+        arrow, flat = self._arrow, values.flat.ravel()
+        if kind == "text":
+            texts = iter(flat.tolist())
+            column = [next(texts) if n else None for n in values.counts.tolist()]
+            return arrow.array(column, arrow.string())
+        array = arrow.array(flat.tolist() if kind == "texts" else flat.astype(np.int64))
+        if kind == "boxes":
+            array = arrow.FixedSizeListArray.from_arrays(array, 4)
+        ends = np.concatenate([[0], np.cumsum(values.counts)]).astype(np.int32)
+        return arrow.ListArray.from_arrays(ends, array)
 
     def _iterate_batches(self, file: Any) -> Iterator[Any]:  # noqa: ANN401 - as above
         """Yield rows a few at a time, however small a file packs however large values.
 
         A dictionary may give every row the largest value, as large as all of a row group.
         """
-        read = ("image", "objects", "glyphs", "gaps", *TEXT_KEYS)
+        read = ("image", *(name.partition(".")[0] for name in FIELDS), *TEXT_KEYS)
         names = [name for name in file.schema_arrow.names if name in read]
         for number in range(file.num_row_groups):
             group = file.metadata.row_group(number)
@@ -147,6 +133,14 @@ class Parquet(Encoded):
                         with naming_damage(path, part=f"row {number}"):
                             sample = _load(name, split, record)
                         yield sample
+
+
+def _describe(name: str, alphabet: str) -> dict[str, Any]:
+    """Return the feature of a field."""
+    if name == "objects.category":
+        return {"feature": {"names": [*alphabet], "_type": "ClassLabel"}, "_type": "Sequence"}
+    feature: dict[str, Any] = _FEATURES[FIELDS[name].kind]
+    return feature
 
 
 def _find_name(record: dict[str, Any]) -> str | None:

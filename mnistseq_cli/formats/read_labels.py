@@ -103,7 +103,7 @@ def check_boxes(boxes: NDArray[np.int64], shape: tuple[int, ...]) -> None:
 
 
 def row_from_record(record: Any, name: str | None = None) -> LabelRow:  # noqa: ANN401 - whatever a file holds
-    """Return the row of a record as `sample_json` writes it, whatever name and text are called."""
+    """Return the row of a record of `FIELDS`, whatever name and text are called."""
     record = _expect(record, dict, "it")
     objects = _expect(record.get("objects") or {}, dict, "objects")
     return LabelRow(

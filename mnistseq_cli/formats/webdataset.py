@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from mnistseq_cli.files import naming_damage, open_regular
 from mnistseq_cli.formats.base import list_files
+from mnistseq_cli.formats.fields import write_records
 from mnistseq_cli.formats.images import Encoded, decode_grey
 from mnistseq_cli.formats.read_labels import row_from_record
-from mnistseq_cli.formats.sample_json import write_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

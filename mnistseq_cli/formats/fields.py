@@ -1,0 +1,128 @@
+"""What is known of each sample beside its image: one table, from which every container writes.
+
+A new field is an entry of `FIELDS`; for what is read back it names an attribute of `LoadedSample`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from mnistseq_cli.compose.samples import Block
+
+
+class Values(NamedTuple):
+    """A field of all samples of a block, one after the other."""
+
+    flat: NDArray[Any]
+    counts: NDArray[np.int64]  # how many each sample has
+
+
+@dataclass(frozen=True)
+class Field:
+    """Something that is known of a sample, of its digits or its gaps.
+
+    Parameters
+    ----------
+    kind : str
+        "text" is one string or none; "texts" and "numbers" are lists, "boxes" lists of
+        x, y, width, height in pixels.
+    find : callable
+        Takes a block; returns values, or None where nothing is known.
+    aspect : str
+        The attribute of `LoadedSample` that it is read back into; "" where it is not.
+    """
+
+    kind: Literal["text", "texts", "numbers", "boxes"]
+    find: Callable[[Block], Values | None]
+    aspect: str = ""
+
+
+def find_values(block: Block) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which places of a block hold a digit, shape (N, n), and which a gap, (N, n + 1)."""
+    places = np.arange(block.classes.shape[1] + 1)
+    lengths = block.lengths[:, None]
+    is_gap = (places <= lengths) if block.edges else (places > 0) & (places < lengths)
+    return places[:-1] < lengths, is_gap
+
+
+def _of_digits(name: str) -> Callable[[Block], Values | None]:
+    """Return a function that finds what an attribute, shape (N, n, …), has of each digit."""
+
+    def find(block: Block) -> Values | None:
+        values = getattr(block, name)
+        is_digit, _ = find_values(block)
+        flat = values[is_digit[:, : values.shape[1]]] if len(values) else None
+        return None if flat is None else Values(flat, block.lengths)
+
+    return find
+
+
+def _find_gaps(block: Block) -> Values:
+    _, is_gap = find_values(block)
+    return Values(block.gaps[is_gap], is_gap.sum(axis=1))
+
+
+# By the path in a record: what stands before a dot is an object.
+FIELDS: dict[str, Field] = {
+    "text": Field("text", lambda block: Values(block.texts, np.ones(len(block), np.int64))),
+    "objects.bbox": Field("boxes", _of_digits("boxes"), "boxes"),
+    "objects.category": Field("numbers", _of_digits("classes")),
+    "glyphs": Field("numbers", _of_digits("glyphs"), "glyphs"),
+    "gaps": Field("numbers", _find_gaps, "gaps"),
+}
+ASPECTS = tuple(field.aspect for field in FIELDS.values() if field.aspect)
+
+
+def find_known(block: Block) -> dict[str, Values]:
+    """Return the values of each field that is known; in all blocks of a dataset the same ones."""
+    found = {name: field.find(block) for name, field in FIELDS.items()}
+    return {name: values for name, values in found.items() if values is not None}
+
+
+def write_records(block: Block) -> list[str]:
+    """Write a JSON object for each sample of a block, with the fields that are known."""
+    known = find_known(block)
+    counts = np.stack([values.counts for values in known.values()], axis=1)
+    streams = [iter(_spell(values.flat)) for values in known.values()]
+    sizes = counts * [int(values.flat[:1].size) or 1 for values in known.values()]
+    names = tuple(known)
+    return [
+        _template(names, tuple(each)) % tuple(chain.from_iterable(map(islice, streams, size)))
+        for each, size in zip(counts.tolist(), sizes.tolist(), strict=True)
+    ]
+
+
+def quote(values: Sequence[str]) -> list[str]:
+    """Write each value as a JSON string."""
+    # A line feed stands inside no JSON string, so one call quotes all values.
+    listed = json.dumps(values, ensure_ascii=False, separators=("\n", ":"))
+    return listed[1:-1].split("\n")
+
+
+def _spell(flat: NDArray[Any]) -> Sequence[Any]:
+    listed: list[Any] = flat.ravel().tolist()
+    return quote(listed) if flat.dtype.kind == "U" else listed
+
+
+@lru_cache(maxsize=2048)
+def _template(names: tuple[str, ...], counts: tuple[int, ...]) -> str:
+    """Return the record of a sample with so many values of each field, with %s for each."""
+    record: dict[str, Any] = {}
+    for name, n in zip(names, counts, strict=True):
+        above, _, key = name.rpartition(".")
+        kind = FIELDS[name].kind
+        value = "%s" if kind == "text" else [["%s"] * 4 if kind == "boxes" else "%s"] * n
+        if kind != "text" or n:
+            (record.setdefault(above, {}) if above else record)[key] = value
+    return json.dumps(record).replace('"%s"', "%s")
