@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -184,6 +185,40 @@ class GlyphSet:
         self._cut[ids] = True
 
 
+def join_sets(sets: list[GlyphSet], split: str) -> GlyphSet:
+    """Return the glyphs of several sets of the same classes as one, ids going on.
+
+    Raises
+    ------
+    GlyphError
+        The sets have different classes.
+    """
+    first = sets[0]
+    if len({one.alphabet for one in sets}) > 1:
+        raise GlyphError(
+            f"{first.name}: train and test have different classes: "
+            f"{' and '.join(one.alphabet for one in sets)}"
+        )
+    return GlyphSet(
+        np.concatenate([one.images for one in sets]),
+        np.concatenate([one.labels for one in sets]),
+        name=first.name,
+        split=split,
+        licence=first.licence,
+        sha256=hashlib.sha256("".join(one.sha256 for one in sets).encode()).hexdigest(),
+        alphabet=first.alphabet,
+        writers=None if first.writers is None else np.concatenate([one.writers for one in sets]),
+    )
+
+
+def hash_glyphs(images: NDArray[Any], labels: NDArray[Any], alphabet: str) -> str:
+    """Return the SHA-256 of glyphs whose files have none that is known."""
+    digest = hashlib.sha256(f"{images.shape} {alphabet}".encode("utf-8", "surrogateescape"))
+    digest.update(np.ascontiguousarray(images).data)
+    digest.update(np.ascontiguousarray(labels).data)
+    return digest.hexdigest()
+
+
 def measure_ink(images: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Return x, y, width, height in pixels of the ink of images, shape (N, 4).
 
@@ -214,17 +249,10 @@ def _find_columns(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def _find_rows(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return which rows hold ink, shape (N, H): all words of a row laid on its first."""
-    n, height, width = images.shape
-    rest = -width % 4
+    """Return which rows hold ink, shape (N, H): four pixels are looked at as one word."""
+    rest = -images.shape[2] % 4
     padded = np.pad(images, ((0, 0), (0, 0), (0, rest))) if rest else images
-    ink = np.ascontiguousarray(padded).reshape(-1).view(np.uint32)
-    n_words, laid = (width + rest) // 4, 1
-    while laid < n_words:
-        further = min(laid, n_words - laid)
-        ink = ink[:-further] | ink[further:]
-        laid += further
-    is_ink: NDArray[np.bool_] = (ink[::n_words] != 0).reshape(n, height)
+    is_ink: NDArray[np.bool_] = np.ascontiguousarray(padded).view(np.uint32).any(axis=2)
     return is_ink
 
 

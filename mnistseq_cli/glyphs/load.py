@@ -6,7 +6,6 @@ import hashlib
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,7 @@ from mnistseq_cli.glyphs.cache import (
     is_offline,
 )
 from mnistseq_cli.glyphs.catalog import DATASETS, HASTY, MNIST, SPLITS, STROKES
-from mnistseq_cli.glyphs.glyph_set import GlyphSet
+from mnistseq_cli.glyphs.glyph_set import GlyphSet, hash_glyphs, join_sets
 from mnistseq_cli.glyphs.idx import read_idx
 
 if TYPE_CHECKING:
@@ -37,16 +36,6 @@ if TYPE_CHECKING:
 AUTO = "auto"
 _FAILED_FILE = ".mnist-unreachable"  # its age says when MNIST was asked for in vain
 _ASK_AGAIN_AFTER_S = 3600
-
-
-@dataclass(frozen=True)
-class _Part:
-    """The glyphs of one split."""
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
-    sha256: str
-    alphabet: str
 
 
 def load_glyphs(
@@ -98,21 +87,13 @@ def load_glyphs(
             field="polarity",
         )
     if known:
-        parts = _read_known(known, names, data_dir, progress, warn)
+        sets = _read_known(known, names, data_dir, progress, warn)
     else:
-        parts = _read_path(Path(name), names, polarity)
-    whole = _join(parts, name)
-    per_writer = known.glyphs_per_writer if known else 0
-    return GlyphSet(
-        whole.images,
-        whole.labels,
-        name=name,
-        split=split,
-        licence=known.licence if known else "not stated",
-        sha256=whole.sha256,
-        alphabet=whole.alphabet,
-        writers=np.arange(len(whole.labels)) // per_writer if per_writer else None,
-    )
+        from mnistseq_cli.glyphs.local import read_local  # noqa: PLC0415 - readers of all kinds
+
+        sets = read_local(Path(name), names, polarity)
+    # A path without splits is one set, which stands for all.
+    return sets[0] if len(sets) == 1 else join_sets(sets, split)
 
 
 def resolve_dataset(
@@ -193,7 +174,7 @@ def _read_known(
     data_dir: Path | None,
     progress: Progress | None,
     warn: Callable[[GlyphError], None] | None,
-) -> list[_Part]:
+) -> list[GlyphSet]:
     """Map splits from the cache; what the pen draws is held in memory if it cannot be kept."""
     try:
         ensure_cached(dataset, data_dir, splits=names, progress=progress)
@@ -202,11 +183,11 @@ def _read_known(
             raise
         if warn:
             warn(error)
-        return [_make_part(dataset, name, *draw_split(dataset, name, progress)) for name in names]
+        return [_make_set(dataset, name, *draw_split(dataset, name, progress)) for name in names]
     folder = find_raw_dir(dataset, data_dir)
     try:
         return [
-            _make_part(
+            _make_set(
                 dataset, name, *(_read_file(file, folder) for file in dataset.files((name,)))
             )
             for name in names
@@ -227,9 +208,9 @@ def _read_file(file: DataFile, folder: Path) -> NDArray[Any]:
     return array
 
 
-def _make_part(
+def _make_set(
     dataset: Dataset, name: SplitName, images: NDArray[Any], labels: NDArray[Any]
-) -> _Part:
+) -> GlyphSet:
     split = dataset.split(name)
     # QMNIST has eight numbers for each glyph: the class, and where it comes from.
     classes = (labels[:, 0] if labels.ndim > 1 else labels).astype(np.int64) - dataset.first_label
@@ -238,54 +219,21 @@ def _make_part(
     if not 0 <= classes.min() <= classes.max() < len(dataset.alphabet):
         low, high = labels.min(), labels.max()
         raise GlyphError(f"{split.labels.name} has labels from {low} to {high}")
-    sha256 = split.sha256 or (
-        hashlib.sha256(f"{split.images.sha256}{split.labels.sha256}".encode()).hexdigest()
-        if split.images.is_known
-        else _hash_arrays(images, labels, dataset.alphabet)
-    )
-    if dataset.is_transposed:
-        images = images.transpose(0, 2, 1)
-    return _Part(images, classes.astype(np.uint8), sha256, dataset.alphabet)
-
-
-def _read_path(path: Path, names: tuple[SplitName, ...], polarity: str) -> list[_Part]:
-    """Read the user's own glyphs, and bring them to light ink on clean, dark paper."""
-    from mnistseq_cli.glyphs.local import read_local  # noqa: PLC0415 - readers of all kinds
-    from mnistseq_cli.glyphs.polarity import clean_paper, has_dark_ink  # noqa: PLC0415
-
-    parts = []
-    for found in read_local(path, names):
-        images = found.images
-        is_dark = has_dark_ink(images, polarity, str(path))
-        inverted = 255 - images if is_dark else images
-        sha256 = _hash_arrays(
-            inverted if found.has_pictures else images, found.labels, found.alphabet
-        )
-        images = clean_paper(inverted, is_lossy=found.is_lossy)
-        if found.is_transposed:
-            images = images.transpose(0, 2, 1)
-        parts.append(_Part(images, found.labels, sha256, found.alphabet))
-    return parts
-
-
-def _hash_arrays(images: NDArray[Any], labels: NDArray[Any], alphabet: str) -> str:
-    digest = hashlib.sha256(f"{images.shape} {alphabet}".encode("utf-8", "surrogateescape"))
-    digest.update(np.ascontiguousarray(images).data)
-    digest.update(np.ascontiguousarray(labels).data)
-    return digest.hexdigest()
-
-
-def _join(parts: list[_Part], name: str) -> _Part:
-    if len(parts) == 1:
-        return parts[0]
-    if len({part.alphabet for part in parts}) > 1:
-        raise GlyphError(
-            f"{name}: train and test have different classes: "
-            f"{' and '.join(part.alphabet for part in parts)}"
-        )
-    return _Part(
-        np.concatenate([part.images for part in parts]),
-        np.concatenate([part.labels for part in parts]),
-        hashlib.sha256("".join(part.sha256 for part in parts).encode()).hexdigest(),
-        parts[0].alphabet,
+    if split.sha256:
+        sha256 = split.sha256
+    elif split.images.is_known:
+        both = f"{split.images.sha256}{split.labels.sha256}"
+        sha256 = hashlib.sha256(both.encode()).hexdigest()
+    else:
+        sha256 = hash_glyphs(images, labels, dataset.alphabet)
+    per_writer = dataset.glyphs_per_writer
+    return GlyphSet(
+        images.transpose(0, 2, 1) if dataset.is_transposed else images,
+        classes.astype(np.uint8),
+        name=dataset.name,
+        split=name,
+        licence=dataset.licence,
+        sha256=sha256,
+        alphabet=dataset.alphabet,
+        writers=np.arange(len(classes)) // per_writer if per_writer else None,
     )

@@ -18,7 +18,7 @@ from PIL import Image
 from mnistseq_cli.errors import GlyphError
 from mnistseq_cli.files import naming_damage
 from mnistseq_cli.glyphs.catalog import DIGITS, EMNIST_CLASSES
-from mnistseq_cli.glyphs.glyph_set import SIDE_PX
+from mnistseq_cli.glyphs.glyph_set import SIDE_PX, GlyphSet, hash_glyphs
 from mnistseq_cli.glyphs.idx import (
     MAX_BYTES,
     MAX_DEFLATE_RATIO,
@@ -28,6 +28,7 @@ from mnistseq_cli.glyphs.idx import (
     read_idx_stream,
     unpacking,
 )
+from mnistseq_cli.glyphs.polarity import clean_paper, has_dark_ink
 from mnistseq_cli.glyphs.sources import Entry, open_source
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ _NPZ_KEYS = (
 # Luma of red, green and blue in thousandths (ITU-R BT.601).
 _LUMA = np.array([299, 587, 114])
 _N_PIXELS = SIDE_PX * SIDE_PX
+_KIND_WORDS = r"images?|labels?|idx\d|ubyte|int|byte"  # of the names of IDX files
+_IMAGE_AXES = 3  # glyphs, y, x
 _CHUNK = 4096
 
 
@@ -74,19 +77,39 @@ class LocalGlyphs:
     is_lossy: bool = False  # of a format that loses detail
 
 
-def read_local(path: Path, splits: tuple[SplitName, ...]) -> list[LocalGlyphs]:
+def read_local(
+    path: Path, splits: tuple[SplitName, ...], polarity: str = "auto"
+) -> list[GlyphSet]:
     """Read the glyphs of splits from a path; see `EXPECTED` for what it can be.
 
     Images and labels of an IDX pair find each other by their headers and counts, so that names
     and folders do not matter. Glyphs for train and for test are told apart by these words in
     names, or of keys in an npz. Without them one set is returned, which stands for all splits.
+    Glyphs come out as light ink on clean, dark paper, standing upright.
     """
     with open_source(path) as entries, naming_damage(path, GlyphError):
-        found = _find_sets(path, entries)
-        by_split = _group_by_split(found, path)
+        by_split = _group_by_split(_find_sets(path, entries), path)
         if "" in by_split:
-            return [by_split[""]()]
-        return [by_split[split]() for split in splits]
+            split = splits[0] if len(splits) == 1 else "all"
+            return [_make_set(by_split[""](), path, split, polarity)]
+        return [_make_set(by_split[split](), path, split, polarity) for split in splits]
+
+
+def _make_set(found: LocalGlyphs, path: Path, split: str, polarity: str) -> GlyphSet:
+    is_dark = has_dark_ink(found.images, polarity, str(path))
+    images = 255 - found.images if is_dark else found.images
+    hashed = images if found.has_pictures else found.images
+    sha256 = hash_glyphs(hashed, found.labels, found.alphabet)
+    images = clean_paper(images, is_lossy=found.is_lossy)
+    return GlyphSet(
+        images.transpose(0, 2, 1) if found.is_transposed else images,
+        found.labels,
+        name=str(path),
+        split=split,
+        licence="not stated",
+        sha256=sha256,
+        alphabet=found.alphabet,
+    )
 
 
 def _find_sets(path: Path, entries: list[Entry]) -> _Found:
@@ -95,16 +118,12 @@ def _find_sets(path: Path, entries: list[Entry]) -> _Found:
     own = [entry for entry in entries if entry.path == path] if is_file else entries
     for suffix, find in ((".npz", _find_npz), (".csv", _find_tables), (".parquet", _find_parquet)):
         chosen = [entry for entry in own if entry.name.lower().endswith(suffix)]
-        found = [one for entry in chosen for one in find(entry, path)]
-        if found:
+        if found := [one for entry in chosen for one in find(entry, path)]:
             return found
-    found = _find_pairs(entries, path if is_file else None)
-    if not found and not is_file:
-        found = _find_pictures(entries, path)
-    if not found:
-        hint = "Unpack it, and save its arrays with numpy.savez." if ".pkl" in path.name else ""
-        raise GlyphError(f"{path} holds no glyphs; expected {EXPECTED}", hint)
-    return found
+    if found := _find_pairs(entries, own) or ([] if is_file else _find_pictures(entries, path)):
+        return found
+    hint = "Unpack it, and save its arrays with numpy.savez." if ".pkl" in path.name else ""
+    raise GlyphError(f"{path} holds no glyphs; expected {EXPECTED}", hint)
 
 
 def _group_by_split(found: _Found, path: Path) -> dict[str, _Reader]:
@@ -130,23 +149,23 @@ def _find_split(name: str) -> str:
     return next((_SPLIT_WORDS[word] for word in reversed(words) if word in _SPLIT_WORDS), "")
 
 
-def _find_pairs(entries: list[Entry], only: Path | None) -> _Found:
+def _find_pairs(entries: list[Entry], own: list[Entry]) -> _Found:
     """Find IDX files of images and the labels of each, by their headers and counts."""
-    headers: dict[str, tuple[Entry, IdxHeader]] = {}
+    headers: dict[str, tuple[Entry, tuple[int, ...]]] = {}
     for entry in sorted(entries, key=lambda e: not e.name.endswith(PACKED_SUFFIXES)):
         if header := _read_header(entry):
             # Unpacked files come last and stay.
-            headers[entry.name.removesuffix(".gz").removesuffix(".xz")] = (entry, header)
-    images: dict[str, tuple[Entry, int]] = {}
-    labels: dict[str, tuple[Entry, int]] = {}
-    for name, (entry, header) in sorted(headers.items()):
-        kind = images if len(header.shape) == 3 else labels  # noqa: PLR2004 - glyphs, y, x
-        kind[name] = (entry, header.shape[0])
+            headers[_strip_packing(entry.name)] = (entry, header.shape)
+    labels = {name: found for name, found in headers.items() if len(found[1]) != _IMAGE_AXES}
     return [
-        (name, partial(_read_pair, entry, _find_labels(entry, n_images, labels)))
-        for name, (entry, n_images) in images.items()
-        if only is None or entry.path == only
+        (name, partial(_read_pair, entry, _find_labels(entry, shape[0], labels)))
+        for name, (entry, shape) in sorted(headers.items())
+        if len(shape) == _IMAGE_AXES and entry in own
     ]
+
+
+def _strip_packing(name: str) -> str:
+    return name.removesuffix(".gz").removesuffix(".xz")
 
 
 def _read_header(entry: Entry) -> IdxHeader | None:
@@ -163,19 +182,21 @@ def _read_header(entry: Entry) -> IdxHeader | None:
         return None
 
 
-def _find_labels(images: Entry, n_images: int, labels: dict[str, tuple[Entry, int]]) -> Entry:
+def _find_labels(
+    images: Entry, n_images: int, labels: dict[str, tuple[Entry, tuple[int, ...]]]
+) -> Entry:
     """Return the labels of images: those of the same name, or the only ones of as many."""
-    same = [pair for name, pair in labels.items() if _stem(name) == _stem(images.name)]
-    as_many = [pair for pair in labels.values() if pair[1] == n_images]
+    same = [found for name, found in labels.items() if _stem(name) == _stem(images.name)]
+    as_many = [found for found in labels.values() if found[1][0] == n_images]
     chosen = same if len(same) == 1 else as_many
     if len(chosen) != 1:
-        names = ", ".join(labels) or "none"
+        names = ", ".join(sorted(labels)) or "none"
         raise GlyphError(
             f"{_title(images)} holds {n_images:,} images; cannot tell which file has their "
             f"labels ({names})",
             f"Name it as the images, such as {Path(images.name).name.replace('images', 'labels')}",
         )
-    entry, n_labels = chosen[0]
+    entry, (n_labels, *_) = chosen[0]
     if n_labels != n_images:
         raise GlyphError(
             f"{_title(images)} holds {n_images:,} images, but {_title(entry)} {n_labels:,} labels"
@@ -185,29 +206,30 @@ def _find_labels(images: Entry, n_images: int, labels: dict[str, tuple[Entry, in
 
 def _stem(name: str) -> str:
     """Return what the names of images and of their labels have in common."""
-    words = re.findall(r"[a-z0-9]+", name.lower().removesuffix(".gz").removesuffix(".xz"))
-    common = (w for w in words if not re.fullmatch(r"images?|labels?|idx\d|ubyte|int|byte", w))
-    return "-".join(common)
+    words = re.findall(r"[a-z0-9]+", _strip_packing(name.lower()))
+    return "-".join(w for w in words if not re.fullmatch(_KIND_WORDS, w))
 
 
 def _read_pair(images: Entry, labels: Entry) -> LocalGlyphs:
-    pixels, classes = _read_array(images), _read_array(labels)
+    classes = _read_array(labels)
     # QMNIST has eight numbers for each glyph: the class, and where it comes from.
     classes = classes[:, 0] if classes.ndim > 1 else classes
-    alphabet, first_label, is_transposed = _find_classes(images)
+    return _name_classes(_read_array(images), classes, images, labels)
+
+
+def _name_classes(
+    pixels: NDArray[Any], classes: NDArray[Any], images: Entry, labels: Entry
+) -> LocalGlyphs:
+    """Return glyphs of digits, or of the classes that the name of a file of EMNIST says."""
+    name = images.name.lower()
+    kind = next((kind for kind in EMNIST_CLASSES if f"{kind}-" in name), "")
+    alphabet, first_label = EMNIST_CLASSES.get(kind, (DIGITS, 0))
     return LocalGlyphs(
         to_glyphs(pixels, _title(images)),
         to_classes(classes, alphabet, _title(labels), first_label),
         alphabet,
-        is_transposed,
+        is_transposed=bool(kind),
     )
-
-
-def _find_classes(entry: Entry) -> tuple[str, int, bool]:
-    """Return alphabet, first label and whether glyphs are transposed: a name of EMNIST says it."""
-    name = entry.name.lower()
-    kind = next((kind for kind in EMNIST_CLASSES if f"{kind}-" in name), "")
-    return (*EMNIST_CLASSES.get(kind, (DIGITS, 0)), bool(kind))
 
 
 def _read_array(entry: Entry) -> NDArray[Any]:
@@ -316,13 +338,7 @@ def _read_table(entry: Entry) -> LocalGlyphs:
     # OpenML has the label last; the first pixel of a digit is always 0.
     if not rows[:, 0].any() and rows[:, -1].any() and rows[:, -1].max() < len(DIGITS):
         rows = np.roll(rows, 1, axis=1)
-    alphabet, first_label, is_transposed = _find_classes(entry)
-    return LocalGlyphs(
-        to_glyphs(rows[:, 1:], _title(entry)),
-        to_classes(rows[:, 0], alphabet, _title(entry), first_label),
-        alphabet,
-        is_transposed,
-    )
+    return _name_classes(rows[:, 1:], rows[:, 0], entry, entry)
 
 
 def _find_parquet(entry: Entry, _: Path) -> _Found:
