@@ -199,6 +199,10 @@ def join_sets(sets: list[GlyphSet], split: str) -> GlyphSet:
             f"{first.name}: train and test have different classes: "
             f"{' and '.join(one.alphabet for one in sets)}"
         )
+    writers: list[NDArray[np.int64]] = []  # none is in two sets
+    for one in sets:
+        if one.writers is not None:
+            writers.append(one.writers + (writers[-1].max() + 1 if writers else 0))
     return GlyphSet(
         np.concatenate([one.images for one in sets]),
         np.concatenate([one.labels for one in sets]),
@@ -207,7 +211,7 @@ def join_sets(sets: list[GlyphSet], split: str) -> GlyphSet:
         licence=first.licence,
         sha256=hashlib.sha256("".join(one.sha256 for one in sets).encode()).hexdigest(),
         alphabet=first.alphabet,
-        writers=None if first.writers is None else np.concatenate([one.writers for one in sets]),
+        writers=np.concatenate(writers) if writers else None,
     )
 
 
@@ -252,7 +256,7 @@ def _find_rows(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return which rows hold ink, shape (N, H): four pixels are looked at as one word."""
     rest = -images.shape[2] % 4
     padded = np.pad(images, ((0, 0), (0, 0), (0, rest))) if rest else images
-    is_ink: NDArray[np.bool_] = np.ascontiguousarray(padded).view(np.uint32).any(axis=2)
+    is_ink: NDArray[np.bool_] = np.any(np.ascontiguousarray(padded).view(np.uint32), axis=2)
     return is_ink
 
 
