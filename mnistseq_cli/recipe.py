@@ -7,9 +7,9 @@ recipe is a dataset that takes no space.
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, cast, get_args
 
 from mnistseq_cli.errors import LayoutError, OutputError, TextError, UsageError
 from mnistseq_cli.files import describe_damage, find_inside, naming_damage, open_text, read_file
@@ -43,14 +43,17 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "glyphs": get_args(Split),
     "polarity": get_args(Polarity),
 }
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2  # those of version 1 are read as well: what they lack has its default
 RECIPE_FILE = "recipe.toml"
 TEXTS_FILE = "texts.txt"
 SEED_LIMIT = 2**63  # TOML has signed 64-bit numbers
 COUNT_LIMIT = 10**10
 LENGTH_LIMIT = 1000
 WIDTH_LIMIT_PX = 65_535
-GAP_LIMITS_PX = (-28, 10_000)
+PAGE_PX = 28  # the height by default, for which lengths without a unit of their own are meant
+HEIGHT_LIMITS_PX = (16, 256)
+GAP_LIMIT_PX = 10_000
+_SPACING_PX = (2, 10)  # of a page of 28 px
 RECIPE_LIMIT_BYTES = 2**24
 _LINE_LIMIT = 2**20  # characters that are read of a line which may never end
 _DOTS_LIMIT = 100
@@ -77,17 +80,24 @@ class Recipe:
         Number of samples, 1 to 10**10.
     seed : int
         0 to 2**63 - 1.
+    height_px : int
+        Height of the images, 16 to 256; glyphs have the same height.
     width_px : int, "natural" or "widest"
         Width of the images; "widest" is the widest row that the recipe can produce, "natural"
         lets each image end where its row ends.
+    margin_px : tuple of int, optional
+        How much paper lies above and below the ink of each row, drawn from MIN to MAX: the row is
+        scaled to the height that is left, but to at most twice its size. By default rows keep
+        their size.
     spacing_px : tuple of int
-        Smallest and largest gap, both included.
+        Smallest and largest gap, both included; by default 2 to 10 in a height of 28, and in
+        proportion.
     spacing_mode : "variable" or "fixed"
         Each gap drawn on its own, or all gaps of a sample equal.
     edges : bool
         Whether the left and right margins are gaps too.
     measure : "ink" or "cell"
-        Whether gaps are measured between ink or between 28-pixel cells.
+        Whether gaps are measured between ink or between cells, which are squares of the height.
     align : "left", "center", "right" or "random"
         Where the row stands when pixels are left over.
     fit : "pad", "shrink" or "stretch"
@@ -124,8 +134,10 @@ class Recipe:
     texts: tuple[str, ...] | None = None
     count: int = 1
     seed: int = 0
+    height_px: int = PAGE_PX
     width_px: int | FlexibleWidth = "widest"
-    spacing_px: tuple[int, int] = (2, 10)
+    margin_px: tuple[int, int] | None = None
+    spacing_px: tuple[int, int] = cast("tuple[int, int]", None)  # follows the height
     spacing_mode: SpacingMode = "variable"
     edges: bool = False
     measure: Measure = "ink"
@@ -147,10 +159,16 @@ class Recipe:
         _check_source(self)
         object.__setattr__(self, "count", check_number("count", self.count, 1, COUNT_LIMIT))
         object.__setattr__(self, "seed", check_number("seed", self.seed, 0, SEED_LIMIT - 1))
+        height_px = check_number("height_px", self.height_px, *HEIGHT_LIMITS_PX)
+        object.__setattr__(self, "height_px", height_px)
         width_px, words = self.width_px, get_args(FlexibleWidth)
         if not (isinstance(width_px, str) and width_px in words):
             width_px = check_number("width_px", width_px, 1, WIDTH_LIMIT_PX, words)
         object.__setattr__(self, "width_px", width_px)
+        if self.margin_px is not None:
+            # A quarter of the height, at least, is for the ink.
+            margin_px = check_pair("margin_px", self.margin_px, 0, 3 * height_px // 8)
+            object.__setattr__(self, "margin_px", margin_px)
         _check_spacing(self)
         for name, allowed in CHOICES.items():
             check_choice(name, getattr(self, name), allowed)
@@ -162,8 +180,27 @@ class Recipe:
                 raise UsageError(f"is {quote(value)}; expected a text", field=name)
 
     def __repr__(self) -> str:
-        said = (field.name for field in fields(self) if field.default != getattr(self, field.name))
+        defaults = {field.name: field.default for field in fields(self)}
+        defaults["spacing_px"] = _find_spacing(self.height_px)
+        said = [name for name, default in defaults.items() if getattr(self, name) != default]
         return f"Recipe({', '.join(f'{name}={quote(getattr(self, name))}' for name in said)})"
+
+    def at_height(self, height_px: int) -> Self:
+        """Return the recipe of the same pictures in another height: lengths in pixels follow it.
+
+        Strengths of distortions stay as they are: they are always meant for a height of 28.
+        """
+        height_px = check_number("height_px", height_px, *HEIGHT_LIMITS_PX)
+
+        def scale(length_px: int) -> int:
+            return scale_px(length_px, height_px, self.height_px)
+
+        lengths_px: dict[str, Any] = {"spacing_px": tuple(map(scale, self.spacing_px))}
+        if isinstance(self.width_px, int):
+            lengths_px["width_px"] = max(1, scale(self.width_px))
+        if self.margin_px is not None:
+            lengths_px["margin_px"] = tuple(map(scale, self.margin_px))
+        return replace(self, height_px=height_px, **lengths_px)
 
     @property
     def lengths(self) -> tuple[int, int] | None:
@@ -173,8 +210,6 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Return what was set, as plain values: for TOML and JSON."""
         values = {name: value for name, value in asdict(self).items() if value is not None}
-        if self.polarity == "auto":  # not to be refused by the first release, which lacks it
-            del values["polarity"]
         return {"version": RECIPE_VERSION} | values
 
     @classmethod
@@ -187,9 +222,9 @@ class Recipe:
             A key is unknown, a value is not allowed, or the recipe is of a later version.
         """
         version = values.get("version", RECIPE_VERSION)
-        if version != RECIPE_VERSION:
+        if version not in range(1, RECIPE_VERSION + 1):
             raise UsageError(
-                f"the recipe has version {quote(version)}; this program reads {RECIPE_VERSION}",
+                f"the recipe has version {quote(version)}; expected 1 to {RECIPE_VERSION}",
                 "Update it: pipx upgrade mnistseq",
             )
         for key in values.keys() - {"version"}:
@@ -233,6 +268,16 @@ class Recipe:
             return cls.from_dict(values)
         except UsageError as error:
             raise UsageError(f"{path}: {error.message}", error.hint) from error
+
+
+def scale_px(length_px: int, height_px: int, of_height_px: int = PAGE_PX) -> int:
+    """Return a length on a page of one height as one on a page of another, rounded."""
+    return (length_px * height_px + of_height_px // 2) // of_height_px
+
+
+def _find_spacing(height_px: int) -> tuple[int, int]:
+    least_px, most_px = _SPACING_PX
+    return scale_px(least_px, height_px), scale_px(most_px, height_px)
 
 
 def read_texts(path: Path) -> tuple[str, ...]:
@@ -307,7 +352,9 @@ def _check_keys(text: str) -> None:
 
 
 def _check_spacing(recipe: Recipe) -> None:
-    spacing_px = check_pair("spacing_px", recipe.spacing_px, *GAP_LIMITS_PX)
+    spacing_px = _find_spacing(recipe.height_px)
+    if recipe.spacing_px is not None:
+        spacing_px = check_pair("spacing_px", recipe.spacing_px, -recipe.height_px, GAP_LIMIT_PX)
     object.__setattr__(recipe, "spacing_px", spacing_px)
     if recipe.edges and recipe.spacing_px[0] < 0:
         raise LayoutError(

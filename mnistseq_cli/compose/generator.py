@@ -62,9 +62,6 @@ def _find_remedies(
             yield f"--width {enough_px} (always enough)", "width_px", enough_px
         if least_px > 0 and chooser.widest_row_px(0) <= width_px:
             yield f"--spacing 0 {most_px}", "spacing_px", (0, most_px)
-    elif recipe.measure == "cell" and _has_one_length(recipe):
-        shared_px = _find_shared_px(recipe, chooser, width_px)
-        yield f"--width {shared_px}", "width_px", shared_px
     else:
         yield "--width widest", "width_px", "widest"
         if enough_px <= width_px:
@@ -79,27 +76,6 @@ def _open_distortions(recipe: Recipe) -> AugmentPipeline | None:
     from mnistseq_cli.distortions.pipeline import make_pipeline  # noqa: PLC0415 - most have none
 
     return make_pipeline(recipe.augment, recipe.augment_prob)
-
-
-def _find_shared_px(recipe: Recipe, chooser: DigitChooser, width_px: int) -> int:
-    """Return the width nearest by that equal gaps between cells fill, where all texts are as long.
-
-    All rows are as wide as the widest then.
-    """
-    cells_px = chooser.widest_row_px(0)
-    n_gaps = chooser.widest_row_px(1) - cells_px
-    if n_gaps == 0:
-        return cells_px
-    least_px = max(recipe.spacing_px[0], 1 - SIDE_PX)
-    most_px = max(recipe.spacing_px[1], least_px)
-    gap_px = min(max(round((width_px - cells_px) / n_gaps), least_px), most_px)
-    return cells_px + n_gaps * gap_px
-
-
-def _has_one_length(recipe: Recipe) -> bool:
-    if recipe.lengths is not None:
-        return recipe.lengths[0] == recipe.lengths[1]
-    return recipe.texts is None or len({*map(len, recipe.texts)}) == 1
 
 
 _BLOCK_SIZE = 128  # the fastest: its images stay in the cache of a core

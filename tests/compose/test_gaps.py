@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections import Counter
 from fractions import Fraction
 from itertools import product
 
@@ -63,32 +62,6 @@ def test_room_for_all_gives_the_same_gaps_as_no_limit(sizes: tuple[int, ...], se
     most = sum(sizes) - len(sizes)
     free = draw_gaps(words, np.array([sizes] * 8), np.full(8, most))
     assert np.array_equal(free, GapTable(sizes).draw(words, np.full(8, most)))
-
-
-@pytest.mark.parametrize("place", [0, 10])
-def test_first_and_last_gap_of_long_rows_follow_the_counts(place: int) -> None:
-    # 11 gaps of 9 values into 30 px: 20,000 rows against the counted shares.
-    # Chi-square with 8 degrees of freedom lies over 31.8 once in 10,000.
-    sizes, slack, n = (9,) * 11, 30, 20_000
-    words = draw_words(1, Use.GAP, 0, n, 11)
-    drawn = draw_gaps(words, np.array([sizes] * n), np.full(n, slack))[:, place]
-    rest = GapTable((9,) * 10)
-    ways = np.array([float(rest.ways(0, slack - gap)) for gap in range(9)])
-    expected = n * ways / ways.sum()
-    counts = np.bincount(drawn, minlength=9)
-    assert ((counts - expected) ** 2 / expected).sum() < 31.8
-
-
-def test_gaps_change_places_without_a_difference() -> None:
-    # Any order of a combination is as likely as any other: 6 orders of (0, 1, 3), 5 degrees of
-    # freedom, over 25.7 once in 10,000.
-    n = 60_000
-    words = draw_words(2, Use.GAP, 0, n, 3)
-    drawn = draw_gaps(words, np.full((n, 3), 9), np.full(n, 6))
-    orders = Counter(gaps for gaps in map(tuple, drawn.tolist()) if sorted(gaps) == [0, 1, 3])
-    assert len(orders) == 6
-    expected = sum(orders.values()) / 6
-    assert sum((count - expected) ** 2 / expected for count in orders.values()) < 25.7
 
 
 def test_too_many_ways_to_count_are_refused() -> None:

@@ -75,14 +75,6 @@ def test_an_index_that_is_no_whole_number_is_refused(index: Any, glyphs: GlyphSe
         generator[index]
 
 
-def test_an_index_of_numpy_gives_the_same_sample(glyphs: GlyphSet) -> None:
-    generator = SequenceGenerator(Recipe(digits="35", count=9), glyphs)
-    place: Any = np.int64(-2)
-    sample, same = generator[place], generator.block(place + 9, place + 11)[0]
-    assert hash_of([sample]) == hash_of([same]) == hash_of([generator[7]])
-    assert type(sample.index) is type(same.index) is int
-
-
 def test_a_block_goes_on_beyond_the_count(glyphs: GlyphSet) -> None:
     short, long = (
         SequenceGenerator(Recipe(length=(1, 4), count=count), glyphs) for count in (3, 9)
@@ -114,11 +106,6 @@ def test_spacing_does_not_change_the_digits(glyphs: GlyphSet) -> None:
     )
     assert near.texts.tolist() == far.texts.tolist()
     assert np.array_equal(near.glyphs, far.glyphs)
-
-
-def test_no_two_samples_are_equal(mnist: GlyphSet) -> None:
-    images = SequenceGenerator(Recipe(digits="350", count=1000), mnist).block(0, 1000).images
-    assert len({image.tobytes() for image in images}) == 1000
 
 
 def test_other_glyphs_than_those_of_the_recipe_are_refused(glyphs: GlyphSet) -> None:
@@ -155,14 +142,6 @@ def test_a_recipe_is_checked_before_the_work(
         with pytest.raises(LayoutError) as met:
             list(generator)
         assert str(met.value) == str(refused.value)
-
-
-def test_the_arrays_of_a_block_have_one_shape(glyphs: GlyphSet) -> None:
-    generator = SequenceGenerator(Recipe(length=(1, 9), count=100), glyphs)
-    short = next(index for index, sample in enumerate(generator) if len(sample.text) == 1)
-    block = generator.block(short, short + 1)
-    assert block.classes.shape == block.glyphs.shape == block.boxes.shape[:2] == (1, 9)
-    assert block.gaps.shape == (1, 10)
 
 
 def test_a_generator_travels_small_and_makes_the_same(glyph_folder: Path) -> None:

@@ -45,12 +45,6 @@ def test_a_pixel_is_the_mean_over_its_window(
     assert not any(values.values())
 
 
-def test_the_same_width_changes_nothing(glyphs: GlyphSet) -> None:
-    at, row = np.full(9, 3), np.full(9, 40)
-    out, first = resample(glyphs.images[:9], at, row, row)
-    assert np.array_equal(out[:, :, 3 - first[0] : 31 - first[0]], glyphs.images[:9])
-
-
 def make(glyphs: GlyphSet, **values: Any) -> SequenceGenerator:
     defaults: dict[str, Any] = {"length": (3, 6), "count": 40}
     return SequenceGenerator(Recipe(**defaults | values), glyphs)

@@ -55,8 +55,8 @@ for form in ("webdataset", "parquet", "lmdb", "hdf5", "npz", "npy", "idx"):
 RUNS["to-idx-digits"] = f"batch -n 40 --length 1 1 --width 28 --ink white {BULK} --to idx"
 
 LIBRARIES = {"parquet": "pyarrow", "lmdb": "lmdb", "hdf5": "h5py"}
-# What names the versions of libraries, or is made by them.
-OF_LIBRARIES = ("dataset.json", ".mnistseq")
+# What names the versions of libraries or is made by them, and the recipe, which gains fields.
+NOT_HASHED = ("dataset.json", "recipe.toml", ".mnistseq")
 ENCODED_ELSEWHERE = (".pgm", ".parquet", ".mdb", ".h5", ".npz")
 DEFLATED = (".png", ".tar")
 ONE_EACH = (".png", ".pgm", ".txt")  # of files that there is one of for each sample
@@ -133,5 +133,5 @@ def group_files(folder: Path) -> dict[str, list[Path]]:
 
 def find_files(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
-        if path.is_file() and not set(OF_LIBRARIES).intersection(path.parts):
+        if path.is_file() and not set(NOT_HASHED).intersection(path.parts):
             yield path
