@@ -11,6 +11,7 @@ from typer.core import TyperArgument, TyperGroup, TyperOption
 from typer.main import get_command
 
 from mnistseq_cli.cli import app
+from mnistseq_cli.cli.commands import COMMANDS, open_command
 from mnistseq_cli.distortions import AUGMENTATIONS, make_pipeline
 
 if TYPE_CHECKING:
@@ -140,11 +141,7 @@ def read_program() -> list[Command]:
     root = _read_command("mnistseq", "[OPTIONS] COMMAND [ARGS]...", program)
     return [
         root,
-        *(
-            _read_command(f"mnistseq {name}", "", command)
-            for name, command in program.commands.items()
-            if not command.hidden
-        ),
+        *(_read_command(f"mnistseq {name}", "", open_command(name)) for name in COMMANDS),
     ]
 
 

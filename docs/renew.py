@@ -1,7 +1,7 @@
 """Renews all that is generated: ``python docs/renew.py``.
 
-Those are the command reference and the man page, the pictures, the screenshots (which need
-Chromium), and the completion scripts.
+Those are the command reference and the man page, the pictures, and the screenshots, which need
+Chromium.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ STEPS = [
     [sys.executable, str(DOCS / "reference.py")],
     [sys.executable, str(DOCS / "pictures.py")],
     [sys.executable, str(DOCS / "screenshots.py")],
-    ["sh", str(DOCS.parent / "completions" / "generate.sh")],
 ]
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from mnistseq_cli.cli.commands import COMMANDS, Program
-from mnistseq_cli.cli.completion import use_scripts
+from mnistseq_cli.cli.commands import COMMANDS, Program, open_command
+from mnistseq_cli.cli.completion import answer_scripts
 from mnistseq_cli.cli.console import print_result, report_error
-from mnistseq_cli.cli.usage_errors import OPTIONS, WrongUsage, explain
+from mnistseq_cli.cli.options import flag
+from mnistseq_cli.cli.usage_errors import WrongUsage, explain, name_parameter
 from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -42,20 +43,7 @@ app = typer.Typer(
     add_completion=False,  # `completion` has its own
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-use_scripts()
-
-_Install = Annotated[
-    bool,
-    typer.Option(
-        "--install-completion",
-        help="Install completion for the shell named after it (bash, zsh, fish, powershell), or "
-        "for the one it runs in.",
-    ),
-]
-_Show = Annotated[
-    bool,
-    typer.Option("--show-completion", help="Show the script that would be installed."),
-]
+answer_scripts()
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - the callback of a flag gets a bool
@@ -70,17 +58,22 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 - the callback of a fl
 def _options_of_all(
     context: typer.Context,
     *,
-    version: Annotated[  # noqa: ARG001 - its callback does all there is to do
-        bool,
-        typer.Option(
-            "--version",
-            callback=_print_version,
-            is_eager=True,
-            help="Show the version and exit.",
-        ),
-    ] = False,
-    install_completion: _Install = False,  # noqa: ARG001 - `Program.parse_args` does it
-    show_completion: _Show = False,  # noqa: ARG001 - as above
+    version: bool = flag(  # noqa: ARG001 - its callback does all there is to do
+        "Options",
+        "--version",
+        "Show the version and exit.",
+        callback=_print_version,
+        is_eager=True,
+    ),
+    install_completion: bool = flag(  # noqa: ARG001 - `Program.parse_args` does it
+        "Options",
+        "--install-completion",
+        "Install completion for the shell named after it (bash, zsh, fish, powershell), or for "
+        "the one it runs in.",
+    ),
+    show_completion: bool = flag(  # noqa: ARG001 - as above
+        "Options", "--show-completion", "Show the script that would be installed."
+    ),
 ) -> None:
     if context.invoked_subcommand is None:
         from mnistseq_cli.cli.help import WELCOME
@@ -110,10 +103,10 @@ def main() -> NoReturn:
 
 def _name_error(error: Exception) -> MnistseqError:
     """Return the message for anything that can go wrong: a traceback helps nobody here."""
+    if isinstance(error, UsageError | WrongUsage):
+        return _name_usage(error)
     if isinstance(error, MnistseqError):
-        return error.renamed(OPTIONS) if isinstance(error, UsageError) else error
-    if isinstance(error, WrongUsage):
-        return explain(error, COMMANDS)
+        return error
     if isinstance(error, MemoryError) or _lacks_memory(error):
         return OutputError(
             "there is not enough memory",
@@ -129,6 +122,15 @@ def _name_error(error: Exception) -> MnistseqError:
         f"This is a fault of mnistseq. Please report it with the command and what it says after "
         f"{DEBUG_VARIABLE}=1.",
     )
+
+
+def _name_usage(error: Exception) -> UsageError:
+    """Return what is wrong with the use of a command, with its options as they are written."""
+    command = next((word for word in sys.argv[1:2] if word in COMMANDS), "")
+    if not isinstance(error, UsageError):
+        return explain(error, command)
+    parameters = open_command(command).params if command else []
+    return error.renamed({one.name: name_parameter(one) for one in parameters})
 
 
 def _lacks_memory(error: Exception) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from mnistseq_cli.cli.make_dataset import make_dataset
+from mnistseq_cli.cli.options import expand, option
 from mnistseq_cli.cli.output_options import OutputOptions
-from mnistseq_cli.cli.picture_options import Picture, expand, option
+from mnistseq_cli.cli.picture_options import Picture
 from mnistseq_cli.errors import TextError
 
 EXAMPLES = """\

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -15,7 +14,7 @@ from mnistseq_cli.cli.completion import install_script, show_script
 from mnistseq_cli.cli.help import write_help
 from mnistseq_cli.cli.usage_errors import WrongUsage, check_strengths, repeat_single_length
 
-COMPLETION_OPTIONS = ("--install-completion", "--show-completion")
+COMPLETION_OPTIONS = {"--install-completion": install_script, "--show-completion": show_script}
 # A command is one module: the function of its name, and the examples that end its help. What it
 # does stands here as well, so that a list of commands opens none.
 COMMANDS = {
@@ -33,7 +32,11 @@ class Program(TyperGroup):
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
-        self.commands = _Commands()  # type: ignore[assignment]  # nobody adds to them
+        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment]  # their names
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - as Typer has it
+        """Return a command, imported now, or None where there is none of this name."""
+        return open_command(cmd_name) if cmd_name in COMMANDS else None
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Deal with completion, whose options may have the name of a shell behind them."""
@@ -42,8 +45,7 @@ class Program(TyperGroup):
             words = [*filter(None, [shell]), *args[1:]]
             if len(words) > 1:
                 raise WrongUsage(f"option '{option}' takes one shell: leave out {words[1]}")
-            write = install_script if option == COMPLETION_OPTIONS[0] else show_script
-            write(*words)
+            COMPLETION_OPTIONS[option](*words)
             ctx.exit()
         return super().parse_args(ctx, args)
 
@@ -53,12 +55,10 @@ class Program(TyperGroup):
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Complete names of commands without opening them."""
-        try:
-            from typer._click.shell_completion import CompletionItem
-        except ImportError:  # Typer has moved it
-            return super().shell_complete(ctx, incomplete)
         if incomplete.startswith("-"):
             return super().shell_complete(ctx, incomplete)
+        from typer._click.shell_completion import CompletionItem  # or nobody would ask
+
         found = (name for name in COMMANDS if name.startswith(incomplete))
         return [CompletionItem(name, help=COMMANDS[name]) for name in found]
 
@@ -88,21 +88,9 @@ class Command(TyperCommand):
         write_help(self, ctx, formatter, {})
 
 
-class _Commands(Mapping[str, Any]):
-    def __getitem__(self, name: str) -> Any:
-        if name not in COMMANDS:
-            raise KeyError(name)
-        return _open(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(COMMANDS)
-
-    def __len__(self) -> int:
-        return len(COMMANDS)
-
-
 @cache
-def _open(name: str) -> Any:
+def open_command(name: str) -> Any:
+    """Return a command of the program, with its options."""
     module = import_module(f"mnistseq_cli.cli.{name}")
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
     alone.command(name, cls=Command, epilog=module.EXAMPLES)(getattr(module, name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperArgument, TyperOption
@@ -15,72 +16,24 @@ from mnistseq_cli.validation import check_choice
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-SHELLS = ("bash", "zsh", "fish", "powershell")
+SCRIPTS = {
+    "bash": "mnistseq.bash",
+    "zsh": "_mnistseq",
+    "fish": "mnistseq.fish",
+    "powershell": "mnistseq.ps1",
+}
 PROGRAM, VARIABLE = "mnistseq", "_MNISTSEQ_COMPLETE"
-LINES = "lines"  # the name under which Typer knows who answers
-
-BASH = """
-%(complete_func)s() {
-    local line
-    COMPREPLY=()
-    while IFS= read -r line; do
-        [ -z "$line" ] || COMPREPLY+=("${line%%%%$'\\t'*}")
-    done < <(env _TYPER_COMPLETE_ARGS="${COMP_LINE:0:COMP_POINT}" \\
-        %(autocomplete_var)s=complete_lines "$1" 2>/dev/null)
-}
-
-complete -o default -F %(complete_func)s %(prog_name)s
-"""
-
-# The first Tab loads the file: it has to answer as well as to define.
-ZSH = """
-#compdef %(prog_name)s
-
-%(complete_func)s() {
-  local -a values
-  values=(${(f)"$(env _TYPER_COMPLETE_ARGS="${words[1,$CURRENT]}" \\
-    %(autocomplete_var)s=complete_lines %(prog_name)s 2>/dev/null)"})
-  compset -P '--*='
-  if (( $#values )); then
-    values=("${(@)values//:/\\\\:}")
-    values=("${(@)values/$'\\t'/:}")
-    _describe -V value values
-  else
-    _files
-  fi
-}
-
-compdef %(complete_func)s %(prog_name)s
-[[ $zsh_eval_context[-1] != loadautofunc ]] || %(complete_func)s "$@"
-"""
-
-FISH = """
-function %(complete_func)s
-    set --global %(complete_func)s_option (commandline -ct | string match --regex -- '^--[^=]+=')
-    set --global %(complete_func)s_values (env _TYPER_COMPLETE_ARGS=(commandline -cp) \\
-        %(autocomplete_var)s=complete_lines %(prog_name)s 2>/dev/null)
-    test -n "$%(complete_func)s_values"
-end
-
-complete --command %(prog_name)s --no-files --keep-order --condition %(complete_func)s \\
-    --arguments '"$%(complete_func)s_option"$%(complete_func)s_values'
-"""
+LINES = "lines"  # the name under which Typer knows who answers the scripts
 
 
-def use_scripts() -> None:
-    """Have Typer show and install these scripts, and answer them.
+def answer_scripts() -> None:
+    """Have Typer answer our scripts: a value a line, and what it is after a tab.
 
-    Typer keeps what this needs to itself. Where it moves, Typer's own scripts are used.
+    Typer keeps what this needs to itself; where it moves, there is no completion.
     """
     with suppress(ImportError):
         from typer._click.shell_completion import CompletionItem, add_completion_class
-        from typer._completion_classes import (
-            BashComplete,
-            FishComplete,
-            ZshComplete,
-            completion_init,
-        )
-        from typer._completion_shared import _completion_scripts
+        from typer._completion_classes import ZshComplete, completion_init
 
         class Lines(ZshComplete):
             name = LINES
@@ -96,10 +49,6 @@ def use_scripts() -> None:
 
         completion_init()
         add_completion_class(Lines, LINES)
-        ours = {BashComplete: BASH, ZshComplete: ZSH, FishComplete: FISH}
-        for typers, script in ours.items():
-            typers.source_template = script
-            _completion_scripts[typers.name] = script
 
 
 def _keep_words() -> None:
@@ -115,9 +64,10 @@ def _keep_words() -> None:
 
 def install_script(shell: str = "") -> None:
     """Install completion for a shell, by default the one that runs the program."""
-    from typer._completion_shared import install
+    from typer._completion_shared import _completion_scripts, install
 
     name = _choose_shell(shell, "--install-completion")
+    _completion_scripts[name] = _read_script(name).replace("%", "%%")  # which Typer formats
     _, path = install(shell=name, prog_name=PROGRAM, complete_var=VARIABLE)
     print_result(f"{name} completion installed in {path}")
     say("It takes effect in a new shell.")
@@ -125,16 +75,17 @@ def install_script(shell: str = "") -> None:
 
 def show_script(shell: str = "") -> None:
     """Write the script of a shell, by default the one that runs the program."""
-    from typer._completion_shared import get_completion_script
-
-    name = _choose_shell(shell, "--show-completion")
-    script = get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=name)
-    for line in script.splitlines():
+    for line in _read_script(_choose_shell(shell, "--show-completion")).splitlines():
         print_result(line)
 
 
+def _read_script(shell: str) -> str:
+    name = SCRIPTS["powershell" if shell == "pwsh" else shell]
+    return (Path(__file__).with_name("completions") / name).read_text(encoding="utf-8")
+
+
 def _choose_shell(name: str, option: str) -> str:
-    known = (*SHELLS, "pwsh")
+    known = (*SCRIPTS, "pwsh")
     if not name:
         import shellingham  # Typer needs it too
 
@@ -143,7 +94,7 @@ def _choose_shell(name: str, option: str) -> str:
         if name not in known:
             raise UsageError(
                 f"cannot tell for which shell: the program runs in {name or 'none that it knows'}",
-                f"Name it: mnistseq {option} {'|'.join(SHELLS)}",
+                f"Name it: mnistseq {option} {'|'.join(SCRIPTS)}",
             )
     check_choice(option, name, known)
     return name

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mnistseq_cli.cli.completion import complete
 from mnistseq_cli.cli.console import print_result, say
-from mnistseq_cli.cli.picture_options import DATA_DIR, argument, flag, option
+from mnistseq_cli.cli.options import DATA_DIR, argument, flag, option
 from mnistseq_cli.errors import UsageError
 
 if TYPE_CHECKING:

@@ -7,13 +7,14 @@ import re
 import shutil
 import sys
 import textwrap
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperArgument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    _Row = tuple[str, str]  # a name, and what it means
 
 LEAST_COLUMNS = 70  # in less, boxes leave no room for words
 MOST_COLUMNS = 80  # longer lines are hard to read
@@ -43,35 +44,13 @@ All commands and options:
   mnistseq sequence --help"""
 
 
-@dataclass(frozen=True)
-class Page:
-    """What the help of a command says."""
-
-    usage: str
-    paragraphs: tuple[str, ...]
-    panels: dict[str, list[tuple[str, str]]]  # by title: names, and what they mean
-    examples: tuple[str, ...]  # lines to type, and what they do
-
-
-def write_help(
-    command: Any,
-    ctx: Any,
-    formatter: Any,
-    commands: dict[str, str],
-) -> None:
+def write_help(command: Any, ctx: Any, formatter: Any, commands: dict[str, str]) -> None:
     """Write the help of a command; `commands` are those below it, and what they do."""
-    page = Page(
-        usage=command.get_usage(ctx),
-        paragraphs=tuple(command.help.split("\n\n")),
-        panels=_list_panels(command, ctx, commands),
-        examples=tuple(command.epilog.splitlines()),
-    )
-    width = min(shutil.get_terminal_size().columns, MOST_COLUMNS)
-    if _has_room_for_boxes():
-        ctx.color = not os.environ.get("NO_COLOR")  # for what prints the help
-        lines = _draw_page(page, width)
-    else:
-        lines = _write_page(page, width - 1)
+    has_boxes = _has_room_for_boxes()
+    ctx.color = has_boxes and not os.environ.get("NO_COLOR")  # what prints the help strips colours
+    width = min(shutil.get_terminal_size().columns, MOST_COLUMNS) - (not has_boxes)
+    panels = _list_panels(command, ctx, commands)
+    lines = _write_page(command, command.get_usage(ctx), panels, width, has_boxes=has_boxes)
     formatter.write("".join(f"{line}\n" for line in lines))
 
 
@@ -87,12 +66,8 @@ def _has_room_for_boxes() -> bool:
     )
 
 
-def _list_panels(
-    command: Any,
-    ctx: Any,
-    commands: dict[str, str],
-) -> dict[str, list[tuple[str, str]]]:
-    panels = {"Commands": [*commands.items()]}
+def _list_panels(command: Any, ctx: Any, commands: dict[str, str]) -> dict[str, list[_Row]]:
+    panels = {"Commands": [*commands.items()]} if commands else {}
     for param in command.get_params(ctx):
         if getattr(param, "hidden", False):
             continue
@@ -104,59 +79,51 @@ def _list_panels(
             name += "" if param.is_flag else f" {param.metavar or ''}"
         variable = f" [env var: {param.envvar}]" if param.envvar else ""
         panels.setdefault(title, []).append((name, f"{param.help}{variable}"))
-    return {title: rows for title, rows in panels.items() if rows}
+    return panels
 
 
-def _write_page(page: Page, width: int) -> Iterator[str]:
-    """Yield the lines of a page: a name, and under it what it means."""
-    yield page.usage
-    for paragraph in page.paragraphs:
-        yield from ("", *_wrap(paragraph, width))
-    for title, rows in page.panels.items():
-        yield from ("", f"{title}:")
-        for name, text in rows:
-            yield from (f"  {name}", *(f"      {line}" for line in _wrap(text, width - 6)))
-    yield from ("", "Examples:")
-    for line in page.examples:
-        yield f"  {line}" if _is_typed(line) else line
-
-
-def _draw_page(page: Page, width: int) -> Iterator[str]:
-    """Yield the lines of a page in colours, with a box around each panel."""
-    yield from ("", f" {_paint(page.usage, _HEADING)}")
-    for paragraph in page.paragraphs:
-        yield from ("", *(f" {_paint_options(line)}" for line in _wrap(paragraph, width - 2)))
+def _write_page(
+    command: Any, usage: str, panels: dict[str, list[_Row]], width: int, *, has_boxes: bool
+) -> Iterator[str]:
+    yield _paint(usage, _HEADING)
+    for paragraph in command.help.split("\n\n"):
+        yield from ("", *map(_paint_options, _wrap(paragraph, width)))
     yield ""
-    for title, rows in page.panels.items():
-        rule = "─" * (width - len(title) - 5)
-        yield _paint("╭─", _FRAME) + _paint(f" {title} ", _HEADING) + _paint(f"{rule}╮", _FRAME)
-        side = _paint("│", _FRAME)
-        yield from (f"{side} {line} {side}" for line in _draw_rows(rows, width - _SIDES))
-        yield _paint(f"╰{'─' * (width - 2)}╯", _FRAME)
-    yield from ("", f" {_paint('Examples', _HEADING)}")
-    for line in page.examples:
-        yield f"   {_paint_options(line)}" if _is_typed(line) else f" {line}"
+    for title, rows in panels.items():
+        yield from _draw_panel(title, rows, width) if has_boxes else _list_rows(title, rows, width)
+    yield from ([""] if has_boxes else [])
+    yield _paint("Examples:", _HEADING)
+    for line in command.epilog.splitlines():
+        yield f"  {_paint_options(line)}" if line.startswith("mnistseq ") else line
+
+
+def _list_rows(title: str, rows: list[_Row], width: int) -> Iterator[str]:
+    """Yield each name, and under it what it means."""
+    yield f"{title}:"
+    for name, text in rows:
+        yield from (f"  {name}", *(f"      {line}" for line in _wrap(text, width - 6)))
     yield ""
 
 
-def _draw_rows(rows: list[tuple[str, str]], width: int) -> Iterator[str]:
-    """Yield lines of equal width: names to the left, what they mean to the right."""
+def _draw_panel(title: str, rows: list[_Row], width: int) -> Iterator[str]:
+    """Yield a box: names to the left, what they mean to the right."""
+    inner_width = width - _SIDES
     fitting = [len(name) for name, _ in rows if len(name) <= _MOST_NAME_COLUMNS]
     left_width = max(fitting, default=_MOST_NAME_COLUMNS)
-    right_width = width - left_width - 2
+    right_width = inner_width - left_width - 2
+    side = _paint("│", _FRAME)
+    rule = _paint(f"{'─' * (width - len(title) - 5)}╮", _FRAME)
+    yield f"{_paint('╭─', _FRAME)}{_paint(f' {title} ', _HEADING)}{rule}"
     for name, text in rows:
         left = name
         if len(name) > left_width:
-            yield _paint_name(name) + " " * (width - len(name))
+            yield f"{side} {_paint_name(name)}{' ' * (inner_width - len(name))} {side}"
             left = ""
         for line in _wrap(text, right_width):
             room, rest = " " * (left_width + 2 - len(left)), " " * (right_width - len(line))
-            yield f"{_paint_name(left)}{room}{_paint_options(line)}{rest}"
+            yield f"{side} {_paint_name(left)}{room}{_paint_options(line)}{rest} {side}"
             left = ""
-
-
-def _is_typed(line: str) -> bool:
-    return line.startswith("mnistseq ")
+    yield _paint(f"╰{'─' * (width - 2)}╯", _FRAME)
 
 
 def _wrap(text: str, width: int) -> list[str]:
@@ -166,13 +133,8 @@ def _wrap(text: str, width: int) -> list[str]:
 
 def _paint_name(text: str) -> str:
     """Paint a name of a command or an option, and otherwise what stands for its value."""
-    has_value = text.startswith("-")
-    return _WORD.sub(
-        lambda found: _paint(
-            found[0], _VALUE if has_value and not found[0].startswith("-") else _NAME
-        ),
-        text,
-    )
+    value = _VALUE if text.startswith("-") else _NAME
+    return _WORD.sub(lambda word: _paint(word[0], _NAME if word[0][0] == "-" else value), text)
 
 
 def _paint_options(text: str) -> str:
@@ -180,4 +142,4 @@ def _paint_options(text: str) -> str:
 
 
 def _paint(text: str, style: str) -> str:
-    return f"\x1b[{style}m{text}\x1b[0m" if text else ""
+    return f"\x1b[{style}m{text}\x1b[0m"

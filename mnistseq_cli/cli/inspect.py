@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnistseq_cli.cli.picture_options import DATA_DIR, argument, flag, option
+from mnistseq_cli.cli.options import DATA_DIR, argument, flag, option
 from mnistseq_cli.errors import UsageError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.cli.completion import complete
-from mnistseq_cli.cli.picture_options import argument, flag, option
+from mnistseq_cli.cli.options import WORKERS, argument, flag, option
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.validation import check_local, check_number
 
@@ -17,11 +17,6 @@ if TYPE_CHECKING:
 
 FOLDER = "folder"
 ENCODED = (FOLDER, "webdataset", "parquet", "lmdb")  # formats that hold encoded images
-WORKERS = option(
-    "Running",
-    "--workers N",
-    "Processes that work at once; 0 stays in this one. [default: one for each core]",
-)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from mnistseq_cli.cli.completion import complete
 from mnistseq_cli.cli.make_dataset import make_dataset
+from mnistseq_cli.cli.options import expand, option
 from mnistseq_cli.cli.output_options import OutputOptions
-from mnistseq_cli.cli.picture_options import Picture, expand, option
+from mnistseq_cli.cli.picture_options import Picture
 from mnistseq_cli.errors import UsageError
 
 EXAMPLES = """\

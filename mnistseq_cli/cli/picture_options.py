@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import wraps
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -12,14 +10,13 @@ import typer
 
 from mnistseq_cli.cli.completion import complete
 from mnistseq_cli.cli.console import say, warn
+from mnistseq_cli.cli.options import DATA_DIR, option
 from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS
 from mnistseq_cli.errors import CacheError, LayoutError, TextError, UsageError
 from mnistseq_cli.recipe import CHOICES, WIDTH_LIMIT_PX, FlexibleWidth, Recipe
 from mnistseq_cli.validation import suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mnistseq_cli.compose.generator import SequenceGenerator
     from mnistseq_cli.errors import GlyphError
 
@@ -28,68 +25,10 @@ FLEXIBLE_WIDTHS: tuple[str, ...] = get_args(FlexibleWidth)
 TEXT_SOURCES = ("digits", "length", "pattern", "texts")
 
 
-def expand(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace each parameter that is a dataclass of options by its fields.
-
-    Typer sees one flat list of options; the command gets them back as values of the dataclasses.
-    """
-    signature = inspect.signature(command, eval_str=True)
-    groups: dict[str, Any] = {
-        name: parameter.annotation
-        for name, parameter in signature.parameters.items()
-        if is_dataclass(parameter.annotation)
-    }
-
-    @wraps(command)
-    def flat(**values: Any) -> None:
-        for name, group in groups.items():
-            values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
-        command(**values)
-
-    own = [parameter for name, parameter in signature.parameters.items() if name not in groups]
-    of_groups = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for group in groups.values()
-        for parameter in inspect.signature(group, eval_str=True).parameters.values()
-    ]
-    flat.__signature__ = signature.replace(parameters=[*own, *of_groups])  # type: ignore[attr-defined]
-    return flat
-
-
-def option(panel: str, declaration: str, text: str, **more: Any) -> Any:
-    """Declare an option, as the default of a parameter; it is None where the user said nothing.
-
-    `declaration` is what can be typed, such as ``"-w, --width PX"``; `text` ends with the default.
-    """
-    words = declaration.replace(",", " ").split()
-    flags = [word for word in words if word.startswith("-")]
-    metavar = " ".join(word for word in words if not word.startswith("-")) or None
-    return typer.Option(
-        more.pop("default", None),
-        *flags,
-        help=text,
-        metavar=metavar,
-        rich_help_panel=panel,
-        show_default=False,
-        **more,
-    )
-
-
-def flag(panel: str, name: str, text: str) -> Any:
-    """Declare an option that takes no value."""
-    return option(panel, name, text, default=False)
-
-
 def choice(panel: str, name: str, text: str) -> Any:
     """Declare an option with a fixed list of values, those of a field of the recipe."""
     values = CHOICES[name.removeprefix("--").replace("-", "_")]
     return option(panel, f"{name} {'|'.join(values)}", text, autocompletion=complete(values))
-
-
-def argument(metavar: str, text: str, **more: Any) -> Any:
-    """Declare an argument, with what stands for its value in the help."""
-    default = more.pop("default", None)
-    return typer.Argument(default, metavar=metavar, help=text, show_default=False, **more)
 
 
 def parse_width(value: str) -> int | str:
@@ -102,15 +41,6 @@ def parse_width(value: str) -> int | str:
         hint = suggest(value, FLEXIBLE_WIDTHS)
         message = f"{value!r} is no width; expected pixels, {' or '.join(FLEXIBLE_WIDTHS)}"
         raise typer.BadParameter(f"{message}. {hint}".removesuffix(". ")) from None
-
-
-DATA_DIR = option(
-    "Glyphs",
-    "--data-dir DIR",
-    "Where data sets are cached. [default: the user data folder]",
-    envvar="MNISTSEQ_DATA_DIR",
-    file_okay=False,
-)
 
 
 @dataclass(frozen=True, kw_only=True)

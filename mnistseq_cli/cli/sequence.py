@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import count
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.cli.console import print_result, say
+from mnistseq_cli.cli.options import argument, expand, flag, option
 from mnistseq_cli.cli.output_options import check_ending, check_image_file
-from mnistseq_cli.cli.picture_options import Picture, argument, expand, flag, name_glyphs, option
+from mnistseq_cli.cli.picture_options import Picture, name_glyphs
 from mnistseq_cli.errors import TextError, UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def sequence(
         "The digits to write: 3 5 0, 350 and 3,5,0 are the same; - makes a wider gap.",
     ),
     *,
-    variants: int | None = option(
+    count: int | None = option(
         "Output",
         "-n, --count N",
         "How many pictures of the number; with --recipe, how many of its samples, from the first "
@@ -75,9 +76,9 @@ def sequence(
         check_image_file(sheet, "--sheet")
     if not digits and picture.recipe is None:
         raise TextError("there are no digits to write", "For example: mnistseq sequence 3 5 0")
-    given = {"digits": join_digits(digits), "count": variants}
+    given = {"digits": join_digits(digits), "count": count}
     generator = picture.open_generator({"width_px": "natural"}, given)
-    samples = [generator[0]] if variants is None else list(generator)
+    samples = [generator[0]] if count is None else list(generator)
     paths = _write(samples, out, sheet)
     if as_json:
         lines = [
@@ -117,7 +118,7 @@ def join_digits(words: list[str] | None) -> str | None:
     if len(pieces) > 2 and all(len(piece) == 1 for piece in pieces):  # noqa: PLR2004 - decided so
         text = "".join(pieces)
     if not text.strip(","):
-        raise TextError(f"is {' '.join(words)!r}; expected digits such as 3 5 0", field="DIGITS")
+        raise TextError(f"is {' '.join(words)!r}; expected digits such as 3 5 0", field="digits")
     return text
 
 
@@ -143,10 +144,13 @@ def _choose_paths(samples: list[Sample], out: Path | None) -> Iterator[Path]:
         with naming_disk_errors(out.parent):
             out.parent.mkdir(parents=True, exist_ok=True)
         yield out
-        yield from (out.with_stem(f"{out.stem}-{number}") for number in count(2))
+        yield from (out.with_stem(f"{out.stem}-{number}") for number in itertools.count(2))
     for sample in samples:
         stem = sample.text[:LONGEST_STEM]
-        names = (f"{stem}-{number}.png" if number > 1 else f"{stem}.png" for number in count(1))
+        names = (
+            f"{stem}-{number}.png" if number > 1 else f"{stem}.png"
+            for number in itertools.count(1)
+        )
         yield next(path for path in map(Path, names) if not path.exists())
 
 

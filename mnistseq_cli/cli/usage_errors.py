@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Any
 
@@ -16,20 +14,6 @@ from mnistseq_cli.errors import UsageError
 # Typer has no public name for all wrong usage; this child of it has one.
 WrongUsage: type[Exception] = BadParameter.mro()[1]
 
-_FIELDS = (
-    *("align", "augment", "augment_prob", "count", "dataset", "digits", "edges", "fit", "glyphs"),
-    *("ink", "length", "measure", "one_hand", "part_size", "pattern", "polarity", "seed"),
-    *("spacing_mode", "splits", "texts", "workers"),
-)
-# What the library calls its values, and the options that give them.
-OPTIONS = {field: f"--{field.replace('_', '-')}" for field in _FIELDS} | {
-    "format": "--to",
-    "image format": "--image-format",
-    "label style": "--labels",
-    "name template": "--name",
-    "spacing_px": "--spacing",
-    "width_px": "--width",
-}
 _HEIGHT = "Pictures are 28 pixels high; --width PX sets how wide they are."
 # Options of other tools, and of a first guess.
 _OTHER_WORDS = {
@@ -59,16 +43,13 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 def repeat_single_length(words: list[str]) -> list[str]:
     """Return the words of a command with ``--length 5`` as ``--length 5 5``."""
-    words = [part for word in words for part in _split_length(word)]
+    parts = [word.split("=", 1) if word.startswith("--length=") else [word] for word in words]
+    words = [word for part in parts for word in part]
     for place, word in enumerate(words):
         values = [bool(_NUMBER.fullmatch(value)) for value in words[place + 1 : place + 3]]
         if word == "--length" and values and values[0] and values[1:] != [True]:
             return [*words[: place + 2], *words[place + 1 :]]
     return words
-
-
-def _split_length(word: str) -> list[str]:
-    return word.split("=", 1) if word.startswith("--length=") else [word]
 
 
 def check_strengths(words: list[str], values: list[str], *, takes_digits: bool) -> None:
@@ -89,18 +70,9 @@ def check_strengths(words: list[str], values: list[str], *, takes_digits: bool) 
             )
 
 
-def explain(error: Exception, commands: Collection[str]) -> UsageError:
-    """Turn what Typer says into one line and a hint.
-
-    Parameters
-    ----------
-    error : Exception
-        A `WrongUsage`.
-    commands : collection of str
-        The names of all commands.
-    """
-    command = " ".join(word for word in sys.argv[1:2] if word in commands)
-    helped = f"See mnistseq {command} --help" if command else "See mnistseq --help"
+def explain(error: Exception, command: str) -> UsageError:
+    """Turn what Typer says of a command into one line and a hint; `error` is a `WrongUsage`."""
+    helped = f"See mnistseq {command} --help".replace("  ", " ")
     if hasattr(error, "possibilities"):
         unknown = str(getattr(error, "option_name", ""))
         hint = _suggest_option(unknown, error.possibilities or [])
@@ -110,7 +82,7 @@ def explain(error: Exception, commands: Collection[str]) -> UsageError:
         message = error.format_message()  # type: ignore[attr-defined]
         message = message[0].lower() + message[1:]
     else:
-        message = f"{_name_param(param)}: {_name_value(message, error.__cause__)}"
+        message = f"{name_parameter(param)}: {_name_value(message, error.__cause__)}"
     return UsageError(message.rstrip("."), helped)
 
 
@@ -127,11 +99,11 @@ def _suggest_option(unknown: str, known: list[str]) -> str:
     return f"Did you mean --{near[0]}?" if near else ""  # dashes do not count as likeness
 
 
-def _name_param(param: Any) -> str:
+def name_parameter(parameter: Any) -> str:
     """Name an option as it is written, an argument as the help shows it."""
-    if param.param_type_name == "argument":
-        return str(param.metavar or param.name.upper())
-    return str(max(param.opts, key=len))
+    if parameter.param_type_name == "argument":
+        return str(parameter.metavar).rstrip(".")
+    return str(max(parameter.opts, key=len))
 
 
 def _name_value(message: str, cause: BaseException | None) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mnistseq_cli.cli.output_options import WORKERS
-from mnistseq_cli.cli.picture_options import DATA_DIR, argument, flag
+from mnistseq_cli.cli.options import DATA_DIR, WORKERS, argument, flag
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.validation import check_number
 

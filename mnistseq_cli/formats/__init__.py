@@ -70,9 +70,9 @@ class Output:
 
     def __post_init__(self) -> None:
         check_local("the output folder", self.folder)
-        check_choice("format", self.to, [*FORMATS])
+        check_choice("to", self.to, [*FORMATS])
         for style in self.labels:
-            check_choice("label style", style, [*LABEL_STYLES])
+            check_choice("labels", style, [*LABEL_STYLES])
         object.__setattr__(self, "labels", tuple(dict.fromkeys(self.labels)))
         open_format(self)
 

@@ -175,7 +175,7 @@ def _try_out(encoder: Encoder, image_format: str) -> None:
         f"is {image_format!r}, in which grey images cannot be written here; expected one of: "
         f"{', '.join(IMAGE_FORMATS)}",
         suggest(image_format, IMAGE_FORMATS),
-        field="image format",
+        field="image_format",
     ) from cause
 
 

@@ -19,10 +19,9 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from typer.main import get_command
 
 from mnistseq_cli import Recipe, SequenceGenerator
-from mnistseq_cli.cli import app
+from mnistseq_cli.cli.commands import open_command
 from mnistseq_cli.formats.sheet import make_sheet
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from tests.helpers.bulk_cases import read_tree
@@ -178,7 +177,7 @@ def test_a_dataset_is_resumed_where_its_glyphs_lie_now(run: Run, own_glyphs: Pat
 
 def test_outputs_need_not_be_readable() -> None:
     for name in ("batch", "phone"):
-        command = dict(get_command(app).commands)[name]  # type: ignore[attr-defined]
+        command = open_command(name)
         paths = {param.name: param.type for param in command.params}
         assert not any(paths[option].readable for option in ("out", "sheet", "log_json"))
 

@@ -11,10 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 
-from mnistseq_cli.cli import app
-from mnistseq_cli.cli.commands import COMMANDS
+from mnistseq_cli.cli.commands import COMMANDS, open_command
 from mnistseq_cli.distortions import AUGMENTATIONS
 from mnistseq_cli.formats import FORMATS, LABEL_STYLES
 from tests.helpers.program import Result
@@ -57,8 +55,7 @@ def run_outside(*words: str, **environment: str) -> str:
 
 def options_of(command: str) -> list[str]:
     """Give the names of all options of a command that are not hidden."""
-    program = get_command(app)
-    found = getattr(program, "commands")[command]  # noqa: B009 - Typer's type does not tell
+    found = open_command(command)
     shown = [param for param in found.params if not param.hidden]
     names = [name for param in shown for name in (*param.opts, *param.secondary_opts)]
     return [name for name in names if name.startswith("-")]

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import imageio.v3 as imageio
 import numpy as np
 import pytest
-from typer.main import get_command
 
 from mnistseq_cli import Recipe, SequenceGenerator
-from mnistseq_cli.cli import app
+from mnistseq_cli.cli.commands import open_command
 from mnistseq_cli.cli.sequence import join_digits
 
 if TYPE_CHECKING:
@@ -265,7 +264,7 @@ def test_a_recipe_of_many_gives_its_first_sample(
 
 
 def test_a_file_that_is_to_be_written_need_not_be_readable() -> None:
-    command = dict(get_command(app).commands)["sequence"]  # type: ignore[attr-defined]
+    command = open_command("sequence")
     paths = {param.name: param.type for param in command.params}
     assert not paths["out"].readable
     assert not paths["sheet"].readable

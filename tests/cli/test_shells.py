@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mnistseq_cli.cli import completion
 from mnistseq_cli.cli.commands import COMMANDS
 from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS
 from mnistseq_cli.formats import FORMATS, IMAGE_FORMATS, LABEL_STYLES
@@ -19,7 +20,7 @@ from tests.helpers.prompt import ARGUMENTS, PROMPT, SETTINGS, Prompt
 
 pytestmark = pytest.mark.consumers
 
-COMPLETIONS = Path(__file__).parents[2] / "completions"
+COMPLETIONS = Path(completion.__file__).with_name("completions")
 PROGRAM = Path(sys.executable).with_name("mnistseq")
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 TAB = "\t"
