@@ -31,6 +31,7 @@ Align = Literal["left", "center", "right", "random"]
 Fit = Literal["pad", "shrink", "stretch"]
 Ink = Literal["black", "white"]
 Split = Literal["train", "test", "all"]
+Dashes = Literal["gap", "ink"]
 Polarity = Literal["auto", "dark-ink", "light-ink"]
 FlexibleWidth = Literal["natural", "widest"]
 
@@ -42,6 +43,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "ink": get_args(Ink),
     "glyphs": get_args(Split),
     "polarity": get_args(Polarity),
+    "dashes": get_args(Dashes),
 }
 RECIPE_VERSION = 2  # those of version 1 are read as well: what they lack has its default
 RECIPE_FILE = "recipe.toml"
@@ -119,6 +121,12 @@ class Recipe:
     splits : tuple of str
         Names and weights such as ``"train=80"``: how a bulk run deals samples, glyphs and texts
         out. A `SequenceGenerator` by itself takes no notice of them.
+    unlabelled : str
+        Characters that are written but not read, such as ``".,"``: marks, which are no part of
+        `Sample.text`.
+    dashes : "gap" or "ink"
+        Whether a ``-`` is a wide gap, or a character that is written. Where the data set itself
+        has it, it is always written; a space is always a gap.
     glyphs_sha256 : str
         Content hash of the glyphs; when given, other glyphs are refused.
 
@@ -151,6 +159,8 @@ class Recipe:
     augment: tuple[str, ...] = ()
     augment_prob: float = 1.0
     splits: tuple[str, ...] = ()
+    unlabelled: str = ""
+    dashes: Dashes = "gap"
     glyphs_sha256: str = ""
 
     def __post_init__(self) -> None:
@@ -175,9 +185,15 @@ class Recipe:
         for name in ("edges", "one_hand"):
             check_flag(name, getattr(self, name))
         check_share("augment_prob", self.augment_prob)
-        for name in ("dataset", "glyphs_sha256"):
+        for name in ("dataset", "glyphs_sha256", "unlabelled"):
             if not isinstance(value := getattr(self, name), str):
                 raise UsageError(f"is {quote(value)}; expected a text", field=name)
+        if " " in self.unlabelled or (self.unlabelled and self.length is not None):
+            raise UsageError(
+                f"is {quote(self.unlabelled)}; expected characters of the texts that are written, "
+                "no space; random digits have none",
+                field="unlabelled",
+            )
 
     def __repr__(self) -> str:
         defaults = {field.name: field.default for field in fields(self)}

@@ -335,8 +335,9 @@ def _take(block: Block, aspect: str) -> list[NDArray[Any]]:
         pairs = zip(block.images, block.widths_px.tolist(), strict=True)
         return [page[:, :width_px] for page, width_px in pairs]
     first, more = (0, 0) if aspect != "gaps" else (0, 1) if block.edges else (1, 0)
-    rows = zip(getattr(block, aspect), block.lengths.tolist(), strict=True)
-    return [row[first : n_digits + more] for row, n_digits in rows]
+    lengths = block.n_written if aspect == "gaps" else block.lengths
+    rows = zip(getattr(block, aspect), lengths.tolist(), strict=True)
+    return [row[first : length + more] for row, length in rows]
 
 
 def _fill_in(sample: LoadedSample, values: dict[str, Any]) -> LoadedSample:

@@ -74,10 +74,10 @@ class DigitChooser:
             glyphs = self._glyphs.choose(texts.classes, words)
         return Chosen(start, texts, glyphs * inside, inside)
 
-    def spell(self, chosen: Chosen) -> NDArray[np.str_]:
-        """Return the texts, shape (N,)."""
-        beyond = len(self._alphabet) - 1
-        characters = self._alphabet[np.where(chosen.inside, chosen.texts.classes, beyond)]
+    def spell(self, classes: NDArray[np.uint8], lengths: NDArray[np.int64]) -> NDArray[np.str_]:
+        """Return texts, shape (N,), from the class of each character, shape (N, n)."""
+        inside = np.arange(classes.shape[1]) < lengths[:, None]
+        characters = self._alphabet[np.where(inside, classes, len(self._alphabet) - 1)]
         return characters.view(f"U{characters.shape[1]}")[:, 0]
 
     def cut(self, chosen: Chosen) -> tuple[Stamps, Digits]:

@@ -12,7 +12,7 @@ import numpy as np
 from mnistseq_cli.compose.choice import Chosen, DigitChooser
 from mnistseq_cli.compose.layout import SMALLEST_SCALE, Layout, lay_out, surely_fits
 from mnistseq_cli.compose.painting import fit_stamps, paint
-from mnistseq_cli.compose.samples import Block
+from mnistseq_cli.compose.samples import Block, Marks
 from mnistseq_cli.compose.texts import open_source
 from mnistseq_cli.errors import GlyphError, LayoutError, UsageError
 from mnistseq_cli.glyphs.glyph_set import SIDE_PX
@@ -76,6 +76,21 @@ def _open_distortions(recipe: Recipe) -> AugmentPipeline | None:
     from mnistseq_cli.distortions.pipeline import make_pipeline  # noqa: PLC0415 - most have none
 
     return make_pipeline(recipe.augment, recipe.augment_prob)
+
+
+def _gather(
+    wanted: NDArray[np.bool_],
+    classes: NDArray[np.uint8],
+    ids: NDArray[np.int64],
+    boxes: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+    """Return how many characters are wanted of each sample, and these alone, zeros after them."""
+    lengths = wanted.sum(axis=1)
+    places = np.argsort(~wanted, axis=1, kind="stable")[:, : max(1, lengths.max())]
+    inside = np.arange(places.shape[1]) < lengths[:, None]
+    rows = np.arange(len(wanted))[:, None]
+    classes, ids = classes[rows, places] * inside, ids[rows, places] * inside
+    return lengths, classes, ids, boxes[rows, places] * inside[..., None]
 
 
 _BLOCK_SIZE = 128  # the fastest: its images stay in the cache of a core
@@ -259,18 +274,29 @@ class SequenceGenerator:
         layout = self._lay_out(digits)
         stamps = self._place(stamps, layout)
         images, boxes = self._paint(stamps, layout, start)
+        texts = chosen.texts
+        written = self._chooser.spell(texts.classes, texts.lengths)
+        label = (texts.lengths, texts.classes, chosen.glyphs, boxes)
+        marks = None
+        if texts.marked is not None:
+            characters = "".join(self.glyphs.alphabet[one] for one in texts.classes[texts.marked])
+            marks = Marks(texts.marked.sum(axis=1), characters, boxes[texts.marked])
+            label = _gather(chosen.inside & ~texts.marked, *label[1:])
+        lengths, classes, ids, boxes = label
         return Block(
             start=start,
             images=np.invert(images) if self.recipe.ink == "black" else images,
             widths_px=layout.page_px,
-            texts=self._chooser.spell(chosen),
-            lengths=chosen.texts.lengths,
-            classes=chosen.texts.classes,
-            glyphs=chosen.glyphs,
+            texts=self._chooser.spell(classes, lengths) if marks else written,
+            lengths=lengths,
+            classes=classes,
+            glyphs=ids,
             boxes=boxes,
             gaps=layout.gaps_px,
             edges=self.recipe.edges,
             alphabet=self.glyphs.alphabet,
+            written=written,
+            marks=marks,
         )
 
     def _paint(

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import numpy as np
     from numpy.typing import NDArray
+
+
+class Mark(NamedTuple):
+    """A character that is written but not read."""
+
+    character: str
+    box: tuple[int, int, int, int]  # x, y, width, height of its ink in pixels, origin top left
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -20,13 +28,18 @@ class Sample:
     ----------
     index : int
     text : str
+        What is read.
     image : ndarray of uint8, shape (28, width)
     boxes : ndarray of int64, shape (digits, 4)
         x, y, width, height of the ink of each digit in pixels, origin top left.
     glyphs : ndarray of int64, shape (digits,)
         Glyph ids.
-    gaps : ndarray of int64, shape (digits - 1,), or (digits + 1,) with edges
-        Pixels between digits, as drawn.
+    gaps : ndarray of int64, shape (written - 1,), or (written + 1,) with edges
+        Pixels between the characters that are written, as drawn.
+    written : str
+        What stands on the paper: the text, and the marks where they stand.
+    marks : tuple of Mark
+        What is written but not read, from left to right.
     """
 
     index: int
@@ -35,10 +48,36 @@ class Sample:
     boxes: NDArray[np.int64]
     glyphs: NDArray[np.int64]
     gaps: NDArray[np.int64]
+    written: str
+    marks: tuple[Mark, ...] = ()
 
     def __repr__(self) -> str:
         height, width = self.image.shape
         return f"<Sample {self.index} {self.text!r}: {width} × {height} px>"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Marks:
+    """The marks of consecutive samples, sample by sample, from left to right.
+
+    Parameters
+    ----------
+    lengths : ndarray of int64, shape (N,)
+        Number of marks of each sample.
+    characters : str
+    boxes : ndarray of int64, shape (len(characters), 4)
+    """
+
+    lengths: NDArray[np.int64]
+    characters: str
+    boxes: NDArray[np.int64]
+
+    def of_each(self) -> Iterator[tuple[str, list[list[int]]]]:
+        """Yield the characters and the boxes of each sample."""
+        start, boxes = 0, self.boxes.tolist()
+        for stop in self.lengths.cumsum().tolist():
+            yield self.characters[start:stop], boxes[start:stop]
+            start = stop
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -59,12 +98,17 @@ class Block:
     glyphs : ndarray of int64, shape (N, n)
     boxes : ndarray of int64, shape (N, n, 4)
         x, y, width, height of each digit's ink.
-    gaps : ndarray of int64, shape (N, n + 1)
-        The gap before digit 0, 1, …, and the gap after the last digit.
+    gaps : ndarray of int64, shape (N, written + 1)
+        The gap before the character 0, 1, … that is written, marks among them, and the gap after
+        the last one.
     edges : bool
         Whether the first and the last of a sample's gaps are drawn ones.
     alphabet : str
         The character of each class.
+    written : ndarray of str, shape (N,)
+        What stands on the paper.
+    marks : Marks, optional
+        What is written but not read, where the recipe leaves characters unlabelled.
     """
 
     start: int
@@ -78,6 +122,8 @@ class Block:
     gaps: NDArray[np.int64]
     edges: bool
     alphabet: str
+    written: NDArray[np.str_]
+    marks: Marks | None = None
 
     def __repr__(self) -> str:
         n, height, width = self.images.shape
@@ -89,14 +135,31 @@ class Block:
     def __iter__(self) -> Iterator[Sample]:
         return (self[place] for place in range(len(self)))
 
+    @property
+    def n_written(self) -> NDArray[np.int64]:
+        """Number of characters that are written, shape (N,)."""
+        return self.lengths + self.marks.lengths if self.marks else self.lengths
+
     def __getitem__(self, place: int) -> Sample:
         """Return the sample at a place of the block, 0 being the first."""
-        n = int(self.lengths[place])
+        n, n_written = int(self.lengths[place]), int(self.n_written[place])
         return Sample(
             index=self.start + place,
             text=str(self.texts[place]),
             image=self.images[place, :, : self.widths_px[place]],
             boxes=self.boxes[place, :n],
             glyphs=self.glyphs[place, :n],
-            gaps=self.gaps[place, : n + 1] if self.edges else self.gaps[place, 1:n],
+            gaps=self.gaps[place, : n_written + 1]
+            if self.edges
+            else self.gaps[place, 1:n_written],
+            written=str(self.written[place]),
+            marks=self._list_marks(place),
+        )
+
+    def _list_marks(self, place: int) -> tuple[Mark, ...]:
+        if self.marks is None:
+            return ()
+        characters, boxes = next(islice(self.marks.of_each(), place, None))
+        return tuple(
+            Mark(one, (x, y, w, h)) for one, (x, y, w, h) in zip(characters, boxes, strict=True)
         )

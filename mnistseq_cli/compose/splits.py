@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistseq_cli.compose.generator import SequenceGenerator
-from mnistseq_cli.compose.texts import RandomTexts, strip_separators
+from mnistseq_cli.compose.texts import RandomTexts, Roles, find_roles
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.glyphs.load import load_glyphs
@@ -162,13 +162,13 @@ def is_shared(splits: tuple[Split, ...], size: int) -> bool:
 
 
 def deal_texts(
-    texts: tuple[str, ...], splits: tuple[Split, ...], alphabet: str = "0123456789"
+    texts: tuple[str, ...], splits: tuple[Split, ...], roles: Roles
 ) -> dict[str, tuple[str, ...]]:
     """Return the texts of each split, in their order; all to each where there are too few.
 
-    Texts that read alike are one: their groups may differ.
+    Texts that read alike are one: their groups and marks may differ.
     """
-    labels = [strip_separators(text, alphabet) for text in texts]
+    labels = [roles.read(text) for text in texts]
     place_of = {label: place for place, label in enumerate(dict.fromkeys(labels))}
     n_unique = len(place_of)
     if is_shared(splits, n_unique):
@@ -219,7 +219,8 @@ def open_splits(
     n_classes = len(glyphs.alphabet)
     n_train = len(load_glyphs(recipe.dataset, "train", data_dir, polarity=recipe.polarity).labels)
     ids = deal_glyphs(glyphs.labels, n_train, splits)
-    own_texts = deal_texts(recipe.texts, splits, glyphs.alphabet) if recipe.texts else {}
+    roles = find_roles(recipe, glyphs.alphabet)
+    own_texts = deal_texts(recipe.texts, splits, roles) if recipe.texts else {}
     generators = {}
     for split in splits:
         source = None

@@ -1,7 +1,8 @@
-"""Which digits to write: a source gives the texts of samples a..b as arrays.
+"""Which characters to write: a source gives the texts of samples a..b as arrays.
 
-A space in a text is no character but a wider gap, and so is a ``-`` where the glyphs have none:
-``090-1234`` is written as 0901234 in two groups.
+What is written is one list of characters, each with a role: it is part of the label, or a mark
+that is written but not read, or a gap. ``090-1234`` may be written as 0901234 in two groups, and
+``1,250`` be read as 1250; see `Roles`.
 """
 
 from __future__ import annotations
@@ -25,20 +26,48 @@ if TYPE_CHECKING:
     from mnistseq_cli.recipe import Recipe
 
 PATTERN_LIMIT = 2**62  # what `permute` can take
-SEPARATORS = " -"
 
 
 @dataclass(frozen=True)
 class Texts:
-    """The texts of some samples."""
+    """The texts of some samples, all that is written of them."""
 
-    classes: NDArray[np.uint8]  # (N, n), the class of each digit; 0 after the end of a text
-    lengths: NDArray[np.int64]  # (N,), number of digits
-    grouped: NDArray[np.bool_]  # (N, n), whether a group of digits begins at each place
+    classes: NDArray[np.uint8]  # (N, n), the class of each character; 0 after the end of a text
+    lengths: NDArray[np.int64]  # (N,), number of characters
+    grouped: NDArray[np.bool_]  # (N, n), whether a group of characters begins at each place
+    marked: NDArray[np.bool_] | None = None  # (N, n), whether a character is a mark; None: none is
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which characters of a text are gaps, and which are marks; all others are its label."""
+
+    gaps: str
+    marks: str
+
+    def read(self, text: str) -> str:
+        """Return the label: what is read of a text."""
+        return "".join(one for one in text if one not in self.gaps and one not in self.marks)
+
+    def strip_gaps(self, text: str) -> str:
+        """Return what is written of a text."""
+        return text.translate(dict.fromkeys(map(ord, self.gaps)))
+
+    def mark(self, classes: NDArray[np.uint8], glyphs: GlyphSet) -> NDArray[np.bool_] | None:
+        """Return which characters are marks, in the shape of their classes; None without any."""
+        is_mark = np.isin([*glyphs.alphabet], [*self.marks])
+        return is_mark[classes] if is_mark.any() else None
+
+
+def find_roles(recipe: Recipe, own: str) -> Roles:
+    """Return the roles of characters where a data set has characters of its own."""
+    gaps = " -" if recipe.dashes == "gap" else " "
+    gaps = "".join(one for one in gaps if one not in own + recipe.unlabelled)
+    return Roles(gaps, recipe.unlabelled)
 
 
 class Extremes(NamedTuple):
-    """The widest texts there are: their digits, groups, and width of all digits, shape (N,)."""
+    """The widest texts there are: characters, groups, width of all characters, shape (N,)."""
 
     lengths: NDArray[np.int64]
     n_groups: NDArray[np.int64]
@@ -46,7 +75,7 @@ class Extremes(NamedTuple):
 
 
 class TextSource(Protocol):
-    """Where texts come from; `longest` is the number of digits of the longest."""
+    """Where texts come from; `longest` is the number of characters of the longest."""
 
     longest: int
 
@@ -66,17 +95,8 @@ def open_source(recipe: Recipe, glyphs: GlyphSet) -> TextSource:
         return RandomTexts(recipe.lengths, len(glyphs.alphabet), recipe.seed)
     if recipe.pattern is not None:
         return PatternTexts(recipe, glyphs)
-    return ListedTexts(recipe.texts or (recipe.digits or "",), glyphs)
-
-
-def separators_of(alphabet: str) -> str:
-    """Return the characters that are gaps where glyphs have this alphabet."""
-    return "".join(one for one in SEPARATORS if one not in alphabet)
-
-
-def strip_separators(text: str, alphabet: str) -> str:
-    """Return what is read of a text: all but what is a gap."""
-    return text.translate({ord(one): None for one in separators_of(alphabet)})
+    roles = find_roles(recipe, glyphs.alphabet)
+    return ListedTexts(recipe.texts or (recipe.digits or "",), roles, glyphs)
 
 
 def _code_points(text: str) -> NDArray[np.uint32]:
@@ -86,21 +106,29 @@ def _code_points(text: str) -> NDArray[np.uint32]:
 class ListedTexts:
     """Texts from a list, again from its start when it ends."""
 
-    def __init__(self, texts: tuple[str, ...], glyphs: GlyphSet) -> None:
-        joined, gaps = "".join(texts), separators_of(glyphs.alphabet)
-        is_gap = np.isin(_code_points(joined), _code_points(gaps))
+    def __init__(self, texts: tuple[str, ...], roles: Roles, glyphs: GlyphSet) -> None:
+        joined = "".join(texts)
+        is_gap = np.isin(_code_points(joined), _code_points(roles.gaps))
         ends = np.cumsum([len(text) for text in texts])
-        self._classes = glyphs.classes_of(strip_separators(joined, glyphs.alphabet))
+        self._classes = glyphs.classes_of(roles.strip_gaps(joined))
         self._lengths = np.diff(np.append(0, np.cumsum(~is_gap))[ends], prepend=0)
         at_edge = is_gap[ends - 1] | is_gap[np.append(0, ends[:-1])]
         for bad in np.flatnonzero(at_edge)[:1]:
             raise TextError(
                 f"the text {quote(texts[bad])} begins or ends with a gap; expected a space or - "
-                "only between digits"
+                "only between digits",
+                "Write a - as ink: --dashes ink"
+                if "-" in roles.gaps and "-" in texts[bad]
+                else "",
             )
         self._starts = np.cumsum(self._lengths) - self._lengths
         self._grouped = np.append(False, is_gap[:-1])[~is_gap]
         self._grouped[self._starts] = False
+        self._marked = roles.mark(self._classes, glyphs)
+        if self._marked is not None:
+            n_read = np.add.reduceat(~self._marked, self._starts, dtype=np.int64)
+            for bad in np.flatnonzero(n_read == 0)[:1]:
+                raise TextError(f"the text {quote(texts[bad])} has nothing that is to be read")
         self.longest = int(self._lengths.max())
         _check_classes(np.flatnonzero(np.bincount(self._classes)), glyphs)
 
@@ -112,7 +140,8 @@ class ListedTexts:
         inside = places < lengths[:, None]
         at = np.where(inside, self._starts[chosen][:, None] + places, 0)
         classes = np.where(inside, self._classes[at], np.uint8(0))
-        return Texts(classes, lengths, self._grouped[at] & inside)
+        marked = None if self._marked is None else self._marked[at] & inside
+        return Texts(classes, lengths, self._grouped[at] & inside, marked)
 
     def widest(self, class_px: NDArray[np.int64]) -> Extremes:
         """Return all texts."""
@@ -168,6 +197,7 @@ class PatternTexts:
         self._seed = recipe.seed
         self._grouped = np.array(pattern.grouped)
         self._choices = [glyphs.classes_of(choice) for choice in pattern.choices]
+        self._roles, self._glyphs = find_roles(recipe, glyphs.alphabet), glyphs
         self.longest = len(self._choices)
         _check_classes(np.unique(np.concatenate(self._choices)), glyphs)
         if recipe.count > self._size:
@@ -193,7 +223,8 @@ class PatternTexts:
             columns.append(choice[digit])
         classes = np.stack(columns[::-1], axis=1)
         lengths = np.full(stop - start, self.longest, np.int64)
-        return Texts(classes, lengths, np.broadcast_to(self._grouped, classes.shape))
+        grouped = np.broadcast_to(self._grouped, classes.shape)
+        return Texts(classes, lengths, grouped, self._roles.mark(classes, self._glyphs))
 
     def widest(self, class_px: NDArray[np.int64]) -> Extremes:
         """Return the widest number."""

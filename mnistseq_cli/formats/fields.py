@@ -50,10 +50,9 @@ class Field:
 
 def find_values(block: Block) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which places of a block hold a digit, shape (N, n), and which a gap, (N, n + 1)."""
-    places = np.arange(block.classes.shape[1] + 1)
-    lengths = block.lengths[:, None]
-    is_gap = (places <= lengths) if block.edges else (places > 0) & (places < lengths)
-    return places[:-1] < lengths, is_gap
+    places, n_written = np.arange(block.gaps.shape[1]), block.n_written[:, None]
+    is_gap = (places <= n_written) if block.edges else (places > 0) & (places < n_written)
+    return np.arange(block.classes.shape[1]) < block.lengths[:, None], is_gap
 
 
 def _of_digits(name: str) -> Callable[[Block], Values | None]:

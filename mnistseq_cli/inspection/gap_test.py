@@ -12,6 +12,7 @@ import numpy as np
 from mnistseq_cli.compose.gaps import count_gaps
 from mnistseq_cli.compose.layout import find_ranges
 from mnistseq_cli.compose.patterns import parse_pattern
+from mnistseq_cli.compose.texts import find_roles
 from mnistseq_cli.distortions import make_pipeline
 from mnistseq_cli.errors import LayoutError
 from mnistseq_cli.glyphs.glyph_set import SIDE_PX
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnistseq_cli.compose.layout import GapRanges
+    from mnistseq_cli.compose.texts import Roles
     from mnistseq_cli.formats.base import LoadedSample
 
 LEAST_EXPECTED = 5.0  # in a bin, as Cochran's rule has it
@@ -92,7 +94,7 @@ class GapRule:
         if "texts" in values:
             values = values | {"texts": ["0"]}
         recipe = Recipe.from_dict(values)
-        groups = _find_groups(texts or (recipe.digits or "",))
+        groups = _find_groups(texts or (recipe.digits or "",), find_roles(recipe, ""))
         pattern_groups = parse_pattern(recipe.pattern).grouped if recipe.pattern else ()
         plan = make_pipeline(recipe.augment, recipe.augment_prob)
         is_scaled = recipe.fit != "pad" and recipe.width_px != "natural"
@@ -158,14 +160,15 @@ class GapRule:
         return words
 
 
-def _find_groups(texts: tuple[str, ...]) -> dict[str, tuple[bool, ...]]:
+def _find_groups(texts: tuple[str, ...], roles: Roles) -> dict[str, tuple[bool, ...]]:
     """Return the groups of texts that have some, by what is read of them."""
     groups = {}
+    to_spaces = dict.fromkeys(map(ord, roles.gaps), " ")
     for text in texts:
-        pieces = text.replace("-", " ").split()
+        pieces = text.translate(to_spaces).split()
         if len(pieces) > 1:
             begins = [place == 0 for piece in pieces for place in range(len(piece))]
-            groups["".join(pieces)] = (False, *begins[1:])
+            groups[roles.read(text)] = (False, *begins[1:])
     return groups
 
 

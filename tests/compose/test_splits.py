@@ -22,7 +22,7 @@ from mnistseq_cli.compose.splits import (
     find_shared,
     open_splits,
 )
-from mnistseq_cli.compose.texts import RandomTexts
+from mnistseq_cli.compose.texts import RandomTexts, Roles
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.formats import Output
 from mnistseq_cli.recipe import Recipe
@@ -141,13 +141,14 @@ def test_ends_are_as_many_as_can_be_dealt_out(n_classes: int, length: int) -> No
 def test_listed_texts_are_dealt_out_with_their_repeats() -> None:
     texts = tuple(str(n % 70) for n in range(200))
     splits = cut(WEIGHTS, 100)
-    dealt = deal_texts(texts, splits)
+    roles = Roles(gaps=" -", marks=",")
+    dealt = deal_texts(texts, splits, roles)
     assert sorted(text for own in dealt.values() for text in own) == sorted(texts)
     assert sum(len(set(own)) for own in dealt.values()) == 70
-    alike = deal_texts((*texts, *(f"{text[:1]}-{text[1:]}" for text in texts)), splits)
+    alike = deal_texts((*texts, *(f"{text[:1]}-,{text[1:]}" for text in texts)), splits, roles)
     for name, own in dealt.items():
-        assert {text.replace("-", "") for text in alike[name]} == set(own)
-    assert set(deal_texts(("1", "2"), splits).values()) == {("1", "2")}
+        assert {text.replace("-,", "") for text in alike[name]} == set(own)
+    assert set(deal_texts(("1", "2"), splits, roles).values()) == {("1", "2")}
 
 
 def test_a_dataset_of_splits_is_proven_to_share_nothing(

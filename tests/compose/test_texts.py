@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -117,3 +119,36 @@ def test_texts_do_not_depend_on_the_block(
     block = generator.block(start, start + size)
     for place in range(size):
         assert generator.block(start + place, start + place + 1)[0].text == block[place].text
+
+
+def test_marks_are_written_and_not_read(glyphs: GlyphSet) -> None:
+    punctuated = GlyphSet(
+        np.concatenate([glyphs.images, glyphs.images[:8]]),
+        np.concatenate([glyphs.labels, np.repeat(np.array([10, 11], np.uint8), 4)]),
+        name="punctuated",
+        split="train",
+        licence="",
+        sha256="",
+        alphabet="0123456789.,",
+    )
+    texts = ("1,250.00", "12", "3 5,")
+    recipe = Recipe(texts=texts, unlabelled=".,", count=30, spacing_px=(3, 3))
+    all_read = SequenceGenerator(replace(recipe, unlabelled=""), punctuated)
+    for sample, other in zip(SequenceGenerator(recipe, punctuated), all_read, strict=True):
+        written = texts[sample.index % 3].replace(" ", "")
+        assert (sample.written, sample.text) == (written, written.translate({44: "", 46: ""}))
+        assert np.array_equal(sample.image, other.image)
+        assert (other.text, other.written, other.marks) == (written, written, ())
+        boxes = {mark.box: mark.character for mark in sample.marks}
+        boxes |= zip(map(tuple, sample.boxes.tolist()), sample.text, strict=True)
+        assert "".join(boxes[tuple(box)] for box in other.boxes.tolist()) == written
+        assert sample.gaps.tolist() == other.gaps.tolist()
+    with pytest.raises(TextError, match="nothing that is to be read"):
+        SequenceGenerator(Recipe(texts=("1", ".,"), unlabelled=".,"), punctuated)
+
+
+def test_a_dash_is_a_gap_or_ink(glyphs: GlyphSet) -> None:
+    assert write(Recipe(digits="1-2"), glyphs) == ["12"]
+    for more in ({"dashes": "ink"}, {"unlabelled": "-"}):
+        with pytest.raises(TextError, match="'-' is not in the alphabet"):
+            SequenceGenerator(Recipe(digits="1-2", **more), glyphs)  # type: ignore[arg-type]
