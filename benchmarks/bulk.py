@@ -28,7 +28,7 @@ from mnistseq_cli.bulk.run import run
 from mnistseq_cli.bulk.verify import verify
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.formats import Output
-from mnistseq_cli.formats.labels import Csv, JsonLines
+from mnistseq_cli.formats.labels import CSV, JSON_LINES
 from mnistseq_cli.formats.names import NameTemplate
 from mnistseq_cli.formats.png import encode_pngs
 from mnistseq_cli.recipe import Recipe
@@ -104,7 +104,7 @@ def write_plainly(generator: SequenceGenerator) -> float:
         for name, data in zip(names, encode_pngs(block.images, block.widths_px), strict=True):
             with open(f"{folder}/{name}", "wb") as file:  # noqa: PTH123 - as above
                 file.write(data)
-        for style in (Csv(), JsonLines()):
+        for style in (CSV, JSON_LINES):
             style.write(names, block, lines)
     for name, kept in lines.kept.items():
         with (folder / name).open("wb") as file:

@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.bulk.plan import Part, Plan
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats import Format
-    from mnistseq_cli.formats.base import Buffer
+    from mnistseq_cli.formats.base import Buffer, Format
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 PARTS = f"{OWN_FOLDER}/parts"

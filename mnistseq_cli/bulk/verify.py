@@ -387,9 +387,7 @@ class _Comparer:
 
     def _read_rows(self, split: str, listing: Path) -> Iterator[LoadedSample]:
         for row in read_labels(listing, self._is_chosen):
-            yield LoadedSample(
-                row.name, split, _NO_IMAGE, row.text, row.boxes, row.gaps, row.glyphs
-            )
+            yield LoadedSample(row.name, split, _NO_IMAGE, row.text, **row.known)
 
     def _is_chosen(self, name: str) -> bool:
         """Whether a sample is in one of the chosen parts, or of an unknown name."""

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.validation import check_choice, check_local
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter, Wanted
-    from mnistseq_cli.recipe import Recipe
+    from mnistseq_cli.formats.base import Format
+    from mnistseq_cli.formats.labels import LabelStyle
 
 FORMATS: dict[str, str] = {
     "folder": "mnistseq_cli.formats.folder:Folder",
@@ -30,14 +28,14 @@ FORMATS: dict[str, str] = {
     "idx": "mnistseq_cli.formats.mnist_idx:Idx",
 }
 LABEL_STYLES: dict[str, str] = {
-    "csv": "mnistseq_cli.formats.labels:Csv",
-    "jsonl": "mnistseq_cli.formats.labels:JsonLines",
-    "coco": "mnistseq_cli.formats.labels:Coco",
-    "yolo": "mnistseq_cli.formats.labels:Yolo",
-    "paddleocr": "mnistseq_cli.formats.labels:PaddleOcr",
-    "easyocr": "mnistseq_cli.formats.labels:EasyOcr",
-    "mmocr": "mnistseq_cli.formats.labels:MmOcr",
-    "doctr": "mnistseq_cli.formats.labels:DocTr",
+    "csv": "mnistseq_cli.formats.labels:CSV",
+    "jsonl": "mnistseq_cli.formats.labels:JSON_LINES",
+    "coco": "mnistseq_cli.formats.labels:COCO",
+    "yolo": "mnistseq_cli.formats.labels:YOLO",
+    "paddleocr": "mnistseq_cli.formats.labels:PADDLEOCR",
+    "easyocr": "mnistseq_cli.formats.labels:EASYOCR",
+    "mmocr": "mnistseq_cli.formats.labels:MMOCR",
+    "doctr": "mnistseq_cli.formats.labels:DOCTR",
 }
 IMAGE_FORMATS = ("png", "jpg", "bmp", "jp2", "pgm", "tga", "tiff")  # others that work are taken
 # A Path makes s3:/ of s3://; a drive of Windows has one letter.
@@ -82,74 +80,6 @@ class Output:
         return {key: value for key, value in values.items() if key != "folder"}
 
 
-class Format(Protocol):
-    """One way for samples to lie on disk; made with an `Output`, which it checks."""
-
-    @property
-    def libraries(self) -> tuple[str, ...]:
-        """Distributions whose version decides the bytes, beside NumPy."""
-        ...
-
-    def check(self, recipe: Recipe, largest_px: tuple[int, int] | None = None) -> None:
-        """Raise an error for a recipe whose samples this format cannot hold, before any is made.
-
-        Parameters
-        ----------
-        recipe : Recipe
-        largest_px : (int, int), optional
-            Height and width of the largest image that it can make, where that is known.
-        """
-        ...
-
-    def write(self, number: int, blocks: Iterable[Block], writer: PartWriter) -> None:
-        """Write the samples of a part.
-
-        The bytes are a pure function of the samples: they hold no time, host or path.
-
-        Parameters
-        ----------
-        number : int
-            Of the part, counted from 0 in each split.
-        blocks : iterable of Block
-        writer : PartWriter
-        """
-        ...
-
-    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
-        """Write the files that span parts, from what the parts have kept."""
-        ...
-
-    @staticmethod
-    def holds(folder: Path) -> bool:
-        """Whether samples in this format lie in a folder, not in sub-folders."""
-        ...
-
-    def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
-        """Read the samples of a dataset back in order, split by split.
-
-        Needs nothing but the files of samples; of the output only the format counts. Images may
-        be views of arrays that hold others too. Samples whose names are not wanted are left out,
-        and their images are not decoded.
-        """
-        ...
-
-
-class LabelStyle(Protocol):
-    """One way to write labels beside images."""
-
-    def check(self, template: str) -> None:
-        """Raise an error for a template of names that this style cannot hold."""
-        ...
-
-    def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
-        """Write or keep the labels of a block, whose images have these names."""
-        ...
-
-    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
-        """Write the files that span parts."""
-        ...
-
-
 def open_format(output: Output) -> Format:
     """Make the format of an output."""
     opened: Format = _load(FORMATS[output.to])(output)
@@ -157,8 +87,8 @@ def open_format(output: Output) -> Format:
 
 
 def open_label_style(name: str) -> LabelStyle:
-    """Make a label style by its name."""
-    style: LabelStyle = _load(LABEL_STYLES[name])()
+    """Return a label style by its name."""
+    style: LabelStyle = _load(LABEL_STYLES[name])
     return style
 
 

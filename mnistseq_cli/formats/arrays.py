@@ -7,17 +7,18 @@ import string
 import sys
 from dataclasses import dataclass
 from math import prod
-from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.files import naming_damage
-from mnistseq_cli.formats.base import Container, LoadedSample
+from mnistseq_cli.formats.base import Format, LoadedSample
 from mnistseq_cli.formats.fields import FIELDS, find_known
 from mnistseq_cli.formats.images import READ_LIMIT_PX, check_size
-from mnistseq_cli.formats.read_labels import check_boxes, check_text
+from mnistseq_cli.formats.read_labels import check_boxes
+from mnistseq_cli.formats.tables import check_text
 from mnistseq_cli.recipe import LENGTH_LIMIT
 
 if TYPE_CHECKING:
@@ -107,10 +108,8 @@ _ASPECTS = {
 }
 
 
-class Columnar(Container):
+class Columnar(Format):
     """A container of arrays, so that all images have one width; see `Format`."""
-
-    libraries: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, output: Output) -> None:
         """Take any output: nothing of it matters here."""

@@ -1,8 +1,9 @@
-"""What all formats share: the protocol of readers and writers."""
+"""What all formats share: what each must do, where parts go, what is read back."""
 
 from __future__ import annotations
 
 import shutil
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from importlib import import_module
 from typing import IO, TYPE_CHECKING, ClassVar, Protocol, TypeAlias
@@ -12,12 +13,15 @@ from mnistseq_cli.extras import suggest_install
 from mnistseq_cli.files import naming_damage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
     from types import ModuleType
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from mnistseq_cli.compose.samples import Block
+    from mnistseq_cli.recipe import Recipe
 
     Wanted = Callable[[str], bool]  # of the name of a sample
 
@@ -139,26 +143,51 @@ def list_files(folder: Path, mark: str) -> list[Path]:
     return sorted(path for path in folder.glob(mark) if path.is_file())
 
 
-class Container:
-    """What formats share: files by which they are found, and reading split by split."""
+class Format(ABC):
+    """One way for samples to lie on disk; made with an `Output`, which it checks."""
 
     marks: ClassVar[tuple[str, ...]] = ()  # patterns of files, one of which a folder has
+    # Distributions whose version decides the bytes, beside NumPy.
+    libraries: tuple[str, ...] = ()
 
-    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
-        """Do nothing: what each part wrote stands for itself."""
+    @abstractmethod
+    def check(self, recipe: Recipe, largest_px: tuple[int, int] | None = None) -> None:
+        """Raise an error for a recipe whose samples this format cannot hold, before any is made.
+
+        Parameters
+        ----------
+        recipe : Recipe
+        largest_px : (int, int), optional
+            Height and width of the largest image that it can make, where that is known.
+        """
+
+    @abstractmethod
+    def write(self, number: int, blocks: Iterable[Block], writer: PartWriter) -> None:
+        """Write the samples of a part, whose number counts from 0 in each split.
+
+        The bytes are a pure function of the samples: they hold no time, host or path.
+        """
+
+    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:  # noqa: B027 - most need none
+        """Write the files that span parts, from what the parts have kept."""
 
     @classmethod
     def holds(cls, folder: Path) -> bool:
-        """Whether samples in this format lie in a folder."""
+        """Whether samples in this format lie in a folder, not in sub-folders."""
         return any(list_files(folder, mark) for mark in cls.marks)
 
     def read(self, folder: Path, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
-        """Read samples back, split by split."""
+        """Read the samples of a dataset back in order, split by split.
+
+        Needs nothing but the files of samples; of the output only the format counts. Images may
+        be views of arrays that hold others too. Samples whose names are not wanted are left out,
+        and their images are not decoded.
+        """
         for split, path in find_splits(folder, self.holds):
             yield from self.read_split(split, path, wanted)
 
+    @abstractmethod
     def read_split(
         self, split: str, folder: Path, wanted: Wanted | None
     ) -> Iterator[LoadedSample]:
         """Read the samples that lie in a folder."""
-        raise NotImplementedError

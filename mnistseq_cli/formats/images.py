@@ -12,7 +12,7 @@ import numpy as np
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.files import write_whole
 from mnistseq_cli.formats import IMAGE_FORMATS
-from mnistseq_cli.formats.base import Container
+from mnistseq_cli.formats.base import Format
 from mnistseq_cli.formats.png import SIGNATURE, decode_plain_png, encode_pngs
 from mnistseq_cli.validation import suggest
 
@@ -98,7 +98,7 @@ def _to_8_bits(image: NDArray[Any]) -> NDArray[np.uint8]:
     return scaled.astype(np.uint8)
 
 
-class Encoded(Container):
+class Encoded(Format):
     """A container of encoded images; see `Format`."""
 
     needs: ClassVar[tuple[str, ...]] = ()  # libraries of an extra

@@ -1,10 +1,12 @@
-"""Label files, one class a style."""
+"""Label files, one entry or class a style."""
 
 from __future__ import annotations
 
 import json
 import re
-from typing import IO, TYPE_CHECKING, ClassVar
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
@@ -12,49 +14,69 @@ from mnistseq_cli.errors import UsageError
 from mnistseq_cli.formats.fields import find_known, find_values, quote, write_records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats.base import Fragments, PartWriter
 
 
-class Entries:
-    """A header, an entry for each sample, a footer."""
+class LabelStyle(ABC):
+    """One way to write labels beside images."""
 
-    file_name: ClassVar[str]
-    fragment: ClassVar[str]
-    header: ClassVar[str] = ""
-    separator: ClassVar[str] = ""
-    footer: ClassVar[str] = ""
+    def check(self, template: str) -> None:  # noqa: B027 - most take any names
+        """Raise an error for a template of names that this style cannot hold."""
+
+    @abstractmethod
+    def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
+        """Write or keep the labels of a block, whose images have these names."""
+
+    @abstractmethod
+    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
+        """Write the files that span parts."""
+
+
+@dataclass(frozen=True)
+class Listing(LabelStyle):
+    """A file for each split: a header, an entry for each sample, a footer."""
+
+    file_name: str
+    fragment: str
+    list_entries: Callable[[Sequence[str], Block], Iterable[str]]
+    header: str = ""
+    separator: str = ""
+    footer: str = ""
+    forbidden: str = ""  # in names
 
     def check(self, template: str) -> None:
-        """Take any names of images."""
-
-    def _entries(self, names: Sequence[str], block: Block) -> Iterable[str]:
-        """Write an entry for each sample of a block, whose images have these names."""
-        raise NotImplementedError
+        """Raise an error for names at which a reader would be misled."""
+        if self.forbidden and self.forbidden in template:
+            raise UsageError(
+                f"the name template is {template!r}; with the labels {self.fragment} names hold "
+                f"no {self.forbidden!r}",
+                "Use another sign in --name, such as _",
+            )
 
     def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
         """Keep the entries of a block."""
-        keep_entries(self._entries(names, block), self.fragment, writer, self.separator)
+        _keep_entries(self.list_entries(names, block), self.fragment, writer, self.separator)
 
     def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
         """Write a file for each split."""
         for split in splits:
             with writer.path(split.folder + self.file_name).open("wb") as file:
                 file.write(self.header.encode())
-                write_entries(split, self.fragment, file, self.separator)
+                _write_entries(split, self.fragment, file, self.separator)
                 file.write(self.footer.encode())
 
 
-def keep_entries(
+def _keep_entries(
     entries: Iterable[str], fragment: str, writer: PartWriter, separator: str
 ) -> None:
     """Keep entries, each after a separator."""
     writer.append(fragment, "".join([separator + entry for entry in entries]).encode())
 
 
-def write_entries(split: Fragments, fragment: str, file: IO[bytes], separator: str) -> None:
+def _write_entries(split: Fragments, fragment: str, file: IO[bytes], separator: str) -> None:
     """Write what was kept, without the separator before the first entry."""
     n_cut = len(separator)
     for data in split.read(fragment):
@@ -62,32 +84,20 @@ def write_entries(split: Fragments, fragment: str, file: IO[bytes], separator: s
         n_cut = 0
 
 
+def _with_texts(entry: str) -> Callable[[Sequence[str], Block], Iterator[str]]:
+    """Return a function that fills in name and text of each sample."""
+    fill = entry.format
+    return lambda names, block: map(fill, names, block.texts.tolist())
+
+
+def _with_quoted(entry: str) -> Callable[[Sequence[str], Block], Iterator[str]]:
+    """Return a function that fills in name and text of each sample as JSON strings."""
+    return lambda names, block: (
+        entry % pair for pair in zip(quote(names), quote(block.texts.tolist()), strict=True)
+    )
+
+
 _NEEDS_QUOTES = re.compile('[",\r\n]')
-
-
-class Csv(Entries):
-    """``labels.csv``: RFC 4180 with the header ``file_name,text``."""
-
-    file_name = fragment = "labels.csv"
-    header = "file_name,text\n"
-
-    def _entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
-        rows = zip(_quote_csv(names), _quote_csv(block.texts.tolist()), strict=True)
-        return (f"{name},{text}\n" for name, text in rows)
-
-
-class JsonLines(Entries):
-    """``metadata.jsonl``, as the imagefolder loader of Hugging Face datasets reads it.
-
-    A line has ``file_name``, ``text``, ``objects`` (``bbox``: x, y, width, height in pixels;
-    ``category``: classes), ``glyphs`` (ids) and ``gaps`` (pixels).
-    """
-
-    file_name = fragment = "metadata.jsonl"
-
-    def _entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
-        rows = zip(quote(names), write_records(block), strict=True)
-        return (f'{{"file_name": {name}, {record[1:]}\n' for name, record in rows)
 
 
 def _quote_csv(values: Sequence[str]) -> Sequence[str]:
@@ -99,94 +109,13 @@ def _quote_csv(values: Sequence[str]) -> Sequence[str]:
     ]
 
 
-EASYOCR_BLANK = "-"  # the image of the line that is none
+def _list_rows(names: Sequence[str], block: Block) -> Iterator[str]:
+    return map("{},{}\n".format, _quote_csv(names), _quote_csv(block.texts.tolist()))
 
 
-class PaddleOcr(Entries):
-    """``rec_gt.txt``: path, tab, text.
-
-    ``ppocr/data/simple_dataset.py`` of PaddleOCR cuts a line at each tab and puts `data_dir`
-    before the path: give it the folder of the split.
-    """
-
-    file_name = "rec_gt.txt"
-    fragment = "paddleocr"
-
-    def _entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
-        return (f"{name}\t{text}\n" for name, text in _pair(names, block))
-
-
-class EasyOcr(Entries):
-    """``easyocr/labels.csv`` with ``filename,words``.
-
-    ``trainer/dataset.py`` of EasyOCR looks only into folders without sub-folders, so the file has
-    one of its own and its paths begin with ``../``. pandas cuts a line at the first comma
-    (``sep='^([^,]+),'``): nothing is quoted. It takes a column of digits for numbers, and the
-    trainer fails with "numpy.int64 has no attribute lower"
-    (https://github.com/JaidedAI/EasyOCR/issues/936). So the first line has words that are none,
-    longer than the trainer takes (`batch_max_length` is 34): it leaves that line out, and reads
-    all others as text, with their leading zeros.
-    """
-
-    file_name = "easyocr/labels.csv"
-    fragment = "easyocr"
-    header = (
-        "filename,words\n"
-        f"{EASYOCR_BLANK},this line is no image: it keeps pandas from taking digits for numbers\n"
-    )
-
-    def check(self, template: str) -> None:
-        """Raise an error for names with a comma, at which the reader would cut them."""
-        if "," in template:
-            raise UsageError(
-                f"the name template is {template!r}; with the labels easyocr names hold no comma",
-                "Use another sign in --name, such as _",
-            )
-
-    def _entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
-        return (f"../{name},{text}\n" for name, text in _pair(names, block))
-
-
-class MmOcr(Entries):
-    """``textrecog.json`` for `OCRDataset` of MMOCR 1.x.
-
-    ``load_data_list`` in ``mmengine/dataset/base_dataset.py`` takes ``metainfo`` and
-    ``data_list``, and puts `data_root` before each path: give it the folder of the split.
-    """
-
-    file_name = "textrecog.json"
-    fragment = "mmocr"
-    header = (
-        '{"metainfo": {"dataset_type": "TextRecogDataset", "task_name": "textrecog"},\n'
-        '"data_list": [\n'
-    )
-    separator = ",\n"
-    footer = "\n]}\n"
-
-    def _entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
-        return (
-            f'{{"img_path": {name}, "instances": [{{"text": {text}}}]}}'
-            for name, text in _pair_quoted(names, block)
-        )
-
-
-class DocTr(Entries):
-    """``labels.json``: path to text.
-
-    ``doctr/datasets/recognition.py`` of docTR puts `img_folder` before each path, and its
-    ``references/recognition/train_pytorch.py`` gives it ``images`` beside the file: paths leave
-    ``images/`` out.
-    """
-
-    file_name = "labels.json"
-    fragment = "doctr"
-    header = "{\n"
-    separator = ",\n"
-    footer = "\n}\n"
-
-    def _entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
-        inside = _name_inside(names)
-        return (f"{name}: {text}" for name, text in _pair_quoted(inside, block))
+def _list_records(names: Sequence[str], block: Block) -> Iterator[str]:
+    rows = zip(quote(names), write_records(block), strict=True)
+    return (f'{{"file_name": {name}, {record[1:]}\n' for name, record in rows)
 
 
 def _name_inside(names: Sequence[str]) -> list[str]:
@@ -194,12 +123,51 @@ def _name_inside(names: Sequence[str]) -> list[str]:
     return [name.removeprefix("images/") for name in names]
 
 
-def _pair(names: Sequence[str], block: Block) -> Iterator[tuple[str, str]]:
-    return zip(names, block.texts.tolist(), strict=True)
-
-
-def _pair_quoted(names: Sequence[str], block: Block) -> Iterator[tuple[str, str]]:
-    return zip(quote(names), quote(block.texts.tolist()), strict=True)
+# RFC 4180.
+CSV = Listing("labels.csv", "labels.csv", _list_rows, header="file_name,text\n")
+# As the imagefolder loader of Hugging Face datasets reads it: file_name, and `fields.FIELDS`.
+JSON_LINES = Listing("metadata.jsonl", "metadata.jsonl", _list_records)
+# `ppocr/data/simple_dataset.py` of PaddleOCR cuts a line at each tab and puts `data_dir` before
+# the path: give it the folder of the split.
+PADDLEOCR = Listing("rec_gt.txt", "paddleocr", _with_texts("{}\t{}\n"))
+# `trainer/dataset.py` of EasyOCR looks only into folders without sub-folders, so the file has one
+# of its own and its paths begin with ../. pandas cuts a line at the first comma
+# (`sep='^([^,]+),'`): nothing is quoted. It takes a column of digits for numbers, and the trainer
+# fails with "numpy.int64 has no attribute lower"
+# (https://github.com/JaidedAI/EasyOCR/issues/936). So the first line has words that are none,
+# longer than the trainer takes (`batch_max_length` is 34): it leaves that line out, and reads all
+# others as text, with their leading zeros.
+EASYOCR_BLANK = "-"  # the image of the line that is none
+EASYOCR = Listing(
+    "easyocr/labels.csv",
+    "easyocr",
+    _with_texts("../{},{}\n"),
+    header="filename,words\n"
+    f"{EASYOCR_BLANK},this line is no image: it keeps pandas from taking digits for numbers\n",
+    forbidden=",",
+)
+# For `OCRDataset` of MMOCR 1.x. `load_data_list` in `mmengine/dataset/base_dataset.py` takes
+# metainfo and data_list, and puts `data_root` before each path: give it the folder of the split.
+MMOCR = Listing(
+    "textrecog.json",
+    "mmocr",
+    _with_quoted('{"img_path": %s, "instances": [{"text": %s}]}'),
+    header='{"metainfo": {"dataset_type": "TextRecogDataset", "task_name": "textrecog"},\n'
+    '"data_list": [\n',
+    separator=",\n",
+    footer="\n]}\n",
+)
+# `doctr/datasets/recognition.py` of docTR puts `img_folder` before each path, and its
+# `references/recognition/train_pytorch.py` gives it `images` beside the file: paths leave images/
+# out.
+DOCTR = Listing(
+    "labels.json",
+    "doctr",
+    lambda names, block: _with_quoted("%s: %s")(_name_inside(names), block),
+    header="{\n",
+    separator=",\n",
+    footer="\n}\n",
+)
 
 
 ID_FACTOR = 1000  # digits of the longest text there can be
@@ -213,7 +181,7 @@ _SHARES = "{} {:.9f} {:.9f} {:.9f} {:.9f}\n"
 _NANO = 10**9  # as many decimals
 
 
-class Coco:
+class _Coco(LabelStyle):
     """``annotations/instances_default.json``, or ``instances_train.json`` of the split train.
 
     COCO, "Data format", object detection, laid out as Datumaro and CVAT look for it: names of
@@ -221,9 +189,6 @@ class Coco:
     plus 1, as many detectors take 0 for the background; that of an annotation is 1000 times its
     image's, plus its place from 1.
     """
-
-    def check(self, template: str) -> None:
-        """Take any names of images."""
 
     def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
         """Append images and annotations of a block to their fragments."""
@@ -233,8 +198,8 @@ class Coco:
             f'{{"id": {index}, "file_name": {name}, "width": {width}, "height": {height}}}'
             for index, (name, width) in enumerate(rows, block.start)
         ]
-        keep_entries(images, "coco-images", writer, _SEPARATOR)
-        keep_entries(_annotate(block), "coco-annotations", writer, _SEPARATOR)
+        _keep_entries(images, "coco-images", writer, _SEPARATOR)
+        _keep_entries(_annotate(block), "coco-annotations", writer, _SEPARATOR)
         _keep_alphabet(block, writer)
 
     def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
@@ -249,12 +214,12 @@ class Coco:
                 file.write(b'{"categories": ' + json.dumps(categories).encode())
                 for key in ("images", "annotations"):
                     file.write(f',\n"{key}": [\n'.encode())
-                    write_entries(split, f"coco-{key}", file, _SEPARATOR)
+                    _write_entries(split, f"coco-{key}", file, _SEPARATOR)
                     file.write(b"\n]")
                 file.write(b"}\n")
 
 
-class Yolo:
+class _Yolo(LabelStyle):
     """``labels/….txt`` beside ``images/…``, and ``data.yaml``, as Ultralytics reads them.
 
     A line is the class, then x and y of the middle of the box, its width and height, as shares
@@ -340,3 +305,6 @@ def _keep_alphabet(block: Block, writer: PartWriter) -> None:
 def _read_alphabet(split: Fragments) -> str:
     """Return the character of each class: the first of the lines, which are all the same."""
     return next(split.read(_ALPHABET)).decode().partition("\n")[0]
+
+
+COCO, YOLO = _Coco(), _Yolo()

@@ -16,7 +16,8 @@ from mnistseq_cli.files import naming_damage
 from mnistseq_cli.formats.base import import_extra, list_files
 from mnistseq_cli.formats.fields import FIELDS, find_known
 from mnistseq_cli.formats.images import Encoded, decode_grey
-from mnistseq_cli.formats.read_labels import TEXT_KEYS, row_from_record
+from mnistseq_cli.formats.read_labels import row_from_record
+from mnistseq_cli.formats.tables import TEXT_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

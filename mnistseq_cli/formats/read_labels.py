@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import re
 import reprlib
 from array import array
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from itertools import chain
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import numpy as np
 
-from mnistseq_cli.errors import MnistseqError, OutputError
-from mnistseq_cli.files import (
-    describe_damage,
-    hint_at_verify,
-    naming_damage,
-    open_text,
-    read_file,
-)
+from mnistseq_cli.files import naming_damage, open_text, read_file
 from mnistseq_cli.formats.base import FIRST_SPLITS, LoadedSample, rank_split
+from mnistseq_cli.formats.fields import FIELDS
 from mnistseq_cli.formats.images import IMAGE_ENDINGS
 from mnistseq_cli.formats.labels import EASYOCR_BLANK
-from mnistseq_cli.recipe import LENGTH_LIMIT
+from mnistseq_cli.formats.tables import NAME_KEYS, TEXT_KEYS, check_text, naming_line, read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -39,12 +31,6 @@ if TYPE_CHECKING:
 
 ValueT = TypeVar("ValueT", str, int, list[Any], dict[str, Any])
 
-NAME_KEYS = (
-    *("file_name", "filename", "file", "image_path", "img_path", "image", "img", "path", "name"),
-)
-TEXT_KEYS = (
-    *("text", "label", "labels", "words", "word", "transcription", "digits", "number", "value"),
-)
 BOX_NUMBERS = 4
 _NAME_LIMIT = 4096  # characters; longer than any path that a system takes
 _NUMBER_LIMIT = 2**31  # so that sums of them are right in 64 bits
@@ -53,15 +39,13 @@ _TYPES = {str: "a string", int: "a whole number", list: "a list", dict: "an obje
 
 @dataclass(frozen=True)
 class LabelRow:
-    """What a label file says of an image; see `LoadedSample`."""
+    """What a label file says of an image."""
 
     name: str
     text: str
-    boxes: NDArray[np.int64] | None = None
+    known: dict[str, Any] = field(default_factory=dict)  # attributes of `LoadedSample`
     # Of each box x and y of the middle, width and height, as shares of the image's.
     shares: NDArray[np.float64] | None = None
-    gaps: NDArray[np.int64] | None = None
-    glyphs: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         check_text(self.text)
@@ -69,23 +53,16 @@ class LabelRow:
 
     def with_image(self, split: str, image: NDArray[np.uint8]) -> LoadedSample:
         """Return the sample of the row and its image."""
-        boxes = self.boxes
-        if boxes is None and self.shares is not None:
+        known = self.known
+        if self.shares is not None:
             size_px = image.shape[::-1]
             spans = self.shares[:, 2:] * size_px
             corners = self.shares[:, :2] * size_px - spans / 2
             boxes = np.rint(np.concatenate([corners, spans], 1)).astype(np.int64)
-        if boxes is not None:
-            check_boxes(boxes, image.shape)
-        return LoadedSample(self.name, split, image, self.text, boxes, self.gaps, self.glyphs)
-
-
-def check_text(text: str, kind: str = "text", limit: int = LENGTH_LIMIT) -> None:
-    """Raise ValueError for what is no Unicode, or longer than any that this program writes."""
-    if len(text) > limit:
-        raise ValueError(f"a {kind} has {len(text):,} characters; expected at most {limit:,}")
-    if not text.isascii():
-        text.encode()
+            known = known | {"boxes": boxes}
+        if "boxes" in known:
+            check_boxes(known["boxes"], image.shape)
+        return LoadedSample(self.name, split, image, self.text, **known)
 
 
 def check_boxes(boxes: NDArray[np.int64], shape: tuple[int, ...]) -> None:
@@ -105,16 +82,13 @@ def check_boxes(boxes: NDArray[np.int64], shape: tuple[int, ...]) -> None:
 def row_from_record(record: Any, name: str | None = None) -> LabelRow:  # noqa: ANN401 - whatever a file holds
     """Return the row of a record of `FIELDS`, whatever name and text are called."""
     record = _expect(record, dict, "it")
-    objects = _expect(record.get("objects") or {}, dict, "objects")
-    return LabelRow(
-        name=_first_of(record, NAME_KEYS) if name is None else name,
-        text=_first_of(record, TEXT_KEYS),
-        boxes=None
-        if objects.get("bbox") is None
-        else np.array(_flatten_boxes(objects["bbox"]), np.int64).reshape(-1, BOX_NUMBERS),
-        gaps=_find_numbers(record, "gaps"),
-        glyphs=_find_numbers(record, "glyphs"),
-    )
+    known = {}
+    for above, key, parse, aspect in _READ:
+        inside = _expect(record.get(above) or {}, dict, above) if above else record
+        if inside.get(key) is not None:
+            known[aspect] = parse(inside[key], key)
+    name = _first_of(record, NAME_KEYS) if name is None else name
+    return LabelRow(name, _first_of(record, TEXT_KEYS), known)
 
 
 def _first_of(record: dict[str, Any], keys: tuple[str, ...]) -> str:
@@ -142,21 +116,27 @@ def _value(record: Any, key: str, kind: type[ValueT], name: str) -> ValueT:  # n
     return _expect(values[key], kind, f"{key} of {name}")
 
 
-def _flatten_boxes(boxes: Any) -> list[int]:  # noqa: ANN401 - as above
-    """Return the numbers of boxes one after the other, rounded to whole pixels."""
-    for place, box in enumerate(_expect(boxes, list, "bbox"), 1):
+def _parse_boxes(boxes: Any, key: str = "bbox") -> NDArray[np.int64]:  # noqa: ANN401 - as above
+    """Return boxes, rounded to whole pixels."""
+    for place, box in enumerate(_expect(boxes, list, key), 1):
         if not _are_numbers(box, {int, float}) or len(box) != BOX_NUMBERS:
             raise ValueError(
                 f"box {place} is {reprlib.repr(box)}; expected x, y, width and height"
             )
-    return [round(number) for box in boxes for number in box]
+    flat = [round(number) for box in boxes for number in box]
+    return np.array(flat, np.int64).reshape(-1, BOX_NUMBERS)
 
 
-def _find_numbers(record: dict[str, Any], key: str) -> NDArray[np.int64] | None:
-    numbers = record.get(key)
-    if numbers is None or _are_numbers(numbers, {int}):
-        return None if numbers is None else np.array(numbers, np.int64)
+def _parse_numbers(numbers: Any, key: str) -> NDArray[np.int64]:  # noqa: ANN401 - as above
+    if _are_numbers(numbers, {int}):
+        return np.array(numbers, np.int64)
     raise ValueError(f"{key} is {reprlib.repr(numbers)}; expected a list of whole numbers")
+
+
+def _parse_texts(texts: Any, key: str) -> tuple[str, ...]:  # noqa: ANN401 - as above
+    if type(texts) is not list or {*map(type, texts)} - {str}:
+        raise ValueError(f"{key} is {reprlib.repr(texts)}; expected a list of strings")
+    return tuple(texts)
 
 
 def _are_numbers(values: Any, types: set[type]) -> bool:  # noqa: ANN401 - as above
@@ -167,32 +147,28 @@ def _are_numbers(values: Any, types: set[type]) -> bool:  # noqa: ANN401 - as ab
     )
 
 
+_PARSERS: dict[str, Callable[[Any, str], Any]] = {
+    "numbers": _parse_numbers,
+    "boxes": _parse_boxes,
+    "texts": _parse_texts,
+    "text": lambda text, key: _expect(text, str, key),
+}
+_READ = [  # what stands before the dot, the key, how it is read, and what it is called
+    (*path.rpartition(".")[::2], _PARSERS[field.kind], field.aspect)
+    for path, field in FIELDS.items()
+    if field.aspect
+]
+
+
 # One function for each syntax.
 
-
-@contextmanager
-def _naming_line(path: Path, line: Callable[[], int], hint: str) -> Iterator[None]:
-    """Turn what is wrong in a line of a text file into an error that names file and line."""
-    try:
-        yield
-    except (MnistseqError, OSError, UnicodeDecodeError):  # a file is decoded ahead of the line
-        raise
-    except Exception as error:
-        message = f"{path}, line {max(1, line())}: {describe_damage(error)}"
-        raise OutputError(message, hint_at_verify(path) or hint) from error
-
-
 _JSON_LINES_HINT = 'Expected in each line: an object such as {"file_name": "a.png", "text": "7"}.'
-_TABLE_HINT = (
-    f"Expected: a column for the image ({', '.join(NAME_KEYS)}) and one for its text "
-    f"({', '.join(TEXT_KEYS)}), with a comma or a tab between them."
-)
 
 
 def _read_json_lines(path: Path, wanted: Wanted) -> Iterator[LabelRow]:
     with open_text(path) as file:
         number = 0
-        with _naming_line(path, lambda: number, _JSON_LINES_HINT):
+        with naming_line(path, lambda: number, _JSON_LINES_HINT):
             for number, line in enumerate(file, 1):  # noqa: B007 - told where a line is wrong
                 name = _peek_name(line)
                 if line.strip() and (name is None or wanted(name)):
@@ -209,59 +185,16 @@ def _peek_name(line: str) -> str | None:
 
 
 def _read_table(path: Path, wanted: Wanted) -> Iterator[LabelRow]:
-    """Read the name and the text of each image; a header is not needed."""
-    with open_text(path) as file:
-        delimiter = _find_delimiter(file, path.suffix.lower())
-        # In files for PaddleOCR and its like, nothing is quoted and there is no header.
-        is_plain = path.suffix.lower() == ".txt" and delimiter in "\t "
-        lines: Iterable[str] = file
-        if delimiter == " ":  # only the first spaces of a line: a text may have others
-            lines = (re.sub(r"[ \t]+", "\t", line.lstrip(" "), count=1) for line in file)
-        rows = csv.reader(
-            lines,
-            strict=True,
-            delimiter=delimiter if delimiter != " " else "\t",
-            quoting=csv.QUOTE_NONE if is_plain else csv.QUOTE_MINIMAL,
-            skipinitialspace=path.suffix.lower() == ".txt",
-        )
-        with _naming_line(path, lambda: rows.line_num, _TABLE_HINT):
-            head = next(filter(None, rows), [])
-            name_at, text_at, is_header = _find_columns(head, path, may_have_head=not is_plain)
-            needed = max(name_at, text_at) + 1
-            for row in rows if is_header else chain([head], rows):
-                if row and len(row) < needed:
-                    raise ValueError(f"the row has {len(row)} of the {needed} values it needs")
-                if row and row[name_at] != EASYOCR_BLANK and wanted(row[name_at]):
-                    yield LabelRow(row[name_at], row[text_at])
+    finder = ImageFinder(path.parent, path)
 
+    def is_image(name: str) -> bool:
+        with suppress(ValueError):  # of a name that leads elsewhere
+            return finder.find(name) is not None
+        return False
 
-def _find_delimiter(file: TextIO, ending: str) -> str:
-    """Return what stands between the columns of a table, by its ending and its first line."""
-    first = next((line for line in file if line.strip()), "").strip("\r\n")
-    file.seek(0)
-    signs = ",\t;" if ending == ".csv" else "\t,; "
-    return next((sign for sign in signs if sign in first), signs[0])
-
-
-def _find_columns(head: list[str], path: Path, *, may_have_head: bool) -> tuple[int, int, bool]:
-    """Find the columns of name and text by the first row, and whether that is a header."""
-    columns = [column.strip().lower() for column in head]
-    names = [columns.index(name) for name in NAME_KEYS if name in columns]
-    texts = [columns.index(text) for text in TEXT_KEYS if text in columns]
-    if names and texts and may_have_head:
-        return names[0], texts[0], True
-    line = ",".join(head)
-    if len(head) < 2:  # noqa: PLR2004 - name and text
-        raise ValueError(f"{line!r:.80} is one value, not two" if head else "it is empty")
-    with suppress(ValueError):  # of a name that leads elsewhere
-        if not may_have_head or ImageFinder(path.parent, path).find(head[0]):
-            return 0, 1, False
-    if names or (texts and "." not in head[0]):  # an image may be called a.png, its text "word"
-        missing = "text" if names else "image"
-        raise ValueError(f"the header {line!r:.80} has no column that is known for the {missing}")
-    raise ValueError(
-        f"{line!r:.80} is no header that is known, and there is no image {head[0]!r:.80}"
-    )
+    for _, name, text in read_table(path, is_image=is_image):
+        if name != EASYOCR_BLANK and wanted(name):
+            yield LabelRow(name, text)
 
 
 def _read_json(path: Path, wanted: Wanted) -> Iterator[LabelRow]:
@@ -286,7 +219,7 @@ def _read_any_json(path: Path) -> Iterator[LabelRow]:
             image, category = (
                 _value(value, name, int, "an annotation") for name in ("image_id", "category_id")
             )
-            boxes.extend((image, category, *_flatten_boxes([box])))
+            boxes.extend((image, category, *_parse_boxes([box])[0].tolist()))
         elif key == "images":
             is_coco = True
         elif isinstance(value, str) or key not in ("info", "licenses", "metainfo", "type"):
@@ -307,7 +240,7 @@ def _read_coco(path: Path, names: dict[int, str], found: NDArray[np.int64]) -> I
             start, stop = np.searchsorted(found[:, 0], (number, number + 1))
             text = "".join(names[category] for category in found[start:stop, 1].tolist())
             name = _value(image, "file_name", str, "an image")
-            yield LabelRow(name, text, found[start:stop, 2:])
+            yield LabelRow(name, text, {"boxes": found[start:stop, 2:]})
 
 
 _CHUNK = 1 << 18  # characters

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.errors import UsageError
-from mnistseq_cli.files import naming_damage, open_text
-from mnistseq_cli.formats.read_labels import NAME_KEYS, TEXT_KEYS
+from mnistseq_cli.files import naming_damage
+from mnistseq_cli.formats.tables import TEXT_KEYS, check_text, naming_line, read_table
 from mnistseq_cli.inspection.label_damage import is_same_number
-from mnistseq_cli.recipe import LENGTH_LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
     from mnistseq_cli.formats.base import LoadedSample
@@ -287,81 +285,31 @@ def _normalise(name: str) -> str:
 
 
 READ_KEYS = ("prediction", "predicted", "pred", "read", *TEXT_KEYS)
-_LINE_LIMIT = 1 << 16  # characters
-_HINT = "Expected in each row: the file_name of an image, and the text that was read."
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read predictions from a table, such as a csv file, in UTF-8, or UTF-16 that says so.
+    """Read predictions from a table with a column for the image and one for what was read.
 
-    It has a column for the image and one for what was read, with commas, semicolons, tabs or
-    spaces between them. A header (of `NAME_KEYS` and `READ_KEYS`) says which; without one they
-    are the first two.
+    A header (of `NAME_KEYS` and `READ_KEYS`) says which; without one they are the first two.
     """
     reads: list[str] = []
     places: dict[str, int] = {}
-    with naming_damage(path, UsageError), open_text(path, error=UsageError) as file:
-        for line, name, read in _read_rows(path, file):
-            if places.setdefault(_normalise(name), len(reads)) != len(reads):
+    line = 0
+    with (
+        naming_damage(path, UsageError),
+        naming_line(path, lambda: line, "", UsageError),
+    ):
+        for line, name, read in read_table(path, READ_KEYS, error=UsageError):
+            check_text(read.strip(), "prediction")
+            if places.setdefault(_normalise(name.strip()), len(reads)) != len(reads):
                 raise UsageError(
                     f"{path}, line {line}: {name!r:.200} stands in the file a second time",
                     "Give each image one row.",
                 )
-            reads.append(read)
+            reads.append(read.strip())
     if not reads:
-        raise UsageError(f"{path} holds no predictions", _HINT)
-    return Predictions(path, reads, places)
-
-
-def _read_rows(path: Path, file: TextIO) -> Iterator[tuple[int, str, str]]:
-    """Yield the line, the name and what was read of each row."""
-    first = next((line for line in _read_lines(file) if line.strip()), "")
-    file.seek(0)
-    delimiter = next((sign for sign in "\t,;" if sign in first.strip()), " ")
-    rows = csv.reader(_read_lines(file), strict=True, delimiter=delimiter, skipinitialspace=True)
-    columns: tuple[int, int] | None = None
-    try:
-        for row in rows:
-            if columns is None and row:
-                columns = _find_columns(row)
-                if columns:
-                    continue
-                columns = (0, 1)
-            if row and columns:
-                yield rows.line_num, *_read_row(row, columns)
-    except (csv.Error, ValueError) as error:
-        if isinstance(error, UnicodeError):
-            raise
-        raise UsageError(f"{path}, line {max(1, rows.line_num)}: {error}", _HINT) from error
-
-
-def _read_lines(file: TextIO) -> Iterator[str]:
-    while line := file.readline(_LINE_LIMIT):
-        if len(line) == _LINE_LIMIT:
-            raise ValueError(f"it has more than {_LINE_LIMIT:,} characters")
-        yield line
-
-
-def _find_columns(header: list[str]) -> tuple[int, int] | None:
-    """Return the columns of name and text; None where the row is no header."""
-    words = [word.strip().lower() for word in header]
-    names = [words.index(key) for key in NAME_KEYS if key in words]
-    texts = [words.index(key) for key in READ_KEYS if key in words]
-    if names and texts:
-        return names[0], texts[0]
-    if names or (texts and not any(word.isdecimal() for word in words)):
-        missing = f"the text ({', '.join(READ_KEYS)})" if names else "the image (file_name)"
-        raise ValueError(f"the header {','.join(header)!r:.80} has no column for {missing}")
-    return None
-
-
-def _read_row(row: list[str], columns: tuple[int, int]) -> tuple[str, str]:
-    needed = max(columns) + 1
-    if len(row) < needed:
-        raise ValueError(f"the row has {len(row)} of the {needed} values it needs")
-    name, read = (row[column].strip() for column in columns)
-    if len(read) > LENGTH_LIMIT:
-        raise ValueError(
-            f"the prediction has {len(read):,} characters; expected at most {LENGTH_LIMIT:,}"
+        raise UsageError(
+            f"{path} holds no predictions",
+            "Expected in each row: the file_name of an image, and the text that was read.",
         )
-    return name, read
+    return Predictions(path, reads, places)

@@ -134,7 +134,7 @@ def test_words_that_only_contain_those_are_taken() -> None:
 
 def test_easyocr_takes_no_comma_in_names() -> None:
     Output(folder=Path("out"), name="x,{index}")
-    with pytest.raises(UsageError, match="comma"):
+    with pytest.raises(UsageError, match="hold no ','"):
         Output(folder=Path("out"), name="x,{index}", labels=("easyocr",))
 
 

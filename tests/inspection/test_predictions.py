@@ -116,16 +116,16 @@ def test_the_last_steps_of_a_name_are_enough(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "holds no predictions"),
-        (b"name,score\na.png,1\n", "line 1: the header 'name,score' has no column for the text"),
-        (b"id,text\na.png,1\n", "line 1: the header 'id,text' has no column for the image"),
+        (b"", "line 1: it is empty"),
+        (b"name,score\na.png,1\n", "line 1: the header 'name,score' has no column .* the text"),
+        (b"id,text\na.png,1\n", "line 1: the header 'id,text' has no column .* the image"),
         (b"file_name,text\n", "holds no predictions"),
         (b"file_name,text\na.png,1\nb.png\n", "line 3: the row has 1 of the 2 values"),
         (b"file_name,text\na.png,1\nb.png,1\na.png,2\n", "line 4: 'a.png' .* second time"),
         (b"a.png,1\n./a.png,2\n", "line 2: './a.png' .* second time"),
         (b'file_name,text\na.png,"1\n', "line 2: unexpected end of data"),
         (b"file_name,text\na.png,\xff\n", "line 2.*UTF-8"),
-        (b"file_name,text\na.png," + b"1" * 1001, "line 2: the prediction has 1,001 characters"),
+        (b"file_name,text\na.png," + b"1" * 1001, "line 2: a prediction has 1,001 characters"),
         (b"a.png,1\n" + b"1" * 100_000, "line 1: it has more than 65,536 characters"),
     ],
 )
