@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistseq_cli.errors import GlyphError
-from mnistseq_cli.files import naming_damage, place_file
+from mnistseq_cli.files import place_file
 from mnistseq_cli.glyphs.cache import find_raw_dir
 from mnistseq_cli.glyphs.catalog import SPLITS
 from mnistseq_cli.glyphs.idx import encode_idx, read_idx_stream
@@ -101,10 +101,11 @@ def _encode_arrays(
 def _not_there(
     dataset: Dataset, missing: DataFile, source: Path, entries: list[Entry]
 ) -> GlyphError:
-    same = [entry for entry in entries if Path(entry.name).name.startswith(missing.name)]
-    if same:
-        name = same[0].path or same[0].name
-        return GlyphError(f"{name} is not the file that {dataset.name} has: its SHA-256 differs")
+    for entry in entries:
+        if Path(entry.name).name.startswith(missing.name):
+            return GlyphError(
+                f"{entry.title} is not the file that {dataset.name} has: its SHA-256 differs"
+            )
     return GlyphError(
         f"{source} has neither {missing.gzip_name} nor {missing.name} of {dataset.name}",
         "Expected a folder, zip or tar archive with "
@@ -113,7 +114,7 @@ def _not_there(
 
 
 def _read_entry(entry: Entry) -> bytes:
-    with naming_damage(entry.path or entry.name, GlyphError), entry.open() as stream:
+    with entry.open() as stream:
         return stream.read(entry.size_bytes)
 
 

@@ -52,11 +52,11 @@ _LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp")
 _SPLIT_WORDS = {
     "train": "train", "training": "train", "test": "test", "testing": "test", "t10k": "test",
 }  # fmt: skip
-# What libraries and tutorials call images and labels; {} is the split, absent where there is one.
-_NPZ_KEYS = (
-    ("x_{}", "y_{}"), ("{}_x", "{}_y"), ("{}_images", "{}_labels"), ("x{}", "y{}"),
-    ("images", "labels"), ("x", "y"), ("image", "label"), ("data", "target"), ("arr_0", "arr_1"),
-)  # fmt: skip
+# What libraries and tutorials call images and labels in an npz, with or without a split.
+_NPZ_NAMES = (("x", "y"), ("images", "labels"), ("image", "label"), ("data", "target"),
+              ("arr_0", "arr_1"))  # fmt: skip
+_NPZ_PARTNERS = dict(_NPZ_NAMES) | {labels: images for images, labels in _NPZ_NAMES}
+_NPZ_KEY = re.compile(rf"(?:train|test)?_?({'|'.join(_NPZ_PARTNERS)})_?(?:train|test)?")
 # Luma of red, green and blue in thousandths (ITU-R BT.601).
 _LUMA = np.array([299, 587, 114])
 _N_PIXELS = SIDE_PX * SIDE_PX
@@ -174,8 +174,8 @@ def _read_header(entry: Entry) -> IdxHeader | None:
     if name.endswith(_PICTURE_SUFFIXES):
         return None
     try:
-        with naming_damage(_title(entry), GlyphError), entry.open() as stream:
-            return read_header(unpacking(stream, name), _title(entry))
+        with entry.open() as stream:
+            return read_header(unpacking(stream, name), entry.title)
     except GlyphError:
         if "idx" in name or "ubyte" in name:
             raise
@@ -192,16 +192,11 @@ def _find_labels(
     if len(chosen) != 1:
         names = ", ".join(sorted(labels)) or "none"
         raise GlyphError(
-            f"{_title(images)} holds {n_images:,} images; cannot tell which file has their "
+            f"{images.title} holds {n_images:,} images; cannot tell which file has their "
             f"labels ({names})",
             f"Name it as the images, such as {Path(images.name).name.replace('images', 'labels')}",
         )
-    entry, (n_labels, *_) = chosen[0]
-    if n_labels != n_images:
-        raise GlyphError(
-            f"{_title(images)} holds {n_images:,} images, but {_title(entry)} {n_labels:,} labels"
-        )
-    return entry
+    return chosen[0][0]
 
 
 def _stem(name: str) -> str:
@@ -214,103 +209,88 @@ def _read_pair(images: Entry, labels: Entry) -> LocalGlyphs:
     classes = _read_array(labels)
     # QMNIST has eight numbers for each glyph: the class, and where it comes from.
     classes = classes[:, 0] if classes.ndim > 1 else classes
-    return _name_classes(_read_array(images), classes, images, labels)
-
-
-def _name_classes(
-    pixels: NDArray[Any], classes: NDArray[Any], images: Entry, labels: Entry
-) -> LocalGlyphs:
-    """Return glyphs of digits, or of the classes that the name of a file of EMNIST says."""
-    name = images.name.lower()
-    kind = next((kind for kind in EMNIST_CLASSES if f"{kind}-" in name), "")
-    alphabet, first_label = EMNIST_CLASSES.get(kind, (DIGITS, 0))
-    return LocalGlyphs(
-        to_glyphs(pixels, _title(images)),
-        to_classes(classes, alphabet, _title(labels), first_label),
-        alphabet,
-        is_transposed=bool(kind),
-    )
+    return _convert(_read_array(images), classes, images.title, labels.title)
 
 
 def _read_array(entry: Entry) -> NDArray[Any]:
     if entry.path and not entry.name.endswith(PACKED_SUFFIXES):
         return read_idx(entry.path)
     with entry.open() as stream:
-        return read_idx_stream(stream, _title(entry))
+        return read_idx_stream(stream, entry.title)
 
 
-def _title(entry: Entry) -> str:
-    return str(entry.path or entry.name)
+def _convert(
+    pixels: NDArray[Any], labels: NDArray[Any], images_name: str, labels_name: str
+) -> LocalGlyphs:
+    """Return glyphs of digits, or of the classes that the name of a file of EMNIST says."""
+    if len(pixels) != len(labels):
+        raise GlyphError(
+            f"{images_name} holds {len(pixels):,} images, but {labels_name} {len(labels):,} labels"
+        )
+    name = Path(images_name).name.lower()
+    kind = next((kind for kind in EMNIST_CLASSES if f"{kind}-" in name), "")
+    alphabet, first_label = EMNIST_CLASSES.get(kind, (DIGITS, 0))
+    return LocalGlyphs(
+        _to_glyphs(pixels, images_name),
+        _to_classes(labels, alphabet, labels_name, first_label),
+        alphabet,
+        is_transposed=bool(kind),
+    )
 
 
-def _find_npz(entry: Entry, path: Path) -> _Found:
+def _find_npz(entry: Entry, _: Path) -> _Found:
     """Find pairs of arrays by the names that libraries give them."""
     with entry.open() as stream, zipfile.ZipFile(stream) as archive:
         names = {name.lower().removesuffix(".npy"): name for name in archive.namelist()}
     found: _Found = []
-    for split in ("train", "test", ""):
-        for keys in _NPZ_KEYS:
-            x, y = (key.format(split) for key in keys)
-            if ("{}" in keys[0]) != bool(split):
-                continue
-            if (x in names) != (y in names):
-                raise GlyphError(
-                    f"{path} has {x if x in names else y}, but no {y if x in names else x}"
-                )
-            if x in names:
-                found.append(
-                    (f"{entry.name} {split}", partial(_read_npz, entry, names[x], names[y]))
-                )
-                break
+    for key, name in names.items():
+        if match := _NPZ_KEY.fullmatch(key):
+            partner = key.replace(match[1], _NPZ_PARTNERS[match[1]])
+            if partner not in names:
+                raise GlyphError(f"{entry.title} has {key}, but no {partner}")
+            if match[1] in dict(_NPZ_NAMES):
+                reader = partial(_read_npz, entry, name, names[partner])
+                found.append((f"{entry.name} {key}", reader))
     if not found:
         raise GlyphError(
-            f"{path} holds {', '.join(names) or 'nothing'}; expected arrays x_train, y_train, "
-            "x_test and y_test, or images and labels"
+            f"{entry.title} holds {', '.join(names) or 'nothing'}; expected arrays x_train, "
+            "y_train, x_test and y_test, or images and labels"
         )
     return found
 
 
 def _read_npz(entry: Entry, images_key: str, labels_key: str) -> LocalGlyphs:
-    """Read two arrays of an npz file; their sizes and counts are compared before they are read."""
     with entry.open() as stream, zipfile.ZipFile(stream) as archive:
-        counts = [_check_array(archive, key, entry) for key in (images_key, labels_key)]
-        if counts[0] != counts[1]:
-            raise GlyphError(
-                f"{_title(entry)} holds {counts[0]:,} images in {images_key}, but {counts[1]:,} "
-                f"labels in {labels_key}"
-            )
-        arrays = []
-        for key in (images_key, labels_key):
-            with archive.open(key) as member:
-                arrays.append(np.lib.format.read_array(member, allow_pickle=False))
-    return LocalGlyphs(
-        to_glyphs(arrays[0], f"{images_key} in {_title(entry)}"),
-        to_classes(arrays[1], DIGITS, f"{labels_key} in {_title(entry)}"),
+        images, labels = (
+            _read_npy(archive, key, f"{key} in {entry.title}") for key in (images_key, labels_key)
+        )
+    return _convert(
+        images, labels, f"{images_key} in {entry.title}", f"{labels_key} in {entry.title}"
     )
 
 
-def _check_array(archive: zipfile.ZipFile, key: str, entry: Entry) -> int:
-    """Check what an array says of itself; return its length."""
-    name = f"{key} in {_title(entry)}"
+def _read_npy(archive: zipfile.ZipFile, key: str, title: str) -> NDArray[Any]:
+    """Read an array, once what it says of itself is checked."""
     info = archive.getinfo(key)
-    with naming_damage(name, GlyphError), archive.open(info) as stream:
+    with naming_damage(title, GlyphError), archive.open(info) as stream:
         major, _ = np.lib.format.read_magic(stream)
         version = "1_0" if major == 1 else "2_0"
         shape, _, dtype = getattr(np.lib.format, f"read_array_header_{version}")(stream)
-        offset_bytes = stream.tell()
-    if dtype.hasobject:
-        raise GlyphError(
-            f"{name} holds Python objects (pickles), which are not loaded",
-            "Save it again as an array of numbers.",
-        )
-    n_bytes = prod(shape) * dtype.itemsize
-    most_bytes = min(MAX_BYTES, info.compress_size * MAX_DEFLATE_RATIO)
-    if not 0 < n_bytes <= most_bytes or n_bytes != info.file_size - offset_bytes:
-        raise GlyphError(
-            f"{name} says it is an array of shape {shape}, {n_bytes:,} bytes, in a file of "
-            f"{info.compress_size:,} bytes; expected at most {MAX_BYTES:,}"
-        )
-    return int(shape[0])
+        if dtype.hasobject:
+            raise GlyphError(
+                f"{title} holds Python objects (pickles), which are not loaded",
+                "Save it again as an array of numbers.",
+            )
+        n_bytes = prod(shape) * dtype.itemsize
+        most_bytes = min(MAX_BYTES, info.compress_size * MAX_DEFLATE_RATIO)
+        if not 0 < n_bytes <= most_bytes or n_bytes != info.file_size - stream.tell():
+            raise GlyphError(
+                f"{title} says it is an array of shape {shape}, {n_bytes:,} bytes, in a file of "
+                f"{info.compress_size:,} bytes; expected at most {MAX_BYTES:,}"
+            )
+        stream.seek(0)
+        array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+    return array
 
 
 def _find_tables(entry: Entry, path: Path) -> _Found:
@@ -329,8 +309,8 @@ def _find_tables(entry: Entry, path: Path) -> _Found:
 
 def _read_table(entry: Entry) -> LocalGlyphs:
     if entry.size_bytes > MAX_BYTES:
-        raise GlyphError(f"{_title(entry)} has {entry.size_bytes:,} bytes; at most {MAX_BYTES:,}")
-    with naming_damage(_title(entry), GlyphError), entry.open() as stream:
+        raise GlyphError(f"{entry.title} has {entry.size_bytes:,} bytes; at most {MAX_BYTES:,}")
+    with entry.open() as stream:
         has_header = not stream.readline(1 << 16).lstrip(b'\xef\xbb\xbf" ')[:1].isdigit()
         stream.seek(0)
         text = io.TextIOWrapper(stream, "utf-8-sig")
@@ -338,7 +318,7 @@ def _read_table(entry: Entry) -> LocalGlyphs:
     # OpenML has the label last; the first pixel of a digit is always 0.
     if not rows[:, 0].any() and rows[:, -1].any() and rows[:, -1].max() < len(DIGITS):
         rows = np.roll(rows, 1, axis=1)
-    return _name_classes(rows[:, 1:], rows[:, 0], entry, entry)
+    return _convert(rows[:, 1:], rows[:, 0], entry.title, entry.title)
 
 
 def _find_parquet(entry: Entry, _: Path) -> _Found:
@@ -351,25 +331,25 @@ def _read_parquet(entry: Entry) -> LocalGlyphs:
         from pyarrow import parquet  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise GlyphError(
-            f"reading {_title(entry)} needs pyarrow", "pip install 'mnistseq[parquet]'"
+            f"reading {entry.title} needs pyarrow", "pip install 'mnistseq[parquet]'"
         ) from error
     images: list[NDArray[np.uint8]] = []
     labels: list[int] = []
-    with naming_damage(_title(entry), GlyphError), entry.open() as stream:
+    with entry.open() as stream:
         table = parquet.ParquetFile(stream)
         if {"image", "label"} - {*table.schema_arrow.names}:
             raise GlyphError(
-                f"{_title(entry)} has the columns {', '.join(table.schema_arrow.names)}; "
+                f"{entry.title} has the columns {', '.join(table.schema_arrow.names)}; "
                 "expected image and label"
             )
         if table.metadata.num_rows * _N_PIXELS > MAX_BYTES:
-            raise GlyphError(f"{_title(entry)} holds {table.metadata.num_rows:,} glyphs: too many")
+            raise GlyphError(f"{entry.title} holds {table.metadata.num_rows:,} glyphs: too many")
         for batch in table.iter_batches(_CHUNK, columns=["image", "label"]):
             for row in batch.to_pylist():
                 picture = row["image"]["bytes"] if isinstance(row["image"], dict) else row["image"]
-                images.append(read_picture(io.BytesIO(picture), f"a picture in {_title(entry)}"))
+                images.append(_read_picture(io.BytesIO(picture), f"a picture in {entry.title}"))
                 labels.append(row["label"])
-    return LocalGlyphs(np.stack(images), to_classes(np.array(labels), DIGITS, _title(entry)))
+    return _convert(np.stack(images), np.array(labels), entry.title, entry.title)
 
 
 def _find_pictures(entries: list[Entry], path: Path) -> _Found:
@@ -391,8 +371,8 @@ def _read_pictures(entries: list[Entry]) -> LocalGlyphs:
     found = []
     for entry in entries:
         place = Path(entry.name)
-        with naming_damage(_title(entry), GlyphError), entry.open() as stream:
-            found.append((place.parent.name, place.name, read_picture(stream, _title(entry))))
+        with entry.open() as stream:
+            found.append((place.parent.name, place.name, _read_picture(stream, entry.title)))
     found.sort(key=lambda one: one[:2])
     alphabet = "".join(sorted({name for name, _, _ in found}))
     return LocalGlyphs(
@@ -404,7 +384,7 @@ def _read_pictures(entries: list[Entry]) -> LocalGlyphs:
     )
 
 
-def read_picture(stream: BinaryIO, name: str) -> NDArray[np.uint8]:
+def _read_picture(stream: BinaryIO, name: str) -> NDArray[np.uint8]:
     """Read a picture of 28 by 28 pixels as grey levels; transparent pixels are white."""
     with naming_damage(name, GlyphError), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of large and of cut pictures
@@ -427,7 +407,7 @@ def read_picture(stream: BinaryIO, name: str) -> NDArray[np.uint8]:
     return grey.astype(np.uint8)
 
 
-def to_glyphs(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
+def _to_glyphs(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
     """Return images as uint8 of shape (N, 28, 28): of levels 0 to 255, or of shares 0 to 1."""
     shape = images.shape
     if shape[1:] in {(_N_PIXELS,), (SIDE_PX, SIDE_PX, 1), (1, SIDE_PX, SIDE_PX)}:
@@ -462,7 +442,7 @@ def _center(images: NDArray[Any]) -> NDArray[Any]:
     return np.pad(images, ((0, 0), (0, 0), sides), constant_values=paper)
 
 
-def to_classes(
+def _to_classes(
     labels: NDArray[Any], alphabet: str, name: str, first_label: int = 0
 ) -> NDArray[np.uint8]:
     """Return labels as indices into an alphabet, shape (N,); they may be one-hot rows."""

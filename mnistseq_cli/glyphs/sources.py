@@ -31,8 +31,19 @@ class Entry:
 
     name: str  # its path inside the source, with "/"
     size_bytes: int
-    open: Callable[[], BinaryIO]
+    _open: Callable[[], BinaryIO]
     path: Path | None = None  # where it lies, if it is no part of an archive
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return str(self.path or self.name)
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """Open it; what goes wrong while it is read is an error that names it."""
+        with naming_damage(self.title, GlyphError), self._open() as stream:
+            yield stream
 
 
 @contextmanager
