@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -89,23 +90,16 @@ def warm(mirror: Mirror, tmp_path: Path) -> Dataset:
     return dataset
 
 
-def test_a_cold_cache_is_filled_and_laid_out_as_by_torchvision(
-    warm: Dataset, tmp_path: Path
+def test_a_cold_cache_is_filled_as_by_torchvision_and_a_warm_one_asks_nobody(
+    warm: Dataset, mirror: Mirror, tmp_path: Path
 ) -> None:
     assert is_cached(warm, tmp_path)
-    assert set(read_all(tmp_path)) == {
-        name for file in TINY.files() for name in (file.name, file.gzip_name)
-    }
+    names = {name for file in TINY.files() for name in (file.name, file.gzip_name)}
+    assert set(read_all(tmp_path)) == names
     assert read_all(tmp_path).items() >= BODIES.items()
-
-
-def test_a_warm_cache_asks_nobody(warm: Dataset, mirror: Mirror, tmp_path: Path) -> None:
-    assert set(ensure(warm, tmp_path).values()) == {Action.USED}
-    assert set(ensure(warm, tmp_path, verify=True).values()) == {Action.USED}
+    for verify in (False, True):
+        assert set(ensure(warm, tmp_path, verify=verify).values()) == {Action.USED}
     assert mirror.asked == []
-
-
-def test_force_fetches_all_again(warm: Dataset, mirror: Mirror, tmp_path: Path) -> None:
     ensure_cached(warm, tmp_path, force=True)
     assert len(mirror.asked) == 4
 
@@ -119,16 +113,19 @@ def test_mirrors_of_the_user_come_first_and_the_one_that_worked_stays_first(
     assert (len(empty.asked), len(mirror.asked), len(last.asked)) == (1, 4, 0)
 
 
-def test_an_unpacked_file_cut_short_is_made_again_without_a_network(
-    warm: Dataset, mirror: Mirror, tmp_path: Path
-) -> None:
+def test_what_is_cut_short_is_made_again(warm: Dataset, mirror: Mirror, tmp_path: Path) -> None:
     before = read_all(tmp_path)
-    path = tmp_path / "Tiny/raw" / TINY.train.images.name
-    path.write_bytes(path.read_bytes()[:100])
+    file = TINY.train.images
+    unpacked, packed = (tmp_path / "Tiny/raw" / name for name in (file.name, file.gzip_name))
+    unpacked.write_bytes(before[file.name][:100])
     assert not is_cached(warm, tmp_path)
-    assert ensure(warm, tmp_path)[path.name] is Action.UNPACKED
-    assert read_all(tmp_path) == before
+    assert ensure(warm, tmp_path)[file.name] is Action.UNPACKED
     assert mirror.asked == []
+    packed.write_bytes(before[file.gzip_name][:-1])
+    unpacked.unlink()
+    assert ensure(warm, tmp_path)[file.name] is Action.DOWNLOADED
+    assert mirror.asked == [file.gzip_name]
+    assert read_all(tmp_path) == before
 
 
 @pytest.mark.parametrize("unpacked_known", [True, False])
@@ -162,20 +159,6 @@ def test_a_flipped_bit_is_found_by_verify_and_mended(
     assert read_all(tmp_path) == before
 
 
-def test_a_damaged_gzip_file_is_fetched_again_when_it_is_needed(
-    warm: Dataset, mirror: Mirror, tmp_path: Path
-) -> None:
-    before = read_all(tmp_path)
-    file = TINY.test.labels
-    data = bytearray(before[file.gzip_name])
-    data[-1] ^= 1
-    (tmp_path / "Tiny/raw" / file.gzip_name).write_bytes(data)
-    (tmp_path / "Tiny/raw" / file.name).unlink()
-    assert ensure(warm, tmp_path)[file.name] is Action.DOWNLOADED
-    assert mirror.asked == [file.gzip_name]
-    assert read_all(tmp_path) == before
-
-
 @pytest.mark.parametrize(("known", "action"), [(True, Action.USED), (False, Action.DOWNLOADED)])
 def test_without_a_gzip_file_verify_trusts_a_known_hash_only(
     *, known: bool, action: Action, mirror: Mirror, tmp_path: Path
@@ -185,15 +168,6 @@ def test_without_a_gzip_file_verify_trusts_a_known_hash_only(
     (tmp_path / "Tiny/raw" / TINY.train.labels.gzip_name).unlink()
     assert ensure(dataset, tmp_path)[TINY.train.labels.name] is Action.USED
     assert ensure(dataset, tmp_path, verify=True)[TINY.train.labels.name] is action
-
-
-def test_a_file_that_is_open_is_replaced_and_not_rewritten(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    place_file(path, [b"old"])
-    with path.open("rb") as opened:
-        place_file(path, [b"n", b"ew"])
-        assert opened.read() == b"old"
-    assert path.read_bytes() == b"new"
 
 
 def test_what_a_killed_process_left_is_removed_at_the_next_download(
@@ -226,6 +200,10 @@ def test_what_another_machine_left_is_removed_after_a_day(tmp_path: Path) -> Non
         part.touch()
     os.utime(old, (0, 0))
     place_file(tmp_path / "file", [b"x"])
+    with (tmp_path / "file").open("rb") as opened:  # an open file is replaced, not rewritten
+        place_file(tmp_path / "file", [b"n", b"ew"])
+        assert opened.read() == b"x"
+    assert (tmp_path / "file").read_bytes() == b"new"
     assert sorted(path.name for path in tmp_path.iterdir()) == [".file.2.part", "file"]
 
 
@@ -253,32 +231,26 @@ def test_an_interrupt_ends_a_download_at_once_and_leaves_nothing(tmp_path: Path)
     assert read_all(tmp_path) == {}
 
 
-def test_offline_and_cold_is_an_answer_at_once(
-    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_offline_is_an_answer_at_once(
+    warm: Dataset, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MNISTSEQ_OFFLINE", "1")
-    folder = tmp_path / "a b"
-    with pytest.raises(DownloadError, match="MNISTSEQ_OFFLINE") as caught:
-        ensure(replace(TINY, mirrors=(mirror.url,)), folder)
-    assert mirror.asked == []
-    raw = folder / "Tiny/raw"
-    assert caught.value.message.startswith(f"{raw / TINY.train.images.name} is missing, and ")
-    command = f"mnistseq download tiny --from FOLDER --data-dir '{folder}'"
-    assert caught.value.hint.endswith(f": {command}")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_offline_and_damaged_names_the_file(
-    warm: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MNISTSEQ_OFFLINE", "1")
-    labels = warm.test.labels
+    cold = tmp_path / "a b"
     raw = tmp_path / "Tiny/raw"
+    labels = warm.test.labels
     for name in (labels.name, labels.gzip_name):
         (raw / name).write_bytes(b"cut")
-    with pytest.raises(DownloadError) as caught:
-        ensure(warm, tmp_path)
-    assert caught.value.message.startswith(f"{raw / labels.name} is damaged, and ")
+    for folder, file, state in (
+        (cold, cold / "Tiny/raw" / TINY.train.images.name, "missing"),
+        (tmp_path, raw / labels.name, "damaged"),
+    ):
+        with pytest.raises(DownloadError, match="MNISTSEQ_OFFLINE") as caught:
+            ensure(warm, folder)
+        assert caught.value.message.startswith(f"{file} is {state}, and ")
+        command = f"mnistseq download tiny --from FOLDER --data-dir {shlex.quote(str(folder))}"
+        assert caught.value.hint.endswith(f": {command}")
+    assert mirror.asked == []
+    assert not cold.exists()
 
 
 def test_the_hint_of_a_failed_download_names_data_set_and_folder(tmp_path: Path) -> None:
@@ -313,25 +285,20 @@ def pause(body: bytes, for_s: float) -> Answer:
     return answer
 
 
-def test_a_cache_that_is_a_file_is_named_with_the_way_out(mirror: Mirror, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written(mirror: Mirror, tmp_path: Path, open_folder: Path) -> None:
+    dataset = replace(TINY, mirrors=(mirror.url,))
     (tmp_path / "taken").touch()
     with pytest.raises(CacheError, match="taken") as caught:
-        ensure(replace(TINY, mirrors=(mirror.url,)), tmp_path / "taken")
+        ensure(dataset, tmp_path / "taken")
     assert "--data-dir" in caught.value.hint
-
-
-def test_a_cache_that_cannot_be_written(mirror: Mirror, open_folder: Path) -> None:
     open_folder.chmod(0o555)
     with unprivileged(), pytest.raises(CacheError, match="Permission denied") as caught:
-        ensure(replace(TINY, mirrors=(mirror.url,)), open_folder)
+        ensure(dataset, open_folder)
     assert "--data-dir" in caught.value.hint
-
-
-def test_a_cache_that_is_read_only_and_valid_works(mirror: Mirror, open_folder: Path) -> None:
-    dataset = replace(TINY, mirrors=(mirror.url,))
+    open_folder.chmod(0o755)
     ensure(dataset, open_folder)
     (open_folder / "Tiny/raw").chmod(0o555)
-    with unprivileged():
+    with unprivileged():  # what is valid works, read-only
         assert set(ensure(dataset, open_folder, verify=True).values()) == {Action.USED}
     (open_folder / "Tiny/raw").chmod(0o755)
 

@@ -43,15 +43,12 @@ def test_the_bytes_are_those_of_the_format(tmp_path: Path) -> None:
     (tmp_path / "pairs").write_bytes(PAIRS)
     assert read_idx(tmp_path / "pairs").tolist() == [[7], [-1]]
     assert encode_idx(np.array([[7], [-1]], np.int32)) == PAIRS
-
-
-def test_a_file_is_mapped_and_read_only(tmp_path: Path) -> None:
     (tmp_path / "good").write_bytes(GOOD)
-    array = read_idx(tmp_path / "good")
-    assert type(array) is np.ndarray
-    assert isinstance(array.base, np.memmap)
+    mapped = read_idx(tmp_path / "good")
+    assert type(mapped) is np.ndarray
+    assert isinstance(mapped.base, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
-        array[0] = 1
+        mapped[0] = 1
 
 
 def read_packed(path: Path) -> None:
@@ -113,8 +110,5 @@ def test_a_gzip_bomb_is_read_up_to_what_its_header_says(tmp_path: Path) -> None:
     (tmp_path / "bomb.gz").write_bytes(gzip.compress(GOOD + bytes(50_000_000)))
     with pytest.raises(GlyphError, match="or more, its header says 1,584"):
         read_idx(tmp_path / "bomb.gz")
-
-
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(GlyphError, match="missing"):
         read_idx(tmp_path / "absent")
