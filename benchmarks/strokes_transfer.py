@@ -167,7 +167,9 @@ def main() -> None:
     if not folder:
         sys.exit("MNISTSEQ_TEST_MNIST must name the folder of the four official MNIST files")
     real_train, real_test = (load_real(Path(folder), split) for split in ("train", "test"))
-    train_set, test_set = (draw_glyphs(name, 0, STROKES.split(name).n_glyphs) for name in SPLITS)
+    train_set, test_set = (
+        draw_glyphs(name, np.arange(STROKES.split(name).n_glyphs)) for name in SPLITS
+    )
     print_transfer("20,000 strokes learnt, 10,000 real test digits", train_set, real_test)
     print_transfer("60,000 real digits learnt, 4,000 strokes", real_train, test_set)
     print(f"equal pairs: {count_equal_pairs(np.concatenate([train_set[0], test_set[0]]))}")

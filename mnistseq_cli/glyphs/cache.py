@@ -115,8 +115,8 @@ def draw_split(
     if progress:
         progress.start(bar, n_glyphs * prod(dataset.split(split).images.shape[1:]))
     blocks = []
-    for start in range(0, n_glyphs, _GLYPHS_PER_STEP):
-        blocks.append(strokes.draw_glyphs(split, start, min(start + _GLYPHS_PER_STEP, n_glyphs)))
+    for ids in np.split(np.arange(n_glyphs), range(_GLYPHS_PER_STEP, n_glyphs, _GLYPHS_PER_STEP)):
+        blocks.append(strokes.draw_glyphs(split, ids))
         if progress:
             progress.advance(bar, blocks[-1][0].nbytes)
     images, labels = (np.concatenate(arrays) for arrays in zip(*blocks, strict=True))

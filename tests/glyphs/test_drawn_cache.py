@@ -43,11 +43,11 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     drawn: list[str] = []
 
     def draw_glyphs(
-        split: str, start: int, stop: int
+        split: str, ids: NDArray[np.int64]
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         drawn.append(split)
         images, labels = DRAWN[split]
-        return images[start:stop], labels[start:stop]
+        return images[ids], labels[ids]
 
     monkeypatch.setattr("mnistseq_cli.glyphs.strokes.draw_glyphs", draw_glyphs)
     monkeypatch.setitem(DATASETS, "blots", BLOTS)

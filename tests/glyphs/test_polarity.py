@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-IMAGES, LABELS = draw_glyphs("train", 0, 40)
+IMAGES, LABELS = draw_glyphs("train", np.arange(40))
 EXTENTS = measure_ink(np.where(IMAGES > 32, IMAGES, 0).astype(np.uint8))
 
 

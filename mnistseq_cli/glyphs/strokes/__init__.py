@@ -25,7 +25,14 @@ from mnistseq_cli.randomness import draw_words
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["GLYPHS_PER_HAND", "GLYPH_WORDS", "HAND_WORDS", "draw_digits", "draw_glyphs"]
+__all__ = [
+    "GLYPHS_PER_HAND",
+    "GLYPH_WORDS",
+    "HAND_WORDS",
+    "draw_digits",
+    "draw_glyphs",
+    "label_glyphs",
+]
 
 # With consecutive ids: the digits 0 to 9, and again 0 to 9.
 GLYPHS_PER_HAND = 2 * N_DIGITS
@@ -35,31 +42,36 @@ _SEED = 2470
 _BLOCK = 400
 
 
-def draw_glyphs(split: str, start: int, stop: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Draw glyphs start..stop-1 of a split: images, (N, 28, 28), 0 = paper, and digits, (N,)."""
-    ids = np.arange(start, stop, dtype=np.int64)
+def draw_glyphs(
+    split: str, ids: NDArray[np.int64], height_px: int = SIDE_PX
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Draw glyphs of a split: images, (N, height, height), 0 = paper, and their digits, (N,)."""
     labels = (ids % N_DIGITS).astype(np.uint8)
-    images = np.empty((len(ids), SIDE_PX, SIDE_PX), dtype=np.uint8)
+    images = np.empty((len(ids), height_px, height_px), dtype=np.uint8)
     for first in range(0, len(ids), _BLOCK):
         block = slice(first, first + _BLOCK)
-        images[block] = draw_digits(labels[block], *_words_of(split, ids[block]))
+        words = _words_of(split, ids[block])
+        images[block] = draw_digits(labels[block], *words, height_px)
     return images, labels
 
 
 def draw_digits(
-    digits: NDArray[np.uint8], hand_words: NDArray[np.uint64], glyph_words: NDArray[np.uint64]
+    digits: NDArray[np.uint8],
+    hand_words: NDArray[np.uint64],
+    glyph_words: NDArray[np.uint64],
+    height_px: int = SIDE_PX,
 ) -> NDArray[np.uint8]:
     """Draw digits with hands made from random words; equal rows of `hand_words` are one hand."""
-    return draw_lines(trace_lines(digits, read_hands(digits, hand_words, glyph_words)))
+    return draw_lines(trace_lines(digits, read_hands(digits, hand_words, glyph_words)), height_px)
 
 
 def _words_of(split: str, ids: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Draw the words of consecutive glyphs; a row of the stream holds a hand and its glyphs."""
-    hands = ids // GLYPHS_PER_HAND
-    first = int(hands[0])
+    """Draw the words of glyphs; a row of the stream holds a hand and its glyphs."""
+    hands, rows = np.unique(ids // GLYPHS_PER_HAND, return_inverse=True)
     n_words = HAND_WORDS + GLYPHS_PER_HAND * GLYPH_WORDS
-    words = draw_words(_SEED, _USES[split], first, int(hands[-1]) + 1, n_words)
+    words = np.concatenate(
+        [draw_words(_SEED, _USES[split], hand, hand + 1, n_words) for hand in hands.tolist()]
+    )
     of_hands, of_glyphs = words[:, :HAND_WORDS], words[:, HAND_WORDS:]
     of_glyphs = of_glyphs.reshape(len(words), GLYPHS_PER_HAND, GLYPH_WORDS)
-    rows = hands - first
     return of_hands[rows], of_glyphs[rows, ids % GLYPHS_PER_HAND]

@@ -6,12 +6,14 @@ and places it in 28 × 28 by its centre of mass.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from mnistseq_cli.glyphs.glyph_set import SIDE_PX
+from mnistseq_cli.glyphs.resize import CHUNK_PX, interpolate, place_pixels, weigh_cubic
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,16 +25,30 @@ BOX_PX = 20
 # Distances are measured in whole parts of a pixel.
 _PARTS = 32
 _FAR = 2**30
+_ONE = 2**10  # the sum of the weights of a pixel: all sums are below 2**48
 
 
-def draw_lines(line: Line) -> NDArray[np.uint8]:
-    """Draw lines as glyphs, uint8 (N, 28, 28), 0 = paper, 255 = ink."""
+def draw_lines(line: Line, height_px: int = SIDE_PX) -> NDArray[np.uint8]:
+    """Draw lines as glyphs, uint8 (N, height, height), 0 = paper, 255 = ink.
+
+    The field of squared distances to a line is so smooth that it is worked out for 20 × 20 pixels
+    whatever the height, and interpolated. The width of the edge is one in pixels of the glyph.
+    """
     x, y = _fit(line)
     radius = line.radius_px * _PARTS
     swollen = line.swell * radius[:, None]
     power = _nearest(_whole(x), _whole(y), _whole(swollen * swollen))
-    distance = np.sqrt(np.maximum(power + radius * radius, 0.0))
-    return _place(_shade((radius - distance) / (line.soft_px * _PARTS)))
+    power = np.ascontiguousarray(power.transpose(2, 0, 1))
+    soft = line.soft_px * _PARTS * min(1, SIDE_PX / height_px)
+    images = np.empty((len(soft), height_px, height_px), np.uint8)
+    size = max(1, CHUNK_PX // height_px**2)
+    for start in range(0, len(soft), size):
+        some = slice(start, start + size)
+        fine = _refine(power[some], height_px)
+        images[some] = _place(
+            _shade(fine, radius[some, None, None], soft[some, None, None]), height_px
+        )
+    return images
 
 
 def _fit(line: Line) -> tuple[FloatArray, FloatArray]:
@@ -69,26 +85,49 @@ def _nearest(
     return nearest
 
 
-def _shade(depth: FloatArray) -> NDArray[np.int64]:
-    """Turn depth below the edge of the ink, in edge widths, into grey levels, (N, 20, 20)."""
+def _refine(power: NDArray[np.int32], height_px: int) -> NDArray[np.number]:
+    """Bring the field, shape (N, 20, 20), to the size that the box has in a glyph of a height."""
+    if height_px == SIDE_PX:
+        return power
+    return interpolate(power, _weigh(height_px)) * (1 / _ONE**2)
+
+
+@lru_cache(maxsize=4)
+def _weigh(height_px: int) -> FloatArray:
+    n_pixels = -(-BOX_PX * height_px // SIDE_PX)
+    weights = weigh_cubic(place_pixels(n_pixels, SIDE_PX / height_px), BOX_PX)
+    inside = weights[:, 2:-2]
+    # Parabolas through the three outermost pixels go on beyond them.
+    inside[:, :3] += weights[:, :2] @ np.array([[6, -8, 3], [3, -3, 1]])
+    inside[:, -3:] += weights[:, -2:] @ np.array([[1, -3, 3], [3, -8, 6]])
+    return np.rint(inside * _ONE)
+
+
+def _shade(power: NDArray[np.number], radius: FloatArray, soft: FloatArray) -> NDArray[np.int64]:
+    """Turn a field, shape (N, H, W), into grey levels: half of all ink at the edge."""
+    depth = (radius - np.sqrt(np.maximum(power + radius * radius, 0.0))) / soft
     share = np.clip(0.5 + depth, 0.0, 1.0)
-    grey = np.rint(255 * (share * share * (3 - 2 * share))).astype(np.int64)
-    return np.ascontiguousarray(grey.transpose(2, 0, 1))
+    grey: NDArray[np.int64] = np.rint(255 * (share * share * (3 - 2 * share))).astype(np.int64)
+    return grey
 
 
-def _place(boxes: NDArray[np.int64]) -> NDArray[np.uint8]:
+def _place(boxes: NDArray[np.int64], height_px: int) -> NDArray[np.uint8]:
     """Put each box where its centre of mass comes nearest to the middle of the glyph."""
-    images = np.zeros((len(boxes), SIDE_PX, SIDE_PX), dtype=np.uint8)
-    places = sliding_window_view(images, (BOX_PX, BOX_PX), axis=(1, 2), writeable=True)
-    top, left = _offset(boxes.sum(axis=2)), _offset(boxes.sum(axis=1))
+    images = np.zeros((len(boxes), height_px, height_px), dtype=np.uint8)
+    places = sliding_window_view(images, boxes.shape[1:], axis=(1, 2), writeable=True)
+    top, left = (_offset(boxes.sum(axis=axis), height_px) for axis in (2, 1))
     places[np.arange(len(boxes)), top, left] = boxes
     return images
 
 
-def _offset(profile: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Find how far to move ink, given its sum in each of 20 rows or columns."""
+def _offset(profile: NDArray[np.int64], height_px: int) -> NDArray[np.int64]:
+    """Find how far to move ink, given its sum in each row or column of its box."""
+    n_pixels = profile.shape[1]
     total = profile.sum(axis=1)
-    moment = (profile * np.arange(BOX_PX, dtype=np.int64)).sum(axis=1)
-    middle = SIDE_PX // 2
-    nearest: NDArray[np.int64] = (2 * (middle * total - moment) + total) // (2 * total)
-    return np.clip(nearest, 0, SIDE_PX - BOX_PX)
+    moment = (profile * np.arange(n_pixels, dtype=np.int64)).sum(axis=1)
+    # MNIST puts it on pixel 14, whose middle is at 29 / 56 of the height.
+    twice = 2 * SIDE_PX * total
+    nearest: NDArray[np.int64] = (
+        (height_px * (SIDE_PX + 1) - SIDE_PX) * total - 2 * SIDE_PX * moment + SIDE_PX * total
+    ) // twice
+    return np.clip(nearest, 0, height_px - n_pixels)

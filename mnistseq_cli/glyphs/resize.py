@@ -1,0 +1,129 @@
+"""Glyphs brought to another height, in whole numbers, with edges as sharp as those of a pen.
+
+Larger ones are interpolated by cubic splines (Catmull and Rom, "A class of local interpolating
+splines", 1974); smaller ones are means over windows. Interpolation makes the edge of a stroke as
+soft as the glyph is enlarged. So grey levels are then moved away from half the ink around them,
+until an edge is about `EDGE_PX` wide again: the outline stays where it is.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+EDGE_PX = 1.5
+_ONE = 128  # the sum of the weights of a pixel: sums are below 2**24
+_GAIN = 16  # of edges, in parts
+_AROUND = 2  # ink is compared with the most ink so many pixels around
+_ALONE = 2**18  # products of matrices that OpenBLAS does not start threads for: they cost more
+CHUNK_PX = 2**17  # what the cache of a processor holds with all that is made of it
+
+
+def resize(images: NDArray[np.uint8], height_px: int) -> NDArray[np.uint8]:
+    """Return square images, shape (N, S, S), as square ones of another height."""
+    n, side_px, _ = images.shape
+    if side_px == height_px:
+        return images
+    resized = np.empty((n, height_px, height_px), np.uint8)
+    size = max(1, CHUNK_PX // height_px**2)
+    for start in range(0, n, size):
+        resized[start : start + size] = _resize(images[start : start + size], height_px)
+    return resized
+
+
+def _resize(images: NDArray[np.uint8], height_px: int) -> NDArray[np.uint8]:
+    gain = max(_GAIN, round(_GAIN * height_px / (images.shape[1] * EDGE_PX)))
+    weights, around = _weigh(images.shape[1], height_px)
+    ink = interpolate(images, weights)
+    if gain == _GAIN:
+        return np.clip(np.floor(ink / _ONE**2 + np.float32(0.5)), 0, 255).astype(np.uint8)
+    # Half the ink around is where an edge was; what is far from all ink has none.
+    most = interpolate(_spread(images), around)
+    ink -= most / 2
+    ink *= np.float32(gain / _GAIN)
+    ink += most / 2
+    np.clip(ink, 0, most, out=ink)
+    return np.floor(ink / _ONE**2 + np.float32(0.5)).astype(np.uint8)
+
+
+@lru_cache(maxsize=8)
+def _weigh(side_px: int, height_px: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the weights of ink and of the most ink around, in 1 / `_ONE`, (height, side)."""
+    if height_px < side_px:
+        means = _round(_weigh_means(side_px, height_px))
+        return means, means
+    at = place_pixels(height_px, side_px / height_px)
+    return _round(weigh_cubic(at, side_px)[:, 2:-2]), _round(_weigh_linear(at, side_px))
+
+
+def place_pixels(n_pixels: int, step: float) -> NDArray[np.float64]:
+    """Return where pixels lie on a grid: pixels of it are as wide as `step`."""
+    return np.arange(0.5, n_pixels) * np.float64(step) - np.float64(0.5)
+
+
+def weigh_cubic(at: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Return how much of n grid points, and two before and after, makes what lies between them.
+
+    The shape is (len(at), n + 4); of the rows each adds up to 1.
+    """
+    before = np.floor(at)
+    t = at - before
+    taps = (
+        (-t + 2 * t * t - t * t * t) / 2,
+        (2 - 5 * t * t + 3 * t * t * t) / 2,
+        (t + 4 * t * t - 3 * t * t * t) / 2,
+        (t * t * t - t * t) / 2,
+    )
+    weights = np.zeros((len(at), n + 4))
+    for place, tap in enumerate(taps, start=1):
+        weights[np.arange(len(at)), before.astype(np.int64) + place] = tap
+    return weights
+
+
+def _weigh_linear(at: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    weights: NDArray[np.float64] = np.maximum(0, 1 - np.abs(at[:, None] - np.arange(n)))
+    return weights
+
+
+def _weigh_means(n: int, n_pixels: int) -> NDArray[np.float64]:
+    """Return how much of each of n pixels lies in each of fewer, wider ones."""
+    step = n / n_pixels
+    low = (np.arange(n_pixels) * step)[:, None]
+    shares = np.minimum(low + step, np.arange(n) + 1) - np.maximum(low, np.arange(n))
+    weights: NDArray[np.float64] = np.maximum(0, shares) / step
+    return weights
+
+
+def _round(weights: NDArray[np.float64]) -> NDArray[np.float32]:
+    return np.rint(weights * _ONE).astype(np.float32)
+
+
+def interpolate(
+    images: NDArray[np.integer], weights: NDArray[np.floating]
+) -> NDArray[np.floating]:
+    """Interpolate rows and columns of square images by whole weights, shape (pixels, side).
+
+    Floating point adds exactly, in any order, as long as all sums are whole numbers that it holds.
+    """
+    n, side_px, _ = images.shape
+    across = np.matmul(images.astype(weights.dtype), weights.T)
+    between = np.empty((n, len(weights), len(weights)), weights.dtype)
+    n_rows = max(1, _ALONE // (side_px * len(weights)))
+    for top in range(0, len(weights), n_rows):
+        np.matmul(weights[top : top + n_rows], across, out=between[:, top : top + n_rows])
+    return between
+
+
+def _spread(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the most ink in a square around each pixel."""
+    _, height, width = images.shape
+    for _ in range(_AROUND):
+        padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
+        rows = np.maximum(np.maximum(padded[:, :-2], padded[:, 1:-1]), padded[:, 2:])
+        images = np.maximum(np.maximum(rows[:, :, :-2], rows[:, :, 1:-1]), rows[:, :, 2:])
+    return images[:, :height, :width]
