@@ -72,6 +72,10 @@ class Fragments:
         """Whether there are fragments of a name."""
         return (self.root / self.parts[0] / name).exists()
 
+    def size_bytes(self, name: str) -> int:
+        """Return how large the fragments of a name are together."""
+        return sum((self.root / part / name).stat().st_size for part in self.parts)
+
     def read(self, name: str) -> Iterator[bytes]:
         """Read the fragments of a name, one a part."""
         for part in self.parts:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.formats.base import Fragments, PartWriter, Wanted
 
 _LENGTH = struct.Struct("<I")
-_FIRST_MAP_BYTES = 1 << 26
+_LEAST_MAP_BYTES = 1 << 24
 _N_MAPPED = 20_000  # samples after which the file is opened anew, so that its pages are let go
 _KINDS = ("image", "label")  # in the order of their keys
 
@@ -56,32 +56,13 @@ class Lmdb(Encoded):
         """Write the databases."""
         for split in splits:
             path = writer.path(f"{split.folder}lmdb/data.mdb")
+            # A value takes at most twice its size, in pages of its own; of the rest none is used.
+            size_bytes = sum(map(split.size_bytes, _KINDS))
             environment = self._lmdb.open(
-                str(path), subdir=False, lock=False, map_size=_FIRST_MAP_BYTES
+                str(path), subdir=False, lock=False, map_size=4 * size_bytes + _LEAST_MAP_BYTES
             )
             with closing(environment):
-                self._fill(environment, split)
-
-    def _fill(self, environment: Any, split: Fragments) -> None:  # noqa: ANN401 - lmdb has no types
-        n_samples = 0
-        for kind in _KINDS:
-            numbers = count(1)
-            for data in split.read(kind):
-                pairs = [(b"%b-%09d" % (kind.encode(), next(numbers)), v) for v in _unpack(data)]
-                self._put(environment, pairs)
-            n_samples = next(numbers) - 1
-        self._put(environment, [(b"num-samples", b"%d" % n_samples)])
-
-    def _put(self, environment: Any, pairs: list[tuple[bytes, bytes]]) -> None:  # noqa: ANN401 - as above
-        """Append in the order of keys; the map grows when it is full."""
-        while True:
-            try:
-                with environment.begin(write=True) as transaction:
-                    transaction.cursor().putmulti(pairs, append=True)
-            except self._lmdb.MapFullError:
-                environment.set_mapsize(2 * environment.info()["map_size"])
-            else:
-                return
+                _fill(environment, split)
 
     def read_split(
         self, split: str, folder: Path, wanted: Wanted | None
@@ -118,6 +99,19 @@ class Lmdb(Encoded):
                 yield environment
         except self._lmdb.Error as error:
             raise ValueError(str(error)) from error
+
+
+def _fill(environment: Any, split: Fragments) -> None:  # noqa: ANN401 - lmdb has no types
+    """Append all values in the order of their keys, a transaction a part."""
+    numbers = count(1)
+    for kind in _KINDS:
+        numbers = count(1)
+        for data in split.read(kind):
+            pairs = [(b"%b-%09d" % (kind.encode(), next(numbers)), v) for v in _unpack(data)]
+            with environment.begin(write=True) as transaction:
+                transaction.cursor().putmulti(pairs, append=True)
+    with environment.begin(write=True) as transaction:
+        transaction.put(b"num-samples", b"%d" % (next(numbers) - 1))
 
 
 def _check_size(environment: Any, path: Path) -> None:  # noqa: ANN401 - lmdb has no types

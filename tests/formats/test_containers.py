@@ -15,7 +15,6 @@ import pytest
 from imageio import v3 as imageio
 
 from mnistseq_cli.bulk.plan import make_plan
-from mnistseq_cli.bulk.run import run
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.formats import FORMATS, Output, find_format
@@ -24,7 +23,7 @@ from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.glyphs.idx import read_idx
 from mnistseq_cli.recipe import Recipe
 from tests.helpers.bulk_cases import check_installed
-from tests.helpers.shelf import PART_SIZE, Split, check_read_back, contents, write_dataset
+from tests.helpers.shelf import Split, check_read_back, write_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -222,19 +221,6 @@ def test_what_is_read_is_what_was_made(
                 assert x + width <= read.image.shape[1]
 
 
-def test_the_engine_writes_the_same_bytes(form: str, glyph_folder: Path, tmp_path: Path) -> None:
-    recipe = Recipe(length=(1, 4), count=COUNT, seed=5, dataset=str(glyph_folder))
-    generator = SequenceGenerator(recipe)
-    write_dataset(Output(folder=tmp_path / "one", to=form), generator, LAYOUTS["whole"])
-    plan = make_plan(recipe, Output(folder=tmp_path / "two", to=form), part_size=PART_SIZE)
-    run(plan, workers=0)
-    expected = contents(tmp_path / "one")
-    found = contents(tmp_path / "two")
-    assert {name: found.get(name) for name in expected} == expected
-    more = {name for name in found.keys() - expected.keys() if not name.startswith(".mnistseq/")}
-    assert more == {"dataset.json", "recipe.toml"}
-
-
 def test_idx_refuses_more_images_than_its_header_counts(tmp_path: Path) -> None:
     recipe = Recipe(length=(3, 3), count=2**32, width_px=100)
     with pytest.raises(UsageError, match="at most 4294967295 images"):
@@ -267,17 +253,6 @@ def test_a_tar_is_as_pythons_own(glyphs: GlyphSet, tmp_path: Path) -> None:
                 assert (member.mtime, member.uid, member.uname) == (0, 0, "")
                 copy.addfile(member, tar.extractfile(member))
         assert path.read_bytes() == again.getvalue()
-
-
-def test_a_map_grows_when_it_is_full(
-    glyphs: GlyphSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    need("lmdb")
-    monkeypatch.setattr("mnistseq_cli.formats.lmdb._FIRST_MAP_BYTES", 1 << 14)
-    generator = SequenceGenerator(RECIPES["digits"], glyphs)
-    write_dataset(Output(folder=tmp_path, to="lmdb"), generator, LAYOUTS["whole"])
-    assert (tmp_path / "lmdb" / "data.mdb").stat().st_size > 1 << 14
-    assert [read.text for read in read_lmdb(tmp_path)] == [sample.text for sample in generator]
 
 
 def read_as_torchvision_does(data: bytes) -> NDArray[Any]:

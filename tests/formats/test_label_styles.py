@@ -19,7 +19,7 @@ from mnistseq_cli.errors import TextError, UsageError
 from mnistseq_cli.formats import LABEL_STYLES, Output
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import Recipe
-from tests.helpers.shelf import Split, check_read_back, contents, write_dataset
+from tests.helpers.shelf import Split, check_read_back, write_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,30 +184,6 @@ def test_labels_say_what_was_made(
             assert np.array_equal(imageio.imread(read.path), sample.image)
             assert read.text == sample.text
             assert read.boxes is None or np.allclose(read.boxes, sample.boxes, atol=0.01)
-
-
-@pytest.mark.parametrize("style", LABEL_STYLES)
-def test_label_files_are_the_same_again_and_the_same_everywhere(
-    style: str, glyphs: GlyphSet, tmp_path: Path
-) -> None:
-    generator = SequenceGenerator(RECIPES["digits"], glyphs)
-    written = []
-    for number in (1, 2):
-        output = Output(folder=tmp_path / str(number), labels=(style,))
-        write_dataset(output, generator, LAYOUTS["splits"])
-        written.append(contents(output.folder))
-    assert written[0] == written[1]
-    labels = [data for name, data in written[0].items() if not name.endswith(".png")]
-    assert all(b"\\" not in data and b"\r" not in data for data in labels)
-    assert all(str(tmp_path).encode() not in data for data in labels)
-
-
-def test_all_label_styles_go_together(glyphs: GlyphSet, tmp_path: Path) -> None:
-    generator = SequenceGenerator(RECIPES["digits"], glyphs)
-    output = Output(folder=tmp_path, labels=tuple(LABEL_STYLES))
-    write_dataset(output, generator, LAYOUTS["splits"])
-    for style, read in READERS.items():
-        assert len(read(tmp_path / "val")) == 3, style
 
 
 @pytest.mark.parametrize(

@@ -98,16 +98,17 @@ def _plot_characters(survey: Survey) -> Plot | None:
     if len(counts) < len(survey.digits):
         note = f"The {_MOST_NAMES} most frequent of {len(survey.digits):,} characters."
     title = "Characters" if set(counts) - set("0123456789") else "Digits"
-    svg = _draw_names("digits", f"Bar chart: {title.lower()}, how often each is written", counts)
+    label = f"Bar chart: {title.lower()}, how often each is written"
+    bars = _Bars([*map(float, range(len(counts)))], [*counts.values()], names=[*counts])
     rows = [(name, f"{n:,}") for name, n in survey.digits.items()]
-    return Plot(title, svg, note, ("Character", "Count"), rows)
+    return Plot(title, _draw_bars("digits", label, bars), note, ("Character", "Count"), rows)
 
 
 def _plot_counts(name: str, title: str, unit: str, counts: dict[int, int]) -> Plot | None:
     if len(counts) < 2:  # noqa: PLR2004 - one bar says no more than a number, which stands above
         return None
     values = write_range(counts)
-    svg = _draw_numbers(name, f"Bar chart: {title.lower()}, {values} {unit}", unit, counts)
+    svg = _draw_bars(name, f"Bar chart: {title.lower()}, {values} {unit}", _bin(unit, counts, {}))
     rows = [(f"{key:,}", f"{n:,}") for key, n in counts.items()]
     return Plot(title, svg, f"From {values} {unit}.", (unit, "Images"), rows)
 
@@ -128,24 +129,24 @@ def _plot_gaps(survey: Survey) -> Plot | None:
         )
         for gap in sorted({*gaps.counts, *expected})
     ]
-    svg = _draw_numbers("gaps", label, "px", gaps.counts, expected)
+    svg = _draw_bars("gaps", label, _bin("px", gaps.counts, expected))
     note = " ".join(describe_gaps(survey))
     return Plot("Gaps between digits", svg, note, ("Gap, px", "Counted", "Expected"), rows)
 
 
 def _plot_ink(survey: Survey) -> Plot:
-    n_bins = len(survey.ink_histogram)
+    width = 100 / len(survey.ink_histogram)  # in percent
     filled = survey.ink_histogram.nonzero()[0]
-    first, last = int(filled[0]), int(filled[-1]) + 1
-    counts = survey.ink_histogram[first:last]
+    places = range(int(filled[0]), int(filled[-1]) + 1)
+    counts: list[int] = survey.ink_histogram[places].tolist()
+    bars = _Bars([(place + 0.5) * width for place in places], counts, width, "%")
     rows = [
-        (f"{100 * (first + i) / n_bins:.1f} to {100 * (first + i + 1) / n_bins:.1f}", f"{n:,}")
-        for i, n in enumerate(counts.tolist())
+        (f"{place * width:.1f} to {(place + 1) * width:.1f}", f"{n:,}")
+        for place, n in zip(places, counts, strict=True)
     ]
     share = survey.ink_share
     values = f"{write_percent(share.least)} to {write_percent(share.most)}"
-    ends = (100 * first / n_bins, 100 * last / n_bins)
-    svg = _draw_histogram("ink", f"Histogram: ink of an image, {values}", "%", counts, ends)
+    svg = _draw_bars("ink", f"Histogram: ink of an image, {values}", bars)
     note = f"{values}; {write_percent(share.mean)} on average."
     return Plot("Ink per image", svg, note, ("Ink, %", "Images"), rows)
 
@@ -157,60 +158,49 @@ def _count_widths(survey: Survey) -> dict[int, int]:
     return dict(sorted(widths.items()))
 
 
-def _draw_names(name: str, label: str, counts: Mapping[str, int]) -> str:
-    """Draw how often each of some characters occurs."""
+@dataclass(frozen=True)
+class _Bars:
+    """Bars of one width, by their middles, and what was expected of each."""
 
-    def draw(axes: Axes) -> None:
-        places = range(len(counts))
-        axes.bar(places, list(counts.values()), color=_BARS, width=0.8)
-        axes.set_xticks(places, list(counts))
-        axes.tick_params(axis="x", length=0)
-        _count_upwards(axes)
-
-    return _draw(name, label, draw)
+    middles: Sequence[float]
+    counted: Sequence[int]
+    width: float = 1.0
+    unit: str = ""
+    names: Sequence[str] = ()
+    expected: Sequence[float] = ()
 
 
-def _draw_numbers(
-    name: str,
-    label: str,
-    unit: str,
-    counts: Mapping[int, int],
-    expected: Mapping[int, float] | None = None,
-) -> str:
-    """Draw how often each of some whole numbers occurs, beside how often it was expected."""
-    expected = expected or {}
+def _bin(unit: str, counts: Mapping[int, int], expected: Mapping[int, float]) -> _Bars:
+    """Return how often each of some whole numbers occurs; neighbours share a bar if too many."""
     bins = merge_neighbours({*counts, *expected}, _MOST_BARS)
     width = len(bins[0])
-    middles = [values[0] + (width - 1) / 2 for values in bins]
-    counted = [sum(counts.get(value, 0) for value in values) for values in bins]
-    awaited = [sum(expected.get(value, 0.0) for value in values) for values in bins]
+    return _Bars(
+        [values[0] + (width - 1) / 2 for values in bins],
+        [sum(counts.get(value, 0) for value in values) for values in bins],
+        width,
+        unit if width == 1 else f"{unit}, {width} in each bar",
+        expected=[sum(expected.get(value, 0.0) for value in values) for values in bins]
+        if expected
+        else (),
+    )
 
+
+def _draw_bars(name: str, label: str, bars: _Bars) -> str:
     def draw(axes: Axes) -> None:
-        axes.bar(middles, counted, color=_BARS, width=0.8 * width, label="counted")
-        if expected:
+        axes.bar(bars.middles, bars.counted, color=_BARS, width=0.8 * bars.width, label="counted")
+        if bars.expected:
             style = {"color": _TEXT, "linewidth": 1.2, "marker": "o", "markersize": 3.5}
-            axes.plot(middles, awaited, label="expected", **style)
+            axes.plot(bars.middles, bars.expected, label="expected", **style)
             axes.margins(y=0.25)
             axes.legend(loc="upper right", ncols=2, borderaxespad=0)
-        axes.set_xlabel(unit if width == 1 else f"{unit}, {width} in each bar")
-        axes.locator_params(axis="x", integer=True)
-        _count_upwards(axes)
-
-    return _draw(name, label, draw)
-
-
-def _draw_histogram(
-    name: str, label: str, unit: str, counts: NDArray[np.int64], ends: tuple[float, float]
-) -> str:
-    """Draw a histogram with bins of equal width from one end to the other."""
-    low, high = ends
-    width = (high - low) / len(counts)
-    middles = [low + (bin_number + 0.5) * width for bin_number in range(len(counts))]
-
-    def draw(axes: Axes) -> None:
-        axes.bar(middles, counts.tolist(), color=_BARS, width=0.9 * width)
-        axes.set_xlabel(unit)
-        _count_upwards(axes)
+        if bars.names:
+            axes.set_xticks(bars.middles, bars.names)
+            axes.tick_params(axis="x", length=0)
+        else:
+            axes.set_xlabel(bars.unit)
+            axes.locator_params(axis="x", integer=bars.unit != "%")
+        axes.yaxis.set_major_formatter("{x:,.0f}")
+        axes.locator_params(axis="y", integer=True, nbins=5)
 
     return _draw(name, label, draw)
 
@@ -233,11 +223,6 @@ def draw_heat_map(name: str, label: str, heat: NDArray[np.float64], width_inches
         bar.outline.set_visible(False)
 
     return _draw(name, label, draw, (width_inches, map_inches + 1.1))
-
-
-def _count_upwards(axes: Axes) -> None:
-    axes.yaxis.set_major_formatter("{x:,.0f}")
-    axes.locator_params(axis="y", integer=True, nbins=5)
 
 
 def _draw(
