@@ -122,7 +122,7 @@ def exit_on_signals() -> Iterator[None]:
 @contextmanager
 def hold_signals() -> Iterator[None]:
     """Hold Ctrl-C and SIGTERM back, here and in processes that start meanwhile."""
-    if not hasattr(signal, "pthread_sigmask"):
+    if sys.platform == "win32":
         yield
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
@@ -134,10 +134,10 @@ def hold_signals() -> Iterator[None]:
 
 def check_open_files(n_workers: int) -> None:
     """Raise OutputError if there are more workers than open files, such as pipes, allow."""
-    if sys.platform == "win32":
-        return
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = _FILES_AT_REST + _FILES_PER_WORKER * n_workers
+    limit = needed
+    if sys.platform != "win32":
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if n_workers and limit < needed:
         raise OutputError(
             f"too many files are open: {n_workers} workers need {needed}, the limit is {limit}",
@@ -420,7 +420,7 @@ def _begin_worker(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in _ENDING:
         signal.signal(number, signal.SIG_DFL)
-    if hasattr(signal, "pthread_sigmask"):
+    if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
     threading.Thread(target=_leave_with_parent, args=(os.getppid(),), daemon=True).start()
     _worker = _Worker(make_work, pipe)

@@ -91,6 +91,9 @@ def _is_in_front() -> bool:
 @contextmanager
 def _swallowed_answers() -> Iterator[None]:
     """Keep what the terminal answers off the screen and away from the prompt, late or not."""
+    if sys.platform == "win32":  # which is never asked
+        yield
+        return
     import termios
     import tty
 
