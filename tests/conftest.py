@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -59,14 +60,18 @@ def run(
     glyph_folder: Path,
     tmp_path: Path,
 ) -> Callable[..., Result]:
-    """Give a function that runs the program in an empty folder, with the made-up glyphs."""
+    """Give a function that runs the program in an empty folder, with the made-up glyphs.
+
+    It takes a command as one line, or word by word.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MNISTSEQ_OFFLINE", "1")
     monkeypatch.setenv("MNISTSEQ_DATA_DIR", str(tmp_path / "cache"))
 
     def run_program(*words: object, glyphs: bool = True) -> Result:
         options = ["--dataset", glyph_folder] if glyphs else []
-        monkeypatch.setattr("sys.argv", ["mnistseq", *map(str, [*words, *options])])
+        line = shlex.split(str(words[0])) if len(words) == 1 else words
+        monkeypatch.setattr("sys.argv", ["mnistseq", *map(str, [*line, *options])])
         with pytest.raises(SystemExit) as ended:
             main()
         out, err = capfd.readouterr()

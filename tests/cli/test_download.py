@@ -4,10 +4,9 @@ import gzip
 import os
 import shutil
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,26 +15,18 @@ from mnistseq_cli.glyphs.catalog import DATASETS, MNIST
 from mnistseq_cli.glyphs.idx import encode_idx
 from mnistseq_cli.glyphs.load import load_glyphs
 from tests.helpers.mirror import draw_tiny, serve_well, serving
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.helpers.program import PROGRAM, Result, run_program
 
 
-def run(*arguments: str, data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mnistseq_cli", "download", *arguments],
-        env=os.environ | {"MNISTSEQ_DATA_DIR": str(data_dir), "COLUMNS": "80"} | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+def run(*words: object, data_dir: Path, **environment: str) -> Result:
+    settings = {"MNISTSEQ_DATA_DIR": str(data_dir), "COLUMNS": "80"}
+    return run_program("download", *words, environment=settings | environment)
 
 
 def test_list_shows_every_data_set(tmp_path: Path) -> None:
     done = run("--list", data_dir=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
+    assert (done.status, done.err) == (0, "")
+    lines = done.out.splitlines()
     for dataset in DATASETS.values():
         line = next(line for line in lines if line.startswith(f"{dataset.name} "))
         assert f"{dataset.n_glyphs:,}" in line
@@ -46,10 +37,10 @@ def test_list_shows_every_data_set(tmp_path: Path) -> None:
 
 def test_help_names_every_option_and_has_examples(tmp_path: Path) -> None:
     done = run("--help", data_dir=tmp_path)
-    assert done.returncode == 0
+    assert done.status == 0
     for word in ("--list", "--from", "--mirror", "--verify", "--force", "--data-dir"):
-        assert word in done.stdout
-    assert "mnistseq download --from ~/Downloads" in done.stdout
+        assert word in done.out
+    assert "mnistseq download --from ~/Downloads" in done.out
 
 
 @pytest.mark.parametrize(
@@ -69,12 +60,12 @@ def test_what_is_wrong_is_said_in_a_few_lines(
     arguments: list[str], status: int, words: str, tmp_path: Path
 ) -> None:
     done = run(*arguments, data_dir=tmp_path, MNISTSEQ_OFFLINE="1")
-    assert done.returncode == status
-    assert done.stdout == ""
-    assert len(done.stderr.splitlines()) <= 2
-    assert "Traceback" not in done.stderr
+    assert done.status == status
+    assert done.out == ""
+    assert len(done.err.splitlines()) <= 2
+    assert "Traceback" not in done.err
     for word in words.split():
-        assert word in done.stderr
+        assert word in done.err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -99,7 +90,7 @@ def test_a_terminal_sees_a_bar_for_each_file(
     with ThreadPoolExecutor() as pool, serving(serve_well(bodies)) as mirror:
         reading = pool.submit(read_to_end, master)
         done = subprocess.run(
-            [sys.executable, "-m", "mnistseq_cli", "download", "--mirror", mirror.url],
+            [*PROGRAM, "download", "--mirror", mirror.url],
             env=os.environ | {"MNISTSEQ_DATA_DIR": str(tmp_path), "COLUMNS": "300"},
             stdout=subprocess.PIPE,
             stderr=slave,
@@ -119,16 +110,16 @@ def test_a_terminal_sees_a_bar_for_each_file(
 def test_real_files_are_brought_verified_and_mended(mnist_folder: Path, tmp_path: Path) -> None:
     raw = tmp_path / "MNIST/raw"
     done = run("--from", str(mnist_folder), data_dir=tmp_path, MNISTSEQ_OFFLINE="1")
-    assert (done.returncode, done.stdout) == (0, f"{raw}\n")
+    assert (done.status, done.out) == (0, f"{raw}\n")
     damaged = raw / MNIST.train.labels.name
     right = damaged.read_bytes()
     damaged.write_bytes(right[:-1] + b"\0")
     for said in (f"{damaged.name} unpacked", "checksums match"):
         done = run("--verify", data_dir=tmp_path, MNISTSEQ_OFFLINE="1")
-        assert (done.returncode, done.stdout) == (0, f"{raw}\n")
-        assert said in done.stderr
+        assert (done.status, done.out) == (0, f"{raw}\n")
+        assert said in done.err
     assert damaged.read_bytes() == right
-    listed = run("--list", data_dir=tmp_path).stdout
+    listed = run("--list", data_dir=tmp_path).out
     assert "yes" in next(line for line in listed.splitlines() if line.startswith("mnist "))
 
 
@@ -142,10 +133,10 @@ def test_emnist_comes_from_a_folder_and_writes_letters(tmp_path: Path) -> None:
             path.write_bytes(gzip.compress(encode_idx(array)))
     cache = tmp_path / "cache"
     done = run("emnist-letters", data_dir=cache, MNISTSEQ_OFFLINE="1")
-    assert done.returncode == 1
-    assert "mnistseq download emnist-letters --from FOLDER" in done.stderr
+    assert done.status == 1
+    assert "mnistseq download emnist-letters --from FOLDER" in done.err
     done = run("emnist-letters", "--from", str(source), data_dir=cache, MNISTSEQ_OFFLINE="1")
-    assert (done.returncode, done.stdout) == (0, f"{cache / 'EMNIST/raw'}\n")
+    assert (done.status, done.out) == (0, f"{cache / 'EMNIST/raw'}\n")
     glyphs = load_glyphs("emnist-letters", "test", cache)
     assert np.array_equal(glyphs.images, images.transpose(0, 2, 1))
     assert glyphs.classes_of("AJ").tolist() == [0, 9]
@@ -154,5 +145,5 @@ def test_emnist_comes_from_a_folder_and_writes_letters(tmp_path: Path) -> None:
 def test_official_files_are_found_in_an_archive(mnist_folder: Path, tmp_path: Path) -> None:
     packed = shutil.make_archive(str(tmp_path / "MNIST"), "gztar", mnist_folder)
     done = run("--from", packed, data_dir=tmp_path / "cache", MNISTSEQ_OFFLINE="1")
-    assert done.returncode == 0, done.stderr
+    assert done.status == 0, done.err
     assert len(list((tmp_path / "cache/MNIST/raw").iterdir())) == 8

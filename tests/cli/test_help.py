@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +12,7 @@ import pytest
 from mnistseq_cli.cli.commands import COMMANDS, open_command
 from mnistseq_cli.distortions import AUGMENTATIONS
 from mnistseq_cli.formats import FORMATS, LABEL_STYLES
-from tests.helpers.program import Result
+from tests.helpers.program import Result, run_program
 
 Run = Callable[..., Result]
 PANELS = {
@@ -42,15 +39,9 @@ def ask(run: Run, monkeypatch: pytest.MonkeyPatch) -> Ask:
 
 
 def run_outside(*words: str, **environment: str) -> str:
-    result = subprocess.run(
-        [sys.executable, "-m", "mnistseq_cli", *words],
-        env=os.environ | {"COLUMNS": "80"} | environment,
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-    )
-    assert result.stderr == ""
-    return result.stdout
+    result = run_program(*words, environment={"COLUMNS": "80"} | environment)
+    assert (result.status, result.err) == (0, "")
+    return result.out
 
 
 def options_of(command: str) -> list[str]:

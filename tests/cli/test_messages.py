@@ -16,93 +16,155 @@ from shutil import which
 import pytest
 
 from mnistseq_cli import Recipe
-from tests.helpers.program import Result
+from tests.helpers.program import PROGRAM, Result
 
 Run = Callable[..., Result]
 BATCH = ["batch", "--digits", "3"]
+needs_rights = pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is forbidden to root"
+)
 
 
 def assert_refused(result: Result, *words: str, status: int = 2) -> None:
     """Compare the exit status, and see that one or two lines hold some words."""
-    assert (result.status, result.out) == (status, "")
+    assert (result.status, result.out) == (status, ""), result
     assert result.err.startswith("Error: ")
     assert len(result.err.splitlines()) <= 2
     for word in words:
         assert word in result.err
 
 
-@pytest.mark.parametrize(
-    ("words", "named"),
-    [
-        (["sequence", "3", "--seed", "abc"], ["--seed", "'abc'"]),
-        (["sequence", "3", "--spacing", "a", "b"], ["--spacing", "'a'"]),
-        (["sequence", "3", "--spacing", "2"], ["--spacing", "2 arguments"]),
-        (["sequence", "3", "--augment-prob", "x"], ["--augment-prob", "'x'"]),
-        (["sequence", "3", "--width", "x"], ["--width", "'x'"]),
-        (["sequence", "3", "--widht", "9"], ["--widht", "Did you mean --width?"]),
-        (["sequence", "3", "--rotate", "9"], ["--rotate", "--augment rotate"]),
-        (["sequence", "3", "--height", "64"], ["--height", "28 pixels"]),
-        (["sequence", "3", "--format", "jpg"], ["--format", "--image-format", "-o"]),
-        (["batch", "--output_dir", "x"], ["--output_dir", "--out"]),
-        (["sequence", "3", "--json=1"], ["--json"]),
-        (["batch", "-n"], ["-n"]),
-        (["batch", "--part-size", "1.5"], ["--part-size", "'1.5'"]),
-        (["verify"], ["DIR"]),
-        (["sequenc", "3"], ["'sequenc'", "Did you mean 'sequence'?"]),
-        (["--foo"], ["--foo"]),
-    ],
-)
-def test_wrong_usage_names_the_option_and_leads_to_the_help(
-    words: list[str], named: list[str], run: Run
+# A command, the exit status, and what its message says.
+REFUSED = [
+    ("sequence 3a", 2, "'a' is not in the alphabet"),
+    ("sequence ３", 2, "'３' is not in the alphabet"),
+    ("sequence ,", 2, "DIGITS is ','"),
+    ("sequence", 2, "there are no digits to write|For example: mnistseq sequence "),
+    ("sequence 350 --width 20 --seed 1", 2, "the width is 20"),
+    ("sequence 350 --width 0", 2, "--width is 0"),
+    ("sequence 350 --width -4", 2, "--width is -4"),
+    ("sequence 350 --spacing 9 2", 2, "--spacing goes from 9 to 2"),
+    ("sequence 350 --spacing -99 2", 2, "--spacing is -99"),
+    ("sequence 350 --spacing-mode fix", 2, "--spacing-mode is|variable, fixed"),
+    ("sequence 350 --augment blur --augment-prob 2", 2, "--augment-prob is 2"),
+    ("sequence 350 --augment rotate --augment-prob 2", 2, "--augment-prob is 2"),
+    ("sequence 350 --augment rotat=3", 2, "Did you mean 'rotate'?"),
+    ("sequence 350 --measure inc", 2, "--measure is 'inc'|Did you mean 'ink'?"),
+    ("sequence 350 --align centre", 2, "--align is 'centre'|Did you mean 'center'?"),
+    ("sequence 350 --glyphs x", 2, "--glyphs is 'x'"),
+    ("sequence 350 -n 0", 2, "--count is 0"),
+    ("sequence 350 --seed -1", 2, "--seed is -1"),
+    ("sequence 350 --recipe none.toml", 1, "cannot read the recipe"),
+    ("sequence 350 -o /dev/null/x.png", 1, "/dev/null|--out"),
+    ("sequence 3 -o a.xyz", 2, "--out is 'a.xyz'|.png, .jpg"),
+    ("sequence 3 -o a", 2, "--out is 'a'|.png, .jpg"),
+    ("sequence 3 --out ''", 2, "For example: --out out.png"),
+    ("sequence 3 --sheet b.docx", 2, "b.docx|.png, .jpg"),
+    ("sequence 3 --sheet a.png -o b.png", 2, "--out does not go with --sheet"),
+    ("sequence 3 --sheet a.png --json", 2, "--json does not go with --sheet"),
+    ("sequence 3 --sheet none/a.png", 1, "none/a.png"),
+    ("phone -n 3 --sheet none/a.png", 1, "none/a.png"),
+    ("phone --sheet .", 2, "For example: --sheet sheet.png"),
+    ("batch --digits 3 --dry-run --sheet none/a.png", 1, "none/a.png"),
+    ("batch --digits 3 --sheet b.docx", 2, "b.docx"),
+    ("batch", 2, "batch needs one of --digits|For example: mnistseq batch "),
+    ("batch --digits 3 --length 1 2", 2, "it has --digits and --length"),
+    ("batch --digits ''", 2, "--digits is ''"),
+    ("batch --digits 3 -n 0", 2, "--count is 0"),
+    ("batch --digits 3 -n 1000000000000", 2, "--count is 1000000000000"),
+    ("batch --length 5 3", 2, "--length goes from 5 to 3|Swap them: --length 3 5"),
+    ("batch --length 0 2", 2, "--length is 0"),
+    ("batch --length 9 9 -w 60", 2, "needs at least"),
+    ("batch --length 200 200 --spacing 1000 1000", 2, "65,535|--spacing"),
+    ("batch --texts none.txt", 1, "none.txt is missing"),
+    ("batch --texts .", 1, "."),
+    ("batch --digits 3 --to foldr", 2, "--to is 'foldr'"),
+    ("batch --digits 3 --labels cvs", 2, "--labels is 'cvs'|Did you mean 'csv'?"),
+    ("batch --digits 3 --to idx --labels csv", 2, "--labels goes with --to folder"),
+    ("batch --digits 3 --to npz --image-format jpg", 2, "--image-format goes with"),
+    ("batch --digits 3 --to idx --name {index}", 2, "--name goes with"),
+    ("batch --digits 3 --to npz -w natural", 2, "width"),
+    ("batch --digits 3 --image-format pgn", 2, "--image-format is 'pgn'|Did you mean 'png'?"),
+    ("batch --digits 3 --name {text}", 2, "{index}"),
+    ("batch --digits 3 --name ../{index}", 2, "inside the dataset"),
+    ("batch --digits 3 --name Labels.csv/{index}", 2, "is a file of"),
+    ("batch --digits 3 --resume --overwrite", 2, "--resume "),
+    ("batch --digits 3 --workers -1", 2, "--workers is -1"),
+    ("batch --digits 3 --part-size 0", 2, "--part-size is 0"),
+    ("batch --digits 3 --splits train", 2, "a split is 'train'"),
+    ("batch --digits 3 --splits train=x", 2, "a split is 'train=x'"),
+    ("batch --digits 3 train=80", 2, "'train=80'"),
+    ("batch --digits 3 -o /dev/null/out", 1, "/dev/null"),
+    ("batch -n 1000000000 --length 5 5", 1, "are free"),
+    ("phone -n 21 --pattern [24]#", 2, "only 20 numbers"),
+    ("phone --pattern ''", 2, "--pattern is ''"),
+    ("phone --pattern +81", 2, "'+' at place 1"),
+    ("phone --pattern jpmobile", 2, "Did you mean 'jp-mobile'?"),
+    ("phone --measure cell --spacing-mode fixed -w 330", 2, "equal gaps"),
+    # A number after a bare distortion is not written.
+    ("sequence 350 --augment rotate 10", 2, "--augment rotate=10"),
+    ("batch --digits 3 --augment rotate 10", 2, "--augment rotate=10"),
+    ("phone --splits a=1 b=2 --augment rotate 10", 2, "--augment rotate=10"),
+    # Nothing is distorted.
+    ("sequence 3 --augment-prob 0.5", 2, "--augment-prob is 0.5|For example: --augment "),
+    ("phone --augment-prob 1", 2, "--augment-prob is 1|For example: --augment "),
+    ("batch --digits 3 --length=5 --augment-prob 1", 2, "--digits and --length"),
+]
+
+
+@pytest.mark.parametrize(("command", "status", "words"), REFUSED)
+def test_what_is_wrong_is_said_in_a_line_or_two_before_anything_is_written(
+    command: str, status: int, words: str, run: Run, tmp_path: Path
 ) -> None:
-    command = f"{words[0]} " if words[0] in {"sequence", "batch", "verify"} else ""
-    assert_refused(run(*words, glyphs=False), *named, f"See mnistseq {command}--help")
+    assert_refused(run(*shlex.split(command)), *words.split("|"), status=status)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
-    ("words", "option"),
+    ("command", "words"),
     [
-        (["--width", "0"], "--width"),
-        (["--spacing", "9", "2"], "--spacing"),
-        (["--spacing", "-99", "2"], "--spacing"),
-        (["--spacing-mode", "x"], "--spacing-mode"),
-        (["--augment", "blur", "--augment-prob", "2"], "--augment-prob"),
-        (["--measure", "x"], "--measure"),
-        (["--align", "x"], "--align"),
-        (["--glyphs", "x"], "--glyphs"),
-        (["--count", "0"], "--count"),
-        (["--seed", "-1"], "--seed"),
-        (["--length", "0", "2"], "--length"),
-        (["--to", "x"], "--to"),
-        (["--labels", "x"], "--labels"),
-        (["--image-format", "x"], "--image-format"),
-        (["--part-size", "0"], "--part-size"),
-        (["--workers", "-1"], "--workers"),
-        (["--digits", ""], "--digits"),
+        ("sequence 3 --seed abc", "--seed: 'abc' is not a whole number|mnistseq sequence --help"),
+        ("sequence 3 --spacing a b", "--spacing|'a'"),
+        ("sequence 3 --spacing 2", "--spacing|2 arguments"),
+        ("sequence 3 --augment-prob x", "--augment-prob|'x'"),
+        ("sequence 3 --width x", "--width: 'x'"),
+        ("sequence 3 --width naturl", "Did you mean 'natural'?"),
+        ("sequence 3 --widht 9", "--widht|Did you mean --width?|See mnistseq sequence --help"),
+        ("sequence 3 --rotate 9", "--rotate|--augment rotate"),
+        ("sequence 3 --format jpg", "--format|--image-format|-o"),
+        ("batch --output_dir x", "--output_dir|--out"),
+        ("sequence 3 --json=1", "--json"),
+        ("batch -n", "-n|See mnistseq batch --help"),
+        ("batch --part-size 1.5", "--part-size|'1.5'"),
+        ("verify", "DIR|See mnistseq verify --help"),
+        ("sequenc 3", "'sequenc'|Did you mean 'sequence'?|See mnistseq --help"),
+        ("--foo", "--foo|See mnistseq --help"),
+        ("phone extra", "mnistseq phone --help"),
+        ("batch extra --digits 3", "mnistseq batch --help"),
+        ("sequence 3b5a", "'b'"),
+        ("sequence 3b5a --dataset mnist", "'b'"),
+        ("batch --digits b --dataset strokes", "'b'"),
+        ("sequence 3 -o a.xyz --dataset mnist", "a.xyz"),
+        ("sequence 3 --augment light=2 --dataset mnist", "light"),
+        ("sequence 3 --augment rotate=5.. --dataset mnist", "rotate"),
+        ("sequence 3 --augment rotat --dataset mnist", "Did you mean 'rotate'?"),
+        ("sequence 3 --augment-prob 0.5 --dataset mnist", "--augment-prob is 0.5"),
+        ("phone --splits a=8 b=2 --glyphs train --dataset mnist", "--glyphs|--splits"),
+        ("batch --length 3 --splits a=8 b=2 --glyphs test --dataset mnist", "--glyphs|--splits"),
+        ("sequence 350 --out s3://bucket/x.png", "object stores are not supported"),
+        ("sequence 350 --data-dir s3://bucket/x.png", "object stores are not supported"),
+        ("sequence 350 --sheet s3://bucket/x.png", "object stores are not supported"),
+        ("sequence 350 --dataset mnits", "Did you mean mnist?"),
     ],
 )
-def test_messages_name_options_and_no_fields(words: list[str], option: str, run: Run) -> None:
-    length = [] if {"--length", "--digits"} & {*words} else ["--length", "2", "3"]
-    result = run("batch", *length, *words)
-    assert_refused(result)
-    assert re.match(f"Error: {option} (is|goes) ", result.err)
-
-
-def test_other_commands_name_their_options(run: Run) -> None:
-    assert_refused(run("phone", "--pattern", ""), "Error: --pattern is ''")
-    run(*BATCH, "-n", 1, "-o", "out")
-    assert_refused(run("verify", "out", "--workers", "-1", glyphs=False), "--workers is -1")
-
-
-@pytest.mark.parametrize("words", [["phone"], BATCH])
-def test_a_word_too_many_leads_to_the_help_of_the_command(words: list[str], run: Run) -> None:
-    assert_refused(run(words[0], "extra", *words[1:]), f"mnistseq {words[0]} --help")
-
-
-def test_a_number_after_a_bare_distortion_is_not_written(run: Run, tmp_path: Path) -> None:
-    for words in (["sequence", "350"], [*BATCH, "-n", 1], ["phone", "--splits", "a=1", "b=2"]):
-        assert_refused(run(*words, "--augment", "rotate", "10"), "--augment rotate=10")
+def test_what_is_wrong_is_said_before_glyphs_are_looked_for(
+    command: str, words: str, run: Run, tmp_path: Path
+) -> None:
+    assert_refused(run(*shlex.split(command), glyphs=False), *words.split("|"))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_bare_distortion_takes_no_digits(run: Run) -> None:
     assert run("sequence", "--augment", "blur", "350").out == "350.png\n"
     assert run("sequence", "36", "--augment", "light", "0").out == "360.png\n"
 
@@ -111,16 +173,6 @@ def test_a_number_after_a_bare_distortion_is_not_written(run: Run, tmp_path: Pat
 def test_one_length_is_both(words: list[str], run: Run) -> None:
     dry = run("batch", *words, "-n", 3, "--dry-run")
     assert (dry.status, "length = [4, 4]" in dry.out) == (0, True)
-
-
-def test_a_length_that_is_turned_is_mended_as_the_hint_says(run: Run) -> None:
-    assert_refused(run("batch", "--length", 5, 3), "Swap them: --length 3 5")
-
-
-def test_a_default_width_over_the_limit_is_refused_before_the_work(run: Run) -> None:
-    words = ["batch", "--length", 200, 200, "--spacing", 1000, 1000, "-o", "out"]
-    assert_refused(run(*words), "65,535", "--spacing")
-    assert not Path("out").exists()
 
 
 @pytest.mark.parametrize(
@@ -141,34 +193,19 @@ def test_a_line_that_cannot_be_written_is_named(
     assert result.err.startswith(f"Error: g.txt, line 4: {message}")
 
 
-def test_glyphs_and_splits_are_refused_together(run: Run) -> None:
-    words = ["batch", "--length", 3, 3, "-n", 20]
-    splits = ["--splits", "train=8", "val=2"]
-    assert_refused(run(*words, "-o", "out", "--glyphs", "test", *splits), "--glyphs", "--splits")
-    assert not Path("out").exists()
-    assert run(*words, "-o", "out", "--glyphs", "all", *splits).status == 0
+def test_glyphs_and_splits_go_together_in_one_way(run: Run) -> None:
+    words = ["batch", "--length", 3, 3, "-n", 20, "--splits", "train=8", "val=2", "-o", "out"]
+    assert run(*words, "--glyphs", "all").status == 0
     recipe = ["batch", "--recipe", "out/recipe.toml", "-o", "again"]
     assert run(*recipe, "--glyphs", "train").status == 2
     assert "all glyphs, seed" in run(*recipe).err
 
 
-@pytest.mark.parametrize("command", [["batch", "--length", 3, 3], ["phone"]])
-def test_glyphs_and_splits_are_refused_before_a_download(
-    command: list[object], run: Run, tmp_path: Path
-) -> None:
-    words = [*command, "--dataset", "mnist", "--splits", "train=8", "val=2"]
-    assert_refused(run(*words, "--glyphs", "train", glyphs=False), "--glyphs", "--splits")
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read")
+@needs_rights
 @pytest.mark.parametrize("command", ["verify", "inspect"])
 def test_a_folder_that_may_not_be_read_is_named(command: str, run: Run) -> None:
     Path("theirs").mkdir(0o000)
-    result = run(command, "theirs", glyphs=False)
-    assert result.status in {1, 2}
-    assert "theirs" in result.err
-    assert "folder:" not in result.err
+    assert_refused(run(command, "theirs", glyphs=False), "theirs: permission denied", status=1)
 
 
 @pytest.mark.parametrize("option", ["--sheet", "--log-json"])
@@ -181,45 +218,11 @@ def test_a_file_inside_the_dataset_is_refused(option: str, folder: str, run: Run
     assert result.err.endswith(f"beside the dataset: {option} {beside}\n")
 
 
-@pytest.mark.parametrize(
-    "words", [["sequence", "3"], ["phone", "-n", "3"], ["batch", "--digits", "3", "--dry-run"]]
-)
-def test_a_sheet_that_cannot_be_written_is_refused_before_the_work(
-    words: list[str], run: Run
-) -> None:
-    assert_refused(run(*words, "--sheet", "none/sheet.png"), "none/sheet.png", status=1)
+def test_a_sheet_that_cannot_be_written_is_refused_before_the_work(run: Run) -> None:
     Path("folder.png").mkdir()
-    assert_refused(run(*words, "--sheet", "folder.png"), "folder.png", status=1)
+    for words in (["sequence", "3"], ["phone", "-n", "3"], [*BATCH, "--dry-run"]):
+        assert_refused(run(*words, "--sheet", "folder.png"), "folder.png", status=1)
     assert [path.name for path in Path().iterdir()] == ["folder.png"]
-
-
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write")
-def test_a_sheet_in_a_folder_of_others_is_refused(run: Run) -> None:
-    Path("theirs").mkdir(0o500)
-    assert_refused(run("phone", "-n", 3, "--sheet", "theirs/sheet.png"), "theirs", status=1)
-
-
-@pytest.mark.parametrize(
-    ("words", "option"),
-    [
-        (["--to", "npz", "--image-format", "jpg"], "--image-format"),
-        (["--to", "idx", "--name", "{index}"], "--name"),
-        (["--to", "webdataset", "--name", "{index}"], "--name"),
-        (["--resume", "--overwrite"], "--resume"),
-    ],
-)
-def test_options_without_effect_are_refused(words: list[str], option: str, run: Run) -> None:
-    assert_refused(run(*BATCH, *words), f"Error: {option} ")
-
-
-@pytest.mark.parametrize("words", [["sequence", "3"], ["phone"], BATCH])
-@pytest.mark.parametrize("probability", ["0.5", "1"])
-def test_a_probability_of_nothing_is_refused(
-    words: list[str], probability: str, run: Run, tmp_path: Path
-) -> None:
-    result = run(*words, "--augment-prob", probability, "--dataset", "mnist", glyphs=False)
-    assert_refused(result, f"--augment-prob is {probability}", "For example: --augment ")
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_probability_goes_with_the_distortions_of_a_recipe(run: Run, tmp_path: Path) -> None:
@@ -236,30 +239,9 @@ def test_a_probability_goes_with_the_distortions_of_a_recipe(run: Run, tmp_path:
     assert start_from(plain, "--augment-prob", "0.2") == 2
 
 
-@pytest.mark.parametrize(
-    ("value", "named"),
-    [("light=2", "light"), ("rotate=5..", "rotate"), ("rotat", "Did you mean 'rotate'?")],
-)
-def test_distortions_are_refused_before_a_download(
-    value: str, named: str, run: Run, tmp_path: Path
-) -> None:
-    words = ["sequence", "3", "--augment", value, "--dataset", "mnist"]
-    assert_refused(run(*words, glyphs=False), named)
-    assert not list(tmp_path.iterdir())
-
-
-def test_an_image_format_goes_with_all_that_hold_images(run: Run) -> None:
-    assert run("batch", "--digits", "3", "--to", "webdataset", "--image-format", "bmp").status == 0
-
-
 def test_messages_about_a_recipe_name_its_fields(run: Run, tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text('digits = "3"\nwidth_px = 0\n')
     assert_refused(run("sequence", "--recipe", "recipe.toml"), "recipe.toml: width_px is 0")
-
-
-@pytest.mark.parametrize("command", ["sequence", "batch"])
-def test_a_command_with_nothing_to_write_says_what_it_needs(command: str, run: Run) -> None:
-    assert_refused(run(command), f"For example: mnistseq {command} ")
 
 
 def test_phone_refuses_a_recipe_of_other_numbers(run: Run, tmp_path: Path) -> None:
@@ -269,26 +251,7 @@ def test_phone_refuses_a_recipe_of_other_numbers(run: Run, tmp_path: Path) -> No
     assert run("phone", "--recipe", "recipe.toml", "--pattern", "us", "-o", "out").status == 0
 
 
-@pytest.mark.parametrize("words", [["-o", "a.xyz"], ["-o", "a"], ["--sheet", "b.docx"]])
-def test_an_ending_that_is_none_is_refused_at_once(words: list[str], run: Run) -> None:
-    result = run("sequence", "3", *words, "--dataset", "mnist", glyphs=False)
-    assert_refused(result, words[1], ".png, .jpg")
-    assert_refused(run(*BATCH, "--sheet", "b.docx"), "b.docx")
-    assert not Path("sequences").exists()
-
-
-@pytest.mark.parametrize("dataset", [[], ["--dataset", "mnist"], ["--dataset", "strokes"]])
-@pytest.mark.parametrize("words", [["sequence", "3b5a"], ["batch", "--digits", "b"]])
-def test_what_cannot_be_written_is_refused_before_a_download(
-    words: list[str], dataset: list[str], run: Run, tmp_path: Path
-) -> None:
-    assert_refused(run(*words, *dataset, glyphs=False), "'b'")
-    assert not list(tmp_path.iterdir())
-
-
-def test_texts_that_cannot_be_read_are_an_error_of_the_file(run: Run, tmp_path: Path) -> None:
-    for name in ("none.txt", "."):
-        assert_refused(run("batch", "--texts", name), name, status=1)
+def test_an_empty_file_of_texts_is_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "empty.txt").touch()
     assert run("batch", "--texts", "empty.txt").status == 2
 
@@ -339,11 +302,6 @@ def test_what_auto_missed_is_brought_as_the_hint_says(run: Run, mnist_folder: Pa
     assert "Warning" not in run(*words, glyphs=False).err
 
 
-def test_a_picture_that_cannot_be_written_is_named(run: Run) -> None:
-    Path("taken").touch()
-    assert_refused(run("sequence", "350", "-o", "taken/a.png"), "taken", "--out", status=1)
-
-
 def test_sizes_of_small_things_are_not_nothing(run: Run) -> None:
     words = ["batch", "--digits", "3", "-n", 1, "-o", "one"]
     dry = run(*words, "--dry-run").err
@@ -376,16 +334,8 @@ def test_output_that_cannot_be_written_is_named_with_a_hint(
         powerless = ["setpriv", f"--bounding-set={powers}", f"--inh-caps={powers}"]
         os.chown(theirs, 65534, 65534)
     theirs.chmod(mode)
-    done = subprocess.run(
-        [
-            *powerless,
-            *(sys.executable, "-m", "mnistseq_cli", *words, "--dataset", str(glyph_folder)),
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [*powerless, *PROGRAM, *words, "--dataset", str(glyph_folder)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     theirs.chmod(0o755)
     first, second = done.stderr.splitlines()
     assert done.returncode == 1
@@ -399,6 +349,7 @@ def test_one_is_one(run: Run) -> None:
     assert " 1 in 1 part\n" in run(*words, "--dry-run").err
     assert run(*words, "-o", "one").err.splitlines()[-1].startswith("1 image, ")
     assert ", 1 sample;" in run("verify", "one", glyphs=False).err
+    assert_refused(run("verify", "one", "--workers", "-1", glyphs=False), "--workers is -1")
     (Path("one") / "labels.csv").unlink()
     assert ": 1 file\n" in run("verify", "one", glyphs=False).err
 
@@ -409,14 +360,10 @@ def test_a_full_disk_behind_stdout_is_said_in_a_line(
     words: list[str], glyph_folder: Path, tmp_path: Path
 ) -> None:
     dataset = ["--dataset", str(glyph_folder)] if "sequence" in words else []
+    command = [*PROGRAM, *words, *dataset]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "mnistseq_cli", *words, *dataset],
-            cwd=tmp_path,
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
+            command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert done.returncode == 1
     assert done.stderr == "Error: the output cannot be written: No space left on device\n"
@@ -445,25 +392,6 @@ def test_an_interrupted_command_ends_with_its_status(name: str, status: int) -> 
         assert process.stderr.read() == ""
 
 
-def test_results_are_all_that_stdout_gets(run: Run) -> None:
-    result = run("sequence", "350", "--json", "--show")
-    assert json.loads(result.out)["text"] == "350"
-
-
-@pytest.mark.parametrize(
-    ("words", "name"),
-    [
-        (["phone", "--pattern", "jpmobile"], "jp-mobile"),
-        (["batch", "--digits", "3", "--image-format", "pgn"], "png"),
-        (["sequence", "350", "--width", "naturl"], "natural"),
-    ],
-)
-def test_what_is_spelt_wrong_is_told_the_nearest(words: list[str], name: str, run: Run) -> None:
-    result = run(*words)
-    assert result.status == 2
-    assert f"Did you mean {name!r}?" in result.err
-
-
 def test_no_fault_ends_in_a_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     for error, words in (
         (MemoryError(), ["not enough memory"]),
@@ -489,12 +417,15 @@ class _Raises:
 
 @pytest.mark.parametrize(
     "words",
-    [["--name", "\udcff{index}"], ["--digits", "\udcff"], ["--pattern", "\udcff"]],
+    [
+        ["--digits", "3", "--name", "\udcff{index}"],
+        ["--digits", "\udcff"],
+        ["--pattern", "\udcff"],
+    ],
 )
 def test_what_is_no_utf8_is_refused(words: list[str], run: Run) -> None:
-    command = ["phone"] if "--pattern" in words else ["batch"]
-    digits = ["--digits", "3"] if "--name" in words else []
-    result = run(*command, "-n", 1, "--workers", 0, *digits, *words)
+    command = "phone" if "--pattern" in words else "batch"
+    result = run(command, "-n", 1, "--workers", 0, *words)
     assert_refused(result)
     assert "\udcff" not in result.err
 
@@ -510,15 +441,12 @@ def test_names_of_files_cannot_command_the_terminal(run: Run, tmp_path: Path) ->
     )
     refused = run("inspect", evil, glyphs=False)
     assert_refused(refused, r"\x1b]0;OWNED", status=refused.status)
-    assert refused.err.isprintable() or refused.err.replace("\n", "").isprintable()
+    assert refused.err.replace("\n", "").isprintable()
 
 
-def test_a_harmless_path_is_printed_as_it_is(run: Run) -> None:
+def test_a_harmless_path_is_printed_as_it_is_and_json_stays_json(run: Run) -> None:
     for name in ("a b.png", "350 三五〇.png", r"back\slash.png"):
         assert run("sequence", "350", "-o", name).out == f"{name}\n"
-
-
-def test_json_stays_json(run: Run) -> None:
     name = "\x85\x7f\u2028\u202e.png"
     line = run("sequence", "350", "--json", "-o", name).out
     assert json.loads(line)["path"] == name
