@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from mnistseq_cli.bulk.parts import PartMaker, find_versions
 from mnistseq_cli.bulk.plan import Plan
 from mnistseq_cli.bulk.workers import (
-    TASKS_PER_WORKER,
     count_cores,
     ensure_helpers,
     hold_signals,
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.formats import Output
 
 LOCAL = "local"
+_TASKS_PER_WORKER = 2
 _LOOK_EVERY_S = 0.01
 _CONNECT_S = 8
 
@@ -153,7 +153,7 @@ def make_on_cluster(
     pending: dict[Future[Any], Part] = {}
     try:
         while True:
-            n_most = TASKS_PER_WORKER * max(1, sum(client.nthreads().values()))
+            n_most = _TASKS_PER_WORKER * max(1, sum(client.nthreads().values()))
             while len(pending) < n_most and (part := next(parts, None)):
                 key = f"mnistseq-{part.name}-{token_hex(8)}"
                 pending[client.submit(make_part, order, part, key=key, pure=False)] = part

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mnistseq_cli.bulk.dask import make_on_cluster, open_cluster
-from mnistseq_cli.bulk.estimate import measure
+from mnistseq_cli.bulk.estimate import estimate
 from mnistseq_cli.bulk.events import (
     Checking,
     Finished,
@@ -195,7 +195,7 @@ class _Job:
 
     def check_space(self, n_left: int) -> None:
         """Raise OutputError if what is left does not fit on the disk."""
-        found = measure(self._plan, self._folder.stage("measured"), n_left, self._generator)
+        found = estimate(self._plan, self._generator, n_left)
         self._seconds_per_sample = found.seconds / max(1, n_left)
         found.check_space(self._plan.output.folder)
 

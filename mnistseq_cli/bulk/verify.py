@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from itertools import accumulate, chain, islice
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -18,7 +16,7 @@ from mnistseq_cli.bulk.manifest import DATASET_FILE, load_manifest, suggest_anew
 from mnistseq_cli.bulk.output_folder import find_files
 from mnistseq_cli.bulk.parts import Problem, check_files, check_part, load_record, record_name
 from mnistseq_cli.bulk.plan import cut_parts
-from mnistseq_cli.bulk.remake import Difference, Remaker
+from mnistseq_cli.bulk.remake import Remaker
 from mnistseq_cli.bulk.split_overlap import OverlapTally, describe_overlaps
 from mnistseq_cli.bulk.workers import (
     DEFAULT_START_METHOD,
@@ -31,7 +29,7 @@ from mnistseq_cli.compose.splits import cut
 from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
 from mnistseq_cli.files import read_regular
 from mnistseq_cli.formats import Output, open_format
-from mnistseq_cli.formats.base import LoadedSample
+from mnistseq_cli.formats.base import LoadedSample, rank_split
 from mnistseq_cli.formats.read_labels import OWN_LABEL_FILES, find_label_file, read_labels
 from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE, Recipe
 
@@ -42,6 +40,8 @@ if TYPE_CHECKING:
     from mnistseq_cli.bulk.manifest import Manifest
     from mnistseq_cli.bulk.parts import PartSummary
     from mnistseq_cli.bulk.plan import Part
+    from mnistseq_cli.compose.splits import Split
+    from mnistseq_cli.formats.base import Wanted
 
 TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")
@@ -49,6 +49,7 @@ ResultT = TypeVar("ResultT")
 DEEP_SAMPLES = 1000
 _FEW_FILES = 4000  # read before workers have started
 _TASK_SAMPLES = 10_000
+_NEVER = 1 << 63
 _NO_IMAGE = np.zeros((0, 0), np.uint8)
 # By the aspect of a sample: part of the name of the file that holds it, where it has its own.
 _STEMS = {"image": "images", "text": "labels", "boxes": "boxes"}
@@ -300,6 +301,8 @@ class _Comparer:
         self._skip = skip
         self._remaker = Remaker(manifest.plan, folder, data_dir)
         self._to = self._remaker.output.to
+        own = {RECIPE_FILE, TEXTS_FILE}
+        self._joined = [entry.name for entry in manifest.files if entry.name not in own]
 
     def check_recipe(self) -> list[Problem]:
         """Compare ``recipe.toml`` with the recipe in the manifest."""
@@ -313,122 +316,111 @@ class _Comparer:
         return [Problem("altered", RECIPE_FILE, f"not the recipe in {DATASET_FILE}")]
 
     def __call__(
-        self, parts: tuple[Part, ...], tell: Callable[[Any], None]
+        self, parts: tuple[Part, ...], tell: Callable[[int], None]
     ) -> tuple[int, list[Problem]]:
-        """Compare; give how many samples, and the first problem of each file."""
+        """Compare; return how many samples, and the first problem of each file."""
         del tell
-        self._problems: dict[str, Problem] = {}
-        self._parts = sorted(parts, key=lambda part: part.start)
-        self._starts = [part.start for part in self._parts]
-        self._last: int | None = None
+        problems: dict[str, Problem] = {}
         try:
-            self._compare_images()
-            if self._to == "folder":
-                self._compare_labels()
+            for problem in self._compare(parts):
+                problems.setdefault(problem.name, problem)
         except OutputError as error:
-            name = self._find_named(error.message)
-            self._problems.setdefault(name, Problem("unreadable", name, error.message))
-        return sum(map(len, parts)), list(self._problems.values())
+            names = self._joined or [name for part in parts for name in self._list_files(part)]
+            named = (name for name in names if str(self._folder / name) in error.message)
+            problem = Problem("unreadable", next(named, DATASET_FILE), error.message)
+            problems.setdefault(problem.name, problem)
+        return sum(map(len, parts)), list(problems.values())
 
-    def _compare_images(self) -> None:
-        """Compare samples as the reader of the format gives them, and count them."""
-        counts: Counter[str] = Counter()
+    def _compare(self, parts: tuple[Part, ...]) -> Iterator[Problem]:
+        """Compare samples as the reader of the format gives them, then other label files."""
         reader = open_format(Output(folder=self._folder, to=self._to))
-        samples = reader.read(self._folder, partial(self._is_wanted, counts))
-        for difference in self._remaker.differences(samples):
-            self._note(difference)
-        for split in self._remaker.splits:
-            n_samples = split.stop - split.start
-            if counts[split.name] != n_samples and not self._skip:
-                none = LoadedSample("", split.name, _NO_IMAGE, "")
-                name = self._find_file(
-                    Difference(none, "text" if self._to == "folder" else "image")
-                )
-                detail = f"{counts[split.name]} samples instead of {n_samples}"
-                self._problems[name] = Problem("altered", name, detail)
-
-    def _is_wanted(self, counts: Counter[str], name: str) -> bool:
-        """Count a sample; whether it is to be compared, as is any of an unknown name."""
-        index = self._remaker.find_index(name)
-        if index is None:
-            return True
-        split = self._find_split(index)
-        if index != self._last:  # a shard names a sample once for each of its files
-            counts[split] += 1
-            self._last = index
-        return self._find_part(index) is not None and self._name(split, name) not in self._skip
-
-    def _name(self, split: str, name: str) -> str:
-        """Return the name of an image in the dataset; some label files leave ``images`` out."""
-        if self._remaker.output.name.startswith("images/"):
-            name = re.sub(r"^(\.\./)*(images/)?", "images/", name)
-        return f"{split}/{name}" if split else name
-
-    def _find_split(self, index: int) -> str:
-        splits = self._remaker.splits
-        return next((it.name for it in splits if it.start <= index < it.stop), "")
-
-    def _find_part(self, index: int) -> Part | None:
-        """Return which of the chosen parts a sample is in."""
-        place = bisect_right(self._starts, index) - 1
-        return self._parts[place] if place >= 0 and index < self._parts[place].stop else None
-
-    def _compare_labels(self) -> None:
-        """Compare label files but those that the reader of the format has read."""
-        for split in self._remaker.splits:
-            folder = self._folder / split.name
-            first = find_label_file(folder, own=True)
-            for listing in chain.from_iterable(map(folder.glob, OWN_LABEL_FILES)):
-                if listing == first:
-                    continue
-                rows = self._read_rows(split.name, listing)
-                for difference in self._remaker.differences(rows):
-                    self._note(difference, listing)
-
-    def _read_rows(self, split: str, listing: Path) -> Iterator[LoadedSample]:
-        for row in read_labels(listing, self._is_chosen):
-            yield LoadedSample(row.name, split, _NO_IMAGE, row.text, **row.known)
-
-    def _is_chosen(self, name: str) -> bool:
-        """Whether a sample is in one of the chosen parts, or of an unknown name."""
-        index = self._remaker.find_index(name)
-        return index is None or self._find_part(index) is not None
-
-    def _note(self, difference: Difference, listing: Path | None = None) -> None:
-        name = self._find_file(difference, listing)
-        sample = difference.sample
-        is_named = name == self._name(sample.split, sample.name)
-        detail = "not what the recipe makes" if is_named else str(difference)
-        self._problems.setdefault(name, Problem("altered", name, detail))
-
-    def _find_file(self, difference: Difference, listing: Path | None = None) -> str:
-        """Return the name of the file that holds what differs."""
-        sample, aspect = difference.sample, difference.aspect
+        splits = sorted(self._remaker.splits, key=lambda split: rank_split(split.name))
+        listings = {}
         if self._to == "folder":
-            listing = listing or find_label_file(self._folder / sample.split, own=True)
-            if aspect == "image" or listing is None:
-                return self._name(sample.split, sample.name)
+            listings = {
+                it.name: find_label_file(self._folder / it.name, own=True) for it in splits
+            }
+        yield from self._compare_all(partial(reader.read, self._folder), splits, parts, listings)
+        for split in splits if self._to == "folder" else ():
+            folder = self._folder / split.name
+            for listing in chain.from_iterable(map(folder.glob, OWN_LABEL_FILES)):
+                if listing != listings[split.name]:
+                    read = partial(_read_rows, split.name, listing)
+                    yield from self._compare_all(read, [split], parts, {split.name: listing})
+
+    def _compare_all(
+        self,
+        read: Callable[[Wanted], Iterator[LoadedSample]],
+        splits: list[Split],
+        parts: tuple[Part, ...],
+        listings: dict[str, Path | None],
+    ) -> Iterator[Problem]:
+        """Compare the samples of some parts in what is read: that of some splits, in order."""
+        chosen = _Chosen(splits, parts)
+        samples = (it for it in read(chosen) if self._name(it) not in self._skip)
+        for difference in self._remaker.differences(samples):
+            sample, aspect = difference.sample, difference.aspect
+            if self._to == "folder" and aspect == "image":
+                yield Problem("altered", self._name(sample), "not what the recipe makes")
+            else:
+                name = self._find_file(sample, aspect, listings.get(sample.split))
+                yield Problem("altered", name, str(difference))
+        n_samples = sum(split.stop - split.start for split in splits)
+        if chosen.n_seen != n_samples and not self._skip:
+            none = LoadedSample("", splits[0].name, _NO_IMAGE, "")
+            name = self._find_file(none, "image", listings.get(none.split))
+            yield Problem("altered", name, f"{chosen.n_seen} samples instead of {n_samples}")
+
+    def _find_file(self, sample: LoadedSample, aspect: str, listing: Path | None) -> str:
+        """Return the name of the file that holds an aspect of a sample, but for its own image."""
+        if listing is not None:
             return listing.relative_to(self._folder).as_posix()
-        joined = self._list_joined()
-        if not joined:
-            part = self._find_part(self._remaker.find_index(sample.name) or 0) or self._parts[0]
-            return self._list_files(part)[0]
-        own = [name for name in joined if name.startswith(f"{sample.split}/")] or joined
+        if not self._joined:
+            split = next(it for it in self._remaker.splits if it.name == sample.split)
+            place = (self._remaker.find_index(sample.name) or split.start) - split.start
+            parts = cut_parts(split, self._manifest.plan["part_size"])
+            number = max(0, place) // self._manifest.plan["part_size"]
+            return self._list_files(next(islice(parts, number, None)))[0]
+        prefix = f"{sample.split}/"
+        own = [name for name in self._joined if name.startswith(prefix)] or self._joined
         stems = {name: name.rpartition("/")[2].removeprefix(f"{sample.split}-") for name in own}
         stem = _STEMS.get(aspect, "images")
         return next((name for name in own if stem in stems[name]), own[0])
 
-    def _find_named(self, message: str) -> str:
-        """Return the file that a message of a reader names."""
-        names = self._list_joined() or [
-            name for part in self._parts for name in self._list_files(part)
-        ]
-        return next((name for name in names if str(self._folder / name) in message), DATASET_FILE)
-
-    def _list_joined(self) -> list[str]:
-        names = [entry.name for entry in self._manifest.files]
-        return [name for name in names if name not in {RECIPE_FILE, TEXTS_FILE}]
+    def _name(self, sample: LoadedSample) -> str:
+        """Return the name of an image in the dataset; some label files leave ``images`` out."""
+        name = sample.name
+        if self._remaker.output.name.startswith("images/"):
+            name = re.sub(r"^(\.\./)*(images/)?", "images/", name)
+        return f"{sample.split}/{name}" if sample.split else name
 
     def _list_files(self, part: Part) -> list[str]:
         record = load_record(read_regular(self._folder / record_name(part.name)))
         return [entry.name for entry in record.files]
+
+
+class _Chosen:
+    """Whether samples are in some parts, by their place in what is read; counts all."""
+
+    def __init__(self, splits: list[Split], parts: tuple[Part, ...]) -> None:
+        self.n_seen = 0
+        sizes = [split.stop - split.start for split in splits]
+        shifts = {
+            split.name: place - split.start
+            for split, place in zip(splits, accumulate(sizes, initial=0), strict=False)
+        }
+        own = [(part, shifts[part.split]) for part in parts if part.split in shifts]
+        self._ranges = iter(sorted((it.start + shift, it.stop + shift) for it, shift in own))
+        self._start = self._stop = 0
+
+    def __call__(self, _: str) -> bool:
+        place = self.n_seen
+        self.n_seen += 1
+        while place >= self._stop:
+            self._start, self._stop = next(self._ranges, (_NEVER, _NEVER))
+        return place >= self._start
+
+
+def _read_rows(split: str, listing: Path, wanted: Wanted) -> Iterator[LoadedSample]:
+    for row in read_labels(listing, wanted):
+        yield LoadedSample(row.name, split, _NO_IMAGE, row.text, **row.known)

@@ -13,21 +13,19 @@ import traceback
 import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Generator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import count, takewhile
+from functools import partial
+from itertools import islice, takewhile
 from multiprocessing import connection as mp_connection
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from mnistseq_cli.errors import MnistseqError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from concurrent.futures import Future
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
@@ -40,10 +38,9 @@ ResultT = TypeVar("ResultT")
 Work = Callable[[TaskT, Callable[[int], None]], ResultT]  # does a task; says how much is done
 
 DEFAULT_START_METHOD: StartMethod = "spawn" if sys.platform == "win32" else "forkserver"
-TASKS_PER_WORKER = 2
 DEATHS_ALLOWED = 2
 TERMINATED = 143  # exit status after SIGTERM
-_STARTS_ALLOWED = 3  # of pools, one after the other, in which nothing was done
+_STARTS_ALLOWED = 5  # of workers that end before they begin
 _PAUSE_S = 0.1
 _SAY_EVERY_S = 0.2
 _LOOK_EVERY_S = 1.0  # for a parent that is gone
@@ -192,34 +189,20 @@ def map_unordered(
         for task in tasks:
             yield work(task, lambda n_done, task=task: report(TaskProgress(task, n_done)))  # type: ignore[misc]  # mypy takes the default for another argument
         return
-    open_pool = _PoolMaker(make_work, n_workers, start_method, inherited)
-    left, again = iter(tasks), deque[TaskT]()
-    deaths: Counter[TaskT] = Counter()
-    n_idle_pools = 0
-    while True:
-        pool: _Pool[TaskT, ResultT] = open_pool()
-        try:
-            n_results = 0
-            for result in pool.run(again, left, report):
-                n_results += 1
-                yield result
-            if not pool.broken:
+    crew = _Crew(partial(_start, make_work, start_method, inherited), report)
+    tasks, todo = iter(tasks), deque[TaskT]()
+    done: list[ResultT] = []
+    try:
+        while True:
+            todo.extend(islice(tasks, max(0, n_workers - len(crew.busy) - len(todo))))
+            while todo and len(crew.busy) < n_workers:
+                crew.give(todo.popleft())
+            yield from done  # now that nobody waits for a task
+            if not crew.busy:
                 return
-        finally:
-            pool.stop()
-        n_idle_pools = 0 if n_results else n_idle_pools + 1
-        guilty = pool.find_guilty()
-        deaths.update(guilty.keys())
-        for task, exit_code in guilty.items():
-            if deaths[task] > DEATHS_ALLOWED:
-                raise make_deadly(task, f"{deaths[task]} workers (exit code {exit_code})")
-            report(Retried(task, deaths[task] + 1, exit_code))
-        time.sleep(_PAUSE_S * n_idle_pools)  # what was killed needs a moment to be gone
-        if n_idle_pools >= _STARTS_ALLOWED and not guilty:
-            raise OutputError(
-                f"worker processes cannot be started, or are ended at once: {pool.broken}",
-                "Try fewer --workers; --workers 0 needs no other process.",
-            )
+            done = crew.collect(todo)
+    finally:
+        crew.end()
 
 
 def make_deadly(task: object, killed: str) -> OutputError:
@@ -230,125 +213,118 @@ def make_deadly(task: object, killed: str) -> OutputError:
     )
 
 
-@dataclass(frozen=True)
-class _PoolMaker:
-    """Starts pools that do the same work."""
+@dataclass(eq=False)
+class _Worker:
+    """A worker process, as its parent sees it."""
 
-    make_work: Callable[[], Work[Any, Any]]
-    n_workers: int
-    start_method: StartMethod
-    inherited: tuple[int, ...]
+    process: BaseProcess
+    pipe: Connection
+    task: Any = None
+    has_begun: bool = False
 
-    def __call__(self) -> _Pool[Any, Any]:
-        context: Any = mp.get_context(self.start_method)
-        if self.start_method == "forkserver":
-            context.set_forkserver_preload(["mnistseq_cli.bulk.parts"])
-        ours, theirs = context.Pipe(duplex=False)
-        close = (*self.inherited, ours.fileno()) if self.start_method == "fork" else ()
-        ensure_helpers(self.start_method)
-        executor = ProcessPoolExecutor(
-            self.n_workers, context, _begin_worker, (self.make_work, theirs, close)
-        )
-        return _Pool(self, executor, ours, theirs)
+    def end(self, patience_s: float = 0) -> int | None:
+        """End the process, soon; return its exit code."""
+        self.pipe.close()
+        self.process.join(patience_s)
+        self.process.kill()
+        self.process.join()
+        return self.process.exitcode
 
 
-class _Pool(Generic[TaskT, ResultT]):
-    """Workers until one of them dies: then all are ended, as the executor has it."""
+class _Crew:
+    """Workers, each with one task at a time: none waits for another, and nothing can block."""
 
     def __init__(
-        self,
-        maker: _PoolMaker,
-        executor: ProcessPoolExecutor,
-        ours: Connection,
-        theirs: Connection,
+        self, start: Callable[[], _Worker], report: Callable[[TaskProgress | Retried], None]
     ) -> None:
-        self.broken = ""  # why
-        self._executor = executor
-        self._processes: dict[int, BaseProcess] = {}
-        self._n_workers = maker.n_workers
-        self._start_method = maker.start_method
-        self._pipe = (ours, theirs)
-        self._numbers = count()
-        self._tasks: dict[int, TaskT] = {}  # by number; those that are not done
-        self._pending: dict[Future[ResultT], int] = {}
-        self._latest: dict[int, int] = {}  # number of the task that a process is at
+        self._start = start
+        self._report = report
+        self._idle: list[_Worker] = []
+        self._deaths: Counter[object] = Counter()
+        self._n_unborn = 0
+        self.busy: dict[Any, _Worker] = {}  # by their pipes
 
-    def run(
-        self,
-        again: deque[TaskT],
-        left: Iterator[TaskT],
-        report: Callable[[TaskProgress | Retried], None],
-    ) -> Iterator[ResultT]:
-        """Yield results; where the pool breaks, what was not done is in `again`."""
-        while not self.broken:
-            self._submit(again, left)
-            if not self._pending and not self.broken:
-                return
-            done, _ = wait(self._pending, _SAY_EVERY_S, FIRST_COMPLETED)
-            self._pass_on(report)
-            for future in done:
-                if future.exception() is None or not isinstance(
-                    future.exception(), BrokenProcessPool
-                ):
-                    del self._tasks[self._pending.pop(future)]
-                    yield future.result()
-                else:
-                    self.broken = self.broken or str(future.exception())
-        self._executor.shutdown(wait=True)  # the executor ends the others, by SIGTERM
-        self._pass_on(report)
-        for task in self._tasks.values():
-            report(TaskProgress(task, 0))
-        again.extendleft(reversed(self._tasks.values()))
+    def give(self, task: object) -> None:
+        """Give a task to a worker that has none, or to a new one."""
+        worker = self._idle.pop() if self._idle else self._start()
+        worker.task = task
+        self.busy[worker.pipe] = worker
+        with suppress(OSError):  # it is dead, as `collect` finds out
+            worker.pipe.send(task)
 
-    def find_guilty(self) -> dict[TaskT, int]:
-        """Return the tasks whose process died by itself, and its exit code."""
-        innocent = (None, 0, -signal.SIGTERM)
-        found = {}
-        for process_id, number in self._latest.items():
-            process = self._processes.get(process_id)
-            if process and number in self._tasks and process.exitcode not in innocent:
-                found[self._tasks[number]] = process.exitcode or 0
-        return found
-
-    def stop(self) -> None:
-        """End all workers: at once, if anything is not done."""
-        ensure_helpers(self._start_method)
-        if self._pending and not self.broken:
-            for process in [*self._processes.values()]:
-                process.kill()
-            # A result that is cut short would be waited for while we could write there, too.
-            results: Any = self._executor._result_queue  # noqa: SLF001 - it offers no other way
-            results._writer.close()  # noqa: SLF001 - as above
-        self._executor.shutdown(wait=True, cancel_futures=True)
-        for end in self._pipe:
-            end.close()
-
-    def _submit(self, again: deque[TaskT], left: Iterator[TaskT]) -> None:
-        while len(self._pending) < TASKS_PER_WORKER * self._n_workers:
-            task = again.popleft() if again else next(left, None)
-            if task is None:
-                return
-            number = next(self._numbers)
-            self._tasks[number] = task
+    def collect(self, todo: deque[Any]) -> list[Any]:
+        """Wait for news; return results, and add the tasks of workers that died to `todo`."""
+        results = []
+        for pipe in mp_connection.wait([*self.busy]):
+            worker = self.busy[pipe]
             try:
-                # A worker is born with Ctrl-C held back, not to die with a traceback of its own.
-                if len(self._processes) < self._n_workers:
-                    ensure_helpers(self._start_method)
-                with hold_signals():
-                    self._pending[self._executor.submit(_do_task, number, task)] = number
-                    self._processes = dict(self._executor._processes)  # noqa: SLF001 - public from Python 3.14 on
-            except (OSError, EOFError, BrokenProcessPool) as error:
-                self.broken = str(error) or type(error).__name__
-                return
+                message = worker.pipe.recv()
+            except (EOFError, OSError):  # also amid a message: only the worker has its end
+                todo.append(self.busy.pop(pipe).task)
+                self._bury(worker)
+                continue
+            worker.has_begun = True
+            if isinstance(message, Exception):
+                raise message
+            if isinstance(message, int):
+                self._report(TaskProgress(worker.task, message))
+            else:
+                self._idle.append(self.busy.pop(pipe))
+                results += message
+        return results
 
-    def _pass_on(self, report: Callable[[TaskProgress | Retried], None]) -> None:
-        """Report what the workers have said."""
-        ours, _ = self._pipe
-        while ours.poll():
-            process_id, number, n_done = ours.recv()
-            self._latest[process_id] = number
-            if number in self._tasks:
-                report(TaskProgress(self._tasks[number], n_done))
+    def end(self) -> None:
+        """End all workers at once."""
+        for worker in (*self._idle, *self.busy.values()):
+            worker.end()
+
+    def _bury(self, worker: _Worker) -> None:
+        """Report a worker that died; raise if too many did for the same reason."""
+        exit_code = worker.end(_PAUSE_S)
+        if not worker.has_begun:
+            self._n_unborn += 1
+            if self._n_unborn > _STARTS_ALLOWED:
+                raise _refuse_start(f"exit code {exit_code}")
+            time.sleep(_PAUSE_S * self._n_unborn)  # what was killed needs a moment to be gone
+            return
+        self._deaths[worker.task] += 1
+        n_deaths = self._deaths[worker.task]
+        if n_deaths > DEATHS_ALLOWED:
+            raise make_deadly(worker.task, f"{n_deaths} workers (exit code {exit_code})")
+        self._report(TaskProgress(worker.task, 0))
+        self._report(Retried(worker.task, n_deaths + 1, exit_code))
+
+
+def _start(
+    make_work: Callable[[], Work[Any, Any]], start_method: StartMethod, inherited: tuple[int, ...]
+) -> _Worker:
+    """Start a worker; try again where helpers of multiprocessing are being replaced."""
+    context: Any = mp.get_context(start_method)
+    if start_method == "forkserver":
+        context.set_forkserver_preload(["mnistseq_cli.bulk.parts"])
+    for attempt in range(_STARTS_ALLOWED):
+        time.sleep(_PAUSE_S * attempt)
+        try:
+            ensure_helpers(start_method)
+            ours, theirs = context.Pipe()
+            with theirs:
+                close = (*inherited, ours.fileno()) if start_method == "fork" else ()
+                process = context.Process(target=_serve, args=(make_work, theirs, close))
+                process.daemon = True
+                # It is born with Ctrl-C held back, not to die with a traceback of its own.
+                with hold_signals():
+                    process.start()
+            return _Worker(process, ours)
+        except (OSError, EOFError) as error:
+            failure = error
+    raise _refuse_start(str(failure) or type(failure).__name__) from failure
+
+
+def _refuse_start(why: str) -> OutputError:
+    return OutputError(
+        f"worker processes cannot be started, or are ended at once: {why}",
+        "Try fewer --workers; --workers 0 needs no other process.",
+    )
 
 
 def ensure_helpers(start_method: StartMethod) -> None:
@@ -375,45 +351,10 @@ def ensure_helpers(start_method: StartMethod) -> None:
         os.close(nobody)
 
 
-class _Worker:
-    """What a worker process has."""
-
-    def __init__(self, make_work: Callable[[], Work[Any, Any]], pipe: Connection) -> None:
-        self._make_work = make_work
-        self._pipe = pipe
-        self._work: Work[Any, Any] | None = None
-
-    def do(self, number: int, task: Any) -> Any:  # noqa: ANN401 - of any kind
-        """Do a task; say which before, and how much is done now and then."""
-        self._say(number, 0)
-        said_s = time.monotonic()
-
-        def report(n_done: int) -> None:
-            nonlocal said_s
-            if time.monotonic() - said_s >= _SAY_EVERY_S:
-                said_s = time.monotonic()
-                self._say(number, n_done)
-
-        try:
-            if self._work is None:
-                self._work = self._make_work()
-            return self._work(task, report)
-        except Exception as error:  # noqa: BLE001 - the parent raises it again
-            failure = make_portable(error)
-        raise failure
-
-    def _say(self, number: int, n_done: int) -> None:
-        with suppress(OSError):  # the parent is gone, and so is this process in a moment
-            self._pipe.send((os.getpid(), number, n_done))  # so few bytes go in one piece
-
-
-_worker: _Worker | None = None
-
-
-def _begin_worker(
+def _serve(
     make_work: Callable[[], Work[Any, Any]], pipe: Connection, close: tuple[int, ...]
 ) -> None:
-    global _worker  # noqa: PLW0603 - an executor has no other place for what a process keeps
+    """Do tasks: say how much is done now and then, then ``(result,)`` or an exception."""
     for descriptor in close:
         os.close(descriptor)
     # The terminal sends Ctrl-C to every process; the parent decides what becomes of it.
@@ -423,13 +364,25 @@ def _begin_worker(
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
     threading.Thread(target=_leave_with_parent, args=(os.getppid(),), daemon=True).start()
-    _worker = _Worker(make_work, pipe)
+    said_s = time.monotonic()
 
+    def report(n_done: int) -> None:
+        nonlocal said_s
+        if time.monotonic() - said_s >= _SAY_EVERY_S:
+            said_s = time.monotonic()
+            pipe.send(n_done)
 
-def _do_task(number: int, task: Any) -> Any:  # noqa: ANN401 - of any kind
-    if _worker is None:
-        raise RuntimeError("a worker did not begin")
-    return _worker.do(number, task)
+    work: Work[Any, Any] | None = None
+    pipe.send(0)
+    with suppress(EOFError, OSError):  # nobody wants anything any more
+        while True:
+            task = pipe.recv()
+            try:
+                work = work or make_work()
+                message: object = (work(task, report),)
+            except Exception as error:  # noqa: BLE001 - the parent raises it again
+                message = make_portable(error)
+            pipe.send(message)
 
 
 def _leave_with_parent(started_by: int) -> None:

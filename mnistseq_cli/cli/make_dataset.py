@@ -55,7 +55,7 @@ def make_dataset(
     defaults
         Values of the recipe that hold for this command without a saved recipe.
     """
-    from mnistseq_cli.bulk.estimate import estimate
+    from mnistseq_cli.bulk.estimate import count_left, estimate
     from mnistseq_cli.bulk.plan import choose_part_size, make_plan
     from mnistseq_cli.bulk.run import run
     from mnistseq_cli.cli.progress import RunProgress
@@ -92,8 +92,9 @@ def make_dataset(
     where: dict[str, Any] = {"workers": output.workers, "data_dir": picture.data_dir}
     first = partial(_make_first, plan, generator, picture.data_dir)
     if output.dry_run:
-        found = estimate(plan, **where, glyphs=generator.glyphs, resume=output.resume)
-        _show_dry_run(generator, plan, found)
+        n_left = count_left(plan) if output.resume else None
+        found = estimate(plan, generator, n_left, picture.data_dir)
+        _show_dry_run(generator, plan, found, output.workers)
         _show_first(first)
         _write_sheet(first, output.sheet)
         return
@@ -175,19 +176,24 @@ def _say_summary(generator: SequenceGenerator, plan: Plan, summary: Summary) -> 
     )
 
 
-def _show_dry_run(generator: SequenceGenerator, plan: Plan, expected: Estimate) -> None:
+def _show_dry_run(
+    generator: SequenceGenerator, plan: Plan, expected: Estimate, workers: int | None
+) -> None:
     """Show the recipe and what it would take."""
     import json
+
+    from mnistseq_cli.bulk.workers import count_cores
 
     for key, value in plan.to_dict()["recipe"].items():
         print_result(f"{key} = {json.dumps(value, ensure_ascii=False)}")
     say(f"folder   {plan.output.folder}")
-    say(f"images   {expected.n_samples:,} in {count(expected.n_parts, 'part')}")
+    say(f"images   {plan.recipe.count:,} in {count(plan.n_parts, 'part')}")
     say(f"files    {expected.n_files:,}")
     say(f"size     {spell_size(expected.size_bytes)}")
     say(f"on disk  {spell_size(expected.disk_bytes)}")
     say(f"free     {spell_size(expected.free_bytes)}")
-    say(f"time     about {_spell_time(expected.seconds)}")
+    seconds = expected.seconds / max(1, count_cores() if workers is None else workers)
+    say(f"time     about {_spell_time(seconds)}")
     _warn_of_ctc(generator)
 
 

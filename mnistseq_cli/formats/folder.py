@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnistseq_cli.files import explain_damage, naming_damage, read_file
+from mnistseq_cli.files import explain_damage, read_file
 from mnistseq_cli.formats import open_label_style
 from mnistseq_cli.formats.base import find_splits
 from mnistseq_cli.formats.images import Encoded, decode_grey
@@ -31,10 +31,12 @@ def _read_listed(
 ) -> Iterator[LoadedSample]:
     finder = ImageFinder(folder, label_file)
     for row in read_labels(label_file, wanted):
-        with naming_damage(label_file):
-            path = finder.find(row.name) or str(folder / row.name)
-        data = read_file(path)
         try:  # a context for each image would be slow
+            path = finder.find(row.name) or str(folder / row.name)
+        except ValueError as error:
+            raise explain_damage(error, label_file) from error
+        data = read_file(path)
+        try:
             image = decode_grey(data)
         except Exception as error:
             raise explain_damage(error, Path(path)) from error

@@ -10,6 +10,7 @@ from array import array
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import numpy as np
@@ -118,13 +119,16 @@ def _value(record: Any, key: str, kind: type[ValueT], name: str) -> ValueT:  # n
 
 def _parse_boxes(boxes: Any, key: str = "bbox") -> NDArray[np.int64]:  # noqa: ANN401 - as above
     """Return boxes, rounded to whole pixels."""
-    for place, box in enumerate(_expect(boxes, list, key), 1):
-        if not _are_numbers(box, {int, float}) or len(box) != BOX_NUMBERS:
-            raise ValueError(
-                f"box {place} is {reprlib.repr(box)}; expected x, y, width and height"
-            )
-    flat = [round(number) for box in boxes for number in box]
-    return np.array(flat, np.int64).reshape(-1, BOX_NUMBERS)
+    boxes = _expect(boxes, list, key)
+    if {*map(type, boxes)} <= {list} and {*map(len, boxes)} <= {BOX_NUMBERS}:
+        numbers = [*chain.from_iterable(boxes)]
+        if _are_numbers(numbers, {int, float}):
+            whole = numbers if {*map(type, numbers)} <= {int} else [*map(round, numbers)]
+            return np.array(whole, np.int64).reshape(-1, BOX_NUMBERS)
+    wrong = next(box for box in boxes if not _are_numbers(box, {int, float}) or len(box) != 4)  # noqa: PLR2004 - x, y, width, height
+    raise ValueError(
+        f"box {boxes.index(wrong) + 1} is {reprlib.repr(wrong)}; expected x, y, width and height"
+    )
 
 
 def _parse_numbers(numbers: Any, key: str) -> NDArray[np.int64]:  # noqa: ANN401 - as above
@@ -140,11 +144,11 @@ def _parse_texts(texts: Any, key: str) -> tuple[str, ...]:  # noqa: ANN401 - as 
 
 
 def _are_numbers(values: Any, types: set[type]) -> bool:  # noqa: ANN401 - as above
-    return (
-        type(values) is list
-        and {*map(type, values)} <= types
-        and all(-_NUMBER_LIMIT < value < _NUMBER_LIMIT for value in values)  # NaN is not
-    )
+    found = {*map(type, values)} if type(values) is list else {None}
+    if found == {int}:  # the usual case, quickly
+        return bool(min(values) > -_NUMBER_LIMIT and max(values) < _NUMBER_LIMIT)
+    # NaN is not in the range.
+    return found <= types and all(-_NUMBER_LIMIT < value < _NUMBER_LIMIT for value in values)
 
 
 _PARSERS: dict[str, Callable[[Any, str], Any]] = {

@@ -68,7 +68,7 @@ class WebDataset(Encoded):
         for path in list_files(folder, "*.tar"):
             with naming_damage(path), open_regular(path) as file:
                 for key, members in _group(_read_members(file)):
-                    if wanted and not any(wanted(f"{key}.{ending}") for ending in members):
+                    if wanted and not wanted(f"{key}.{next(iter(members))}"):
                         continue
                     with naming_damage(path, part=key):
                         sample = _load(key, split, members)

@@ -88,7 +88,7 @@ class PictureTally:
             images = np.concatenate([seen.image for seen in group]).reshape(-1, *shape)
             self.sizes[shape[1], shape[0]] += len(group)
             for image, sample in zip(images, group, strict=True):
-                self.equal_pairs.add(self.equal.add(image.data) + sample.text.encode())
+                self.equal_pairs.add(self.equal.add(image) + sample.text.encode())
             self._add_ink(images if self._ink == "white" else np.invert(images))
             self._add_margins(images, group)
 

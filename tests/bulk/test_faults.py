@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from shutil import disk_usage, rmtree
 from tempfile import TemporaryDirectory
@@ -19,6 +20,7 @@ import pytest
 from mnistseq_cli import formats
 from mnistseq_cli.bulk.events import Event, PartFinished, PartRetried
 from mnistseq_cli.bulk.run import run
+from mnistseq_cli.bulk.workers import Retried, map_unordered
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.formats import FORMATS
 from mnistseq_cli.formats.folder import Folder
@@ -236,6 +238,30 @@ def read_command(pid: int) -> bytes:
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""
+
+
+class DiesAmidResult:
+    """A work whose first process is killed while its result is on the way."""
+
+    def __init__(self, mark: Path) -> None:
+        self._mark = mark
+
+    def __call__(self, task: int, report: Any) -> bytes:
+        del report
+        if task == 1 and not self._mark.exists():
+            self._mark.touch()
+            threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGKILL)).start()
+            return bytes(500_000_000)  # takes far longer to send
+        return b"done"
+
+
+@pytest.mark.parametrize("start_method", START_METHODS)
+def test_a_worker_killed_amid_a_result_costs_nothing(tmp_path: Path, start_method: Any) -> None:
+    make_work = partial(DiesAmidResult, tmp_path / "mark")
+    told: list[object] = []
+    done = map_unordered(make_work, range(4), 2, start_method=start_method, report=told.append)
+    assert [*done] == [b"done"] * 4
+    assert Retried(1, 2, -signal.SIGKILL) in told
 
 
 class Deadly(Folder):

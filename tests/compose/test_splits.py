@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistseq_cli.bulk.estimate import estimate
 from mnistseq_cli.bulk.plan import make_plan
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.bulk.verify import verify
@@ -197,12 +196,6 @@ def test_verify_finds_what_two_splits_share(
     (problem,) = verify(tmp_path / "out", workers=0).problems
     assert "share" in str(problem)
     assert "glyphs" in str(problem)
-
-
-def test_an_estimate_of_splits(glyph_folder: Path, tmp_path: Path) -> None:
-    recipe = Recipe(length=(2, 4), count=2000, seed=1, dataset=str(glyph_folder))
-    plan = make_plan(recipe, Output(folder=tmp_path / "out"), 100, WEIGHTS)
-    assert estimate(plan).n_parts == plan.n_parts == 20
 
 
 def test_generators_of_splits_share_nothing_but_their_width(glyph_folder: Path) -> None:
