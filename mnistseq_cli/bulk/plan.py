@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from mnistseq_cli.compose.splits import cut, parse_weights, use_all_glyphs
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.formats import open_format
-from mnistseq_cli.glyphs.glyph_set import SIDE_PX
 from mnistseq_cli.recipe import TEXTS_FILE
 
 if TYPE_CHECKING:
@@ -145,8 +144,9 @@ def make_plan(
 
 def choose_part_size(generator: SequenceGenerator) -> int:
     """Return the size of parts where none is given: smaller where images are large."""
-    width_px = generator.width_px or generator.longest * SIDE_PX
-    return max(1, min(PART_SIZE, _PART_PIXELS // (SIDE_PX * width_px)))
+    height_px = generator.recipe.height_px
+    width_px = generator.width_px or generator.longest * height_px
+    return max(1, min(PART_SIZE, _PART_PIXELS // (height_px * width_px)))
 
 
 def cut_parts(split: Split, part_size: int) -> Iterator[Part]:

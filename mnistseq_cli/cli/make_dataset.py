@@ -168,7 +168,8 @@ def _write_sheet(first: Callable[[int], list[Sample]], path: Path | None) -> Non
 
 def _say_summary(generator: SequenceGenerator, plan: Plan, summary: Summary) -> None:
     split = plan.recipe.glyphs if plan.weights else generator.glyphs.split
-    width = "natural width" if generator.width_px is None else f"{generator.width_px} x 28 px"
+    height_px = generator.recipe.height_px
+    width = f"{generator.width_px} x {height_px} px" if generator.width_px else "natural width"
     say(
         f"{count(summary.n_samples, 'image')}, {width}, {spell_size(summary.size_bytes)}, "
         f"{name_glyphs(generator.glyphs.name, split)}, seed {generator.recipe.seed}",

@@ -55,6 +55,11 @@ class Picture:
         parser=parse_width,
         autocompletion=complete(FLEXIBLE_WIDTHS),
     )
+    height_px: int | None = option(
+        "Picture",
+        "--height PX",
+        "Height of the image in pixels, 16 to 256; digits and gaps grow with it. [default: 28]",
+    )
     align: str | None = choice(
         "Picture", "--align", "Where the row stands in a wider image. [default: center]"
     )
@@ -71,7 +76,7 @@ class Picture:
         "Spacing",
         "--spacing MIN MAX",
         "Smallest and largest gap in pixels, both included; below 0 digits may touch. "
-        "[default: 2 10]",
+        "[default: 2 10 in a height of 28, and in proportion]",
     )
     spacing_mode: str | None = choice(
         "Spacing",
@@ -86,7 +91,7 @@ class Picture:
     measure: str | None = choice(
         "Spacing",
         "--measure",
-        "Measure gaps between ink, or between cells of 28 pixels. [default: ink]",
+        "Measure gaps between ink, or between cells, squares of the height. [default: ink]",
     )
     dataset: str | None = option(
         "Glyphs",
@@ -178,7 +183,10 @@ class Picture:
         said = {key: value for key, value in own.items() if value is not None}
         for name in ("data_dir", "recipe"):
             said.pop(name, None)
-        base = defaults if self.recipe is None else Recipe.load(self.recipe).to_dict()
+        base = defaults
+        if self.recipe is not None:
+            saved = Recipe.load(self.recipe)
+            base = (saved.at_height(self.height_px) if self.height_px else saved).to_dict()
         if said.keys() & set(TEXT_SOURCES):
             base = {key: value for key, value in base.items() if key not in TEXT_SOURCES}
         if "augment_prob" in said and not (base | said).get("augment"):

@@ -67,7 +67,8 @@ def sequence(
 ) -> None:
     """Write a number as one picture, or as several.
 
-    The picture is 28 pixels high and as wide as its digits and gaps, unless --width says more.
+    The picture is 28 pixels high and as wide as its digits and gaps, unless --height and --width
+    say more.
     """
     if out is not None:
         check_ending(out, "--out")

@@ -14,10 +14,10 @@ from mnistseq_cli.errors import UsageError
 # Typer has no public name for all wrong usage; this child of it has one.
 WrongUsage: type[Exception] = BadParameter.mro()[1]
 
-_HEIGHT = "Pictures are 28 pixels high; --width PX sets how wide they are."
+_SIZE = "--height PX sets how high pictures are, and --width PX how wide."
 # Options of other tools, and of a first guess.
 _OTHER_WORDS = {
-    **dict.fromkeys(("height", "scale", "size", "zoom", "resize"), _HEIGHT),
+    **dict.fromkeys(("scale", "size", "zoom", "resize"), _SIZE),
     **dict.fromkeys(
         ("format", "type", "extension"),
         "Use --image-format jpg (phone, batch), --to parquet (phone, batch) or -o 350.jpg "

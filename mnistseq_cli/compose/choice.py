@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnistseq_cli.compose.layout import GROUP_GAP_PX, Digits
-from mnistseq_cli.glyphs.glyph_set import SIDE_PX
+from mnistseq_cli.compose.layout import Digits, find_group_gap
 from mnistseq_cli.glyphs.stamps import Stamps
 from mnistseq_cli.glyphs.writers import find_hands
 from mnistseq_cli.randomness import Use, draw_words
@@ -98,7 +97,7 @@ class DigitChooser:
         """Measure digits for the layout, without their images where there is no need of them."""
         if self._distortions:
             return self.cut(chosen)[1]
-        widths_px = np.full(chosen.inside.shape, SIDE_PX) * chosen.inside
+        widths_px = np.full(chosen.inside.shape, self._glyphs.height_px) * chosen.inside
         if self._recipe.measure == "ink":
             widths_px[chosen.inside] = self._glyphs.measure(chosen.glyphs[chosen.inside])[:, 2]
         return Digits(chosen.start, chosen.texts, widths_px, self.longest)
@@ -117,7 +116,7 @@ class DigitChooser:
         """Return the width of the widest row that there can be, with all gaps of one width."""
         lengths, n_groups, digits_px = self._source.widest(self._widest_digits_px)
         n_gaps = lengths + 1 if self._recipe.edges else lengths - 1
-        return int((digits_px + n_gaps * gap_px + n_groups * GROUP_GAP_PX).max())
+        return int((digits_px + n_gaps * gap_px + n_groups * find_group_gap(self._recipe)).max())
 
     @cached_property
     def _hands(self) -> Hands:
@@ -126,7 +125,7 @@ class DigitChooser:
     @property
     def _widest_digits_px(self) -> NDArray[np.int64]:
         """Width of the widest digit of each class, or of its cell, shape (classes,)."""
-        cells_px = np.full(len(self._glyphs.alphabet), SIDE_PX)
+        cells_px = np.full(len(self._glyphs.alphabet), self._glyphs.height_px)
         if self._recipe.measure == "ink":
             glyphs_px = self._glyphs.widest_px
             if not self._distortions:
@@ -145,7 +144,7 @@ class DigitChooser:
         if self._recipe.measure == "cell":
             start_px = np.minimum(left_px, 0)
             x_px = left_px - start_px
-            width_px = np.maximum(left_px + width_px, SIDE_PX) - start_px
+            width_px = np.maximum(left_px + width_px, self._glyphs.height_px) - start_px
         widths_px = np.zeros(chosen.inside.shape, np.int64)
         widths_px[sample, place] = width_px
         return x_px, Digits(chosen.start, chosen.texts, widths_px, self.longest)

@@ -15,7 +15,6 @@ from mnistseq_cli.compose.painting import fit_stamps, paint
 from mnistseq_cli.compose.samples import Block, Marks
 from mnistseq_cli.compose.texts import open_source
 from mnistseq_cli.errors import GlyphError, LayoutError, UsageError
-from mnistseq_cli.glyphs.glyph_set import SIDE_PX
 from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.glyphs.stamps import Pages, Stamps
 from mnistseq_cli.randomness import draw_words
@@ -153,7 +152,7 @@ class SequenceGenerator:
                 f"{glyphs.sha256[:12]}…, the recipe names {recipe.glyphs_sha256[:12]}…",
                 "Use the data set of that time, or take glyphs_sha256 out of the recipe",
             )
-        self.glyphs = glyphs
+        self.glyphs = glyphs = glyphs.at_height(recipe.height_px)
         self._distortions = _open_distortions(recipe)
         augment = self._distortions.spell_out() if self._distortions else ()
         self.recipe = replace(recipe, glyphs_sha256=glyphs.sha256, augment=augment)
@@ -199,7 +198,7 @@ class SequenceGenerator:
             yield self.block(first, min(first + size, stop))
 
     def batches(self, batch_size: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.str_]]]:
-        """Yield images, shape (batch_size, 28, width), and texts, without end.
+        """Yield images, shape (batch_size, height, width), and texts, without end.
 
         Samples go on after the last one of the recipe, as in a recipe of a larger count.
         """
@@ -224,7 +223,10 @@ class SequenceGenerator:
     @property
     def largest_px(self) -> tuple[int, int]:
         """Height and width of the largest image that the recipe can make."""
-        return SIDE_PX, self._widest_row_px if self.width_px is None else self.width_px
+        return (
+            self.recipe.height_px,
+            self._widest_row_px if self.width_px is None else self.width_px,
+        )
 
     @property
     def _widest_row_px(self) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from mnistseq_cli.compose.gaps import draw_gaps
 from mnistseq_cli.errors import LayoutError
 from mnistseq_cli.randomness import Use, draw_words, scale_words
+from mnistseq_cli.recipe import scale_px
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.compose.texts import Texts
     from mnistseq_cli.recipe import Recipe
 
-GROUP_GAP_PX = 14  # added where a number is grouped: half a cell
+_GROUP_GAP_PX = 14  # of a page of 28 px: half a cell
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class GapRanges:
     lowest_px: NDArray[np.int64]  # 0 where there is no gap, as the others
     highest_px: NDArray[np.int64]
     extra_px: NDArray[np.int64]  # what is added where a group begins
+
+
+def find_group_gap(recipe: Recipe) -> int:
+    """Return the pixels that are added where a number is grouped."""
+    return scale_px(_GROUP_GAP_PX, recipe.height_px)
 
 
 def choose_gaps(recipe: Recipe, digits: Digits) -> NDArray[np.int64]:
@@ -77,7 +83,7 @@ def find_ranges(
         np.maximum(least_px[:, 1:-1], 1 - narrower_px, out=least_px[:, 1:-1])
     most_px = np.maximum(recipe.spacing_px[1], least_px)
     extra_px = np.zeros(is_gap.shape, np.int64)
-    extra_px[:, :-1] = is_gap[:, :-1] * grouped * GROUP_GAP_PX
+    extra_px[:, :-1] = is_gap[:, :-1] * grouped * find_group_gap(recipe)
     return GapRanges(is_gap, least_px * is_gap, most_px * is_gap, extra_px)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from mnistseq_cli.glyphs.glyph_set import SIDE_PX, measure_ink
+from mnistseq_cli.glyphs.glyph_set import measure_ink
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,12 +90,12 @@ def paint(
 
     Returns
     -------
-    images : ndarray of uint8, shape (N, 28, width_px)
+    images : ndarray of uint8, shape (N, height, width_px)
     boxes : ndarray of int64, shape (N, n, 4)
         On the page; zeros after the end of a text.
     """
-    stamp_px = stamps.images.shape[2]
-    canvas = np.zeros((shape[0], SIDE_PX, width_px + stamp_px), np.uint8)
+    _, height_px, stamp_px = stamps.images.shape
+    canvas = np.zeros((shape[0], height_px, width_px + stamp_px), np.uint8)
     windows = sliding_window_view(canvas, stamp_px, axis=2, writeable=True)
     ends = np.cumsum(np.bincount(stamps.place)).tolist()
     for start, end in zip([0, *ends], ends, strict=False):
@@ -113,17 +113,18 @@ def paint(
 def _shrink_height(
     images: NDArray[np.uint8], row_px: NDArray[np.int64], fitted_px: NDArray[np.int64]
 ) -> NDArray[np.uint8]:
-    height_px = np.maximum(1, (2 * SIDE_PX * fitted_px + row_px) // (2 * row_px))
+    page_px = images.shape[1]
+    height_px = np.maximum(1, (2 * page_px * fitted_px + row_px) // (2 * row_px))
     columns, _ = resample(
         images.transpose(0, 2, 1),
         np.zeros_like(height_px),
-        np.full_like(height_px, SIDE_PX),
+        np.full_like(height_px, page_px),
         height_px,
     )
-    rows = np.zeros((len(images), SIDE_PX, images.shape[2]), np.uint8)
-    top_px = (SIDE_PX - height_px) // 2
+    rows = np.zeros_like(images)
+    top_px = (page_px - height_px) // 2
     for top in np.unique(top_px):
         chosen = top_px == top
-        shrunk = columns[chosen, :, : SIDE_PX - top].transpose(0, 2, 1)
+        shrunk = columns[chosen, :, : page_px - top].transpose(0, 2, 1)
         rows[chosen, top : top + shrunk.shape[1]] = shrunk
     return rows

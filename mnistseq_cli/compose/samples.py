@@ -29,7 +29,7 @@ class Sample:
     index : int
     text : str
         What is read.
-    image : ndarray of uint8, shape (28, width)
+    image : ndarray of uint8, shape (height, width)
     boxes : ndarray of int64, shape (digits, 4)
         x, y, width, height of the ink of each digit in pixels, origin top left.
     glyphs : ndarray of int64, shape (digits,)
@@ -88,7 +88,7 @@ class Block:
     ----------
     start : int
         Index of the first sample.
-    images : ndarray of uint8, shape (N, 28, widest)
+    images : ndarray of uint8, shape (N, height, widest)
     widths_px : ndarray of int64, shape (N,)
         Width of each image; paper fills the rest of the array.
     texts : ndarray of str, shape (N,)

@@ -12,7 +12,6 @@ import numpy as np
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.compose.texts import RandomTexts, Roles, find_roles
 from mnistseq_cli.errors import UsageError
-from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.randomness import permute, scale_words
 from mnistseq_cli.validation import quote
@@ -229,7 +228,7 @@ def open_splits(
             source = RandomTexts(recipe.lengths, n_classes, seed, dealer)
         generators[split.name] = SequenceGenerator(
             replace(whole.recipe, texts=own_texts.get(split.name, recipe.texts)),
-            _narrow(glyphs, ids[split.name]),
+            glyphs.change(ids=ids[split.name]),
             source=source,
             widest_px=whole.width_px,
         )
@@ -240,17 +239,3 @@ def _deal(ids: NDArray[np.int64], share: Interval) -> NDArray[np.int64]:
     low, high = share.of(len(ids))
     place = permute(np.arange(len(ids)), len(ids), _DEAL_KEY)
     return ids[(low <= place) & (place < high)]
-
-
-def _narrow(glyphs: GlyphSet, ids: NDArray[np.int64]) -> GlyphSet:
-    return GlyphSet(
-        glyphs.images,
-        glyphs.labels,
-        name=glyphs.name,
-        split=glyphs.split,
-        licence=glyphs.licence,
-        sha256=glyphs.sha256,
-        alphabet=glyphs.alphabet,
-        ids=ids,
-        writers=glyphs.writers,
-    )

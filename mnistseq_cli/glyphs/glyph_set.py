@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIDE_PX = 28
-_CUT_OUT = ("_flat", "_extents", "_cut")
+_CUT_OUT = ("_flat", "_n_cut", "_place", "_extents")
+_CUT_OUT_BYTES = 2**26  # of glyphs that are kept cut out
 _CHUNK = 4096  # glyphs that are measured at once: more would take more memory than all else
 
 
@@ -25,7 +26,7 @@ _CHUNK = 4096  # glyphs that are measured at once: more would take more memory t
 class GlyphInk:
     """The ink of some glyphs, moved to the left edge of its cells."""
 
-    images: NDArray[np.uint8]  # (N, 28, 28), 0 = paper; the first column holds ink
+    images: NDArray[np.uint8]  # (N, height, height), 0 = paper; the first column holds ink
     left_px: NDArray[np.int64]  # where the ink stood in its cell
     top_px: NDArray[np.int64]
     width_px: NDArray[np.int64]
@@ -37,7 +38,7 @@ class GlyphSet:
 
     Parameters
     ----------
-    images : ndarray of uint8, shape (N, 28, 28)
+    images : ndarray of uint8, shape (N, side, side)
         0 = paper, 255 = ink. May be memory-mapped: only the glyphs in use are read.
     labels : ndarray of uint8, shape (N,)
         Class of each glyph, an index into `alphabet`.
@@ -51,6 +52,11 @@ class GlyphSet:
         The glyphs to draw from; all by default. A glyph's id is its place in `images`.
     writers : ndarray of int64, shape (N,), optional
         Who wrote each glyph, where that is known.
+    pen_ids : ndarray of int64, shape (N,), optional
+        Which glyph of the built-in pen each is, those to test with going on from those to train
+        with; -1 for others. The pen draws them anew at any height.
+    height_px : int, optional
+        Height of the glyphs when they are cut out; by default that of `images`.
     """
 
     def __init__(
@@ -65,6 +71,8 @@ class GlyphSet:
         alphabet: str = "0123456789",
         ids: NDArray[np.int64] | None = None,
         writers: NDArray[np.int64] | None = None,
+        pen_ids: NDArray[np.int64] | None = None,
+        height_px: int | None = None,
     ) -> None:
         self.images = images
         self.labels = labels
@@ -74,6 +82,8 @@ class GlyphSet:
         self.sha256 = sha256
         self.alphabet = alphabet
         self.writers = writers
+        self.pen_ids = pen_ids
+        self.height_px = height_px or images.shape[1]
         chosen = np.arange(len(labels)) if ids is None else np.sort(ids)
         order = np.argsort(labels[chosen], kind="stable")
         self.ids: NDArray[np.int64] = chosen[order]
@@ -106,10 +116,24 @@ class GlyphSet:
         self._reset_cache()
 
     def _reset_cache(self) -> None:
-        n_glyphs = len(self.labels)
-        self._flat = np.empty((n_glyphs, SIDE_PX * SIDE_PX), np.uint8)
-        self._extents = np.empty((n_glyphs, 4), np.int64)
-        self._cut = np.zeros(n_glyphs, np.bool_)
+        n_glyphs, n_pixels = len(self.labels), self.height_px**2
+        n_kept = min(n_glyphs, _CUT_OUT_BYTES // n_pixels)
+        self._flat = np.empty((n_kept, n_pixels), np.uint8)
+        self._n_cut = 0
+        self._place = np.full(n_glyphs, -1, np.int32)  # of each glyph in `_flat`
+        self._extents = np.zeros((n_glyphs, 4), np.int64)  # also of those that are not kept
+
+    def change(self, **values: Any) -> GlyphSet:  # noqa: ANN401 - as for the class
+        """Return the same glyphs with another height, or those of some ids."""
+        names = (
+            "name", "split", "licence", "sha256", "alphabet", "ids", "writers", "pen_ids", "height_px"
+        )  # fmt: skip
+        own = {name: getattr(self, name) for name in names}
+        return GlyphSet(self.images, self.labels, **own | values)
+
+    def at_height(self, height_px: int) -> GlyphSet:
+        """Return the same glyphs at another height: drawn by the pen, or resampled, when used."""
+        return self if height_px == self.height_px else self.change(height_px=height_px)
 
     def classes_of(self, text: str) -> NDArray[np.uint8]:
         """Return the class of each character of a text, shape (len(text),).
@@ -144,8 +168,12 @@ class GlyphSet:
         GlyphError
             A glyph is blank.
         """
-        left, top, width, height = self.measure(ids).T
-        return GlyphInk(self._flat[ids].reshape(-1, SIDE_PX, SIDE_PX), left, top, width, height)
+        place = self._place[ids]
+        if (place < 0).any():
+            self._cut_out(ids)
+            place = self._place[ids]
+        images = self._flat[place].reshape(-1, self.height_px, self.height_px)
+        return GlyphInk(images, *self._extents[ids].T)
 
     def measure(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the extent of the ink of glyphs as x, y, width, height, shape (N, 4).
@@ -155,34 +183,67 @@ class GlyphSet:
         GlyphError
             A glyph is blank.
         """
-        missing = ids[~self._cut[ids]]
-        if missing.size:
-            self._cut_out_of_images(missing)
+        unknown = ids[self._extents[ids, 2] == 0]
+        if unknown.size:
+            self._cut_out(unknown)
         return self._extents[ids]
 
     @cached_property
     def widest_px(self) -> NDArray[np.int64]:
-        """Width of the widest ink of each class, shape (classes,); 0 for a class without any."""
+        """Width of the widest ink of each class, shape (classes,); 0 for a class without any.
+
+        Where glyphs have another height than their images, it is a width that none exceeds: the
+        edge of ink may move by half a pixel of the image.
+        """
         parts = np.split(self.ids, range(_CHUNK, len(self.ids), _CHUNK))
         widths = np.concatenate(
             [_measure_along(_find_columns(self.images[ids]))[1] for ids in parts]
         )
+        side_px, height_px = self.images.shape[1], self.height_px
+        if height_px != side_px:
+            widths = np.minimum(-(-(widths + 1) * height_px // side_px) + 1, height_px)
         classes = np.split(widths, self._starts[1:])  # ids are sorted by class
         return np.array([of_class.max(initial=0) for of_class in classes])
 
-    def _cut_out_of_images(self, ids: NDArray[np.int64]) -> None:
-        images = self.images[ids]
+    def _cut_out(self, ids: NDArray[np.int64]) -> None:
+        """Cut glyphs out of their images, those that are not; forget others if there is no room."""
+        new = np.unique(ids[self._place[ids] < 0])
+        if self._n_cut + len(new) > len(self._flat):
+            self._place[:] = -1
+            self._n_cut, new = 0, np.unique(ids)
+            if len(new) > len(self._flat):
+                self._flat = np.empty((len(new), self.height_px**2), np.uint8)
+        images = self._render(new)
         extents = measure_ink(images)
         if not extents[:, 2].all():
-            blank = ids[np.flatnonzero(extents[:, 2] == 0)[0]]
+            blank = new[np.flatnonzero(extents[:, 2] == 0)[0]]
             raise GlyphError(f"glyph {blank} of {self.name} is blank: it has no ink to write with")
         # The columns left of the ink are blank in every row, so a whole glyph moves left by
         # moving its pixels forward in memory.
-        pixels = np.pad(images.reshape(len(ids), -1), ((0, 0), (0, SIDE_PX)))
-        moved = sliding_window_view(pixels, SIDE_PX * SIDE_PX, axis=1)
-        self._flat[ids] = moved[np.arange(len(ids)), extents[:, 0]]
-        self._extents[ids] = extents
-        self._cut[ids] = True
+        pixels = np.pad(images.reshape(len(new), -1), ((0, 0), (0, self.height_px)))
+        moved = sliding_window_view(pixels, self.height_px**2, axis=1)
+        self._flat[self._n_cut : self._n_cut + len(new)] = moved[
+            np.arange(len(new)), extents[:, 0]
+        ]
+        self._place[new] = self._n_cut + np.arange(len(new))
+        self._n_cut += len(new)
+        self._extents[new] = extents
+
+    def _render(self, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return glyphs at the height, shape (N, height, height)."""
+        if self.height_px == self.images.shape[1]:
+            return self.images[ids]
+        from mnistseq_cli.glyphs.resize import resize  # noqa: PLC0415 - for other heights only
+
+        images = np.empty((len(ids), self.height_px, self.height_px), np.uint8)
+        pen_ids = np.full(len(ids), -1) if self.pen_ids is None else self.pen_ids[ids]
+        is_drawn = pen_ids >= 0
+        images[~is_drawn] = resize(self.images[ids[~is_drawn]], self.height_px)
+        if is_drawn.any():
+            from mnistseq_cli.glyphs.strokes import draw_by_id  # noqa: PLC0415
+
+            images[is_drawn] = draw_by_id(pen_ids[is_drawn], self.height_px)
+        return images
 
 
 def join_sets(sets: list[GlyphSet], split: str) -> GlyphSet:
@@ -199,6 +260,9 @@ def join_sets(sets: list[GlyphSet], split: str) -> GlyphSet:
             f"{first.name}: train and test have different classes: "
             f"{' and '.join(one.alphabet for one in sets)}"
         )
+    pen_ids = [
+        np.full(len(one.labels), -1) if one.pen_ids is None else one.pen_ids for one in sets
+    ]
     writers: list[NDArray[np.int64]] = []  # none is in two sets
     for one in sets:
         if one.writers is not None:
@@ -212,6 +276,7 @@ def join_sets(sets: list[GlyphSet], split: str) -> GlyphSet:
         sha256=hashlib.sha256("".join(one.sha256 for one in sets).encode()).hexdigest(),
         alphabet=first.alphabet,
         writers=np.concatenate(writers) if writers else None,
+        pen_ids=np.concatenate(pen_ids),
     )
 
 

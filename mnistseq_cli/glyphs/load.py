@@ -227,6 +227,7 @@ def _make_set(
     else:
         sha256 = hash_glyphs(images, labels, dataset.alphabet)
     per_writer = dataset.glyphs_per_writer
+    first_id = dataset.train.n_glyphs if name == "test" else 0
     return GlyphSet(
         images.transpose(0, 2, 1) if dataset.is_transposed else images,
         classes.astype(np.uint8),
@@ -236,4 +237,5 @@ def _make_set(
         sha256=sha256,
         alphabet=dataset.alphabet,
         writers=np.arange(len(classes)) // per_writer if per_writer else None,
+        pen_ids=first_id + np.arange(len(classes)) if dataset.is_drawn else None,
     )

@@ -15,7 +15,6 @@ from mnistseq_cli.compose.patterns import parse_pattern
 from mnistseq_cli.compose.texts import find_roles
 from mnistseq_cli.distortions import make_pipeline
 from mnistseq_cli.errors import LayoutError
-from mnistseq_cli.glyphs.glyph_set import SIDE_PX
 from mnistseq_cli.inspection.figures import GapFigures
 from mnistseq_cli.recipe import Recipe
 
@@ -120,7 +119,11 @@ class GapRule:
     def measure(self, samples: list[LoadedSample], n_digits: int) -> NDArray[np.int64] | None:
         """Return how wide digits were, shape (N, n); None where that is not known."""
         if self.recipe.measure == "cell":
-            return np.full((len(samples), n_digits), SIDE_PX) if self.keeps_cells else None
+            return (
+                np.full((len(samples), n_digits), self.recipe.height_px)
+                if self.keeps_cells
+                else None
+            )
         boxes = [seen.boxes for seen in samples if seen.boxes is not None]
         is_known = len(boxes) == len(samples) and self.keeps_boxes
         if not is_known or {box.shape for box in boxes} != {(n_digits, _BOX_NUMBERS)}:

@@ -23,7 +23,7 @@ _STEP = np.float32(1 / 255)  # multiplying is faster than dividing
 class Item(dict[str, Any]):
     """One sample.
 
-    `image` is float32 (1, 28, width), 0 black to 1 white; `classes` int64 (n,); `boxes` int64
+    `image` is float32 (1, height, width), 0 black to 1 white; `classes` int64 (n,); `boxes` int64
     (n, 4), x, y, width, height; `index` and `text` are plain values; `paper` is the grey value of
     blank paper. A DataLoader gathers items of any size by itself, see `pad_collate`.
     """
@@ -32,7 +32,7 @@ class Item(dict[str, Any]):
 class CtcBatch(NamedTuple):
     """What `torch.nn.CTCLoss` and a reader take.
 
-    `images` is float32 (B, 1, 28, W); `targets` int64, the classes of all samples one after the
+    `images` is float32 (B, 1, H, W); `targets` int64, the classes of all samples one after the
     other, plus 1, as 0 is the blank; `target_lengths` and `widths_px` int64 (B,).
     """
 
@@ -45,7 +45,7 @@ class CtcBatch(NamedTuple):
 class DetectionBatch(NamedTuple):
     """What the detectors of torchvision take.
 
-    `images` are float32 (1, 28, width) each; a target has `boxes`, float32 (n, 4), x and y of
+    `images` are float32 (1, height, width) each; a target has `boxes`, float32 (n, 4), x and y of
     two corners, and `labels`, int64 (n,), the classes plus 1, as 0 is the background.
     """
 
@@ -141,7 +141,8 @@ def _measure(samples: Sequence[Item]) -> tuple[Tensor, Tensor]:
 
 def _pad_images(samples: Sequence[Item]) -> Tensor:
     width_px = max(item["image"].shape[-1] for item in samples)
-    images = torch.full((len(samples), 1, 28, width_px), samples[0]["paper"])
+    height_px = samples[0]["image"].shape[-2]
+    images = torch.full((len(samples), 1, height_px, width_px), samples[0]["paper"])
     for image, item in zip(images, samples, strict=True):
         image[:, :, : item["image"].shape[-1]] = item["image"]
     return images

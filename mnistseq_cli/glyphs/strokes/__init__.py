@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mnistseq_cli.glyphs.catalog import STROKES
 from mnistseq_cli.glyphs.glyph_set import SIDE_PX
 from mnistseq_cli.glyphs.strokes.drawing import draw_lines
 from mnistseq_cli.glyphs.strokes.writing import (
@@ -53,6 +54,18 @@ def draw_glyphs(
         words = _words_of(split, ids[block])
         images[block] = draw_digits(labels[block], *words, height_px)
     return images, labels
+
+
+def draw_by_id(ids: NDArray[np.int64], height_px: int) -> NDArray[np.uint8]:
+    """Draw glyphs, shape (N, height, height); the ids of those to test with go on."""
+    images = np.empty((len(ids), height_px, height_px), dtype=np.uint8)
+    is_test = ids >= STROKES.train.n_glyphs
+    for split, first, chosen in (
+        ("train", 0, ~is_test),
+        ("test", STROKES.train.n_glyphs, is_test),
+    ):
+        images[chosen] = draw_glyphs(split, ids[chosen] - first, height_px)[0]
+    return images
 
 
 def draw_digits(
