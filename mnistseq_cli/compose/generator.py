@@ -223,10 +223,8 @@ class SequenceGenerator:
     @property
     def largest_px(self) -> tuple[int, int]:
         """Height and width of the largest image that the recipe can make."""
-        return (
-            self.recipe.height_px,
-            self._widest_row_px if self.width_px is None else self.width_px,
-        )
+        width_px = self._widest_row_px if self.width_px is None else self.width_px
+        return self.recipe.height_px, width_px
 
     @property
     def _widest_row_px(self) -> int:

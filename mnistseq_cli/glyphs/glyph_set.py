@@ -17,6 +17,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIDE_PX = 28
+# What a set that was made from another has from that one, if nothing else is said.
+_OWN = {
+    "name",
+    "split",
+    "licence",
+    "sha256",
+    "alphabet",
+    "ids",
+    "writers",
+    "pen_ids",
+    "height_px",
+}
 _CUT_OUT = ("_flat", "_n_cut", "_place", "_extents")
 _CUT_OUT_BYTES = 2**26  # of glyphs that are kept cut out
 _CHUNK = 4096  # glyphs that are measured at once: more would take more memory than all else
@@ -125,10 +137,7 @@ class GlyphSet:
 
     def change(self, **values: Any) -> GlyphSet:  # noqa: ANN401 - as for the class
         """Return the same glyphs with another height, or those of some ids."""
-        names = (
-            "name", "split", "licence", "sha256", "alphabet", "ids", "writers", "pen_ids", "height_px"
-        )  # fmt: skip
-        own = {name: getattr(self, name) for name in names}
+        own = {name: getattr(self, name) for name in _OWN}
         return GlyphSet(self.images, self.labels, **own | values)
 
     def at_height(self, height_px: int) -> GlyphSet:
@@ -206,7 +215,7 @@ class GlyphSet:
         return np.array([of_class.max(initial=0) for of_class in classes])
 
     def _cut_out(self, ids: NDArray[np.int64]) -> None:
-        """Cut glyphs out of their images, those that are not; forget others if there is no room."""
+        """Cut out glyphs that are not yet; forget the others if there is no room for all."""
         new = np.unique(ids[self._place[ids] < 0])
         if self._n_cut + len(new) > len(self._flat):
             self._place[:] = -1

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistseq_cli.compose.generator import SequenceGenerator
-from mnistseq_cli.compose.layout import GROUP_GAP_PX
 from mnistseq_cli.compose.samples import Block
 from mnistseq_cli.errors import LayoutError
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
@@ -233,7 +232,7 @@ def test_overlapping_ink_takes_the_darker_pixel(glyphs: GlyphSet) -> None:
 
 def test_groups_are_a_wider_gap_apart(glyphs: GlyphSet) -> None:
     block = make(glyphs, 50, length=None, pattern="##-##", spacing_px=(3, 3))
-    assert block.gaps[:, 1:4].tolist() == [[3, 3 + GROUP_GAP_PX, 3]] * 50
+    assert block.gaps[:, 1:4].tolist() == [[3, 3 + 14, 3]] * 50
 
 
 @given(values=ROWS)

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.compose.generator import SequenceGenerator
-from mnistseq_cli.compose.layout import GROUP_GAP_PX
 from mnistseq_cli.compose.samples import Sample
 from mnistseq_cli.inspection.figures import GapFigures
 from mnistseq_cli.inspection.gap_test import compare_counts, find_p_value
@@ -176,13 +175,13 @@ def test_gaps_outside_their_range_are_told(glyph_folder: Path, tmp_path: Path) -
 
 def test_groups_are_taken_off_gaps(glyph_folder: Path, tmp_path: Path) -> None:
     samples = make(glyph_folder, tmp_path / "out", length=None, pattern="0-#", count=10)
-    gaps = [int(one.gaps[0]) - GROUP_GAP_PX for one in samples]
+    gaps = [int(one.gaps[0]) - 14 for one in samples]
     assert find_gaps(tmp_path / "out").counts == dict(sorted(Counter(gaps).items()))
 
 
 def test_groups_of_listed_texts_are_taken_off_gaps(glyph_folder: Path, tmp_path: Path) -> None:
     samples = make(glyph_folder, tmp_path / "out", length=None, texts=("0-1", "23"), count=300)
-    drawn = [int(one.gaps[0]) - GROUP_GAP_PX * (one.text == "01") for one in samples]
+    drawn = [int(one.gaps[0]) - 14 * (one.text == "01") for one in samples]
     gaps = find_gaps(tmp_path / "out")
     assert gaps.counts == dict(sorted(Counter(drawn).items()))
     assert (gaps.p_value or 0) > 1e-4

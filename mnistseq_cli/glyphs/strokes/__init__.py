@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistseq_cli.glyphs.catalog import STROKES
-from mnistseq_cli.glyphs.glyph_set import SIDE_PX
-from mnistseq_cli.glyphs.strokes.drawing import draw_lines
+from mnistseq_cli.glyphs.strokes.drawing import SIDE_PX, draw_lines
 from mnistseq_cli.glyphs.strokes.writing import (
     GLYPH_WORDS,
     HAND_WORDS,

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from mnistseq_cli.glyphs.glyph_set import SIDE_PX
 from mnistseq_cli.glyphs.resize import CHUNK_PX, interpolate, place_pixels, weigh_cubic
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.glyphs.strokes.curves import FloatArray
     from mnistseq_cli.glyphs.strokes.writing import Line
 
-BOX_PX = 20
+SIDE_PX, BOX_PX = 28, 20
 # Distances are measured in whole parts of a pixel.
 _PARTS = 32
 _FAR = 2**30
