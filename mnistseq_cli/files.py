@@ -15,7 +15,6 @@ import shlex
 import stat
 import time
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, BinaryIO, TextIO
@@ -115,82 +114,52 @@ def replace_file(path: Path, data: bytes, staging: Path) -> None:
     part.replace(path)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that appears under its name when it is complete, replacing what is there."""
+def write_whole(
+    path: Path,
+    blocks: Iterable[bytes],
+    *,
+    error: type[MnistseqError] = OutputError,
+    hint: str = "Choose a folder that can be written.",
+) -> None:
+    """Write a file that appears under its name when it is complete, replacing what is there.
+
+    Any number of processes can do this at once: the last one wins, and a reader that has the old
+    file open or mapped keeps it. If `blocks` raises, nothing is left behind.
+    """
     part = path.with_name(f".{path.name}.{token_hex(8)}.part")
     try:
-        write_new(str(part), data)
+        with part.open("xb") as file:
+            file.writelines(blocks)
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(path)
-    except OSError as error:
-        hint = "Choose a folder that can be written." if isinstance(error, PermissionError) else ""
-        raise OutputError(f"cannot write {path}: {error.strerror or error}", hint) from error
+    except OSError as cause:
+        is_mended = error is not OutputError or isinstance(cause, PermissionError)
+        message = f"cannot write {path}: {cause.strerror or cause}"
+        raise error(message, hint if is_mended else "") from cause
     finally:
         with suppress(OSError):  # where it could not be made, it cannot be looked for either
             part.unlink(missing_ok=True)
 
 
-_STALE_AFTER_S = 86_400
+_STALE_AFTER_S = 3600
 
 
 def place_file(path: Path, blocks: Iterable[bytes]) -> None:
-    """Write blocks to a file that appears under its name only when it is complete.
+    """Write a file into a cache, as `write_whole`; missing folders are made.
 
-    They go to a file of another, unique name in the same folder, which then takes the place of
-    whatever had the name. Any number of processes can do this at once: the last one wins, and a
-    reader that has the old file open or mapped keeps it. Missing folders are made. If `blocks`
-    raises, nothing is left behind.
+    What killed processes left there is removed when nobody has written to it for an hour.
     """
-    part = path.with_name(f".{path.name}.{_name_machine()}-{os.getpid()}-{token_hex(4)}.part")
+    hint = "Choose a folder that can be written, with --data-dir DIR or MNISTSEQ_DATA_DIR."
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path.parent)
-        try:
-            with part.open("xb") as file:
-                file.writelines(blocks)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
     except OSError as error:
-        raise CacheError(
-            f"cannot write {path}: {error.strerror or error}",
-            "Choose a folder that can be written, with --data-dir DIR or MNISTSEQ_DATA_DIR.",
-        ) from error
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what killed processes left: those of this machine at once, others after a day."""
-    for part in folder.glob(".*.part"):
-        with suppress(FileNotFoundError):  # another process may have finished it just now
-            if _is_left(part.name) or time.time() - part.stat().st_mtime > _STALE_AFTER_S:
+        raise CacheError(f"cannot write {path}: {error.strerror or error}", hint) from error
+    for part in path.parent.glob(".*.part"):
+        with suppress(OSError):  # another process may have finished it just now
+            if time.time() - part.stat().st_mtime > _STALE_AFTER_S:
                 part.unlink()
-
-
-def _is_left(name: str) -> bool:
-    """Whether the process that wrote a file is gone, as far as can be told here."""
-    machine, _, process = name.removesuffix(".part").rpartition(".")[2].partition("-")
-    if os.name != "posix" or machine != _name_machine():  # elsewhere the signal 0 ends it
-        return False
-    try:
-        os.kill(int(process.partition("-")[0]), 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, ValueError, OverflowError):  # it is another user's, or no such name
-        return False
-    return False
-
-
-@cache
-def _name_machine() -> str:
-    """Return a short name of where process ids are those of this process: container or machine."""
-    import platform  # noqa: PLC0415 - only where a file is placed
-    import zlib  # noqa: PLC0415
-
-    name = platform.node()
-    with suppress(OSError):
-        name += os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - as quick as it gets
-    return f"{zlib.crc32(name.encode('utf-8', 'replace')):08x}"
+    write_whole(path, blocks, error=CacheError, hint=hint)
 
 
 READ_LIMIT_BYTES = 2**30  # of a file that is read whole, such as a picture

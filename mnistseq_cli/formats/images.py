@@ -195,7 +195,7 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
         data = encode(image[None], np.array([image.shape[1]]))[0]
     else:
         data = _encode_colours(image, ending)
-    write_whole(path, data)
+    write_whole(path, [data])
 
 
 def _encode_colours(image: NDArray[np.uint8], ending: str) -> bytes:

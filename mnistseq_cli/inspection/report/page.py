@@ -97,7 +97,7 @@ def write_report(path: Path, survey: Survey, reader: ReaderFigures | None = None
     `survey` and `reader` say, and the ``recipe.toml`` of the dataset, decide every byte.
     """
     check_place(path)
-    write_whole(path, make_page(survey, reader).encode("utf-8", "xmlcharrefreplace"))
+    write_whole(path, [make_page(survey, reader).encode("utf-8", "xmlcharrefreplace")])
 
 
 def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
