@@ -18,7 +18,7 @@ from mnistseq_cli.errors import GlyphError, LayoutError, UsageError
 from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.glyphs.stamps import Pages, Stamps
 from mnistseq_cli.randomness import draw_words
-from mnistseq_cli.recipe import COUNT_LIMIT, WIDTH_LIMIT_PX
+from mnistseq_cli.recipe import COUNT_LIMIT, PAGE_PX, WIDTH_LIMIT_PX
 from mnistseq_cli.validation import check_number
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _open_distortions(recipe: Recipe) -> AugmentPipeline | None:
         return None
     from mnistseq_cli.distortions.pipeline import make_pipeline  # noqa: PLC0415 - most have none
 
-    return make_pipeline(recipe.augment, recipe.augment_prob)
+    return make_pipeline(recipe.augment, recipe.augment_prob, recipe.height_px / PAGE_PX)
 
 
 def _gather(
@@ -312,7 +312,7 @@ class SequenceGenerator:
             stamps = stage.bend_lines(stamps, layout.page_px, draw)
         images, boxes = paint(stamps, layout.x_px.shape, width_px, blend=self._may_overlap)
         if stage and stage.images:
-            pages = Pages(images, layout.page_px, self.recipe.ink)
+            pages = Pages(images, layout.page_px, self.recipe.ink, stage.scale)
             images, on_page = stage.distort(pages, stamps, draw)
             boxes[stamps.sample, stamps.place] = on_page
         return images, boxes

@@ -17,7 +17,8 @@ from mnistseq_cli.distortions.geometry import (
     warp,
 )
 from mnistseq_cli.distortions.morphology import SPARE_PX
-from mnistseq_cli.glyphs.glyph_set import SIDE_PX, GlyphInk, measure_ink
+from mnistseq_cli.glyphs.glyph_set import GlyphInk, measure_ink
+from mnistseq_cli.recipe import PAGE_PX
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
 # How far a cell grows to either side. Digits of 20 × 20 px, as those of MNIST and of the built-in
 # pen are, stay as wide as any one distortion makes them; of those of preset "heavy", one in
 # 100,000 is narrowed.
-GROW_PX = 8
-_WIDEST_CELL_PX = SIDE_PX + 2 * GROW_PX
+GROW_PX = 8  # of a cell of 28 px
 _SLACK_PX = 1 / 16  # covers what rounding and interpolation add to the reach of ink
 _TURNS = 32  # of the range of angles, where the width of ink is bounded
 _MAPPED_PX, _STILL_PX = 2**18, 2**20  # what a processor's cache holds, with maps and without
@@ -41,6 +41,7 @@ class DigitStage:
 
     motions: tuple[Step, ...]
     shapes: tuple[Step, ...]
+    scale: float  # how much larger cells are than 28 px
 
     def __bool__(self) -> bool:
         return bool(self.motions or self.shapes)
@@ -88,7 +89,7 @@ class DigitStage:
         """
         widest = np.ceil(self._bound_reach(width_px, height_px)[0]).astype(np.int64)
         widest += sum(self._bound_growth())
-        return np.maximum(np.minimum(widest, _WIDEST_CELL_PX), width_px)
+        return np.maximum(np.minimum(widest, self._cell_px + 2 * self._grow_px), width_px)
 
     def widest_cell_px(self, ink_px: int) -> int:
         """Return a width that no cell exceeds, grown to hold ink of at most so many pixels.
@@ -96,12 +97,20 @@ class DigitStage:
         Either ink goes beyond one side of its cell, or beyond both, and is as wide as that.
         """
         width_px = np.arange(1, ink_px + 1)
-        height_px = np.full_like(width_px, SIDE_PX)
+        height_px = np.full_like(width_px, self._cell_px)
         reach_px = self._bound_reach(width_px, height_px)[1] - (width_px + 1) / 2
         left_px, right_px = self._bound_strength("shift")[:, 0]
         over_px = np.ceil(reach_px.max() + max(-left_px, right_px)) + max(self._bound_growth())
         both_px = self.widest_px(width_px, height_px).max()
-        return int(max(SIDE_PX + min(over_px, GROW_PX), both_px))
+        return int(max(self._cell_px + min(over_px, self._grow_px), both_px))
+
+    @property
+    def _cell_px(self) -> int:
+        return round(PAGE_PX * self.scale)
+
+    @property
+    def _grow_px(self) -> int:
+        return int(GROW_PX * self.scale)
 
     def _fit(
         self, ink: GlyphInk, draw: Draw, *, may_grow: bool
@@ -116,7 +125,7 @@ class DigitStage:
         growth_px = np.zeros((len(ink.images), 4), np.int64)
         for step, strengths, _ in drawn:
             growth_px += step.measure_growth(strengths)
-        return motion, drawn, _fit_frames(ink, motion, growth_px, GROW_PX if may_grow else 0)
+        return motion, drawn, _fit_frames(ink, motion, growth_px, self._grow_px if may_grow else 0)
 
     def _bound_growth(self) -> tuple[int, int]:
         """Return how far ink may grow to the left and right."""
@@ -144,7 +153,7 @@ class DigitStage:
         if not self.motions:
             return width_px.astype(np.float64), width_px / 2
         x, y = self._surround(width_px, height_px)
-        bend = self._bound_strength("perspective") / (SIDE_PX / 2)
+        bend = self._bound_strength("perspective") / (self._cell_px / 2)
         depth = 1 + bend[:, :1, None, None] * x + bend[:, 1:, None] * y
         depth = np.where(depth.min(axis=2, keepdims=True) < NEAREST, NEAREST, depth)
         left, right = (x / depth).min(axis=2), (x / depth).max(axis=2)

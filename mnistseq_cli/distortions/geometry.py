@@ -318,7 +318,7 @@ def slide(
     return moved
 
 
-_PERIOD_PX = (50, 150)  # of the wave of a line: two digits to six
+_PERIOD_PX = (50, 150)  # of the wave of a line, on a page of 28 px: two digits to six
 
 
 def bend_line(
@@ -326,18 +326,20 @@ def bend_line(
     widths_px: NDArray[np.int64],
     strengths: NDArray[np.float64],
     keys: NDArray[np.uint64],
+    scale: float = 1,
 ) -> Stamps:
     """Let digits on pages of some widths stand on a line with a slope and a wave.
 
     The strengths, shape (N, 2), are how far the slope lowers the right end of the page, and the
-    height of the wave, in pixels. A digit moves up or down as a whole, by whole pixels, as far as
-    the page lets it: it stays as sharp as it was, and its box moves with it.
+    height of the wave, in pixels; the page is `scale` times as high as one of 28 px. A digit moves
+    up or down as a whole, by whole pixels, as far as the page lets it: it stays as sharp as it
+    was, and its box moves with it.
     """
     x = stamps.x_px + stamps.boxes[:, 0] + stamps.boxes[:, 2] / 2
     page = stamps.sample
     slope, height = strengths[page].T
     traits = (expand_fractions(keys, 1, 2)[:, 0] + 1) / 2
-    shortest, longest = _PERIOD_PX
+    shortest, longest = (scale * period_px for period_px in _PERIOD_PX)
     turns = x / (shortest + traits[page, 0] * (longest - shortest)) + traits[page, 1]
     down = slope * (2 * x / widths_px[page] - 1) + height * _wave(turns)
     top, bottom = stamps.boxes[:, 1], stamps.boxes[:, 1] + stamps.boxes[:, 3]

@@ -22,6 +22,7 @@ class PageStage:
 
     lines: tuple[Step, ...]
     images: tuple[Step, ...]
+    scale: float  # how much larger pages are than those of 28 px
 
     @property
     def halo_px(self) -> int:
@@ -32,7 +33,7 @@ class PageStage:
     def bend_lines(self, stamps: Stamps, widths_px: NDArray[np.int64], draw: Draw) -> Stamps:
         """Move digits that stand on pages of these widths, shape (N,), to their lines."""
         for step in self.lines:
-            stamps = step.record.apply(stamps, widths_px, *step.draw(draw))
+            stamps = step.record.apply(stamps, widths_px, *step.draw(draw), self.scale)
         return stamps
 
     def distort(

@@ -34,8 +34,8 @@ def background(
     rules or squares. The ink lies on top like a glaze: light passes through both.
     """
     traits = expand_fractions(keys, 1, 8)[:, 0].astype(np.float32)[:, :, None, None]
-    tone = _shade(pages, traits) + _texture(pages.images, keys + _OTHER_KEY)
-    tone += _draw_rules(pages.images, traits)
+    tone = _shade(pages, traits) + _texture(pages, keys + _OTHER_KEY)
+    tone += _draw_rules(pages, traits)
     tone *= (255 * strengths).astype(np.float32)[:, :, None]
     darkness = np.clip(np.rint(tone, out=tone), 0, 255, out=tone).astype(np.uint16)
     light = (255 - darkness) * (255 - pages.images.astype(np.uint16))
@@ -50,7 +50,7 @@ def lines(
     for place in range(int(strengths.max(initial=0))):
         chosen = np.flatnonzero(strengths[:, 0] > place)
         traits = expand_fractions(keys[chosen], place + 1, 8)[:, place].astype(np.float32)
-        strokes = _draw_strokes(images.shape[1:], rows[:, chosen], traits)
+        strokes = _draw_strokes(images.shape[1:], rows[:, chosen], traits, pages.scale)
         images[chosen] = np.maximum(images[chosen], strokes)
     return images
 
@@ -64,25 +64,31 @@ def _shade(pages: Pages, traits: NDArray[np.float32]) -> NDArray[np.float32]:
     return shade
 
 
-def _texture(images: NDArray[np.uint8], keys: NDArray[np.uint64]) -> NDArray[np.float32]:
-    _, height, width = images.shape
+def _texture(pages: Pages, keys: NDArray[np.uint64]) -> NDArray[np.float32]:
+    _, height, width = pages.images.shape
+    fibre = expand_shorts(keys + _OTHER_KEY, height, width) >> np.uint16(8)
+    # What is mottled is as large as the page, drawn small.
+    rows, columns = ((np.arange(size) / pages.scale).astype(np.int64) for size in (height, width))
+    height, width = int(rows[-1]) + 1, int(columns[-1]) + 1
     n_rows, n_columns = -(-height // NODE_PX) + 2, -(-width // NODE_PX) + 2
     nodes = (expand_shorts(keys, n_rows, n_columns) >> 8).astype(np.int32)
     nodes = nodes[:, 1:] + nodes[:, :-1]
     smooth = unfold((interpolate(nodes[:, :, 1:] + nodes[:, :, :-1]) >> 6), height, width)
-    fibre = expand_shorts(keys + _OTHER_KEY, height, width) >> np.uint16(8)
+    if pages.scale != 1:
+        smooth = smooth[:, rows[:, None], columns]
     texture = smooth * np.float32(_MOTTLE / 255)
     texture += fibre * np.float32(_FIBRE / 255)
     return texture
 
 
-def _draw_rules(images: NDArray[np.uint8], traits: NDArray[np.float32]) -> NDArray[np.float32]:
-    _, height, width = images.shape
+def _draw_rules(pages: Pages, traits: NDArray[np.float32]) -> NDArray[np.float32]:
+    _, height, width = pages.images.shape
     smallest, largest = _RULE_PX
     period = smallest + np.floor((traits[:, 3] + 1) / 2 * (largest - smallest + 1))
-    start = np.floor((traits[:, 4] + 1) / 2 * period)
-    down = np.arange(height, dtype=np.float32)[:, None] % period == start
-    across = np.arange(width, dtype=np.float32) % period == start
+    period = np.floor(period * np.float32(pages.scale))
+    start, wide = np.floor((traits[:, 4] + 1) / 2 * period), max(1, round(pages.scale))
+    down = (np.arange(height, dtype=np.float32)[:, None] - start) % period < wide
+    across = (np.arange(width, dtype=np.float32) - start) % period < wide
     kind = traits[:, 5]
     ruled = (down & (kind > _UNRULED)) | (across & (kind > _SQUARED))
     rules: NDArray[np.float32] = ruled * (_RULE * (1 + traits[:, 6]) / 2)
@@ -101,16 +107,21 @@ def _find_rows(pages: Pages) -> NDArray[np.float32]:
 
 
 def _draw_strokes(
-    shape: tuple[int, ...], rows: NDArray[np.float32], traits: NDArray[np.float32]
+    shape: tuple[int, ...],
+    rows: NDArray[np.float32],
+    traits: NDArray[np.float32],
+    scale: float,
 ) -> NDArray[np.uint8]:
     """Draw one stroke on each image: a parabola, its middle within the row of digits."""
     height, width = shape
     left, top, row_px, high = rows
     half = traits / 2 + np.float32(0.5)  # from 0 to 1
-    reach = 8 + half[:, 0] * row_px * np.float32(0.45)
-    middle, above = left + half[:, 1] * row_px, top + 2 + half[:, 2] * (high - 5)
+    px = np.float32(scale)  # of a page of 28 px
+    reach = 8 * px + half[:, 0] * row_px * np.float32(0.45)
+    middle, above = left + half[:, 1] * row_px, top + 2 * px + half[:, 2] * (high - 5 * px)
     slope = traits[:, 3] * (high / 2) / reach
-    sag, pen, ink = traits[:, 4] * 4, half[:, 5] * np.float32(0.6), 140 + 115 * half[:, 6]
+    sag, pen, ink = traits[:, 4] * 4 * px, half[:, 5] * np.float32(0.6), 140 + 115 * half[:, 6]
+    pen += (pen + np.float32(0.5)) * (px - 1)  # whose edge is a pixel wide, always
     along = np.arange(width, dtype=np.float32) - middle[:, None]
     part = along / reach[:, None]
     y = above[:, None] + slope[:, None] * along + sag[:, None] * (part * part - np.float32(0.5))

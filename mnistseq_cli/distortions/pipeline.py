@@ -34,11 +34,12 @@ class AugmentPipeline:
     """Distortions in the order of the table."""
 
     steps: tuple[Step, ...]
+    scale: float = 1  # how much larger pages are than those that strengths are meant for
 
     def at(self, *stages: Stage) -> tuple[Step, ...]:
         """Return the steps of some stages that may change something."""
         here = (step for step in self.steps if step.record.stage in stages)
-        return tuple(step for step in here if not step.is_neutral)
+        return tuple(step.scale(self.scale) for step in here if not step.is_neutral)
 
     def spell_out(self) -> tuple[str, ...]:
         """Return the steps as a user would write them, presets and defaults written out."""
@@ -47,16 +48,18 @@ class AugmentPipeline:
     @cached_property
     def digits(self) -> DigitStage:
         """What is done to each digit, before digits are laid out."""
-        return DigitStage(self.at("geometry"), self.at("shape"))
+        return DigitStage(self.at("geometry"), self.at("shape"), self.scale)
 
     @cached_property
     def pages(self) -> PageStage:
         """What is done to digits on their pages, and to finished images."""
-        return PageStage(self.at("line"), self.at("lens", "page"))
+        return PageStage(self.at("line"), self.at("lens", "page"), self.scale)
 
 
 def make_pipeline(
-    distortions: Sequence[str] | Mapping[str, Strength], probability: float = 1.0
+    distortions: Sequence[str] | Mapping[str, Strength],
+    probability: float = 1.0,
+    scale: float = 1,
 ) -> AugmentPipeline:
     """Return the pipeline of what a user wrote.
 
@@ -69,6 +72,8 @@ def make_pipeline(
         a preset, False to leave it out. A name overrides a preset.
     probability : float
         0 to 1.
+    scale : float
+        How much larger pages are than 28 px, for which strengths in pixels are meant.
     """
     probability = float(check_share("augment_prob", probability))
     if not isinstance(distortions, Mapping):
@@ -77,7 +82,8 @@ def make_pipeline(
     return AugmentPipeline(
         tuple(
             Step(name, *_read_range(name, value), probability) for name, value in strengths.items()
-        )
+        ),
+        scale,
     )
 
 

@@ -49,6 +49,11 @@ class Augmentation:
         """Whether VALUE means from -VALUE to VALUE."""
         return self.limits[0] < 0
 
+    @property
+    def is_length(self) -> bool:
+        """Whether strengths are pixels, of a page of 28 px: on larger pages they are more."""
+        return self.unit.startswith("pixels")
+
     @cached_property
     def apply(self) -> Callable[..., Any]:
         """The function that distorts."""

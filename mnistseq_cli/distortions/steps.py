@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +36,18 @@ class Step:
     def is_neutral(self) -> bool:
         """Whether the step never changes anything."""
         return self.probability == 0 or {*self.low, *self.high} == {self.record.neutral}
+
+    def scale(self, factor: float) -> Step:
+        """Return the step for pages so much larger than those its strengths are meant for."""
+        if factor == 1 or not self.record.is_length:
+            return self
+
+        def grow(bound: tuple[float, ...]) -> tuple[float, ...]:
+            neutral = self.record.neutral
+            grown = (neutral + (strength - neutral) * factor for strength in bound)
+            return tuple(float(round(one)) if self.record.whole else one for one in grown)
+
+        return replace(self, low=grow(self.low), high=grow(self.high))
 
     def write(self) -> str:
         """Return the step as a user would write it; what is read from that is exactly the same."""

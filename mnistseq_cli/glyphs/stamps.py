@@ -30,6 +30,7 @@ class Pages:
     images: NDArray[np.uint8]  # (N, H, W), 0 = paper, 255 = ink, whatever the colours will be
     widths_px: NDArray[np.int64]  # (N,), what lies beyond is cut off
     ink: Ink  # the colour that ink will have
+    scale: float = 1  # how much larger they are than pages of 28 px
 
     def take(self, chosen: NDArray[np.int64] | slice) -> Pages:
         """Return some of the images."""
