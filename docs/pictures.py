@@ -14,7 +14,7 @@ import numpy as np
 
 from mnistseq_cli import Recipe, Sample, SequenceGenerator, load_glyphs
 from mnistseq_cli.formats.images import write_image
-from mnistseq_cli.formats.sheet import FRAME_GREY, FRAME_PX, GAP_PX, enlarge, make_sheet
+from mnistseq_cli.sheet import FRAME_GREY, FRAME_PX, GAP_PX, enlarge, make_sheet
 
 if TYPE_CHECKING:
     from collections.abc import Callable

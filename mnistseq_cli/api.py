@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import LayoutError, TextError, UsageError
 from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
-from mnistseq_cli.recipe import Recipe
-from mnistseq_cli.validation import quote
+from mnistseq_cli.recipe import (
+    Align,
+    Dashes,
+    Fit,
+    Ink,
+    Measure,
+    Polarity,
+    Recipe,
+    SpacingMode,
+    Split,
+)
+from mnistseq_cli.validation import quote, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,19 +34,40 @@ if TYPE_CHECKING:
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 SEED_BITS = 32
-# Fields of a recipe that these functions set from parameters of other names, or not at all.
+# Fields of a recipe that these functions set from parameters of other names.
 _PARAMETERS = {"width_px": "image_width", "spacing_px": "spacing_range", "count": "num_images"}
-_OWN_FIELDS = ("digits", "length", "pattern", "texts", *_PARAMETERS)
 _EXPECTED = 'expected a text such as "350", or single digits such as [3, 5, 0]'
+
+
+class Manner(TypedDict, total=False):
+    """How to write: fields of a `Recipe`."""
+
+    height_px: int
+    margin_px: tuple[int, int] | None
+    spacing_mode: SpacingMode
+    edges: bool
+    measure: Measure
+    align: Align
+    fit: Fit
+    ink: Ink
+    dataset: str
+    glyphs: Split
+    polarity: Polarity
+    one_hand: bool
+    augment: Sequence[str]
+    augment_prob: float
+    unlabelled: str
+    dashes: Dashes
+    glyphs_sha256: str
 
 
 def generate_numbers_sequence(
     digits: str | Iterable[int],
-    spacing_range: tuple[int, int],
-    image_width: int,
+    spacing_range: tuple[int, int] | None = None,
+    image_width: int | None = None,
     *,
     seed: int | None = None,
-    **more: Any,  # noqa: ANN401 - whatever a Recipe takes
+    **more: Unpack[Manner],
 ) -> NDArray[np.float32]:
     """Write digits as one picture.
 
@@ -44,10 +75,11 @@ def generate_numbers_sequence(
     ----------
     digits : str or iterable of int
         What to write, such as ``"350"`` or ``[3, 5, 0]``.
-    spacing_range : tuple of int
-        Smallest and largest gap between digits in pixels, both included.
-    image_width : int
-        Width of the picture in pixels.
+    spacing_range : tuple of int, optional
+        Smallest and largest gap between digits in pixels, both included; by default 2 and 10 in
+        a height of 28.
+    image_width : int, optional
+        Width of the picture in pixels; by default that of what is written.
     seed : int, optional
         Makes the call repeatable; without it every call chooses other glyphs and gaps.
     **more
@@ -55,7 +87,7 @@ def generate_numbers_sequence(
 
     Returns
     -------
-    ndarray of float32, shape (28, image_width)
+    ndarray of float32, shape (28, width)
         0 is black (ink), 1 is white (paper).
 
     Raises
@@ -71,19 +103,20 @@ def generate_numbers_sequence(
     (28, 100)
     """
     text = digits if isinstance(digits, str) else _join(digits)
-    given = {"digits": text, "spacing_px": spacing_range, "width_px": image_width}
+    width = "natural" if image_width is None else image_width
+    given = {"digits": text, "spacing_px": spacing_range, "width_px": width}
     with _naming_parameters():
-        return _to_float(_open(_make_recipe(seed, given, more))[0].image)
+        return _to_float(_open(_make_recipe(seed, given, {**more}))[0].image)
 
 
 def generate_phone_numbers(
     num_images: int,
     image_width: int | None = None,
-    spacing_range: tuple[int, int] = (2, 10),
+    spacing_range: tuple[int, int] | None = None,
     *,
     pattern: str = "jp",
     seed: int | None = None,
-    **more: Any,  # noqa: ANN401 - whatever a Recipe takes
+    **more: Unpack[Manner],
 ) -> tuple[NDArray[np.float32], list[str]]:
     """Write phone numbers, no number twice.
 
@@ -95,8 +128,9 @@ def generate_phone_numbers(
         How many.
     image_width : int, optional
         Width of the pictures in pixels; by default that of the widest number there can be.
-    spacing_range : tuple of int
-        Smallest and largest gap between digits in pixels, both included.
+    spacing_range : tuple of int, optional
+        Smallest and largest gap between digits in pixels, both included; by default 2 and 10 in
+        a height of 28.
     pattern : str
         Name of a numbering plan, or a pattern such as ``"0[789]0-####-####"``.
     seed : int, optional
@@ -121,7 +155,7 @@ def generate_phone_numbers(
     given = {"pattern": pattern, "count": num_images}
     given |= {"spacing_px": spacing_range, "width_px": width}
     with _naming_parameters():
-        recipe = _make_recipe(seed, given, more)
+        recipe = _make_recipe(seed, given, {**more})
         block = _open(recipe).block(0, recipe.count)
     return _to_float(block.images), block.texts.tolist()
 
@@ -139,12 +173,14 @@ def _join(digits: Iterable[int]) -> str:
 
 
 def _make_recipe(seed: int | None, given: dict[str, Any], more: dict[str, Any]) -> Recipe:
-    for name in filter(more.__contains__, _OWN_FIELDS):
-        raise UsageError(
-            f"{name}={quote(more[name])} is not for this function, which has its own parameters "
-            "for what is written, how often, how wide and how far apart",
-            f"For all that a recipe can say: SequenceGenerator(Recipe({name}=…))",
-        )
+    for name in more.keys() - Manner.__annotations__.keys():
+        if name in Recipe.__dataclass_fields__:
+            raise UsageError(
+                f"{name}={quote(more[name])} is not for this function, which has its own "
+                "parameters for what is written, how often, how wide and how far apart",
+                f"For all that a recipe can say: SequenceGenerator(Recipe({name}=…))",
+            )
+        raise TypeError(f"no parameter {name!r}. {suggest(name, Manner.__annotations__)}".strip())
     chosen = secrets.randbits(SEED_BITS) if seed is None else seed
     return Recipe(seed=chosen, **given, **more)
 

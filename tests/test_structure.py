@@ -16,7 +16,7 @@ PACKAGE = Path(mnistseq_cli.__file__).parent
 FLOORS = [
     "errors extras",
     "validation",
-    "files randomness",
+    "files randomness sheet",
     "recipe",
     "glyphs distortions",
     "compose",

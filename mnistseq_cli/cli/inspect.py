@@ -137,7 +137,7 @@ def _check_report(path: Path) -> None:
 def _write_sheet(path: Path, samples: list[LoadedSample]) -> None:
     from mnistseq_cli.cli.console import say
     from mnistseq_cli.formats.images import write_image
-    from mnistseq_cli.formats.sheet import make_labelled_sheet
+    from mnistseq_cli.sheet import make_labelled_sheet
     from mnistseq_cli.validation import count
 
     write_image(path, make_labelled_sheet(samples))

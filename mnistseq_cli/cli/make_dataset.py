@@ -160,7 +160,7 @@ def _write_sheet(first: Callable[[int], list[Sample]], path: Path | None) -> Non
     if path is None:
         return
     from mnistseq_cli.formats.images import write_image
-    from mnistseq_cli.formats.sheet import make_sheet
+    from mnistseq_cli.sheet import make_sheet
 
     write_image(path, make_sheet([sample.image for sample in first(SHEET_SAMPLES)]))
     print_result(str(path))

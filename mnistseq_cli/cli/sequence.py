@@ -126,7 +126,7 @@ def join_digits(words: list[str] | None) -> str | None:
 def _write(samples: list[Sample], out: Path | None, sheet: Path | None) -> list[Path]:
     """Write pictures, or all of them as a sheet; return the path of each."""
     from mnistseq_cli.formats.images import write_image
-    from mnistseq_cli.formats.sheet import make_sheet
+    from mnistseq_cli.sheet import make_sheet
 
     if sheet is not None:
         write_image(sheet, make_sheet([sample.image for sample in samples]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from mnistseq_cli.errors import GlyphError, LayoutError, UsageError
 from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.glyphs.stamps import Pages, Stamps
 from mnistseq_cli.randomness import draw_words
-from mnistseq_cli.recipe import COUNT_LIMIT, PAGE_PX, WIDTH_LIMIT_PX
+from mnistseq_cli.recipe import COUNT_LIMIT, PAGE_PX, WIDTH_LIMIT_PX, Recipe
 from mnistseq_cli.validation import check_number
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from mnistseq_cli.compose.texts import TextSource
     from mnistseq_cli.distortions.pipeline import AugmentPipeline
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
-    from mnistseq_cli.recipe import Recipe
 
 
 def explain_misfit(error: LayoutError, recipe: Recipe, chooser: DigitChooser) -> LayoutError:
@@ -105,11 +104,12 @@ class SequenceGenerator:
 
     Parameters
     ----------
-    recipe : Recipe
-    glyphs : GlyphSet, optional
-        The glyphs to write with; by default those that the recipe names, downloaded when they
-        are not there.
-    data_dir : Path, optional
+    recipe : Recipe or path
+        A path is that of a saved one.
+    glyphs : GlyphSet or str, optional
+        The glyphs to write with, or the name of a data set; by default those that the recipe
+        names, downloaded when they are not there.
+    data_dir : path, optional
         Where glyphs are cached.
     source : TextSource, optional
         Where texts come from, if not from the recipe.
@@ -135,13 +135,17 @@ class SequenceGenerator:
 
     def __init__(
         self,
-        recipe: Recipe,
-        glyphs: GlyphSet | None = None,
-        data_dir: Path | None = None,
+        recipe: Recipe | str | Path,
+        glyphs: GlyphSet | str | None = None,
+        data_dir: str | Path | None = None,
         *,
         source: TextSource | None = None,
         widest_px: int | None = None,
     ) -> None:
+        if not isinstance(recipe, Recipe):
+            recipe = Recipe.load(recipe)
+        if isinstance(glyphs, str):
+            recipe, glyphs = replace(recipe, dataset=glyphs), None
         self._opened_with = (glyphs, data_dir, source, widest_px)
         if glyphs is None:
             glyphs = load_glyphs(recipe.dataset, recipe.glyphs, data_dir, polarity=recipe.polarity)
@@ -170,16 +174,33 @@ class SequenceGenerator:
         width = f"{self.width_px} px wide" if self.width_px else "each as wide as its row"
         return f"<SequenceGenerator: {len(self)} samples, {self.glyphs!r}, {width}>"
 
+    def _repr_html_(self) -> str:
+        from mnistseq_cli import sheet  # noqa: PLC0415 - only notebooks need it
+
+        shown = self.block(0, min(12, len(self)))
+        return sheet.to_html(sheet.make_labelled_sheet([*shown]), repr(self))
+
     def __len__(self) -> int:
         return self.recipe.count
 
-    def __getitem__(self, index: int) -> Sample:
-        """Make one sample; a negative index counts from the end."""
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Block: ...
+
+    def __getitem__(self, index: int | slice) -> Sample | Block:
+        """Make one sample, or those of a slice together; negative indices count from the end."""
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            if step != 1:
+                raise UsageError(f"a slice with step {step}; expected consecutive samples")
+            return self.block(start, stop)
         try:
             number = operator.index(index)
         except TypeError:
             raise TypeError(
-                f"sample {index!r}: expected a whole number; block(start, stop) makes several"
+                f"sample {index!r}: expected a whole number, or a slice such as 10:20"
             ) from None
         at = number + len(self) if number < 0 else number
         if not 0 <= at < len(self):

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
+    from PIL.Image import Image
+
+_MOST_SHOWN = 24  # samples of a block in a notebook
 
 
 class Mark(NamedTuple):
@@ -54,6 +58,21 @@ class Sample:
     def __repr__(self) -> str:
         height, width = self.image.shape
         return f"<Sample {self.index} {self.text!r}: {width} × {height} px>"
+
+    def _repr_png_(self) -> bytes:
+        from mnistseq_cli import sheet  # noqa: PLC0415 - only notebooks need it
+
+        return sheet.to_png(sheet.draw_sample(self, max(1, 4 * 28 // len(self.image))))
+
+    def to_pil(self) -> Image:
+        """Return the image as one of Pillow, of mode "L"."""
+        from PIL.Image import fromarray  # noqa: PLC0415 - only who asks needs it
+
+        return fromarray(self.image)
+
+    def save(self, path: str | Path) -> None:
+        """Write the image to a file; its ending names the format, such as ``.png``."""
+        self.to_pil().save(path)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -129,6 +148,12 @@ class Block:
         n, height, width = self.images.shape
         return f"<Block of samples {self.start} to {self.start + n - 1}: {width} × {height} px>"
 
+    def _repr_html_(self) -> str:
+        from mnistseq_cli import sheet  # noqa: PLC0415 - only notebooks need it
+
+        first = [*islice(self, _MOST_SHOWN)]
+        return sheet.to_html(sheet.make_labelled_sheet(first), repr(self))
+
     def __len__(self) -> int:
         return len(self.lengths)
 
@@ -141,7 +166,8 @@ class Block:
         return self.lengths + self.marks.lengths if self.marks else self.lengths
 
     def __getitem__(self, place: int) -> Sample:
-        """Return the sample at a place of the block, 0 being the first."""
+        """Return the sample at a place of the block, 0 being the first, -1 the last."""
+        place = range(len(self))[place]
         n, n_written = int(self.lengths[place]), int(self.n_written[place])
         return Sample(
             index=self.start + place,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack, cast
 
 import numpy as np
 
@@ -25,13 +25,40 @@ SMALLEST_PX = 16
 _BLOCK_PX = 2**20
 
 
+class Strengths(TypedDict, total=False):
+    """The distortions and presets that `augment` takes by name."""
+
+    scale: Strength
+    shear: Strength
+    rotate: Strength
+    perspective: Strength
+    shift: Strength
+    elastic: Strength
+    thickness: Strength
+    erode: Strength
+    dilate: Strength
+    baseline: Strength
+    lines: Strength
+    blur: Strength
+    background: Strength
+    contrast: Strength
+    brightness: Strength
+    grain: Strength
+    noise: Strength
+    jpeg: Strength
+    light: bool
+    medium: bool
+    heavy: bool
+    all: bool
+
+
 def augment(
     images: NDArray[np.uint8],
     seed: int,
     *,
     augment_prob: float = 1.0,
     ink: Colour = "white",
-    **strengths: Strength,
+    **strengths: Unpack[Strengths],
 ) -> NDArray[np.uint8]:
     """Distort images, each as one piece of writing.
 
@@ -72,7 +99,7 @@ def augment(
     images = np.asarray(images)
     seed = check_number("seed", seed, 0, SEED_LIMIT - 1)
     check_choice("ink", ink, ("white", "black"))
-    pipeline = make_pipeline(strengths, augment_prob)
+    pipeline = make_pipeline(cast("dict[str, Strength]", strengths), augment_prob)
     flip = np.uint8(0 if ink == "white" else 255)
     result = np.empty_like(images)
     size = max(1, _BLOCK_PX // images[:1].size) if len(images) else 1

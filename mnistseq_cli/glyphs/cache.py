@@ -42,7 +42,7 @@ class Action(StrEnum):
     DRAWN = "drawn"
 
 
-def find_data_dir(data_dir: Path | None = None) -> Path:
+def find_data_dir(data_dir: str | Path | None = None) -> Path:
     """Return the folder of the cache: the one named, else MNISTSEQ_DATA_DIR, else the user's."""
     named = data_dir or os.environ.get("MNISTSEQ_DATA_DIR")
     if not named:
@@ -56,13 +56,13 @@ def is_offline() -> bool:
     return os.environ.get("MNISTSEQ_OFFLINE", "") not in {"", "0"}
 
 
-def find_raw_dir(dataset: Dataset, data_dir: Path | None = None) -> Path:
+def find_raw_dir(dataset: Dataset, data_dir: str | Path | None = None) -> Path:
     """Return the folder of the files of a data set."""
     return find_data_dir(data_dir) / dataset.folder / "raw"
 
 
 def is_cached(
-    dataset: Dataset, data_dir: Path | None = None, splits: tuple[SplitName, ...] = SPLITS
+    dataset: Dataset, data_dir: str | Path | None = None, splits: tuple[SplitName, ...] = SPLITS
 ) -> bool:
     """Whether all files of some splits are there, unpacked and as long as they should be."""
     folder = find_raw_dir(dataset, data_dir)
@@ -71,7 +71,7 @@ def is_cached(
 
 def ensure_cached(
     dataset: Dataset,
-    data_dir: Path | None = None,
+    data_dir: str | Path | None = None,
     *,
     splits: tuple[SplitName, ...] = SPLITS,
     mirrors: tuple[str, ...] = (),
@@ -132,7 +132,7 @@ def draw_split(
     return images, labels
 
 
-def download_command(name: str, data_dir: Path | None, options: str = "") -> str:
+def download_command(name: str, data_dir: str | Path | None, options: str = "") -> str:
     """Return the command that mends a data set, for the folder in use."""
     words = ["mnistseq download", name, options]
     if data_dir is not None:
@@ -184,7 +184,7 @@ def _draw(
 def _fetch(
     dataset: Dataset,
     missing: list[DataFile],
-    data_dir: Path | None,
+    data_dir: str | Path | None,
     mirrors: tuple[str, ...],
     *,
     patience: Patience,
@@ -211,7 +211,7 @@ def _fetch(
         mirrors = (mirror, *(other for other in mirrors if other != mirror))
 
 
-def _missing(dataset: Dataset, file: DataFile, data_dir: Path | None) -> DownloadError:
+def _missing(dataset: Dataset, file: DataFile, data_dir: str | Path | None) -> DownloadError:
     path = find_raw_dir(dataset, data_dir) / file.name
     is_there = path.exists() or path.with_name(file.gzip_name).exists()
     state = f"{path} is {'damaged' if is_there else 'missing'}"

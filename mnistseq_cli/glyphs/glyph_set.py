@@ -110,6 +110,20 @@ class GlyphSet:
         n_classes = np.count_nonzero(self.counts)
         return f"<GlyphSet {self.name} {self.split}: {len(self):,} glyphs, {n_classes} classes>"
 
+    def _repr_html_(self) -> str:
+        from mnistseq_cli import sheet  # noqa: PLC0415 - only notebooks need it
+
+        n_each = -(-160 // np.count_nonzero(self.counts))
+        rows = [
+            self.ids[start : start + min(n_each, n)]
+            for start, n in zip(self._starts, self.counts, strict=True)
+            if n
+        ]
+        return sheet.to_html(
+            sheet.make_sheet([255 - np.concatenate([*self.images[ids]], axis=1) for ids in rows]),
+            repr(self),
+        )
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is cut out again when needed; of a mapped file the place is enough."""
         state = {key: value for key, value in vars(self).items() if key not in _CUT_OUT}

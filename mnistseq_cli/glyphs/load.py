@@ -41,7 +41,7 @@ _ASK_AGAIN_AFTER_S = 3600
 def load_glyphs(
     dataset: str,
     split: str = "train",
-    data_dir: Path | None = None,
+    data_dir: str | Path | None = None,
     progress: Progress | None = None,
     warn: Callable[[GlyphError], None] | None = None,
     *,
@@ -58,7 +58,7 @@ def load_glyphs(
         A name of the catalogue, a path (see `read_local`), or "auto".
     split : {"train", "test", "all"}
         Which glyphs; "all" is train and then test, ids going on.
-    data_dir : Path, optional
+    data_dir : path, optional
         Folder of the cache, see `find_data_dir`.
     progress : Progress, optional
         Is told about downloads.
@@ -98,7 +98,7 @@ def load_glyphs(
 
 def resolve_dataset(
     name: str,
-    data_dir: Path | None = None,
+    data_dir: str | Path | None = None,
     progress: Progress | None = None,
     warn: Callable[[GlyphError], None] | None = None,
 ) -> str:
@@ -137,7 +137,7 @@ def unknown_dataset(name: str) -> UsageError:
 
 
 def _find_auto(
-    data_dir: Path | None,
+    data_dir: str | Path | None,
     progress: Progress | None,
     warn: Callable[[GlyphError], None] | None,
 ) -> str:
@@ -171,7 +171,7 @@ def _has_failed_lately(failed: Path) -> bool:
 def _read_known(
     dataset: Dataset,
     names: tuple[SplitName, ...],
-    data_dir: Path | None,
+    data_dir: str | Path | None,
     progress: Progress | None,
     warn: Callable[[GlyphError], None] | None,
 ) -> list[GlyphSet]:

@@ -31,7 +31,10 @@ class _Stream:
     """A recipe and the epoch it is in; both travel into worker processes."""
 
     def __init__(
-        self, recipe: Recipe, glyphs: GlyphSet | None = None, data_dir: Path | None = None
+        self,
+        recipe: Recipe | str | Path,
+        glyphs: GlyphSet | str | None = None,
+        data_dir: str | Path | None = None,
     ) -> None:
         self.generator = SequenceGenerator(recipe, glyphs, data_dir)
         self.generator.check()
@@ -149,14 +152,14 @@ class IterableSequenceDataset(_Stream, IterableDataset[Block]):
 
     def __init__(
         self,
-        recipe: Recipe,
+        recipe: Recipe | str | Path,
         *,
         batch_size: int = BATCH_SIZE,
         drop_last: bool = False,
         rank: int | None = None,
         world_size: int | None = None,
-        glyphs: GlyphSet | None = None,
-        data_dir: Path | None = None,
+        glyphs: GlyphSet | str | None = None,
+        data_dir: str | Path | None = None,
     ) -> None:
         super().__init__(recipe, glyphs, data_dir)
         here = _find_rank()

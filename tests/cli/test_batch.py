@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from mnistseq_cli import Recipe, SequenceGenerator
 from mnistseq_cli.cli.commands import open_command
-from mnistseq_cli.formats.sheet import make_sheet
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
+from mnistseq_cli.sheet import make_sheet
 from tests.helpers.bulk_cases import read_tree
 from tests.helpers.program import PROGRAM, Result, run_program
 

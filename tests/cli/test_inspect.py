@@ -21,8 +21,8 @@ from imageio import v3 as imageio
 from mnistseq_cli.bulk.run import run as make_dataset
 from mnistseq_cli.cli.console import get_console
 from mnistseq_cli.cli.summary import TextPage
-from mnistseq_cli.formats.sheet import BOX_COLOURS, LABEL_GREY, draw_sample, make_labelled_sheet
 from mnistseq_cli.inspection.survey import survey
+from mnistseq_cli.sheet import BOX_COLOURS, LABEL_GREY, draw_sample, make_labelled_sheet
 from tests.helpers.bulk_cases import Case
 from tests.helpers.program import PROGRAM, Result
 

@@ -67,10 +67,10 @@ def test_samples_by_index_by_iteration_and_by_block_are_the_same(glyphs: GlyphSe
             generator[beyond]
 
 
-@pytest.mark.parametrize("index", [slice(2, 4), "a", 1.0, np.float64(1), None, (1, 2)])
+@pytest.mark.parametrize("index", ["a", 1.0, np.float64(1), None, (1, 2)])
 def test_an_index_that_is_no_whole_number_is_refused(index: Any, glyphs: GlyphSet) -> None:
     generator = SequenceGenerator(Recipe(digits="35", count=9), glyphs)
-    message = rf"^sample {re.escape(repr(index))}: expected a whole number; block\("
+    message = rf"^sample {re.escape(repr(index))}: expected a whole number, or a slice"
     with pytest.raises(TypeError, match=message):
         generator[index]
 

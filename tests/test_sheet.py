@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mnistseq_cli.formats.sheet import FRAME_GREY, FRAME_PX, GAP_PX, enlarge, make_sheet
+from mnistseq_cli.sheet import FRAME_GREY, FRAME_PX, GAP_PX, enlarge, make_sheet
 
 
 def test_an_image_is_enlarged_and_framed() -> None:

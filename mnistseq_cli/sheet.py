@@ -1,8 +1,8 @@
-"""Contact sheets: samples with their labels and boxes in one picture."""
+"""Contact sheets: samples with their labels and boxes in one picture, also for notebooks."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-
-    from mnistseq_cli.formats.base import LoadedSample
 
 SCALE = 2
 WIDTH_PX = 960  # of a sheet, unless one image is wider
@@ -23,6 +21,22 @@ LABELLED_WIDTH_PX = 1280
 TEXT_PX = 18
 LABEL_GREY = 60
 BOX_COLOURS = ((0, 114, 240), (224, 96, 0))  # in turn; told apart also without red or green
+
+
+class Drawable(Protocol):
+    """A sample that was made, or read: what is drawn of it."""
+
+    @property
+    def text(self) -> str:
+        """Its label."""
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """Shape (H, W)."""
+
+    @property
+    def boxes(self) -> NDArray[np.int64] | None:
+        """Of its digits, shape (n, 4), where they are known."""
 
 
 def make_sheet(images: Sequence[NDArray[np.uint8]], scale: int = SCALE) -> NDArray[np.uint8]:
@@ -42,12 +56,12 @@ def make_sheet(images: Sequence[NDArray[np.uint8]], scale: int = SCALE) -> NDArr
     return _put_side_by_side([enlarge(image, scale) for image in images], WIDTH_PX)
 
 
-def make_labelled_sheet(samples: Sequence[LoadedSample]) -> NDArray[np.uint8]:
+def make_labelled_sheet(samples: Sequence[Drawable]) -> NDArray[np.uint8]:
     """Put samples side by side, with labels over them and boxes around their digits.
 
     Parameters
     ----------
-    samples : sequence of LoadedSample
+    samples : sequence of Drawable
         At least one. They are enlarged up to three times, while two stand side by side.
 
     Returns
@@ -61,7 +75,7 @@ def make_labelled_sheet(samples: Sequence[LoadedSample]) -> NDArray[np.uint8]:
     return _put_side_by_side([draw_sample(one, scale) for one in samples], LABELLED_WIDTH_PX)
 
 
-def draw_sample(sample: LoadedSample, scale: int) -> NDArray[np.uint8]:
+def draw_sample(sample: Drawable, scale: int) -> NDArray[np.uint8]:
     """Draw a sample enlarged, with its label and its boxes, shape (height, width, 3).
 
     A box is drawn around its digit: the lines cover no ink of it.
@@ -108,3 +122,23 @@ def enlarge(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
     """Enlarge an image by a whole number and put a thin frame around it."""
     large = image.repeat(scale, axis=0).repeat(scale, axis=1)
     return np.pad(large, FRAME_PX, constant_values=FRAME_GREY)
+
+
+def to_png(image: NDArray[np.uint8]) -> bytes:
+    """Return a picture as a PNG file, for a notebook."""
+    from io import BytesIO  # noqa: PLC0415 - as below
+
+    from PIL import Image  # noqa: PLC0415 - only notebooks need it
+
+    file = BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
+
+
+def to_html(image: NDArray[np.uint8], caption: str) -> str:
+    """Return a picture with a line under it as HTML that holds all it needs, for a notebook."""
+    from base64 import b64encode  # noqa: PLC0415 - as below
+    from html import escape  # noqa: PLC0415 - only notebooks need it
+
+    source = f"data:image/png;base64,{b64encode(to_png(image)).decode()}"
+    return f'<img src="{source}" alt=""><br><code>{escape(caption)}</code>'
