@@ -194,16 +194,16 @@ QMNIST = Dataset(
 # The built-in pen; the hash of a split is of all its images, then all its labels.
 STROKES = Dataset(
     "strokes",
-    "Strokes",
+    "Strokes2",  # the pen of 0.1 left its files in "Strokes"
     _split(
-        "Strokes/train",
+        "Strokes2/train",
         20_000,
-        "97a57db5296a9588e688358c96ed19108d930b953d8094ac519f45fa72697a92",
+        "55e6b57d98c141dbd7c3058e00554f0a42a8043edfa2a7c12b24240a5bf2c503",
     ),
     _split(
-        "Strokes/t10k",
+        "Strokes2/t10k",
         4_000,
-        "69735aa99442cb902e67062942b7bfb2b2df4356114f73363ed2cefd3daa67b3",
+        "93832c27f256854d518fab7d4c24754d73625ecb2fafe72f4d5172b0d3b19df6",
     ),
     (),
     "none needed",

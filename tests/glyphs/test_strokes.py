@@ -14,22 +14,23 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mnistseq_cli.glyphs.catalog import STROKES
-from mnistseq_cli.glyphs.strokes import (
-    GLYPH_WORDS,
-    GLYPHS_PER_HAND,
-    HAND_WORDS,
-    draw_digits,
-    draw_glyphs,
-)
-from mnistseq_cli.glyphs.strokes.characters import Allograph, read_allographs
+from mnistseq_cli.glyphs.strokes import PEN_CHARACTERS, draw_characters, draw_glyphs
+from mnistseq_cli.glyphs.strokes.characters import Allograph, read_forms
 from mnistseq_cli.glyphs.strokes.curves import MAX_HABITS, MAX_POINTS, parse_path
-from mnistseq_cli.randomness import draw_words
+from mnistseq_cli.glyphs.strokes.drawing import draw_lines
+from mnistseq_cli.glyphs.strokes.writing import (
+    GLYPH_WORDS,
+    N_TRAITS,
+    WAY_WORDS,
+    read_hands,
+    trace_lines,
+)
 
 SPLITS = ("train", "test")
 N_GLYPHS = {"train": STROKES.train.n_glyphs, "test": STROKES.test.n_glyphs}
 SHA256 = {"train": STROKES.train.sha256, "test": STROKES.test.sha256}
 Glyphs = tuple[NDArray[np.uint8], NDArray[np.uint8]]
-ALLOGRAPHS = read_allographs()
+ALLOGRAPHS = read_forms().allographs
 
 PRINT_HASHES = """
 import hashlib
@@ -124,44 +125,76 @@ def test_ink_is_grey_only_at_its_edges(drawn: dict[str, Glyphs]) -> None:
 def test_a_hand_writes_every_digit_twice(drawn: dict[str, Glyphs]) -> None:
     for split in SPLITS:
         labels = drawn[split][1]
-        hands = np.arange(len(labels)) // GLYPHS_PER_HAND
+        hands = np.arange(len(labels)) // 20
         pairs = Counter(zip(hands.tolist(), labels.tolist(), strict=True))
         assert set(pairs.values()) == {2}
 
 
-def draw_with(
-    digits: list[int], hand_seeds: list[int], glyph_seeds: list[int]
+def draw(
+    characters: str, hands: list[int], copies: list[int], split: str = "train"
 ) -> NDArray[np.uint8]:
-    hands = np.concatenate([draw_words(seed, 1, 0, 1, HAND_WORDS) for seed in hand_seeds])
-    own = np.concatenate([draw_words(seed, 2, 0, 1, GLYPH_WORDS) for seed in glyph_seeds])
-    return draw_digits(np.array(digits, dtype=np.uint8), hands, own)
+    numbers = np.array([PEN_CHARACTERS.index(one) for one in characters])
+    return draw_characters(split, numbers, np.array(hands), np.array(copies))
 
 
-def test_digit_hand_and_own_words_decide_a_glyph_together() -> None:
-    images = draw_with([3, 3, 3, 5], [1, 1, 2, 1], [1, 2, 1, 1])
+def test_character_hand_and_copy_decide_a_glyph_together() -> None:
+    images = draw("33$3", [1, 1, 1, 2], [0, 1, 0, 0])
     assert len(np.unique(images, axis=0)) == 4
-    again = draw_with([5, 3, 3, 3], [1, 2, 1, 1], [1, 1, 2, 1])
-    assert (again[::-1] == images).all()
+    assert (draw("3$33", [2, 1, 1, 1], [0, 0, 1, 0])[::-1] == images).all()
+    assert not (draw("3", [1], [0], "test") == images[0]).all()
 
 
 @pytest.mark.parametrize("word", [0, 2**64 - 1])
 def test_the_most_unusual_hand_still_writes(word: int) -> None:
-    digits = np.arange(10, dtype=np.uint8)
-    hands = np.full((10, HAND_WORDS), word, dtype=np.uint64)
-    images = draw_digits(digits, hands, np.full((10, GLYPH_WORDS), word, dtype=np.uint64))
-    assert (images.max(axis=(1, 2)) > 200).all()
-    assert (images > 0).any(axis=1).sum(axis=1).max() <= 20
+    numbers = np.arange(len(PEN_CHARACTERS))
+    words = [
+        np.full((len(numbers), n), word, np.uint64) for n in (N_TRAITS, WAY_WORDS, GLYPH_WORDS)
+    ]
+    fills = numbers < 10
+    images = draw_lines(trace_lines(numbers, read_hands(numbers, *words)), fills)
+    assert (images.max(axis=(1, 2)) > 150).all()
+    assert (images[fills] > 0).any(axis=1).sum(axis=1).max() <= 20
+    assert (images[~fills] > 0).mean() < 0.5
 
 
-def test_shares_of_each_digit_add_up() -> None:
-    shares: Counter[int] = Counter()
+def test_characters_stand_where_they_belong() -> None:
+    """Over 200 hands: the middle of the ink, and where it begins and ends, in rows of 28."""
+    hands, copies = [*range(200)], [0] * 200
+    rows: dict[str, NDArray[np.bool_]] = {
+        one: np.any(draw(one * 200, hands, copies) > 0, axis=2) for one in PEN_CHARACTERS
+    }
+    top = {one: ink.argmax(axis=1) for one, ink in rows.items()}
+    bottom = {one: 27 - ink[:, ::-1].argmax(axis=1) for one, ink in rows.items()}
+    baseline = np.median(np.concatenate([bottom[digit] for digit in "1456789"]))
+    assert 22 <= baseline <= 24
+    assert np.percentile(bottom[","], [10, 50]).tolist() >= [baseline, baseline + 2]
+    assert np.percentile(top[","], 10) > 14
+    for point in ".:":
+        assert abs(np.median(bottom[point]) - baseline) <= 1
+    for middle in "-+=*":
+        assert 11 <= np.median(top[middle] + bottom[middle]) / 2 <= 16
+    assert np.percentile(bottom["'"], 95) < 14
+    for bracket in "()/":
+        assert np.median(top[bracket]) <= 4
+        assert np.median(bottom[bracket]) >= baseline
+    for letter in "ABCDEFHIKLMNOPRSTUVWXYZ":
+        assert abs(np.median(bottom[letter]) - baseline) <= 1.5
+        assert abs(np.median(top[letter]) - 4) <= 1.5
+
+
+def test_shares_of_each_character_add_up() -> None:
+    shares: Counter[str] = Counter()
     for allograph in ALLOGRAPHS:
-        shares[allograph.digit] += allograph.share
-    assert shares == dict.fromkeys(range(10), 100)
-    assert [a.digit for a in ALLOGRAPHS] == sorted(a.digit for a in ALLOGRAPHS)
+        shares[allograph.character] += allograph.share
+    assert shares == dict.fromkeys(PEN_CHARACTERS, 100)
+    ways = [PEN_CHARACTERS.index(way.character) for way in ALLOGRAPHS]
+    assert ways == sorted(ways)
+    assert min(Counter(ways).values()) > 1
+    expected = "0123456789.,-/:+%()#'*=$€£¥ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    assert sorted(PEN_CHARACTERS) == sorted(expected)
 
 
-@pytest.mark.parametrize("allograph", ALLOGRAPHS, ids=lambda a: f"{a.digit}-{a.share}")
+@pytest.mark.parametrize("allograph", ALLOGRAPHS, ids=lambda a: f"{a.character}-{a.share}")
 def test_habits_move_points_that_exist(allograph: Allograph) -> None:
     n_points = len(parse_path(allograph.path).points)
     habits = allograph.habits.split("|")

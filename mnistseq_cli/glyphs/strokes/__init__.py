@@ -1,8 +1,8 @@
-"""The built-in pen: digits that the program writes itself.
+"""The built-in pen: digits that the program writes itself, and what stands beside digits.
 
-20,000 glyphs to train with, by 1,000 hands, and 4,000 to test with, by 200 others. Each hand
-writes each digit twice. Every glyph is a pure function of its split and its id, to the byte, on
-every machine.
+20,000 digits to train with, by 1,000 hands, and 4,000 to test with, by 200 others. Each hand
+writes each character twice. Every glyph is a pure function of its character, its split, its hand
+and its copy, to the byte, on every machine.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnistseq_cli.glyphs.catalog import STROKES
 from mnistseq_cli.glyphs.strokes.drawing import SIDE_PX, draw_lines
 from mnistseq_cli.glyphs.strokes.writing import (
     GLYPH_WORDS,
-    HAND_WORDS,
-    N_DIGITS,
+    N_TRAITS,
+    PEN_CHARACTERS,
+    WAY_WORDS,
     read_hands,
+    read_traits,
     trace_lines,
 )
 from mnistseq_cli.randomness import draw_words
@@ -26,17 +27,24 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "GLYPHS_PER_HAND",
-    "GLYPH_WORDS",
-    "HAND_WORDS",
-    "draw_digits",
+    "COPIES",
+    "N_DIGITS",
+    "N_HANDS",
+    "PEN_CHARACTERS",
+    "draw_by_id",
+    "draw_characters",
     "draw_glyphs",
-    "label_glyphs",
+    "draw_traits",
+    "number_glyphs",
 ]
 
-# With consecutive ids: the digits 0 to 9, and again 0 to 9.
-GLYPHS_PER_HAND = 2 * N_DIGITS
+N_DIGITS = 10
+COPIES = 2  # of each character that a hand writes
+N_HANDS = {"train": 1000, "test": 200}
+_ALL_HANDS = sum(N_HANDS.values())
+_ALL_DIGITS = N_DIGITS * COPIES * _ALL_HANDS
 _USES = {"train": 20, "test": 21}
+# Of the words of hands; those of a character are its code point more.
 _SEED = 2470
 # A block's arrays fit into a processor's cache.
 _BLOCK = 400
@@ -45,45 +53,90 @@ _BLOCK = 400
 def draw_glyphs(
     split: str, ids: NDArray[np.int64], height_px: int = SIDE_PX
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Draw glyphs of a split: images, (N, height, height), 0 = paper, and their digits, (N,)."""
-    labels = (ids % N_DIGITS).astype(np.uint8)
-    images = np.empty((len(ids), height_px, height_px), dtype=np.uint8)
-    for first in range(0, len(ids), _BLOCK):
-        block = slice(first, first + _BLOCK)
-        words = _words_of(split, ids[block])
-        images[block] = draw_digits(labels[block], *words, height_px)
-    return images, labels
+    """Draw digits of a split: images, (N, height, height), 0 = paper, and their digits, (N,).
+
+    A hand has consecutive ids: the digits 0 to 9, and again 0 to 9.
+    """
+    copies, digits = np.divmod(ids, N_DIGITS)
+    hands, copies = np.divmod(copies, COPIES)
+    return draw_characters(split, digits, hands, copies, height_px), digits.astype(np.uint8)
 
 
 def draw_by_id(ids: NDArray[np.int64], height_px: int) -> NDArray[np.uint8]:
-    """Draw glyphs, shape (N, height, height); the ids of those to test with go on."""
+    """Draw glyphs, shape (N, height, height), by their ids.
+
+    First come the digits, those to test with after those to train with, as `draw_glyphs` numbers
+    them; then the other characters, as `number_glyphs` does.
+    """
+    numbers, rest = np.divmod(ids - _ALL_DIGITS, COPIES * _ALL_HANDS)
+    hands, copies = np.divmod(rest, COPIES)
+    of_digits, digits = np.divmod(ids, N_DIGITS)
+    is_digit = ids < _ALL_DIGITS
+    numbers = np.where(is_digit, digits, N_DIGITS + numbers)
+    hands, copies = np.where(is_digit, np.divmod(of_digits, COPIES), (hands, copies))
     images = np.empty((len(ids), height_px, height_px), dtype=np.uint8)
-    is_test = ids >= STROKES.train.n_glyphs
-    for split, first, chosen in (
-        ("train", 0, ~is_test),
-        ("test", STROKES.train.n_glyphs, is_test),
-    ):
-        images[chosen] = draw_glyphs(split, ids[chosen] - first, height_px)[0]
+    is_test = hands >= N_HANDS["train"]
+    for split, first, chosen in (("train", 0, ~is_test), ("test", N_HANDS["train"], is_test)):
+        own = (numbers[chosen], hands[chosen] - first, copies[chosen])
+        images[chosen] = draw_characters(split, *own, height_px)
     return images
 
 
-def draw_digits(
-    digits: NDArray[np.uint8],
-    hand_words: NDArray[np.uint64],
-    glyph_words: NDArray[np.uint64],
+def number_glyphs(character: str) -> NDArray[np.int64]:
+    """Return the ids of a character that is no digit, by hand and copy, shape (hands, copies).
+
+    Hands to test with come after those to train with.
+    """
+    n_glyphs = COPIES * _ALL_HANDS
+    first = _ALL_DIGITS + (PEN_CHARACTERS.index(character) - N_DIGITS) * n_glyphs
+    return first + np.arange(n_glyphs).reshape(_ALL_HANDS, COPIES)
+
+
+def draw_characters(
+    split: str,
+    numbers: NDArray[np.int64],
+    hands: NDArray[np.int64],
+    copies: NDArray[np.int64],
     height_px: int = SIDE_PX,
 ) -> NDArray[np.uint8]:
-    """Draw digits with hands made from random words; equal rows of `hand_words` are one hand."""
-    return draw_lines(trace_lines(digits, read_hands(digits, hand_words, glyph_words)), height_px)
+    """Draw what hands write, uint8 (N, height, height), 0 = paper, 255 = ink.
+
+    A character is given by its number in `PEN_CHARACTERS`; all three have the shape (N,).
+    """
+    images = np.empty((len(numbers), height_px, height_px), dtype=np.uint8)
+    for first in range(0, len(numbers), _BLOCK):
+        block = slice(first, first + _BLOCK)
+        own, hand, copy = numbers[block], hands[block], copies[block]
+        ways = np.empty((len(own), WAY_WORDS + GLYPH_WORDS), np.uint64)
+        for number in np.unique(own).tolist():
+            there = np.flatnonzero(own == number)
+            ways[there] = _draw_ways(split, number, hand[there], copy[there])
+        traits = _draw_rows(_SEED, split, hand, N_TRAITS)
+        written = read_hands(own, traits, ways[:, :WAY_WORDS], ways[:, WAY_WORDS:])
+        images[block] = draw_lines(trace_lines(own, written), own < N_DIGITS, height_px)
+    return images
 
 
-def _words_of(split: str, ids: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Draw the words of glyphs; a row of the stream holds a hand and its glyphs."""
-    hands, rows = np.unique(ids // GLYPHS_PER_HAND, return_inverse=True)
-    n_words = HAND_WORDS + GLYPHS_PER_HAND * GLYPH_WORDS
-    words = np.concatenate(
-        [draw_words(_SEED, _USES[split], hand, hand + 1, n_words) for hand in hands.tolist()]
-    )
-    of_hands, of_glyphs = words[:, :HAND_WORDS], words[:, HAND_WORDS:]
-    of_glyphs = of_glyphs.reshape(len(words), GLYPHS_PER_HAND, GLYPH_WORDS)
-    return of_hands[rows], of_glyphs[rows, ids % GLYPHS_PER_HAND]
+def draw_traits() -> NDArray[np.float64]:
+    """Return the traits of all hands, shape (hands, traits); see `writing.Trait`."""
+    words = [draw_words(_SEED, _USES[name], 0, n, N_TRAITS) for name, n in N_HANDS.items()]
+    return read_traits(np.concatenate(words))
+
+
+def _draw_ways(
+    split: str, number: int, hands: NDArray[np.int64], copies: NDArray[np.int64]
+) -> NDArray[np.uint64]:
+    """Draw how hands write a character, and the words of their copies of it."""
+    seed = _SEED + ord(PEN_CHARACTERS[number])
+    words = _draw_rows(seed, split, hands, WAY_WORDS + COPIES * GLYPH_WORDS)
+    of_copies = words[:, WAY_WORDS:].reshape(len(words), COPIES, GLYPH_WORDS)
+    own = of_copies[np.arange(len(words)), copies]
+    return np.concatenate([words[:, :WAY_WORDS], own], axis=1)
+
+
+def _draw_rows(
+    seed: int, split: str, hands: NDArray[np.int64], n_words: int
+) -> NDArray[np.uint64]:
+    """Draw a row of words for each hand, in whatever order."""
+    first = int(hands.min())
+    return draw_words(seed, _USES[split], first, int(hands.max()) + 1, n_words)[hands - first]

@@ -1,4 +1,4 @@
-"""The ways people write each digit: read from ``characters.txt``, which says what they mean."""
+"""The ways people write each character, read from ``characters.txt``, which explains itself."""
 
 from __future__ import annotations
 
@@ -8,21 +8,33 @@ from typing import NamedTuple
 
 
 class Allograph(NamedTuple):
-    """One way to write a digit."""
+    """One way to write a character."""
 
-    digit: int
-    share: int  # how many in a hundred hands write the digit this way
+    character: str
+    share: int  # how many in a hundred hands write the character this way
     path: str
     habits: str
 
 
+class Forms(NamedTuple):
+    """All that the pen knows."""
+
+    proportions: dict[str, tuple[float, ...]]  # of each character, digits first
+    allographs: tuple[Allograph, ...]  # those of one character beside each other
+
+
 @cache
-def read_allographs() -> tuple[Allograph, ...]:
-    """Return all ways, those of one digit beside each other."""
+def read_forms() -> Forms:
+    """Return proportions and ways of all characters."""
     text = files(__package__).joinpath("characters.txt").read_text("utf-8")
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    forms: dict[str, tuple[float, ...]] = {}
     ways = []
-    for first, habits in zip(lines[::2], lines[1::2], strict=True):
-        digit, share, path = first.split(maxsplit=2)
-        ways.append(Allograph(int(digit), int(share), path, habits.strip()))
-    return tuple(ways)
+    rest = iter(line for line in text.splitlines() if line and line[0] != ";")
+    for line in rest:
+        if line.startswith("= "):
+            _, character, *numbers = line.split()
+            forms[character] = tuple(map(float, numbers))
+        else:
+            share, path = line.split(maxsplit=1)
+            ways.append(Allograph(character, int(share), path, next(rest).strip()))
+    return Forms(forms, tuple(ways))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistseq_cli.glyphs.strokes.characters import Allograph, read_allographs
+from mnistseq_cli.glyphs.strokes.characters import Allograph, read_forms
 
 N_SAMPLES = 144
 MAX_POINTS = 16
@@ -58,7 +58,7 @@ class Path(NamedTuple):
 @cache
 def tabulate_curves() -> Curves:
     """Read all allographs."""
-    allographs = read_allographs()
+    allographs = read_forms().allographs
     paths = [parse_path(allograph.path) for allograph in allographs]
     tables = [_tabulate(path) for path in paths]
     return Curves(

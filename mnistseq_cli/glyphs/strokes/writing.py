@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mnistseq_cli.glyphs.strokes.characters import read_allographs
+from mnistseq_cli.glyphs.strokes.characters import read_forms
 from mnistseq_cli.glyphs.strokes.curves import (
     MAX_HABITS,
     MAX_POINTS,
@@ -25,24 +25,6 @@ if TYPE_CHECKING:
 HABIT = 1.1
 TREMOR = 0.03
 PRESSURE = 0.08
-# Of each digit: slant and its spread, as shifts for each unit of height; width and its spread;
-# pen radius in pixels and its spread; how much of what makes it wider than high remains.
-# Set so that mean and spread of slant, width, height, stroke width and ink are those of MNIST's
-# training digits.
-_PROPORTIONS = np.array(
-    [
-        [0.245, 0.227, 1.474, 0.205, 1.421, 0.266, 0.545],
-        [0.256, 0.270, 1.000, 0.200, 1.442, 0.260, 1.000],
-        [0.099, 0.229, 1.393, 0.197, 1.313, 0.254, 0.608],
-        [0.094, 0.231, 1.192, 0.177, 1.313, 0.248, 0.534],
-        [0.234, 0.275, 1.377, 0.196, 1.235, 0.244, 0.424],
-        [0.109, 0.289, 1.378, 0.192, 1.218, 0.244, 0.762],
-        [-0.004, 0.181, 1.405, 0.178, 1.289, 0.268, 0.559],
-        [0.068, 0.214, 1.348, 0.181, 1.322, 0.240, 0.789],
-        [0.093, 0.238, 1.278, 0.208, 1.192, 0.248, 0.530],
-        [0.129, 0.204, 1.221, 0.173, 1.185, 0.243, 0.404],
-    ]
-)
 
 
 class Line(NamedTuple):
@@ -55,9 +37,10 @@ class Line(NamedTuple):
     soft_px: FloatArray  # (N,), width of the edge between ink and paper
 
 
-def trace_lines(digits: NDArray[np.uint8], hand: Hand) -> Line:
-    """Let each hand write its digit, shape (N,)."""
-    slant, slant_spread, width, width_spread, pen, pen_spread, wide = _PROPORTIONS[digits].T
+def trace_lines(numbers: NDArray[np.int64], hand: Hand) -> Line:
+    """Let each hand write its character, by the number of it in `PEN_CHARACTERS`, shape (N,)."""
+    proportions = np.array([*read_forms().proportions.values()])[numbers]
+    slant, slant_spread, width, width_spread, pen, pen_spread, wide = proportions.T
     x, y = _bend(*_follow(hand), hand.traits)
     x = x * (width * (1 + width_spread * hand.traits[:, Trait.WIDTH]))[:, None]
     x = x - (slant + slant_spread * hand.traits[:, Trait.SLANT])[:, None] * y
@@ -105,8 +88,8 @@ def _bend(x: FloatArray, y: FloatArray, traits: FloatArray) -> tuple[FloatArray,
 
 def _narrow(x: FloatArray, y: FloatArray, wide: FloatArray) -> FloatArray:
     """Narrow what is wider than high: people rarely write so, some digits less than others."""
-    ratio = (x.max(axis=1) - x.min(axis=1)) / (y.max(axis=1) - y.min(axis=1))
-    return x * np.where(ratio > 1, (1 + wide * (ratio - 1)) / ratio, 1.0)[:, None]
+    steepness = (y.max(axis=1) - y.min(axis=1)) / (x.max(axis=1) - x.min(axis=1))
+    return x * np.where(steepness < 1, wide + (1 - wide) * steepness, 1.0)[:, None]
 
 
 def _press(pressure: FloatArray) -> FloatArray:
@@ -135,52 +118,61 @@ class Trait(IntEnum):
     SAG = 9
 
 
-N_DIGITS = 10
+PEN_CHARACTERS = "".join(read_forms().proportions)
 N_PRESSURES = 8
-_N_TRAITS = len(Trait)
+N_TRAITS = len(Trait)
 _PERCENT = 100
 # The squares of both parts add up to 1: what is mixed has deviation 1 again.
 _HAND_TRAIT, _OWN_TRAIT = 0.97, 0.243
 _HAND_HABIT, _OWN_HABIT = 0.8, 0.6
 
-# Words of a hand: its traits, then for each digit the allograph and the habits.
-HAND_WORDS = _N_TRAITS + N_DIGITS * (1 + MAX_HABITS)
+# Words by which a hand writes a character: the allograph, and the habits.
+WAY_WORDS = 1 + MAX_HABITS
 # Words of a glyph: traits, habits, tremor, pressure.
-GLYPH_WORDS = _N_TRAITS + MAX_HABITS + 2 * MAX_POINTS + N_PRESSURES
-_GLYPH_PARTS = np.cumsum([_N_TRAITS, MAX_HABITS, 2 * MAX_POINTS])
+GLYPH_WORDS = N_TRAITS + MAX_HABITS + 2 * MAX_POINTS + N_PRESSURES
+_GLYPH_PARTS = np.cumsum([N_TRAITS, MAX_HABITS, 2 * MAX_POINTS])
 
 
 class Hand(NamedTuple):
     """How each of N glyphs is written."""
 
     traits: FloatArray  # (N, traits)
-    allograph: NDArray[np.int64]  # (N,), places in what `read_allographs` gives
+    allograph: NDArray[np.int64]  # (N,), places in `Forms.allographs`
     habits: FloatArray  # (N, MAX_HABITS), how much it has of each habit of the allograph
     tremor: FloatArray  # (N, MAX_POINTS, 2)
     pressure: FloatArray  # (N, N_PRESSURES), from the start of the path to its end
 
 
 def read_hands(
-    digits: NDArray[np.uint8], hand_words: NDArray[np.uint64], glyph_words: NDArray[np.uint64]
+    numbers: NDArray[np.int64],
+    trait_words: NDArray[np.uint64],
+    way_words: NDArray[np.uint64],
+    glyph_words: NDArray[np.uint64],
 ) -> Hand:
-    """Turn words, N rows of `HAND_WORDS` and of `GLYPH_WORDS`, into the hands of N glyphs."""
-    n_glyphs = len(digits)
-    way = hand_words[:, _N_TRAITS:].reshape(n_glyphs, N_DIGITS, 1 + MAX_HABITS)
-    way = way[np.arange(n_glyphs), digits]
+    """Turn words into the hands of N glyphs.
+
+    They are rows of `N_TRAITS`, `WAY_WORDS` and `GLYPH_WORDS`: of the hand, of how that writes
+    the character, and of the glyph.
+    """
     traits, habits, tremor, pressure = np.split(glyph_words, _GLYPH_PARTS, axis=1)
     return Hand(
-        traits=_HAND_TRAIT * _normal(hand_words[:, :_N_TRAITS]) + _OWN_TRAIT * _normal(traits),
-        allograph=_choose_allographs(digits, way[:, 0]),
-        habits=_HAND_HABIT * _flat(way[:, 1:]) + _OWN_HABIT * _flat(habits),
-        tremor=_normal(tremor).reshape(n_glyphs, MAX_POINTS, 2),
+        traits=_HAND_TRAIT * read_traits(trait_words) + _OWN_TRAIT * _normal(traits),
+        allograph=_choose_allographs(numbers, way_words[:, 0]),
+        habits=_HAND_HABIT * _flat(way_words[:, 1:]) + _OWN_HABIT * _flat(habits),
+        tremor=_normal(tremor).reshape(-1, MAX_POINTS, 2),
         pressure=_normal(pressure),
     )
 
 
-def _choose_allographs(digits: NDArray[np.uint8], words: NDArray[np.uint64]) -> NDArray[np.int64]:
+def read_traits(words: NDArray[np.uint64]) -> FloatArray:
+    """Turn the words of hands into their traits, shape (N, N_TRAITS)."""
+    return _normal(words)
+
+
+def _choose_allographs(numbers: NDArray[np.int64], words: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Choose by share: the first allograph whose upper bound lies above the draw."""
-    draws = digits.astype(np.int64) * _PERCENT + scale_words(words, _PERCENT)
-    bounds = np.cumsum([allograph.share for allograph in read_allographs()])
+    draws = numbers * _PERCENT + scale_words(words, _PERCENT)
+    bounds = np.cumsum([allograph.share for allograph in read_forms().allographs])
     return np.searchsorted(bounds, draws, side="right").astype(np.int64)
 
 
