@@ -8,7 +8,7 @@ import warnings
 import zipfile
 from dataclasses import dataclass
 from functools import partial
-from math import prod
+from math import isqrt, prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -18,7 +18,7 @@ from PIL import Image
 from mnistseq_cli.errors import GlyphError
 from mnistseq_cli.files import naming_damage
 from mnistseq_cli.glyphs.catalog import DIGITS, EMNIST_CLASSES
-from mnistseq_cli.glyphs.glyph_set import SIDE_PX, GlyphSet, hash_glyphs
+from mnistseq_cli.glyphs.glyph_set import GlyphSet, hash_glyphs
 from mnistseq_cli.glyphs.idx import (
     MAX_BYTES,
     MAX_DEFLATE_RATIO,
@@ -29,6 +29,7 @@ from mnistseq_cli.glyphs.idx import (
     unpacking,
 )
 from mnistseq_cli.glyphs.polarity import clean_paper, has_dark_ink
+from mnistseq_cli.glyphs.resize import resize
 from mnistseq_cli.glyphs.sources import Entry, open_source
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ _NPZ_PARTNERS = dict(_NPZ_NAMES) | {labels: images for images, labels in _NPZ_NA
 _NPZ_KEY = re.compile(rf"(?:train|test)?_?({'|'.join(_NPZ_PARTNERS)})_?(?:train|test)?")
 # Luma of red, green and blue in thousandths (ITU-R BT.601).
 _LUMA = np.array([299, 587, 114])
-_N_PIXELS = SIDE_PX * SIDE_PX
+_LARGEST_PX = 256  # the height and width of glyphs that are kept: more than images can have
+_SIDES_PX = range(4, 4097)  # of glyphs that are read
+_N_PIXELS = 28 * 28  # of a table
 _KIND_WORDS = r"images?|labels?|idx\d|ubyte|int|byte"  # of the names of IDX files
 _IMAGE_AXES = 3  # glyphs, y, x
 _CHUNK = 4096
@@ -69,7 +72,7 @@ _CHUNK = 4096
 class LocalGlyphs:
     """Glyphs as they are in the user's files."""
 
-    images: NDArray[np.uint8]  # (N, 28, 28), of whatever polarity; mapped where that is possible
+    images: NDArray[np.uint8]  # (N, side, side), of whatever polarity; mapped where it can be
     labels: NDArray[np.uint8]
     alphabet: str = DIGITS  # the character of each class
     is_transposed: bool = False
@@ -342,14 +345,14 @@ def _read_parquet(entry: Entry) -> LocalGlyphs:
                 f"{entry.title} has the columns {', '.join(table.schema_arrow.names)}; "
                 "expected image and label"
             )
-        if table.metadata.num_rows * _N_PIXELS > MAX_BYTES:
-            raise GlyphError(f"{entry.title} holds {table.metadata.num_rows:,} glyphs: too many")
+        n_glyphs = table.metadata.num_rows
         for batch in table.iter_batches(_CHUNK, columns=["image", "label"]):
             for row in batch.to_pylist():
                 picture = row["image"]["bytes"] if isinstance(row["image"], dict) else row["image"]
-                images.append(_read_picture(io.BytesIO(picture), f"a picture in {entry.title}"))
+                images.append(_read_square(io.BytesIO(picture), f"a picture in {entry.title}"))
                 labels.append(row["label"])
-    return _convert(np.stack(images), np.array(labels), entry.title, entry.title)
+                _check_size(n_glyphs, images[0], entry.title)
+    return _convert(_stack(images), np.array(labels), entry.title, entry.title)
 
 
 def _find_pictures(entries: list[Entry], path: Path) -> _Found:
@@ -372,11 +375,13 @@ def _read_pictures(entries: list[Entry]) -> LocalGlyphs:
     for entry in entries:
         place = Path(entry.name)
         with entry.open() as stream:
-            found.append((place.parent.name, place.name, _read_picture(stream, entry.title)))
+            picture = _read_square(stream, entry.title)
+        found.append((place.parent.name, place.name, picture))
+        _check_size(len(entries), picture, entry.title)
     found.sort(key=lambda one: one[:2])
     alphabet = "".join(sorted({name for name, _, _ in found}))
     return LocalGlyphs(
-        np.stack([picture for _, _, picture in found]),
+        _stack([picture for _, _, picture in found]),
         np.array([alphabet.index(name) for name, _, _ in found], np.uint8),
         alphabet,
         has_pictures=True,
@@ -384,15 +389,20 @@ def _read_pictures(entries: list[Entry]) -> LocalGlyphs:
     )
 
 
+def _read_square(stream: BinaryIO, name: str) -> NDArray[np.uint8]:
+    """Read a picture as one square glyph, shape (1, side, side)."""
+    return _square(_read_picture(stream, name)[np.newaxis])
+
+
 def _read_picture(stream: BinaryIO, name: str) -> NDArray[np.uint8]:
-    """Read a picture of 28 by 28 pixels as grey levels; transparent pixels are white."""
+    """Read a picture as grey levels; transparent pixels are white."""
     with naming_damage(name, GlyphError), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of large and of cut pictures
         with Image.open(stream, formats=_PICTURE_FORMATS) as image:
-            if image.size != (SIDE_PX, SIDE_PX):
+            if max(image.size) not in _SIDES_PX:
                 raise GlyphError(
-                    f"{name} is {image.width} by {image.height} pixels; expected {SIDE_PX} by "
-                    f"{SIDE_PX}, so scale it first"
+                    f"{name} is {image.width} by {image.height} pixels; expected "
+                    f"{_SIDES_PX[0]} to {_SIDES_PX[-1]} at the longer side"
                 )
             if image.mode.startswith(("I", "F")):
                 raise GlyphError(f"{name} has pixels of more than 8 bits; expected 8")
@@ -407,16 +417,58 @@ def _read_picture(stream: BinaryIO, name: str) -> NDArray[np.uint8]:
     return grey.astype(np.uint8)
 
 
-def _to_glyphs(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
-    """Return images as uint8 of shape (N, 28, 28): of levels 0 to 255, or of shares 0 to 1."""
-    shape = images.shape
-    if shape[1:] in {(_N_PIXELS,), (SIDE_PX, SIDE_PX, 1), (1, SIDE_PX, SIDE_PX)}:
-        images = images.reshape(-1, SIDE_PX, SIDE_PX)
-    if len(images) and len(shape) == 3 and shape[1] == SIDE_PX > shape[2]:  # noqa: PLR2004 - (N, height, width)
-        images = _center(images)
-    if images.shape[1:] != (SIDE_PX, SIDE_PX) or not len(images):
+def _check_size(n_glyphs: int, picture: NDArray[np.uint8], name: str) -> None:
+    if n_glyphs * picture.size > MAX_BYTES:
         raise GlyphError(
-            f"{name} has the shape {shape}; expected glyphs, (N, {SIDE_PX}, {SIDE_PX})"
+            f"{name} is one of {n_glyphs:,} glyphs of {picture.shape[1]} px: too many"
+        )
+
+
+def _stack(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Return square glyphs as one array: all as large as the largest."""
+    side_px = max(picture.shape[1] for picture in pictures)
+    return np.concatenate([_resize(picture, side_px) for picture in pictures])
+
+
+def _resize(images: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
+    """Return square images at another size, whatever their polarity."""
+    if images.shape[1] == side_px:
+        return images
+    flip = np.uint8(255 if _find_paper(images) > 127 else 0)  # noqa: PLR2004 - half way
+    resized: NDArray[np.uint8] = resize(images ^ flip, side_px) ^ flip
+    return resized
+
+
+def _square(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return images in the middle of square ones, of at most `_LARGEST_PX`."""
+    _, height, width = images.shape
+    if height != width:
+        margins = ((max(height, width) - size) for size in (height, width))
+        sides = [(margin // 2, margin - margin // 2) for margin in margins]
+        images = np.pad(images, ((0, 0), *sides), constant_values=_find_paper(images))
+    return _resize(images, min(max(height, width), _LARGEST_PX))
+
+
+def _find_paper(images: NDArray[np.uint8]) -> np.uint8:
+    """Return the level at the two sides that ink is farther from."""
+    _, height, width = images.shape
+    sides = images[:, [0, -1]] if height >= width else images[:, :, [0, -1]]
+    return np.uint8(np.median(sides))
+
+
+def _to_glyphs(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
+    """Return images as uint8, shape (N, side, side): of levels 0 to 255, or of shares 0 to 1."""
+    shape = images.shape
+    if images.ndim == 4 and 1 in {shape[1], shape[3]}:  # noqa: PLR2004 - with a channel
+        images = images.reshape(len(images), *(shape[1:3] if shape[3] == 1 else shape[2:]))
+    elif images.ndim == 2:  # noqa: PLR2004 - a row for each
+        side = isqrt(shape[1])
+        images = images.reshape(-1, side, side) if side * side == shape[1] else images
+    is_stack = images.ndim == 3 and images.size > 0  # noqa: PLR2004 - (N, height, width)
+    if not is_stack or max(images.shape[1:]) not in _SIDES_PX:
+        raise GlyphError(
+            f"{name} has the shape {shape}; expected glyphs, (N, height, width), of at most "
+            f"{_SIDES_PX[-1]} by {_SIDES_PX[-1]} pixels"
         )
     if images.dtype.kind not in "buif":
         raise GlyphError(f"{name} holds {images.dtype}; expected numbers")
@@ -424,22 +476,14 @@ def _to_glyphs(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
     if not (low >= 0 and high <= 255):  # noqa: PLR2004 - not a number is neither
         raise GlyphError(f"{name} has levels from {low} to {high}; expected 0 to 255, or 0 to 1")
     if high > 1 and images.dtype == np.uint8:
-        return images
+        return _square(images)
     glyphs = np.empty(images.shape, np.uint8)
     scale = 255 if high <= 1 else 1
     for start in range(0, len(images), _CHUNK):
         glyphs[start : start + _CHUNK] = np.rint(
             images[start : start + _CHUNK].astype(np.float64) * scale
         )
-    return glyphs
-
-
-def _center(images: NDArray[Any]) -> NDArray[Any]:
-    """Return narrow images in the middle of square ones: single digits that this program wrote."""
-    paper = np.median(images[:, [0, -1]]).astype(images.dtype)  # no ink at the top and bottom
-    free_px = SIDE_PX - images.shape[2]
-    sides = (free_px // 2, free_px - free_px // 2)
-    return np.pad(images, ((0, 0), (0, 0), sides), constant_values=paper)
+    return _square(glyphs)
 
 
 def _to_classes(

@@ -168,7 +168,7 @@ def test_several_pairs_without_a_split_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
-        (IMAGES[:, 1:], LABELS, r"shape \(20, 27, 28\)"),
+        (IMAGES[:, :2, :3], LABELS, r"shape \(20, 2, 3\)"),
         (IMAGES.astype(np.int32) * 9, LABELS, "levels from 0 to"),
         (IMAGES[:-1], LABELS, "19 images, but .* 20 labels"),
         (IMAGES, LABELS + np.uint8(1), "labels from 1 to 10; expected whole numbers from 0 to 9"),
@@ -264,7 +264,7 @@ def test_single_digits_that_are_narrower_than_glyphs(paper: int, tmp_path: Path)
     [
         (OTHER_IMAGES / 127.5 - 1, "levels from -1.0 to"),
         (OTHER_IMAGES * np.nan, "levels from nan"),
-        (OTHER_IMAGES[:, :9], r"shape \(30, 9, 28\)"),
+        (OTHER_IMAGES[:, :2, :3], r"shape \(30, 2, 3\)"),
         (OTHER_IMAGES[:0], "shape"),
         (OTHER_IMAGES[:-1], "holds 29 images, but .* 30 labels"),
         (OTHER_IMAGES.astype("U3"), "expected numbers"),
@@ -418,10 +418,36 @@ def test_pictures_in_colour_and_with_transparency(tmp_path: Path) -> None:
     assert np.array_equal(read(tmp_path / "red").images[0], expected)
 
 
+@pytest.mark.parametrize("paper", [0, 255])
+def test_pictures_of_any_size_keep_their_proportions(paper: int, tmp_path: Path) -> None:
+    # The ink is a rectangle in the middle, a quarter of the height and an eighth of it wide.
+    for number, (height, width) in enumerate(((40, 20), (64, 64), (160, 90), (900, 300))):
+        ink = np.zeros((height, width), np.uint8)
+        top, left = height * 3 // 8, (width - height // 8) // 2
+        ink[top : top + height // 4, left : left + height // 8] = 255
+        write_picture(tmp_path / f"{number}/a.png", 255 - ink if paper else ink)
+    glyphs = read(tmp_path)
+    assert glyphs.images.shape == (4, 256, 256)
+    for height in (28, 64, 256):
+        left, top, width, high = glyphs.at_height(height).measure(np.arange(4)).T
+        assert np.abs(high - height / 4).max() <= 2
+        assert np.abs(width - height / 8).max() <= 2
+        assert np.abs(2 * left + width - height).max() <= 7
+
+
+def test_glyphs_of_32_px_are_written_at_28(tmp_path: Path) -> None:
+    larger = np.pad(IMAGES, ((0, 0), (2, 2), (2, 2)))
+    np.savez(tmp_path / "x.npz", images=larger, labels=LABELS)
+    glyphs = read(tmp_path / "x.npz")
+    assert np.array_equal(glyphs.images, larger)
+    assert glyphs.at_height(28).cut_out(np.arange(3)).images.shape == (3, 28, 28)
+    assert glyphs.at_height(64).cut_out(np.arange(3)).images.shape == (3, 64, 64)
+
+
 def test_a_picture_that_cannot_be_a_glyph(tmp_path: Path) -> None:
     path = tmp_path / "1/x.png"
     for pixels, message in (
-        (np.zeros((28, 29), np.uint8), "29 by 28 pixels; expected 28 by 28"),
+        (np.zeros((2, 3), np.uint8), "3 by 2 pixels; expected 4 to 4096"),
         (np.zeros((28, 28), np.uint16), "more than 8 bits"),
     ):
         write_picture(path, pixels)
