@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnistseq_cli import Recipe, Sample, SequenceGenerator, load_glyphs
+from mnistseq_cli.distortions.registry import PAPERS
 from mnistseq_cli.formats.images import write_image
 from mnistseq_cli.sheet import FRAME_GREY, FRAME_PX, GAP_PX, enlarge, make_sheet
 
@@ -115,6 +116,14 @@ def show_strengths(name: str) -> NDArray[np.uint8]:
     return np.concatenate([make_sheet(cells[:2])[:-GAP_PX], make_sheet(cells[2:])])
 
 
+def show_paper(name: str) -> NDArray[np.uint8]:
+    """Return three numbers side by side on paper of a kind."""
+    recipe = {"digits": "350", "height_px": 48, "width_px": 160, "paper": (f"{name}=1",)}
+    samples = [make_sample({**recipe, "seed": seed}) for seed in (2, 5, 6)]
+    gap = np.full((48, GAP_PX), 255, np.uint8)
+    return np.hstack([part for one in samples for part in (one.image, gap)][:-1])
+
+
 def stack(images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """Stack images from top to bottom on white."""
     width = max(image.shape[1] for image in images)
@@ -148,6 +157,7 @@ PAINTERS: dict[str, Callable[[], NDArray[np.uint8]]] = {
     **{name: partial(show_rows, rows) for name, rows in PICTURES.items()},
     **{name: partial(show_sheet, values) for name, values in SHEETS.items()},
     **{f"augment-{name}": partial(show_strengths, name) for name in STRENGTHS},
+    **{f"paper-{name}": partial(show_paper, name) for name in PAPERS},
     "boxes": show_boxes,
     "strokes": show_pen,
 }

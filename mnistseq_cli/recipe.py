@@ -118,6 +118,9 @@ class Recipe:
         Distortions: presets, ``"NAME"``, ``"NAME=VALUE"`` or ``"NAME=LOW..HIGH"``.
     augment_prob : float
         How likely each distortion is for each digit or image, 0 to 1; of no effect without any.
+    paper : tuple of str
+        What the page is: kinds of paper, or folders with pictures of paper, each with how likely
+        it is, such as ``"security=0.7"``; 0.5 without a number.
     splits : tuple of str
         Names and weights such as ``"train=80"``: how a bulk run deals samples, glyphs and texts
         out. A `SequenceGenerator` by itself takes no notice of them.
@@ -129,6 +132,8 @@ class Recipe:
         has it, it is always written; a space is always a gap.
     glyphs_sha256 : str
         Content hash of the glyphs; when given, other glyphs are refused.
+    paper_sha256 : str
+        Content hash of the pictures of paper; when given, others are refused.
 
     Raises
     ------
@@ -158,13 +163,15 @@ class Recipe:
     one_hand: bool = False
     augment: tuple[str, ...] = ()
     augment_prob: float = 1.0
+    paper: tuple[str, ...] = ()
     splits: tuple[str, ...] = ()
     unlabelled: str = ""
     dashes: Dashes = "gap"
     glyphs_sha256: str = ""
+    paper_sha256: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("texts", "augment", "splits"):
+        for name in ("texts", "augment", "paper", "splits"):
             object.__setattr__(self, name, check_texts(name, getattr(self, name)))
         _check_source(self)
         object.__setattr__(self, "count", check_number("count", self.count, 1, COUNT_LIMIT))
@@ -185,7 +192,7 @@ class Recipe:
         for name in ("edges", "one_hand"):
             check_flag(name, getattr(self, name))
         check_share("augment_prob", self.augment_prob)
-        for name in ("dataset", "glyphs_sha256", "unlabelled"):
+        for name in ("dataset", "glyphs_sha256", "paper_sha256", "unlabelled"):
             if not isinstance(value := getattr(self, name), str):
                 raise UsageError(f"is {quote(value)}; expected a text", field=name)
         if " " in self.unlabelled or (self.unlabelled and self.length is not None):

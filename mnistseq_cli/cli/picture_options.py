@@ -11,7 +11,7 @@ import typer
 from mnistseq_cli.cli.completion import complete
 from mnistseq_cli.cli.console import say, warn
 from mnistseq_cli.cli.options import DATA_DIR, option
-from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS
+from mnistseq_cli.distortions.registry import AUGMENTATIONS, PAPERS, PRESETS
 from mnistseq_cli.errors import CacheError, LayoutError, TextError, UsageError
 from mnistseq_cli.recipe import CHOICES, WIDTH_LIMIT_PX, FlexibleWidth, Recipe
 from mnistseq_cli.validation import suggest
@@ -126,6 +126,13 @@ class Picture:
         "--augment-prob P",
         "How likely each distortion is, for each digit or image, from 0 to 1. [default: 1]",
     )
+    paper: list[str] | None = option(
+        "Distortions",
+        "--paper NAME|FOLDER[=P]",
+        "Write on paper of a kind, or on that of your own pictures, for a share P of the images; "
+        f"can be given several times. Names: {', '.join(PAPERS)}. [default: 0.5 of the images]",
+        autocompletion=complete(PAPERS),
+    )
     data_dir: Path | None = DATA_DIR
     seed: int | None = option(
         "Running",
@@ -154,10 +161,10 @@ class Picture:
 
         recipe = self.make_recipe(defaults, given)
         _check_characters(recipe)
-        if recipe.augment:  # what is wrong is said before a download
+        if recipe.augment or recipe.paper:  # what is wrong is said before a download
             from mnistseq_cli.distortions import make_pipeline
 
-            make_pipeline(recipe.augment, recipe.augment_prob)
+            make_pipeline(recipe.augment, recipe.augment_prob, paper=recipe.paper)
         missed: list[GlyphError] = []
         unkept: list[GlyphError] = []
         with DownloadProgress() as progress:

@@ -69,11 +69,24 @@ def _find_remedies(
 
 
 def _open_distortions(recipe: Recipe) -> AugmentPipeline | None:
-    if not recipe.augment:
+    if not (recipe.augment or recipe.paper):
         return None
     from mnistseq_cli.distortions.pipeline import make_pipeline  # noqa: PLC0415 - most have none
 
-    return make_pipeline(recipe.augment, recipe.augment_prob, recipe.height_px / PAGE_PX)
+    pipeline = make_pipeline(
+        recipe.augment,
+        recipe.augment_prob,
+        scale=recipe.height_px / PAGE_PX,
+        paper=recipe.paper,
+    )
+    found = pipeline.paper.sha256 if pipeline.paper else ""
+    if recipe.paper_sha256 not in ("", found):
+        raise UsageError(
+            f"the pictures of paper are not those that the recipe was made with: their content "
+            f"hash is {found[:12]}…, the recipe names {recipe.paper_sha256[:12]}…",
+            "Use the pictures of that time, or take paper_sha256 out of the recipe",
+        )
+    return pipeline
 
 
 def _gather(
@@ -158,8 +171,11 @@ class SequenceGenerator:
             )
         self.glyphs = glyphs = glyphs.at_height(recipe.height_px)
         self._distortions = _open_distortions(recipe)
-        augment = self._distortions.spell_out() if self._distortions else ()
-        self.recipe = replace(recipe, glyphs_sha256=glyphs.sha256, augment=augment)
+        self.recipe = replace(recipe, glyphs_sha256=glyphs.sha256)
+        if self._distortions:
+            self.recipe = replace(self.recipe, augment=self._distortions.spell_out())
+        if self._distortions and (paper := self._distortions.paper):
+            self.recipe = replace(self.recipe, paper=paper.write(), paper_sha256=paper.sha256)
         of_digits = self._distortions.digits if self._distortions else None
         source = source or open_source(recipe, glyphs)
         self._chooser = DigitChooser(recipe, glyphs, source, of_digits)
@@ -332,7 +348,7 @@ class SequenceGenerator:
         if stage:
             stamps = stage.bend_lines(stamps, layout.page_px, draw)
         images, boxes = paint(stamps, layout.x_px.shape, width_px, blend=self._may_overlap)
-        if stage and stage.images:
+        if stage and stage.changes_images:
             pages = Pages(images, layout.page_px, self.recipe.ink, stage.scale)
             images, on_page = stage.distort(pages, stamps, draw)
             boxes[stamps.sample, stamps.place] = on_page

@@ -13,6 +13,7 @@ from mnistseq_cli.glyphs.stamps import Pages, Stamps
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mnistseq_cli.distortions.stationery import Paper
     from mnistseq_cli.distortions.steps import Draw, Step
 
 
@@ -23,6 +24,12 @@ class PageStage:
     lines: tuple[Step, ...]
     images: tuple[Step, ...]
     scale: float  # how much larger pages are than those of 28 px
+    paper: Paper | None = None
+
+    @property
+    def changes_images(self) -> bool:
+        """Whether anything is done to finished images."""
+        return bool(self.images or self.paper)
 
     @property
     def halo_px(self) -> int:
@@ -49,6 +56,9 @@ class PageStage:
             alone on the page, would show as ink after distortions of stage "lens". What others
             add or take away is nobody's ink, and moves no box.
         """
+        if self.paper:
+            images = self.paper.lay_under(pages, draw)
+            pages = replace(pages, images=_cut_off(images, pages.widths_px))
         for step in self.images:
             strengths, keys = step.draw(draw)
             if step.record.stage == "lens":

@@ -19,6 +19,7 @@ from mnistseq_cli.validation import check_share, quote, suggest, to_plain
 
 if TYPE_CHECKING:
     from mnistseq_cli.distortions.registry import Stage
+    from mnistseq_cli.distortions.stationery import Paper
 
 Bound = float | str | np.generic | Sequence[float]
 Strength = Bound | Sequence[Bound]
@@ -35,6 +36,7 @@ class AugmentPipeline:
 
     steps: tuple[Step, ...]
     scale: float = 1  # how much larger pages are than those that strengths are meant for
+    paper: Paper | None = None
 
     def at(self, *stages: Stage) -> tuple[Step, ...]:
         """Return the steps of some stages that may change something."""
@@ -53,13 +55,15 @@ class AugmentPipeline:
     @cached_property
     def pages(self) -> PageStage:
         """What is done to digits on their pages, and to finished images."""
-        return PageStage(self.at("line"), self.at("lens", "page"), self.scale)
+        return PageStage(self.at("line"), self.at("lens", "page"), self.scale, self.paper)
 
 
 def make_pipeline(
     distortions: Sequence[str] | Mapping[str, Strength],
     probability: float = 1.0,
+    *,
     scale: float = 1,
+    paper: Sequence[str] = (),
 ) -> AugmentPipeline:
     """Return the pipeline of what a user wrote.
 
@@ -71,20 +75,24 @@ def make_pipeline(
         (LOW, HIGH) of numbers or of pairs (W, H), a text as after ``=``, True for the default or
         a preset, False to leave it out. A name overrides a preset.
     probability : float
-        0 to 1.
+        0 to 1, of distortions.
     scale : float
         How much larger pages are than 28 px, for which strengths in pixels are meant.
+    paper : sequence of str
+        Kinds of paper or folders, ``"NAME"`` or ``"NAME=P"``.
     """
     probability = float(check_share("augment_prob", probability))
     if not isinstance(distortions, Mapping):
         distortions = _split(distortions)
     strengths = _expand({name: to_plain(value) for name, value in distortions.items()})
-    return AugmentPipeline(
-        tuple(
-            Step(name, *_read_range(name, value), probability) for name, value in strengths.items()
-        ),
-        scale,
+    steps = tuple(
+        Step(name, *_read_range(name, value), probability) for name, value in strengths.items()
     )
+    if not paper:
+        return AugmentPipeline(steps, scale)
+    from mnistseq_cli.distortions.stationery import read_paper  # noqa: PLC0415 - most have none
+
+    return AugmentPipeline(steps, scale, read_paper(paper))
 
 
 def _split(items: Sequence[str]) -> dict[str, Strength]:

@@ -73,6 +73,24 @@ def _load(name: str) -> Callable[..., Any]:
     return found
 
 
+@dataclass(frozen=True)
+class PaperKind:
+    """A kind of paper.
+
+    Its function ``draw(sheet)`` returns how dark it makes each pixel, 0 to 1, shape (N, H, W).
+    """
+
+    use: int  # number of its stream of words, as of an `Augmentation`
+    draw_by: str  # module and name of its function
+    summary: str
+    is_ink: bool = False  # whether it was written, not printed: it may be as dark as ink
+
+    @cached_property
+    def draw(self) -> Callable[..., Any]:
+        """The function that draws."""
+        return _load(self.draw_by)
+
+
 # fmt: off
 AUGMENTATIONS: dict[str, Augmentation] = {
     "scale": Augmentation(100, "geometry", "geometry.scale", "0.1", (-0.5, 0.5),
@@ -132,3 +150,23 @@ PRESETS: dict[str, dict[str, str]] = {
     "all": {name: record.default for name, record in AUGMENTATIONS.items()},
 }
 """What light, medium and heavy mean is part of a saved recipe; "all" is each at its default."""
+
+PAPERS: dict[str, PaperKind] = {
+    "tinted": PaperKind(120, "stationery.shade", "grey, darker towards one side"),
+    "mottled": PaperKind(121, "stationery.mottle", "soft spots and fibres"),
+    "woven": PaperKind(122, "stationery.weave", "threads across and down"),
+    "ruled": PaperKind(123, "stationery.rule", "lines below, above, between or through digits"),
+    "squared": PaperKind(124, "stationery.square", "squares"),
+    "field": PaperKind(125, "stationery.frame", "the frame of a form, often with a comb"),
+    "security": PaperKind(126, "stationery.secure", "the fine waves of cheques"),
+    "print": PaperKind(127, "stationery.remnant", "a line of small print at an edge"),
+    "fold": PaperKind(128, "stationery.fold", "a crease"),
+    "shadow": PaperKind(129, "stationery.shadow", "a shadow with a soft edge"),
+    "underline": PaperKind(
+        130, "stationery.underline", "a pen stroke or two below the number", is_ink=True
+    ),
+    "neighbour": PaperKind(
+        131, "stationery.neighbour", "bits of other writing at the edges", is_ink=True
+    ),
+}
+"""Kinds of paper; 140 and on are the streams of folders of pictures."""

@@ -47,7 +47,8 @@ EXPECTED = (
     "an IDX pair (images and labels), an .npz file, a table such as train.csv, a Parquet file, "
     "a folder with one sub-folder of pictures per class, or a zip or tar archive of these"
 )
-_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
+_PICTURE_LIMIT_PX = 2**26
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
 _PICTURE_FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")
 _LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp")
 _SPLIT_WORDS = {
@@ -174,7 +175,7 @@ def _strip_packing(name: str) -> str:
 def _read_header(entry: Entry) -> IdxHeader | None:
     """Read the header of an IDX file; None if it is another file."""
     name = entry.name.lower()
-    if name.endswith(_PICTURE_SUFFIXES):
+    if name.endswith(PICTURE_SUFFIXES):
         return None
     try:
         with entry.open() as stream:
@@ -360,7 +361,7 @@ def _find_pictures(entries: list[Entry], path: Path) -> _Found:
     by_split: dict[str, list[Entry]] = {}
     for entry in entries:
         place = Path(entry.name).parent
-        if entry.name.lower().endswith(_PICTURE_SUFFIXES) and place.name:
+        if entry.name.lower().endswith(PICTURE_SUFFIXES) and place.name:
             if len(place.name) != 1:
                 raise GlyphError(
                     f"{path / place} is no class: a folder is named by one character, like 7"
@@ -391,18 +392,24 @@ def _read_pictures(entries: list[Entry]) -> LocalGlyphs:
 
 def _read_square(stream: BinaryIO, name: str) -> NDArray[np.uint8]:
     """Read a picture as one square glyph, shape (1, side, side)."""
-    return _square(_read_picture(stream, name)[np.newaxis])
+    picture = read_picture(stream, name)
+    if max(picture.shape) not in _SIDES_PX:
+        raise GlyphError(
+            f"{name} is {picture.shape[1]} by {picture.shape[0]} pixels; expected "
+            f"{_SIDES_PX[0]} to {_SIDES_PX[-1]} at the longer side"
+        )
+    return _square(picture[np.newaxis])
 
 
-def _read_picture(stream: BinaryIO, name: str) -> NDArray[np.uint8]:
+def read_picture(stream: BinaryIO, name: str) -> NDArray[np.uint8]:
     """Read a picture as grey levels; transparent pixels are white."""
     with naming_damage(name, GlyphError), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of large and of cut pictures
         with Image.open(stream, formats=_PICTURE_FORMATS) as image:
-            if max(image.size) not in _SIDES_PX:
+            if image.width * image.height > _PICTURE_LIMIT_PX:
                 raise GlyphError(
-                    f"{name} is {image.width} by {image.height} pixels; expected "
-                    f"{_SIDES_PX[0]} to {_SIDES_PX[-1]} at the longer side"
+                    f"{name} is {image.width} by {image.height} pixels; expected at most "
+                    f"{_PICTURE_LIMIT_PX:,} pixels"
                 )
             if image.mode.startswith(("I", "F")):
                 raise GlyphError(f"{name} has pixels of more than 8 bits; expected 8")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistseq_cli import Recipe, SequenceGenerator, load_glyphs
+from mnistseq_cli.distortions.registry import PAPERS
 from tests.golden.digests import Digests, Missing, hash_arrays, hash_json, of_jpeg
 
 MNIST_VARIABLE = "MNISTSEQ_TEST_MNIST"
@@ -140,7 +141,12 @@ MIXTURES: dict[str, dict[str, Any]] = {
     "turn-and-shift-cell": {"augment": ("rotate=180", "shift=14"), "measure": "cell"},
     "one-hand-medium-test": {"augment": ("medium",), "one_hand": True, "glyphs": "test"},
 }
-PEN = WHAT | PHONE | SPACING | PLACE | DISTORTIONS | MIXTURES
+PAPER: dict[str, dict[str, Any]] = {
+    **{f"paper-{name}": {"paper": (f"{name}=1",), "count": 12} for name in PAPERS},
+    "paper-of-many-kinds": {"paper": tuple(PAPERS), "augment": ("heavy",), "height_px": 40},
+    "paper-white-natural": {"paper": ("security=0.8",), "ink": "white", "width_px": "natural"},
+}
+PEN = WHAT | PHONE | SPACING | PLACE | DISTORTIONS | MIXTURES | PAPER
 
 MNIST: dict[str, dict[str, Any]] = {
     "mnist-plain": {},

@@ -1,0 +1,420 @@
+"""Paper that numbers are written on: ruled, squared, in forms, on cheques; pictures of paper.
+
+Lengths are in units, of which a page is 28 high, so that a taller page looks the same. Whole
+arrays of float32 are added, multiplied and compared, one operation at a time: every processor
+rounds them alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnistseq_cli.distortions.registry import PAPERS
+from mnistseq_cli.errors import GlyphError, UsageError
+from mnistseq_cli.glyphs.glyph_set import measure_ink
+from mnistseq_cli.glyphs.local import PICTURE_SUFFIXES, read_picture
+from mnistseq_cli.glyphs.sources import open_source
+from mnistseq_cli.randomness import (
+    expand,
+    expand_fractions,
+    expand_shorts,
+    scale_words,
+    to_fractions,
+)
+from mnistseq_cli.recipe import PAGE_PX
+from mnistseq_cli.validation import check_share, quote, suggest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from mnistseq_cli.distortions.steps import Draw
+    from mnistseq_cli.glyphs.stamps import Pages
+
+    Tone = NDArray[np.floating[Any]]  # float32: darkness of each pixel, 0 to 1, shape (N, H, W)
+
+PICTURES_USE = 140  # the stream of words of pictures, after those of the kinds
+DARKEST = 150  # grey levels: ink on the darkest paper stands out by 105
+_N_TRAITS = 16
+
+
+DEFAULT_SHARE = 0.5
+_MOST_PIXELS = 2**19  # of a picture that is kept: more detail than any page shows
+_MOST_BYTES = 2**26  # of all pictures, in each process
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The paper of some pages, and random numbers for what is on it."""
+
+    pages: Pages
+    keys: NDArray[np.uint64]  # (N,)
+
+    @property
+    def unit_px(self) -> np.float32:
+        """How many pixels a unit has."""
+        return np.float32(self.pages.scale)
+
+    @cached_property
+    def x(self) -> Tone:
+        """The columns in units, shape (W,)."""
+        return np.arange(self.pages.images.shape[2], dtype=np.float32) / self.unit_px
+
+    @cached_property
+    def y(self) -> Tone:
+        """The rows in units, shape (H, 1)."""
+        return (np.arange(self.pages.images.shape[1], dtype=np.float32) / self.unit_px)[:, None]
+
+    @property
+    def right(self) -> Tone:
+        """The right edge of each page in units, shape (N, 1, 1)."""
+        return self.pages.widths_px.astype(np.float32)[:, None, None] / self.unit_px
+
+    @cached_property
+    def _traits(self) -> Tone:
+        traits = expand_fractions(self.keys, 1, _N_TRAITS)[:, 0].astype(np.float32)
+        return traits[:, :, None, None] / 2 + np.float32(0.5)
+
+    def pick(self, place: int, low: float, high: float) -> Tone:
+        """Return a random number for each page, shape (N, 1, 1); a place is used once a kind."""
+        return np.float32(low) + np.float32(high - low) * self._traits[:, place]
+
+    def draw_line(self, distance: Tone, pen: Tone | float) -> Tone:
+        """Return a line as wide as the pen, both in units, with soft edges."""
+        reach = np.float32(0.5) + self.unit_px * np.float32(0.5) * np.asarray(pen, np.float32)
+        return np.clip(reach - self.unit_px * np.abs(distance), 0, 1)
+
+
+def _repeat(along: Tone, period: Tone) -> Tone:
+    """Return how far it is to the nearest multiple of the period."""
+    part = along / period
+    part -= np.rint(part)
+    part *= period
+    return part
+
+
+def _swell(part: Tone) -> Tone:
+    """Return a smooth wave between 0 and 1 of period 1."""
+    inside = part - np.floor(part)
+    half = inside * (1 - inside)
+    return 16 * half * half
+
+
+def shade(sheet: Sheet) -> Tone:
+    """Tint the paper, darker towards one side."""
+    slope = sheet.x / np.float32(100) * sheet.pick(1, -0.1, 0.1)
+    slope = slope + sheet.y / np.float32(PAGE_PX) * sheet.pick(2, -0.1, 0.1)
+    return slope + sheet.pick(0, 0.05, 0.4)
+
+
+def mottle(sheet: Sheet) -> Tone:
+    """Mottle the paper with soft spots and fibres."""
+    size = sheet.pick(0, 2, 7)
+    columns, rows = sheet.x / size, sheet.y / size
+    nodes = expand_shorts(sheet.keys, PAGE_PX // 2 + 2, int(sheet.x[-1]) // 2 + 3)
+    spots = _interpolate(nodes.astype(np.float32) / 65535, columns, rows)
+    fibres = expand_shorts(sheet.keys + np.uint64(1), len(sheet.y), len(sheet.x)) / np.float32(
+        65535
+    )
+    return spots * sheet.pick(1, 0.05, 0.3) + fibres * sheet.pick(2, 0, 0.15)
+
+
+def _interpolate(nodes: Tone, columns: Tone, rows: Tone) -> Tone:
+    """Return values between nodes, shape (N, H, W)."""
+    number = np.arange(len(nodes))[:, None, None]
+    left, top = np.floor(columns).astype(np.int64), np.floor(rows).astype(np.int64)
+    right, below = columns - left, rows - top
+    upper = nodes[number, top, left] * (1 - right) + nodes[number, top, left + 1] * right
+    lower = nodes[number, top + 1, left] * (1 - right) + nodes[number, top + 1, left + 1] * right
+    value: Tone = upper * (1 - below) + lower * below
+    return value
+
+
+def weave(sheet: Sheet) -> Tone:
+    """Weave threads across and down."""
+    period = sheet.pick(0, 1.5, 4)
+    lean = sheet.pick(1, -0.3, 0.3)
+    across = _swell((sheet.x + sheet.y * lean) / period)
+    down = _swell((sheet.y - sheet.x * lean) / period)
+    return across * down * sheet.pick(2, 0.1, 0.35) + sheet.pick(3, 0, 0.2)
+
+
+def rule(sheet: Sheet) -> Tone:
+    """Rule lines: below, above, between, or through what is written."""
+    down = sheet.y + sheet.x * sheet.pick(0, -0.03, 0.03) - sheet.pick(1, 0, PAGE_PX)
+    distance = _repeat(down, sheet.pick(2, 10, 34))
+    return sheet.draw_line(distance, sheet.pick(3, 0.1, 1.2)) * sheet.pick(4, 0.15, 0.6)
+
+
+def square(sheet: Sheet) -> Tone:
+    """Rule squares."""
+    period, lean = sheet.pick(0, 5, 13), sheet.pick(1, -0.03, 0.03)
+    down = _repeat(sheet.y + sheet.x * lean - sheet.pick(2, 0, 13), period)
+    across = _repeat(sheet.x - sheet.y * lean - sheet.pick(3, 0, 13), period)
+    nearest = np.minimum(np.abs(down), np.abs(across))
+    return sheet.draw_line(nearest, sheet.pick(4, 0.1, 0.7)) * sheet.pick(5, 0.1, 0.5)
+
+
+def frame(sheet: Sheet) -> Tone:
+    """Print the field of a form: a frame, often with a comb that parts the characters."""
+    sides = (
+        sheet.x - sheet.pick(0, -3, 3),
+        sheet.x - (sheet.right - sheet.pick(1, -3, 3)),
+        sheet.y - sheet.pick(2, -3, 3),
+        sheet.y - (PAGE_PX - sheet.pick(3, -3, 3)),
+    )
+    nearest = np.abs(sides[0] + np.zeros_like(sheet.y))
+    for side in sides[1:]:
+        nearest = np.minimum(nearest, np.abs(side))
+    teeth = np.abs(_repeat(sheet.x - sheet.pick(4, 0, 30), sheet.pick(5, 13, 26)))
+    is_tooth = (sheet.y > sheet.pick(6, -10, 26)) & (sheet.pick(7, 0, 1) > np.float32(0.5))
+    nearest = np.where(is_tooth, np.minimum(nearest, teeth), nearest)
+    return sheet.draw_line(nearest, sheet.pick(8, 0.2, 1.2)) * sheet.pick(9, 0.2, 0.6)
+
+
+def secure(sheet: Sheet) -> Tone:
+    """Print what keeps cheques from being copied: fine waves that cross, or dots."""
+    tone = sheet.pick(0, 0.05, 0.4) + np.zeros((len(sheet.y), len(sheet.x)), np.float32)
+    for place in (1, 7):
+        is_there = sheet.pick(place, 0, 1 + place / 7) < np.float32(1.3)
+        slope = sheet.pick(place + 1, -1.2, 1.2)
+        swing = _swell((sheet.x - sheet.y * slope) / sheet.pick(place + 2, 10, 60))
+        along = sheet.y + sheet.x * slope + swing * sheet.pick(place + 3, 0, 12)
+        distance = _repeat(along, sheet.pick(place + 4, 2, 6))
+        lines = sheet.draw_line(distance, 0.4) * sheet.pick(place + 5, 0.1, 0.35)
+        tone = tone + lines * is_there
+    return tone
+
+
+def remnant(sheet: Sheet) -> Tone:
+    """Leave a line of small print at an edge."""
+    size = sheet.pick(0, 0.8, 1.4)  # of a dot; a character has three by five
+    n_columns = int(sheet.x[-1] / np.float32(0.8)) + 1
+    dots = expand_shorts(sheet.keys, 5, n_columns) > np.uint16(2**15)
+    dots[:, :, 3::4] = False  # between characters
+    words = np.repeat(expand_shorts(sheet.keys + np.uint64(1), 1, n_columns // 4 + 1), 4, axis=2)
+    dots &= words[:, :, :n_columns] > np.uint16(2**14)
+    top = np.where(sheet.pick(1, 0, 1) < np.float32(0.5), 0, PAGE_PX - 5 * size)
+    row = np.floor((sheet.y - top - sheet.pick(2, -2, 2)) / size).astype(np.int64)
+    column = np.floor(sheet.x / size).astype(np.int64)
+    number = np.arange(len(dots))[:, None, None]
+    printed = dots[number, np.clip(row, 0, 4), column] & (row >= 0) & (row <= 4)  # noqa: PLR2004
+    tone: Tone = printed * sheet.pick(3, 0.25, 0.55)
+    return tone
+
+
+def fold(sheet: Sheet) -> Tone:
+    """Fold the paper once: a crease, and a side that is darker."""
+    x = sheet.pick(0, 0, 1) * sheet.right
+    distance = sheet.x - x + sheet.y * sheet.pick(1, -0.5, 0.5)
+    crease = sheet.draw_line(distance, sheet.pick(2, 0.3, 1)) * sheet.pick(3, 0.1, 0.4)
+    soft = np.clip(1 - np.abs(distance) / sheet.pick(4, 5, 20), 0, 1)
+    return crease + soft * (distance > 0) * sheet.pick(5, 0.05, 0.25)
+
+
+def shadow(sheet: Sheet) -> Tone:
+    """Throw a shadow with a soft edge over a part of the page."""
+    x = sheet.pick(0, -0.2, 1) * sheet.right
+    distance = sheet.x - x + sheet.y * sheet.pick(1, -2, 2)
+    side = np.where(sheet.pick(2, -1, 1) < 0, np.float32(-1), np.float32(1))
+    edge = np.clip(distance * side / sheet.pick(3, 2, 30) + np.float32(0.5), 0, 1)
+    return edge * sheet.pick(4, 0.1, 0.4)
+
+
+def underline(sheet: Sheet) -> Tone:
+    """Underline with a pen, once or twice, below what is written."""
+    left, top, width, height = (
+        measure_ink(sheet.pages.images).T.astype(np.float32)[:, :, None, None] / sheet.unit_px
+    )
+    middle = left + width * sheet.pick(0, 0.3, 0.7)
+    reach = width * sheet.pick(1, 0.2, 0.6)
+    part = (sheet.x - middle) / np.maximum(reach, 1)
+    sag = part * part * sheet.pick(2, -2, 2) + part * sheet.pick(3, -1.5, 1.5)
+    distance = sheet.y - (top + height + sheet.pick(4, 0.5, 4)) - sag
+    second = sheet.pick(5, -4, 4)  # how far below the first; none above it
+    distance = np.where(
+        second > 1, np.minimum(np.abs(distance), np.abs(distance - second)), distance
+    )
+    is_within = np.abs(part) < 1
+    stroke: Tone = sheet.draw_line(distance, sheet.pick(6, 0.6, 2)) * is_within
+    return stroke * sheet.pick(7, 0.4, 1)
+
+
+def neighbour(sheet: Sheet) -> Tone:
+    """Let parts of other writing reach over the edges: loops and stems of another line."""
+    strokes = np.zeros(sheet.pages.images.shape, np.float32)
+    pen, ink = sheet.pick(0, 1, 2.4), sheet.pick(1, 0.5, 1)
+    is_above = sheet.pick(2, 0, 1) < np.float32(0.5)
+    for place in range(3, 15, 3):
+        x = sheet.x - sheet.pick(place, 0, 1) * sheet.right
+        depth = sheet.pick(place + 1, -4, 4)  # how far a loop comes into the page, if at all
+        away = np.where(is_above, sheet.y, (PAGE_PX - 1) - sheet.y)
+        bend = sheet.pick(place + 2, 0.1, 0.6)
+        steep = 1 / np.sqrt(1 + 4 * bend * bend * x * x)  # of the curve, so that it is even
+        distance = (away - depth + bend * x * x) * steep
+        strokes = np.maximum(strokes, sheet.draw_line(distance, pen))
+    return strokes * ink
+
+
+@dataclass(frozen=True)
+class PictureFolder:
+    """Pictures of paper, and how likely they are for a page."""
+
+    path: Path
+    pictures: tuple[NDArray[np.uint8], ...]  # grey, (h, w) each
+    share: float
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Kinds of paper and pictures of paper, each with how likely it is for a page."""
+
+    kinds: tuple[tuple[str, float], ...]
+    folders: tuple[PictureFolder, ...] = ()
+
+    def write(self) -> tuple[str, ...]:
+        """Return it as a user would write it."""
+        named = [*self.kinds, *((str(folder.path), folder.share) for folder in self.folders)]
+        return tuple(f"{name}={share!r}" for name, share in named)
+
+    @property
+    def sha256(self) -> str:
+        """Content hash of all pictures; "" if there are none."""
+        if not self.folders:
+            return ""
+        digest = sha256()
+        for picture in chain.from_iterable(folder.pictures for folder in self.folders):
+            digest.update(np.array(picture.shape, "<i8").tobytes() + picture.tobytes())
+        return digest.hexdigest()
+
+    def lay_under(self, pages: Pages, draw: Draw) -> NDArray[np.uint8]:
+        """Return images, shape (N, H, W), of what is written lying on the paper.
+
+        The ink lies on top like a glaze: light passes through both. Paper is never darker than
+        `DARKEST`, so that what is written can be read.
+        """
+        printed, written = np.zeros((2, *pages.images.shape), np.float32)
+        for name, share in self.kinds:
+            kind = PAPERS[name]
+            keys, chosen = _choose(draw(kind.use, 2), share)
+            if chosen.size:
+                drawn = kind.draw(Sheet(pages.take(chosen), keys))
+                if kind.is_ink:
+                    written[chosen] = np.maximum(written[chosen], drawn)
+                else:
+                    printed[chosen] += drawn
+        for number, folder in enumerate(self.folders):
+            keys, chosen = _choose(draw(PICTURES_USE + number, 2), folder.share)
+            for page, key in zip(chosen, keys, strict=True):
+                printed[page] += _cut_window(folder.pictures, key, pages.images.shape[1:])
+        darkness = np.clip(np.rint(printed * 255), 0, DARKEST).astype(np.uint16)
+        ink = np.maximum(pages.images, np.rint(written * 255).astype(np.uint8))
+        light = (255 - darkness) * (255 - ink.astype(np.uint16))
+        laid: NDArray[np.uint8] = (255 - (light + 127) // 255).astype(np.uint8)
+        return laid
+
+
+def _choose(
+    words: NDArray[np.uint64], share: float
+) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return which pages have something, and a key for each of them."""
+    chosen = np.flatnonzero(to_fractions(words[:, 0]) < share)
+    return words[chosen, 1], chosen
+
+
+def _cut_window(
+    pictures: tuple[NDArray[np.uint8], ...], key: np.uint64, shape: tuple[int, ...]
+) -> Tone:
+    """Return a window of a picture, at a random place and size, as large as a page."""
+    numbers = expand(np.array([key]), 1, 4)[0, 0]
+    picture = pictures[scale_words(numbers[:1], len(pictures))[0]]
+    step = 8 + int(scale_words(numbers[1:2], 17)[0])  # of a pixel of the page, in 1/16 of theirs
+    rows = _place_window(picture.shape[0], shape[0], step, int(numbers[2]))
+    columns = _place_window(picture.shape[1], shape[1], step, int(numbers[3]))
+    darkness: Tone = (255 - picture[rows[:, None], columns]) / np.float32(255)
+    return darkness
+
+
+def _place_window(size_px: int, wanted_px: int, step: int, number: int) -> NDArray[np.int64]:
+    """Return the rows or columns of a picture that a page shows; a small one is mirrored."""
+    start = number % max(1, size_px - wanted_px * step // 16)
+    place = (start + np.arange(wanted_px) * step // 16) % (2 * size_px)
+    return np.minimum(place, 2 * size_px - 1 - place)
+
+
+def read_paper(items: Sequence[str]) -> Paper:
+    """Read what a user wrote: ``"NAME"`` or ``"FOLDER"``, with ``=P`` for how likely it is.
+
+    Raises
+    ------
+    UsageError
+        There is no such kind and no such folder, or P is not from 0 to 1.
+    GlyphError
+        A folder holds no pictures, or some that cannot be read.
+    """
+    kinds: dict[str, float] = {}
+    folders = []
+    for item in items:
+        name, share = _split_share(item)
+        if name in PAPERS:
+            kinds[name] = share
+        elif name and (path := Path(name).resolve()).is_dir():
+            folders.append(PictureFolder(path, _read_pictures(path), share))
+        else:
+            raise UsageError(
+                f"is {quote(item)}; expected a folder of pictures, or one of: {', '.join(PAPERS)}",
+                suggest(name, PAPERS),
+                field="paper",
+            )
+    ordered = tuple((name, kinds[name]) for name in PAPERS if name in kinds)
+    return Paper(ordered, tuple(folders))
+
+
+def _split_share(item: str) -> tuple[str, float]:
+    name, equals, share = item.rpartition("=")
+    if not equals or Path(item).is_dir():
+        return item, DEFAULT_SHARE
+    try:
+        return name, float(check_share("paper", float(share)))
+    except ValueError:
+        return item, DEFAULT_SHARE  # there is no such folder: the whole is named
+
+
+def _read_pictures(folder: Path) -> tuple[NDArray[np.uint8], ...]:
+    with open_source(folder) as entries:
+        names = [entry for entry in entries if entry.name.lower().endswith(PICTURE_SUFFIXES)]
+        pictures, n_bytes = [], 0
+        for entry in names:
+            with entry.open() as stream:
+                pictures.append(_reduce(read_picture(stream, entry.title)))
+            n_bytes += pictures[-1].size
+            if n_bytes > _MOST_BYTES:
+                raise GlyphError(
+                    f"the pictures of paper in {folder} are larger than {_MOST_BYTES >> 20} MB",
+                    "Use fewer or smaller pictures",
+                )
+    if not pictures:
+        raise GlyphError(f"there are no pictures in {folder}; expected pictures of paper")
+    return tuple(pictures)
+
+
+def _reduce(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the means of squares of pixels, so that the picture is at most `_MOST_PIXELS`."""
+    side = 1
+    while picture.size > _MOST_PIXELS * side * side:
+        side += 1
+    if side == 1:
+        return picture
+    height, width = (size // side for size in picture.shape)
+    squares = picture[: height * side, : width * side].reshape(height, side, width, side)
+    sums = squares.sum(axis=(1, 3), dtype=np.int64)
+    means: NDArray[np.uint8] = ((sums + side * side // 2) // (side * side)).astype(np.uint8)
+    return means
