@@ -19,7 +19,7 @@ from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
 if TYPE_CHECKING:
     from types import FrameType
 
-TERMINATED = 143
+INTERRUPTED, TERMINATED = 130, 143
 DEBUG_VARIABLE = "MNISTSEQ_DEBUG"
 
 EXAMPLES = """\
@@ -87,6 +87,8 @@ def main() -> NoReturn:
     _end_when_asked()
     try:
         status = app(standalone_mode=False)
+    except KeyboardInterrupt:  # before Typer waits for it
+        sys.exit(INTERRUPTED)
     except typer.Abort:
         sys.exit(1)
     except BrokenPipeError:

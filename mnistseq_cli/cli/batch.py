@@ -9,6 +9,7 @@ from mnistseq_cli.cli.options import expand, option
 from mnistseq_cli.cli.output_options import OutputOptions
 from mnistseq_cli.cli.picture_options import Picture
 from mnistseq_cli.errors import TextError
+from mnistseq_cli.recipe import read_lines
 
 EXAMPLES = """\
 mnistseq batch -n 100000 --length 3 7 --width 200 -o train
@@ -45,7 +46,7 @@ def batch(
             f"batch needs one of {', '.join(sources)}; it has {' and '.join(said) or 'none'}",
             "For example: mnistseq batch --length 3 7",
         )
-    lines = {} if texts is None else _read_lines(texts, output.count)
+    lines = {} if texts is None else read_lines(texts, output.count)
     written = tuple(lines.values()) or None
     count = output.count if output.count or written is None else len(written)
     given = {"digits": digits, "length": length, "texts": written, "count": count}
@@ -59,17 +60,9 @@ def batch(
 
 def _find_line(lines: dict[int, str], error: TextError) -> int | None:
     """Return the number of the first line with the character that an error begins with."""
-    if not error.message.partition(" is not in the alphabet ")[1]:
-        return None
     found = (
         number
         for number, text in lines.items()
-        if any(error.message.startswith(f"{character!r} is not ") for character in set(text))
+        if any(error.message.startswith(f"{character!r} ") for character in set(text))
     )
     return next(found, None)
-
-
-def _read_lines(texts: Path, count: int | None) -> dict[int, str]:
-    from mnistseq_cli.recipe import read_lines
-
-    return read_lines(texts, count)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnistseq_cli.cli.console import get_console, print_result, say, warn
+from mnistseq_cli.cli.console import print_result, say, warn
 from mnistseq_cli.cli.output_options import OutputOptions
 from mnistseq_cli.cli.picture_options import name_glyphs
 from mnistseq_cli.errors import UsageError
@@ -58,7 +59,7 @@ def make_dataset(
     from mnistseq_cli.bulk.estimate import count_left, estimate
     from mnistseq_cli.bulk.plan import choose_part_size, make_plan
     from mnistseq_cli.bulk.run import run
-    from mnistseq_cli.cli.progress import RunProgress
+    from mnistseq_cli.cli.progress import Display, RunProgress
     from mnistseq_cli.compose.splits import find_shared
     from mnistseq_cli.formats import open_format
     from mnistseq_cli.formats.names import find_unknown_splits
@@ -72,8 +73,8 @@ def make_dataset(
         _check_glyphs(picture.make_recipe(defaults, given), picture.glyphs)
     generator = picture.open_generator(defaults, given)
     open_format(output.make_output(folder)).check(generator.recipe, generator.largest_px)
-    with get_console().status("Checking that all digits fit"):
-        generator.check()
+    with Display("samples", after_s=1.0) as display:
+        generator.check(lambda n: display.show("Checking that all fit", n, len(generator)))
     part_size = output.part_size or choose_part_size(generator)
     plan = make_plan(generator.recipe, output.make_output(folder), part_size)
     if shared := find_shared(plan.recipe, plan.splits, len(generator.glyphs.alphabet)):
@@ -175,6 +176,11 @@ def _say_summary(generator: SequenceGenerator, plan: Plan, summary: Summary) -> 
         f"{name_glyphs(generator.glyphs.name, split)}, seed {generator.recipe.seed}",
         "dim",
     )
+    hint = f"mnistseq inspect {shlex.quote(str(summary.folder))} shows what is in it"
+    if plan.output.to == "folder" and "csv" in plan.output.labels:
+        table = summary.folder / plan.splits[0].name / "labels.csv"
+        hint += f"; pd.read_csv({str(table)!r}, dtype=str) keeps zeros such as those of 007"
+    say(hint, "dim")
 
 
 def _show_dry_run(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from mnistseq_cli.cli.completion import complete
 from mnistseq_cli.cli.make_dataset import make_dataset
 from mnistseq_cli.cli.options import expand, option
 from mnistseq_cli.cli.output_options import OutputOptions
 from mnistseq_cli.cli.picture_options import Picture
 from mnistseq_cli.errors import UsageError
+from mnistseq_cli.recipe import Recipe
 
 EXAMPLES = """\
 mnistseq phone -n 1000 -o phones
@@ -36,16 +35,11 @@ def phone(
     All pictures have one width, that of the widest number there can be, unless --width says more.
     """
     if pattern is None and picture.recipe is not None:
-        _check_pattern(picture.recipe)
+        path = picture.recipe
+        if Recipe.load(path).pattern is None:
+            raise UsageError(
+                f"{path} has no pattern, so it cannot write phone numbers",
+                f"Use it as it is: mnistseq batch --recipe {path}; or give a --pattern",
+            )
     given = {"pattern": pattern, "count": output.count}
     make_dataset(picture, output, given, pattern="jp", command="phone", folder="phone-numbers")
-
-
-def _check_pattern(path: Path) -> None:
-    from mnistseq_cli.recipe import Recipe
-
-    if Recipe.load(path).pattern is None:
-        raise UsageError(
-            f"{path} has no pattern, so it cannot write phone numbers",
-            f"Use it as it is: mnistseq batch --recipe {path}; or give a --pattern",
-        )

@@ -221,7 +221,10 @@ def _check_characters(recipe: Recipe) -> None:
     text = "".join(recipe.texts or (recipe.digits or "",))
     if unknown := set(text) - set(alphabet) - {" ", "-"}:  # which are gaps
         first = min(unknown, key=text.index)
-        raise TextError(f"{first!r} is not in the alphabet of {name}; allowed: {alphabet}")
+        raise TextError(
+            f"{first!r} cannot be written: {name} has only {alphabet}",
+            "Letters are in --dataset emnist-balanced" if first.isalpha() else "",
+        )
 
 
 def _check_width(generator: SequenceGenerator) -> None:
@@ -237,7 +240,7 @@ def _check_width(generator: SequenceGenerator) -> None:
 
 def name_glyphs(dataset: str, split: str) -> str:
     """Return what digits are written with, such as "mnist, training glyphs"."""
-    source = "built-in pen" if dataset == "strokes" else dataset
+    source = "built-in pen (not MNIST)" if dataset == "strokes" else dataset
     kinds = {"train": "training glyphs", "test": "test glyphs", "all": "all glyphs"}
     return f"{source}, {kinds.get(split, split)}"
 
@@ -251,6 +254,10 @@ def _warn_of_pen(missed: list[GlyphError], unkept: list[GlyphError]) -> None:
             error.hint,
         )
     for error in missed:
-        if not (unkept and isinstance(error, CacheError)):
-            hint = "" if unkept else error.hint  # it would bring files to where none can be kept
-            warn(f"Using the built-in pen (--dataset strokes): {error.message}", hint)
+        if not isinstance(error, CacheError):
+            why = (
+                "MNIST cannot be had; mnistseq download says why" if error.hint else error.message
+            )
+            warn(f"Using the built-in pen (--dataset strokes): {why}")
+        elif not unkept:
+            warn(f"Using the built-in pen (--dataset strokes): {error.message}", error.hint)

@@ -22,7 +22,7 @@ from mnistseq_cli.recipe import COUNT_LIMIT, PAGE_PX, WIDTH_LIMIT_PX, Recipe
 from mnistseq_cli.validation import check_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -273,11 +273,16 @@ class SequenceGenerator:
         """Number of digits of the longest text."""
         return self._chooser.longest
 
-    def check(self) -> None:
+    def check(self, report: Callable[[int], None] | None = None) -> None:
         """Raise if the digits of a sample do not fit, before any image is made.
 
         Where the widest digits of all fit, this takes no time; otherwise the samples that may
         be too wide are laid out once, without their images.
+
+        Parameters
+        ----------
+        report : callable, optional
+            Is given the number of samples that were looked at.
 
         Raises
         ------
@@ -290,6 +295,8 @@ class SequenceGenerator:
         for start in range(0, len(self), CHECK_SIZE):
             for chosen in self._find_doubtful(start, min(start + CHECK_SIZE, len(self)), width_px):
                 self._lay_out(self._chooser.measure(chosen))
+            if report:
+                report(min(start + CHECK_SIZE, len(self)))
 
     def block(self, start: int, stop: int) -> Block:
         """Make samples start..stop-1 together.

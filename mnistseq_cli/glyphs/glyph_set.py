@@ -171,8 +171,7 @@ class GlyphSet:
         classes = order[np.searchsorted(known, codes, sorter=order) % len(known)]
         for place in np.flatnonzero(known[classes] != codes)[:1]:
             raise TextError(
-                f"{text[place]!r} is not in the alphabet of {self.name}; "
-                f"expected only {self.alphabet}"
+                f"{text[place]!r} cannot be written: {self.name} has only {self.alphabet}"
             )
         return classes.astype(np.uint8)
 

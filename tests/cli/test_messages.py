@@ -36,8 +36,8 @@ def assert_refused(result: Result, *words: str, status: int = 2) -> None:
 
 # A command, the exit status, and what its message says.
 REFUSED = [
-    ("sequence 3a", 2, "'a' is not in the alphabet"),
-    ("sequence ３", 2, "'３' is not in the alphabet"),
+    ("sequence 3a", 2, "'a' cannot be written"),
+    ("sequence ３", 2, "'３' cannot be written"),
     ("sequence ,", 2, "DIGITS is ','"),
     ("sequence", 2, "there are no digits to write|For example: mnistseq sequence "),
     ("sequence 350 --width 20 --seed 1", 2, "the width is 20"),
@@ -178,8 +178,8 @@ def test_one_length_is_both(words: list[str], run: Run) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("3b5", "'b' is not in the alphabet"),
-        ("3'5", '"\'" is not in the alphabet'),
+        ("3b5", "'b' cannot be written"),
+        ("3'5", '"\'" cannot be written'),
         ("1" * 1001, "the text "),
     ],
 )
@@ -344,10 +344,36 @@ def test_output_that_cannot_be_written_is_named_with_a_hint(
     assert list(theirs.iterdir()) == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_ctrl_c_leaves_no_traceback_while_the_program_is_loaded(tmp_path: Path) -> None:
+    # The first module of the command line waits to be interrupted.
+    code = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n"
+    (tmp_path / "typer.py").write_text(code)
+    words = ["-c", "from mnistseq_cli.__main__ import main; main()", "--help"]
+    done = subprocess.run(
+        [sys.executable, *words],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_the_summary_says_how_to_read_labels_with_their_zeros(run: Run) -> None:
+    said = run("phone -n 30").err.splitlines()[-1]
+    command = said[said.index("pd.read_csv(") : said.index(")") + 1]
+    pandas = pytest.importorskip("pandas")
+    labels = eval(command, {"pd": pandas})  # noqa: S307 - our own line
+    assert labels["text"].str.fullmatch("0[0-9]{10}").all()
+    assert "inspect phone-numbers" in said
+    assert "read_csv" not in run("phone -n 3 --to npz -o arrays").err
+
+
 def test_one_is_one(run: Run) -> None:
     words = [*BATCH, "-n", 1]
     assert " 1 in 1 part\n" in run(*words, "--dry-run").err
-    assert run(*words, "-o", "one").err.splitlines()[-1].startswith("1 image, ")
+    assert run(*words, "-o", "one").err.splitlines()[-2].startswith("1 image, ")
     assert ", 1 sample;" in run("verify", "one", glyphs=False).err
     assert_refused(run("verify", "one", "--workers", "-1", glyphs=False), "--workers is -1")
     (Path("one") / "labels.csv").unlink()

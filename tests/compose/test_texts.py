@@ -150,5 +150,5 @@ def test_marks_are_written_and_not_read(glyphs: GlyphSet) -> None:
 def test_a_dash_is_a_gap_or_ink(glyphs: GlyphSet) -> None:
     assert write(Recipe(digits="1-2"), glyphs) == ["12"]
     for more in ({"dashes": "ink"}, {"unlabelled": "-"}):
-        with pytest.raises(TextError, match="'-' is not in the alphabet"):
+        with pytest.raises(TextError, match="'-' cannot be written"):
             SequenceGenerator(Recipe(digits="1-2", **more), glyphs)  # type: ignore[arg-type]
