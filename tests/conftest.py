@@ -45,6 +45,21 @@ def glyphs() -> GlyphSet:
 
 
 @pytest.fixture(scope="session")
+def punctuated(glyphs: GlyphSet) -> GlyphSet:
+    """Give glyphs of digits and, of a point and a comma, as many."""
+    marks = np.repeat(np.array([10, 11], np.uint8), GLYPHS_PER_CLASS)
+    return GlyphSet(
+        np.concatenate([glyphs.images, glyphs.images[: len(marks)]]),
+        np.concatenate([glyphs.labels, marks]),
+        name="punctuated",
+        split="train",
+        licence="none",
+        sha256="b108",
+        alphabet="0123456789.,",
+    )
+
+
+@pytest.fixture(scope="session")
 def glyph_folder(glyphs: GlyphSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder with the made-up glyphs as an IDX pair, for ``--dataset``."""
     folder = tmp_path_factory.mktemp("blots")

@@ -61,8 +61,11 @@ class Difference:
         name = name_with_split(self.sample)
         if self.aspect == "name":
             return f"the recipe makes no sample called {name}"
-        verb = "is" if self.aspect in {"text", "image"} else "are"
-        return f"the {self.aspect} of {name} {verb} not what the recipe makes"
+        words = {"mark_boxes": "boxes of marks", "written": "writing"}.get(
+            self.aspect, self.aspect
+        )
+        verb = "are" if words.endswith("s") else "is"
+        return f"the {words} of {name} {verb} not what the recipe makes"
 
 
 class Remaker:
@@ -121,7 +124,9 @@ class Remaker:
             yield from (Difference(it, "name") for at, it in enumerate(chunk) if at not in known)
             for places, block in self._make_blocks(chunk, known, stages):
                 there = [chunk[place] for place in places]
-                yield from self._compare(there, block, ("text", "image", *ASPECTS))
+                yield from self._compare(
+                    there, block, ("text", "image", "written", "mark_boxes", *ASPECTS)
+                )
 
     def fill(self, samples: list[LoadedSample], *, boxes: bool = False) -> list[LoadedSample]:
         """Return samples with the gaps, glyphs and boxes that they lack.
@@ -215,7 +220,7 @@ class Remaker:
                 continue
             made = self._expect(block, aspect, found)
             for sample, there, expected in zip(samples, found, made, strict=True):
-                is_held = there is not None and (aspect == "text" or there.size)
+                is_held = there is not None and (isinstance(there, str) or there.size)
                 if is_held and not np.array_equal(there, expected):
                     yield Difference(sample, aspect)
 
@@ -229,6 +234,12 @@ class Remaker:
         if aspect == "image" and not self._is_lossless:
             encode = open_encoder(self._image_format)
             return [decode_grey(data) for data in encode(block.images, block.widths_px)]
+        if aspect == "written":
+            return list(block.written.tolist())
+        if aspect == "mark_boxes":
+            return (
+                [boxes for _, boxes in block.marks.of_each()] if block.marks else [[]] * len(block)
+            )
         return _take(block, aspect)
 
 

@@ -284,7 +284,9 @@ def iterate_samples(
             }
             for place in chosen:
                 text = texts[place]
-                more = {aspect: values[place, : len(text)] for aspect, values in known.items()}
+                more: dict[str, Any] = {
+                    aspect: values[place, : len(text)] for aspect, values in known.items()
+                }
                 if "boxes" in more:
                     check_boxes(more["boxes"], images.shape[1:])
                 yield LoadedSample(names[place], split, images[place], text, **more)

@@ -112,6 +112,10 @@ class LoadedSample:
         Pixels between digits, shape (digits - 1,); with edges (digits + 1,).
     glyphs : ndarray of int64, shape (digits,), or None
         Glyph ids.
+    written : str or None
+        What stands on the paper, where characters are left unlabelled.
+    mark_boxes : ndarray of int64, shape (marks, 4), or None
+        The boxes of what is written and not read.
     """
 
     name: str
@@ -121,6 +125,8 @@ class LoadedSample:
     boxes: NDArray[np.int64] | None = None
     gaps: NDArray[np.int64] | None = None
     glyphs: NDArray[np.int64] | None = None
+    written: str | None = None
+    mark_boxes: NDArray[np.int64] | None = None
 
 
 def find_splits(folder: Path, holds: Callable[[Path], bool]) -> list[tuple[str, Path]]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mnistseq_cli.compose.samples import Block
+    from mnistseq_cli.compose.samples import Block, Marks
 
 
 class Values(NamedTuple):
@@ -67,6 +67,11 @@ def _of_digits(name: str) -> Callable[[Block], Values | None]:
     return find
 
 
+def _of_marks(find: Callable[[Marks], NDArray[Any]]) -> Callable[[Block], Values | None]:
+    """Return a function that finds something of each mark, where there can be any."""
+    return lambda block: Values(find(block.marks), block.marks.lengths) if block.marks else None
+
+
 def _find_gaps(block: Block) -> Values:
     _, is_gap = find_values(block)
     return Values(block.gaps[is_gap], is_gap.sum(axis=1))
@@ -79,6 +84,15 @@ FIELDS: dict[str, Field] = {
     "objects.category": Field("numbers", _of_digits("classes")),
     "glyphs": Field("numbers", _of_digits("glyphs"), "glyphs"),
     "gaps": Field("numbers", _find_gaps, "gaps"),
+    "written": Field(
+        "text",
+        lambda block: Values(block.written, np.ones_like(block.lengths)) if block.marks else None,
+        "written",
+    ),
+    "marks.box": Field("boxes", _of_marks(lambda marks: marks.boxes), "mark_boxes"),
+    "marks.character": Field(
+        "texts", _of_marks(lambda marks: np.array([*marks.characters], np.str_))
+    ),
 }
 ASPECTS = tuple(field.aspect for field in FIELDS.values() if field.aspect)
 

@@ -11,10 +11,12 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from mnistseq_cli.errors import UsageError
-from mnistseq_cli.formats.fields import find_known, find_values, quote, write_records
+from mnistseq_cli.formats.fields import find_known, quote, write_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats.base import Fragments, PartWriter
@@ -170,6 +172,7 @@ DOCTR = Listing(
 )
 
 
+MARK = "mark"  # the class of what is written but not read
 ID_FACTOR = 1000  # digits of the longest text there can be
 _ALPHABET = "alphabet"
 _SEPARATOR = ",\n"
@@ -187,7 +190,7 @@ class _Coco(LabelStyle):
     COCO, "Data format", object detection, laid out as Datumaro and CVAT look for it: names of
     images leave ``images/`` out. The id of an image is its index, that of a category its class
     plus 1, as many detectors take 0 for the background; that of an annotation is 1000 times its
-    image's, plus its place from 1.
+    image's, plus its place from 1. Characters that are not read have the last category, `MARK`.
     """
 
     def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
@@ -206,7 +209,7 @@ class _Coco(LabelStyle):
         """Write a file for each split."""
         categories = [
             {"id": number + 1, "name": name, "supercategory": "character"}
-            for number, name in enumerate(_read_alphabet(splits[0]))
+            for number, name in enumerate(_read_classes(splits[0]))
         ]
         for split in splits:
             name = f"annotations/instances_{split.folder.removesuffix('/') or 'default'}.json"
@@ -253,28 +256,33 @@ class _Yolo(LabelStyle):
         lines = [f"{name}: {json.dumps(folder + 'images')}" for name, folder in folders.items()]
         if "val" not in folders:  # the same images would measure what they have taught
             lines.append("# val: none here; --splits train=80 val=20 makes it")
-        names = enumerate(_read_alphabet(splits[0]))
+        names = enumerate(_read_classes(splits[0]))
         lines += ["names:", *(f"  {number}: {json.dumps(name)}" for number, name in names)]
         writer.write("data.yaml", ("\n".join(lines) + "\n").encode())
 
 
+def _list_boxes(block: Block) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the sample of each box, its class and itself, sample by sample, marks at the end."""
+    known, rows = find_known(block), np.arange(len(block))
+    samples = [np.repeat(rows, block.lengths)]
+    classes = [known["objects.category"].flat.astype(np.int64)]
+    boxes = [known["objects.bbox"].flat]
+    if block.marks:
+        samples.append(np.repeat(rows, block.marks.lengths))
+        classes.append(np.full_like(samples[1], len(block.alphabet)))
+        boxes.append(block.marks.boxes)
+    sample = np.concatenate(samples)
+    order = np.argsort(sample, kind="stable")
+    return sample[order], np.concatenate(classes)[order], np.concatenate(boxes)[order]
+
+
 def _annotate(block: Block) -> list[str]:
-    is_digit, _ = find_values(block)
-    sample, place = np.nonzero(is_digit)
+    sample, number, boxes = _list_boxes(block)
+    place = np.arange(len(sample)) - np.searchsorted(sample, sample)
     image_id = sample + block.start
-    known = find_known(block)
-    x, y, width, height = known["objects.bbox"].flat.T
-    category = known["objects.category"].flat.astype(np.int64) + 1
-    numbers = np.stack(
-        [
-            image_id * ID_FACTOR + place + 1,
-            image_id,
-            category,
-            *(x, y, width, height),
-            width * height,
-        ],
-        axis=1,
-    )
+    area = boxes[:, 2:].prod(axis=1)
+    ids = np.stack([image_id * ID_FACTOR + place + 1, image_id, number + 1], axis=1)
+    numbers = np.concatenate([ids, boxes, area[:, None]], axis=1)
     return [_ANNOTATION.format(*row) for row in numbers.tolist()]
 
 
@@ -284,27 +292,29 @@ def _write_shares(block: Block) -> list[str]:
     Edges are rounded inwards, to where middle and size have no more than nine decimals: readers
     such as Albumentations refuse boxes that leave the picture by rounding.
     """
-    known = find_known(block)
-    corners, spans = np.split(known["objects.bbox"].flat, 2, axis=1)
-    widths_px = np.repeat(block.widths_px, block.lengths)
+    sample, number, boxes = _list_boxes(block)
+    corners, spans = np.split(boxes, 2, axis=1)
+    widths_px = block.widths_px[sample]
     size_px = np.stack([widths_px, np.full_like(widths_px, block.images.shape[1])], axis=1)
     starts = -(-corners * _NANO // size_px)
     ends = (corners + spans) * _NANO // size_px
     ends -= (ends - starts) % 2
     shares = np.concatenate([(starts + ends) // 2, ends - starts], axis=1) / _NANO
-    rows = zip(known["objects.category"].flat.tolist(), shares.tolist(), strict=True)
-    lines = [_SHARES.format(number, *box) for number, box in rows]
-    stops = np.cumsum(block.lengths).tolist()
+    rows = zip(number.tolist(), shares.tolist(), strict=True)
+    lines = [_SHARES.format(one, *box) for one, box in rows]
+    stops = np.searchsorted(sample, np.arange(1, len(block) + 1)).tolist()
     return ["".join(lines[start:stop]) for start, stop in zip([0, *stops], stops, strict=False)]
 
 
 def _keep_alphabet(block: Block, writer: PartWriter) -> None:
-    writer.append(_ALPHABET, f"{block.alphabet}\n".encode())
+    more = f"\t{MARK}" if block.marks else ""
+    writer.append(_ALPHABET, f"{block.alphabet}{more}\n".encode())
 
 
-def _read_alphabet(split: Fragments) -> str:
-    """Return the character of each class: the first of the lines, which are all the same."""
-    return next(split.read(_ALPHABET)).decode().partition("\n")[0]
+def _read_classes(split: Fragments) -> list[str]:
+    """Return the name of each class: from the first of the lines, which are all the same."""
+    alphabet, _, more = next(split.read(_ALPHABET)).decode().partition("\n")[0].partition("\t")
+    return [*alphabet, more] if more else [*alphabet]
 
 
 COCO, YOLO = _Coco(), _Yolo()

@@ -10,7 +10,7 @@ from array import array
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from itertools import chain
+from itertools import chain, compress
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import numpy as np
@@ -19,7 +19,7 @@ from mnistseq_cli.files import naming_damage, open_text, read_file
 from mnistseq_cli.formats.base import FIRST_SPLITS, LoadedSample, rank_split
 from mnistseq_cli.formats.fields import FIELDS
 from mnistseq_cli.formats.images import IMAGE_ENDINGS
-from mnistseq_cli.formats.labels import EASYOCR_BLANK
+from mnistseq_cli.formats.labels import EASYOCR_BLANK, MARK
 from mnistseq_cli.formats.tables import NAME_KEYS, TEXT_KEYS, check_text, naming_line, read_table
 
 if TYPE_CHECKING:
@@ -242,9 +242,14 @@ def _read_coco(path: Path, names: dict[int, str], found: NDArray[np.int64]) -> I
         if key == "images":
             number = _value(image, "id", int, "an image")
             start, stop = np.searchsorted(found[:, 0], (number, number + 1))
-            text = "".join(names[category] for category in found[start:stop, 1].tolist())
-            name = _value(image, "file_name", str, "an image")
-            yield LabelRow(name, text, {"boxes": found[start:stop, 2:]})
+            own = [names[category] for category in found[start:stop, 1].tolist()]
+            is_mark = np.array([name == MARK for name in own], np.bool_)
+            boxes = found[start:stop, 2:]
+            known = {"boxes": boxes[~is_mark]}
+            if is_mark.any():
+                known["mark_boxes"] = boxes[is_mark]
+            text = "".join(name for name in own if name != MARK)
+            yield LabelRow(_value(image, "file_name", str, "an image"), text, known)
 
 
 _CHUNK = 1 << 18  # characters
@@ -331,6 +336,8 @@ def _read_yolo(path: Path, wanted: Wanted) -> Iterator[LabelRow]:
         label = path / image.relative_to(folder / "images").with_suffix(".txt")
         with naming_damage(label):
             classes, shares = _parse_yolo(read_file(label).decode("utf-8-sig"))
+            is_read = np.array([names.get(one) != MARK for one in classes], np.bool_)
+            classes, shares = [*compress(classes, is_read)], shares[is_read]
             left = shares[:, 0] - shares[:, 2] / 2
             order = np.arange(len(left))
             if (np.diff(left) < -_ROUNDING).any():  # digits that overlap may begin in one place

@@ -121,16 +121,7 @@ def test_texts_do_not_depend_on_the_block(
         assert generator.block(start + place, start + place + 1)[0].text == block[place].text
 
 
-def test_marks_are_written_and_not_read(glyphs: GlyphSet) -> None:
-    punctuated = GlyphSet(
-        np.concatenate([glyphs.images, glyphs.images[:8]]),
-        np.concatenate([glyphs.labels, np.repeat(np.array([10, 11], np.uint8), 4)]),
-        name="punctuated",
-        split="train",
-        licence="",
-        sha256="",
-        alphabet="0123456789.,",
-    )
+def test_marks_are_written_and_not_read(punctuated: GlyphSet) -> None:
     texts = ("1,250.00", "12", "3 5,")
     recipe = Recipe(texts=texts, unlabelled=".,", count=30, spacing_px=(3, 3))
     all_read = SequenceGenerator(replace(recipe, unlabelled=""), punctuated)

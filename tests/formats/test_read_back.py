@@ -67,6 +67,41 @@ def test_names_are_those_of_the_container(
     assert (found[0].name, found[-1].name) == (first, last_of_test)
 
 
+@pytest.mark.parametrize(
+    ("to", "labels", "holds"),
+    [
+        ("folder", "jsonl", {"written", "mark_boxes"}),
+        ("folder", "coco", {"mark_boxes"}),
+        ("folder", "yolo", set()),
+        ("folder", "csv", set()),
+        ("folder", "easyocr", set()),
+        ("webdataset", "csv", {"written", "mark_boxes"}),
+        ("parquet", "csv", {"written", "mark_boxes"}),
+        ("lmdb", "csv", set()),
+    ],
+)
+def test_marks_are_told_from_labels(
+    to: str, labels: str, holds: set[str], punctuated: GlyphSet, tmp_path: Path
+) -> None:
+    check_installed(to)
+    texts = ("1,250.00", "350", "5,")
+    recipe = Recipe(texts=texts, unlabelled=".,", count=COUNT, spacing_px=(-4, 4))
+    generator = SequenceGenerator(recipe, punctuated)
+    output = Output(folder=tmp_path, to=to, labels=(labels,))
+    write_dataset(output, generator, LAYOUTS["splits"])
+    for seen, sample in zip(read(tmp_path), generator, strict=True):
+        assert seen.text == sample.text
+        if seen.boxes is not None:
+            assert np.array_equal(np.sort(seen.boxes), np.sort(sample.boxes))
+        assert seen.written == (sample.written if "written" in holds else None)
+        boxes = np.array([mark.box for mark in sample.marks]).reshape(-1, 4).tolist()
+        if "mark_boxes" in holds and (boxes or "written" in holds):
+            assert seen.mark_boxes is not None
+            assert seen.mark_boxes.tolist() == boxes
+        else:
+            assert seen.mark_boxes is None
+
+
 @pytest.mark.parametrize("image_format", ["jpg", "bmp", "tiff"])
 def test_other_image_formats_are_read(image_format: str, glyphs: GlyphSet, tmp_path: Path) -> None:
     generator = SequenceGenerator(RECIPE, glyphs)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COPIES",
-    "N_DIGITS",
+    "N_ALL_HANDS",
     "N_HANDS",
     "PEN_CHARACTERS",
     "draw_by_id",
@@ -41,8 +41,8 @@ __all__ = [
 N_DIGITS = 10
 COPIES = 2  # of each character that a hand writes
 N_HANDS = {"train": 1000, "test": 200}
-_ALL_HANDS = sum(N_HANDS.values())
-_ALL_DIGITS = N_DIGITS * COPIES * _ALL_HANDS
+N_ALL_HANDS = sum(N_HANDS.values())
+_ALL_DIGITS = N_DIGITS * COPIES * N_ALL_HANDS
 _USES = {"train": 20, "test": 21}
 # Of the words of hands; those of a character are its code point more.
 _SEED = 2470
@@ -63,17 +63,12 @@ def draw_glyphs(
 
 
 def draw_by_id(ids: NDArray[np.int64], height_px: int) -> NDArray[np.uint8]:
-    """Draw glyphs, shape (N, height, height), by their ids.
-
-    First come the digits, those to test with after those to train with, as `draw_glyphs` numbers
-    them; then the other characters, as `number_glyphs` does.
-    """
-    numbers, rest = np.divmod(ids - _ALL_DIGITS, COPIES * _ALL_HANDS)
-    hands, copies = np.divmod(rest, COPIES)
-    of_digits, digits = np.divmod(ids, N_DIGITS)
+    """Draw glyphs, shape (N, height, height), by their ids; see `number_glyphs`."""
     is_digit = ids < _ALL_DIGITS
-    numbers = np.where(is_digit, digits, N_DIGITS + numbers)
-    hands, copies = np.where(is_digit, np.divmod(of_digits, COPIES), (hands, copies))
+    others, of_others = np.divmod(ids - _ALL_DIGITS, COPIES * N_ALL_HANDS)
+    of_digits, digits = np.divmod(ids, N_DIGITS)
+    numbers = np.where(is_digit, digits, N_DIGITS + others)
+    hands, copies = np.divmod(np.where(is_digit, of_digits, of_others), COPIES)
     images = np.empty((len(ids), height_px, height_px), dtype=np.uint8)
     is_test = hands >= N_HANDS["train"]
     for split, first, chosen in (("train", 0, ~is_test), ("test", N_HANDS["train"], is_test)):
@@ -83,13 +78,16 @@ def draw_by_id(ids: NDArray[np.int64], height_px: int) -> NDArray[np.uint8]:
 
 
 def number_glyphs(character: str) -> NDArray[np.int64]:
-    """Return the ids of a character that is no digit, by hand and copy, shape (hands, copies).
+    """Return the ids of a character among all glyphs, by hand and copy, shape (hands, copies).
 
-    Hands to test with come after those to train with.
+    Hands to test with come after those to train with. First are all digits, as `draw_glyphs`
+    numbers them, then all glyphs of each other character.
     """
-    n_glyphs = COPIES * _ALL_HANDS
-    first = _ALL_DIGITS + (PEN_CHARACTERS.index(character) - N_DIGITS) * n_glyphs
-    return first + np.arange(n_glyphs).reshape(_ALL_HANDS, COPIES)
+    number = PEN_CHARACTERS.index(character)
+    of_hands = np.arange(COPIES * N_ALL_HANDS).reshape(N_ALL_HANDS, COPIES)
+    if number < N_DIGITS:
+        return of_hands * N_DIGITS + number
+    return _ALL_DIGITS + (number - N_DIGITS) * of_hands.size + of_hands
 
 
 def draw_characters(

@@ -20,6 +20,7 @@ class Forms(NamedTuple):
     """All that the pen knows."""
 
     proportions: dict[str, tuple[float, ...]]  # of each character, digits first
+    widest_px: dict[str, int]  # of each character on a page 28 px high
     allographs: tuple[Allograph, ...]  # those of one character beside each other
 
 
@@ -27,14 +28,16 @@ class Forms(NamedTuple):
 def read_forms() -> Forms:
     """Return proportions and ways of all characters."""
     text = files(__package__).joinpath("characters.txt").read_text("utf-8")
-    forms: dict[str, tuple[float, ...]] = {}
+    proportions: dict[str, tuple[float, ...]] = {}
+    widest_px: dict[str, int] = {}
     ways = []
     rest = iter(line for line in text.splitlines() if line and line[0] != ";")
     for line in rest:
         if line.startswith("= "):
-            _, character, *numbers = line.split()
-            forms[character] = tuple(map(float, numbers))
+            _, character, *numbers, widest = line.split()
+            proportions[character] = tuple(map(float, numbers))
+            widest_px[character] = int(widest)
         else:
             share, path = line.split(maxsplit=1)
             ways.append(Allograph(character, int(share), path, next(rest).strip()))
-    return Forms(forms, tuple(ways))
+    return Forms(proportions, widest_px, tuple(ways))
