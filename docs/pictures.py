@@ -8,13 +8,22 @@ from __future__ import annotations
 import sys
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from mnistseq_cli import Recipe, Sample, SequenceGenerator, load_glyphs
 from mnistseq_cli.distortions.registry import PAPERS
 from mnistseq_cli.formats.images import write_image
+from mnistseq_cli.glyphs.hand_sheet import (
+    draw_glyphs,
+    draw_pages,
+    list_fields,
+    read_photo,
+    solve_homography,
+)
 from mnistseq_cli.sheet import FRAME_GREY, FRAME_PX, GAP_PX, enlarge, make_sheet
 
 if TYPE_CHECKING:
@@ -153,12 +162,40 @@ def show_pen() -> NDArray[np.uint8]:
     return 255 - sheet.repeat(2, axis=0).repeat(2, axis=1)
 
 
+def show_hand() -> NDArray[np.uint8]:
+    """Fill a sheet in with the pen, photograph it, and put its glyphs beside it."""
+    glyphs = load_glyphs("strokes", "test")
+    page = draw_pages("0123456789", 18)[0]
+    for number, (left, top, digit) in enumerate(list_fields("0123456789", 18)):
+        own = glyphs.images[glyphs.labels == int(digit)]
+        ink = Image.fromarray(own[number]).resize((80, 80))
+        page.paste(60, (left + 12, top + 12), ink)
+    corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)]) * page.size
+    seen = np.array([(90, 60), (840, 20), (900, 1190), (20, 1220)])
+    to_page = solve_homography(seen, corners).tolist()
+    flat = page.transform((920, 1240), Image.Transform.PERSPECTIVE, to_page, 3, fillcolor=90)
+    y, x = np.mgrid[:1240, :920]
+    light = 1 - 0.4 / (1 + np.exp((y - x - 300) / 60))
+    photo = (np.asarray(flat) * light).astype(np.uint8)
+    with TemporaryDirectory() as folder:
+        write_image(Path(folder, "photo.png"), photo)
+        found = draw_glyphs(read_photo(Path(folder, "photo.png")), 28)
+    sheet = make_sheet([image for _, image in found])
+    height = max(len(photo), len(sheet))
+    padded = [
+        np.pad(one, ((0, height - len(one)), (0, GAP_PX)), constant_values=255)
+        for one in (photo, sheet)
+    ]
+    return np.concatenate(padded, axis=1)[::2, ::2]
+
+
 PAINTERS: dict[str, Callable[[], NDArray[np.uint8]]] = {
     **{name: partial(show_rows, rows) for name, rows in PICTURES.items()},
     **{name: partial(show_sheet, values) for name, values in SHEETS.items()},
     **{f"augment-{name}": partial(show_strengths, name) for name in STRENGTHS},
     **{f"paper-{name}": partial(show_paper, name) for name in PAPERS},
     "boxes": show_boxes,
+    "hand": show_hand,
     "strokes": show_pen,
 }
 

@@ -1,4 +1,4 @@
-"""Writes the command reference and the man page: ``python docs/reference.py [FOLDER]``.
+"""Writes the command reference, the man page and the patterns: ``python docs/reference.py [DIR]``.
 
 Both come from the program itself, so that they say what it does; the width of a terminal and the
 versions of libraries do not change them.
@@ -12,6 +12,9 @@ from pathlib import Path
 
 from manpage import write_man_page
 from program import Command, Distortion, Parameter, read_distortions, read_program
+
+from mnistseq_cli.cli.batch import find_patterns
+from mnistseq_cli.compose.presets import PRESETS
 
 HEAD = """\
 # Commands
@@ -77,11 +80,27 @@ def _escape_markdown(text: str) -> str:
     return re.sub(r"(?<![\w-])--[a-z][a-z-]+", r"`\g<0>`", escaped)
 
 
-PAGES = {"commands.md": write_markdown, "mnistseq.1": write_man_page}
+def write_patterns(_commands: list[Command], _distortions: list[Distortion]) -> str:
+    """Write the page of patterns: what stands there by hand, and a row for each preset."""
+    page = (Path(__file__).parent / "patterns.md").read_text(encoding="utf-8")
+    head, table = "| name | example |", "|---|---|---|---|---|\n"
+    rows = [
+        f"| `{name}` | `{example}` | {numbers} | {about} | {PRESETS[name].source} |\n"
+        for name, example, numbers, about in find_patterns()
+    ]
+    before, _, _ = page.partition(head)
+    return f"{before}{head} numbers | what | source |\n{table}{''.join(rows)}"
+
+
+PAGES = {
+    "commands.md": write_markdown,
+    "mnistseq.1": write_man_page,
+    "patterns.md": write_patterns,
+}
 
 
 def main(folder: Path) -> None:
-    """Write both pages."""
+    """Write the pages."""
     commands, distortions = read_program(), read_distortions()
     for name, write in PAGES.items():
         (folder / name).write_text(write(commands, distortions), encoding="utf-8", newline="\n")

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mnistseq_cli.cli.make_dataset import make_dataset
-from mnistseq_cli.cli.options import expand, option
+from mnistseq_cli.cli.console import print_table
+from mnistseq_cli.cli.make_dataset import PATTERN, make_dataset
+from mnistseq_cli.cli.options import expand, flag, option
 from mnistseq_cli.cli.output_options import OutputOptions
 from mnistseq_cli.cli.picture_options import Picture
 from mnistseq_cli.errors import TextError
 from mnistseq_cli.recipe import read_lines
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 EXAMPLES = """\
 mnistseq batch -n 100000 --length 3 7 --width 200 -o train
+mnistseq batch -n 5000 --pattern date-iso -o dates
 mnistseq batch -n 500 --digits 350 --augment medium
 mnistseq batch --texts numbers.txt --to webdataset -o shards
 mnistseq batch --recipe train/recipe.toml -o again
@@ -33,13 +39,20 @@ def batch(
     texts: Path | None = option(
         "Text", "--texts FILE", "Write the numbers of a file, one a line, in their order."
     ),
+    pattern: str | None = PATTERN,
+    list_patterns: bool = flag(
+        "Text", "--list-patterns", "Show the presets of --pattern, and stop."
+    ),
 ) -> None:
     """Write many pictures of given or random numbers, with labels and boxes.
 
-    One of --length, --digits, --texts and --recipe says which numbers.
+    One of --length, --digits, --texts, --pattern and --recipe says which numbers.
     All pictures have one width, that of the widest number there can be, unless --width says more.
     """
-    sources = {"--digits": digits, "--length": length, "--texts": texts}
+    if list_patterns:
+        print_table([("name", "example", "numbers", "what"), *find_patterns()], figures=(2,))
+        return
+    sources = {"--digits": digits, "--length": length, "--texts": texts, "--pattern": pattern}
     said = [name for name, value in sources.items() if value is not None]
     if len(said) > 1 or not (said or picture.recipe):
         raise TextError(
@@ -50,12 +63,24 @@ def batch(
     written = tuple(lines.values()) or None
     count = output.count if output.count or written is None else len(written)
     given = {"digits": digits, "length": length, "texts": written, "count": count}
+    given["pattern"] = pattern
     try:
         make_dataset(picture, output, given, command="batch", folder="sequences")
     except TextError as error:
         if number := _find_line(lines, error):
             raise TextError(f"{texts}, line {number}: {error.message}", error.hint) from error
         raise
+
+
+def find_patterns() -> Iterator[tuple[str, ...]]:
+    """Yield the name of each preset, an example, how many numbers it has, and what they are."""
+    from mnistseq_cli.compose.patterns import parse_pattern
+    from mnistseq_cli.compose.presets import ABOUT
+
+    for name, about in ABOUT.items():
+        pattern = parse_pattern(name)
+        example = "".join(map(chr, filter(None, pattern.write(0, 0, 1)[0])))
+        yield name, example, "repeat" if pattern.repeats else f"{pattern.size:,}", about
 
 
 def _find_line(lines: dict[int, str], error: TextError) -> int | None:

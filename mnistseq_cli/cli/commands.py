@@ -23,6 +23,7 @@ COMMANDS = {
     "batch": "Write many pictures of given or random numbers, with labels and boxes.",
     "inspect": "Show what is in a dataset: counts, digits, lengths, gaps, ink, duplicates.",
     "verify": "Check that a dataset is complete and unchanged: name every file that is not.",
+    "hand": "Make a data set of your own handwriting: print a sheet, fill it in, photograph it.",
     "download": "Bring data sets of handwriting into the cache.",
 }
 

@@ -14,6 +14,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from mnistseq_cli.errors import MnistseqError
@@ -50,6 +52,17 @@ def print_result(text: str) -> None:
         line = escape(text).encode(encoding, "backslashreplace").decode(encoding)
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
+
+
+def print_table(rows: Sequence[tuple[str, ...]], figures: tuple[int, ...]) -> None:
+    """Write rows to stdout, some columns of figures: no box, so that programs can read it too."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [
+            cell.rjust(width) if place in figures else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        print_result("  ".join(cells).rstrip())
 
 
 def say(message: str, style: str = "") -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistseq_cli.cli.completion import complete
-from mnistseq_cli.cli.console import print_result, say
+from mnistseq_cli.cli.console import print_result, print_table, say
 from mnistseq_cli.cli.options import DATA_DIR, argument, flag, option
 from mnistseq_cli.errors import UsageError
 
@@ -66,7 +66,8 @@ def download(
     if source and (mirrors or force):
         raise UsageError("--from takes files from this machine: leave out --mirror and --force")
     if list_all:
-        _show_table(data_dir)
+        head = ("name", "classes", "glyphs", "size", "licence", "cached")
+        print_table([head, *_list_rows(data_dir)], FIGURES)
         return
     for name in chosen:
         if source:
@@ -108,18 +109,6 @@ def _adopt(name: str, source: Path, data_dir: Path | None) -> None:
     is_checked = all(file.is_known for file in DATASETS[name].files())
     say(f"{name}: copied from {source}, {'checksums match' if is_checked else 'unchecked'}")
     print_result(str(folder))
-
-
-def _show_table(data_dir: Path | None) -> None:
-    """Write a line for each data set: no box, so that other programs can read it too."""
-    rows = [("name", "classes", "glyphs", "size", "licence", "cached"), *_list_rows(data_dir)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            cell.rjust(width) if place in FIGURES else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        print_result("  ".join(cells).rstrip())
 
 
 def _list_rows(data_dir: Path | None) -> Iterator[tuple[str, ...]]:

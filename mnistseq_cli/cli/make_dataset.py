@@ -7,7 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mnistseq_cli.cli.completion import complete
 from mnistseq_cli.cli.console import print_result, say, warn
+from mnistseq_cli.cli.options import option
 from mnistseq_cli.cli.output_options import OutputOptions
 from mnistseq_cli.cli.picture_options import name_glyphs
 from mnistseq_cli.errors import UsageError
@@ -30,6 +32,16 @@ SHEET_SAMPLES = 24
 _MOST_MINUTES = 10  # up to which seconds say something
 CTC_STRIDE_PX = 4  # of CRNN and its successors
 _FEW_SHARDS = 8  # loaders often have four to eight workers
+
+
+PATTERN = option(
+    "Text",
+    "--pattern PRESET|PATTERN",
+    "Numbers of one form: a preset (batch --list-patterns shows them), or a pattern: # for any "
+    "digit, [2-9] or [A-Z] for some characters, {3} or {1,4} for so many of the one before, a "
+    "backslash before a character that stands for itself; all else stands as it is.",
+    autocompletion=complete("compose.presets.ABOUT", explained=True),
+)
 
 
 def make_dataset(
@@ -60,6 +72,7 @@ def make_dataset(
     from mnistseq_cli.bulk.plan import choose_part_size, make_plan
     from mnistseq_cli.bulk.run import run
     from mnistseq_cli.cli.progress import Display, RunProgress
+    from mnistseq_cli.compose.patterns import parse_pattern
     from mnistseq_cli.compose.splits import find_shared
     from mnistseq_cli.formats import open_format
     from mnistseq_cli.formats.names import find_unknown_splits
@@ -77,7 +90,11 @@ def make_dataset(
         generator.check(lambda n: display.show("Checking that all fit", n, len(generator)))
     part_size = output.part_size or choose_part_size(generator)
     plan = make_plan(generator.recipe, output.make_output(folder), part_size)
-    if shared := find_shared(plan.recipe, plan.splits, len(generator.glyphs.alphabet)):
+    shared = find_shared(plan.recipe, plan.splits, len(generator.glyphs.alphabet))
+    if plan.recipe.pattern and parse_pattern(plan.recipe.pattern).repeats:
+        and_splits = f", and splits share {shared}" if shared else ""
+        warn(f"Numbers of {plan.recipe.pattern} can come more than once{and_splits}.")
+    elif shared:
         warn(f"There are too few texts to keep splits apart: all splits share {shared}.")
     if unknown := find_unknown_splits(split.name for split in plan.splits if split.name):
         warn(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from mnistseq_cli.cli.completion import complete
-from mnistseq_cli.cli.make_dataset import make_dataset
-from mnistseq_cli.cli.options import expand, option
+from mnistseq_cli.cli.make_dataset import PATTERN, make_dataset
+from mnistseq_cli.cli.options import expand
 from mnistseq_cli.cli.output_options import OutputOptions
 from mnistseq_cli.cli.picture_options import Picture
 from mnistseq_cli.errors import UsageError
@@ -22,16 +21,11 @@ def phone(
     output: OutputOptions,
     picture: Picture,
     *,
-    pattern: str | None = option(
-        "Text",
-        "--pattern PRESET|PATTERN",
-        "Name of a numbering plan (jp, jp-mobile, us, uk-mobile, fr, in-mobile, cn-mobile), or "
-        "digits, # for any digit, [2-9] for some, - where numbers are grouped. [default: jp]",
-        autocompletion=complete("compose.patterns.PRESETS", explained=True),
-    ),
+    pattern: str | None = PATTERN,
 ) -> None:
     """Write pictures of phone numbers, no number twice.
 
+    Without --pattern they are as in Japan: jp, a leading 0 and ten more digits.
     All pictures have one width, that of the widest number there can be, unless --width says more.
     """
     if pattern is None and picture.recipe is not None:

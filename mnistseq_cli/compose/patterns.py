@@ -1,91 +1,279 @@
-"""Patterns of phone numbers, and presets that follow numbering plans.
+r"""Patterns of numbers, and how many there are of each.
 
-A pattern is literal digits, ``#`` for any digit, ``[789]`` or ``[2-9]`` for some, and ``-`` or a
-space where numbers are grouped.
+A pattern is what is written as it stands, ``#`` for any digit, ``[2-9]`` or ``[A-Z]`` for some
+characters, ``{n}`` or ``{m,n}`` for so many of the one before, and ``\`` before a character that
+is to stand for itself. Parentheses stand for themselves. A preset is named in place of a pattern.
+
+A pattern has forms, one for each way in which its repetitions can come out. A form has places, and
+its numbers are all that can be had by choosing at each place.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import combinations
 from math import prod
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
+from mnistseq_cli.compose.presets import (
+    CHECK_DIGIT,
+    FIRST_DIGIT,
+    FIRST_DIGITS,
+    PRESETS,
+    Places,
+    list_dates,
+)
 from mnistseq_cli.errors import TextError
-from mnistseq_cli.validation import quote, suggest
+from mnistseq_cli.randomness import Use, draw_words, permute, scale_words
+from mnistseq_cli.recipe import LENGTH_LIMIT
+from mnistseq_cli.validation import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
 DIGITS = "0123456789"
+SIZE_LIMIT = 2**62  # what `permute` can take
+_FORM_LIMIT = 200
+_TOKEN = re.compile(
+    r"(?:\[(?P<set>(?:\\.|[^\]\\])*)\]|\\(?P<escaped>.)|(?P<plain>[^\[\]{}\\]))"
+    r"(?:\{(?P<least>[0-9]{1,4})(?:,(?P<most>[0-9]{1,4}))?\})?",
+    re.DOTALL,
+)
+_RANGE = re.compile(r"(?:\\(.)|([^\\]))(?:-(?:\\(.)|([^\\])))?", re.DOTALL)
 
-PRESETS: dict[str, str] = {
-    # Japan, as the assignment of old: a leading 0 and ten more digits.
-    "jp": "0##########",
-    # Japan, mobile: MIC, "Telecommunications Numbering Plan", 070, 080 and 090 numbers.
-    "jp-mobile": "0[789]0-####-####",
-    # Canada, Caribbean, USA: NANPA, "About the North American Numbering Plan", NXX-NXX-XXXX.
-    "us": "[2-9]##-[2-9]##-####",
-    # United Kingdom, mobile: Ofcom, "The National Telephone Numbering Plan", no 070, 076.
-    "uk-mobile": "07[1-57-9]## ######",
-    # France: ARCEP, decision 2018-0881, ten digits in pairs.
-    "fr": "0[1-9] ## ## ## ##",
-    # India, mobile: DoT, "National Numbering Plan 2003", ten digits from 6 to 9 on.
-    "in-mobile": "[6-9]####-#####",
-    # China, mobile: MIIT numbering plan, eleven digits from 13 to 19 on.
-    "cn-mobile": "1[3-9]#-####-####",
-}
 
-_TOKEN = re.compile(r"\[(?P<set>[^\]]*)\]|(?P<any>#)|(?P<digit>[0-9])|(?P<group>[- ])")
+class Form(NamedTuple):
+    """One way in which the numbers of a pattern are written, and how many of these are used."""
+
+    places: Places
+    size: int
+
+    def list_columns(self) -> list[set[str]]:
+        """Return what each character of its numbers can be."""
+        columns = [set(column) for choices in self.places for column in zip(*choices, strict=True)]
+        return [{*DIGITS} if CHECK_DIGIT in column else column for column in columns]
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """A parsed pattern: the digits allowed at each place, and whether a group begins there."""
+    """A parsed pattern.
 
-    choices: tuple[str, ...]
-    grouped: tuple[bool, ...]
+    Parameters
+    ----------
+    forms : tuple of Form
+    check : str
+        The rule of its check digits, a name in `CHECKS`; "" if it has none.
+    repeats : bool
+        Whether a number may come again.
+    """
+
+    forms: tuple[Form, ...]
+    check: str = ""
+    repeats: bool = False
 
     @property
     def size(self) -> int:
         """How many numbers the pattern has."""
-        return prod(len(choice) for choice in self.choices)
+        return sum(form.size for form in self.forms)
+
+    def write(self, seed: int, start: int, stop: int) -> NDArray[np.uint32]:
+        """Return the code points of numbers start..stop-1, shape (N, n), with zeros at the end.
+
+        Number i is number p(i) of the pattern, p a permutation with the seed as its key: none
+        comes again before all have come. Its rank in its form is spelt out by the last places,
+        each a digit of a number of mixed radix. Where a form has more numbers than are used,
+        words of number i decide what the rank leaves open.
+        """
+        of = self._tables
+        ends = np.cumsum([form.size for form in self.forms])
+        number = permute(np.arange(start, stop) % self.size, self.size, seed)
+        form = np.searchsorted(ends, number, side="right")
+        rank = (number - np.append(0, ends)[form]) % of.n_ranks[form]
+        radices = of.radices[form]
+        chosen = np.zeros_like(radices)
+        if of.is_drawn.any() or of.steps.max() > 1:
+            words = draw_words(seed, Use.TEXT, start, stop, radices.shape[1])
+            rank = rank * of.steps[form] + scale_words(words[:, -1], of.steps[form])
+            chosen = scale_words(words, radices)
+            radices = np.where(of.is_drawn[form], 1, radices)
+        for at in range(radices.shape[1] - 1, -1, -1):
+            rank, digit = np.divmod(rank, radices[:, at])
+            chosen[:, at] = np.where(radices[:, at] > 1, digit, chosen[:, at])
+        at_characters = np.take_along_axis(chosen, of.places[form], axis=1)
+        codes: NDArray[np.uint32] = of.pool[of.offsets[form] + at_characters]
+        if self.check:
+            codes[codes == ord(CHECK_DIGIT)] = CHECKS[self.check](codes).ravel() + ord("0")
+        return codes
+
+    @cached_property
+    def _tables(self) -> _Tables:
+        return _make_tables(self.forms)
 
 
+class _Tables(NamedTuple):
+    """The forms of a pattern as arrays: F forms of up to P places, one more, and n characters."""
+
+    radices: NDArray[np.int64]  # (F, P + 1), how many choices there are at each place
+    is_drawn: NDArray[np.bool_]  # (F, P + 1), whether words decide there, not the rank
+    steps: NDArray[np.int64]  # (F,), how many choices at the other places share a rank
+    n_ranks: NDArray[np.int64]  # (F,), how many ranks there are
+    places: NDArray[np.int64]  # (F, n), the place of each character
+    offsets: NDArray[np.int64]  # (F, n), where the pool has it, of the first choice at its place
+    pool: NDArray[np.uint32]  # code points: one character of all choices at a place, then the next
+
+
+def _make_tables(forms: tuple[Form, ...]) -> _Tables:
+    n_places = max(len(form.places) for form in forms)
+    n_characters = max(sum(len(one[0]) for one in form.places) for form in forms)
+    radices = np.ones((len(forms), n_places + 1), np.int64)
+    is_drawn = np.zeros(radices.shape, np.bool_)
+    steps, n_ranks = np.ones((2, len(forms)), np.int64)
+    places = np.full((len(forms), n_characters), n_places)
+    offsets = np.zeros_like(places)
+    pool, pooled = [0], dict[tuple[str, ...], int]()
+    for row, form in enumerate(forms):
+        sizes = [len(choices) for choices in form.places]
+        n_drawn, n_choices = _count_choices(sizes)
+        radices[row, : len(sizes)] = sizes
+        is_drawn[row, :n_drawn] = True
+        steps[row] = max(1, n_choices // form.size)
+        n_ranks[row] = n_choices // steps[row]
+        at = 0
+        for place, choices in enumerate(form.places):
+            for characters in zip(*choices, strict=True):
+                if characters not in pooled:
+                    pooled[characters] = len(pool)
+                    pool += map(ord, characters)
+                places[row, at], offsets[row, at] = place, pooled[characters]
+                at += 1
+    return _Tables(radices, is_drawn, steps, n_ranks, places, offsets, np.array(pool, np.uint32))
+
+
+def _count_choices(sizes: list[int]) -> tuple[int, int]:
+    """Return how many places are drawn, and the choices at the others, which a rank can spell."""
+    counts = ((n, prod(sizes[n:])) for n in range(len(sizes) + 1))
+    return next((n, n_choices) for n, n_choices in counts if n_choices <= SIZE_LIMIT)
+
+
+@lru_cache(maxsize=8)
 def parse_pattern(text: str) -> Pattern:
-    """Parse the name of a preset, or a pattern."""
-    pattern = PRESETS.get(text, text)
-    choices: list[str] = []
-    grouped: list[bool] = []
-    at, group = 0, False
-    while at < len(pattern):
-        token = _TOKEN.match(pattern, at)
+    """Parse the name of a preset, or a pattern.
+
+    Raises
+    ------
+    TextError
+        It is no pattern, or one that writes some number in two ways.
+    """
+    if preset := PRESETS.get(text):
+        ways = [*list_dates(preset.dates), *(way for one in preset.forms for way in _parse(one))]
+        forms = (_use(way, preset.share or SIZE_LIMIT, again=preset.repeats) for way in ways)
+        return Pattern(tuple(forms), preset.check, preset.repeats)
+    ways = _parse(text)
+    for one, other in combinations(ways, 2):
+        common = [set(these).intersection(those) for these, those in zip(one, other, strict=False)]
+        if len(one) == len(other) and all(common):
+            number = "".join(map(min, common))
+            raise TextError(f"the pattern {quote(text)} writes {quote(number)} in two ways")
+    return Pattern(tuple(_use(way, SIZE_LIMIT // len(ways)) for way in ways))
+
+
+def _use(places: Places, most: int, *, again: bool = False) -> Form:
+    """Say how many numbers of a form are used: up to so many, and as many again to come near."""
+    n_choices = _count_choices([len(choices) for choices in places])[1]
+    size = n_choices // -(-n_choices // most)
+    return Form(places, size * (most // size) if again else size)
+
+
+def _parse(text: str) -> list[Places]:
+    """Return the places of each form of a pattern."""
+    ways: list[Places] = [()]
+    at = 0
+    while at < len(text):
+        token = _TOKEN.match(text, at)
         if token is None:
             raise TextError(
-                f"the pattern {quote(text)} has {pattern[at]!r} at place {at + 1}; expected "
-                f"digits, #, [789], [2-9], - and space, or a preset: {', '.join(PRESETS)}",
-                suggest(text.lower(), PRESETS),
+                f"the pattern {quote(text)} has {text[at]!r} at place {at + 1}; expected "
+                "characters, #, [2-9], {2} or {1,3} after one of these, \\ before one of []{}\\#"
             )
         at = token.end()
-        if token["group"]:
-            group = bool(choices)
-            continue
-        choices.append(_parse_choice(token, text))
-        grouped.append(group)
-        group = False
-    if not choices:
-        raise TextError(f"the pattern {quote(text)} has no digits")
-    return Pattern(tuple(choices), tuple(grouped))
+        choices = _find_choices(token, text)
+        least = int(token["least"] or 1)
+        most = int(token["most"] or least)
+        is_short = len(ways[-1]) + most <= LENGTH_LIMIT  # the last is the longest
+        if not (is_short and 1 <= len(ways) * (most - least + 1) <= _FORM_LIMIT):
+            raise TextError(
+                f"the pattern {quote(text)} has {token[0]!r}; expected MIN to be at most MAX, up "
+                f"to {LENGTH_LIMIT} characters, and up to {_FORM_LIMIT} ways of repetition"
+            )
+        ways = [way + (choices,) * times for way in ways for times in range(least, most + 1)]
+    if any(set("".join(map("".join, way))) <= {" "} for way in ways):
+        raise TextError(f"the pattern {quote(text)} has nothing to write")
+    return ways
 
 
-def _parse_choice(token: re.Match[str], text: str) -> str:
-    if token["any"]:
-        return DIGITS
-    if token["digit"]:
-        return token["digit"]
-    chosen = re.sub(
-        r"([0-9])-([0-9])",
-        lambda ends: DIGITS[int(ends[1]) : int(ends[2]) + 1] or "?",
-        token["set"],
+def _find_choices(token: re.Match[str], text: str) -> tuple[str, ...]:
+    """Return the characters that a token stands for, each once."""
+    if token["set"] is None:
+        plain = token["plain"] or ""
+        alone = (plain or token["escaped"],)
+        return {"#": (*DIGITS,), FIRST_DIGIT: FIRST_DIGITS}.get(plain, alone)
+    found: dict[str, None] = {}
+    for first in _RANGE.finditer(token["set"]):
+        low = first[1] or first[2]
+        high = first[3] or first[4] or low
+        if low > high:
+            break
+        found |= dict.fromkeys(map(chr, range(ord(low), ord(high) + 1)))
+    else:
+        if found:
+            return tuple(sorted(found))
+    raise TextError(
+        f"the pattern {quote(text)} has {token[0]!r}; expected characters and ranges such as [2-9]"
     )
-    if not chosen or set(chosen) - set(DIGITS):
-        raise TextError(
-            f"the pattern {quote(text)} has {token[0]!r}; expected digits and ranges such as [2-9]"
-        )
-    return "".join(sorted(set(chosen)))
+
+
+def _read_digits(codes: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the digits among characters, 0 for others, and the place of each, 0 for the last."""
+    is_digit = (codes >= ord("0")) & (codes <= ord("9"))
+    is_counted = is_digit | (codes == ord(CHECK_DIGIT))
+    place = is_counted[:, ::-1].cumsum(axis=1)[:, ::-1] - 1
+    return np.where(is_digit, codes, ord("0")).astype(np.int64) - ord("0"), place
+
+
+def _luhn(codes: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Return the last digit, as Luhn has it (ISO/IEC 7812-1, annex B): every second is doubled."""
+    digits, place = _read_digits(codes)
+    digits <<= place % 2
+    last: NDArray[np.int64] = -(digits // 10 + digits % 10).sum(axis=1) % 10
+    return last
+
+
+def _isbn(codes: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Return the last digit of an ISBN-13 (ISO 2108, annex A): every second counts three times."""
+    digits, place = _read_digits(codes)
+    last: NDArray[np.int64] = -(digits * (1 + place % 2 * 2)).sum(axis=1) % 10
+    return last
+
+
+def _iban(codes: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Return the third and fourth character of an IBAN (ISO 7064, mod 97-10), shape (N, 2)."""
+    rest = np.zeros(len(codes), np.int64)
+    for code in np.roll(codes, -4, axis=1).astype(np.int64).T:
+        is_letter, is_digit = code >= ord("A"), (code >= ord("0")) & (code <= ord("9"))
+        value = np.where(is_letter, code - ord("A") + 10, np.where(is_digit, code - ord("0"), 0))
+        is_check = code == ord(CHECK_DIGIT)
+        rest = (rest * np.where(is_letter, 100, np.where(is_digit | is_check, 10, 1)) + value) % 97
+    return np.stack(np.divmod(98 - rest, 10), axis=1)
+
+
+CHECKS: dict[str, Callable[[NDArray[np.uint32]], NDArray[np.int64]]] = {
+    "luhn": _luhn,
+    "isbn": _isbn,
+    "iban": _iban,
+}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistseq_cli.compose.generator import SequenceGenerator
+from mnistseq_cli.compose.patterns import parse_pattern
 from mnistseq_cli.compose.texts import RandomTexts, Roles, find_roles
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.glyphs.load import load_glyphs
@@ -186,8 +187,10 @@ def find_shared(recipe: Recipe, splits: tuple[Split, ...], n_classes: int = 10) 
 
     Random texts are made of `n_classes` characters.
     """
-    if len(splits) == 1 or recipe.pattern is not None:
+    if len(splits) == 1:
         return ""
+    if recipe.pattern is not None:
+        return "some numbers" if parse_pattern(recipe.pattern).repeats else ""
     if recipe.lengths is not None:
         lengths = range(recipe.lengths[0], recipe.lengths[1] + 1)
         few = [n for n in lengths if is_shared(splits, count_ends(n_classes, n)[1])]

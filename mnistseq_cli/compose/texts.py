@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from mnistseq_cli.compose.patterns import parse_pattern
+from mnistseq_cli.compose.presets import PRESETS
 from mnistseq_cli.errors import TextError
-from mnistseq_cli.randomness import Use, draw_words, permute, scale_words
-from mnistseq_cli.validation import quote
+from mnistseq_cli.randomness import Use, draw_words, scale_words
+from mnistseq_cli.validation import count, quote, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
     from mnistseq_cli.recipe import Recipe
-
-PATTERN_LIMIT = 2**62  # what `permute` can take
 
 
 @dataclass(frozen=True)
@@ -189,48 +188,61 @@ class RandomTexts:
 
 
 class PatternTexts:
-    """Unique numbers of a pattern: sample i is number p(i), p a keyed permutation."""
+    """Numbers of a pattern, none twice, unless the pattern itself repeats them."""
 
     def __init__(self, recipe: Recipe, glyphs: GlyphSet) -> None:
-        pattern = parse_pattern(recipe.pattern or "")
-        self._size = pattern.size
-        self._seed = recipe.seed
-        self._grouped = np.array(pattern.grouped)
-        self._choices = [glyphs.classes_of(choice) for choice in pattern.choices]
-        self._roles, self._glyphs = find_roles(recipe, glyphs.alphabet), glyphs
-        self.longest = len(self._choices)
-        _check_classes(np.unique(np.concatenate(self._choices)), glyphs)
-        if recipe.count > self._size:
-            numbers = "number" if self._size == 1 else "numbers"
+        name = recipe.pattern or ""
+        meant = "" if name in PRESETS else suggest(name.lower(), PRESETS)
+        self._pattern = parse_pattern(name)
+        self._seed, self._glyphs = recipe.seed, glyphs
+        self._roles = find_roles(recipe, glyphs.alphabet)
+        self._gaps = _code_points(self._roles.gaps)
+        self._forms = [form.list_columns() for form in self._pattern.forms]
+        written = {one for form in self._forms for column in form for one in column}
+        written -= (gaps := {*self._roles.gaps})
+        try:
+            classes = glyphs.classes_of("".join(sorted(written)))
+        except TextError as error:
+            raise TextError(error.message, meant or error.hint) from error
+        _check_classes(classes, glyphs)
+        self._class_of = np.zeros(ord(max(written, default=" ")) + 1, np.uint8)
+        self._class_of[sorted(map(ord, written))] = classes
+        if not all(self._roles.read("".join(map(min, form))) for form in self._forms):
+            raise TextError(f"the pattern {quote(name)} has a number with nothing to read")
+        self.longest = max(sum(column - gaps != set() for column in form) for form in self._forms)
+        if recipe.count > self._pattern.size and not self._pattern.repeats:
             raise TextError(
-                f"is {recipe.count}, but the pattern {quote(recipe.pattern)} has only "
-                f"{self._size} {numbers}",
-                "Ask for fewer, or use a pattern with more #",
+                f"is {recipe.count}, but the pattern {quote(name)} has only "
+                f"{count(self._pattern.size, 'number')}",
+                meant
+                or "Ask for fewer, use a pattern with more #, or --texts FILE, which begins again",
                 field="count",
-            )
-        if self._size > PATTERN_LIMIT:
-            raise TextError(
-                f"the pattern {quote(recipe.pattern)} has more than {PATTERN_LIMIT} numbers; "
-                "expected up to 18 free digits"
             )
 
     def texts(self, start: int, stop: int) -> Texts:
         """Return the numbers of samples start..stop-1."""
-        rest = permute(np.arange(start, stop) % self._size, self._size, self._seed)
-        columns = []
-        for choice in reversed(self._choices):
-            rest, digit = np.divmod(rest, len(choice))
-            columns.append(choice[digit])
-        classes = np.stack(columns[::-1], axis=1)
-        lengths = np.full(stop - start, self.longest, np.int64)
-        grouped = np.broadcast_to(self._grouped, classes.shape)
-        return Texts(classes, lengths, grouped, self._roles.mark(classes, self._glyphs))
+        codes = self._pattern.write(self._seed, start, stop)
+        is_gap = np.isin(codes, self._gaps)
+        is_written = (codes > 0) & ~is_gap
+        lengths = is_written.sum(axis=1)
+        places = np.argsort(~is_written, axis=1, kind="stable")[:, : self.longest]
+        inside = np.arange(self.longest) < lengths[:, None]
+        classes = self._class_of[np.take_along_axis(codes, places, axis=1) * inside] * inside
+        grouped = np.take_along_axis(np.roll(is_gap, 1, axis=1), places, axis=1) & inside
+        grouped[:, 0] = False
+        marked = self._roles.mark(classes, self._glyphs)
+        return Texts(classes, lengths, grouped, None if marked is None else marked & inside)
 
     def widest(self, class_px: NDArray[np.int64]) -> Extremes:
-        """Return the widest number."""
-        digits_px = sum(class_px[choice].max() for choice in self._choices)
-        n_groups = self._grouped.sum()
-        return Extremes(np.array([self.longest]), np.array([n_groups]), np.array([digits_px]))
+        """Return a bound of the widest number of each form: the widest character everywhere."""
+        px_of = class_px[self._class_of]
+        px_of[self._gaps[self._gaps < len(px_of)]] = 0
+        places = [[px_of[[*map(ord, column)]].max() for column in form] for form in self._forms]
+        n_gaps = [
+            sum(not column.isdisjoint(self._roles.gaps) for column in form) for form in self._forms
+        ]
+        n_characters = [sum(px > 0 for px in form) for form in places]
+        return Extremes(np.array(n_characters), np.array(n_gaps), np.array([*map(sum, places)]))
 
 
 def _check_classes(classes: NDArray[np.integer], glyphs: GlyphSet) -> None:

@@ -357,27 +357,34 @@ def _read_parquet(entry: Entry) -> LocalGlyphs:
 
 
 def _find_pictures(entries: list[Entry], path: Path) -> _Found:
-    """Find class folders: folders named by one character, which hold pictures."""
+    """Find class folders: folders named by one character, or its number, which hold pictures."""
     by_split: dict[str, list[Entry]] = {}
     for entry in entries:
         place = Path(entry.name).parent
         if entry.name.lower().endswith(PICTURE_SUFFIXES) and place.name:
-            if len(place.name) != 1:
+            if not _read_class(place.name):
                 raise GlyphError(
-                    f"{path / place} is no class: a folder is named by one character, like 7"
+                    f"{path / place} is no class: a folder is named by one character, like 7, or "
+                    "by its number in Unicode, like U+002F"
                 )
             by_split.setdefault(_find_split(place.as_posix()), []).append(entry)
     return [(split, partial(_read_pictures, chosen)) for split, chosen in by_split.items()]
+
+
+def _read_class(name: str) -> str:
+    """Return the character that a folder is named by; "" if it is none."""
+    number = re.fullmatch(r"U\+([0-9A-F]{4,5})", name)
+    return chr(int(number[1], 16)) if number else name if len(name) == 1 else ""
 
 
 def _read_pictures(entries: list[Entry]) -> LocalGlyphs:
     """Read the pictures of class folders, then sort them by class and name."""
     found = []
     for entry in entries:
-        place = Path(entry.name)
+        folder, name = Path(entry.name).parts[-2:]
         with entry.open() as stream:
             picture = _read_square(stream, entry.title)
-        found.append((place.parent.name, place.name, picture))
+        found.append((_read_class(folder), name, picture))
         _check_size(len(entries), picture, entry.title)
     found.sort(key=lambda one: one[:2])
     alphabet = "".join(sorted({name for name, _, _ in found}))

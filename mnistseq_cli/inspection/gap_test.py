@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnistseq_cli.compose.layout import GapRanges
+    from mnistseq_cli.compose.patterns import Form
     from mnistseq_cli.compose.texts import Roles
     from mnistseq_cli.formats.base import LoadedSample
 
@@ -83,7 +85,7 @@ class GapRule:
 
     recipe: Recipe  # its texts do not matter
     groups: dict[str, tuple[bool, ...]]  # by text, whether a group begins at each place
-    pattern_groups: tuple[bool, ...]  # the same of every text, where a pattern says it
+    forms: tuple[tuple[re.Pattern[str], tuple[bool, ...]], ...]  # of a pattern, and their groups
     keeps_boxes: bool  # whether boxes are as wide as the digits were when gaps were drawn
     keeps_cells: bool  # whether all cells are of the usual width; those of distorted digits grow
 
@@ -93,13 +95,15 @@ class GapRule:
         if "texts" in values:
             values = values | {"texts": ["0"]}
         recipe = Recipe.from_dict(values)
-        groups = _find_groups(texts or (recipe.digits or "",), find_roles(recipe, ""))
-        pattern_groups = parse_pattern(recipe.pattern).grouped if recipe.pattern else ()
+        roles = find_roles(recipe, "")
+        groups = _find_groups(texts or (recipe.digits or "",), roles)
+        pattern = parse_pattern(recipe.pattern) if recipe.pattern else None
+        forms = tuple(_read_form(form, roles) for form in pattern.forms) if pattern else ()
         plan = make_pipeline(recipe.augment, recipe.augment_prob)
         is_scaled = recipe.fit != "pad" and recipe.width_px != "natural"
         keeps_boxes = not is_scaled and not plan.at("line", "lens")
         keeps_cells = recipe.spacing_mode == "fixed" or not plan.at("geometry", "shape")
-        return cls(recipe, groups, pattern_groups, keeps_boxes, keeps_cells)
+        return cls(recipe, groups, forms, keeps_boxes, keeps_cells)
 
     @property
     def is_shared(self) -> bool:
@@ -135,12 +139,18 @@ class GapRule:
         """Find what gaps between digits of some widths, shape (N, n), can be."""
         n_rows, n_digits = widths_px.shape
         grouped = np.zeros(widths_px.shape, np.bool_)
-        grouped[:, : len(self.pattern_groups)] = self.pattern_groups[:n_digits]
-        if self.groups:
+        if self.groups or self.forms:
             for row, text in enumerate(texts):
-                groups = self.groups.get(text, ())[:n_digits]
+                groups = (self.find_groups(text) or ())[:n_digits]
                 grouped[row, : len(groups)] = groups
         return find_ranges(self.recipe, np.full(n_rows, n_digits), widths_px, grouped)
+
+    def find_groups(self, text: str) -> tuple[bool, ...] | None:
+        """Return where groups begin in what is written of a text; None where that is not known."""
+        if not self.forms:
+            return self.groups.get(text, ())
+        found = {groups for form, groups in self.forms if form.fullmatch(text)}
+        return found.pop() if len(found) == 1 else None
 
     def find_slack(self, widths_px: NDArray[np.int64], ranges: GapRanges) -> NDArray[np.int64]:
         """Return what gaps may add up to over their smallest, shape (N,)."""
@@ -175,6 +185,20 @@ def _find_groups(texts: tuple[str, ...], roles: Roles) -> dict[str, tuple[bool, 
     return groups
 
 
+def _read_form(form: Form, roles: Roles) -> tuple[re.Pattern[str], tuple[bool, ...]]:
+    """Return what is read of the numbers of a form, and where groups begin in what is written."""
+    label, groups, after_gap = "", list[bool](), False
+    for column in form.list_columns():
+        if column <= {*roles.gaps}:
+            after_gap = bool(groups)
+            continue
+        groups.append(after_gap)
+        after_gap = False
+        if not column <= {*roles.marks}:
+            label += f"[{re.escape(''.join(sorted(column)))}]"
+    return re.compile(label), tuple(groups)
+
+
 class GapTally:
     """Counts gaps, chunk by chunk.
 
@@ -195,7 +219,8 @@ class GapTally:
         """Count the gaps of some samples."""
         alike: defaultdict[int, list[LoadedSample]] = defaultdict(list)
         for seen in samples:
-            if seen.gaps is not None and len(seen.gaps):
+            is_known = self._rule is None or self._rule.find_groups(seen.text) is not None
+            if seen.gaps is not None and len(seen.gaps) and is_known:
                 alike[len(seen.gaps)].append(seen)
         for rows in alike.values():
             gaps_px = np.stack([seen.gaps for seen in rows if seen.gaps is not None])

@@ -56,9 +56,37 @@ def test_more_numbers_than_a_pattern_has_are_refused(glyphs: GlyphSet) -> None:
         SequenceGenerator(Recipe(pattern="[24]#", count=21), glyphs)
 
 
-def test_a_pattern_beyond_the_permutation_is_refused(glyphs: GlyphSet) -> None:
-    with pytest.raises(TextError, match="up to 18 free digits"):
-        SequenceGenerator(Recipe(pattern="#" * 19), glyphs)
+def test_forms_of_a_pattern_have_lengths_and_groups_of_their_own(glyphs: GlyphSet) -> None:
+    recipe = Recipe(pattern="[1-3] {0,1}#{1,2}", count=660, spacing_px=(2, 2), width_px="natural")
+    block = SequenceGenerator(recipe, glyphs).block(0, 660)
+    texts = block.texts.tolist()
+    assert sorted(texts) == sorted(2 * [f"{n}" for n in [*range(10, 40), *range(100, 400)]])
+    assert {sample.gaps.tolist()[0] for sample in block} == {2, 16}
+    assert {len(sample.gaps) for sample in block} == {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "count", "hint"),
+    [
+        ("jpmobile", 1, "Did you mean 'jp-mobile'?"),
+        ("YEAR", 1, "Did you mean 'year'?"),
+        ("+81", 1, ""),
+        ("year", 601, "Ask for fewer"),
+    ],
+)
+def test_a_pattern_that_cannot_be_written_is_told_what_may_be_meant(
+    pattern: str, count: int, hint: str, glyphs: GlyphSet
+) -> None:
+    with pytest.raises(TextError) as caught:
+        SequenceGenerator(Recipe(pattern=pattern, count=count), glyphs)
+    assert caught.value.hint.startswith(hint)
+    assert bool(caught.value.hint) == bool(hint)
+
+
+@pytest.mark.parametrize("pattern", ["-", "-{0,1}", "[- ]"])
+def test_a_pattern_of_gaps_is_refused(pattern: str, glyphs: GlyphSet) -> None:
+    with pytest.raises(TextError, match="nothing to"):
+        SequenceGenerator(Recipe(pattern=pattern), glyphs)
 
 
 @pytest.mark.parametrize("text", ["3a", "３", "3,5", "3.5", "\ud800"])

@@ -38,6 +38,8 @@ PREPARE = """\
 printf '350\\n' > numbers.txt
 printf 'file_name,text\\nimages/00000/00000000.png,350\\n' > read.csv
 mnistseq batch -n 40 --length 3 7 -o train
+python -c "from mnistseq_cli.glyphs import hand_sheet; page = hand_sheet.draw_pages('01', 9)[0]
+page.paste(0, (150, 390, 158, 420)); page.save('photo.jpg')"
 """
 
 
@@ -259,7 +261,7 @@ def test_pictures_load_nothing_from_elsewhere() -> None:
         assert not re.search(r"""(href|src)=|url\(["']?\w+:|@font-face|@import""", text), path.name
 
 
-@pytest.mark.parametrize("name", ["commands.md", "mnistseq.1"])
+@pytest.mark.parametrize("name", ["commands.md", "mnistseq.1", "patterns.md"])
 def test_the_reference_is_that_of_the_program(name: str, tmp_path: Path) -> None:
     script = PROJECT / "docs" / "reference.py"
     narrow = {"COLUMNS": "33", "TERM": "xterm-256color", "FORCE_COLOR": "1"}

@@ -1,0 +1,125 @@
+"""``mnistseq hand``: a sheet to print and fill in, and the glyphs in a photo of it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnistseq_cli.cli.completion import complete
+from mnistseq_cli.cli.console import print_result, say
+from mnistseq_cli.cli.options import argument, option
+from mnistseq_cli.errors import UsageError
+from mnistseq_cli.validation import check_choice, check_number, count
+
+if TYPE_CHECKING:
+    from mnistseq_cli.glyphs.hand_sheet import SheetField
+
+ACTIONS = ("sheet", "read")
+CONTACT_SHEET = "contact-sheet.png"
+_WRITER = re.compile(r"[^\W_](?:[^\W_]|[.-])*")
+
+EXAMPLES = """\
+mnistseq hand sheet -o sheet.pdf
+mnistseq hand sheet --characters "0123456789.,-" --fields 14
+Print it, fill it in, photograph it:
+mnistseq hand read photo.jpg -o my-hand
+"""
+
+
+def hand(
+    action: str = argument(
+        "sheet|read",
+        "sheet: draw the pages to print; read: make glyphs of photos or scans of them.",
+        default=...,
+        autocompletion=complete(ACTIONS),
+    ),
+    photos: list[Path] | None = argument(
+        "PHOTO...", "Pages that one person has filled in: JPEG, PNG, TIFF or WebP."
+    ),
+    *,
+    out: Path | None = option(
+        "Output",
+        "-o, --out PATH",
+        "The PDF of the sheet, or the folder of the glyphs. [default: sheet.pdf, my-hand]",
+    ),
+    characters: str | None = option(
+        "Sheet", "--characters TEXT", "Which characters have fields. [default: 0123456789]"
+    ),
+    fields: int | None = option(
+        "Sheet", "--fields N", "How many fields each character has. [default: 18]"
+    ),
+    writer: str | None = option(
+        "Reading",
+        "--writer NAME",
+        "Who wrote it; a folder can hold glyphs of several writers. [default: the folder's name]",
+    ),
+) -> None:
+    """Make a data set of your own handwriting: print a sheet, fill it in, photograph it.
+
+    The photo is straightened by the marks in the corners of the page; shadows, frames and lines
+    are taken away; fields that are empty or crossed out are left out. A contact sheet shows the
+    glyphs. Then --dataset my-hand writes with them.
+    """
+    check_choice("action", action, ACTIONS)
+    if action == "sheet":
+        if photos or writer:
+            raise UsageError("hand sheet takes no photo and no --writer: they go with hand read")
+        _write_sheet(
+            out or Path("sheet.pdf"), characters or "0123456789", 18 if fields is None else fields
+        )
+    else:
+        if not photos or characters or fields is not None:
+            raise UsageError(
+                "hand read takes photos, and no --characters or --fields: the page says both",
+                "For example: mnistseq hand read photo.jpg -o my-hand",
+            )
+        _read_photos(photos, out or Path("my-hand"), writer)
+
+
+def _write_sheet(path: Path, characters: str, n_fields: int) -> None:
+    from mnistseq_cli.files import check_place, write_whole
+    from mnistseq_cli.glyphs.hand_sheet import N_FIELDS, draw_pdf
+
+    check_place(path)
+    write_whole(path, [draw_pdf(characters, check_number("--fields", n_fields, 1, N_FIELDS))])
+    print_result(str(path))
+
+
+def _read_photos(photos: list[Path], folder: Path, writer: str | None) -> None:
+    from mnistseq_cli.files import naming_disk_errors
+    from mnistseq_cli.formats.images import write_image
+    from mnistseq_cli.glyphs.glyph_set import SIDE_PX
+    from mnistseq_cli.glyphs.hand_sheet import draw_glyphs, name_class, read_photo
+    from mnistseq_cli.sheet import make_sheet
+
+    name = folder.resolve().name.replace("_", "-") if writer is None else writer
+    if not _WRITER.fullmatch(name):
+        raise UsageError(f"--writer is {name!r}; expected letters, digits, - and .")
+    if any(folder.glob(f"*/{name}_*")):
+        raise UsageError(
+            f"{folder} has glyphs of {name} already",
+            "Name another --writer or another --out, or remove the folder",
+        )
+    found = [field for photo in photos for field in read_photo(photo)]
+    glyphs = draw_glyphs(found, SIDE_PX)
+    numbers: Counter[str] = Counter()
+    with naming_disk_errors(folder):
+        for character, image in glyphs:
+            numbers[character] += 1
+            place = folder / name_class(character)
+            place.mkdir(parents=True, exist_ok=True)
+            write_image(place / f"{name}_{numbers[character]:03}.png", image)
+    write_image(folder / CONTACT_SHEET, make_sheet([image for _, image in glyphs]))
+    print_result(str(folder))
+    _say_counts(found)
+
+
+def _say_counts(fields: list[SheetField]) -> None:
+    states = Counter(field.state for field in fields)
+    left_out = ", ".join(f"{states[one]} {one}" for one in ("empty", "crossed out") if states[one])
+    say(
+        f"{count(states['written'], 'glyph')}{f'; left out: {left_out}' if left_out else ''}",
+        "dim",
+    )
