@@ -43,6 +43,11 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path) -> None:
         notebook, timeout=300, resources={"metadata": {"path": str(tmp_path / "examples")}}
     )
     client.execute()
+    shown = [
+        output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", ())
+    ]
+    assert any("image/png" in data for data in shown)
+    assert any("text/html" in data for data in shown)
 
 
 def test_keras_trains() -> None:
