@@ -72,7 +72,7 @@ SHEETS: dict[str, dict[str, Any]] = {
         preset: {"digits": "0123456789", "count": 12, "augment": (preset,), "width_px": 300}
         for preset in ("light", "medium", "heavy")
     },
-    "hands": {"digits": "0123456789", "count": 12, "one_hand": True},
+    "hands": {"digits": "0123456789", "count": 12, "hand": "writer"},
 }
 
 # What is done to the same digits, after a cell where nothing is; the table of the README says so.

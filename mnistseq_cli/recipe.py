@@ -32,6 +32,8 @@ Fit = Literal["pad", "shrink", "stretch"]
 Ink = Literal["black", "white"]
 Split = Literal["train", "test", "all"]
 Dashes = Literal["gap", "ink"]
+Hand = Literal["any", "alike", "writer"]
+Group = Literal["glyph", "writer"]
 Polarity = Literal["auto", "dark-ink", "light-ink"]
 FlexibleWidth = Literal["natural", "widest"]
 
@@ -44,6 +46,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "glyphs": get_args(Split),
     "polarity": get_args(Polarity),
     "dashes": get_args(Dashes),
+    "hand": get_args(Hand),
+    "splits_by": get_args(Group),
 }
 RECIPE_VERSION = 2  # those of version 1 are read as well: what they lack has its default
 RECIPE_FILE = "recipe.toml"
@@ -112,8 +116,9 @@ class Recipe:
         The split that glyphs come from.
     polarity : "auto", "dark-ink" or "light-ink"
         Of glyphs from a path; "auto" looks at the paper around the ink.
-    one_hand : bool
-        Whether the digits of a sample look as if one person had written them.
+    hand : "any", "alike" or "writer"
+        Whether the digits of a sample look as if one person had written them, or were written by
+        one. The command line takes "writer" for ``--one-hand`` where writers are known.
     augment : tuple of str
         Distortions: presets, ``"NAME"``, ``"NAME=VALUE"`` or ``"NAME=LOW..HIGH"``.
     augment_prob : float
@@ -124,6 +129,8 @@ class Recipe:
     splits : tuple of str
         Names and weights such as ``"train=80"``: how a bulk run deals samples, glyphs and texts
         out. A `SequenceGenerator` by itself takes no notice of them.
+    splits_by : "glyph" or "writer"
+        What splits do not share: glyphs, or all glyphs of a writer.
     unlabelled : str
         Characters that are written but not read, such as ``".,"``: marks, which are no part of
         `Sample.text`.
@@ -134,6 +141,8 @@ class Recipe:
         Content hash of the glyphs; when given, other glyphs are refused.
     paper_sha256 : str
         Content hash of the pictures of paper; when given, others are refused.
+    writers_sha256 : str
+        Hash of the names of who wrote the glyphs, where `hand` or `splits_by` needs them.
 
     Raises
     ------
@@ -160,15 +169,17 @@ class Recipe:
     dataset: str = "auto"
     glyphs: Split = "train"
     polarity: Polarity = "auto"
-    one_hand: bool = False
+    hand: Hand = "any"
     augment: tuple[str, ...] = ()
     augment_prob: float = 1.0
     paper: tuple[str, ...] = ()
     splits: tuple[str, ...] = ()
+    splits_by: Group = "glyph"
     unlabelled: str = ""
     dashes: Dashes = "gap"
     glyphs_sha256: str = ""
     paper_sha256: str = ""
+    writers_sha256: str = ""
 
     def __post_init__(self) -> None:
         for name in ("texts", "augment", "paper", "splits"):
@@ -189,10 +200,9 @@ class Recipe:
         _check_spacing(self)
         for name, allowed in CHOICES.items():
             check_choice(name, getattr(self, name), allowed)
-        for name in ("edges", "one_hand"):
-            check_flag(name, getattr(self, name))
+        check_flag("edges", self.edges)
         check_share("augment_prob", self.augment_prob)
-        for name in ("dataset", "glyphs_sha256", "paper_sha256", "unlabelled"):
+        for name in ("dataset", "glyphs_sha256", "paper_sha256", "unlabelled", "writers_sha256"):
             if not isinstance(value := getattr(self, name), str):
                 raise UsageError(f"is {quote(value)}; expected a text", field=name)
         if " " in self.unlabelled or (self.unlabelled and self.length is not None):
@@ -226,6 +236,11 @@ class Recipe:
         return replace(self, height_px=height_px, **lengths_px)
 
     @property
+    def needs_writers(self) -> bool:
+        """Whether it must be known who wrote the glyphs."""
+        return self.hand == "writer" or bool(self.splits and self.splits_by == "writer")
+
+    @property
     def lengths(self) -> tuple[int, int] | None:
         """MIN and MAX of `length`."""
         return (self.length, self.length) if isinstance(self.length, int) else self.length
@@ -250,9 +265,13 @@ class Recipe:
                 f"the recipe has version {quote(version)}; expected 1 to {RECIPE_VERSION}",
                 "Update it: pipx upgrade mnistseq",
             )
-        for key in values.keys() - {"version"}:
+        values = {key: value for key, value in values.items() if key != "version"}
+        if version == 1 and "one_hand" in values:
+            check_flag("one_hand", values["one_hand"])
+            values["hand"] = "alike" if values.pop("one_hand") else "any"
+        for key in values:
             check_choice("key of the recipe", key, [field.name for field in fields(cls)])
-        return cls(**{key: value for key, value in values.items() if key != "version"})
+        return cls(**values)
 
     def save(self, folder: str | Path, options: str = "-o ../again") -> Path:
         """Write ``recipe.toml`` (and ``texts.txt``) into a folder; return the path of the recipe.

@@ -122,6 +122,15 @@ def mnist_folder() -> Path:
 
 
 @pytest.fixture(scope="session")
+def qmnist_folder() -> Path:
+    """Give the folder with QMNIST's two files of labels."""
+    folder = os.environ.get("MNISTSEQ_TEST_QMNIST")
+    if not folder:
+        pytest.skip("MNISTSEQ_TEST_QMNIST names no folder with the labels of QMNIST")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
 def mnist(mnist_folder: Path) -> GlyphSet:
     """Give the training glyphs of MNIST, read without the program's own reader."""
     images = gzip.decompress((mnist_folder / "train-images-idx3-ubyte.gz").read_bytes())

@@ -281,7 +281,7 @@ def test_a_file_without_texts_is_refused(content: bytes, tmp_path: Path) -> None
 def test_a_recipe_of_version_1_is_what_it_was() -> None:
     old = {"version": 1, "digits": "350", "one_hand": True, "spacing_px": [3, 4]}
     recipe = Recipe.from_dict(old)
-    assert recipe == Recipe(digits="350", one_hand=True, spacing_px=(3, 4), height_px=28)
+    assert recipe == Recipe(digits="350", hand="alike", spacing_px=(3, 4), height_px=28)
     assert recipe.to_dict()["version"] == 2
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistseq_cli.cli.completion import complete
-from mnistseq_cli.cli.console import print_result, print_table, say
+from mnistseq_cli.cli.console import print_result, print_table, say, warn
 from mnistseq_cli.cli.options import DATA_DIR, argument, flag, option
-from mnistseq_cli.errors import UsageError
+from mnistseq_cli.errors import DownloadError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,14 +80,23 @@ def _download(
     name: str, data_dir: Path | None, mirrors: tuple[str, ...], *, verify: bool, force: bool
 ) -> None:
     from mnistseq_cli.cli.progress import DownloadProgress
-    from mnistseq_cli.glyphs.cache import Action, ensure_cached, find_raw_dir
+    from mnistseq_cli.glyphs.cache import Action, ensure_cached, ensure_writers, find_raw_dir
     from mnistseq_cli.glyphs.catalog import DATASETS
 
     dataset = DATASETS[name]
+    failed: DownloadError | None = None
     with DownloadProgress() as bars:
         done = ensure_cached(
             dataset, data_dir, mirrors=mirrors, progress=bars, verify=verify, force=force
         )
+        try:
+            done |= ensure_writers(
+                dataset, data_dir, mirrors=mirrors, progress=bars, verify=verify, force=force
+            )
+        except DownloadError as error:
+            failed = error
+    if failed:
+        warn(f"Who wrote the glyphs of {name} stays unknown: {failed.message}", failed.hint)
     for file, action in done.items():
         if action is not Action.USED:
             say(f"{name}: {file} {action}")
@@ -105,14 +114,15 @@ def _adopt(name: str, source: Path, data_dir: Path | None) -> None:
         raise UsageError(
             f"{name} has no files to bring: mnistseq draws it", f"mnistseq download {name}"
         )
-    folder = adopt(DATASETS[name], source.expanduser(), data_dir)
+    placed = adopt(DATASETS[name], source.expanduser(), data_dir)
     is_checked = all(file.is_known for file in DATASETS[name].files())
     say(f"{name}: copied from {source}, {'checksums match' if is_checked else 'unchecked'}")
-    print_result(str(folder))
+    if placed[0].parent != placed[-1].parent or "labels" in placed[0].name:
+        say(f"{name}: with who wrote each glyph")
+    print_result(str(placed[0].parent))
 
 
 def _list_rows(data_dir: Path | None) -> Iterator[tuple[str, ...]]:
-    from mnistseq_cli.files import spell_size
     from mnistseq_cli.glyphs.cache import is_cached
     from mnistseq_cli.glyphs.catalog import DATASETS
 
@@ -121,11 +131,17 @@ def _list_rows(data_dir: Path | None) -> Iterator[tuple[str, ...]]:
             name,
             str(len(dataset.alphabet)),
             f"{dataset.n_glyphs:,}",
-            spell_size(dataset.size_bytes) if dataset.mirrors else _name_origin(dataset),
+            _name_size(dataset),
             dataset.licence,
             "yes" if is_cached(dataset, data_dir) else "no",
         )
 
 
-def _name_origin(dataset: Dataset) -> str:
-    return "drawn" if dataset.is_drawn else "--from"
+def _name_size(dataset: Dataset) -> str:
+    """Return what a download costs, or where files come from instead."""
+    from mnistseq_cli.files import spell_size
+
+    if not dataset.mirrors:
+        return "drawn" if dataset.is_drawn else "--from"
+    is_known = all(file.size_bytes for file in dataset.files())
+    return spell_size(dataset.size_bytes) if is_known else "unknown"

@@ -81,7 +81,8 @@ def make_dataset(
     given["splits"] = output.list_splits(command)
     defaults = {"count": 10} | defaults
     if output.resume:
-        defaults |= _read_drawn(output.make_output(folder).folder)
+        drawn, rules = _read_drawn(output.make_output(folder).folder, picture, given)
+        defaults, given = defaults | drawn, given | rules
     if picture.glyphs is not None:
         _check_glyphs(picture.make_recipe(defaults, given), picture.glyphs)
     generator = picture.open_generator(defaults, given)
@@ -149,12 +150,25 @@ def _check_glyphs(recipe: Recipe, said: str) -> None:
         )
 
 
-def _read_drawn(folder: Path) -> dict[str, Any]:
-    """Return what the run to be resumed drew and found: the seed, and the data set."""
+def _read_drawn(
+    folder: Path, picture: Picture, given: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what the run to be resumed found, and by which rules it does what options ask for.
+
+    That is the seed and the data set, and whether writers were known.
+    """
     from mnistseq_cli.bulk.manifest import load_plan
 
     saved = load_plan(folder)
-    return {key: saved["recipe"][key] for key in ("seed", "dataset")} if saved else {}
+    if not saved:
+        return {}, {}
+    recipe, rules = saved["recipe"], {}
+    hand = recipe.get("hand", "alike" if recipe.get("one_hand") else "any")  # of version 2 or 1
+    if picture.one_hand and hand != "any":
+        rules["hand"] = hand
+    if given["splits"]:
+        rules["splits_by"] = recipe.get("splits_by", "glyph")
+    return {key: recipe[key] for key in ("seed", "dataset")}, rules
 
 
 def _make_first(

@@ -112,7 +112,8 @@ class Picture:
     one_hand: bool | None = option(
         "Glyphs",
         "--one-hand/--any-hands",
-        "Write each number as if one person had: the same slant and pen. [default: any-hands]",
+        "Write each number with the digits of one person or, where writers are not known, with "
+        "digits that look alike. [default: any-hands]",
     )
     augment: list[str] | None = option(
         "Distortions",
@@ -180,6 +181,13 @@ class Picture:
         if progress.n_finished and not unkept:
             say(f"Glyphs are kept in {find_data_dir(self.data_dir)}; change it with --data-dir.")
         _warn_of_pen(missed, unkept)
+        if glyphs.writers is None:  # what options ask for is done as well as it can be
+            if self.one_hand and recipe.hand == "writer":
+                recipe = replace(recipe, hand="alike")
+                say_writers_unknown(dataset, "digits of a row look alike")
+            if given.get("splits") and recipe.splits_by == "writer":
+                recipe = replace(recipe, splits_by="glyph")
+                say_writers_unknown(dataset, "splits share no glyph, but may share writers")
         generator = SequenceGenerator(replace(recipe, dataset=dataset), glyphs)
         _check_width(generator)
         return generator
@@ -190,6 +198,10 @@ class Picture:
         said = {key: value for key, value in own.items() if value is not None}
         for name in ("data_dir", "recipe"):
             said.pop(name, None)
+        if (one_hand := said.pop("one_hand", None)) is not None:
+            said.setdefault("hand", "writer" if one_hand else "any")
+        if said.get("splits"):
+            said.setdefault("splits_by", "writer")
         base = defaults
         if self.recipe is not None:
             saved = Recipe.load(self.recipe)
@@ -203,7 +215,8 @@ class Picture:
                 "For example: --augment medium",
             )
         if said.keys() & {"dataset", "glyphs", "polarity"}:
-            base = {key: value for key, value in base.items() if key != "glyphs_sha256"}
+            hashes = ("glyphs_sha256", "writers_sha256")
+            base = {key: value for key, value in base.items() if key not in hashes}
         import secrets
 
         return Recipe.from_dict({"seed": secrets.randbits(SEED_BITS)} | base | said)
@@ -236,6 +249,15 @@ def _check_width(generator: SequenceGenerator) -> None:
             f"Use smaller gaps (--spacing), shorter texts, or --width {WIDTH_LIMIT_PX} with "
             "--fit shrink",
         )
+
+
+def say_writers_unknown(dataset: str, so: str) -> None:
+    """Say that writers are not known, what follows, and how they are had if they can be."""
+    from mnistseq_cli.glyphs.catalog import DATASETS
+
+    known = DATASETS.get(dataset)
+    more = f"; mnistseq download {dataset} brings them" if known and known.writers_from else ""
+    say(f"The writers of {dataset} are not known, so {so}{more}.")
 
 
 def name_glyphs(dataset: str, split: str) -> str:

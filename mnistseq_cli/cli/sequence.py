@@ -163,6 +163,8 @@ def _to_json(sample: Sample, path: Path, seed: int) -> str:
         "boxes": sample.boxes.tolist(),
         "gaps": sample.gaps.tolist(),
         "glyphs": sample.glyphs.tolist(),
+        **({"writers": sample.writers} if sample.writers else {}),
+        **({"writer": sample.writer} if sample.writer else {}),
         "seed": seed,
         "index": sample.index,
         "path": str(path),

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistseq_cli.compose.layout import Digits, find_group_gap
+from mnistseq_cli.glyphs.hands import AlikeHands, WriterHands
 from mnistseq_cli.glyphs.stamps import Stamps
-from mnistseq_cli.glyphs.writers import find_hands
 from mnistseq_cli.randomness import Use, draw_words
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.distortions.digits import DigitStage
     from mnistseq_cli.distortions.steps import Draw
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
-    from mnistseq_cli.glyphs.writers import Hands
+    from mnistseq_cli.glyphs.hands import Hands
     from mnistseq_cli.recipe import Recipe
 
 
@@ -58,6 +58,8 @@ class DigitChooser:
         self._distortions = distortions
         self._alphabet = np.array([*glyphs.alphabet, ""])
         self.longest = source.longest
+        if recipe.hand == "writer":  # what cannot be is said before work
+            _ = self._hands
         # Where gaps are equal, cells stay equally wide.
         self._may_grow = recipe.measure != "cell" or recipe.spacing_mode != "fixed"
 
@@ -66,9 +68,9 @@ class DigitChooser:
         texts = self._source.texts(start, stop)
         inside = np.arange(texts.classes.shape[1]) < texts.lengths[:, None]
         words = self._draw(Use.GLYPH, start, stop, self.longest)[:, : inside.shape[1]]
-        if self._recipe.one_hand:
+        if self._hands:
             hand_words = self._draw(Use.HAND, start, stop, 1)[:, 0]
-            glyphs = self._hands.choose(texts.classes, hand_words, words)
+            glyphs = self._hands.choose(texts.classes, inside, hand_words, words)
         else:
             glyphs = self._glyphs.choose(texts.classes, words)
         return Chosen(start, texts, glyphs * inside, inside)
@@ -119,8 +121,12 @@ class DigitChooser:
         return int((digits_px + n_gaps * gap_px + n_groups * find_group_gap(self._recipe)).max())
 
     @cached_property
-    def _hands(self) -> Hands:
-        return find_hands(self._glyphs)
+    def _hands(self) -> Hands | None:
+        if self._recipe.hand == "any":
+            return None
+        if self._recipe.hand == "writer":
+            return WriterHands(self._glyphs, self._source.classes)
+        return AlikeHands(self._glyphs)
 
     @property
     def _widest_digits_px(self) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from mnistseq_cli.compose.texts import open_source
 from mnistseq_cli.errors import GlyphError, LayoutError, UsageError
 from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.glyphs.stamps import Pages, Stamps
+from mnistseq_cli.glyphs.writers import unknown_writers
 from mnistseq_cli.randomness import draw_words
 from mnistseq_cli.recipe import COUNT_LIMIT, PAGE_PX, WIDTH_LIMIT_PX, Recipe
 from mnistseq_cli.validation import check_number
@@ -87,6 +88,20 @@ def _open_distortions(recipe: Recipe) -> AugmentPipeline | None:
             "Use the pictures of that time, or take paper_sha256 out of the recipe",
         )
     return pipeline
+
+
+def _check_writers(recipe: Recipe, glyphs: GlyphSet) -> str:
+    """Return the hash of who wrote the glyphs, where the recipe needs it; "" elsewhere."""
+    if not recipe.needs_writers:
+        return ""
+    if glyphs.writers is None:
+        raise unknown_writers(glyphs.name)
+    if recipe.writers_sha256 not in ("", glyphs.writers.sha256):
+        raise GlyphError(
+            f"the writers of {recipe.dataset} are not those that the recipe was made with",
+            "Use the files of that time, or take writers_sha256 out of the recipe",
+        )
+    return glyphs.writers.sha256
 
 
 def _gather(
@@ -169,9 +184,10 @@ class SequenceGenerator:
                 f"{glyphs.sha256[:12]}…, the recipe names {recipe.glyphs_sha256[:12]}…",
                 "Use the data set of that time, or take glyphs_sha256 out of the recipe",
             )
+        writers_sha256 = _check_writers(recipe, glyphs)
         self.glyphs = glyphs = glyphs.at_height(recipe.height_px)
         self._distortions = _open_distortions(recipe)
-        self.recipe = replace(recipe, glyphs_sha256=glyphs.sha256)
+        self.recipe = replace(recipe, glyphs_sha256=glyphs.sha256, writers_sha256=writers_sha256)
         if self._distortions:
             self.recipe = replace(self.recipe, augment=self._distortions.spell_out())
         if self._distortions and (paper := self._distortions.paper):
@@ -341,6 +357,8 @@ class SequenceGenerator:
             alphabet=self.glyphs.alphabet,
             written=written,
             marks=marks,
+            wrote=self.glyphs.writers[ids] if self.glyphs.writers else None,
+            one_writer=self.recipe.hand == "writer",
         )
 
     def _paint(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
+
+    from mnistseq_cli.glyphs.writers import Writers
 
 _MOST_SHOWN = 24  # samples of a block in a notebook
 
@@ -44,6 +47,10 @@ class Sample:
         What stands on the paper: the text, and the marks where they stand.
     marks : tuple of Mark
         What is written but not read, from left to right.
+    wrote : Writers, optional
+        Who wrote each digit; see `writers`.
+    one_writer : bool
+        Whether the recipe has each row written by one person.
     """
 
     index: int
@@ -54,10 +61,22 @@ class Sample:
     gaps: NDArray[np.int64]
     written: str
     marks: tuple[Mark, ...] = ()
+    wrote: Writers | None = None
+    one_writer: bool = False
 
     def __repr__(self) -> str:
         height, width = self.image.shape
         return f"<Sample {self.index} {self.text!r}: {width} × {height} px>"
+
+    @property
+    def writers(self) -> tuple[str, ...]:
+        """Who wrote each digit, such as ``"nist/2154"``; empty where that is not known."""
+        return tuple(self.wrote.spell().tolist()) if self.wrote else ()
+
+    @property
+    def writer(self) -> str | None:
+        """Name of who wrote the row, where the recipe has each written by one person."""
+        return self.writers[0] if self.wrote and self.one_writer else None
 
     def _repr_png_(self) -> bytes:
         from mnistseq_cli import sheet  # noqa: PLC0415 - only notebooks need it
@@ -128,6 +147,10 @@ class Block:
         What stands on the paper.
     marks : Marks, optional
         What is written but not read, where the recipe leaves characters unlabelled.
+    wrote : Writers, optional
+        Who wrote each digit, shape (N, n), where that is known; see `writers`.
+    one_writer : bool
+        Whether the recipe has each row written by one person.
     """
 
     start: int
@@ -143,6 +166,8 @@ class Block:
     alphabet: str
     written: NDArray[np.str_]
     marks: Marks | None = None
+    wrote: Writers | None = None
+    one_writer: bool = False
 
     def __repr__(self) -> str:
         n, height, width = self.images.shape
@@ -159,6 +184,11 @@ class Block:
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[place] for place in range(len(self)))
+
+    @cached_property
+    def writers(self) -> NDArray[np.str_] | None:
+        """Names of who wrote each digit, shape (N, n), where that is known."""
+        return self.wrote.spell() if self.wrote else None
 
     @property
     def n_written(self) -> NDArray[np.int64]:
@@ -180,6 +210,8 @@ class Block:
             else self.gaps[place, 1:n_written],
             written=str(self.written[place]),
             marks=self._list_marks(place),
+            wrote=self.wrote[place, :n] if self.wrote else None,
+            one_writer=self.one_writer,
         )
 
     def _list_marks(self, place: int) -> tuple[Mark, ...]:

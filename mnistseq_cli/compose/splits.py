@@ -13,7 +13,6 @@ from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.compose.patterns import parse_pattern
 from mnistseq_cli.compose.texts import RandomTexts, Roles, find_roles
 from mnistseq_cli.errors import UsageError
-from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.randomness import permute, scale_words
 from mnistseq_cli.validation import quote
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from mnistseq_cli.glyphs.glyph_set import GlyphSet
     from mnistseq_cli.recipe import Recipe
 
 TEST = "test"
@@ -99,29 +99,56 @@ def _check_weights(weights: tuple[tuple[str, int], ...]) -> None:
 
 
 def deal_glyphs(
-    labels: NDArray[np.uint8], n_train: int, splits: tuple[Split, ...]
+    glyphs: GlyphSet, splits: tuple[Split, ...], by: str = "glyph"
 ) -> dict[str, NDArray[np.int64]]:
-    """Return the glyph ids of each split, no id in two of them.
+    """Return the glyph ids of each split, no id and, by writers, no writer in two of them.
 
-    The labels are those of `n_train` training glyphs, then of test glyphs. Without test glyphs
-    "test" gets a part of the others too.
+    Glyphs to test with are those of "test". Without any, it gets a part of the others too.
+
+    Raises
+    ------
+    UsageError
+        A split would have no glyph of a class.
     """
     dealt = {}
-    if n_train < len(labels):
-        dealt[TEST] = np.arange(n_train, len(labels))
+    ids = glyphs.ids
+    if glyphs.is_test is not None and glyphs.is_test[ids].any():
+        dealt[TEST] = np.sort(ids[glyphs.is_test[ids]])
+        ids = ids[~glyphs.is_test[ids]]
+    groups = ids
+    if by == "writer" and glyphs.writers:
+        numbers = glyphs.writers.numbers[ids]
+        groups = np.where(numbers < 0, -1 - ids, numbers)  # of nobody, each by itself
+        strata = [np.arange(len(ids))]
+    else:  # of each class its share
+        strata = [
+            np.flatnonzero(glyphs.labels[ids] == one) for one in np.unique(glyphs.labels[ids])
+        ]
     sharing = [split for split in splits if split.name not in dealt]
     ends = np.cumsum([split.texts.high - split.texts.low for split in sharing]).tolist()
     for split, low, high in zip(sharing, [0, *ends], ends, strict=False):
         share = Interval(low, high, ends[-1])
-        classes = (np.flatnonzero(labels[:n_train] == one) for one in np.unique(labels[:n_train]))
-        parts = [_deal(ids, share) for ids in classes]
-        if min(map(len, parts)) == 0:
+        own = np.concatenate([some[_deal(groups[some], share)] for some in strata])
+        dealt[split.name] = np.sort(ids[own])
+    for split in splits:
+        counts = np.bincount(glyphs.labels[dealt[split.name]], minlength=len(glyphs.counts))
+        if lacking := np.flatnonzero((counts == 0) & (glyphs.counts > 0)).tolist():
             raise UsageError(
-                f"split {split.name} would get no glyph of a class that has too few",
-                "Use fewer splits, a larger weight, or a data set with more glyphs",
+                f"split {split.name} would get no {by} with {glyphs.alphabet[lacking[0]]!r}",
+                f"Use fewer splits, a larger weight, or a data set with more {by}s",
             )
-        dealt[split.name] = np.sort(np.concatenate(parts))
     return {split.name: dealt[split.name] for split in splits}
+
+
+def _deal(groups: NDArray[np.int64], share: Interval) -> NDArray[np.bool_]:
+    """Return which glyphs a split gets: groups in a fixed order until its share is reached."""
+    found, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    order = np.argsort(permute(np.arange(len(found)), len(found), _DEAL_KEY))
+    begins = np.empty_like(sizes)
+    begins[order] = np.cumsum(sizes[order]) - sizes[order]
+    low, high = share.of(len(groups))
+    chosen: NDArray[np.bool_] = ((low <= begins) & (begins < high))[group_of]
+    return chosen
 
 
 @dataclass(frozen=True)
@@ -201,7 +228,9 @@ def find_shared(recipe: Recipe, splits: tuple[Split, ...], n_classes: int = 10) 
 
 def use_all_glyphs(recipe: Recipe) -> Recipe:
     """Return the same recipe with training and test glyphs, for splits to draw from."""
-    return recipe if recipe.glyphs == "all" else replace(recipe, glyphs="all", glyphs_sha256="")
+    if recipe.glyphs == "all":
+        return recipe
+    return replace(recipe, glyphs="all", glyphs_sha256="", writers_sha256="")
 
 
 def open_splits(
@@ -219,8 +248,7 @@ def open_splits(
         return {splits[0].name: whole}
     glyphs, seed = whole.glyphs, recipe.seed
     n_classes = len(glyphs.alphabet)
-    n_train = len(load_glyphs(recipe.dataset, "train", data_dir, polarity=recipe.polarity).labels)
-    ids = deal_glyphs(glyphs.labels, n_train, splits)
+    ids = deal_glyphs(glyphs, splits, recipe.splits_by)
     roles = find_roles(recipe, glyphs.alphabet)
     own_texts = deal_texts(recipe.texts, splits, roles) if recipe.texts else {}
     generators = {}
@@ -236,9 +264,3 @@ def open_splits(
             widest_px=whole.width_px,
         )
     return generators
-
-
-def _deal(ids: NDArray[np.int64], share: Interval) -> NDArray[np.int64]:
-    low, high = share.of(len(ids))
-    place = permute(np.arange(len(ids)), len(ids), _DEAL_KEY)
-    return ids[(low <= place) & (place < high)]

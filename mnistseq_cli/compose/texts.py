@@ -74,9 +74,13 @@ class Extremes(NamedTuple):
 
 
 class TextSource(Protocol):
-    """Where texts come from; `longest` is the number of characters of the longest."""
+    """Where texts come from.
+
+    `longest` is the number of characters of the longest, `classes` are those of all characters.
+    """
 
     longest: int
+    classes: NDArray[np.integer]
 
     def texts(self, start: int, stop: int) -> Texts:
         """Return the texts of samples start..stop-1."""
@@ -89,13 +93,19 @@ class TextSource(Protocol):
 
 def open_source(recipe: Recipe, glyphs: GlyphSet) -> TextSource:
     """Return the source that a recipe asks for."""
+    source: TextSource
     if recipe.lengths is not None:
-        _check_classes(np.arange(len(glyphs.alphabet)), glyphs)
-        return RandomTexts(recipe.lengths, len(glyphs.alphabet), recipe.seed)
-    if recipe.pattern is not None:
-        return PatternTexts(recipe, glyphs)
-    roles = find_roles(recipe, glyphs.alphabet)
-    return ListedTexts(recipe.texts or (recipe.digits or "",), roles, glyphs)
+        source = RandomTexts(recipe.lengths, len(glyphs.alphabet), recipe.seed)
+    elif recipe.pattern is not None:
+        source = PatternTexts(recipe, glyphs)
+    else:
+        roles = find_roles(recipe, glyphs.alphabet)
+        source = ListedTexts(recipe.texts or (recipe.digits or "",), roles, glyphs)
+    for missing in source.classes[glyphs.counts[source.classes] == 0]:
+        raise TextError(
+            f"{glyphs.name} {glyphs.split} has no glyph of {glyphs.alphabet[missing]!r}"
+        )
+    return source
 
 
 def _code_points(text: str) -> NDArray[np.uint32]:
@@ -129,7 +139,7 @@ class ListedTexts:
             for bad in np.flatnonzero(n_read == 0)[:1]:
                 raise TextError(f"the text {quote(texts[bad])} has nothing that is to be read")
         self.longest = int(self._lengths.max())
-        _check_classes(np.flatnonzero(np.bincount(self._classes)), glyphs)
+        self.classes: NDArray[np.integer] = np.flatnonzero(np.bincount(self._classes))
 
     def texts(self, start: int, stop: int) -> Texts:
         """Return the texts of samples start..stop-1."""
@@ -164,6 +174,7 @@ class RandomTexts:
     ) -> None:
         self._shortest, self.longest = lengths
         self._n_classes = n_classes
+        self.classes: NDArray[np.integer] = np.arange(n_classes)
         self._seed = seed
         self._deal = deal
 
@@ -204,7 +215,7 @@ class PatternTexts:
             classes = glyphs.classes_of("".join(sorted(written)))
         except TextError as error:
             raise TextError(error.message, meant or error.hint) from error
-        _check_classes(classes, glyphs)
+        self.classes: NDArray[np.integer] = classes
         self._class_of = np.zeros(ord(max(written, default=" ")) + 1, np.uint8)
         self._class_of[sorted(map(ord, written))] = classes
         if not all(self._roles.read("".join(map(min, form))) for form in self._forms):
@@ -243,10 +254,3 @@ class PatternTexts:
         ]
         n_characters = [sum(px > 0 for px in form) for form in places]
         return Extremes(np.array(n_characters), np.array(n_gaps), np.array([*map(sum, places)]))
-
-
-def _check_classes(classes: NDArray[np.integer], glyphs: GlyphSet) -> None:
-    for missing in classes[glyphs.counts[classes] == 0]:
-        raise TextError(
-            f"{glyphs.name} {glyphs.split} has no glyph of {glyphs.alphabet[missing]!r}"
-        )

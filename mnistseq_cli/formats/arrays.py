@@ -7,7 +7,7 @@ import string
 import sys
 from dataclasses import dataclass
 from math import prod
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
@@ -19,6 +19,7 @@ from mnistseq_cli.formats.fields import FIELDS, find_known
 from mnistseq_cli.formats.images import READ_LIMIT_PX, check_size
 from mnistseq_cli.formats.read_labels import check_boxes
 from mnistseq_cli.formats.tables import check_text
+from mnistseq_cli.glyphs.writers import WRITER_LIMIT_BYTES
 from mnistseq_cli.recipe import LENGTH_LIMIT
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Column:
         What is read, for messages.
     field : str
         The one of `FIELDS` that it holds, of each digit; "" for images and lengths.
-    blank : int
+    blank : int or bytes
         What stands after the last digit.
     fragment : str
         What its pieces are called until they are joined.
@@ -76,7 +77,7 @@ class Column:
     dtype: np.dtype[Any]
     expected: str
     field: str = ""
-    blank: int = 0
+    blank: int | bytes = 0
     fragment: str = ""
 
 
@@ -99,6 +100,13 @@ COLUMNS = {
         "objects.bbox",
         fragment="boxes",
     ),
+    "writers": Column(
+        np.dtype(f"S{WRITER_LIMIT_BYTES}"),
+        "names in UTF-8, of shape (N, digits)",
+        "writers",
+        b"",
+        "writers",
+    ),
 }
 # Attributes of `LoadedSample` that are read from columns.
 _ASPECTS = {
@@ -110,6 +118,8 @@ _ASPECTS = {
 
 class Columnar(Format):
     """A container of arrays, so that all images have one width; see `Format`."""
+
+    holds_writers: ClassVar[bool] = False
 
     def __init__(self, output: Output) -> None:
         """Take any output: nothing of it matters here."""
@@ -136,7 +146,11 @@ class Columnar(Format):
                 if name == "images":
                     writer.append(column.fragment, np.ascontiguousarray(block.images).data)
                 elif name == "lengths" or column.field in known:
+                    if name == "writers" and not self.holds_writers:
+                        continue
                     values = known[column.field].flat if column.field else block.lengths
+                    if values.dtype.kind == "U":
+                        values = np.char.encode(values.astype(np.str_), "utf-8")
                     writer.append(column.fragment, values.astype(column.dtype).tobytes())
             n_samples += len(block)
             longest = max(longest, int(block.lengths.max()))
@@ -277,16 +291,17 @@ def iterate_samples(
             texts = spell_classes(rows["labels"], rows.get("lengths"))
             known = {
                 aspect: rows[name].astype(np.int64)
-                if rows[name].dtype.kind in "iu"
-                else rows[name]
                 for name, aspect in _ASPECTS.items()
-                if name in rows
+                if name in rows and name != "writers"
             }
             for place in chosen:
                 text = texts[place]
                 more: dict[str, Any] = {
                     aspect: values[place, : len(text)] for aspect, values in known.items()
                 }
+                if "writers" in rows:
+                    spelt = rows["writers"][place, : len(text)].tolist()
+                    more["writers"] = tuple(name.decode() for name in spelt)
                 if "boxes" in more:
                     check_boxes(more["boxes"], images.shape[1:])
                 yield LoadedSample(names[place], split, images[place], text, **more)
@@ -319,6 +334,8 @@ def _is_expected(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> boo
         return is_text and _has_axes(shape, 1)
     if name == "labels" and len(shape) == 2:  # noqa: PLR2004 - of samples and digits
         return 0 < shape[1] <= LENGTH_LIMIT
+    if name == "writers":
+        return dtype.kind == "S" and len(shape) == 2  # noqa: PLR2004 - of samples and digits
     if name == "boxes":
         return is_whole and shape[2:] == (4,)
     return is_whole and _has_axes(shape, 1)

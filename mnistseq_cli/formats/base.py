@@ -116,6 +116,8 @@ class LoadedSample:
         What stands on the paper, where characters are left unlabelled.
     mark_boxes : ndarray of int64, shape (marks, 4), or None
         The boxes of what is written and not read.
+    writers : tuple of str, or None
+        Names of who wrote each digit.
     """
 
     name: str
@@ -127,6 +129,7 @@ class LoadedSample:
     glyphs: NDArray[np.int64] | None = None
     written: str | None = None
     mark_boxes: NDArray[np.int64] | None = None
+    writers: tuple[str, ...] | None = None
 
 
 def find_splits(folder: Path, holds: Callable[[Path], bool]) -> list[tuple[str, Path]]:

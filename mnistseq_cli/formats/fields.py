@@ -60,9 +60,10 @@ def _of_digits(name: str) -> Callable[[Block], Values | None]:
 
     def find(block: Block) -> Values | None:
         values = getattr(block, name)
+        if values is None:
+            return None
         is_digit, _ = find_values(block)
-        flat = values[is_digit[:, : values.shape[1]]] if len(values) else None
-        return None if flat is None else Values(flat, block.lengths)
+        return Values(values[is_digit[:, : values.shape[1]]], block.lengths)
 
     return find
 
@@ -77,12 +78,20 @@ def _find_gaps(block: Block) -> Values:
     return Values(block.gaps[is_gap], is_gap.sum(axis=1))
 
 
+def _find_writer(block: Block) -> Values | None:
+    if block.writers is None or not block.one_writer:
+        return None
+    return Values(block.writers[:, 0], np.ones(len(block), np.int64))
+
+
 # By the path in a record: what stands before a dot is an object.
 FIELDS: dict[str, Field] = {
     "text": Field("text", lambda block: Values(block.texts, np.ones(len(block), np.int64))),
     "objects.bbox": Field("boxes", _of_digits("boxes"), "boxes"),
     "objects.category": Field("numbers", _of_digits("classes")),
     "glyphs": Field("numbers", _of_digits("glyphs"), "glyphs"),
+    "writers": Field("texts", _of_digits("writers"), "writers"),
+    "writer": Field("text", _find_writer),
     "gaps": Field("numbers", _find_gaps, "gaps"),
     "written": Field(
         "text",

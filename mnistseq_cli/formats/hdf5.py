@@ -34,6 +34,7 @@ class Hdf5(Columnar):
 
     marks = ("data.h5",)
     libraries = ("h5py",)
+    holds_writers = True
 
     def __init__(self, output: Output) -> None:
         super().__init__(output)

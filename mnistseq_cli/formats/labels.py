@@ -178,7 +178,7 @@ _ALPHABET = "alphabet"
 _SEPARATOR = ",\n"
 _ANNOTATION = (
     '{{"id": {}, "image_id": {}, "category_id": {}, "bbox": [{}, {}, {}, {}], '
-    '"area": {}, "iscrowd": 0}}'
+    '"area": {}, "iscrowd": 0{}}}'
 )
 _SHARES = "{} {:.9f} {:.9f} {:.9f} {:.9f}\n"
 _NANO = 10**9  # as many decimals
@@ -283,7 +283,14 @@ def _annotate(block: Block) -> list[str]:
     area = boxes[:, 2:].prod(axis=1)
     ids = np.stack([image_id * ID_FACTOR + place + 1, image_id, number + 1], axis=1)
     numbers = np.concatenate([ids, boxes, area[:, None]], axis=1)
-    return [_ANNOTATION.format(*row) for row in numbers.tolist()]
+    more = [""] * len(numbers)
+    if block.writers is not None:  # where CVAT keeps what else is known
+        is_digit = number < len(block.alphabet)
+        names = quote(find_known(block)["writers"].flat.tolist())
+        for at, name in zip(np.flatnonzero(is_digit).tolist(), names, strict=True):
+            more[at] = f', "attributes": {{"writer": {name}}}'
+    rows = zip(numbers.tolist(), more, strict=True)
+    return [_ANNOTATION.format(*row, attributes) for row, attributes in rows]
 
 
 def _write_shares(block: Block) -> list[str]:

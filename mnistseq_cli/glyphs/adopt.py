@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import shlex
 from io import BytesIO
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from mnistseq_cli.errors import GlyphError
 from mnistseq_cli.files import place_file
-from mnistseq_cli.glyphs.cache import find_raw_dir
-from mnistseq_cli.glyphs.catalog import SPLITS
+from mnistseq_cli.glyphs.cache import find_raw_dir, unpack
+from mnistseq_cli.glyphs.catalog import DATASETS, SPLITS
 from mnistseq_cli.glyphs.idx import encode_idx, read_idx_stream
 from mnistseq_cli.glyphs.local import read_local
 from mnistseq_cli.glyphs.sources import open_source
@@ -22,47 +21,63 @@ if TYPE_CHECKING:
     from mnistseq_cli.glyphs.sources import Entry
 
 
-def adopt(dataset: Dataset, source: Path, data_dir: Path | None = None) -> Path:
+def adopt(dataset: Dataset, source: Path, data_dir: str | Path | None = None) -> list[Path]:
     """Copy the files of a data set into the cache, each only if its hash is right.
 
-    The source is a folder, zip or tar archive that holds the gzip files or the unpacked IDX
+    The source is a folder, zip or tar archive that holds the packed files or the unpacked IDX
     files, under whatever names, or arrays of the same glyphs, such as a Keras `mnist.npz`. Files
-    whose hashes are not known, those of EMNIST, are found by their names.
+    whose hashes are not known, those of EMNIST, are found by their names. Those that say who
+    wrote the glyphs come along, or alone, where they are there.
+
+    Returns
+    -------
+    list of Path
+        The files in the cache.
     """
     folder = find_raw_dir(dataset, data_dir)
+    named = DATASETS.get(dataset.writers_from, dataset)
     with open_source(source) as entries:
-        found = _find_files(dataset, entries)
-        if missing := [file for file in dataset.files() if file not in found]:
+        found = _find_files(dataset.files(), entries)
+        of_writers = _find_files(named.files(only_labels=True), entries)
+        missing = [file for file in dataset.files() if file not in found]
+        if missing and (found or not of_writers):
             found |= _encode_arrays(dataset, missing, source, entries)
-    for file, (name, data) in found.items():
-        place_file(folder / name, [data])
-        if name != file.name:
-            place_file(folder / file.name, [_decompress(file, data)])
-    return folder
+    _place(found, folder)
+    _place(of_writers, find_raw_dir(named, data_dir))
+    return [folder / file.name for file in found] + [
+        find_raw_dir(named, data_dir) / file.name for file in of_writers
+    ]
 
 
-def _find_files(dataset: Dataset, entries: list[Entry]) -> dict[DataFile, tuple[str, bytes]]:
-    """Find files: the name of each in the cache, and its bytes; gzip files come first."""
+def _find_files(
+    files: tuple[DataFile, ...], entries: list[Entry]
+) -> dict[DataFile, tuple[str, bytes]]:
+    """Find files: the name of each in the cache, and its bytes; packed files come first."""
     found: dict[DataFile, tuple[str, bytes]] = {}
     for entry in entries:
-        for file in dataset.files():
+        # Some programs unpack to names with a dot, such as …-images.idx3-ubyte.
+        own_name = Path(entry.name).name.lower().replace(".idx", "-idx")
+        for file in files:
             for name, size_bytes, sha256 in (
-                (file.gzip_name, file.size_bytes, file.sha256),
+                (file.packed_name, file.size_bytes, file.sha256),
                 (file.name, file.unpacked_size_bytes, file.unpacked_sha256),
             ):
-                if sha256 and entry.size_bytes == size_bytes and not _is_packed(found.get(file)):
+                is_alike = entry.size_bytes == size_bytes or (not size_bytes and own_name == name)
+                if sha256 and is_alike and found.get(file, ("",))[0] != file.packed_name:
                     data = _read_entry(entry)
                     if hashlib.sha256(data).hexdigest() == sha256:
                         found[file] = (name, data)
-            # Some programs unpack to names with a dot, such as …-images.idx3-ubyte.
-            name = Path(entry.name).name.lower().replace(".idx", "-idx")
-            if not file.is_known and name in {file.name, file.gzip_name}:
-                found[file] = (name, _read_entry(entry))
+            if not file.is_known and own_name in {file.name, file.packed_name}:
+                found[file] = (own_name, _read_entry(entry))
     return found
 
 
-def _is_packed(found: tuple[str, bytes] | None) -> bool:
-    return found is not None and found[0].endswith(".gz")
+def _place(found: dict[DataFile, tuple[str, bytes]], folder: Path) -> None:
+    for file, (name, data) in found.items():
+        place_file(folder / name, [data])
+        if name != file.name and not unpack(file, folder):
+            # Its hash is not known: it may be no larger than its header says.
+            place_file(folder / file.name, [encode_idx(read_idx_stream(BytesIO(data), name))])
 
 
 def _encode_arrays(
@@ -73,7 +88,7 @@ def _encode_arrays(
         if not missing[0].sha256:
             raise _not_there(dataset, missing[0], source, entries)
         raise GlyphError(
-            f"{source} has no {missing[0].gzip_name}, and without the gzip files {dataset.name} "
+            f"{source} has no {missing[0].packed_name}, and without the gzip files {dataset.name} "
             "cannot be checked",
             f"Bring the .gz files, or fetch them: mnistseq download {dataset.name}",
         )
@@ -107,19 +122,12 @@ def _not_there(
                 f"{entry.title} is not the file that {dataset.name} has: its SHA-256 differs"
             )
     return GlyphError(
-        f"{source} has neither {missing.gzip_name} nor {missing.name} of {dataset.name}",
+        f"{source} has neither {missing.packed_name} nor {missing.name} of {dataset.name}",
         "Expected a folder, zip or tar archive with "
-        + ", ".join(file.gzip_name for file in dataset.files()),
+        + ", ".join(file.packed_name for file in dataset.files()),
     )
 
 
 def _read_entry(entry: Entry) -> bytes:
     with entry.open() as stream:
         return stream.read(entry.size_bytes)
-
-
-def _decompress(file: DataFile, data: bytes) -> bytes:
-    """Unpack a gzip file: one whose hash is right, or that is no larger than its header says."""
-    if file.is_known:
-        return gzip.decompress(data)
-    return encode_idx(read_idx_stream(BytesIO(data), file.gzip_name))

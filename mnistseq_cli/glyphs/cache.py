@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
 import shlex
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from platformdirs import user_data_path
 
 from mnistseq_cli.errors import CacheError, DownloadError, GlyphError
 from mnistseq_cli.files import place_file
-from mnistseq_cli.glyphs.catalog import PATIENT, SPLITS
-from mnistseq_cli.glyphs.idx import encode_idx
+from mnistseq_cli.glyphs.catalog import DATASETS, PATIENT, SPLITS
+from mnistseq_cli.glyphs.idx import encode_idx, unpacking
 from mnistseq_cli.validation import check_local
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.glyphs.catalog import DataFile, Dataset, Patience, SplitName
     from mnistseq_cli.glyphs.download import Progress
 
+_BLOCK_BYTES = 1 << 20
 _GLYPHS_PER_STEP = 1000  # of the pen, between two steps of a bar
 
 
@@ -62,11 +62,16 @@ def find_raw_dir(dataset: Dataset, data_dir: str | Path | None = None) -> Path:
 
 
 def is_cached(
-    dataset: Dataset, data_dir: str | Path | None = None, splits: tuple[SplitName, ...] = SPLITS
+    dataset: Dataset,
+    data_dir: str | Path | None = None,
+    splits: tuple[SplitName, ...] = SPLITS,
+    *,
+    only_labels: bool = False,
 ) -> bool:
     """Whether all files of some splits are there, unpacked and as long as they should be."""
     folder = find_raw_dir(dataset, data_dir)
-    return all(_is_in_place(file, folder) for file in dataset.files(splits))
+    files = dataset.files(splits, only_labels=only_labels)
+    return all(_is_in_place(file, folder) for file in files)
 
 
 def ensure_cached(
@@ -74,6 +79,7 @@ def ensure_cached(
     data_dir: str | Path | None = None,
     *,
     splits: tuple[SplitName, ...] = SPLITS,
+    only_labels: bool = False,
     mirrors: tuple[str, ...] = (),
     progress: Progress | None = None,
     patience: Patience = PATIENT,
@@ -88,10 +94,10 @@ def ensure_cached(
     folder = find_raw_dir(dataset, data_dir)
     done: dict[str, Action] = {}
     missing: list[DataFile] = []
-    for file in dataset.files(splits):
+    for file in dataset.files(splits, only_labels=only_labels):
         if not force and _is_in_place(file, folder, verify=verify):
             done[file.name] = Action.USED
-        elif not force and _unpack(file, folder):
+        elif not force and unpack(file, folder):
             done[file.name] = Action.UNPACKED
         else:
             missing.append(file)
@@ -101,8 +107,41 @@ def ensure_cached(
         if is_offline() or not missing[0].sha256:
             raise _missing(dataset, missing[0], data_dir)
         _fetch(dataset, missing, data_dir, mirrors, patience=patience, progress=progress)
+        if not only_labels:
+            with suppress(DownloadError):  # glyphs are of use without
+                ensure_writers(
+                    dataset, data_dir, mirrors=mirrors, patience=patience, progress=progress
+                )
     action = Action.DRAWN if dataset.is_drawn else Action.DOWNLOADED
     return done | {file.name: action for file in missing}
+
+
+def ensure_writers(
+    dataset: Dataset,
+    data_dir: str | Path | None = None,
+    *,
+    mirrors: tuple[str, ...] = (),
+    progress: Progress | None = None,
+    patience: Patience = PATIENT,
+    verify: bool = False,
+    force: bool = False,
+) -> dict[str, Action]:
+    """See to it that the files are there that say who wrote the glyphs; see `ensure_cached`.
+
+    They are the labels of another data set; there is nothing to do where none names writers.
+    """
+    if dataset.writers_from in {"", dataset.name}:
+        return {}
+    return ensure_cached(
+        DATASETS[dataset.writers_from],
+        data_dir,
+        only_labels=True,
+        mirrors=mirrors,
+        progress=progress,
+        patience=patience,
+        verify=verify,
+        force=force,
+    )
 
 
 def draw_split(
@@ -142,7 +181,7 @@ def download_command(name: str, data_dir: str | Path | None, options: str = "") 
 
 def _is_in_place(file: DataFile, folder: Path, *, verify: bool = False) -> bool:
     """Whether the unpacked file is right, and with `verify` the gzip file too if there is one."""
-    packed, unpacked = folder / file.gzip_name, folder / file.name
+    packed, unpacked = folder / file.packed_name, folder / file.name
     with _naming_read_errors(folder):
         if not file.is_known:
             return unpacked.is_file()
@@ -150,24 +189,21 @@ def _is_in_place(file: DataFile, folder: Path, *, verify: bool = False) -> bool:
             return False
         if not verify:
             return True
-        sha256 = _hash(unpacked.read_bytes())
+        sha256 = _hash(unpacked)
         if not packed.is_file():
             return sha256 == file.unpacked_sha256
-        data = packed.read_bytes()
         # What has the right hash can be trusted to unpack to a size that is known.
-        return _hash(data) == file.sha256 and _hash(gzip.decompress(data)) == sha256
+        return _hash(packed) == file.sha256 and _hash(packed, unpack=True) == sha256
 
 
-def _unpack(file: DataFile, folder: Path) -> bool:
-    """Unpack the gzip file beside itself if its hash is right; return whether it was."""
-    packed = folder / file.gzip_name
+def unpack(file: DataFile, folder: Path) -> bool:
+    """Unpack a packed file beside itself if its hash is right; return whether it was."""
+    packed = folder / file.packed_name
     with _naming_read_errors(folder):
-        if not file.sha256 or not packed.is_file():
+        if not file.sha256 or not packed.is_file() or _hash(packed) != file.sha256:
             return False
-        data = packed.read_bytes()
-    if _hash(data) != file.sha256:
-        return False
-    place_file(folder / file.name, [gzip.decompress(data)])
+        with packed.open("rb") as stream, unpacking(stream, packed.name) as unpacked:
+            place_file(folder / file.name, iter(lambda: unpacked.read(_BLOCK_BYTES), b""))
     return True
 
 
@@ -206,14 +242,14 @@ def _fetch(
                 error.message,
                 f"Try again later, name another --mirror URL, or bring the files: {by_hand}",
             ) from error
-        _unpack(file, folder)
+        unpack(file, folder)
         # The mirror that worked comes first for the next file, also after a slow one.
         mirrors = (mirror, *(other for other in mirrors if other != mirror))
 
 
 def _missing(dataset: Dataset, file: DataFile, data_dir: str | Path | None) -> DownloadError:
     path = find_raw_dir(dataset, data_dir) / file.name
-    is_there = path.exists() or path.with_name(file.gzip_name).exists()
+    is_there = path.exists() or path.with_name(file.packed_name).exists()
     state = f"{path} is {'damaged' if is_there else 'missing'}"
     by_hand = download_command(dataset.name, data_dir, "--from FOLDER")
     if not dataset.mirrors:
@@ -227,8 +263,10 @@ def _missing(dataset: Dataset, file: DataFile, data_dir: str | Path | None) -> D
     )
 
 
-def _hash(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def _hash(path: Path, *, unpack: bool = False) -> str:
+    """Return the SHA-256 of a file, or of what it unpacks to."""
+    with path.open("rb") as stream, unpacking(stream, path.name if unpack else "") as content:
+        return hashlib.file_digest(cast("Any", content), "sha256").hexdigest()
 
 
 @contextmanager

@@ -45,17 +45,18 @@ HASTY = Patience(timeout_s=4, deadline_s=60, rounds=1)
 class DataFile:
     """One IDX file of a data set."""
 
-    name: str  # of the unpacked file; the gzip file has `.gz` added
+    name: str  # of the unpacked file
     shape: tuple[int, ...]
-    size_bytes: int = 0  # of the gzip file; 0 where that is not known
-    sha256: str = ""  # of the gzip file, where it is known
+    size_bytes: int = 0  # of the packed file; 0 where that is not known
+    sha256: str = ""  # of the packed file, where it is known
     unpacked_sha256: str = ""
     item_bytes: int = 1
+    packing: str = ".gz"  # or ".xz"
 
     @property
-    def gzip_name(self) -> str:
-        """Name of the gzip file."""
-        return f"{self.name}.gz"
+    def packed_name(self) -> str:
+        """Name of the packed file."""
+        return f"{self.name}{self.packing}"
 
     @property
     def is_known(self) -> bool:
@@ -74,7 +75,7 @@ class SplitFiles:
 
     images: DataFile
     labels: DataFile
-    sha256: str = ""  # of the glyphs, where it is not made from the hashes of the gzip files
+    sha256: str = ""  # of the glyphs, where it is not made from the hashes of the packed files
 
     @property
     def n_glyphs(self) -> int:
@@ -90,7 +91,7 @@ class Dataset:
     folder: str  # that of torchvision: the files are in `<data dir>/<folder>/raw/`
     train: SplitFiles
     test: SplitFiles
-    mirrors: tuple[str, ...]  # folders with the gzip files; drawn or brought without any
+    mirrors: tuple[str, ...]  # folders with the packed files; drawn or brought without any
     licence: str
     alphabet: str = DIGITS  # the character of each class; of no digits, the class number
     first_label: int = 0  # what labels call the first class
@@ -98,25 +99,32 @@ class Dataset:
     is_drawn: bool = False  # the built-in pen makes the files
     # Consecutive ones, of which each split holds a multiple; 0 where writers are not known.
     glyphs_per_writer: int = 0
+    # The data set whose labels are rows that name the writer of each glyph, in the same order.
+    writers_from: str = ""
+    test_writers: tuple[range, ...] = ()  # where one pair of files holds both splits
 
     @property
     def n_glyphs(self) -> int:
         """Number of glyphs in both splits."""
-        return self.train.n_glyphs + self.test.n_glyphs
+        return sum(file.shape[0] for file in self.files() if len(file.shape) == 3)  # noqa: PLR2004
 
     @property
     def size_bytes(self) -> int:
-        """Size of all gzip files: what a download costs."""
+        """Size of all packed files: what a download costs; 0 where that is not known."""
         return sum(file.size_bytes for file in self.files())
 
     def split(self, name: SplitName) -> SplitFiles:
         """Return a split by its name."""
         return self.train if name == "train" else self.test
 
-    def files(self, splits: tuple[SplitName, ...] = SPLITS) -> tuple[DataFile, ...]:
-        """Return the files of some splits."""
-        chosen = [self.split(name) for name in splits]
-        return tuple(file for split in chosen for file in (split.images, split.labels))
+    def files(
+        self, splits: tuple[SplitName, ...] = SPLITS, *, only_labels: bool = False
+    ) -> tuple[DataFile, ...]:
+        """Return the files of some splits, each once."""
+        files = []
+        for split in map(self.split, splits):
+            files += [split.labels] if only_labels else [split.images, split.labels]
+        return tuple(dict.fromkeys(files))
 
 
 def _read_checksums() -> dict[str, tuple[int, str, str]]:
@@ -125,24 +133,30 @@ def _read_checksums() -> dict[str, tuple[int, str, str]]:
     for line in Path(__file__).with_name("checksums.txt").read_text("utf-8").splitlines():
         if not line.startswith("#"):
             place, size_bytes, packed, unpacked = line.replace(" -", " ").split(" ")
-            known[place.removesuffix(".gz")] = (int(size_bytes), packed, unpacked)
+            known[place.removesuffix(".gz").removesuffix(".xz")] = (
+                int(size_bytes),
+                packed,
+                unpacked,
+            )
     return known
 
 
 _CHECKSUMS = _read_checksums()
 
 
-def _split(place: str, n_glyphs: int, sha256: str = "", *, has_rows: bool = False) -> SplitFiles:
+def _split(
+    place: str, n_glyphs: int, sha256: str = "", *, has_rows: bool = False, packing: str = ".gz"
+) -> SplitFiles:
     """Return the two files of a split; `place` is their folder and what their names begin with.
 
-    Labels may be rows of eight numbers: the class, and where the glyph comes from.
+    Labels may be rows of eight numbers: the class, where the glyph comes from, its writer.
     """
     folder, _, prefix = place.partition("/")
 
     def file(kind: str, *shape: int, item_bytes: int = 1) -> DataFile:
         name = f"{prefix}-{kind}"
         known = _CHECKSUMS.get(f"{folder}/{name}", (0, "", ""))
-        return DataFile(name, shape, *known, item_bytes)
+        return DataFile(name, shape, *known, item_bytes, packing)
 
     labels = file("labels-idx1-ubyte", n_glyphs)
     if has_rows:
@@ -160,6 +174,7 @@ MNIST = Dataset(
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
     ),
     "CC BY-SA 3.0",
+    writers_from="qmnist",
 )
 FASHION_MNIST = Dataset(
     "fashion-mnist",
@@ -190,6 +205,19 @@ QMNIST = Dataset(
     _split("QMNIST/qmnist-test", 60_000, has_rows=True),
     ("https://raw.githubusercontent.com/facebookresearch/qmnist/master/",),
     "BSD 3-Clause",
+    writers_from="qmnist",
+)
+# All digits of NIST Special Database 19, as QMNIST has them: one pair of files for both splits.
+# To test with are those of the writers of QMNIST's 60,000 test digits.
+NIST = Dataset(
+    "nist",
+    "QMNIST",
+    _split("QMNIST/xnist", 402_953, has_rows=True, packing=".xz"),
+    _split("QMNIST/xnist", 402_953, has_rows=True, packing=".xz"),
+    QMNIST.mirrors,
+    "BSD 3-Clause",
+    writers_from="nist",
+    test_writers=(range(326, 611), range(2350, 2600)),
 )
 # The built-in pen; the hash of a split is of all its images, then all its labels.
 STROKES = Dataset(
@@ -236,6 +264,7 @@ DATASETS: dict[str, Dataset] = {
         FASHION_MNIST,
         KMNIST,
         QMNIST,
+        NIST,
         _emnist("digits", 240_000, 40_000),
         _emnist("letters", 124_800, 20_800),
         _emnist("balanced", 112_800, 18_800),

@@ -93,10 +93,10 @@ def fetch_file(
         for place, mirror in enumerate(tried := tuple(waiting)):
             # A mirror that drips leaves time for the others.
             until = monotonic() + (deadline - monotonic()) / (len(tried) - place)
-            url = f"{mirror.rstrip('/')}/{file.gzip_name}"
+            url = f"{mirror.rstrip('/')}/{file.packed_name}"
             try:
                 blocks = _read_body(url, file, patience.timeout_s, until, progress)
-                place_file(folder / file.gzip_name, blocks)
+                place_file(folder / file.packed_name, blocks)
             except FailedTry as failure:
                 failures[mirror] = failure
                 wait_s = max(wait_s, failure.wait_s)
@@ -104,7 +104,7 @@ def fetch_file(
                     waiting.remove(mirror)
                 continue
             if progress:
-                progress.finish(file.gzip_name)
+                progress.finish(file.packed_name)
             return mirror
         left_s = deadline - monotonic()
         if not waiting or left_s <= 0:
@@ -125,7 +125,7 @@ def _name_reasons(file: DataFile, failures: dict[str, FailedTry]) -> DownloadErr
             f"cannot reach the mirrors ({hosts}: {', '.join(mirrors_of)}); are you offline?"
         )
     listed = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in mirrors_of.items())
-    return DownloadError(f"no mirror gave {file.gzip_name}: {listed}")
+    return DownloadError(f"no mirror gave {file.packed_name}: {listed}")
 
 
 def _read_body(
@@ -133,15 +133,16 @@ def _read_body(
 ) -> Iterator[bytes]:
     """Yield the blocks of a file; fail instead of ending when they are not the file."""
     if progress:
-        progress.start(file.gzip_name, file.size_bytes)
+        progress.start(file.packed_name, file.size_bytes)
     digest, n_bytes = hashlib.sha256(), 0
+    most_bytes = file.size_bytes or file.unpacked_size_bytes  # to pack makes nothing larger
     for block in _open_url(url, file.size_bytes, timeout_s, deadline):
         n_bytes += len(block)
-        if n_bytes > file.size_bytes:
-            raise FailedTry(f"sends more than the {file.size_bytes:,} bytes expected")
+        if n_bytes > most_bytes:
+            raise FailedTry(f"sends more than the {most_bytes:,} bytes expected")
         digest.update(block)
         if progress:
-            progress.advance(file.gzip_name, len(block))
+            progress.advance(file.packed_name, len(block))
         yield block
     if n_bytes < file.size_bytes:
         raise FailedTry(f"ended after {n_bytes:,} of {file.size_bytes:,} bytes", again=True)
@@ -197,7 +198,7 @@ def _check_answer(response: http.client.HTTPResponse, size_bytes: int) -> None:
     if kind in {"text/html", "application/xhtml+xml"}:
         raise FailedTry(f"answers with a web page ({kind}), not with the file")
     length = response.headers.get("Content-Length", "")
-    if length.isdecimal() and int(length[:20]) != size_bytes:
+    if size_bytes and length.isdecimal() and int(length[:20]) != size_bytes:
         raise FailedTry(f"offers {length[:20]} bytes, not {size_bytes}")
 
 

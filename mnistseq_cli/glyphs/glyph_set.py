@@ -11,10 +11,13 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from mnistseq_cli.errors import GlyphError, TextError
+from mnistseq_cli.glyphs.writers import join_writers
 from mnistseq_cli.randomness import scale_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from mnistseq_cli.glyphs.writers import Writers
 
 SIDE_PX = 28
 # What a set that was made from another has from that one, if nothing else is said.
@@ -26,6 +29,7 @@ _OWN = {
     "alphabet",
     "ids",
     "writers",
+    "is_test",
     "pen_ids",
     "height_px",
 }
@@ -62,13 +66,15 @@ class GlyphSet:
         The character of each class.
     ids : ndarray of int64, shape (M,), optional
         The glyphs to draw from; all by default. A glyph's id is its place in `images`.
-    writers : ndarray of int64, shape (N,), optional
+    writers : Writers, optional
         Who wrote each glyph, where that is known.
     pen_ids : ndarray of int64, shape (N,), optional
         Which glyph of the built-in pen each is, those to test with going on from those to train
         with; -1 for others. The pen draws them anew at any height.
     height_px : int, optional
         Height of the glyphs when they are cut out; by default that of `images`.
+    is_test : ndarray of bool, shape (N,), optional
+        Which glyphs are to test with, in a set of both splits.
     """
 
     def __init__(
@@ -82,7 +88,8 @@ class GlyphSet:
         sha256: str,
         alphabet: str = "0123456789",
         ids: NDArray[np.int64] | None = None,
-        writers: NDArray[np.int64] | None = None,
+        writers: Writers | None = None,
+        is_test: NDArray[np.bool_] | None = None,
         pen_ids: NDArray[np.int64] | None = None,
         height_px: int | None = None,
     ) -> None:
@@ -94,6 +101,7 @@ class GlyphSet:
         self.sha256 = sha256
         self.alphabet = alphabet
         self.writers = writers
+        self.is_test = is_test
         self.pen_ids = pen_ids
         self.height_px = height_px or images.shape[1]
         chosen = np.arange(len(labels)) if ids is None else np.sort(ids)
@@ -285,10 +293,6 @@ def join_sets(sets: list[GlyphSet], split: str) -> GlyphSet:
     pen_ids = [
         np.full(len(one.labels), -1) if one.pen_ids is None else one.pen_ids for one in sets
     ]
-    writers: list[NDArray[np.int64]] = []  # none is in two sets
-    for one in sets:
-        if one.writers is not None:
-            writers.append(one.writers + (writers[-1].max() + 1 if writers else 0))
     return GlyphSet(
         np.concatenate([one.images for one in sets]),
         np.concatenate([one.labels for one in sets]),
@@ -297,7 +301,10 @@ def join_sets(sets: list[GlyphSet], split: str) -> GlyphSet:
         licence=first.licence,
         sha256=hashlib.sha256("".join(one.sha256 for one in sets).encode()).hexdigest(),
         alphabet=first.alphabet,
-        writers=np.concatenate(writers) if writers else None,
+        writers=join_writers((one.writers, len(one.labels)) for one in sets),
+        is_test=np.repeat(
+            [one.split == "test" for one in sets], [len(one.labels) for one in sets]
+        ),
         pen_ids=np.concatenate(pen_ids),
     )
 

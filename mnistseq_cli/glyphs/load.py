@@ -24,6 +24,7 @@ from mnistseq_cli.glyphs.cache import (
 from mnistseq_cli.glyphs.catalog import DATASETS, HASTY, MNIST, SPLITS, STROKES
 from mnistseq_cli.glyphs.glyph_set import GlyphSet, hash_glyphs, join_sets
 from mnistseq_cli.glyphs.idx import read_idx
+from mnistseq_cli.glyphs.writers import Writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 AUTO = "auto"
 _FAILED_FILE = ".mnist-unreachable"  # its age says when MNIST was asked for in vain
 _ASK_AGAIN_AFTER_S = 3600
+_WRITER = 2  # the column of QMNIST's labels that says who wrote a glyph
 
 
 def load_glyphs(
@@ -176,6 +178,7 @@ def _read_known(
     warn: Callable[[GlyphError], None] | None,
 ) -> list[GlyphSet]:
     """Map splits from the cache; what the pen draws is held in memory if it cannot be kept."""
+    splits = []
     try:
         ensure_cached(dataset, data_dir, splits=names, progress=progress)
     except CacheError as error:
@@ -183,14 +186,18 @@ def _read_known(
             raise
         if warn:
             warn(error)
-        return [_make_set(dataset, name, *draw_split(dataset, name, progress)) for name in names]
+        splits = [draw_split(dataset, name, progress) for name in names]
     folder = find_raw_dir(dataset, data_dir)
     try:
+        if dataset.test_writers:
+            images, labels = (_read_file(file, folder) for file in dataset.files())
+            return [_cut_split(dataset, names, images, labels)]
+        for name in () if splits else names:
+            images, labels = (_read_file(file, folder) for file in dataset.files((name,)))
+            splits.append((images, labels))
         return [
-            _make_set(
-                dataset, name, *(_read_file(file, folder) for file in dataset.files((name,)))
-            )
-            for name in names
+            _make_set(dataset, name, *pair, _find_writers(dataset, name, data_dir))
+            for name, pair in zip(names, splits, strict=True)
         ]
     except GlyphError as error:
         option = "--verify" if dataset.mirrors or dataset.is_drawn else "--from FOLDER"
@@ -198,6 +205,40 @@ def _read_known(
             f"a file of {dataset.name} is damaged: {error.message}",
             f"Make it again: {download_command(dataset.name, data_dir, option)}",
         ) from error
+
+
+def _find_writers(
+    dataset: Dataset, name: SplitName, data_dir: str | Path | None
+) -> Writers | None:
+    """Return who wrote the glyphs of a split, where that is known."""
+    n_glyphs = dataset.split(name).n_glyphs
+    if per_writer := dataset.glyphs_per_writer:
+        first = 0 if name == "train" else dataset.train.n_glyphs  # no writer is in both splits
+        return Writers(np.arange(first, first + n_glyphs) // per_writer, dataset.name)
+    source = DATASETS.get(dataset.writers_from)
+    if source and is_cached(source, data_dir, only_labels=True):
+        with suppress(GlyphError):  # what is damaged is not known
+            rows = _read_file(source.split(name).labels, find_raw_dir(source, data_dir))
+            return Writers(rows[:n_glyphs, _WRITER], "nist")
+    return None
+
+
+def _cut_split(
+    dataset: Dataset, names: tuple[SplitName, ...], images: NDArray[Any], labels: NDArray[Any]
+) -> GlyphSet:
+    """Return the glyphs of a split, or of both, where one pair of files holds all."""
+    writers = Writers(labels[:, _WRITER], "nist")
+    is_test = np.zeros(len(labels), np.bool_)
+    for some in dataset.test_writers:
+        is_test |= (some.start <= writers.numbers) & (writers.numbers < some.stop)
+    whole = _make_set(dataset, names[0], images, labels, writers)
+    split = names[0] if len(names) == 1 else "all"
+    return whole.change(
+        split=split,
+        sha256=hashlib.sha256(f"{whole.sha256}{split}".encode()).hexdigest(),
+        ids=None if split == "all" else np.flatnonzero(is_test == (split == "test")),
+        is_test=is_test,
+    )
 
 
 def _read_file(file: DataFile, folder: Path) -> NDArray[Any]:
@@ -209,7 +250,11 @@ def _read_file(file: DataFile, folder: Path) -> NDArray[Any]:
 
 
 def _make_set(
-    dataset: Dataset, name: SplitName, images: NDArray[Any], labels: NDArray[Any]
+    dataset: Dataset,
+    name: SplitName,
+    images: NDArray[Any],
+    labels: NDArray[Any],
+    writers: Writers | None,
 ) -> GlyphSet:
     split = dataset.split(name)
     # QMNIST has eight numbers for each glyph: the class, and where it comes from.
@@ -226,7 +271,6 @@ def _make_set(
         sha256 = hashlib.sha256(both.encode()).hexdigest()
     else:
         sha256 = hash_glyphs(images, labels, dataset.alphabet)
-    per_writer = dataset.glyphs_per_writer
     first_id = dataset.train.n_glyphs if name == "test" else 0
     return GlyphSet(
         images.transpose(0, 2, 1) if dataset.is_transposed else images,
@@ -236,6 +280,6 @@ def _make_set(
         licence=dataset.licence,
         sha256=sha256,
         alphabet=dataset.alphabet,
-        writers=np.arange(len(classes)) // per_writer if per_writer else None,
+        writers=writers,
         pen_ids=first_id + np.arange(len(classes)) if dataset.is_drawn else None,
     )

@@ -31,6 +31,7 @@ from mnistseq_cli.glyphs.idx import (
 from mnistseq_cli.glyphs.polarity import clean_paper, has_dark_ink
 from mnistseq_cli.glyphs.resize import resize
 from mnistseq_cli.glyphs.sources import Entry, open_source
+from mnistseq_cli.glyphs.writers import WRITER_LIMIT_BYTES, Writers, name_writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +80,7 @@ class LocalGlyphs:
     is_transposed: bool = False
     has_pictures: bool = False  # each glyph is a file of its own
     is_lossy: bool = False  # of a format that loses detail
+    writers: Writers | None = None
 
 
 def read_local(
@@ -113,6 +115,7 @@ def _make_set(found: LocalGlyphs, path: Path, split: str, polarity: str) -> Glyp
         licence="not stated",
         sha256=sha256,
         alphabet=found.alphabet,
+        writers=found.writers,
     )
 
 
@@ -368,7 +371,10 @@ def _find_pictures(entries: list[Entry], path: Path) -> _Found:
                     "by its number in Unicode, like U+002F"
                 )
             by_split.setdefault(_find_split(place.as_posix()), []).append(entry)
-    return [(split, partial(_read_pictures, chosen)) for split, chosen in by_split.items()]
+    return [
+        (split, partial(_read_pictures, chosen, path.name.partition(".")[0]))
+        for split, chosen in by_split.items()
+    ]
 
 
 def _read_class(name: str) -> str:
@@ -377,7 +383,7 @@ def _read_class(name: str) -> str:
     return chr(int(number[1], 16)) if number else name if len(name) == 1 else ""
 
 
-def _read_pictures(entries: list[Entry]) -> LocalGlyphs:
+def _read_pictures(entries: list[Entry], of: str) -> LocalGlyphs:
     """Read the pictures of class folders, then sort them by class and name."""
     found = []
     for entry in entries:
@@ -394,7 +400,17 @@ def _read_pictures(entries: list[Entry]) -> LocalGlyphs:
         alphabet,
         has_pictures=True,
         is_lossy=any(entry.name.lower().endswith(_LOSSY_SUFFIXES) for entry in entries),
+        writers=_read_writers([name for _, name, _ in found], of),
     )
+
+
+def _read_writers(names: list[str], of: str) -> Writers | None:
+    """Return who wrote pictures called WRITER_anything.png, where all are and not by one alone."""
+    stems = [name.rpartition(".")[0].rpartition("_")[0] for name in names]
+    if not all(stems) or len({*stems}) == 1:
+        return None
+    spelt = [f"{of}/{stem}".encode()[:WRITER_LIMIT_BYTES] for stem in stems]
+    return name_writers([name.decode(errors="ignore") for name in spelt])
 
 
 def _read_square(stream: BinaryIO, name: str) -> NDArray[np.uint8]:

@@ -83,7 +83,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "shrunk": {"fit": "shrink", "width_px": 60, "spacing_px": (2, 30)},
     "shrunk and turned": {"fit": "shrink", "width_px": 60, "augment": ("rotate=10",)},
     "stretched": {"fit": "stretch", "width_px": 150},
-    "one hand": {"one_hand": True},
+    "one hand": {"hand": "alike"},
     "phone": {"length": None, "pattern": "0##-##"},
     "texts": {"length": None, "texts": ("12", "007", "5")},
     "white": {"ink": "white"},
@@ -96,7 +96,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "heavy": {"augment": ("heavy",), "augment_prob": 0.6},
     "heavy cells": {"augment": ("heavy",), "measure": "cell", "width_px": 190},
     "split, turned": {"augment": ("rotate=10", "blur=1")} | SPLITS,
-    "split, one hand": {"one_hand": True} | SPLITS,
+    "split, one hand": {"hand": "alike"} | SPLITS,
 }
 
 

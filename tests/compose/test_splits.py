@@ -24,11 +24,14 @@ from mnistseq_cli.compose.splits import (
 from mnistseq_cli.compose.texts import RandomTexts, Roles
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.formats import Output
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import Recipe
 from tests.helpers.bulk_cases import read_tree
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 WEIGHTS = (("train", 80), ("val", 10), ("test", 10))
 Weights = st.lists(st.integers(1, 50), min_size=1, max_size=5).map(
@@ -38,6 +41,18 @@ Weights = st.lists(st.integers(1, 50), min_size=1, max_size=5).map(
 
 def open_dealt(length: tuple[int, int], splits: tuple[Split, ...], split: Split) -> RandomTexts:
     return RandomTexts(length, 10, 4, EndDealer(splits, split, 10))
+
+
+def make_set(labels: NDArray[np.uint8], is_test: NDArray[np.bool_] | None = None) -> GlyphSet:
+    return GlyphSet(
+        np.ones((len(labels), 28, 28), np.uint8),
+        labels,
+        name="squares",
+        split="all",
+        licence="",
+        sha256="",
+        is_test=is_test,
+    )
 
 
 @given(Weights, st.integers(300, 10**10))
@@ -70,7 +85,7 @@ def test_splits_that_cannot_be_are_refused(weights: tuple[tuple[str, int], ...])
 
 def test_no_glyph_is_in_two_splits_and_test_has_the_test_glyphs() -> None:
     labels = np.tile(np.arange(10, dtype=np.uint8), 70)
-    dealt = deal_glyphs(labels, 600, cut(WEIGHTS, 100))
+    dealt = deal_glyphs(make_set(labels, np.arange(700) >= 600), cut(WEIGHTS, 100))
     assert sorted(np.concatenate([*dealt.values()]).tolist()) == list(range(700))
     assert dealt["test"].tolist() == list(range(600, 700))
     for name, n_each in (("train", 53), ("val", 7)):  # 8 to 1 of the 60 of each class
@@ -79,14 +94,14 @@ def test_no_glyph_is_in_two_splits_and_test_has_the_test_glyphs() -> None:
 
 def test_without_test_glyphs_all_splits_share_what_there_is() -> None:
     labels = np.tile(np.arange(10, dtype=np.uint8), 20)
-    dealt = deal_glyphs(labels, 200, cut(WEIGHTS, 100))
+    dealt = deal_glyphs(make_set(labels), cut(WEIGHTS, 100))
     assert [len(ids) for ids in dealt.values()] == [160, 20, 20]
     assert sorted(np.concatenate([*dealt.values()]).tolist()) == list(range(200))
 
 
 def test_too_few_glyphs_are_told() -> None:
     with pytest.raises(UsageError, match="split val would get no glyph"):
-        deal_glyphs(np.arange(10, dtype=np.uint8), 10, cut((("val", 1), ("train", 9)), 100))
+        deal_glyphs(make_set(np.arange(10, dtype=np.uint8)), cut((("val", 1), ("train", 9)), 100))
 
 
 @pytest.mark.parametrize("length", [(1, 1), (2, 2), (1, 3), (9, 9), (12, 12)])
@@ -189,7 +204,7 @@ def test_verify_finds_what_two_splits_share(
     everything = np.arange(120)
     monkeypatch.setattr(
         "mnistseq_cli.compose.splits.deal_glyphs",
-        lambda _labels, _n_train, splits: {split.name: everything for split in splits},
+        lambda _glyphs, splits, _by: {split.name: everything for split in splits},
     )
     recipe = Recipe(length=(2, 4), count=200, seed=1, dataset=str(glyph_folder))
     run(make_plan(recipe, Output(folder=tmp_path / "out"), 30, WEIGHTS), workers=0)

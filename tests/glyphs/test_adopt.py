@@ -43,8 +43,9 @@ def is_proved(dataset: Dataset, data_dir: Path) -> bool:
 @pytest.mark.parametrize("place", ["", "Tiny/raw", "raw"])
 def test_files_are_found_and_copied(place: str, *, packed: bool, tmp_path: Path) -> None:
     put(tmp_path / "source" / place, packed=packed)
-    folder = adopt(TINY, tmp_path / "source", tmp_path / "data")
-    assert folder == tmp_path / "data/Tiny/raw"
+    placed = adopt(TINY, tmp_path / "source", tmp_path / "data")
+    folder = tmp_path / "data/Tiny/raw"
+    assert {path.parent for path in placed} == {folder}
     assert len(list(folder.iterdir())) == (8 if packed else 4)
     assert is_proved(TINY, tmp_path / "data")
 
@@ -61,7 +62,7 @@ def test_plain_files_whose_hash_is_not_known_are_refused(tmp_path: Path) -> None
 @pytest.mark.parametrize("packed", [True, False], ids=["packed", "plain"])
 def test_a_file_that_was_changed_is_refused(*, packed: bool, tmp_path: Path) -> None:
     folder = put(tmp_path / "source", packed=packed)
-    path = folder / (TINY.train.images.gzip_name if packed else TINY.train.images.name)
+    path = folder / (TINY.train.images.packed_name if packed else TINY.train.images.name)
     data = bytearray(path.read_bytes())
     data[40] ^= 1
     path.write_bytes(data)
@@ -72,7 +73,7 @@ def test_a_file_that_was_changed_is_refused(*, packed: bool, tmp_path: Path) -> 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     put(tmp_path / "source", packed=True)
-    (tmp_path / "source" / TINY.test.labels.gzip_name).unlink()
+    (tmp_path / "source" / TINY.test.labels.packed_name).unlink()
     with pytest.raises(GlyphError, match=r"neither t10k-labels-idx1-ubyte\.gz nor"):
         adopt(TINY, tmp_path / "source", tmp_path / "data")
     with pytest.raises(GlyphError, match="no file or folder"):
@@ -83,8 +84,8 @@ def write_npz(dataset: Dataset, raw: Path, path: Path, *, flip: bool = False) ->
     arrays = {}
     for name in SPLITS:
         split = dataset.split(name)
-        arrays[f"x_{name}"] = read_idx(raw / split.images.gzip_name)
-        arrays[f"y_{name}"] = read_idx(raw / split.labels.gzip_name).astype(np.int64)
+        arrays[f"x_{name}"] = read_idx(raw / split.images.packed_name)
+        arrays[f"y_{name}"] = read_idx(raw / split.labels.packed_name).astype(np.int64)
     arrays["x_test"] = arrays["x_test"] ^ flip
     np.savez(path, allow_pickle=True, **arrays)
     return path
@@ -92,9 +93,10 @@ def write_npz(dataset: Dataset, raw: Path, path: Path, *, flip: bool = False) ->
 
 def test_a_keras_npz_gives_the_same_files(tmp_path: Path) -> None:
     raw = put(tmp_path / "source", packed=True)
-    folder = adopt(TINY, write_npz(TINY, raw, tmp_path / "tiny.npz"), tmp_path / "data")
+    adopt(TINY, write_npz(TINY, raw, tmp_path / "tiny.npz"), tmp_path / "data")
     for file in TINY.files():
-        assert np.array_equal(read_idx(folder / file.name), read_idx(raw / file.gzip_name))
+        again = read_idx(tmp_path / "data/Tiny/raw" / file.name)
+        assert np.array_equal(again, read_idx(raw / file.packed_name))
     assert is_proved(TINY, tmp_path / "data")
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 DATASET, BODIES = make_tiny()
 FILE = DATASET.train.images
-NAME = FILE.gzip_name
+NAME = FILE.packed_name
 BODY = BODIES[NAME]
 HTML = b"<html><body>Moved</body></html>"
 

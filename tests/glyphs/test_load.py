@@ -64,7 +64,7 @@ def test_a_name_is_downloaded_once(mirror: Mirror, tmp_path: Path) -> None:
     assert isinstance(train.images.base, np.memmap)
     assert (train.name, train.split, train.licence) == ("tiny", "train", "CC0")
     assert train.alphabet == "0123456789"
-    assert mirror.asked == [file.gzip_name for file in DATASETS["tiny"].files(("train",))]
+    assert mirror.asked == [file.packed_name for file in DATASETS["tiny"].files(("train",))]
     test, both = (load_glyphs("tiny", split, tmp_path) for split in ("test", "all"))
     assert is_equal(test, TEST)
     assert is_equal(both, TRAIN, TEST)

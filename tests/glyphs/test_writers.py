@@ -1,16 +1,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from mnistseq_cli.compose.generator import SequenceGenerator
+from mnistseq_cli.errors import GlyphError
+from mnistseq_cli.glyphs.adopt import adopt
+from mnistseq_cli.glyphs.catalog import DATASETS, QMNIST
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
+from mnistseq_cli.glyphs.hands import SLANT_UNITS, STROKE_UNITS, measure_styles
 from mnistseq_cli.glyphs.load import load_glyphs
-from mnistseq_cli.glyphs.writers import SLANT_UNITS, STROKE_UNITS, find_hands, measure_styles
-from mnistseq_cli.recipe import Recipe
+from mnistseq_cli.glyphs.writers import Writers
+from mnistseq_cli.recipe import Hand, Recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def draw_bar(width_px: int, slant: float) -> NDArray[np.uint8]:
@@ -32,8 +40,8 @@ def test_slant_and_stroke_width_of_a_bar(width_px: int, slant: float) -> None:
         assert measured[1] / STROKE_UNITS == pytest.approx(expected, abs=1 / STROKE_UNITS)
 
 
-def spread_in_rows(glyphs: GlyphSet, one_hand: bool) -> NDArray[np.float64]:
-    recipe = Recipe(length=(6, 6), count=1500, seed=3, one_hand=one_hand)
+def spread_in_rows(glyphs: GlyphSet, hand: Hand) -> NDArray[np.float64]:
+    recipe = Recipe(length=(6, 6), count=1500, seed=3, hand=hand)
     ids = SequenceGenerator(recipe, glyphs).block(0, 1500).glyphs
     styles = measure_styles(glyphs.images[ids.ravel()]).reshape(-1, 6, 2)
     spread: NDArray[np.float64] = styles.std(axis=1).mean(axis=0)
@@ -41,42 +49,127 @@ def spread_in_rows(glyphs: GlyphSet, one_hand: bool) -> NDArray[np.float64]:
 
 
 def test_real_digits_of_a_row_look_alike(mnist: GlyphSet) -> None:
-    assert (spread_in_rows(mnist, one_hand=True) < spread_in_rows(mnist, one_hand=False) / 2).all()
-
-
-def test_the_pen_writes_a_row_with_one_hand(tmp_path_factory: pytest.TempPathFactory) -> None:
-    strokes = load_glyphs("strokes", "test", tmp_path_factory.mktemp("cache"))
-    assert strokes.writers is not None
-    recipe = Recipe(length=(6, 6), count=500, one_hand=True)
-    ids = SequenceGenerator(recipe, strokes).block(0, 500).glyphs
-    writers = strokes.writers[ids]
-    assert (writers == writers[:, :1]).all()
-    assert len(set(writers[:, 0].tolist())) > 150
-    slant, stroke = spread_in_rows(strokes, one_hand=True) / spread_in_rows(
-        strokes, one_hand=False
-    )
-    # The slant that is measured holds the shapes of the digits too, not the hand alone.
-    assert slant < 0.7
-    assert stroke < 0.5
-
-
-def test_digits_stay_random(mnist: GlyphSet) -> None:
+    assert (spread_in_rows(mnist, "alike") < spread_in_rows(mnist, "any") / 2).all()
     free, same = (
-        SequenceGenerator(Recipe(length=(6, 6), count=2000, one_hand=one_hand), mnist).block(
-            0, 2000
-        )
-        for one_hand in (False, True)
+        SequenceGenerator(Recipe(length=(6, 6), count=2000, hand=hand), mnist).block(0, 2000)
+        for hand in ("any", "alike")
     )
     assert free.texts.tolist() == same.texts.tolist()
     assert (mnist.labels[same.glyphs] == same.classes).all()
     # 12,000 draws among 60,000 glyphs: few are met twice, though rows keep to their hands.
     assert len(np.unique(same.glyphs)) > 8000
-    rows = Counter(map(tuple, same.glyphs.tolist()))
-    assert max(rows.values()) == 1
+    assert max(Counter(map(tuple, same.glyphs.tolist())).values()) == 1
 
 
-def test_hands_are_as_frequent_as_their_styles(glyphs: GlyphSet) -> None:
-    hands = find_hands(glyphs)
-    assert hands.glyphs.shape == (len(np.unique(hands.hand_of)), 10, 12)
-    for label in range(10):
-        assert (glyphs.labels[hands.glyphs[:, label]] == label).all()
+def make_set(counts: dict[int, list[int]]) -> GlyphSet:
+    """Make a set in which each writer has so many glyphs of 0, 1, …; nobody is -1."""
+    rows = [
+        (writer, label)
+        for writer, of_each in counts.items()
+        for label, n in enumerate(of_each)
+        for _ in range(n)
+    ]
+    writers, labels = np.array(rows).T
+    return GlyphSet(
+        np.ones((len(rows), 28, 28), np.uint8),
+        labels.astype(np.uint8),
+        name="made-up",
+        split="train",
+        licence="",
+        sha256="",
+        alphabet="0123456789"[: labels.max() + 1],
+        writers=Writers(writers, "made-up"),
+    )
+
+
+def test_writers_are_drawn_as_often_as_they_wrote_among_those_who_can() -> None:
+    """3, 7 and 9 have both characters, and gave 6, 2 and 12 digits; 4 lacks a 1."""
+    glyphs = make_set({3: [4, 2], 4: [30, 0], 7: [1, 1], 9: [6, 6], -1: [50, 50]})
+    recipe = Recipe(texts=("0110", "000"), count=20_000, seed=5, hand="writer")
+    block = SequenceGenerator(recipe, glyphs).block(0, 20_000)
+    assert block.wrote is not None
+    writers = block.wrote.numbers
+    for start, shares in (
+        (0, {3: 6 / 20, 7: 2 / 20, 9: 12 / 20}),
+        (1, {3: 6 / 50, 4: 30 / 50, 7: 2 / 50, 9: 12 / 50}),
+    ):
+        found = writers[start::2]
+        inside = np.arange(4) < block.lengths[start]
+        assert ((found == found[:, :1]) | ~inside).all()
+        assert set(found[:, 0].tolist()) == set(shares)
+        for writer, share in shares.items():
+            # 5 standard deviations: a false alarm in 1.7 million checks.
+            slack = 5 * np.sqrt(share * (1 - share) / 10_000)
+            assert abs((found[:, 0] == writer).mean() - share) < slack
+
+
+def test_digits_that_repeat_are_other_glyphs_of_the_writer_until_there_are_no_more() -> None:
+    glyphs = make_set({1: [5, 2]})
+    recipe = Recipe(digits="0010100011", count=6000, seed=2, hand="writer")
+    ids = SequenceGenerator(recipe, glyphs).block(0, 6000).glyphs
+    zeros = ids[:, [0, 1, 3, 5, 6, 7]]
+    assert (np.sort(zeros[:, :5]) == np.arange(5)).all()  # all five, then one again
+    ones = ids[:, [2, 4, 8, 9]]
+    assert (np.sort(ones[:, :2]) == [5, 6]).all()
+    assert (np.sort(ones[:, 2:]) == [5, 6]).all()
+    # Each order of five is as likely: 119 degrees of freedom, over 197 once in 100,000.
+    counts = np.array([*Counter(map(tuple, zeros[:, :5].tolist())).values()])
+    assert len(counts) == 120
+    assert ((counts - 50) ** 2 / 50).sum() < 197
+
+
+def test_what_no_writer_can_write_is_refused_before_work() -> None:
+    glyphs = make_set({1: [5, 0, 1], 2: [5, 1, 0]})
+    assert SequenceGenerator(Recipe(digits="01", hand="writer"), glyphs)[0].writer == "made-up/2"
+    with pytest.raises(GlyphError, match="no writer of made-up train has written all of 12"):
+        SequenceGenerator(Recipe(digits="12", hand="writer"), glyphs)
+    with pytest.raises(GlyphError, match="all of 012"):
+        SequenceGenerator(Recipe(length=2, hand="writer"), glyphs)
+
+
+def test_a_recipe_needs_the_writers_it_was_made_with(glyphs: GlyphSet) -> None:
+    recipe = SequenceGenerator(Recipe(digits="0", hand="writer"), make_set({1: [3]})).recipe
+    assert recipe.writers_sha256
+    with pytest.raises(GlyphError, match="not those that the recipe was made with"):
+        SequenceGenerator(recipe, make_set({2: [3]}))
+    with pytest.raises(GlyphError, match="is not known, and the recipe needs it"):
+        SequenceGenerator(Recipe(digits="0", hand="writer"), glyphs)
+    sample = SequenceGenerator(Recipe(digits="00"), make_set({2: [3]}))[0]
+    assert (sample.writers, sample.writer) == (("made-up/2",) * 2, None)
+    assert SequenceGenerator(Recipe(digits="00"), glyphs)[0].writers == ()
+
+
+def test_the_pen_writes_a_row_with_one_hand(tmp_path_factory: pytest.TempPathFactory) -> None:
+    data_dir = tmp_path_factory.mktemp("cache")
+    strokes = load_glyphs("strokes", "test", data_dir)
+    recipe = Recipe(length=(6, 6), count=500, hand="writer")
+    rows = [sample.writers for sample in SequenceGenerator(recipe, strokes)]
+    assert {len(set(row)) for row in rows} == {1}
+    assert len({row[0] for row in rows}) > 150
+    slant, stroke = spread_in_rows(strokes, "writer") / spread_in_rows(strokes, "any")
+    # The slant that is measured holds the shapes of the digits too, not the hand alone.
+    assert slant < 0.7
+    assert stroke < 0.5
+    everyone = load_glyphs("strokes", "all", data_dir)
+    assert everyone.writers is not None
+    names = everyone.writers.spell()
+    assert len(set(names.tolist())) == 1200
+    assert names[-1] == "strokes/1199"
+
+
+def test_qmnist_says_who_wrote_mnist(
+    mnist_folder: Path, qmnist_folder: Path, tmp_path: Path
+) -> None:
+    data_dir = tmp_path / "cache"
+    adopt(DATASETS["mnist"], mnist_folder, data_dir)
+    assert load_glyphs("mnist", "train", data_dir).writers is None
+    placed = adopt(DATASETS["mnist"], qmnist_folder, data_dir)
+    assert {path.name for path in placed} == {QMNIST.train.labels.name, QMNIST.test.labels.name}
+    train, test = (load_glyphs("mnist", split, data_dir) for split in ("train", "test"))
+    assert train.writers is not None
+    assert test.writers is not None
+    ours, others = (set(one.writers.spell().tolist()) for one in (train, test) if one.writers)
+    assert (len(ours), len(others), len(ours & others)) == (539, 297, 0)
+    block = SequenceGenerator(Recipe(length=8, count=2000, hand="writer"), train).block(0, 2000)
+    assert block.wrote is not None
+    assert (block.wrote.numbers == block.wrote.numbers[:, :1]).all()

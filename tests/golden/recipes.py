@@ -39,7 +39,7 @@ PHONE: dict[str, dict[str, Any]] = {
     "phone-own-pattern": {"pattern": "0[789]0-####-####", "spacing_px": (1, 4), "seed": 77},
     "phone-natural-fixed": {"pattern": "us", "width_px": "natural", "spacing_mode": "fixed"},
     "phone-narrow-shrunk": {"pattern": "fr", "width_px": 160, "fit": "shrink"},
-    "phone-one-hand-heavy": {"pattern": "jp", "one_hand": True, "augment": ("heavy",)},
+    "phone-one-hand-heavy": {"pattern": "jp", "hand": "alike", "augment": ("heavy",)},
 }
 SPACING: dict[str, dict[str, Any]] = {
     "spacing-0-0": {"spacing_px": (0, 0)},
@@ -92,8 +92,10 @@ PLACE: dict[str, dict[str, Any]] = {
     "ink-white-stretch": {"ink": "white", "fit": "stretch", "width_px": 100},
     "glyphs-test": {"glyphs": "test"},
     "glyphs-all": {"glyphs": "all"},
-    "one-hand": {"one_hand": True},
-    "one-hand-all": {"one_hand": True, "glyphs": "all", "length": (8, 8)},
+    "one-hand": {"hand": "alike"},
+    "one-hand-all": {"hand": "alike", "glyphs": "all", "length": (8, 8)},
+    "one-writer": {"hand": "writer"},
+    "one-writer-all": {"hand": "writer", "glyphs": "all", "length": (8, 8)},
 }
 RANGES = {
     "scale": "-0.3x0..0.2x0.4",
@@ -139,7 +141,7 @@ MIXTURES: dict[str, dict[str, Any]] = {
         "edges": True,
     },
     "turn-and-shift-cell": {"augment": ("rotate=180", "shift=14"), "measure": "cell"},
-    "one-hand-medium-test": {"augment": ("medium",), "one_hand": True, "glyphs": "test"},
+    "one-hand-medium-test": {"augment": ("medium",), "hand": "alike", "glyphs": "test"},
 }
 PAPER: dict[str, dict[str, Any]] = {
     **{f"paper-{name}": {"paper": (f"{name}=1",), "count": 12} for name in PAPERS},
@@ -153,7 +155,7 @@ MNIST: dict[str, dict[str, Any]] = {
     "mnist-test": {"glyphs": "test"},
     "mnist-all-edges": {"glyphs": "all", "edges": True, "width_px": "natural"},
     "mnist-phone": {"pattern": "jp-mobile"},
-    "mnist-one-hand": {"one_hand": True, "length": (6, 6)},
+    "mnist-one-hand": {"hand": "alike", "length": (6, 6)},
     "mnist-overlapping": {"spacing_px": (-10, 0), "ink": "white"},
     "mnist-stretch": {"fit": "stretch", "width_px": 120},
     "mnist-all-but-jpeg": {"augment": ALL_BUT_JPEG},

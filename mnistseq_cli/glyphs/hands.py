@@ -1,0 +1,176 @@
+"""Hands that write rows: one person for a row, or glyphs that one person could have written.
+
+Where writers are not known, slant and stroke width of glyphs are measured, and a hand is all
+glyphs that lie closest to one of these styles.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from mnistseq_cli.errors import GlyphError
+from mnistseq_cli.glyphs.writers import unknown_writers
+from mnistseq_cli.randomness import scale_words
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mnistseq_cli.glyphs.glyph_set import GlyphSet
+
+CLOSEST = 64  # glyphs of a class that one hand can write
+SLANT_UNITS = 24  # of 1 px to the side for each px down
+STROKE_UNITS = 6  # of 1 px
+_CHUNK = 4096
+
+
+class Hands(Protocol):
+    """Hands that write rows."""
+
+    def choose(
+        self,
+        classes: NDArray[np.uint8],
+        inside: NDArray[np.bool_],
+        hand_words: NDArray[np.uint64],
+        glyph_words: NDArray[np.uint64],
+    ) -> NDArray[np.int64]:
+        """Choose a hand for each row, and ids of its glyphs.
+
+        Parameters
+        ----------
+        classes, inside : ndarray, shape (N, n)
+            The class of each character, and whether there is one.
+        hand_words : ndarray of uint64, shape (N,)
+        glyph_words : ndarray of uint64, shape (N, n)
+        """
+        ...
+
+
+class WriterHands:
+    """The writers of a glyph set.
+
+    A row's writer is drawn in proportion to the digits that he gave among those who have all its
+    characters. Digits that repeat are other glyphs of his, until there are no more.
+    """
+
+    def __init__(self, glyphs: GlyphSet, classes: NDArray[np.integer]) -> None:
+        if glyphs.writers is None:
+            raise unknown_writers(glyphs.name)
+        numbers = glyphs.writers.numbers[glyphs.ids]
+        ids, numbers = glyphs.ids[numbers >= 0], numbers[numbers >= 0]
+        found, writer = np.unique(numbers, return_inverse=True)
+        n_classes = len(glyphs.alphabet)
+        cell = writer * n_classes + glyphs.labels[ids]
+        self._ids = ids[np.argsort(cell, kind="stable")]
+        counts = np.bincount(cell, minlength=len(found) * n_classes)
+        self._starts = (np.cumsum(counts) - counts).reshape(-1, n_classes)
+        self._counts = counts.reshape(-1, n_classes)
+        if not (self._counts[:, classes] > 0).all(axis=1).any():
+            raise GlyphError(
+                f"no writer of {glyphs.name} {glyphs.split} has written all of "
+                f"{''.join(glyphs.alphabet[one] for one in classes)}, and each row is to have one",
+                'Use rows that look alike (hand = "alike" in the recipe), or more glyphs',
+            )
+
+    def choose(
+        self,
+        classes: NDArray[np.uint8],
+        inside: NDArray[np.bool_],
+        hand_words: NDArray[np.uint64],
+        glyph_words: NDArray[np.uint64],
+    ) -> NDArray[np.int64]:
+        """Choose a writer for each row, and ids of his glyphs; see `Hands`."""
+        writers = self._choose_writers(classes, inside, hand_words)[:, None]
+        counts = np.maximum(1, self._counts[writers, classes])
+        earlier = np.zeros(classes.shape, np.int64)  # places of the row with the same class
+        for place in range(classes.shape[1] - 1):
+            earlier[:, place + 1 :] += classes[:, place + 1 :] == classes[:, place, None]
+        rounds, n_used = np.divmod(earlier, counts)
+        # Which of the glyphs that are left: a Lehmer code of a permutation, decoded from the end.
+        chosen = scale_words(glyph_words, counts - n_used)
+        for place in reversed(range(classes.shape[1] - 1)):
+            here, later = np.s_[:, place, None], np.s_[:, place + 1 :]
+            is_same = (classes[later] == classes[here]) & (rounds[later] == rounds[here])
+            chosen[later] += is_same & (chosen[later] >= chosen[here])
+        at = self._starts[writers, classes] + chosen
+        ids: NDArray[np.int64] = self._ids[np.minimum(at, len(self._ids) - 1)]
+        return ids
+
+    def _choose_writers(
+        self, classes: NDArray[np.uint8], inside: NDArray[np.bool_], words: NDArray[np.uint64]
+    ) -> NDArray[np.int64]:
+        wanted = np.zeros((len(classes), self._counts.shape[1]), np.float32)
+        np.put_along_axis(wanted, classes.astype(np.int64), 1, axis=1)
+        wanted[:, 0] = ((classes == 0) & inside).any(axis=1)  # zeros fill the places after a text
+        n_lacking = wanted @ (self._counts == 0).T.astype(np.float32)
+        shares = np.where(n_lacking > 0, 0, self._counts.sum(axis=1)).cumsum(axis=1)
+        drawn = scale_words(words, shares[:, -1])
+        writers: NDArray[np.int64] = (shares <= drawn[:, None]).sum(axis=1)
+        return writers
+
+
+class AlikeHands:
+    """Glyphs that look as if one person had written them; hands are as frequent as styles."""
+
+    def __init__(self, glyphs: GlyphSet) -> None:
+        styles = measure_styles(glyphs.images)
+        found, hand_of = np.unique(styles[glyphs.ids], axis=0, return_inverse=True)
+        n_closest = min(CLOSEST, int(glyphs.counts[glyphs.counts > 0].min()))
+        self._hand_of = hand_of.reshape(-1)  # of each glyph that can be drawn
+        self._ids = np.zeros((len(found), len(glyphs.alphabet), n_closest), np.int64)
+        for label in np.flatnonzero(glyphs.counts):
+            own = glyphs.ids[glyphs.labels[glyphs.ids] == label]
+            self._ids[:, label] = own[_find_closest(found, styles[own], n_closest)]
+
+    def choose(
+        self,
+        classes: NDArray[np.uint8],
+        inside: NDArray[np.bool_],  # noqa: ARG002 - see `Hands`
+        hand_words: NDArray[np.uint64],
+        glyph_words: NDArray[np.uint64],
+    ) -> NDArray[np.int64]:
+        """Choose a hand for each row, and ids of its glyphs; see `Hands`."""
+        hands = self._hand_of[scale_words(hand_words, len(self._hand_of))]
+        place = scale_words(glyph_words, self._ids.shape[2])
+        chosen: NDArray[np.int64] = self._ids[hands[:, None], classes, place]
+        return chosen
+
+
+def measure_styles(images: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Measure slant, in 1 / `SLANT_UNITS`, and stroke width, in 1 / `STROKE_UNITS` px, (N, 2).
+
+    The slant is that of the moments of the ink, mu11 / mu02, which LeCun et al. ("Gradient-based
+    learning applied to document recognition", 1998) take out of digits. The stroke width is twice
+    the ink over the length of its edges, which is the sum of all steps between pixels.
+    """
+    parts = range(0, len(images), _CHUNK)
+    return np.concatenate([_measure_part(images[at : at + _CHUNK]) for at in parts])
+
+
+def _measure_part(images: NDArray[np.uint8]) -> NDArray[np.int64]:
+    ink = images.astype(np.int64)
+    places = np.arange(ink.shape[1])
+    by_row, by_column = ink.sum(axis=2), ink.sum(axis=1)
+    mass = np.maximum(1, by_row.sum(axis=1))
+    sum_y, sum_x = by_row @ places, by_column @ places
+    sum_xy = (ink @ places) @ places
+    # Moments around the centre, times the mass.
+    mu11 = sum_xy * mass - sum_x * sum_y
+    mu02 = np.maximum(1, (by_row @ places**2) * mass - sum_y**2)
+    steps = np.abs(np.diff(ink, axis=1)).sum(axis=(1, 2)) + np.abs(np.diff(ink)).sum(axis=(1, 2))
+    slant = (2 * SLANT_UNITS * mu11 + mu02) // (2 * mu02)
+    stroke = 2 * STROKE_UNITS * mass // np.maximum(1, steps)
+    return np.stack([slant, stroke], axis=1)
+
+
+def _find_closest(
+    wanted: NDArray[np.int64], styles: NDArray[np.int64], n_closest: int
+) -> NDArray[np.int64]:
+    """Find the places of the closest styles to each wanted one, shape (wanted, n_closest)."""
+    distance = np.zeros((len(wanted), len(styles)), np.int64)
+    for axis in range(styles.shape[1]):
+        distance += np.subtract.outer(wanted[:, axis], styles[:, axis]) ** 2
+    # With the place in the key no two keys are equal, so every machine picks the same.
+    keys = distance * len(styles) + np.arange(len(styles))
+    return np.sort(np.partition(keys, n_closest - 1, axis=1)[:, :n_closest], axis=1) % len(styles)
