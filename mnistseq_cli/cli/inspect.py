@@ -9,11 +9,6 @@ from mnistseq_cli.cli.options import DATA_DIR, argument, flag, option
 from mnistseq_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import numpy as np
-    from numpy.typing import NDArray
-
     from mnistseq_cli.formats.base import LoadedSample
     from mnistseq_cli.inspection.figures import Survey
     from mnistseq_cli.inspection.predictions import ReaderFigures
@@ -154,7 +149,7 @@ def _show(survey: Survey, reader: ReaderFigures | None) -> None:
         write_reader_summary,
         write_summary,
     )
-    from mnistseq_cli.cli.terminal_images import show_images
+    from mnistseq_cli.cli.terminal_images import find_hindrance, show_images
 
     console = get_console(stderr=False)
     page = TextPage(console.width, is_unicode=console.encoding.lower().startswith("utf"))
@@ -166,13 +161,9 @@ def _show(survey: Survey, reader: ReaderFigures | None) -> None:
         if lines:
             console.print()
 
-    def label_images() -> Iterator[NDArray[np.uint8]]:
-        for sample, lines in list_samples(survey, page):
+    samples = list_samples(survey, page)
+    if console.is_terminal and not find_hindrance(console):
+        show_images(("\n".join(lines), sample.image) for sample, lines in samples)
+    else:
+        for _, lines in samples:
             console.print(*map(Text, lines), sep="\n", soft_wrap=True)
-            yield sample.image
-
-    images = label_images()
-    if not console.no_color and console.color_system:  # or nothing could be drawn
-        show_images(images)
-    for _ in images:  # that were not drawn
-        pass

@@ -250,7 +250,7 @@ def _show_first(first: Callable[[int], list[Sample]]) -> None:
 
     samples = first(SHOWN_SAMPLES)
     say(f"first    {', '.join(sample.text for sample in samples)}")
-    show_images(sample.image for sample in samples)
+    show_images((sample.text, sample.image) for sample in samples)
 
 
 def _warn_of_ctc(generator: SequenceGenerator) -> None:

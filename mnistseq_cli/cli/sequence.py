@@ -93,7 +93,7 @@ def sequence(
     if show:
         from mnistseq_cli.cli.terminal_images import show_images
 
-        show_images(sample.image for sample in samples)
+        show_images(("", sample.image) for sample in samples)
     _say_summary(generator, samples)
 
 

@@ -33,8 +33,8 @@ STATUS, WELL = b"\x1b[5n", b"\x1b[0n"  # are you well? The status report of ECMA
 PATIENCE_S = 1.0
 
 
-def show_images(images: Iterable[NDArray[np.uint8]]) -> None:
-    """Draw greyscale images, each of shape (H, W), in the terminal.
+def show_images(images: Iterable[tuple[str, NDArray[np.uint8]]]) -> None:
+    """Draw greyscale images, each of shape (H, W), in the terminal, each under its label.
 
     A grey frame shows the edge on any background. Images too wide to be read are cut into pieces
     of about one width, from left to right. Nothing is drawn where stdout is no terminal.
@@ -42,7 +42,7 @@ def show_images(images: Iterable[NDArray[np.uint8]]) -> None:
     if sys.stdout is None or not sys.stdout.isatty():
         return
     console = get_console(stderr=False)
-    if hindrance := _find_hindrance(console):
+    if hindrance := find_hindrance(console):
         say(f"Pictures are not shown: {hindrance}.")
         return
     if console.color_system == "standard":  # TERM=xterm says 16; such terminals know the others
@@ -50,14 +50,17 @@ def show_images(images: Iterable[NDArray[np.uint8]]) -> None:
     with _choose_renderer() as draw_sharply:
         most_px = (MOST_SHARP_PX if draw_sharply else MOST_PX) * max(1, console.width - 2)
         draw = draw_sharply or _draw_half_blocks
-        for image in images:
+        for label, image in images:
+            if label:
+                console.print(Text(label), soft_wrap=True)
             n_pieces = -(-image.shape[1] // most_px)
             for piece in np.array_split(image, n_pieces, axis=1):
                 draw(console, piece)
             console.print()
 
 
-def _find_hindrance(console: Console) -> str:
+def find_hindrance(console: Console) -> str:
+    """Return why a terminal cannot show images, or ""."""
     if console.no_color:
         return "no colours, as NO_COLOR is set"
     if console.color_system is None:
