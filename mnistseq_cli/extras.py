@@ -11,17 +11,21 @@ DISTRIBUTION = "mnistseq"
 
 def suggest_install(extra: str) -> str:
     """Return the command that adds an extra, for the tool that installed the program."""
-    folders = Path(sys.prefix).parts
+    from importlib.util import find_spec  # noqa: PLC0415 - slow to load
+
     whole = f"'{DISTRIBUTION}[{extra}]'"
-    if "pipx" in folders:  # it adds libraries to what is installed, wherever that came from
-        return f"pipx inject {DISTRIBUTION} {' '.join(_list_libraries(extra)) or whole}"
-    if "uv" in folders and "tools" in folders:
-        return f"uv tool install {whole}"
-    return f"pip install {whole}"
+    libraries = _list_libraries(extra)
+    # Both add libraries to what is installed, wherever that came from.
+    if libraries and Path(sys.prefix, "pipx_metadata.json").exists():
+        return f"pipx inject {DISTRIBUTION} {' '.join(libraries)}"
+    if libraries and Path(sys.prefix, "uv-receipt.toml").exists():
+        options = " ".join(f"--with {library}" for library in libraries)
+        return f"uv tool install {options} {DISTRIBUTION}"
+    return f"pip install {whole}" if find_spec("pip") else f"uv pip install {whole}"
 
 
 def _list_libraries(extra: str) -> list[str]:
-    from importlib.metadata import PackageNotFoundError, requires  # noqa: PLC0415 - slow to load
+    from importlib.metadata import PackageNotFoundError, requires  # noqa: PLC0415 - as above
 
     try:
         needed = requires(DISTRIBUTION) or []

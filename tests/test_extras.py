@@ -1,24 +1,32 @@
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+
 import pytest
 
 from mnistseq_cli.extras import suggest_install
 
 
 @pytest.mark.parametrize(
-    ("prefix", "command"),
+    ("receipt", "command"),
     [
-        ("/usr", "pip install 'mnistseq[report]'"),
-        ("/home/a/.local/share/pipx/venvs/mnistseq", "pipx inject mnistseq "),
-        ("/home/a/.local/share/uv/tools/mnistseq", "uv tool install 'mnistseq[report]'"),
+        ("pyvenv.cfg", "pip install 'mnistseq[report]'"),
+        ("pipx_metadata.json", "pipx inject mnistseq 'jinja2>=3.1.3' 'matplotlib>="),
+        ("uv-receipt.toml", "uv tool install --with 'jinja2>=3.1.3' --with 'matplotlib>="),
     ],
 )
 def test_the_command_is_that_of_the_tool_that_installed(
-    prefix: str, command: str, monkeypatch: pytest.MonkeyPatch
+    receipt: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.prefix", prefix)
+    (tmp_path / receipt).touch()
+    monkeypatch.setattr("sys.prefix", str(tmp_path))
     found = suggest_install("report")
     assert found.startswith(command)
-    if "pipx" in prefix:
-        assert "'matplotlib>=" in found
-        assert "extra" not in found
+    assert "extra" not in found
+    assert found.endswith(" mnistseq") == ("uv tool" in command)
+
+
+def test_without_pip_it_is_uv_that_installs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert suggest_install("lmdb") == "uv pip install 'mnistseq[lmdb]'"

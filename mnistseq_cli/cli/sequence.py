@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.compose.samples import Sample
 
 LONGEST_STEM = 40  # characters of the text in the name of a file
+_NO_NAME = re.compile(r"[^\w.,+-]")  # what names of files cannot hold everywhere
 
 EXAMPLES = """\
 mnistseq sequence 3 5 0 --width 100
@@ -147,7 +149,7 @@ def _choose_paths(samples: list[Sample], out: Path | None) -> Iterator[Path]:
         yield out
         yield from (out.with_stem(f"{out.stem}-{number}") for number in itertools.count(2))
     for sample in samples:
-        stem = sample.text[:LONGEST_STEM]
+        stem = _NO_NAME.sub("_", sample.text)[:LONGEST_STEM]
         names = (
             f"{stem}-{number}.png" if number > 1 else f"{stem}.png"
             for number in itertools.count(1)

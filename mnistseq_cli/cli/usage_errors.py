@@ -14,27 +14,29 @@ from mnistseq_cli.errors import UsageError
 # Typer has no public name for all wrong usage; this child of it has one.
 WrongUsage: type[Exception] = BadParameter.mro()[1]
 
-_SIZE = "--height PX sets how high pictures are, and --width PX how wide."
-# Options of other tools, and of a first guess.
-_OTHER_WORDS = {
-    **dict.fromkeys(("scale", "size", "zoom", "resize"), _SIZE),
-    **dict.fromkeys(
-        ("format", "type", "extension"),
-        "Use --image-format jpg (phone, batch), --to parquet (phone, batch) or -o 350.jpg "
-        "(sequence).",
-    ),
-    **dict.fromkeys(("output", "output-dir", "outdir", "dir", "folder"), "Use --out."),
-    **dict.fromkeys(("number", "num", "num-images", "samples"), "Use --count, or -n."),
-    **dict.fromkeys(("threads", "jobs", "processes", "thread-count"), "Use --workers."),
-    **dict.fromkeys(("random-seed", "random-state"), "Use --seed."),
-    **dict.fromkeys(("invert", "color", "colour", "black-on-white"), "Use --ink black|white."),
-    **dict.fromkeys(("gap", "space", "space-width", "min-spacing"), "Use --spacing MIN MAX."),
-    **dict.fromkeys(("distort", "distortion", "transform"), "Use --augment NAME."),
-    **dict.fromkeys(("skew", "skew-angle", "slant"), "Use --augment shear=DEGREES."),
-    **dict.fromkeys(("min-length", "max-length"), "Use --length MIN MAX."),
-    **dict.fromkeys(("split", "val-split", "test-split"), "Use --splits train=80 val=10 test=10."),
-    "angle": "Use --augment rotate=DEGREES.",
+# What does here what options of other tools, or of a first guess, do there.
+_ANSWERS = {
+    "--height PX sets how high pictures are, and --width PX how wide.": "scale size zoom resize",
+    "Use --image-format jpg or --to parquet (phone, batch), -o 350.jpg (sequence).": "format type extension",
+    "Use --out.": "output output-dir outdir dir folder",
+    "Use --count, or -n.": "number num num-images samples",
+    "Use --part-size.": "shard-size samples-per-shard",
+    "Use --workers.": "threads jobs processes thread-count n-jobs cpus",
+    "Use --seed.": "random-seed random-state",
+    "Use --ink black|white.": "invert color colour text-color background-color black-on-white",
+    "Use --spacing MIN MAX.": "gap space space-width min-spacing character-spacing",
+    "Use --margin PX above and below, --edges at the sides.": "margins pad padding",
+    "Use --align.": "alignment",
+    "Use --texts FILE.": "input-file text-file dict",
+    "Use --name TEMPLATE.": "name-format",
+    "Use --augment NAME.": "distort distortion transform",
+    "Use --augment shear=DEGREES.": "skew skew-angle slant",
+    "Use --augment rotate=DEGREES.": "angle",
+    "Use --length MIN MAX.": "min-length max-length",
+    "Use --splits train=80 val=10 test=10.": "split val-split test-split",
+    "Boxes are in the labels: --labels coco, or yolo.": "boxes bboxes bounding-boxes",
 }
+_OTHER_WORDS = {word: answer for answer, words in _ANSWERS.items() for word in words.split()}
 # The same of all versions of Typer: "is not a valid int", "should be a valid integer".
 _VALID = re.compile(r"\ba valid (int|float|number)")
 _WANTED = {"int": "a whole number", "float": "a number", "number": "a number"}
