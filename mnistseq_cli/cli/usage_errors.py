@@ -17,7 +17,7 @@ WrongUsage: type[Exception] = BadParameter.mro()[1]
 # What does here what options of other tools, or of a first guess, do there.
 _ANSWERS = {
     "--height PX sets how high pictures are, and --width PX how wide.": "scale size zoom resize",
-    "Use --image-format jpg or --to parquet (phone, batch), -o 350.jpg (sequence).": "format type extension",
+    "Use --image-format jpg, --to parquet or, in sequence, -o 350.jpg.": "format type extension",
     "Use --out.": "output output-dir outdir dir folder",
     "Use --count, or -n.": "number num num-images samples",
     "Use --part-size.": "shard-size samples-per-shard",
