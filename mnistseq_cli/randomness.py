@@ -31,6 +31,7 @@ class Use(IntEnum):
     ALIGN = 4
     PERMUTATION = 5
     HAND = 6
+    MARGIN = 7
 
 
 def draw_words(

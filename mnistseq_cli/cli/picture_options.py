@@ -43,6 +43,16 @@ def parse_width(value: str) -> int | str:
         raise typer.BadParameter(f"{message}. {hint}".removesuffix(". ")) from None
 
 
+def parse_range(value: str) -> tuple[int, int]:
+    """Parse pixels, or LOW..HIGH."""
+    low, dots, high = value.partition("..")
+    try:
+        return int(low), int(high if dots else low)
+    except ValueError:
+        message = f"{value!r} is no range; expected pixels, or LOW..HIGH such as 0..4"
+        raise typer.BadParameter(message) from None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Picture:
     """What decides the pixels; a field is None where the user said nothing."""
@@ -59,6 +69,13 @@ class Picture:
         "Picture",
         "--height PX",
         "Height of the image in pixels, 16 to 256; digits and gaps grow with it. [default: 28]",
+    )
+    margin_px: Any = option(
+        "Picture",
+        "--margin PX|LOW..HIGH",
+        "Paper above and below the ink: each row is scaled to the height that is left, to twice "
+        "its size at most. [default: rows keep their size]",
+        parser=parse_range,
     )
     align: str | None = choice(
         "Picture", "--align", "Where the row stands in a wider image. [default: center]"

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistseq_cli.compose.layout import Digits, find_group_gap
+from mnistseq_cli.compose.painting import LARGEST_SCALE, fill_height
 from mnistseq_cli.glyphs.hands import AlikeHands, WriterHands
 from mnistseq_cli.glyphs.stamps import Stamps
-from mnistseq_cli.randomness import Use, draw_words
+from mnistseq_cli.randomness import Use, draw_words, scale_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,13 +92,16 @@ class DigitChooser:
         if self._distortions:
             draw = self._draw_for_each(chosen)
             ink = self._distortions.distort(ink, draw, may_grow=self._may_grow)
+        cells_px = np.full(len(sample), self._glyphs.height_px)
+        if self._recipe.margin_px is not None:
+            ink, cells_px = fill_height(ink, sample, *self._draw_margins(chosen))
         boxes = np.stack([np.zeros_like(ink.top_px), ink.top_px, ink.width_px, ink.height_px], 1)
-        x_px, digits = self._measure(chosen, ink.left_px, ink.width_px)
+        x_px, digits = self._measure(chosen, ink.left_px, ink.width_px, cells_px)
         return Stamps(ink.images, sample, place, x_px, boxes), digits
 
     def measure(self, chosen: Chosen) -> Digits:
         """Measure digits for the layout, without their images where there is no need of them."""
-        if self._distortions:
+        if self._distortions or self._recipe.margin_px is not None:
             return self.cut(chosen)[1]
         widths_px = np.full(chosen.inside.shape, self._glyphs.height_px) * chosen.inside
         if self._recipe.measure == "ink":
@@ -106,13 +110,16 @@ class DigitChooser:
 
     def bound(self, chosen: Chosen) -> Digits:
         """Return digits that are no narrower than those of `measure`, in a tenth of the time."""
+        if self._recipe.margin_px is not None:
+            return self._bound_digits(chosen)
         if not self._distortions:
             return self.measure(chosen)
         place, sample = np.nonzero(chosen.inside.T)
         ink = self._glyphs.cut_out(chosen.glyphs[sample, place])
         draw = self._draw_for_each(chosen)
         bounds = self._distortions.bound(ink, draw, may_grow=self._may_grow)
-        return self._measure(chosen, *bounds)[1]
+        cells_px = np.full(len(sample), self._glyphs.height_px)
+        return self._measure(chosen, *bounds, cells_px)[1]
 
     def widest_row_px(self, gap_px: int) -> int:
         """Return the width of the widest row that there can be, with all gaps of one width."""
@@ -128,9 +135,15 @@ class DigitChooser:
             return WriterHands(self._glyphs, self._source.classes)
         return AlikeHands(self._glyphs)
 
-    @property
+    @cached_property
     def _widest_digits_px(self) -> NDArray[np.int64]:
         """Width of the widest digit of each class, or of its cell, shape (classes,)."""
+        if self._recipe.margin_px is None:
+            return self._widest_unscaled_px
+        return LARGEST_SCALE * (self._widest_unscaled_px + 1)  # whose edges are softer
+
+    @property
+    def _widest_unscaled_px(self) -> NDArray[np.int64]:
         cells_px = np.full(len(self._glyphs.alphabet), self._glyphs.height_px)
         if self._recipe.measure == "ink":
             glyphs_px = self._glyphs.widest_px
@@ -141,8 +154,24 @@ class DigitChooser:
             cells_px[:] = self._distortions.widest_cell_px(int(self._glyphs.widest_px.max()))
         return cells_px
 
+    def _draw_margins(self, chosen: Chosen) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Draw the paper above and below each row."""
+        low, high = self._recipe.margin_px or (0, 0)
+        words = self._draw(Use.MARGIN, chosen.start, chosen.stop, 2)
+        above, below = (low + scale_words(words, high - low + 1)).T
+        return above, below
+
+    def _bound_digits(self, chosen: Chosen) -> Digits:
+        """Return digits of which each is as wide as the widest of its class can be."""
+        widths_px = self._widest_digits_px[chosen.texts.classes] * chosen.inside
+        return Digits(chosen.start, chosen.texts, widths_px, self.longest)
+
     def _measure(
-        self, chosen: Chosen, left_px: NDArray[np.int64], width_px: NDArray[np.int64]
+        self,
+        chosen: Chosen,
+        left_px: NDArray[np.int64],
+        width_px: NDArray[np.int64],
+        cells_px: NDArray[np.int64],
     ) -> tuple[NDArray[np.int64], Digits]:
         """Return where ink begins in what the layout places, and how wide that is."""
         place, sample = np.nonzero(chosen.inside.T)
@@ -150,7 +179,7 @@ class DigitChooser:
         if self._recipe.measure == "cell":
             start_px = np.minimum(left_px, 0)
             x_px = left_px - start_px
-            width_px = np.maximum(left_px + width_px, self._glyphs.height_px) - start_px
+            width_px = np.maximum(left_px + width_px, cells_px) - start_px
         widths_px = np.zeros(chosen.inside.shape, np.int64)
         widths_px[sample, place] = width_px
         return x_px, Digits(chosen.start, chosen.texts, widths_px, self.longest)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from mnistseq_cli.glyphs.glyph_set import measure_ink
+from mnistseq_cli.glyphs.glyph_set import GlyphInk, measure_ink, move_left
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,6 +66,49 @@ def _share_columns(
     return shares
 
 
+LARGEST_SCALE = 2  # of rows that are to fill a height; what is low as a dash stays small
+
+
+def fill_height(
+    ink: GlyphInk, row: NDArray[np.int64], above_px: NDArray[np.int64], below_px: NDArray[np.int64]
+) -> tuple[GlyphInk, NDArray[np.int64]]:
+    """Scale digits with their rows, so that so much paper is left above and below.
+
+    Parameters
+    ----------
+    ink : GlyphInk
+        M digits.
+    row : ndarray of int64, shape (M,)
+        The row of each.
+    above_px, below_px : ndarray of int64, shape (N,)
+        For each row.
+
+    Returns
+    -------
+    ink : GlyphInk
+    cells_px : ndarray of int64, shape (M,)
+        How high, and wide, the cells of digits have become.
+    """
+    page_px = ink.images.shape[1]
+    top_px, bottom_px = np.full(len(above_px), page_px), np.zeros(len(above_px), np.int64)
+    np.minimum.at(top_px, row, ink.top_px)
+    np.maximum.at(bottom_px, row, ink.top_px + ink.height_px)
+    row_px = np.maximum(bottom_px - top_px, 1)
+    free_px = page_px - above_px - below_px
+    filled_px = np.minimum(free_px, LARGEST_SCALE * row_px)
+    above_px = above_px + (free_px - filled_px) // 2
+    top, had, have = top_px[row], row_px[row], filled_px[row]
+    columns, _ = resample(ink.images.transpose(0, 2, 1), -top, had, have)
+    images = _place_rows(columns, above_px[row], page_px)
+    # So far along a row of any length that all columns are in it.
+    many = -(-images.shape[2] // had)
+    images, _ = resample(images, np.zeros_like(top), many * had, many * have)
+    left, top, width, height = measure_ink(images).T
+    images = move_left(images, left)[:, :, : width.max(initial=1)]
+    left = left + ink.left_px * have // had
+    return GlyphInk(images, left, top, width, height), page_px * have // had
+
+
 def fit_stamps(stamps: Stamps, layout: Layout, *, keep_height: bool) -> Stamps:
     """Resample digits from the width of their row to its width on the page.
 
@@ -121,10 +164,16 @@ def _shrink_height(
         np.full_like(height_px, page_px),
         height_px,
     )
-    rows = np.zeros_like(images)
-    top_px = (page_px - height_px) // 2
+    return _place_rows(columns, (page_px - height_px) // 2, page_px)
+
+
+def _place_rows(
+    columns: NDArray[np.uint8], top_px: NDArray[np.int64], page_px: int
+) -> NDArray[np.uint8]:
+    """Put columns, shape (M, W, V), on pages from some rows on, shape (M, page_px, W)."""
+    rows = np.zeros((len(columns), page_px, columns.shape[1]), np.uint8)
     for top in np.unique(top_px):
         chosen = top_px == top
-        shrunk = columns[chosen, :, : page_px - top].transpose(0, 2, 1)
-        rows[chosen, top : top + shrunk.shape[1]] = shrunk
+        placed = columns[chosen, :, : page_px - top].transpose(0, 2, 1)
+        rows[chosen, top : top + placed.shape[1]] = placed
     return rows

@@ -248,13 +248,8 @@ class GlyphSet:
         if not extents[:, 2].all():
             blank = new[np.flatnonzero(extents[:, 2] == 0)[0]]
             raise GlyphError(f"glyph {blank} of {self.name} is blank: it has no ink to write with")
-        # The columns left of the ink are blank in every row, so a whole glyph moves left by
-        # moving its pixels forward in memory.
-        pixels = np.pad(images.reshape(len(new), -1), ((0, 0), (0, self.height_px)))
-        moved = sliding_window_view(pixels, self.height_px**2, axis=1)
-        self._flat[self._n_cut : self._n_cut + len(new)] = moved[
-            np.arange(len(new)), extents[:, 0]
-        ]
+        moved = move_left(images, extents[:, 0]).reshape(len(new), -1)
+        self._flat[self._n_cut : self._n_cut + len(new)] = moved
         self._place[new] = self._n_cut + np.arange(len(new))
         self._n_cut += len(new)
         self._extents[new] = extents
@@ -315,6 +310,18 @@ def hash_glyphs(images: NDArray[Any], labels: NDArray[Any], alphabet: str) -> st
     digest.update(np.ascontiguousarray(images).data)
     digest.update(np.ascontiguousarray(labels).data)
     return digest.hexdigest()
+
+
+def move_left(images: NDArray[np.uint8], by_px: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Move images to the left by so many columns as are blank there.
+
+    Every row of an image begins with these, so its pixels move forward in memory as a whole.
+    """
+    n, height, width = images.shape
+    pixels = np.pad(images.reshape(n, -1), ((0, 0), (0, width)))
+    moved = sliding_window_view(pixels, height * width, axis=1)
+    rows: NDArray[np.uint8] = moved[np.arange(n), by_px].reshape(images.shape)
+    return rows
 
 
 def measure_ink(images: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -103,6 +103,7 @@ class GapRule:
         is_scaled = recipe.fit != "pad" and recipe.width_px != "natural"
         keeps_boxes = not is_scaled and not plan.at("line", "lens")
         keeps_cells = recipe.spacing_mode == "fixed" or not plan.at("geometry", "shape")
+        keeps_cells &= recipe.margin_px is None
         return cls(recipe, groups, forms, keeps_boxes, keeps_cells)
 
     @property
