@@ -1,0 +1,155 @@
+"""Images of any height: whatever is made of them and read from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from mnistseq_cli import generate_numbers_sequence, generate_phone_numbers
+from mnistseq_cli.compose.generator import SequenceGenerator
+from mnistseq_cli.compose.samples import Sample
+from mnistseq_cli.formats import FORMATS, LABEL_STYLES
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
+from mnistseq_cli.glyphs.load import load_glyphs
+from mnistseq_cli.recipe import CHOICES, Recipe
+from tests.helpers.program import Result
+
+Run = Callable[..., Result]
+ROWS = st.fixed_dictionaries(
+    {
+        "length": st.tuples(st.integers(1, 3), st.integers(3, 5)),
+        "seed": st.integers(0, 2**32),
+        "height_px": st.sampled_from([16, 27, 48, 64, 130]),
+        "margin_px": st.none() | st.tuples(st.integers(0, 2), st.integers(2, 5)),
+        "width_px": st.sampled_from(["natural", "widest"]),
+        "edges": st.booleans(),
+        "augment": st.sampled_from([(), (), ("shift=3", "scale=0.2", "dilate=2")]),
+        **{name: st.sampled_from(CHOICES[name]) for name in ("measure", "align", "spacing_mode")},
+    }
+)
+
+
+def find_ink(sample: Sample) -> NDArray[np.bool_]:
+    ink: NDArray[np.bool_] = sample.image != 255
+    return ink
+
+
+@given(values=ROWS)
+def test_boxes_bound_ink_and_gaps_lie_between_it(values: dict[str, Any], glyphs: GlyphSet) -> None:
+    recipe = Recipe(count=6, **values)
+    for sample in SequenceGenerator(recipe, glyphs):
+        ink = find_ink(sample)
+        assert len(ink) == recipe.height_px
+        low, high = recipe.spacing_px
+        assert all(low <= gap <= high for gap in sample.gaps)
+        if recipe.measure == "ink":
+            inner = sample.gaps[1:-1] if recipe.edges else sample.gaps
+            ends = sample.boxes[:, 0] + sample.boxes[:, 2]
+            assert np.array_equal(sample.boxes[1:, 0] - ends[:-1], inner)
+        for x, y, width, height in sample.boxes:
+            part = ink[:, x : x + width]
+            assert np.flatnonzero(part.any(axis=1))[[0, -1]].tolist() == [y, y + height - 1]
+            assert part[:, [0, -1]].any(axis=0).all()
+            ink[y : y + height, x : x + width] = False
+        assert not ink.any()
+
+
+@given(
+    height=st.sampled_from([16, 28, 64]),
+    margin=st.tuples(st.integers(0, 2), st.integers(2, 6)),
+    augment=st.sampled_from([(), ("rotate=20", "thickness=1")]),
+)
+def test_so_much_paper_is_above_and_below_the_ink(
+    height: int, margin: tuple[int, int], augment: tuple[str, ...]
+) -> None:
+    recipe = Recipe(length=5, count=20, height_px=height, margin_px=margin, augment=augment)
+    margins = []
+    for sample in SequenceGenerator(recipe, load_glyphs("strokes", "test")):
+        rows = np.flatnonzero(find_ink(sample).any(axis=1))
+        margins += [rows[0], height - 1 - rows[-1]]
+    # The palest edge of the ink may be lost where it is scaled.
+    assert min(margins) >= margin[0]
+    assert max(margins) <= margin[1] + max(1, height // 28)
+    assert len({*margins}) > 1 or margin[0] == margin[1]
+
+
+def test_a_low_row_is_twice_as_large_at_most() -> None:
+    low = np.zeros((1, 28, 28), np.uint8)
+    low[0, 13:16, 5:23] = 255
+    dash = GlyphSet(low, np.zeros(1, np.uint8), name="", split="", licence="", sha256="")
+    (box,) = SequenceGenerator(Recipe(digits="0", margin_px=(0, 0)), dash)[0].boxes.tolist()
+    assert box == [0, 11, 37, 6]
+
+
+@pytest.mark.parametrize("height", [40, 56, 112])
+def test_the_same_picture_comes_out_larger(height: int) -> None:
+    recipe = Recipe(digits="350174", width_px=160, seed=3, augment=("medium",), count=20)
+    strokes = load_glyphs("strokes", "test")
+    small = SequenceGenerator(recipe, strokes)
+    large = SequenceGenerator(recipe.at_height(height), strokes)
+    assert [one.glyphs.tolist() for one in small] == [one.glyphs.tolist() for one in large]
+    boxes = np.stack([[one.boxes for one in all_] for all_ in (small, large)]).astype(float)
+    boxes[1] *= 28 / height
+    assert np.abs(boxes[1, ..., [1, 3]] - boxes[0, ..., [1, 3]]).max() < 4
+    assert np.abs(boxes[1] - boxes[0]).mean() < 1.5
+
+
+def test_functions_take_a_height(glyph_folder: Path) -> None:
+    image = generate_numbers_sequence(
+        [3, 5, 0], (5, 23), 250, seed=1, height_px=64, dataset=str(glyph_folder)
+    )
+    assert image.shape == (64, 250)
+    images, _ = generate_phone_numbers(2, seed=1, height_px=40, dataset=str(glyph_folder))
+    assert images.shape[:2] == (2, 40)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_holds_any_height(form: str, run: Run, tmp_path: Path) -> None:
+    length = "1 1" if form == "idx" else "2 4"
+    command = f"batch -n 12 --length {length} --height 40 --margin 1..4 --augment light"
+    made = run(*command.split(), "--workers", 1, "--to", form, "-o", tmp_path / "out")
+    assert made.status == 0, made.err
+    assert " x 40 px" in made.err
+    assert run("verify", "--deep", tmp_path / "out", glyphs=False).status == 0
+    seen = json.loads(run("inspect", "--json", tmp_path / "out", glyphs=False).out)
+    assert seen["n_samples"] == 12
+
+
+@pytest.mark.parametrize("style", LABEL_STYLES)
+def test_every_label_style_says_the_height(style: str, run: Run, tmp_path: Path) -> None:
+    command = f"batch -n 4 --length 2 4 --height 64 --seed 3 --labels {style} --workers 1"
+    assert run(*command.split(), "-o", tmp_path / "out").status == 0
+    assert run("verify", "--deep", tmp_path / "out", glyphs=False).status == 0
+
+
+def test_a_saved_recipe_is_written_again_larger(run: Run, tmp_path: Path) -> None:
+    command = "batch -n 2 --digits 350 --width 100 --workers 1"
+    assert run(*command.split(), "-o", tmp_path / "a").status == 0
+    recipe = tmp_path / "a/recipe.toml"
+    done = run("batch", "--recipe", recipe, "--height", 64, "-o", tmp_path / "b", glyphs=False)
+    assert done.status == 0, done.err
+    larger = Recipe.load(tmp_path / "b/recipe.toml")
+    assert (larger.height_px, larger.width_px, larger.spacing_px) == (64, 229, (5, 23))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--height 300", "--height is 300; expected a whole number from 16 to 256"),
+        ("--margin 3..1", "--margin goes from 3 to 1"),
+        ("--margin 12", "--margin is 12; expected a whole number from 0 to 10"),
+        ("--margin x", "expected pixels, or LOW..HIGH"),
+    ],
+)
+def test_what_is_no_height_or_margin_is_refused(options: str, message: str, run: Run) -> None:
+    refused = run("sequence", "350", *options.split())
+    assert refused.status in {1, 2}
+    assert message in " ".join(refused.err.split())
