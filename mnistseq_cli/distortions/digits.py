@@ -58,7 +58,8 @@ class DigitStage:
         boxes = np.zeros((len(ink.images), 4), np.int64)
         parts = []
         for chosen in groups:
-            part = _move(ink, motion, frames, chosen, _round_up(widths_px[chosen]))
+            width_px = _round_up(widths_px[chosen])
+            part = _move(ink, motion, frames, chosen, width_px, scale=self.scale)
             for step, strengths, keys in drawn:
                 part = step.change(part, strengths[chosen], keys[chosen], part.__getitem__)
             boxes[chosen] = extents = measure_ink(part)
@@ -300,24 +301,32 @@ def _put_together(
 
 
 def _move(
-    ink: GlyphInk, motion: Motion, frames: Frames, chosen: NDArray[np.int64], width_px: int
+    ink: GlyphInk,
+    motion: Motion,
+    frames: Frames,
+    chosen: NDArray[np.int64],
+    width_px: int,
+    *,
+    scale: float,
 ) -> NDArray[np.uint8]:
     """Return some digits after their motion, with room to grow, in wider images."""
     ink, frames = GlyphInk(*(value[chosen] for value in vars(ink).values())), frames.take(chosen)
     more_px = width_px - ink.images.shape[2]
     images = ink.images
     if frames.moves[0]:
-        images = _resample(ink, motion.take(chosen), frames, width_px)
+        images = _resample(ink, motion.take(chosen), frames, width_px, scale)
     elif more_px:
         images = np.pad(images, ((0, 0), (0, 0), (0, more_px)))
     return slide(images, frames.growth_px[:, 0], frames.down_px)
 
 
-def _resample(ink: GlyphInk, motion: Motion, frames: Frames, width_px: int) -> NDArray[np.uint8]:
+def _resample(
+    ink: GlyphInk, motion: Motion, frames: Frames, width_px: int, scale: float
+) -> NDArray[np.uint8]:
     x, y = place_nodes(width_px), place_nodes(ink.images.shape[1])
     x, y = x + (frames.left_px + frames.growth_px[:, 0])[:, None, None], y[:, None]
     if motion.wave_px.any():
-        wave_x, wave_y = draw_waves(motion, frames.width_px, y.size, x.shape[2])
+        wave_x, wave_y = draw_waves(motion, frames.width_px, y.size, x.shape[2], scale)
         x, y = x + wave_x, y + wave_y
     factor, offset = frames.factor[:, :, None, None], frames.offset[:, :, None, None]
     middle_x, middle_y = _find_middle(ink)[:, :, None, None]

@@ -86,14 +86,26 @@ def place_nodes(size_px: int) -> NDArray[np.float64]:
 
 
 def draw_waves(
-    motion: Motion, widths_px: NDArray[np.int64], n_rows: int, n_columns: int
+    motion: Motion,
+    widths_px: NDArray[np.int64] | NDArray[np.float64],
+    n_rows: int,
+    n_columns: int,
+    scale: float = 1,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Draw the random displacement of each node in x and y, in pixels, shape (M, rows, columns).
 
     Random vectors 8 px apart, refined to nodes by the rule of cubic B-splines, so that the field
     is smooth; then scaled so that the node that moves most, of those in the width of a digit's
-    frame, moves by the strength. More columns go on to the right and change no other.
+    frame, moves by the strength. More columns go on to the right and change no other. Where cells
+    are `scale` times as large as those of 28 px, so is the field.
     """
+    if scale != 1:
+        sizes = (int(size / scale) + 2 for size in (n_rows, n_columns))
+        wave_x, wave_y = (
+            _stretch(_stretch(wave, 1, n_rows, scale), 2, n_columns, scale)
+            for wave in draw_waves(motion, widths_px / scale, *sizes)
+        )
+        return wave_x, wave_y
     across, down = (n_columns + 5) // 2, (n_rows + 5) // 2
     field = expand_fractions(motion.wave_keys, 2 * down, across).reshape(-1, down, across)
     fine = _refine(_refine(field, 2, n_columns), 1, n_rows).reshape(-1, 2, n_rows, n_columns)
@@ -101,6 +113,18 @@ def draw_waves(
     most = (np.abs(fine) * inside[:, None, None]).reshape(len(fine), -1).max(axis=1)
     fine *= (motion.wave_px / most)[:, None, None, None]
     return fine[:, 0], fine[:, 1]
+
+
+def _stretch(
+    field: NDArray[np.float64], axis: int, n_nodes: int, scale: float
+) -> NDArray[np.float64]:
+    """Put nodes so much closer along an axis, and go straight from one to the next."""
+    at = np.arange(n_nodes) / scale
+    before = at.astype(np.int64)
+    low, high = field.take(before, axis), field.take(before + 1, axis)
+    part = np.expand_dims(at - before, tuple(range(1, field.ndim - axis)))
+    stretched: NDArray[np.float64] = low + part * (high - low)
+    return stretched
 
 
 def _refine(field: NDArray[np.float64], axis: int, n_nodes: int) -> NDArray[np.float64]:
