@@ -14,7 +14,7 @@ from manpage import write_man_page
 from program import Command, Distortion, Parameter, read_distortions, read_program
 
 from mnistseq_cli.cli.batch import find_patterns
-from mnistseq_cli.compose.presets import PRESETS
+from mnistseq_cli.compose.presets import load_presets
 
 HEAD = """\
 # Commands
@@ -85,7 +85,7 @@ def write_patterns(_commands: list[Command], _distortions: list[Distortion]) -> 
     page = (Path(__file__).parent / "patterns.md").read_text(encoding="utf-8")
     head, table = "| name | example |", "|---|---|---|---|---|\n"
     rows = [
-        f"| `{name}` | `{example}` | {numbers} | {about} | {PRESETS[name].source} |\n"
+        f"| `{name}` | `{example}` | {numbers} | {about} | {load_presets()[name].source} |\n"
         for name, example, numbers, about in find_patterns()
     ]
     before, _, _ = page.partition(head)

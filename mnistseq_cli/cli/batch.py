@@ -75,9 +75,9 @@ def batch(
 def find_patterns() -> Iterator[tuple[str, ...]]:
     """Yield the name of each preset, an example, how many numbers it has, and what they are."""
     from mnistseq_cli.compose.patterns import parse_pattern
-    from mnistseq_cli.compose.presets import ABOUT
+    from mnistseq_cli.compose.presets import describe_presets
 
-    for name, about in ABOUT.items():
+    for name, about in describe_presets().items():
         pattern = parse_pattern(name)
         example = "".join(map(chr, filter(None, pattern.write(0, 0, 1)[0])))
         yield name, example, "repeat" if pattern.repeats else f"{pattern.size:,}", about

@@ -108,7 +108,8 @@ def complete(
     Parameters
     ----------
     known : iterable of str, or str
-        A table is named by its module in `mnistseq_cli` and its name there.
+        A table, or a function that returns one, is named by its module in `mnistseq_cli` and
+        its name there.
     before : str
         More values, before the others.
     explained : bool
@@ -120,6 +121,7 @@ def complete(
         if isinstance(known, str):
             module, _, name = f"mnistseq_cli.{known}".rpartition(".")
             table = getattr(import_module(module), name)
+            table = table() if callable(table) else table
         found = [value for value in (*before, *table) if value.startswith(incomplete)]
         return [(value, table[value]) for value in found] if explained else found
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.glyphs.hand_sheet import SheetField
 
 ACTIONS = ("sheet", "read")
+GLYPH_PX = 84  # about as large as they are on the page: three times those of MNIST
 CONTACT_SHEET = "contact-sheet.png"
 _WRITER = re.compile(r"[^\W_](?:[^\W_]|[.-])*")
 
@@ -90,7 +91,6 @@ def _write_sheet(path: Path, characters: str, n_fields: int) -> None:
 def _read_photos(photos: list[Path], folder: Path, writer: str | None) -> None:
     from mnistseq_cli.files import naming_disk_errors
     from mnistseq_cli.formats.images import write_image
-    from mnistseq_cli.glyphs.glyph_set import SIDE_PX
     from mnistseq_cli.glyphs.hand_sheet import draw_glyphs, name_class, read_photo
     from mnistseq_cli.sheet import make_sheet
 
@@ -103,7 +103,7 @@ def _read_photos(photos: list[Path], folder: Path, writer: str | None) -> None:
             "Name another --writer or another --out, or remove the folder",
         )
     found = [field for photo in photos for field in read_photo(photo)]
-    glyphs = draw_glyphs(found, SIDE_PX)
+    glyphs = draw_glyphs(found, GLYPH_PX)
     numbers: Counter[str] = Counter()
     with naming_disk_errors(folder):
         for character, image in glyphs:
@@ -111,7 +111,7 @@ def _read_photos(photos: list[Path], folder: Path, writer: str | None) -> None:
             place = folder / name_class(character)
             place.mkdir(parents=True, exist_ok=True)
             write_image(place / f"{name}_{numbers[character]:03}.png", image)
-    write_image(folder / CONTACT_SHEET, make_sheet([image for _, image in glyphs]))
+    write_image(folder / CONTACT_SHEET, make_sheet([image for _, image in glyphs], scale=1))
     print_result(str(folder))
     _say_counts(found)
 

@@ -40,7 +40,7 @@ PATTERN = option(
     "Numbers of one form: a preset (batch --list-patterns shows them), or a pattern: # for any "
     "digit, [2-9] or [A-Z] for some characters, {3} or {1,4} for so many of the one before, a "
     "backslash before a character that stands for itself; all else stands as it is.",
-    autocompletion=complete("compose.presets.ABOUT", explained=True),
+    autocompletion=complete("compose.presets.describe_presets", explained=True),
 )
 
 

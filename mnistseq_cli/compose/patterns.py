@@ -23,9 +23,9 @@ from mnistseq_cli.compose.presets import (
     CHECK_DIGIT,
     FIRST_DIGIT,
     FIRST_DIGITS,
-    PRESETS,
     Places,
     list_dates,
+    load_presets,
 )
 from mnistseq_cli.errors import TextError
 from mnistseq_cli.randomness import Use, draw_words, permute, scale_words
@@ -170,7 +170,7 @@ def parse_pattern(text: str) -> Pattern:
     TextError
         It is no pattern, or one that writes some number in two ways.
     """
-    if preset := PRESETS.get(text):
+    if preset := load_presets().get(text):
         ways = [*list_dates(preset.dates), *(way for one in preset.forms for way in _parse(one))]
         forms = (_use(way, preset.share or SIZE_LIMIT, again=preset.repeats) for way in ways)
         return Pattern(tuple(forms), preset.check, preset.repeats)

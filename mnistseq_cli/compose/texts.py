@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from mnistseq_cli.compose.patterns import parse_pattern
-from mnistseq_cli.compose.presets import PRESETS
+from mnistseq_cli.compose.presets import load_presets
 from mnistseq_cli.errors import TextError
 from mnistseq_cli.randomness import Use, draw_words, scale_words
 from mnistseq_cli.validation import count, quote, suggest
@@ -203,7 +203,7 @@ class PatternTexts:
 
     def __init__(self, recipe: Recipe, glyphs: GlyphSet) -> None:
         name = recipe.pattern or ""
-        meant = "" if name in PRESETS else suggest(name.lower(), PRESETS)
+        meant = "" if name in load_presets() else suggest(name.lower(), load_presets())
         self._pattern = parse_pattern(name)
         self._seed, self._glyphs = recipe.seed, glyphs
         self._roles = find_roles(recipe, glyphs.alphabet)

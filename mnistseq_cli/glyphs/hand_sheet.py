@@ -48,7 +48,7 @@ Photograph the whole page with its four corner marks:  mnistseq hand read PHOTO 
 
 PHOTO_LIMIT_PX, FILE_LIMIT_BYTES = 2**26, 2**28
 SEARCH_PX = 1600  # longer side of the picture in which marks are looked for
-LEAST_MODULE_PX, LEAST_VOTES, MOST_MARKS, MOST_CROSSINGS = 1.5, 6, 8, 1500
+LEAST_MODULE_PX, LEAST_VOTES, MOST_MARKS, MOST_CROSSINGS = 1.5, 6, 6, 1500
 PALEST_INK = 60  # levels below paper; frames and lines are paler, pencils darker
 LEAST_INK_PX, MOST_INK_SHARE = 12, 0.45  # less is dust, more is blacked out
 CORNER, LEAST_CORNERS = 15, 3  # legs of the triangles that a cross reaches, and how many it must
@@ -163,13 +163,11 @@ def read_photo(path: Path) -> list[SheetField]:
     again = "Photograph the whole page again, flat and in focus, with nothing lying on it"
     if len(marks) < len(MARKS):
         raise GlyphError(f"{path} shows {len(marks)} of the four corner marks of a sheet", again)
+    dark = Image.fromarray(is_dark.astype(np.float32))
+    x, y = _place_cells().astype(np.int64).T
     for corners in _list_corners(marks):
-        x, y = np.floor(_project(solve_homography(MARKS, corners), _place_cells())).T
-        if found := _decode(_sample(is_dark, x.astype(np.int64), y.astype(np.int64))):
-            to_photo = solve_homography(MARKS, corners * scale).tolist()
-            perspective, bicubic = Image.Transform.PERSPECTIVE, Image.Resampling.BICUBIC
-            page = photo.transform(PAGE_PX, perspective, to_photo, bicubic)
-            return _cut_fields(_lift_ink(page), *found)
+        if found := _decode(np.asarray(_straighten(dark, corners))[y, x].round() == 1):
+            return _cut_fields(_lift_ink(_straighten(photo, corners * scale)), *found)
     raise GlyphError(
         f"{path} has corner marks, but the black and white cells between the upper two do not "
         "add up to those of a sheet",
@@ -244,6 +242,14 @@ def _list_corners(marks: Points) -> Iterator[Points]:
         yield from (np.roll(clockwise, turn, axis=0) for turn in range(len(MARKS)))
 
 
+def _straighten(photo: Image.Image, corners: Points) -> Image.Image:
+    """Return the page, from where its marks are in a photo."""
+    to_photo = solve_homography(MARKS, corners).tolist()
+    return photo.transform(
+        PAGE_PX, Image.Transform.PERSPECTIVE, to_photo, Image.Resampling.BILINEAR
+    )
+
+
 def solve_homography(points: Points, to: Points) -> NDArray[np.float64]:
     """Return the coefficients a to h that take four points to four others.
 
@@ -254,23 +260,6 @@ def solve_homography(points: Points, to: Points) -> NDArray[np.float64]:
     rows_y = np.hstack([none, place, -points * to[:, 1:]])
     solved: NDArray[np.float64] = np.linalg.solve(np.concatenate([rows_x, rows_y]), to.T.ravel())
     return solved
-
-
-def _project(coefficients: NDArray[np.float64], points: Points) -> Points:
-    matrix = np.append(coefficients, 1).reshape(3, 3)
-    x, y, w = matrix @ np.column_stack([points, np.ones(len(points))]).T
-    return np.column_stack([x / w, y / w])
-
-
-def _sample(
-    is_dark: NDArray[np.bool_], x: NDArray[np.int64], y: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    """Return whether most of the nine pixels around each point are dark."""
-    around = np.pad(is_dark, 1)
-    x, y = np.clip(x, 0, is_dark.shape[1] - 1), np.clip(y, 0, is_dark.shape[0] - 1)
-    nine = [around[y + dy, x + dx] for dy in range(3) for dx in range(3)]
-    is_most: NDArray[np.bool_] = np.median(nine, axis=0) > 0
-    return is_most
 
 
 def _lift_ink(page: Image.Image) -> NDArray[np.uint8]:
@@ -312,7 +301,7 @@ def draw_glyphs(fields: list[SheetField], side_px: int) -> list[tuple[str, NDArr
     in MNIST. Other characters stand where they stood on the line.
     """
     written = [field for field in fields if field.state == "written"]
-    boxes = np.array([_find_box(field.ink) for field in written]).reshape(-1, 4)
+    boxes = np.array([Image.fromarray(field.ink).getbbox() for field in written]).reshape(-1, 4)
     is_tall = np.array([field.character.isalnum() for field in written], np.bool_)
     left, top, right, bottom = boxes.T
     usual = boxes[is_tall] if is_tall.any() else np.array([(0, UPPER_LINE, 0, BASE_LINE)]) - INSET
@@ -329,12 +318,6 @@ def draw_glyphs(fields: list[SheetField], side_px: int) -> list[tuple[str, NDArr
         glyph = ink.resize((side_px, side_px), Image.Resampling.BICUBIC, tuple(cell))
         glyphs.append((field.character, 255 - np.asarray(glyph)))
     return glyphs
-
-
-def _find_box(ink: NDArray[np.uint8]) -> tuple[int, int, int, int]:
-    """Return the left, upper, right and lower edge of ink."""
-    x, y = np.flatnonzero(ink.any(axis=0)), np.flatnonzero(ink.any(axis=1))
-    return int(x[0]), int(y[0]), int(x[-1]) + 1, int(y[-1]) + 1
 
 
 def name_class(character: str) -> str:

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistseq_cli.compose.patterns import Pattern, parse_pattern
-from mnistseq_cli.compose.presets import PRESETS
+from mnistseq_cli.compose.presets import load_presets
 from mnistseq_cli.errors import TextError
+
+PRESETS = load_presets()
 
 
 def write(pattern: Pattern, stop: int, *, seed: int = 3, start: int = 0) -> list[str]:
