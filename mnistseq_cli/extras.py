@@ -4,9 +4,40 @@ from __future__ import annotations
 
 import shlex
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnistseq_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 DISTRIBUTION = "mnistseq"
+
+
+def import_extra(library: str, extra: str, user: str = "") -> ModuleType:
+    """Import a library that an extra brings.
+
+    Parameters
+    ----------
+    library, extra : str
+    user : str
+        What needs it, such as ``"--dask"``; by default the format of the name of the extra.
+
+    Raises
+    ------
+    UsageError
+        It is not installed.
+    """
+    try:
+        return import_module(library)
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"{user or f'the format {extra}'} needs the library {library.partition('.')[0]}, "
+            "which is not installed",
+            f"Install it: {suggest_install(extra)}",
+        ) from error
 
 
 def suggest_install(extra: str) -> str:

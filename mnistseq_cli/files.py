@@ -47,7 +47,7 @@ _CAUSES = {
     errno.EPERM: ("that is not permitted", _OTHER_FOLDER),
     errno.EROFS: ("the disk is read-only", _OTHER_FOLDER),
     errno.ENOTDIR: ("there is a file where a folder should be", "Choose another --out."),
-    errno.EEXIST: ("there is something of this name already", "Choose another --out."),
+    errno.EEXIST: ("something of this name is already there", "Choose another --out."),
     errno.ENAMETOOLONG: ("the name is too long", "Use a shorter --name or a shorter --out."),
 }
 

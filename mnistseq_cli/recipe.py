@@ -383,7 +383,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except OutputError as error:
         raise OutputError(f"cannot read the recipe: {error.message}", error.hint) from error
     except (ValueError, RecursionError, MemoryError) as error:
-        raise UsageError(f"{path} is no recipe: {describe_damage(error)}") from error
+        raise UsageError(f"{path} is not a recipe: {describe_damage(error)}") from error
 
 
 def _check_keys(text: str) -> None:

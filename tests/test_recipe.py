@@ -157,7 +157,7 @@ def test_margins_cannot_be_negative() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("seed = [", "is no recipe"),
+        ("seed = [", "is not a recipe"),
         ("\xff", "UTF-8"),
         ("count = " + "9" * 6000, "too many digits"),
         ('digits = "1"\ncount = 0x' + "f" * 60_000, "count is a number of 240000 bits"),

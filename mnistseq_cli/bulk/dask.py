@@ -11,7 +11,6 @@ import threading
 import time
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,7 @@ from mnistseq_cli.bulk.workers import (
     make_portable,
 )
 from mnistseq_cli.errors import OutputError, UsageError
-from mnistseq_cli.extras import suggest_install
+from mnistseq_cli.extras import import_extra, suggest_install
 from mnistseq_cli.formats import open_format
 from mnistseq_cli.glyphs.catalog import DATASETS
 from mnistseq_cli.recipe import RECIPE_FILE, Recipe
@@ -79,7 +78,7 @@ def make_part(order: _Order, part: Part) -> Made:
 
 def _make_maker(order: _Order) -> PartMaker:
     """Make what makes parts, where this machine is fit for it."""
-    address = import_distributed().get_worker().address
+    address = import_extra("distributed", "dask", "--dask").get_worker().address
     if not order.recipe.is_file():
         raise OutputError(
             f"worker {address} does not see the folder {order.output.folder}",
@@ -96,17 +95,6 @@ def _make_maker(order: _Order) -> PartMaker:
     return PartMaker(Plan(recipe, order.output, order.part_size), order.data_dir)
 
 
-def import_distributed() -> ModuleType:
-    """Import the library, or tell how to install it."""
-    try:
-        return import_module("distributed")
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            "--dask needs the library distributed, which is not installed",
-            f"Install it: {suggest_install('dask')}",
-        ) from error
-
-
 @contextmanager
 def open_cluster(address: str, n_workers: int | None = None) -> Iterator[Client]:
     """Connect to a Dask scheduler, or start one with workers on this machine.
@@ -118,7 +106,7 @@ def open_cluster(address: str, n_workers: int | None = None) -> Iterator[Client]
     n_workers : int, optional
         Worker processes of "local"; by default as many as there are usable cores.
     """
-    distributed = import_distributed()
+    distributed = import_extra("distributed", "dask", "--dask")
     if n_workers == 0:
         raise UsageError("workers is 0; a cluster needs 1 or more")
     with _quiet():
@@ -148,7 +136,7 @@ def make_on_cluster(
     parts: Iterator[Part],
 ) -> Generator[Made]:
     """Make parts and yield them, in no particular order."""
-    distributed = import_distributed()
+    distributed = import_extra("distributed", "dask", "--dask")
     order = _make_order(plan, folder, data_dir)
     pending: dict[Future[Any], Part] = {}
     try:

@@ -83,7 +83,7 @@ class Plan:
         open_format(self.output).check(self.recipe)
         if not 1 <= self.part_size <= PART_SIZE_LIMIT:
             raise UsageError(
-                f"part size is {self.part_size!r}; allowed are whole numbers from 1 to "
+                f"part size is {self.part_size!r}; expected a whole number from 1 to "
                 f"{PART_SIZE_LIMIT}"
             )
 

@@ -115,7 +115,7 @@ def _name_error(error: Exception) -> MnistseqError:
             "Use fewer --workers, a smaller --part-size or a smaller --width.",
         )
     if isinstance(error, UnicodeEncodeError):
-        return UsageError(f"{error.object[:60]!r} holds what is no text in UTF-8")
+        return UsageError(f"{error.object[:60]!r} is not text in UTF-8")
     if isinstance(error, OSError):
         what = error.filename or "the output cannot be written"
         return OutputError(f"{what}: {error.strerror or error}")

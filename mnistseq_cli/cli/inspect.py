@@ -116,8 +116,8 @@ def _look(
 def _check_report(path: Path) -> None:
     """Raise an error for a report that cannot be written, before the dataset is read."""
     from mnistseq_cli.cli.output_options import suggest_name
+    from mnistseq_cli.extras import import_extra
     from mnistseq_cli.files import check_place
-    from mnistseq_cli.inspection.report.plots import import_library
 
     if path.suffix.lower() not in {".html", ".htm"}:
         raise UsageError(
@@ -125,7 +125,7 @@ def _check_report(path: Path) -> None:
             f"For example: --report {suggest_name(path, 'report.html')}",
         )
     for library in ("jinja2", "matplotlib"):
-        import_library(library)
+        import_extra(library, "report", "a report")
     check_place(path)
 
 

@@ -39,7 +39,7 @@ def parse_width(value: str) -> int | str:
         return int(value)
     except ValueError:
         hint = suggest(value, FLEXIBLE_WIDTHS)
-        message = f"{value!r} is no width; expected pixels, {' or '.join(FLEXIBLE_WIDTHS)}"
+        message = f"{value!r} is not a width; expected pixels, {' or '.join(FLEXIBLE_WIDTHS)}"
         raise typer.BadParameter(f"{message}. {hint}".removesuffix(". ")) from None
 
 

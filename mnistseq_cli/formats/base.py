@@ -5,17 +5,13 @@ from __future__ import annotations
 import shutil
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from importlib import import_module
 from typing import IO, TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 
-from mnistseq_cli.errors import UsageError
-from mnistseq_cli.extras import suggest_install
 from mnistseq_cli.files import naming_damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
-    from types import ModuleType
 
     import numpy as np
     from numpy.typing import NDArray
@@ -26,18 +22,6 @@ if TYPE_CHECKING:
     Wanted = Callable[[str], bool]  # of the name of a sample
 
 Buffer: TypeAlias = "bytes | memoryview"
-
-
-def import_extra(library: str, extra: str) -> ModuleType:
-    """Import a library that a format needs; the extra that installs it is named as the format."""
-    try:
-        return import_module(library)
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"the format {extra} needs the library {library.partition('.')[0]}, which is not "
-            "installed",
-            f"Install it: {suggest_install(extra)}",
-        ) from error
 
 
 class PartWriter(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import naming_damage
 from mnistseq_cli.formats.arrays import (
     COLUMNS,
@@ -14,7 +15,6 @@ from mnistseq_cli.formats.arrays import (
     read_column,
     read_shape,
 )
-from mnistseq_cli.formats.base import import_extra
 from mnistseq_cli.glyphs.idx import MAX_DEFLATE_RATIO
 
 if TYPE_CHECKING:

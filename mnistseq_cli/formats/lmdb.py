@@ -11,8 +11,9 @@ from contextlib import closing, contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import naming_damage
-from mnistseq_cli.formats.base import LoadedSample, import_extra
+from mnistseq_cli.formats.base import LoadedSample
 from mnistseq_cli.formats.images import Encoded, decode_grey
 
 if TYPE_CHECKING:

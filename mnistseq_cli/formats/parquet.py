@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import naming_damage
-from mnistseq_cli.formats.base import import_extra, list_files
+from mnistseq_cli.formats.base import list_files
 from mnistseq_cli.formats.fields import FIELDS, find_known
 from mnistseq_cli.formats.images import Encoded, decode_grey
 from mnistseq_cli.formats.read_labels import row_from_record

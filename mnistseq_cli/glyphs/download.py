@@ -64,7 +64,7 @@ def check_mirrors(mirrors: Iterable[str]) -> None:
             address = urlsplit("")
         if address.scheme not in _SCHEMES or not address.netloc:
             raise UsageError(
-                f"{mirror!r} is no mirror; expected an address like https://example.org/mnist/",
+                f"{mirror!r} is not a mirror; expected an address like https://example.org/mnist/",
                 "Files on this machine are brought in with --from PATH.",
             )
 

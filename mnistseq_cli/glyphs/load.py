@@ -120,7 +120,7 @@ def resolve_dataset(
             # Without .. only where there is one: other links in a path are names of people.
             return str(path.resolve() if ".." in path.parts else path.absolute())
     except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, no such ~user
-        raise GlyphError(f"{name!r:.200} is no path: {error}") from error
+        raise GlyphError(f"{name!r:.200} is not a path: {error}") from error
     if os.sep in name or path.suffix:
         raise GlyphError(
             f"there is no file or folder {name}, which the recipe or --dataset names",

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from mnistseq_cli.errors import GlyphError
+from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import naming_damage
 from mnistseq_cli.glyphs.catalog import DIGITS, EMNIST_CLASSES
 from mnistseq_cli.glyphs.glyph_set import GlyphSet, hash_glyphs
@@ -334,12 +335,7 @@ def _find_parquet(entry: Entry, _: Path) -> _Found:
 
 def _read_parquet(entry: Entry) -> LocalGlyphs:
     """Read a Parquet file as Hugging Face has MNIST: packed pictures and labels."""
-    try:
-        from pyarrow import parquet  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise GlyphError(
-            f"reading {entry.title} needs pyarrow", "pip install 'mnistseq[parquet]'"
-        ) from error
+    parquet = import_extra("pyarrow.parquet", "parquet", f"reading {entry.title}")
     images: list[NDArray[np.uint8]] = []
     labels: list[int] = []
     with entry.open() as stream:
@@ -367,8 +363,8 @@ def _find_pictures(entries: list[Entry], path: Path) -> _Found:
         if entry.name.lower().endswith(PICTURE_SUFFIXES) and place.name:
             if not _read_class(place.name):
                 raise GlyphError(
-                    f"{path / place} is no class: a folder is named by one character, like 7, or "
-                    "by its number in Unicode, like U+002F"
+                    f"{path / place} is not a class: a folder is named by one character, like 7, "
+                    "or by its number in Unicode, like U+002F"
                 )
             by_split.setdefault(_find_split(place.as_posix()), []).append(entry)
     return [

@@ -67,7 +67,7 @@ def open_source(path: Path) -> Iterator[list[Entry]]:
                 try:
                     archive = stack.enter_context(tarfile.open(fileobj=stream))
                 except tarfile.ReadError as error:  # whose message has five lines
-                    raise GlyphError(f"{path} is no tar archive, or is damaged") from error
+                    raise GlyphError(f"{path} is not a tar archive, or it is damaged") from error
                 entries = _list_tar(archive, path)
             else:
                 entries = _list_folder(path.parent, 0)

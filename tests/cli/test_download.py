@@ -50,7 +50,7 @@ def test_help_names_every_option_and_has_examples(tmp_path: Path) -> None:
     [
         (["mnits"], 2, "'mnits' Did you mean mnist?"),
         (["mnist", "kmnits"], 2, "Did you mean kmnist?"),
-        (["--mirror", "example.org"], 2, "'example.org' is no mirror https://"),
+        (["--mirror", "example.org"], 2, "'example.org' is not a mirror https://"),
         (["--from", "no/such/folder"], 1, "no/such/folder"),
         (["--from", ".", "--force"], 2, "--from --force"),
         (["--from", ".", "strokes"], 2, "strokes draws it mnistseq download strokes"),

@@ -190,7 +190,7 @@ def test_an_unknown_name(name: str, hint: str) -> None:
     "name", ["no/such/folder", "absent.npz", "~nosuchuser/x", "a\0b", "x/" * 3000]
 )
 def test_a_path_that_is_not_there_or_cannot_be(name: str) -> None:
-    message = r"there is no file or folder|is no path|unknown data set"
+    message = r"there is no file or folder|is not a path|unknown data set"
     with pytest.raises(MnistseqError, match=message):
         load_glyphs(name)
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from mnistseq_cli.bulk.remake import name_with_split
 from mnistseq_cli.errors import MnistseqError
+from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import check_place, read_file, write_whole
 from mnistseq_cli.formats.png import encode_pngs
 from mnistseq_cli.inspection.predictions import align
@@ -21,7 +22,6 @@ from mnistseq_cli.inspection.report.plots import (
     NARROW_INCHES,
     WIDE_INCHES,
     draw_heat_map,
-    import_library,
     list_plots,
 )
 from mnistseq_cli.inspection.wording import (
@@ -102,7 +102,8 @@ def write_report(path: Path, survey: Survey, reader: ReaderFigures | None = None
 
 def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
     """Make the page as HTML; see `write_report`."""
-    jinja2, markup = import_library("jinja2"), import_library("markupsafe").Markup
+    jinja2 = import_extra("jinja2", "report", "a report")
+    markup = import_extra("markupsafe", "report", "a report").Markup
     templates = jinja2.Environment(
         autoescape=True,
         loader=jinja2.PackageLoader(__package__),

@@ -11,8 +11,7 @@ from html import escape
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mnistseq_cli.errors import UsageError
-from mnistseq_cli.extras import suggest_install
+from mnistseq_cli.extras import import_extra
 from mnistseq_cli.inspection.wording import (
     describe_gaps,
     merge_neighbours,
@@ -231,7 +230,7 @@ def _draw(
     draw: Callable[[Axes], None],
     size_inches: Sequence[float] = _SIZE_INCHES,
 ) -> str:
-    matplotlib = import_library("matplotlib")
+    matplotlib = import_extra("matplotlib", "report", "a report")
     with matplotlib.rc_context(), warnings.catch_warnings():
         # The browser's fonts write it, not matplotlib's.
         warnings.filterwarnings("ignore", "Glyph .* missing from")
@@ -258,14 +257,3 @@ def _fit_into_page(svg: str, name: str, label: str) -> str:
     for old, new in (changes | _COLOURS).items():
         inner = inner.replace(old, new)
     return f'<svg role="img" aria-label="{escape(label)}" viewBox="{view}">\n{inner.strip()}'
-
-
-def import_library(name: str) -> Any:  # noqa: ANN401 - it may be missing
-    """Import a library of the extra."""
-    try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"a report needs the library {name}, which is not installed",
-            f"Install it: {suggest_install('report')}",
-        ) from error
