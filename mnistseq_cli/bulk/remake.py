@@ -127,6 +127,8 @@ class Remaker:
                 yield from self._compare(
                     there, block, ("text", "image", "written", "mark_boxes", *ASPECTS)
                 )
+                if block.writers is not None:
+                    yield from self._compare(there, block, ("writers",))
 
     def fill(self, samples: list[LoadedSample], *, boxes: bool = False) -> list[LoadedSample]:
         """Return samples with the gaps, glyphs and boxes that they lack.
@@ -153,7 +155,9 @@ class Remaker:
             there = [samples[place] for place in places]
             for difference in self._compare(there, block, evidence):
                 raise OutputError(str(difference))
-            made = {aspect: _take(block, aspect) for aspect in aspects}
+            made: dict[str, list[Any]] = {aspect: _take(block, aspect) for aspect in aspects}
+            if block.writers is not None:
+                made["writers"] = [tuple(row.tolist()) for row in _take(block, "writers")]
             for at, place in enumerate(places):
                 filled[place] = _fill_in(
                     there[at], {name: rows[at] for name, rows in made.items()}
@@ -220,7 +224,7 @@ class Remaker:
                 continue
             made = self._expect(block, aspect, found)
             for sample, there, expected in zip(samples, found, made, strict=True):
-                is_held = there is not None and (isinstance(there, str) or there.size)
+                is_held = there is not None and (isinstance(there, str | tuple) or there.size)
                 if is_held and not np.array_equal(there, expected):
                     yield Difference(sample, aspect)
 

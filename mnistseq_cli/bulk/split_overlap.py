@@ -1,4 +1,4 @@
-"""What two splits of a dataset share: glyphs, texts."""
+"""What two splits of a dataset share: glyphs, writers, texts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from array import array
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,40 +16,55 @@ from mnistseq_cli.validation import count
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+KINDS = ("glyphs", "writers")  # what is counted beside texts
 _HASH_BYTES = 8  # of a text: among a million there is one false alarm in ten million checks
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """How much two splits share; None where their glyphs are not known."""
+    """How much two splits share; None where their glyphs or writers are not known."""
 
     one: str
     other: str
     n_glyphs: int | None
+    n_writers: int | None
     n_texts: int
 
 
 class OverlapTally:
-    """Collects which glyphs and texts each split uses."""
+    """Collects which glyphs, writers and texts each split uses."""
 
     def __init__(self) -> None:
-        self._glyphs: dict[str, set[int]] = defaultdict(set)
+        self._used: dict[str, dict[str, set[Any]]] = defaultdict(lambda: defaultdict(set))
+        self._unknown: set[str] = set()
         self._texts: dict[str, array[int]] = defaultdict(lambda: array("Q"))
 
-    def add(self, split: str, glyphs: Iterable[int], texts: Iterable[str]) -> None:
-        """Take note of glyph ids and texts of a split."""
-        self._glyphs[split].update(glyphs)
+    def add(self, split: str, texts: Iterable[str], **used: Iterable[Any] | None) -> None:
+        """Take note of texts of a split, and of its `glyphs` and `writers`, None if not known."""
+        for kind in KINDS:
+            values = used.get(kind)
+            if values is None:
+                self._unknown.add(kind)
+            else:
+                self._used[kind][split].update(values)
         hashes = [hashlib.blake2b(text.encode(), digest_size=_HASH_BYTES) for text in texts]
         self._texts[split].frombytes(b"".join(digest.digest() for digest in hashes))
 
-    def overlaps(self, *, with_glyphs: bool = True) -> list[Overlap]:
-        """Return what each two splits share; of glyphs only if those of all samples are known."""
+    def overlaps(self) -> list[Overlap]:
+        """Return what each two splits share."""
         texts = {split: np.unique(np.array(found)) for split, found in self._texts.items()}
+
+        def count_shared(kind: str, one: str, other: str) -> int | None:
+            if kind in self._unknown:
+                return None
+            return len(self._used[kind][one] & self._used[kind][other])
+
         return [
             Overlap(
                 one,
                 other,
-                len(self._glyphs[one] & self._glyphs[other]) if with_glyphs else None,
+                count_shared("glyphs", one, other),
+                count_shared("writers", one, other),
                 np.intersect1d(texts[one], texts[other], assume_unique=True).size,
             )
             for one, other in combinations(texts, 2)
@@ -59,13 +74,17 @@ class OverlapTally:
 def describe_overlaps(overlaps: Iterable[Overlap]) -> str:
     """Return in words what splits share."""
     overlaps = list(overlaps)
-    is_known = all(it.n_glyphs is not None for it in overlaps)
+    unknown = [kind for kind in KINDS if any(getattr(it, f"n_{kind}") is None for it in overlaps)]
+    known = [kind.removesuffix("s") for kind in KINDS if kind not in unknown]
     listed = []
     for it in overlaps:
-        shared = [count(it.n_glyphs, "glyph")] if it.n_glyphs else []
-        shared += [count(it.n_texts, "text")] if it.n_texts else []
-        if shared:
-            listed.append(f"{it.one} and {it.other} share {' and '.join(shared)}")
-    nothing = f"no {'glyph and no ' if is_known else ''}text is in two of the splits"
-    unknown = "" if is_known else "; their glyphs are not known"
-    return ("; ".join(listed) or nothing) + unknown
+        pairs = ((it.n_glyphs, "glyph"), (it.n_writers, "writer"), (it.n_texts, "text"))
+        if shared := [count(n, noun) for n, noun in pairs if n]:
+            listed.append(f"{it.one} and {it.other} share {_join(shared)}")
+    nothing = f"{_join([f'no {noun}' for noun in (*known, 'text')])} is in two of the splits"
+    more = f"; their {_join(unknown)} are not known" if unknown else ""
+    return ("; ".join(listed) or nothing) + more
+
+
+def _join(words: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

@@ -250,13 +250,24 @@ class _Check:
             remaker = Remaker(self._manifest.plan, self._folder, data_dir, download=False)
             for split, block in remaker.blocks():
                 inside = np.arange(block.glyphs.shape[1]) < block.lengths[:, None]
-                glyphs = np.unique(block.glyphs[inside]).tolist()
-                tally.add(split.name, glyphs, block.texts.tolist())
+                tally.add(
+                    split.name,
+                    block.texts.tolist(),
+                    glyphs=np.unique(block.glyphs[inside]).tolist(),
+                    writers=None
+                    if block.writers is None
+                    else np.unique(block.writers[inside]).tolist(),
+                )
         except MnistseqError as error:
             return f"what the splits share was not counted, for {error.message}", []
         overlaps = tally.overlaps()
         with_texts = not self._manifest.shared_texts
-        wrong = [it for it in overlaps if it.n_glyphs or (with_texts and it.n_texts)]
+        by_writer = self._manifest.plan["recipe"].get("splits_by") == "writer"
+        wrong = [
+            it
+            for it in overlaps
+            if it.n_glyphs or (by_writer and it.n_writers) or (with_texts and it.n_texts)
+        ]
         leaks = [Problem("altered", DATASET_FILE, describe_overlaps(wrong))] if wrong else []
         return describe_overlaps(overlaps), leaks
 

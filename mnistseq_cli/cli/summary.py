@@ -12,6 +12,7 @@ from mnistseq_cli.cli.console import escape
 from mnistseq_cli.inspection.wording import (
     describe_gaps,
     describe_missing,
+    find_worst_writers,
     list_facts,
     list_reader_facts,
     merge_neighbours,
@@ -137,7 +138,11 @@ def write_reader_summary(reader: ReaderFigures, page: TextPage) -> list[Section]
         ("Exact match, by smallest gap", reader.by_gap),
     ):
         if shares:
-            sections.append((title, _chart_shares(shares, page)))
+            merged = merge_shares(shares, _MOST_CHART_ROWS)
+            sections.append((title, _chart_shares(merged, page)))
+    if writers := find_worst_writers(reader):
+        title = "Characters right, of the writers read worst"
+        sections.append((title, _chart_shares(writers, page)))
     return sections
 
 
@@ -192,8 +197,7 @@ def _chart_gaps(survey: Survey, page: TextPage) -> list[str]:
     return [*chart, *sentences]
 
 
-def _chart_shares(shares: dict[int, Share], page: TextPage) -> list[str]:
-    rows = merge_shares(shares, _MOST_CHART_ROWS)
+def _chart_shares(rows: list[tuple[str, Share]], page: TextPage) -> list[str]:
     columns = {
         "right": [f"{share.n_right:,}" for _, share in rows],
         "of": [f"{share.n_samples:,}" for _, share in rows],

@@ -66,12 +66,12 @@ class GapFigures:
 
 
 @dataclass(frozen=True)
-class GlyphFigures:
-    """Which source glyphs were used."""
+class UseFigures:
+    """Which source glyphs were used, or whose."""
 
     n_distinct: int
-    uses: Spread  # of a glyph that is used at all
-    most_used: dict[int, int]  # id to count, the most used first
+    uses: Spread  # of a glyph or a writer that is used at all
+    most_used: dict[int, int] | dict[str, int]  # id or name to count, the most used first
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,8 @@ class Survey:
     lengths: dict[int, int]
     has_boxes: bool
     gaps: GapFigures | None  # None where they are not known, or there are none
-    glyphs: GlyphFigures | None
+    glyphs: UseFigures | None
+    writers: UseFigures | None  # digits by the name of who wrote them
     sources: dict[str, Source]  # by `ASPECTS`; boxes that take long are made for `samples` alone
     why_not_recalled: str  # why what is lacking could not be made from the recipe, or ""
     damage: dict[str, Damage]  # to labels, by kind; see `label_damage`
@@ -148,5 +149,5 @@ def _describe_sample(sample: LoadedSample) -> dict[str, Any]:
     return (
         plain
         | {"width_px": width, "height_px": height}
-        | {aspect: _to_plain(getattr(sample, aspect)) for aspect in ASPECTS}
+        | {aspect: _to_plain(getattr(sample, aspect)) for aspect in (*ASPECTS, "writers")}
     )

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.files import naming_damage
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.formats.base import LoadedSample
 
+KeyT = TypeVar("KeyT", int, str)
 N_WORST = 48  # misreads kept for the eye
 _KEPT_BYTES = 1 << 26  # of their images
 
@@ -106,6 +107,7 @@ class ReaderFigures:
     confusion: dict[tuple[str, str], int]  # characters written and read, as `align` pairs them
     by_length: dict[int, Share]
     by_gap: dict[int, Share]  # by the smallest gap in px; empty where gaps are not known
+    by_writer: dict[str, Share]  # of characters, by who wrote them; empty where that is not known
     worst: tuple[Misread, ...]  # most edits first, then in the order of the dataset
     n_as_numbers: int  # read wrong, but the same number, such as 6405 for 06405
 
@@ -127,6 +129,7 @@ class ReaderFigures:
             "confusion": confusion,
             "by_length": {length: vars(share) for length, share in self.by_length.items()},
             "by_gap": {gap: vars(share) for gap, share in self.by_gap.items()},
+            "by_writer": {name: vars(share) for name, share in self.by_writer.items()},
             "worst": [one.to_dict() for one in self.worst],
         }
 
@@ -139,6 +142,7 @@ class ReaderTally:
         self._n_seen = self._n_missing = self._n_as_numbers = 0
         self._by_length: Counter[tuple[int, bool]] = Counter()  # and whether it was read right
         self._by_gap: Counter[tuple[int, bool]] = Counter()
+        self._by_writer: Counter[tuple[str, bool]] = Counter()
         self._confusion: Counter[tuple[str, str]] = Counter()
         self._worst: list[Misread] = []
         self._n_worst = N_WORST
@@ -156,12 +160,15 @@ class ReaderTally:
         gap_px = _find_smallest_gap(sample)
         if gap_px is not None:
             self._by_gap[gap_px, is_right] += 1
+        pairs = [*zip(read, read, strict=True)] if is_right else align(sample.text, read)
+        self._confusion.update(pairs)
+        written = (old == new for old, new in pairs if old)
+        for writer, is_same in zip(sample.writers or (), written, strict=False):
+            if writer:
+                self._by_writer[writer, is_same] += 1
         if is_right:
-            self._confusion.update(zip(read, read, strict=True))
             return
         self._n_as_numbers += is_same_number(sample.text, read)
-        pairs = align(sample.text, read)
-        self._confusion.update(pairs)
         self._keep(Misread(index, sample, read, sum(old != new for old, new in pairs)))
 
     def figures(self) -> ReaderFigures:
@@ -178,6 +185,7 @@ class ReaderTally:
             confusion=counts,
             by_length=by_length,
             by_gap=_to_shares(self._by_gap),
+            by_writer=_to_shares(self._by_writer),
             worst=tuple(self._choose_worst()),
             n_as_numbers=self._n_as_numbers,
         )
@@ -198,7 +206,7 @@ class ReaderTally:
         return sorted(self._worst, key=attrgetter("n_edits"), reverse=True)[: self._n_worst]
 
 
-def _to_shares(counts: Counter[tuple[int, bool]]) -> dict[int, Share]:
+def _to_shares(counts: Counter[tuple[KeyT, bool]]) -> dict[KeyT, Share]:
     keys = sorted({key for key, _ in counts})
     return {key: Share(counts[key, True] + counts[key, False], counts[key, True]) for key in keys}
 

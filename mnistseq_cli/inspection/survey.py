@@ -18,7 +18,7 @@ from mnistseq_cli.bulk.split_overlap import OverlapTally
 from mnistseq_cli.errors import MnistseqError, OutputError
 from mnistseq_cli.files import find_inside
 from mnistseq_cli.inspection.dataset import Filler, StoredDataset, open_dataset
-from mnistseq_cli.inspection.figures import GlyphFigures, Source, Spread, Survey, pick_evenly
+from mnistseq_cli.inspection.figures import Source, Spread, Survey, UseFigures, pick_evenly
 from mnistseq_cli.inspection.gap_test import GapRule, GapTally
 from mnistseq_cli.inspection.ink import EqualTally, PictureTally
 from mnistseq_cli.inspection.label_damage import LabelTally
@@ -129,6 +129,7 @@ class _Surveyor:
         self._digits: Counter[str] = Counter()
         self._lengths: Counter[int] = Counter()
         self._glyphs: Counter[int] = Counter()
+        self._writers: Counter[str] = Counter()
         self._texts = EqualTally()
         self._labels = LabelTally(is_ours=recipe is not None)
         self._pictures = PictureTally(recipe.get("ink", "black") if recipe else None)
@@ -152,10 +153,18 @@ class _Surveyor:
         glyphs = [sample.glyphs for sample in samples if sample.glyphs is not None]
         if glyphs:
             self._glyphs.update(np.concatenate(glyphs).tolist())
+        for sample in samples:
+            self._writers.update(filter(None, sample.writers or ()))
         for split in dict.fromkeys(sample.split for sample in samples if sample.split):
             inside = [sample for sample in samples if sample.split == split]
-            known = (one.glyphs.tolist() for one in inside if one.glyphs is not None)
-            self._overlap.add(split, chain.from_iterable(known), [one.text for one in inside])
+            glyphs = [one.glyphs.tolist() for one in inside if one.glyphs is not None]
+            writers = [one.writers for one in inside if one.writers is not None]
+            self._overlap.add(
+                split,
+                [one.text for one in inside],
+                glyphs=chain.from_iterable(glyphs) if len(glyphs) == len(inside) else None,
+                writers=chain.from_iterable(writers) if len(writers) == len(inside) else None,
+            )
         for aspect in ASPECTS:
             self._known[aspect] += sum(getattr(one, aspect) is not None for one in samples)
         self._kept.add(samples)
@@ -167,8 +176,7 @@ class _Surveyor:
         pictures, counts = self._pictures, self._filler.counts
         n_labels = {aspect: self._known[aspect] - counts[aspect] for aspect in ASPECTS}
         samples = tuple(self._filler.fill(self._kept.choose(), boxes=True))
-        is_known = self._known["glyphs"] == self.n_samples
-        overlaps = self._overlap.overlaps(with_glyphs=is_known)
+        overlaps = self._overlap.overlaps()
         sources = {aspect: Source(n_labels[aspect], counts[aspect]) for aspect in ASPECTS}
         return Survey(
             folder=self._dataset.folder,
@@ -183,7 +191,8 @@ class _Surveyor:
             lengths=dict(sorted(self._lengths.items())),
             has_boxes=sources["boxes"].n_known > 0,
             gaps=self._gaps.figures(),
-            glyphs=self._describe_glyphs(),
+            glyphs=_describe_uses(self._glyphs) if self._known["glyphs"] else None,
+            writers=_describe_uses(self._writers) if self._writers else None,
             sources=sources,
             why_not_recalled=self._filler.why_not,
             damage=self._labels.find(pictures.equal.count() - pictures.equal_pairs.count()),
@@ -198,13 +207,12 @@ class _Surveyor:
             samples=samples,
         )
 
-    def _describe_glyphs(self) -> GlyphFigures | None:
-        if not self._known["glyphs"]:
-            return None
-        uses = self._glyphs.values()
-        spread = Spread(min(uses), sum(uses) / len(uses), max(uses)) if uses else Spread(0, 0, 0)
-        ordered = sorted(self._glyphs.items(), key=lambda pair: (-pair[1], pair[0]))
-        return GlyphFigures(len(uses), spread, dict(ordered[:_MOST_USED]))
+
+def _describe_uses(used: Counter[Any]) -> UseFigures:
+    uses = used.values()
+    spread = Spread(min(uses), sum(uses) / len(uses), max(uses)) if uses else Spread(0, 0, 0)
+    ordered = sorted(used.items(), key=lambda pair: (-pair[1], pair[0]))
+    return UseFigures(len(uses), spread, dict(ordered[:_MOST_USED]))
 
 
 class _EvenSample:

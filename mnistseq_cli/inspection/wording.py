@@ -13,13 +13,15 @@ from mnistseq_cli.validation import count
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from mnistseq_cli.inspection.figures import GapFigures, Source, Spread, Survey
+    from mnistseq_cli.inspection.figures import GapFigures, Source, Spread, Survey, UseFigures
     from mnistseq_cli.inspection.predictions import ReaderFigures
 
 NOT_HELD = "not in this dataset"
 CONSISTENT_P, RARE_P = 0.05, 0.001  # the usual level; one dataset in a thousand
 _MOST_GLYPHS = 3
 _MOST_SIZES = 4
+_MOST_WRITERS = 10
+_LEAST_CHARACTERS = 10  # of a writer, before it is said how well he is read
 _POLARITIES = {"black": "black on white", "white": "white on black"}
 
 
@@ -87,6 +89,7 @@ def list_facts(survey: Survey) -> list[Fact]:
         _describe_margin("Right margin", survey.right_margin_px),
         _describe_duplicates(survey),
         _describe_glyphs(survey),
+        *([_describe_writers(survey.writers)] if survey.writers else []),
         Fact("Boxes", "one per character", describe_source(survey, "boxes"))
         if survey.has_boxes
         else Fact("Boxes", NOT_HELD),
@@ -125,23 +128,28 @@ def _describe_duplicates(survey: Survey) -> Fact:
 
 
 def _describe_glyphs(survey: Survey) -> Fact:
-    glyphs = survey.glyphs
-    if glyphs is None:
+    if survey.glyphs is None:
         return Fact("Glyphs", NOT_HELD)
-    uses = glyphs.uses
-    most = ", ".join(
-        f"number {glyph} ({n:,})" for glyph, n in list(glyphs.most_used.items())[:_MOST_GLYPHS]
+    uses = _describe_uses(survey.glyphs, "number ")
+    return Fact(
+        "Glyphs", f"{survey.glyphs.n_distinct:,}", f"{uses}; {describe_source(survey, 'glyphs')}"
     )
+
+
+def _describe_writers(writers: UseFigures) -> Fact:
+    return Fact("Writers", f"{writers.n_distinct:,}", f"{_describe_uses(writers)}, by digits")
+
+
+def _describe_uses(figures: UseFigures, before: str = "") -> str:
+    """Describe how often each of some glyphs or writers is used; `before` stands before each."""
+    uses = figures.uses
     times = f"{uses.least:,.0f} to {uses.most:,.0f} times, {uses.mean:.1f} on average"
     if uses.least == uses.most:
         times = "once" if uses.most == 1 else f"{uses.most:,.0f} times"
-    listed = f"; most used: {most}" if glyphs.n_distinct > 1 else ""
-    used = (
-        f"different, each used {times}" if listed else f"(number {most.split()[1]}), used {times}"
-    )
-    return Fact(
-        "Glyphs", f"{glyphs.n_distinct:,}", f"{used}{listed}; {describe_source(survey, 'glyphs')}"
-    )
+    most = [f"{before}{name} ({n:,})" for name, n in figures.most_used.items()][:_MOST_GLYPHS]
+    if figures.n_distinct == 1:
+        return f"({most[0].rpartition(' ')[0]}), used {times}"
+    return f"different, each used {times}; most used: {', '.join(most)}"
 
 
 def describe_source(survey: Survey, aspect: str) -> str:
@@ -218,6 +226,16 @@ def list_reader_facts(reader: ReaderFigures) -> list[Fact]:
         images = count(reader.n_missing, "image")
         facts.append(Fact("No prediction", images, "left out of all other figures"))
     return facts
+
+
+def find_worst_writers(reader: ReaderFigures) -> list[tuple[str, Share]]:
+    """Return whose characters are read worst, of those who wrote enough."""
+    enough = [
+        (name, share)
+        for name, share in reader.by_writer.items()
+        if share.n_samples >= _LEAST_CHARACTERS
+    ]
+    return sorted(enough, key=lambda pair: (pair[1].accuracy, pair[0]))[:_MOST_WRITERS]
 
 
 _DAMAGE = {

@@ -28,6 +28,7 @@ from mnistseq_cli.inspection.wording import (
     describe_missing,
     describe_source,
     describe_warnings,
+    find_worst_writers,
     list_facts,
     list_reader_facts,
     merge_shares,
@@ -209,11 +210,14 @@ def _describe_reader(survey: Survey, reader: ReaderFigures) -> dict[str, Any]:
     if reader.by_gap:
         caption = f"Exact match, by smallest gap; gaps {describe_source(survey, 'gaps')}"
         tables.append((caption, "Smallest gap, px", reader.by_gap))
+    share_tables = [
+        (caption, unit, merge_shares(shares, _MOST_ROWS)) for caption, unit, shares in tables
+    ]
+    if worst := find_worst_writers(reader):
+        share_tables.append(("Characters right, of the writers read worst", "Writer", worst))
     return {
         "reader_facts": list_reader_facts(reader),
-        "share_tables": [
-            (caption, unit, merge_shares(shares, _MOST_ROWS)) for caption, unit, shares in tables
-        ],
+        "share_tables": share_tables,
         "confusion": make_confusion(reader.confusion),
         "worst": [Card(one.sample, one.read) for one in reader.worst],
         "worst_shown": "All of them" if n_shown == n_wrong else f"{n_shown:,} of {n_wrong:,}",
