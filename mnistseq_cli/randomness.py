@@ -98,11 +98,11 @@ def _mix(half: NDArray[np.int64], key: np.uint64) -> NDArray[np.uint64]:
 
 def _finalise(word: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Hash words in their place, as SplitMix64 does in the end."""
-    word ^= word >> np.uint64(30)
-    word *= np.uint64(0xBF58476D1CE4E5B9)
-    word ^= word >> np.uint64(27)
-    word *= np.uint64(0x94D049BB133111EB)
-    word ^= word >> np.uint64(31)
+    shifted = np.empty_like(word)
+    for bits, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+        word ^= np.right_shift(word, np.uint64(bits), out=shifted)
+        if factor != 1:
+            word *= np.uint64(factor)
     return word
 
 
@@ -118,6 +118,12 @@ def expand(keys: NDArray[np.uint64], n_rows: int, n_columns: int) -> NDArray[np.
     """
     counters = np.arange(n_rows)[:, None] * _ROW + np.arange(1, n_columns + 1)
     return _finalise(keys[:, None, None] + counters.astype(np.uint64) * _GOLDEN)
+
+
+def expand_bytes(keys: NDArray[np.uint64], n_rows: int, n_columns: int) -> NDArray[np.uint8]:
+    """Make a table of bytes, eight from each word, shape (N, n_rows, n_columns)."""
+    words = expand(keys, n_rows, -(-n_columns // 8))
+    return words.astype("<u8", copy=False).view(np.uint8)[..., :n_columns]
 
 
 def expand_shorts(keys: NDArray[np.uint64], n_rows: int, n_columns: int) -> NDArray[np.uint16]:

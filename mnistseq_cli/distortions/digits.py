@@ -9,6 +9,7 @@ import numpy as np
 
 from mnistseq_cli.distortions.geometry import (
     NEAREST,
+    NODE_PX,
     Motion,
     draw_waves,
     place_nodes,
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
 GROW_PX = 8  # of a cell of 28 px
 _SLACK_PX = 1 / 16  # covers what rounding and interpolation add to the reach of ink
 _TURNS = 32  # of the range of angles, where the width of ink is bounded
-_MAPPED_PX, _STILL_PX = 2**18, 2**20  # what a processor's cache holds, with maps and without
-_ROUND_PX = 4  # nodes of a map are so far apart, and so many pixels are measured at once
+_MAPPED_PX, _STILL_PX = 2**19, 2**20  # what is resampled at once, and what is not
 
 
 @dataclass(frozen=True)
@@ -53,21 +53,18 @@ class DigitStage:
         the left edge of the cell before it grew to either side, and so it may be negative.
         """
         motion, drawn, frames = self._fit(ink, draw, may_grow=may_grow)
-        widths_px = _find_widths(ink, frames, SPARE_PX if drawn else 0)
-        groups = _group(frames.moves, widths_px, ink.images.shape[1])
         boxes = np.zeros((len(ink.images), 4), np.int64)
-        parts = []
+        parts, groups = [], _group(frames, ink.images.shape[1])
         for chosen in groups:
-            width_px = _round_up(widths_px[chosen])
-            part = _move(ink, motion, frames, chosen, width_px, scale=self.scale)
+            some = ink.take(chosen), motion.take(chosen), frames.take(chosen)
+            part, start_px = _move(*some, SPARE_PX if drawn else 0, self.scale)
             for step, strengths, keys in drawn:
                 part = step.change(part, strengths[chosen], keys[chosen], part.__getitem__)
             boxes[chosen] = extents = measure_ink(part)
             parts.append(slide(part, -extents[:, 0]))
-        images = _put_together(groups, parts)
+            boxes[chosen, 0] += start_px
         left, top, width, height = boxes.T
-        images = images[:, :, : width.max(initial=1)]
-        return GlyphInk(images, frames.left_px + left, top, width, height)
+        return GlyphInk(_put_together(groups, parts, width), left, top, width, height)
 
     def bound(
         self, ink: GlyphInk, draw: Draw, *, may_grow: bool = True
@@ -78,7 +75,7 @@ class DigitStage:
         takes a tenth of the time of `distort`.
         """
         frames = self._fit(ink, draw, may_grow=may_grow)[2]
-        return frames.left_px, frames.grown_px
+        return frames.left_px - frames.growth_px[:, 0], frames.grown_px
 
     def widest_px(
         self, width_px: NDArray[np.int64], height_px: NDArray[np.int64]
@@ -188,10 +185,10 @@ class DigitStage:
 class Frames:
     """The columns that hold distorted digits, and what brings digits there."""
 
-    factor: NDArray[np.float64]  # (M, 2), how much narrower and lower after the motion
-    offset: NDArray[np.float64]  # (M, 2), how far they then move right and down
+    factor: NDArray[np.float64]  # (2, M), how much narrower and lower after the motion
+    offset: NDArray[np.float64]  # (2, M), how far they then move right and down
     growth_px: NDArray[np.int64]  # (M, 4), how far ink may then grow: left, up, right, down
-    left_px: NDArray[np.int64]  # (M,), the first column, grown, from the left edge of the cell
+    left_px: NDArray[np.int64]  # (M,), the first column, from the left edge of the cell
     width_px: NDArray[np.int64]  # (M,), how many columns ink needs before it grows
     moves: NDArray[np.bool_]  # (M,), whether it is resampled; others move by whole pixels
 
@@ -203,11 +200,12 @@ class Frames:
     @property
     def down_px(self) -> NDArray[np.int64]:
         """How far digits that are not resampled move down, shape (M,)."""
-        return np.where(self.moves, 0, self.offset[:, 1]).astype(np.int64)
+        return np.where(self.moves, 0, self.offset[1]).astype(np.int64)
 
     def take(self, chosen: NDArray[np.int64]) -> Frames:
         """Return the frames of some digits."""
-        return Frames(*(value[chosen] for value in vars(self).values()))
+        factor, offset, *others = vars(self).values()
+        return Frames(factor[:, chosen], offset[:, chosen], *(value[chosen] for value in others))
 
 
 def _fit_frames(
@@ -230,8 +228,7 @@ def _fit_frames(
     offset = np.minimum(np.maximum(offset, first - factor * low), last - factor * high)
     start = np.floor(factor[0] * low[0] + offset[0] - reach).astype(np.int64) + 1
     stop = np.ceil(factor[0] * high[0] + offset[0] + reach).astype(np.int64)
-    left_px = start - growth_px[:, 0]
-    return Frames(factor.T, offset.T, growth_px, left_px, stop - start, moves)
+    return Frames(factor, offset, growth_px, start, stop - start, moves)
 
 
 def _bound_ink(ink: GlyphInk, motion: Motion) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -262,76 +259,65 @@ def _find_corners(ink: GlyphInk) -> tuple[NDArray[np.float64], NDArray[np.float6
     )
 
 
-def _find_widths(ink: GlyphInk, frames: Frames, spare_px: int) -> NDArray[np.int64]:
-    """Return the columns that each digit takes: those it had, at least, if it is not resampled."""
-    widths_px = frames.grown_px + spare_px
-    return np.where(frames.moves, widths_px, np.maximum(widths_px, ink.images.shape[2]))
-
-
-def _round_up(widths_px: NDArray[np.int64]) -> int:
-    return -(-int(widths_px.max(initial=1)) // _ROUND_PX) * _ROUND_PX
-
-
-def _group(
-    moves: NDArray[np.bool_], widths_px: NDArray[np.int64], height_px: int
-) -> list[NDArray[np.int64]]:
+def _group(frames: Frames, height_px: int) -> list[NDArray[np.int64]]:
     """Return the digits to be resampled, then the others, in groups of about the same width."""
     groups: list[NDArray[np.int64]] = []
-    for chosen, group_px in ((moves, _MAPPED_PX), (~moves, _STILL_PX)):
+    for chosen, group_px in ((frames.moves, _MAPPED_PX), (~frames.moves, _STILL_PX)):
         by_width = np.flatnonzero(chosen)
-        n_groups = -(-int(widths_px[chosen].sum()) * height_px // group_px)
-        n_groups = min(n_groups, len(by_width))
-        if n_groups > 1:
-            by_width = by_width[np.argsort(widths_px[by_width], kind="stable")]
-        groups += np.array_split(by_width, n_groups) if n_groups else []
+        by_width = by_width[np.argsort(frames.grown_px[chosen], kind="stable")]
+        n_groups = 1 + int(frames.grown_px[chosen].sum()) * height_px // group_px
+        groups += np.array_split(by_width, min(n_groups, len(by_width))) if chosen.any() else []
     return groups
 
 
 def _put_together(
-    groups: list[NDArray[np.int64]], parts: list[NDArray[np.uint8]]
+    groups: list[NDArray[np.int64]], parts: list[NDArray[np.uint8]], width_px: NDArray[np.int64]
 ) -> NDArray[np.uint8]:
-    """Put the images of groups in the order of digits, as wide as the widest."""
-    if len(groups) == 1:
-        return parts[0]
-    shape = sum(map(len, groups)), parts[0].shape[1], max(part.shape[2] for part in parts)
-    images = np.zeros(shape, np.uint8)
+    """Put the images of groups in the order of digits, as wide as the widest ink."""
+    images = np.zeros((len(width_px), parts[0].shape[1], width_px.max(initial=1)), np.uint8)
     for chosen, part in zip(groups, parts, strict=True):
-        images[chosen, :, : part.shape[2]] = part
+        part_px = min(part.shape[2], images.shape[2])
+        images[chosen, :, :part_px] = part[:, :, :part_px]
     return images
 
 
+def _round_up(size_px: int) -> int:
+    return -(-size_px // NODE_PX) * NODE_PX
+
+
 def _move(
-    ink: GlyphInk,
-    motion: Motion,
-    frames: Frames,
-    chosen: NDArray[np.int64],
-    width_px: int,
-    *,
-    scale: float,
-) -> NDArray[np.uint8]:
-    """Return some digits after their motion, with room to grow, in wider images."""
-    ink, frames = GlyphInk(*(value[chosen] for value in vars(ink).values())), frames.take(chosen)
-    more_px = width_px - ink.images.shape[2]
-    images = ink.images
+    ink: GlyphInk, motion: Motion, frames: Frames, spare_px: int, scale: float
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return digits after their motion, with room to grow, and where their images begin."""
+    n, height_px, width_px = ink.images.shape
+    left_px, right_px = (_round_up(int(frames.growth_px[:, side].max())) for side in (0, 2))
+    most_px = int(frames.width_px.max()) if frames.moves[0] else width_px
+    shape = n, _round_up(height_px), _round_up(left_px + most_px + right_px + spare_px)
+    images = np.zeros(shape, np.uint8)
     if frames.moves[0]:
-        images = _resample(ink, motion.take(chosen), frames, width_px, scale)
-    elif more_px:
-        images = np.pad(images, ((0, 0), (0, 0), (0, more_px)))
-    return slide(images, frames.growth_px[:, 0], frames.down_px)
+        warp(ink, _trace(ink, motion, frames, most_px, scale), images, left_px)
+        images = images[:, :height_px]
+    else:
+        images = images[:, :height_px]
+        images[:, :, left_px : left_px + most_px] = ink.images
+        images = slide(images, 0, frames.down_px)
+    return np.ascontiguousarray(images), frames.left_px - left_px
 
 
-def _resample(
+def _trace(
     ink: GlyphInk, motion: Motion, frames: Frames, width_px: int, scale: float
-) -> NDArray[np.uint8]:
-    x, y = place_nodes(width_px), place_nodes(ink.images.shape[1])
-    x, y = x + (frames.left_px + frames.growth_px[:, 0])[:, None, None], y[:, None]
+) -> NDArray[np.float32]:
+    """Find where the nodes of frames lie in images of the ink, shape (2, rows, columns, M)."""
+    x = place_nodes(width_px)[:, None] + frames.left_px
+    y = place_nodes(ink.images.shape[1])[:, None, None]
+    places = np.stack(np.broadcast_arrays(x, y), dtype=np.float32)
     if motion.wave_px.any():
-        wave_x, wave_y = draw_waves(motion, frames.width_px, y.size, x.shape[2], scale)
-        x, y = x + wave_x, y + wave_y
-    factor, offset = frames.factor[:, :, None, None], frames.offset[:, :, None, None]
-    middle_x, middle_y = _find_middle(ink)[:, :, None, None]
-    x = (x - offset[:, 0]) / factor[:, 0] - middle_x
-    y = (y - offset[:, 1]) / factor[:, 1] - middle_y
-    x, y = motion.trace_back(x, y)
-    x, y = x + (middle_x - ink.left_px[:, None, None]), y + middle_y
-    return warp(ink.images[:, :, : ink.width_px.max()], x, y, width_px)
+        places += draw_waves(motion, frames.width_px, len(y), len(x), scale)
+    middle = _find_middle(ink)[:, None, None].astype(np.float32)
+    places -= frames.offset[:, None, None].astype(np.float32)
+    places /= frames.factor[:, None, None].astype(np.float32)
+    places -= middle
+    places = motion.trace_back(*places)
+    middle[0] -= ink.left_px
+    places += middle
+    return places

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnistseq_cli.randomness import expand, expand_shorts
+from mnistseq_cli.randomness import expand_bytes, expand_shorts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from mnistseq_cli.glyphs.stamps import Pages
@@ -20,16 +23,11 @@ _CHUNK_PX = 2**16  # what the cache of a processor holds along with its sums
 def blur(pages: Pages, strengths: NDArray[np.float64], _: NDArray[np.uint64]) -> NDArray[np.uint8]:
     """Blur with a Gaussian of sigma pixels, shape (N, 1); around the image is paper.
 
-    The kernel is rounded to 1/256 and the sums are whole numbers, rounded once at the end: what
-    is less than half a grey level is no ink.
+    The kernel is rounded to 1/256, and the ink to whole grey levels across and then down: what is
+    less than half a grey level is no ink.
     """
-    weights = _make_kernels(strengths[:, 0])[:, :, None, None]
-    images = np.empty_like(pages.images)
-    size = max(1, _CHUNK_PX // max(1, images[:1].size))
-    for start in range(0, len(images), size):
-        some = slice(start, start + size)
-        images[some] = _convolve(pages.images[some], weights[some])
-    return images
+    weights = _make_kernels(strengths[:, 0])
+    return _in_chunks(lambda some: _convolve(pages.images[some], weights[some]), pages.images)
 
 
 def measure_blur(strengths: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -37,27 +35,44 @@ def measure_blur(strengths: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.ceil(strengths * _REACH).astype(np.int64).repeat(4, axis=1)
 
 
+def _in_chunks(
+    change: Callable[[slice], NDArray[np.uint8]], images: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Change few images at once: more than their size goes through the cache of the processor."""
+    changed = np.empty_like(images)
+    size = max(1, _CHUNK_PX // max(1, images[:1].size))
+    for start in range(0, len(images), size):
+        some = slice(start, start + size)
+        changed[some] = change(some)
+    return changed
+
+
 def _convolve(images: NDArray[np.uint8], weights: NDArray[np.uint16]) -> NDArray[np.uint8]:
     n, height, width = images.shape
-    radius = weights.shape[1] - 1
-    ink = images.astype(np.uint16)
-    down = ink * weights[:, 0]
-    for far in range(1, min(radius + 1, height)):
-        part = ink * weights[:, far]
-        down[:, far:] += part[:, :-far]
-        down[:, :-far] += part[:, far:]
-    # With paper between the rows, neighbours along a row are neighbours in memory.
-    rows = np.zeros((n, height, width + radius), np.uint32)
-    rows[:, :, :width] = down
-    across = rows * weights[:, 0]
-    flat, part_across = across.reshape(-1), np.empty_like(rows)
-    for far in range(1, radius + 1):
-        part = np.multiply(rows, weights[:, far], out=part_across).reshape(-1)
-        flat[far:] += part[:-far]
-        flat[:-far] += part[far:]
-    across += np.uint32(2**15)
-    across >>= np.uint32(16)
-    return across[:, :, :width].astype(np.uint8)
+    reach = weights.shape[1] - 1
+    # With paper between rows and around them, neighbours in a row or column are so in memory.
+    stride = width + reach
+    field = np.zeros((n, height + 2 * reach, stride), np.uint16)
+    rows = field[:, reach : reach + height, :width]
+    rows[...] = images
+    flat = field.reshape(n, -1)
+    first, last = reach * stride, (reach + height) * stride
+    inside = flat[:, first:last]
+    blurred, beside = np.empty_like(inside), np.empty_like(inside)
+    for step in (1, stride):
+        np.multiply(inside, weights[:, :1], out=blurred)
+        for far in range(1, reach + 1):
+            before, after = first - far * step, first + far * step
+            np.add(
+                flat[:, before : before + inside.shape[1]],
+                flat[:, after : after + inside.shape[1]],
+                out=beside,
+            )
+            np.multiply(beside, weights[:, far, None], out=beside)
+            np.add(blurred, beside, out=blurred)
+        blurred += np.uint16(128)
+        np.right_shift(blurred, 8, out=inside)
+    return rows.astype(np.uint8)
 
 
 def _make_kernels(sigma_px: NDArray[np.float64]) -> NDArray[np.uint16]:
@@ -84,17 +99,18 @@ def _exp_of_minus(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return value
 
 
-_GREY = 128
+_GREY, _GAIN = 128, 64
 
 
 def contrast(
     pages: Pages, strengths: NDArray[np.float64], _: NDArray[np.uint64]
 ) -> NDArray[np.uint8]:
     """Move grey levels away from the middle grey by a fraction of their distance, shape (N, 1)."""
-    gain = np.rint(256 + 256 * strengths).astype(np.int32)[:, :, None]
-    levels = (pages.images.astype(np.int32) - np.int32(_GREY)) * gain
-    levels += np.int32(_GREY * 256 + 128)
-    levels >>= 8
+    levels = pages.images.astype(np.int16)
+    levels -= _GREY
+    levels *= np.rint(_GAIN * (1 + strengths)).astype(np.int16)[:, :, None]
+    levels += _GREY * _GAIN + _GAIN // 2
+    levels >>= 6
     return np.clip(levels, 0, 255, out=levels).astype(np.uint8)
 
 
@@ -103,13 +119,13 @@ def brightness(
 ) -> NDArray[np.uint8]:
     """Make images lighter by a fraction of the whole range of grey levels, shape (N, 1)."""
     more_ink = -255 * strengths if pages.ink == "black" else 255 * strengths
-    levels = pages.images.astype(np.int16) + np.rint(more_ink).astype(np.int16)[:, :, None]
+    levels = pages.images.astype(np.int16)
+    levels += np.rint(more_ink).astype(np.int16)[:, :, None]
     return np.clip(levels, 0, 255, out=levels).astype(np.uint8)
 
 
-_EVEN_BYTES = np.uint64(0x00FF00FF00FF00FF)
-_MEAN = 510  # of the sum of four random bytes
-_STD = 147.8  # sqrt(4 * (256**2 - 1) / 12)
+_QUANTILES = np.array([round(1024 * NormalDist().inv_cdf((n + 0.5) / 256)) for n in range(256)])
+_GAUSSIAN = _QUANTILES / (np.square(_QUANTILES).sum() / 256) ** 0.5
 
 
 def grain(
@@ -117,16 +133,22 @@ def grain(
 ) -> NDArray[np.uint8]:
     """Add noise with a standard deviation, a fraction of the range of grey levels, shape (N, 1).
 
-    The noise is the sum of four uniform numbers, which nobody can tell from a Gaussian.
+    The noise is Gaussian: a byte chooses one of 256 quantiles, equally likely.
     """
-    factor = np.rint(strengths * (255 / _STD * 1024)).astype(np.int32)[:, :, None]
-    levels = _sum_of_bytes(keys, *pages.images.shape[1:]).astype(np.int32)
-    levels -= np.int32(_MEAN)
-    levels *= factor
-    levels += np.int32(512)
-    levels >>= 10
-    levels += pages.images
-    return np.clip(levels, 0, 255, out=levels).astype(np.uint8)
+    levels = np.rint(255 * strengths * _GAUSSIAN).astype(np.int16)
+    return _in_chunks(
+        lambda some: _add_grain(pages.images[some], levels[some], keys[some]), pages.images
+    )
+
+
+def _add_grain(
+    images: NDArray[np.uint8], levels: NDArray[np.int16], keys: NDArray[np.uint64]
+) -> NDArray[np.uint8]:
+    chosen = expand_bytes(keys, *images.shape[1:]).astype(np.intp)
+    chosen += np.arange(len(levels))[:, None, None] * 256
+    grains = levels.take(chosen, mode="wrap")
+    grains += images
+    return np.clip(grains, 0, 255, out=grains).astype(np.uint8)
 
 
 def noise(
@@ -135,16 +157,12 @@ def noise(
     """Make a fraction of the pixels black or white, either equally likely, shape (N, 1)."""
     numbers = expand_shorts(keys, *pages.images.shape[1:])
     half = np.rint(strengths * 2**15).astype(np.int64)[:, :, None]
-    black = numbers < half.astype(np.uint16)
-    white = numbers > (2**16 - 1 - half).astype(np.uint16)
-    return np.where(black, np.uint8(255), np.where(white, np.uint8(0), pages.images))
-
-
-def _sum_of_bytes(keys: NDArray[np.uint64], height: int, width: int) -> NDArray[np.uint16]:
-    words = expand(keys, height, -(-width // 4) * 2)
-    pairs = (words & _EVEN_BYTES) + ((words >> np.uint64(8)) & _EVEN_BYTES)
-    sums = pairs[..., ::2] + pairs[..., 1::2]
-    return sums.astype("<u8", copy=False).view("<u2")[..., :width]
+    black = (numbers < half.astype(np.uint16)).view(np.uint8)
+    white = (numbers > (2**16 - 1 - half).astype(np.uint16)).view(np.uint8)
+    white -= np.uint8(1)  # 255 where a pixel stays
+    white &= pages.images
+    white |= np.negative(black, out=black)
+    return white
 
 
 def jpeg(pages: Pages, strengths: NDArray[np.float64], _: NDArray[np.uint64]) -> NDArray[np.uint8]:

@@ -3,81 +3,150 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from mnistseq_cli.randomness import expand_fractions
+from mnistseq_cli.randomness import expand, expand_fractions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mnistseq_cli.glyphs.glyph_set import GlyphInk
     from mnistseq_cli.glyphs.stamps import Stamps
 
 NODE_PX = 4
-_NODE_BITS = 8  # a node's place is in units of 1 / 256 px
-_PLACE_BITS = 12  # a pixel's place has four more bits: 4 × 4 pixels between nodes
-_FAR_PX = 2**16
-_LANES = np.uint32(0x00FF00FF)
-_BYTE, _SHORT = np.uint32(0xFF), np.uint32(0xFFFF)
+_UNIT_BITS, _UNIT = 7, 2**7  # a place is in units of 1 / 128 px, so that 16 bits hold it
+_WEIGHT_BITS, _WEIGHT = 4, 2**4  # and weighs pixels by 1 / 16, so that 16 bits hold their sum
+_FAR_PX = 64  # a place so far beyond an image is as good as any farther one
+_SMALL_PX = 2**15 // _UNIT - 2 * _FAR_PX - 2  # of images whose places 16 bits hold
+_CHUNK_PX = 2**18  # what a processor's cache holds, with places
 
 
 def warp(
+    ink: GlyphInk, places_px: NDArray[np.float32], result: NDArray[np.uint8], left_px: int
+) -> None:
+    """Resample the ink of M digits bilinearly; around it is paper, 0.
+
+    The result, shape (M, H, W), is blank; from column `left_px` on, it is made of tiles of 4 × 4
+    pixels. All three numbers are multiples of 4. `places_px`, shape (2, rows, columns, M), is
+    where the corners of tiles lie in the images of the ink, x and y; between them, places are
+    interpolated.
+    """
+    size_px = np.array(ink.images.shape[:0:-1], np.float32)
+    nodes = np.clip(places_px, -_FAR_PX, size_px[:, None, None, None] + _FAR_PX)
+    nodes *= _UNIT
+    nodes += _UNIT / _WEIGHT / 2
+    nodes = np.rint(nodes, out=nodes).astype(np.int16 if size_px.max() <= _SMALL_PX else np.int32)
+    top_px, bottom_px = ink.top_px.min(), (ink.top_px + ink.height_px).max()
+    nodes[1] -= top_px * _UNIT
+    images = ink.images[:, top_px:bottom_px, : ink.width_px.max()]
+    ink = replace(ink, images=images, top_px=ink.top_px - top_px)
+    step = max(1, _CHUNK_PX // result[0].size)
+    for start in range(0, len(result), step):
+        part = slice(start, start + step)
+        _warp_tiles(ink.take(part), np.ascontiguousarray(nodes[..., part]), result[part], left_px)
+
+
+def _warp_tiles(
+    ink: GlyphInk, nodes: NDArray[np.signedinteger], result: NDArray[np.uint8], left_px: int
+) -> None:
+    n, height, width = result.shape
+    n_columns = nodes.shape[2] - 1
+    tiles = np.flatnonzero(_see_ink(ink, nodes)).astype(np.int32)
+    cell, digit = np.divmod(tiles, np.int32(n))
+    row, column = np.divmod(cell, np.int32(n_columns))
+    first = tiles + row * n  # the node at the upper left of each tile
+    below = first + (n_columns + 1) * n
+    corners = nodes.reshape(2, -1).take(np.stack([first, first + n, below, below + n]), axis=1)
+    left, right, left_below, right_below = corners.swapaxes(0, 1)
+    points = interpolate(interpolate(left, left_below), interpolate(right, right_below))
+    pixels = _sample(ink.images, digit, points[:, :, 0], points[:, :, 1])
+    words = pixels[3].astype(np.uint32)
+    for place in (2, 1, 0):
+        words <<= np.uint32(8)
+        words |= pixels[place]
+    lines = result.view("<u4").reshape(-1)
+    start = (digit * (height // NODE_PX) + row).astype(np.intp) * width
+    start += column + left_px // NODE_PX
+    for line in words:
+        lines[start] = line
+        start += width // NODE_PX
+
+
+def _see_ink(ink: GlyphInk, nodes: NDArray[np.signedinteger]) -> NDArray[np.bool_]:
+    """Return which tiles may hold ink, shape (rows, columns, M)."""
+    low, high = np.minimum(nodes[:, 1:], nodes[:, :-1]), np.maximum(nodes[:, 1:], nodes[:, :-1])
+    low_x, low_y = np.minimum(low[:, :, 1:], low[:, :, :-1])
+    high_x, high_y = np.maximum(high[:, :, 1:], high[:, :, :-1])
+    left, top, right, bottom = (
+        (edge * _UNIT).astype(nodes.dtype)
+        for edge in (-1 + 0 * ink.top_px, ink.top_px - 1, ink.width_px, ink.top_px + ink.height_px)
+    )
+    seen: NDArray[np.bool_] = (high_x > left - NODE_PX) & (low_x < right + NODE_PX)
+    seen &= (high_y > top - NODE_PX) & (low_y < bottom + NODE_PX)  # as steps are rounded
+    return seen
+
+
+def interpolate(
+    first: NDArray[np.signedinteger], last: NDArray[np.signedinteger], n: int = NODE_PX
+) -> NDArray[np.signedinteger]:
+    """Return the first of n + 1 points, and those on the way to the last, in rounded steps."""
+    step = last - first
+    step += n // 2
+    step //= n
+    points = np.empty((n, *first.shape), first.dtype)
+    points[0] = first
+    for place in range(1, n):
+        np.add(points[place - 1], step, out=points[place])
+    return points
+
+
+def _sample(
     images: NDArray[np.uint8],
-    x_px: NDArray[np.float64],
-    y_px: NDArray[np.float64],
-    width_px: int,
-) -> NDArray[np.uint8]:
-    """Resample images, shape (M, H, V), bilinearly, to another width W; around them is paper, 0.
-
-    `x_px` and `y_px`, shape (M, rows, columns), are where each node of the result lies in the
-    image; nodes are 4 px apart and reach from pixel 0 to H, and to W, or further.
-    """
-    n, height, width = images.shape
-    x, y = (interpolate(_quantise(place)) for place in (x_px, y_px))
-    np.clip(x, -1 << _PLACE_BITS, width << _PLACE_BITS, out=x)
-    np.clip(y, -1 << _PLACE_BITS, height << _PLACE_BITS, out=y)
-    stride = width + 2
-    pixel = (y >> _PLACE_BITS) * np.int32(stride)
-    pixel += x >> _PLACE_BITS
-    first = np.arange(n, dtype=np.int32) * np.int32(stride * (height + 2)) + np.int32(stride + 1)
-    pixel += first[:, None, None]
-    return unfold(_blend(_pack(images).take(pixel, mode="wrap"), x, y), height, width_px)
-
-
-def interpolate(nodes: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Interpolate between nodes, bilinearly and exactly, to (4, M, rows - 1, 4 * columns).
-
-    That is 16 times the value at each pixel, the pixel rows 0, 4, 8, … first, then 1, 5, 9, …: so
-    are most steps along memory. The last four columns mean nothing. See `unfold`.
-    """
-    n, n_rows, n_columns = nodes.shape
-    flat = nodes.ravel()
-    step = np.empty_like(flat)
-    np.subtract(flat[1:], flat[:-1], out=step[:-1])
-    step[-1] = 0
-    columns = np.empty((flat.size, NODE_PX), np.int32)
-    np.left_shift(flat, 2, out=columns[:, 0])
-    for place in range(1, NODE_PX):
-        np.add(columns[:, place - 1], step, out=columns[:, place])
-    above = columns.reshape(n, n_rows, NODE_PX * n_columns)
-    down = above[:, 1:] - above[:, :-1]
-    rows = np.empty((NODE_PX, *down.shape), np.int32)
-    np.left_shift(above[:, :-1], 2, out=rows[0])
-    for place in range(1, NODE_PX):
-        np.add(rows[place - 1], down, out=rows[place])
-    return rows
+    digit: NDArray[np.int32],
+    x: NDArray[np.signedinteger],
+    y: NDArray[np.signedinteger],
+) -> NDArray[np.uint16]:
+    """Blend the four pixels around each place, shape (4, 4, T), in the images of T tiles."""
+    _, height, width = images.shape
+    stride = width + 1
+    np.clip(x, -_UNIT, width * _UNIT, out=x)
+    np.clip(y, -_UNIT, height * _UNIT, out=y)
+    pixel = y >> _UNIT_BITS
+    pixel *= stride
+    pixel += x >> _UNIT_BITS
+    first = digit * (stride * (height + 1)) + (stride + 1)
+    quads = _pack(images).take(pixel + first, mode="wrap")
+    right, lower = (_to_weights(place) for place in (x, y))
+    ink = _blend(quads.astype(np.uint16), lower)
+    quads >>= np.uint32(16)
+    beside = _blend(quads.astype(np.uint16), lower)
+    beside -= ink
+    beside *= right
+    ink *= _WEIGHT
+    ink += beside
+    ink += _WEIGHT**2 // 2
+    ink >>= 2 * _WEIGHT_BITS
+    return ink
 
 
-def unfold(
-    rows: NDArray[np.uint32 | np.int32], height_px: int, width_px: int
-) -> NDArray[np.uint8]:
-    """Put the rows of `interpolate` in their order, as pixels, shape (M, height, width)."""
-    _, n, n_rows, _ = rows.shape
-    images = np.empty((n, n_rows, NODE_PX, width_px), np.uint8)
-    images[...] = rows[..., :width_px].transpose(1, 2, 0, 3)
-    return images.reshape(n, n_rows * NODE_PX, width_px)[:, :height_px]
+def _to_weights(place: NDArray[np.signedinteger]) -> NDArray[np.unsignedinteger]:
+    place >>= _UNIT_BITS - _WEIGHT_BITS
+    place &= _WEIGHT - 1
+    return place.astype(np.uint16)
+
+
+def _blend(pairs: NDArray[np.uint16], lower: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Interpolate between a pixel and that below it."""
+    upper: NDArray[np.uint16] = pairs & np.uint16(255)
+    pairs >>= 8
+    pairs -= upper
+    pairs *= lower
+    upper *= _WEIGHT
+    upper += pairs
+    return upper
 
 
 def place_nodes(size_px: int) -> NDArray[np.float64]:
@@ -86,13 +155,9 @@ def place_nodes(size_px: int) -> NDArray[np.float64]:
 
 
 def draw_waves(
-    motion: Motion,
-    widths_px: NDArray[np.int64] | NDArray[np.float64],
-    n_rows: int,
-    n_columns: int,
-    scale: float = 1,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Draw the random displacement of each node in x and y, in pixels, shape (M, rows, columns).
+    motion: Motion, widths_px: NDArray[Any], n_rows: int, n_columns: int, scale: float
+) -> NDArray[np.float32]:
+    """Draw the random displacement of nodes in x and y, in pixels, shape (2, rows, columns, M).
 
     Random vectors 8 px apart, refined to nodes by the rule of cubic B-splines, so that the field
     is smooth; then scaled so that the node that moves most, of those in the width of a digit's
@@ -100,77 +165,58 @@ def draw_waves(
     are `scale` times as large as those of 28 px, so is the field.
     """
     if scale != 1:
-        sizes = (int(size / scale) + 2 for size in (n_rows, n_columns))
-        wave_x, wave_y = (
-            _stretch(_stretch(wave, 1, n_rows, scale), 2, n_columns, scale)
-            for wave in draw_waves(motion, widths_px / scale, *sizes)
-        )
-        return wave_x, wave_y
+        rows, columns = (int(size / scale) + 2 for size in (n_rows, n_columns))
+        waves = draw_waves(motion, widths_px / scale, rows, columns, scale=1)
+        return _stretch(_stretch(waves, 1, n_rows, scale), 2, n_columns, scale)
     across, down = (n_columns + 5) // 2, (n_rows + 5) // 2
-    field = expand_fractions(motion.wave_keys, 2 * down, across).reshape(-1, down, across)
-    fine = _refine(_refine(field, 2, n_columns), 1, n_rows).reshape(-1, 2, n_rows, n_columns)
-    inside = np.arange(n_columns) * NODE_PX < widths_px[:, None] + NODE_PX
-    most = (np.abs(fine) * inside[:, None, None]).reshape(len(fine), -1).max(axis=1)
-    fine *= (motion.wave_px / most)[:, None, None, None]
-    return fine[:, 0], fine[:, 1]
+    words = expand(motion.wave_keys, down, -(-across // 4)).transpose(1, 2, 0)
+    field = np.empty((2, down, words.shape[1], 4, words.shape[2]), np.float32)
+    for place in range(8):
+        field[place % 2, :, :, place // 2] = (words >> np.uint64(8 * place)) & np.uint64(255)
+    field = 2 * field.reshape(2, down, -1, field.shape[-1])[:, :, :across] - 255
+    fine = _refine(_refine(field, 2, n_columns), 1, n_rows)
+    far = np.arange(n_columns)[:, None] * NODE_PX >= widths_px + NODE_PX
+    most = np.where(far, 0, np.abs(fine)).max(axis=(0, 1, 2))
+    fine *= (motion.wave_px / np.maximum(most, 1)).astype(np.float32)
+    return fine
 
 
 def _stretch(
-    field: NDArray[np.float64], axis: int, n_nodes: int, scale: float
-) -> NDArray[np.float64]:
+    field: NDArray[np.float32], axis: int, n_nodes: int, scale: float
+) -> NDArray[np.float32]:
     """Put nodes so much closer along an axis, and go straight from one to the next."""
     at = np.arange(n_nodes) / scale
     before = at.astype(np.int64)
     low, high = field.take(before, axis), field.take(before + 1, axis)
-    part = np.expand_dims(at - before, tuple(range(1, field.ndim - axis)))
-    stretched: NDArray[np.float64] = low + part * (high - low)
+    part = np.expand_dims((at - before).astype(np.float32), tuple(range(1, field.ndim - axis)))
+    stretched: NDArray[np.float32] = low + part * (high - low)
     return stretched
 
 
-def _refine(field: NDArray[np.float64], axis: int, n_nodes: int) -> NDArray[np.float64]:
+def _refine(field: NDArray[np.float32], axis: int, n_nodes: int) -> NDArray[np.float32]:
+    """Put as many points between points."""
     points = np.moveaxis(field, axis, 0)
-    fine = np.empty((2 * len(points) - 2, *points.shape[1:]))
+    fine = np.empty((2 * len(points) - 2, *points.shape[1:]), np.float32)
     fine[1::2] = (points[1:] + points[:-1]) / 2
     fine[2::2] = (points[:-2] + 6 * points[1:-1] + points[2:]) / 8
     return np.moveaxis(fine[2 : n_nodes + 2], 0, axis)
 
 
-def _quantise(place_px: NDArray[np.float64]) -> NDArray[np.int32]:
-    units = np.clip(place_px, -_FAR_PX, _FAR_PX) * 2**_NODE_BITS
-    nodes: NDArray[np.int32] = np.rint(units, out=units).astype(np.int32)
-    return nodes
-
-
 def _pack(images: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """Put each pixel, its right, its lower and its lower right neighbour into one number."""
+    """Put each pixel, its lower, its right and its lower right neighbour into one number.
+
+    A column of paper ends each row, a row of paper each image; a row and a pixel come first.
+    """
     n, height, width = images.shape
-    stride = width + 2
-    padded = np.zeros(n * (height + 2) * stride + stride + 1, np.uint32)
-    padded[: -stride - 1].reshape(n, height + 2, stride)[:, 1:-1, 1:-1] = images
-    pairs = padded[:-1] | padded[1:] << np.uint32(8)
-    quads: NDArray[np.uint32] = pairs[:-stride] | pairs[stride:] << np.uint32(16)
-    return quads
-
-
-def _blend(
-    quads: NDArray[np.uint32], x: NDArray[np.int32], y: NDArray[np.int32]
-) -> NDArray[np.uint32]:
-    """Interpolate between four pixels; two rows at a time fit into one number."""
-    shift = _PLACE_BITS - 8
-    right = (x >> shift).view(np.uint32) & _BYTE
-    lower = (y >> shift).view(np.uint32) & _BYTE
-    rows = ((quads >> np.uint32(8)) & _LANES) * right
-    right = np.uint32(256) - right
-    quads &= _LANES
-    quads *= right
-    rows += quads
-    ink = (rows >> np.uint32(16)) * lower
-    rows &= _SHORT
-    rows *= np.uint32(256) - lower
-    ink += rows
-    ink += np.uint32(2**15)
-    ink >>= np.uint32(16)
-    return ink
+    stride = width + 1
+    padded = np.zeros((n * (height + 1) + 2) * stride + 1, np.uint8)
+    rows = padded[stride + 1 : -stride].reshape(n, height + 1, stride)
+    rows[:, :-1, :-1] = images
+    quads = np.empty((padded.size - stride - 1, 4), np.uint8)
+    for place, far in enumerate((0, stride, 1, stride + 1)):
+        quads[:, place] = padded[far : far + len(quads)]
+    packed: NDArray[np.uint32] = quads.view("<u4")[:, 0]
+    return packed
 
 
 _DEGREE = 0.017453292519943295
@@ -238,18 +284,21 @@ class Motion:
         return u / depth + shift_x, v / depth + shift_y
 
     def trace_back(
-        self, x: NDArray[np.float64], y: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Find the points of the ink that `send` maps to given points, shape (M, n, m)."""
+        self, x: NDArray[np.float32], y: NDArray[np.float32]
+    ) -> NDArray[np.floating[Any]]:
+        """Find the points of the ink, x and y, that `send` maps to given points, shape (…, M)."""
+        area = self.a * self.d - self.b * self.c
         a, b, c, d, bend_x, bend_y, shift_x, shift_y = (
-            value[:, None, None] for value in list(vars(self).values())[:8]
+            value.astype(np.float32)
+            for value in (
+                *(one / area for one in (self.a, self.b, self.c, self.d)),
+                *(self.bend_x, self.bend_y, self.shift_x, self.shift_y),
+            )
         )
         x, y = x - shift_x, y - shift_y
         # Behind the horizon there is no ink; a small depth keeps points there far away.
-        depth = np.maximum(1 - bend_x * x - bend_y * y, _HORIZON)
-        u, v = x / depth, y / depth
-        area = a * d - b * c
-        return (d * u - b * v) / area, (a * v - c * u) / area
+        depth = np.maximum(1 - bend_x * x - bend_y * y, np.float32(_HORIZON))
+        return np.stack([d * x - b * y, a * y - c * x]) / depth
 
 
 def scale(motion: Motion, strengths: NDArray[np.float64], _: NDArray[np.uint64]) -> Motion:

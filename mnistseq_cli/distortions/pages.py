@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mnistseq_cli.distortions.stationery import Paper
     from mnistseq_cli.distortions.steps import Draw, Step
 
+_CHUNK_PX = 2**18  # of pages that go through all steps before the next ones
+
 
 @dataclass(frozen=True)
 class PageStage:
@@ -59,13 +61,25 @@ class PageStage:
         if self.paper:
             images = self.paper.lay_under(pages, draw)
             pages = replace(pages, images=_cut_off(images, pages.widths_px))
-        for step in self.images:
-            strengths, keys = step.draw(draw)
-            if step.record.stage == "lens":
-                stamps = _look_through(step, stamps, pages, strengths, keys)
-            images = step.change(pages.images, strengths, keys, pages.take)
-            pages = replace(pages, images=_cut_off(images, pages.widths_px))
-        return pages.images, _place_boxes(stamps, pages.widths_px)
+        drawn = [(step, *step.draw(draw)) for step in self.images]
+        images = np.empty_like(pages.images)
+        size = max(1, _CHUNK_PX // images[0].size)
+        for start in range(0, len(images), size):
+            some = slice(start, start + size)
+            images[some] = _distort_some(pages.take(some), drawn, some)
+        lens = [one for one in drawn if one[0].record.stage == "lens"]
+        return images, _find_boxes(stamps, lens, pages)
+
+
+def _distort_some(
+    pages: Pages,
+    drawn: list[tuple[Step, NDArray[np.float64], NDArray[np.uint64]]],
+    some: slice,
+) -> NDArray[np.uint8]:
+    for step, strengths, keys in drawn:
+        images = step.change(pages.images, strengths[some], keys[some], pages.take)
+        pages = replace(pages, images=_cut_off(images, pages.widths_px))
+    return pages.images
 
 
 def _cut_off(images: NDArray[np.uint8], widths_px: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -76,25 +90,25 @@ def _cut_off(images: NDArray[np.uint8], widths_px: NDArray[np.int64]) -> NDArray
     return np.where(beyond[:, None], np.uint8(0), images)
 
 
-def _look_through(
-    step: Step,
+def _find_boxes(
     stamps: Stamps,
+    lens: list[tuple[Step, NDArray[np.float64], NDArray[np.uint64]]],
     pages: Pages,
-    strengths: NDArray[np.float64],
-    keys: NDArray[np.uint64],
-) -> Stamps:
-    """Distort each digit alone as its page is distorted, to see where its ink is."""
-    reach = int(step.measure_growth(strengths).max())
-    images = np.pad(stamps.images, ((0, 0), (0, 0), (reach, reach)))
-    page = stamps.sample
-    alone = Pages(images, np.full(len(page), images.shape[2]), pages.ink)
-    images = step.change(images, strengths[page], keys[page], alone.take)
-    return replace(stamps, images=images, x_px=stamps.x_px - reach, boxes=measure_ink(images))
-
-
-def _place_boxes(stamps: Stamps, widths_px: NDArray[np.int64]) -> NDArray[np.int64]:
+) -> NDArray[np.int64]:
+    """Look at each digit alone as its page was looked at, to see where its ink is on the page."""
     boxes = stamps.boxes.copy()
-    right = np.minimum(boxes[:, 0] + boxes[:, 2] + stamps.x_px, widths_px[stamps.sample])
-    boxes[:, 0] = np.maximum(boxes[:, 0] + stamps.x_px, 0)
+    reach = sum(int(step.measure_growth(strengths).max()) for step, strengths, _ in lens)
+    n_groups = 1 + len(boxes) * stamps.images.shape[1] * stamps.images.shape[2] // _CHUNK_PX
+    by_width = np.argsort(boxes[:, 2], kind="stable")
+    for chosen in np.array_split(by_width, n_groups) if lens else ():
+        near = stamps.images[chosen, :, : (boxes[chosen, 0] + boxes[chosen, 2]).max(initial=1)]
+        images, page = np.pad(near, ((0, 0), (0, 0), (reach, reach))), stamps.sample[chosen]
+        for step, strengths, keys in lens:
+            alone = Pages(images, np.full(len(page), images.shape[2]), pages.ink)
+            images = step.change(images, strengths[page], keys[page], alone.take)
+        boxes[chosen] = measure_ink(images) - [reach, 0, 0, 0]
+    left = boxes[:, 0] + stamps.x_px
+    right = np.minimum(left + boxes[:, 2], pages.widths_px[stamps.sample])
+    boxes[:, 0] = np.maximum(left, 0)
     boxes[:, 2] = right - boxes[:, 0]
     return boxes

@@ -1,8 +1,4 @@
-"""What is on the paper besides digits: tint, texture, rules, and strokes across.
-
-Whole arrays of float32 are added, multiplied and compared, one operation at a time: every
-processor rounds them alike.
-"""
+"""What is on the paper besides digits: tint, texture, rules, and strokes across."""
 
 from __future__ import annotations
 
@@ -10,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnistseq_cli.distortions.geometry import NODE_PX, interpolate, unfold
+from mnistseq_cli.distortions.geometry import NODE_PX, interpolate
 from mnistseq_cli.glyphs.glyph_set import measure_ink
-from mnistseq_cli.randomness import expand_fractions, expand_shorts
+from mnistseq_cli.randomness import expand_bytes, expand_fractions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +19,8 @@ _OTHER_KEY = np.uint64(0xD1B54A32D192ED03)  # texture and tint of a page have wo
 _TINT, _SLOPE, _MOTTLE, _FIBRE, _RULE = 0.25, 0.3, 0.15, 0.1, 0.35  # parts of the strength
 _RULE_PX = (6, 12)
 _UNRULED, _SQUARED = -0.25, 0.25  # of a number from -1 to 1
+_LEVEL = 64  # darkness is counted in parts of a grey level
+_CHUNK_PX = 2**16  # of strokes that are drawn at once: what the cache of a processor holds
 
 
 def background(
@@ -33,13 +31,18 @@ def background(
     Each paper has a tint that grows in some direction, a mottled and fibrous texture, and often
     rules or squares. The ink lies on top like a glaze: light passes through both.
     """
-    traits = expand_fractions(keys, 1, 8)[:, 0].astype(np.float32)[:, :, None, None]
-    tone = _shade(pages, traits) + _texture(pages, keys + _OTHER_KEY)
-    tone += _draw_rules(pages, traits)
-    tone *= (255 * strengths).astype(np.float32)[:, :, None]
-    darkness = np.clip(np.rint(tone, out=tone), 0, 255, out=tone).astype(np.uint16)
-    light = (255 - darkness) * (255 - pages.images.astype(np.uint16))
-    return (255 - (light + 127) // 255).astype(np.uint8)
+    most = 255 * _LEVEL * strengths
+    traits = expand_fractions(keys, 1, 8)[:, 0]
+    tone = _tint(pages, traits, most)
+    _add_texture(tone, keys + _OTHER_KEY, most, pages.scale)
+    np.clip(tone, 0, 255 * _LEVEL, out=tone)
+    tone >>= 6
+    glaze = tone.view(np.uint16)
+    glaze *= ~pages.images
+    glaze += 128
+    glaze += glaze >> 8  # with the next line: divide by 255, and round
+    glaze >>= 8
+    return pages.images + glaze.astype(np.uint8)
 
 
 def lines(
@@ -47,52 +50,61 @@ def lines(
 ) -> NDArray[np.uint8]:
     """Draw so many curved pen strokes across what is written, shape (N, 1)."""
     images, rows = pages.images.copy(), _find_rows(pages)
+    size = max(1, _CHUNK_PX // images[:1].size)
     for place in range(int(strengths.max(initial=0))):
         chosen = np.flatnonzero(strengths[:, 0] > place)
         traits = expand_fractions(keys[chosen], place + 1, 8)[:, place].astype(np.float32)
-        strokes = _draw_strokes(images.shape[1:], rows[:, chosen], traits, pages.scale)
-        images[chosen] = np.maximum(images[chosen], strokes)
+        for start in range(0, len(chosen), size):
+            part = slice(start, start + size)
+            some = chosen[part]
+            _draw_strokes(images, some, rows[:, some], traits[part], np.float32(pages.scale))
     return images
 
 
-def _shade(pages: Pages, traits: NDArray[np.float32]) -> NDArray[np.float32]:
+def _tint(
+    pages: Pages, traits: NDArray[np.float64], most: NDArray[np.float64]
+) -> NDArray[np.int16]:
+    """Return how dark paper is, shape (N, H, W), with a tint that grows and with rules."""
     _, height, width = pages.images.shape
-    across = np.arange(width, dtype=np.float32) / pages.widths_px.astype(np.float32)[:, None] - 0.5
-    down = np.arange(height, dtype=np.float32)[:, None] / height - 0.5
-    slope = (across[:, None] * traits[:, 1] + down * traits[:, 2]) * _SLOPE
-    shade: NDArray[np.float32] = slope + (_TINT * (1 + traits[:, 0]) / 2 + _SLOPE / 2)
-    return shade
-
-
-def _texture(pages: Pages, keys: NDArray[np.uint64]) -> NDArray[np.float32]:
-    _, height, width = pages.images.shape
-    fibre = expand_shorts(keys + _OTHER_KEY, height, width) >> np.uint16(8)
-    # What is mottled is as large as the page, drawn small.
-    rows, columns = ((np.arange(size) / pages.scale).astype(np.int64) for size in (height, width))
-    height, width = int(rows[-1]) + 1, int(columns[-1]) + 1
-    n_rows, n_columns = -(-height // NODE_PX) + 2, -(-width // NODE_PX) + 2
-    nodes = (expand_shorts(keys, n_rows, n_columns) >> 8).astype(np.int32)
-    nodes = nodes[:, 1:] + nodes[:, :-1]
-    smooth = unfold((interpolate(nodes[:, :, 1:] + nodes[:, :, :-1]) >> 6), height, width)
-    if pages.scale != 1:
-        smooth = smooth[:, rows[:, None], columns]
-    texture = smooth * np.float32(_MOTTLE / 255)
-    texture += fibre * np.float32(_FIBRE / 255)
-    return texture
-
-
-def _draw_rules(pages: Pages, traits: NDArray[np.float32]) -> NDArray[np.float32]:
-    _, height, width = pages.images.shape
+    tint, right, down, size, start, kind, rule, _ = traits.T[:, :, None]
+    tints = _TINT * (1 + tint) / 2 + _SLOPE / 2
+    tints = tints + (np.arange(width) / pages.widths_px[:, None] - 0.5) * right * _SLOPE
+    darker = (np.arange(height) / height - 0.5) * down * _SLOPE
     smallest, largest = _RULE_PX
-    period = smallest + np.floor((traits[:, 3] + 1) / 2 * (largest - smallest + 1))
-    period = np.floor(period * np.float32(pages.scale))
-    start, wide = np.floor((traits[:, 4] + 1) / 2 * period), max(1, round(pages.scale))
-    down = (np.arange(height, dtype=np.float32)[:, None] - start) % period < wide
-    across = (np.arange(width, dtype=np.float32) - start) % period < wide
-    kind = traits[:, 5]
-    ruled = (down & (kind > _UNRULED)) | (across & (kind > _SQUARED))
-    rules: NDArray[np.float32] = ruled * (_RULE * (1 + traits[:, 6]) / 2)
-    return rules
+    period = smallest + np.floor((size + 1) / 2 * (largest - smallest + 1))
+    period = np.floor(period * pages.scale)
+    start, wide = np.floor((start + 1) / 2 * period), max(1, round(pages.scale))
+    is_row = ((np.arange(height) - start) % period < wide) & (kind > _UNRULED)
+    is_column = ((np.arange(width) - start) % period < wide) & (kind > _SQUARED)
+    rule = _RULE * (1 + rule) / 2
+    darker = np.rint(most * (darker + is_row * rule)).astype(np.int16)
+    tints = np.rint(most * tints).astype(np.int16)
+    columns = tints + np.rint(most * rule * is_column).astype(np.int16)
+    tone: NDArray[np.int16] = columns[:, None] + darker[:, :, None]
+    page, row = np.nonzero(is_row)
+    tone[page, row] = tints[page] + darker[page, row, None]  # rules cross without a dot
+    return tone
+
+
+def _add_texture(
+    tone: NDArray[np.int16], keys: NDArray[np.uint64], most: NDArray[np.float64], scale: float
+) -> None:
+    """Make paper darker by spots, smooth between nodes, and by fibres of a pixel."""
+    _, height, width = tone.shape
+    node_px = round(NODE_PX * scale)
+    spots = expand_bytes(keys, height // node_px + 3, width // node_px + 3).astype(np.float64)
+    spots = spots[:, 1:] + spots[:, :-1]
+    spots = (spots[:, :, 1:] + spots[:, :, :-1]) * (most * _MOTTLE / (4 * 255))[:, :, None]
+    nodes = np.rint(spots).astype(np.int16)
+    across = interpolate(nodes[:, :, :-1], nodes[:, :, 1:], node_px).transpose(1, 2, 3, 0)
+    rows = across.reshape(*nodes.shape[:2], -1)[:, :, :width]
+    for place, smooth in enumerate(interpolate(rows[:, :-1], rows[:, 1:], node_px)):
+        lines = tone[:, place::node_px]
+        lines += smooth[:, : lines.shape[1]]
+    fibres = expand_bytes(keys + _OTHER_KEY, height, width).astype(np.uint16)
+    fibres *= np.rint(most * (_FIBRE * 32 / 255)).astype(np.uint16)[:, :, None]
+    fibres >>= 5
+    tone += fibres.view(np.int16)
 
 
 def _find_rows(pages: Pages) -> NDArray[np.float32]:
@@ -107,16 +119,19 @@ def _find_rows(pages: Pages) -> NDArray[np.float32]:
 
 
 def _draw_strokes(
-    shape: tuple[int, ...],
+    images: NDArray[np.uint8],
+    chosen: NDArray[np.int64],
     rows: NDArray[np.float32],
     traits: NDArray[np.float32],
-    scale: float,
-) -> NDArray[np.uint8]:
-    """Draw one stroke on each image: a parabola, its middle within the row of digits."""
-    height, width = shape
+    px: np.float32,
+) -> None:
+    """Draw one stroke on each chosen image: a parabola, its middle within the row of digits.
+
+    Lengths are meant for pages of 28 px, and are `px` times as long.
+    """
+    _, height, width = images.shape
     left, top, row_px, high = rows
     half = traits / 2 + np.float32(0.5)  # from 0 to 1
-    px = np.float32(scale)  # of a page of 28 px
     reach = 8 * px + half[:, 0] * row_px * np.float32(0.45)
     middle, above = left + half[:, 1] * row_px, top + 2 * px + half[:, 2] * (high - 5 * px)
     slope = traits[:, 3] * (high / 2) / reach
@@ -127,10 +142,12 @@ def _draw_strokes(
     y = above[:, None] + slope[:, None] * along + sag[:, None] * (part * part - np.float32(0.5))
     lean = 1 / np.sqrt(1 + slope * slope)
     ends = np.clip(reach[:, None] + 1 - np.abs(along), 0, 1) * ink[:, None]
-    away = np.abs(np.arange(height, dtype=np.float32)[:, None] - y[:, None])
-    away *= lean[:, None, None]
-    np.subtract((1 + pen)[:, None, None], away, out=away)
-    stroke = np.clip(away, 0, 1, out=away)
+    stroke = np.arange(height, dtype=np.float32)[:, None] - y[:, None]
+    np.abs(stroke, out=stroke)
+    stroke *= lean[:, None, None]
+    np.subtract((1 + pen)[:, None, None], stroke, out=stroke)
+    np.clip(stroke, 0, 1, out=stroke)
     stroke *= ends[:, None]
-    drawn: NDArray[np.uint8] = np.rint(stroke, out=stroke).astype(np.uint8)
-    return drawn
+    drawn = np.rint(stroke, out=stroke).astype(np.uint8)
+    for page, one in zip(chosen, drawn, strict=True):
+        np.maximum(images[page], one, out=images[page])

@@ -48,6 +48,10 @@ class GlyphInk:
     width_px: NDArray[np.int64]
     height_px: NDArray[np.int64]
 
+    def take(self, chosen: NDArray[np.int64] | slice) -> GlyphInk:
+        """Return the ink of some of the glyphs."""
+        return GlyphInk(*(value[chosen] for value in vars(self).values()))
+
 
 class GlyphSet:
     """The glyphs of one data set and split.
@@ -354,10 +358,17 @@ def _find_columns(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def _find_rows(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return which rows hold ink, shape (N, H): four pixels are looked at as one word."""
-    rest = -images.shape[2] % 4
+    """Return which rows hold ink, shape (N, H): all words of a row laid on its first."""
+    n, height, width = images.shape
+    rest = -width % 4
     padded = np.pad(images, ((0, 0), (0, 0), (0, rest))) if rest else images
-    is_ink: NDArray[np.bool_] = np.any(np.ascontiguousarray(padded).view(np.uint32), axis=2)
+    ink = np.ascontiguousarray(padded).reshape(-1).view(np.uint32)
+    n_words, laid = (width + rest) // 4, 1
+    while laid < n_words:
+        further = min(laid, n_words - laid)
+        ink = ink[:-further] | ink[further:]
+        laid += further
+    is_ink: NDArray[np.bool_] = (ink[::n_words] != 0).reshape(n, height)
     return is_ink
 
 

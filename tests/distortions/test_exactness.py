@@ -106,11 +106,15 @@ def test_geometry_is_the_map_it_says(
     for image, result in zip(images, after, strict=False):
         rows, columns = np.nonzero(image)
         middle_x, middle_y = (columns.min() + columns.max()) / 2, (rows.min() + rows.max()) / 2
+        off = []
         for y, x in np.ndindex(*image.shape):
             u, v = x - middle_x - moved, y - middle_y - moved
             expected = sample(image, a * u + b * v + middle_x, c * u + d * v + middle_y)
-            # Places are rounded to 1/256 px, and neighbours differ by up to 255.
-            assert abs(int(result[y, x]) - expected) <= 2.5
+            off.append(abs(int(result[y, x]) - expected))
+        # Places are rounded to 1/16 px, so to less than 1/32 px and what interpolation rounds,
+        # and neighbours differ by up to 255.
+        assert max(off) <= 2 * 255 / 25
+        assert np.mean(off) <= 1
 
 
 def test_shear_leans_to_the_right_and_rotation_is_clockwise() -> None:
@@ -195,7 +199,8 @@ def test_blur_is_a_gaussian(sigma: float) -> None:
     kernel = np.where(abs(far) <= 3 * sigma, np.exp(-(far**2) / (2 * sigma**2)), 0)
     weights = np.rint(256 * kernel / kernel.sum())
     weights[20] += 256 - weights.sum()
-    assert (after == np.floor(255 * np.outer(weights, weights) / 65536 + 0.5)).all()
+    # Rows are rounded before columns are.
+    assert np.abs(after - 255 * np.outer(weights, weights) / 65536).max() <= 1
 
 
 @pytest.mark.parametrize("distance", [0.25, 0.5, 1.0])
