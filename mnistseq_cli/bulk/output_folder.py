@@ -39,6 +39,7 @@ from mnistseq_cli.bulk.parts import (
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.files import read_regular
 from mnistseq_cli.formats.names import OWN_FOLDER
+from mnistseq_cli.validation import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -271,14 +272,17 @@ def _check_folder(plan: Plan, path: Path, *, resume: bool, overwrite: bool) -> N
 
 def _compare(saved: dict[str, Any], wanted: dict[str, Any], within: str = "") -> Iterator[str]:
     keys = dict.fromkeys([*wanted, *(saved if within else ())])
-    if within == "recipe." and saved.get("glyphs_sha256") == wanted.get("glyphs_sha256"):
-        keys.pop("dataset", None)  # the same glyphs, which may lie elsewhere now
+    if within == "recipe.":
+        are_same = saved.get("glyphs_sha256") == wanted.get("glyphs_sha256")
+        if are_same or saved.get("dataset") != wanted.get("dataset"):
+            # The same glyphs may lie elsewhere now; of others the name says enough.
+            keys.pop("dataset" if are_same else "glyphs_sha256", None)
     for key in keys:
         there, here = saved.get(key), wanted.get(key)
         if isinstance(there, dict) and isinstance(here, dict):
             yield from _compare(there, here, f"{within}{key}.")
         elif there != here:
-            yield f"{key} is {there!r:.60} there, {here!r:.60} here"
+            yield f"{key} is {quote(there)} there, {quote(here)} here"
 
 
 def _refuse_links_inside(folder: Path) -> None:

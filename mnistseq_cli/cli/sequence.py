@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +97,7 @@ def sequence(
         from mnistseq_cli.cli.terminal_images import show_images
 
         show_images(("", sample.image) for sample in samples)
-    _say_summary(generator, samples)
+    _say_summary(generator, samples, is_shown=show)
 
 
 def _check_alone(out: Path | None, *, as_json: bool) -> None:
@@ -174,13 +175,11 @@ def _to_json(sample: Sample, path: Path, seed: int) -> str:
     return json.dumps(values, ensure_ascii=False)
 
 
-def _say_summary(generator: SequenceGenerator, samples: list[Sample]) -> None:
+def _say_summary(generator: SequenceGenerator, samples: list[Sample], *, is_shown: bool) -> None:
     height, width = samples[0].image.shape
     number = "" if len(samples) == 1 else f"{len(samples):,} pictures, the first "
     if len(samples) < len(generator):
         number = f"the first of {len(generator):,} samples of the recipe, "
     glyphs = name_glyphs(generator.glyphs.name, generator.glyphs.split)
-    say(
-        f"{number}{width} x {height} px, {glyphs}, seed {generator.recipe.seed}",
-        "dim",
-    )
+    hint = "" if is_shown or not (sys.stdout and sys.stdout.isatty()) else "; --show shows it here"
+    say(f"{number}{width} x {height} px, {glyphs}, seed {generator.recipe.seed}{hint}", "dim")

@@ -158,6 +158,9 @@ def test_a_dataset_is_resumed_where_its_glyphs_lie_now(run: Run, own_glyphs: Pat
     other = run(f"{command} moved", glyphs=False)
     assert other.status == 1
     assert "glyphs_sha256" in other.err
+    other = run(f"{command} strokes", glyphs=False)
+    assert "dataset is " in other.err
+    assert "glyphs_sha256" not in other.err
 
 
 @pytest.mark.parametrize("name", ["batch", "phone"])
