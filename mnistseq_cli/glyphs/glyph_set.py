@@ -34,7 +34,7 @@ _OWN = {
     "height_px",
 }
 _CUT_OUT = ("_flat", "_n_cut", "_place", "_extents")
-_CUT_OUT_BYTES = 2**26  # of glyphs that are kept cut out
+_CUT_OUT_BYTES = 3 * 2**25  # of glyphs that are kept cut out: all of the pen at 64 px
 _CHUNK = 4096  # glyphs that are measured at once: more would take more memory than all else
 
 

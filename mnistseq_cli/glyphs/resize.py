@@ -41,14 +41,13 @@ def _resize(images: NDArray[np.uint8], height_px: int) -> NDArray[np.uint8]:
     weights, around = _weigh(images.shape[1], height_px)
     ink = interpolate(images, weights)
     if gain == _GAIN:
-        return np.clip(np.floor(ink / _ONE**2 + np.float32(0.5)), 0, 255).astype(np.uint8)
+        return _round_off(np.minimum(ink, 255 * _ONE**2, out=ink))
     # Half the ink around is where an edge was; what is far from all ink has none.
     most = interpolate(_spread(images), around)
-    ink -= most / 2
     ink *= np.float32(gain / _GAIN)
-    ink += most / 2
-    np.clip(ink, 0, most, out=ink)
-    return np.floor(ink / _ONE**2 + np.float32(0.5)).astype(np.uint8)
+    ink -= most * np.float32((gain - _GAIN) / (2 * _GAIN))
+    np.minimum(ink, most, out=ink)
+    return _round_off(ink)
 
 
 @lru_cache(maxsize=8)
@@ -119,11 +118,20 @@ def interpolate(
     return between
 
 
+def _round_off(ink: NDArray[np.float32]) -> NDArray[np.uint8]:
+    np.maximum(ink, 0, out=ink)
+    ink *= np.float32(1 / _ONE**2)
+    ink += np.float32(0.5)
+    return ink.astype(np.uint8)
+
+
 def _spread(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the most ink in a square around each pixel."""
-    _, height, width = images.shape
-    for _ in range(_AROUND):
-        padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
-        rows = np.maximum(np.maximum(padded[:, :-2], padded[:, 1:-1]), padded[:, 2:])
-        images = np.maximum(np.maximum(rows[:, :, :-2], rows[:, :, 1:-1]), rows[:, :, 2:])
-    return images[:, :height, :width]
+    for axis in (1, 2):
+        lines, most = np.moveaxis(images, axis, 0), images.copy()
+        spread = np.moveaxis(most, axis, 0)
+        for far in range(1, _AROUND + 1):
+            np.maximum(spread[far:], lines[:-far], out=spread[far:])
+            np.maximum(spread[:-far], lines[far:], out=spread[:-far])
+        images = most
+    return images

@@ -14,7 +14,7 @@ from mnistseq_cli.glyphs.strokes import draw_glyphs
 
 HEIGHTS = (16, 32, 48, 64, 128, 256)
 IDS = np.arange(60)
-SHA256 = "049b03f6e6b7ea56e8f2be09184c62ea371184d7aa627ec20703e8e64ce9d1ae"
+SHA256 = "586e9868da571a0f99dbc7cba529fb1497cf27c9606e29fe34d13af6cbc30903"
 PRINT_HASH = """
 import hashlib
 import numpy as np
