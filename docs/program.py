@@ -129,7 +129,7 @@ def _read_distortion(name: str) -> Distortion:
 _SUBJECTS = {
     **dict.fromkeys(("geometry", "shape"), "digit"),
     "line": "row",
-    **dict.fromkeys(("page", "lens"), "image"),
+    **dict.fromkeys(("ink", "page", "lens"), "image"),
 }
 
 

@@ -38,11 +38,13 @@ class Strengths(TypedDict, total=False):
     erode: Strength
     dilate: Strength
     baseline: Strength
+    fade: Strength
     lines: Strength
     blur: Strength
     background: Strength
     contrast: Strength
     brightness: Strength
+    sharpen: Strength
     grain: Strength
     noise: Strength
     jpeg: Strength

@@ -124,6 +124,31 @@ def brightness(
     return np.clip(levels, 0, 255, out=levels).astype(np.uint8)
 
 
+def fade(pages: Pages, strengths: NDArray[np.float64], _: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """Take a fraction of the ink away, shape (N, 1), but none wholly: boxes stay exact."""
+    share = np.rint(256 - 256 * strengths).astype(np.uint16)[:, :, None]
+    levels = (pages.images * share + np.uint16(128)) >> np.uint16(8)
+    faded: NDArray[np.uint8] = np.maximum(levels, pages.images > 0).astype(np.uint8)
+    return faded
+
+
+def sharpen(
+    pages: Pages, strengths: NDArray[np.float64], _: NDArray[np.uint64]
+) -> NDArray[np.uint8]:
+    """Add a fraction of the difference from the mean of 3 by 3 pixels, shape (N, 1)."""
+    levels = pages.images.astype(np.int32)
+    padded = np.pad(levels, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    each, right = np.arange(len(levels)), pages.widths_px
+    padded[each, :, right + 1] = padded[each, :, right]  # beyond narrower pages, too
+    down = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
+    difference = 9 * levels - down[:, :, :-2] - down[:, :, 1:-1] - down[:, :, 2:]
+    difference *= np.rint(strengths * (2**16 / 9)).astype(np.int32)[:, :, None]
+    difference += np.int32(2**15)
+    difference >>= 16
+    levels += difference
+    return np.clip(levels, 0, 255, out=levels).astype(np.uint8)
+
+
 _QUANTILES = np.array([round(1024 * NormalDist().inv_cdf((n + 0.5) / 256)) for n in range(256)])
 _GAUSSIAN = _QUANTILES / (np.square(_QUANTILES).sum() / 256) ** 0.5
 

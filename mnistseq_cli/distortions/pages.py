@@ -24,6 +24,7 @@ class PageStage:
     """Distortions of the line that digits stand on, and of finished images."""
 
     lines: tuple[Step, ...]
+    inks: tuple[Step, ...]
     images: tuple[Step, ...]
     scale: float  # how much larger pages are than those of 28 px
     paper: Paper | None = None
@@ -31,7 +32,7 @@ class PageStage:
     @property
     def changes_images(self) -> bool:
         """Whether anything is done to finished images."""
-        return bool(self.images or self.paper)
+        return bool(self.inks or self.images or self.paper)
 
     @property
     def halo_px(self) -> int:
@@ -58,6 +59,9 @@ class PageStage:
             alone on the page, would show as ink after distortions of stage "lens". What others
             add or take away is nobody's ink, and moves no box.
         """
+        for step in self.inks:
+            images = step.change(pages.images, *step.draw(draw), pages.take)
+            pages = replace(pages, images=images)
         if self.paper:
             images = self.paper.lay_under(pages, draw)
             pages = replace(pages, images=_cut_off(images, pages.widths_px))

@@ -55,7 +55,9 @@ class AugmentPipeline:
     @cached_property
     def pages(self) -> PageStage:
         """What is done to digits on their pages, and to finished images."""
-        return PageStage(self.at("line"), self.at("lens", "page"), self.scale, self.paper)
+        return PageStage(
+            self.at("line"), self.at("ink"), self.at("lens", "page"), self.scale, self.paper
+        )
 
 
 def make_pipeline(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Stage = Literal["geometry", "shape", "line", "page", "lens"]
+Stage = Literal["geometry", "shape", "line", "ink", "page", "lens"]
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Augmentation:
     Its function ``apply(subject, strengths, keys)`` takes what the stage works on, float64
     strengths (M, n), and a word for each of M digits or images to make more random numbers from.
     The stages: "geometry" is where the ink of a digit goes, "shape" the pen of a digit, "line"
-    where digits stand, "page" the finished image, "lens" the finished image where that moves or
-    widens ink, and with it boxes.
+    where digits stand, "ink" what is written on blank paper, "page" the finished image, "lens"
+    the finished image where that moves or widens ink, and with it boxes.
     """
 
     use: int  # number of its stream of words, as `randomness.Use`: never changed or used again
@@ -116,6 +116,8 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         neutral=1, whole=True, n_strengths=2, by_size=True, grow_by="morphology.measure_dilation"),
     "baseline": Augmentation(109, "line", "geometry.bend_line", "2", (-14, 14),
         "pixels", "a line that slopes and waves", n_strengths=2),
+    "fade": Augmentation(118, "ink", "filters.fade", "0.3", (0, 0.6),
+        "fractions of the ink", "paler ink on the same paper"),
     "lines": Augmentation(111, "page", "paper.lines", "2", (0, 20),
         "strokes", "pen strokes across the digits", whole=True),
     "blur": Augmentation(112, "lens", "filters.blur", "0.8", (0, 4),
@@ -126,6 +128,8 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         "fractions of the contrast", "more contrast or less"),
     "brightness": Augmentation(114, "page", "filters.brightness", "0.15", (-0.5, 0.5),
         "fractions of the grey levels", "lighter or darker"),
+    "sharpen": Augmentation(119, "page", "filters.sharpen", "0.5", (0, 2),
+        "fractions of the difference", "edges as scanners sharpen them"),
     "grain": Augmentation(115, "page", "filters.grain", "0.08", (0, 0.5),
         "fractions of the grey levels", "Gaussian noise; its standard deviation"),
     "noise": Augmentation(116, "page", "filters.noise", "0.03", (0, 0.5),

@@ -113,6 +113,8 @@ RANGES = {
     "background": "0.4..0.9",
     "contrast": "-0.6..1.2",
     "brightness": "-0.4..0.4",
+    "fade": "0.2..0.6",
+    "sharpen": "0.5..2",
     "grain": "0.1..0.3",
     "noise": "0.05..0.4",
     "jpeg": "5..20",
