@@ -8,6 +8,11 @@ test glyphs, which it never saw.
     pip install 'mnistseq[torch]'
     python train_crnn.py
 
+``--read FOLDER`` reads your own pictures as well, in any form that ``mnistseq inspect FOLDER``
+reads: of ink on paper, one number each, and labelled, so that it can say how many are right.
+
+    python train_crnn.py --digits 1 7 --augment heavy --read crops
+
 Where other programs keep the cores busy, OMP_WAIT_POLICY=PASSIVE makes PyTorch three times as
 fast: its threads then sleep while they wait for each other.
 """
@@ -19,18 +24,25 @@ import math
 import sys
 import time
 from dataclasses import replace
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from mnistseq_cli import MnistseqError, Recipe, SequenceGenerator
+from mnistseq_cli.inspection.dataset import open_dataset
 from mnistseq_cli.torch import CtcBatch, IterableSequenceDataset, ctc_collate
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+HEIGHT_PX = 28
 STRIDE_PX = 2  # columns of the image for each step of the reader
 BATCH_SIZE = 64
 PEAK_RATE = 4e-3
@@ -62,10 +74,11 @@ class Reader(nn.Module):
 
 
 class Score(NamedTuple):
-    """Share of sequences read without any error, and errors a character."""
+    """Share of sequences read without any error, errors a character, and how many there were."""
 
     exact: float
     error_rate: float
+    n_sequences: int
 
 
 def convolve(
@@ -128,16 +141,54 @@ def measure_loss(log_probs: Tensor, batch: CtcBatch) -> Tensor:
 def test(reader: Reader, dataset: IterableSequenceDataset) -> Score:
     """Read all samples of an epoch."""
     reader.eval()
-    n_exact = n_errors = n_characters = n_samples = 0
+    read: list[str] = []
+    right: list[str] = []
     with torch.inference_mode():
         for block in dataset:
-            read = decode(reader(ctc_collate(block).images), dataset.alphabet)
-            for text, right in zip(read, block.texts.tolist(), strict=True):
-                n_exact += text == right
-                n_errors += count_edits(text, right)
-                n_characters += len(right)
-            n_samples += len(block)
-    return Score(n_exact / n_samples, n_errors / n_characters)
+            read += decode(reader(ctc_collate(block).images), dataset.alphabet)
+            right += block.texts.tolist()
+    return score(read, right)
+
+
+def score(read: list[str], right: list[str]) -> Score:
+    """Compare what was read with what is right."""
+    n_errors = sum(map(count_edits, read, right))
+    n_exact = sum(text == other for text, other in zip(read, right, strict=True))
+    return Score(n_exact / len(right), n_errors / sum(map(len, right)), len(right))
+
+
+def load_rows(folder: Path, width_px: int) -> tuple[list[NDArray[np.uint8]], list[str]]:
+    """Load labelled pictures of rows: dark ink, `HEIGHT_PX` high, at most so wide; and texts."""
+    rows, texts = [], []
+    for sample in open_dataset(folder).read():
+        image = sample.image if np.median(sample.image) > 127 else 255 - sample.image  # noqa: PLR2004 - half way
+        height, width = image.shape
+        size = (min(width_px, max(STRIDE_PX, round(width * HEIGHT_PX / height))), HEIGHT_PX)
+        scaled = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
+        rows.append(np.asarray(scaled))
+        texts.append(sample.text)
+    return rows, texts
+
+
+def read_rows(reader: Reader, rows: list[NDArray[np.uint8]], alphabet: str) -> list[str]:
+    """Read rows of any widths; what is missing to the widest is paper, as at the row's edge."""
+    reader.eval()
+    width_px = max(row.shape[1] for row in rows)
+    texts = []
+    with torch.inference_mode():
+        for start in range(0, len(rows), BATCH_SIZE):
+            pages = [pad_row(row, width_px) for row in rows[start : start + BATCH_SIZE]]
+            images = torch.from_numpy(np.stack(pages)[:, None].astype(np.float32) / 255)
+            texts += decode(reader(images), alphabet)
+    return texts
+
+
+def pad_row(row: NDArray[np.uint8], width_px: int) -> NDArray[np.uint8]:
+    """Put paper on both sides of a row."""
+    missing = width_px - row.shape[1]
+    sides = ((0, 0), (missing // 2, missing - missing // 2))
+    paper = np.median(row[:, [0, -1]]).astype(np.uint8)
+    return np.pad(row, sides, constant_values=paper)
 
 
 def decode(log_probs: Tensor, alphabet: str) -> list[str]:
@@ -178,13 +229,15 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--samples", type=int, default=128_000, help="to train on (default: %(default)s)")
-    add("--digits", type=int, default=5, help="in a number (default: %(default)s)")
+    add("--digits", type=int, nargs="+", default=[5], help="in a number: one, or MIN and MAX")
     add("--width", type=int, default=152, help="of the images in pixels (default: %(default)s)")
     add("--fit", default="pad", choices=("pad", "shrink"), help="default: %(default)s")
     add("--minutes", type=float, default=9, help="training at most (default: %(default)s)")
     add("--test-samples", type=int, default=4000, help="default: %(default)s")
     add("--seed", type=int, default=1, help="default: %(default)s")
     add("--dataset", default="mnist", help="default: %(default)s")
+    add("--augment", action="append", default=[], help="distort, such as medium, heavy")
+    add("--read", type=Path, help="a folder of labelled pictures to read as well")
     add("--dry-run", action="store_true", help="only check that CTC can learn the labels")
     return parser.parse_args()
 
@@ -193,34 +246,43 @@ def main() -> int:
     """Train and test."""
     asked = parse_arguments()
     recipe = Recipe(
-        length=asked.digits,
+        length=(asked.digits[0], asked.digits[-1]),
         count=asked.samples,
         seed=asked.seed,
         width_px=asked.width,
         fit=asked.fit,
         align="random",
         dataset=asked.dataset,
+        augment=tuple(asked.augment),
     )
     try:
         if asked.dry_run:
             return dry_run(recipe)
-        score = train_and_test(recipe, asked.test_samples, 60 * asked.minutes)
+        rows, texts = load_rows(asked.read, asked.width) if asked.read else ([], [])
+        reader, alphabet = train_reader(recipe, 60 * asked.minutes)
+        tests = replace(recipe, glyphs="test", count=asked.test_samples)
+        print_score("sequences", test(reader, IterableSequenceDataset(tests)))
+        if rows:
+            print_score(str(asked.read), score(read_rows(reader, rows, alphabet), texts))
     except MnistseqError as error:
         console.print(f"error: {error}", markup=False)
         return error.exit_status
-    print(f"exact sequences       {score.exact:.2%} of {asked.test_samples}")
-    print(f"character error rate  {score.error_rate:.2%}")
     return 0
 
 
-def train_and_test(recipe: Recipe, test_count: int, limit_s: float) -> Score:
-    """Train on a recipe, test on the same with the glyphs for tests."""
+def train_reader(recipe: Recipe, limit_s: float) -> tuple[Reader, str]:
+    """Train a reader on a recipe; return it with the characters that it knows."""
     torch.manual_seed(recipe.seed)
-    train_set = IterableSequenceDataset(recipe, batch_size=BATCH_SIZE)
-    test_set = IterableSequenceDataset(replace(recipe, glyphs="test", count=test_count))
-    reader = Reader(len(train_set.alphabet))
-    train(reader, train_set, limit_s)
-    return test(reader, test_set)
+    dataset = IterableSequenceDataset(recipe, batch_size=BATCH_SIZE)
+    reader = Reader(len(dataset.alphabet))
+    train(reader, dataset, limit_s)
+    return reader, dataset.alphabet
+
+
+def print_score(name: str, score: Score) -> None:
+    """Print how well sequences were read."""
+    print(f"{f'exact {name}':21} {score.exact:.2%} of {score.n_sequences}")
+    print(f"{'character error rate':21} {score.error_rate:.2%}")
 
 
 def dry_run(recipe: Recipe) -> int:

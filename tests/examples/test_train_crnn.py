@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import imageio.v3 as imageio
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.consumers
@@ -30,6 +32,20 @@ def test_the_example_trains_and_tests(glyph_folder: Path) -> None:
     assert "of 32" in done.stdout
     assert "character error rate" in done.stdout
     assert "training loss" in done.stderr
+
+
+def test_the_example_reads_pictures_of_ones_own(glyph_folder: Path, tmp_path: Path) -> None:
+    for number, (text, side) in enumerate([("350", 28), ("07", 61)]):
+        image = np.full((side, 3 * side), 230, np.uint8)
+        image[side // 4 : side // 2, side : 2 * side] = 20
+        imageio.imwrite(tmp_path / f"{number}.png", image if number else 255 - image)
+        with (tmp_path / "labels.csv").open("a") as file:
+            file.write(f"{'' if number else 'file_name,text' + chr(10)}{number}.png,{text}\n")
+    words = ("--samples", 64, "--test-samples", 32, "--digits", 1, 3, "--read", tmp_path)
+    done = run_example(glyph_folder, *words)
+    assert done.returncode == 0, done.stderr
+    assert f"exact {tmp_path}" in done.stdout
+    assert "of 2" in done.stdout
 
 
 def test_the_example_ends_when_time_is_up(glyph_folder: Path) -> None:
