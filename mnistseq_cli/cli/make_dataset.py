@@ -19,7 +19,6 @@ from mnistseq_cli.validation import count
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mnistseq_cli.bulk.estimate import Estimate
     from mnistseq_cli.bulk.plan import Plan
     from mnistseq_cli.bulk.run import Summary
     from mnistseq_cli.cli.picture_options import Picture
@@ -68,59 +67,24 @@ def make_dataset(
     defaults
         Values of the recipe that hold for this command without a saved recipe.
     """
-    from mnistseq_cli.bulk.estimate import count_left, estimate
-    from mnistseq_cli.bulk.plan import choose_part_size, make_plan
     from mnistseq_cli.bulk.run import run
-    from mnistseq_cli.cli.progress import Display, RunProgress
-    from mnistseq_cli.compose.patterns import parse_pattern
-    from mnistseq_cli.compose.splits import find_shared
-    from mnistseq_cli.formats import open_format
-    from mnistseq_cli.formats.names import find_unknown_splits
+    from mnistseq_cli.cli.progress import RunProgress
 
     output.check(output.out or Path(folder))
     given["splits"] = output.list_splits(command)
-    defaults = {"count": 10} | defaults
-    if output.resume:
-        drawn, rules = _read_drawn(output.make_output(folder).folder, picture, given)
-        defaults, given = defaults | drawn, given | rules
-    if picture.glyphs is not None:
-        _check_glyphs(picture.make_recipe(defaults, given), picture.glyphs)
-    generator = picture.open_generator(defaults, given)
-    open_format(output.make_output(folder)).check(generator.recipe, generator.largest_px)
-    with Display("samples", after_s=1.0) as display:
-        generator.check(lambda n: display.show("Checking that all fit", n, len(generator)))
-    part_size = output.part_size or choose_part_size(generator)
-    plan = make_plan(generator.recipe, output.make_output(folder), part_size)
-    shared = find_shared(plan.recipe, plan.splits, len(generator.glyphs.alphabet))
-    if plan.recipe.pattern and parse_pattern(plan.recipe.pattern).repeats:
-        and_splits = f", and splits share {shared}" if shared else ""
-        warn(f"Numbers of {plan.recipe.pattern} can come more than once{and_splits}.")
-    elif shared:
-        warn(f"There are too few texts to keep splits apart: all splits share {shared}.")
-    if unknown := find_unknown_splits(split.name for split in plan.splits if split.name):
-        warn(
-            f"Hugging Face datasets knows no split called {unknown[0]} and would read it as "
-            "train; use train, val and test if it is to be read with load_dataset."
-        )
-    if plan.output.to == "webdataset" and (n_shards := _count_fewest_parts(plan)) < _FEW_SHARDS:
-        warn(
-            f"WebDataset is written in {count(n_shards, 'part')}: its reader needs at least one "
-            "shard for each of its workers.",
-            "A smaller --part-size makes more",
-        )
-    where: dict[str, Any] = {"workers": output.workers, "data_dir": picture.data_dir}
+    generator, plan = _plan(picture, output, given, {"count": 10} | defaults, folder)
+    _warn_of_plan(plan, len(generator.glyphs.alphabet))
     first = partial(_make_first, plan, generator, picture.data_dir)
     if output.dry_run:
-        n_left = count_left(plan) if output.resume else None
-        found = estimate(plan, generator, n_left, picture.data_dir)
-        _show_dry_run(generator, plan, found, output.workers)
+        _show_dry_run(generator, plan, output, picture.data_dir)
         _show_first(first)
         _write_sheet(first, output.sheet)
         return
     with RunProgress(output.log_json) as progress:
         summary = run(
             plan,
-            **where,
+            workers=output.workers,
+            data_dir=picture.data_dir,
             resume=output.resume,
             overwrite=output.overwrite,
             check_space=not output.force,
@@ -135,9 +99,56 @@ def make_dataset(
     _say_summary(generator, plan, summary)
 
 
-def _count_fewest_parts(plan: Plan) -> int:
-    """Count the parts of the split that has the fewest."""
-    return min(-((split.start - split.stop) // plan.part_size) for split in plan.splits)
+def _plan(
+    picture: Picture,
+    output: OutputOptions,
+    given: dict[str, Any],
+    defaults: dict[str, Any],
+    folder: str,
+) -> tuple[SequenceGenerator, Plan]:
+    """Return what makes the samples, which all fit, and what is to be made of them."""
+    from mnistseq_cli.bulk.plan import choose_part_size, make_plan
+    from mnistseq_cli.cli.progress import Display
+    from mnistseq_cli.formats import open_format
+
+    place = output.make_output(folder)
+    if output.resume:
+        drawn, rules = _read_drawn(place.folder, picture, given)
+        defaults, given = defaults | drawn, given | rules
+    if picture.glyphs is not None:
+        _check_glyphs(picture.make_recipe(defaults, given), picture.glyphs)
+    generator = picture.open_generator(defaults, given)
+    open_format(place).check(generator.recipe, generator.largest_px)
+    with Display("samples", after_s=1.0) as display:
+        generator.check(lambda n: display.show("Checking that all fit", n, len(generator)))
+    part_size = output.part_size or choose_part_size(generator)
+    return generator, make_plan(generator.recipe, place, part_size)
+
+
+def _warn_of_plan(plan: Plan, n_classes: int) -> None:
+    """Warn of what can be made, but not quite as it was meant, or not so that all can read it."""
+    from mnistseq_cli.compose.patterns import parse_pattern
+    from mnistseq_cli.compose.splits import find_shared
+    from mnistseq_cli.formats.names import find_unknown_splits
+
+    shared = find_shared(plan.recipe, plan.splits, n_classes)
+    if plan.recipe.pattern and parse_pattern(plan.recipe.pattern).repeats:
+        and_splits = f", and splits share {shared}" if shared else ""
+        warn(f"Numbers of {plan.recipe.pattern} can come more than once{and_splits}.")
+    elif shared:
+        warn(f"There are too few texts to keep splits apart: all splits share {shared}.")
+    if unknown := find_unknown_splits(split.name for split in plan.splits if split.name):
+        warn(
+            f"Hugging Face datasets knows no split called {unknown[0]} and would read it as "
+            "train; use train, val and test if it is to be read with load_dataset."
+        )
+    n_fewest = min(-((split.start - split.stop) // plan.part_size) for split in plan.splits)
+    if plan.output.to == "webdataset" and n_fewest < _FEW_SHARDS:
+        warn(
+            f"WebDataset is written in {count(n_fewest, 'part')}: its reader needs at least one "
+            "shard for each of its workers.",
+            "A smaller --part-size makes more",
+        )
 
 
 def _check_glyphs(recipe: Recipe, said: str) -> None:
@@ -215,13 +226,16 @@ def _say_summary(generator: SequenceGenerator, plan: Plan, summary: Summary) -> 
 
 
 def _show_dry_run(
-    generator: SequenceGenerator, plan: Plan, expected: Estimate, workers: int | None
+    generator: SequenceGenerator, plan: Plan, output: OutputOptions, data_dir: Path | None
 ) -> None:
     """Show the recipe and what it would take."""
     import json
 
+    from mnistseq_cli.bulk.estimate import count_left, estimate
     from mnistseq_cli.bulk.workers import count_cores
 
+    n_left = count_left(plan) if output.resume else None
+    expected = estimate(plan, generator, n_left, data_dir)
     for key, value in plan.to_dict()["recipe"].items():
         print_result(f"{key} = {json.dumps(value, ensure_ascii=False)}")
     say(f"folder   {plan.output.folder}")
@@ -230,7 +244,9 @@ def _show_dry_run(
     say(f"size     {spell_size(expected.size_bytes)}")
     say(f"on disk  {spell_size(expected.disk_bytes)}")
     say(f"free     {spell_size(expected.free_bytes)}")
-    seconds = expected.seconds / max(1, count_cores() if workers is None else workers)
+    seconds = expected.seconds / max(
+        1, count_cores() if output.workers is None else output.workers
+    )
     say(f"time     about {_spell_time(seconds)}")
     _warn_of_ctc(generator)
 

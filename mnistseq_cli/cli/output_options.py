@@ -135,7 +135,13 @@ class OutputOptions:
                 f"See mnistseq {command} --help",
             )
         said = [*(self.splits or []), *(self.more_splits or [])]
-        return tuple(word for text in said for word in text.split(",")) or None
+        if not said:
+            return None
+        from mnistseq_cli.compose.splits import parse_weights
+
+        splits = tuple(word for text in said for word in text.split(","))
+        parse_weights(splits)  # what is wrong is said before glyphs are looked for
+        return splits
 
     def make_output(self, folder: str) -> Output:
         """Return the output, in a folder of this name where the user gave none."""
