@@ -135,6 +135,22 @@ def show_paper(name: str) -> NDArray[np.uint8]:
     return np.hstack([part for one in samples for part in (one.image, gap)][:-1])
 
 
+def show_heights() -> NDArray[np.uint8]:
+    """Put the same number side by side at four heights."""
+    recipe = Recipe(**DEFAULTS | {"digits": "350", "seed": 8})
+    heights = (SequenceGenerator(recipe.at_height(px))[0].image for px in (28, 48, 64, 128))
+    cells = [
+        np.pad(one, ((128 - len(one), 0), (0, 4 * GAP_PX)), constant_values=255) for one in heights
+    ]
+    return np.hstack(cells)[:, : -4 * GAP_PX]
+
+
+def show_margins() -> NDArray[np.uint8]:
+    """Put three rows of one recipe with different margins side by side, each in a frame."""
+    recipe = {"digits": "350174", "height_px": 48, "margin_px": (0, 12), "count": 3, "seed": 5}
+    return make_sheet([one.image for one in SequenceGenerator(Recipe(**DEFAULTS | recipe))])
+
+
 def stack(images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """Stack images from top to bottom on white."""
     width = max(image.shape[1] for image in images)
@@ -197,6 +213,8 @@ PAINTERS: dict[str, Callable[[], NDArray[np.uint8]]] = {
     **{f"augment-{name}": partial(show_strengths, name) for name in STRENGTHS},
     **{f"paper-{name}": partial(show_paper, name) for name in PAPERS},
     "boxes": show_boxes,
+    "heights": show_heights,
+    "margins": show_margins,
     "hand": show_hand,
     "strokes": show_pen,
 }
