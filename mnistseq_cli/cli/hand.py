@@ -5,16 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mnistseq_cli.cli.completion import complete
 from mnistseq_cli.cli.console import print_result, say
 from mnistseq_cli.cli.options import argument, option
-from mnistseq_cli.errors import UsageError
-from mnistseq_cli.validation import check_choice, check_number, count
-
-if TYPE_CHECKING:
-    from mnistseq_cli.glyphs.hand_sheet import SheetField
+from mnistseq_cli.errors import GlyphError, UsageError
+from mnistseq_cli.validation import check_choice, check_local, check_number, count
 
 ACTIONS = ("sheet", "read")
 GLYPH_PX = 84  # about as large as they are on the page: three times those of MNIST
@@ -64,6 +60,7 @@ def hand(
     glyphs. Then --dataset my-hand writes with them.
     """
     check_choice("action", action, ACTIONS)
+    check_local("--out", out or "")
     if action == "sheet":
         if photos or writer:
             raise UsageError("hand sheet takes no photo and no --writer: they go with hand read")
@@ -104,6 +101,8 @@ def _read_photos(photos: list[Path], folder: Path, writer: str | None) -> None:
         )
     found = [field for photo in photos for field in read_photo(photo)]
     glyphs = draw_glyphs(found, GLYPH_PX)
+    if not glyphs:
+        raise GlyphError(f"no field of {', '.join(map(str, photos))} is filled in")
     numbers: Counter[str] = Counter()
     with naming_disk_errors(folder):
         for character, image in glyphs:
@@ -113,13 +112,6 @@ def _read_photos(photos: list[Path], folder: Path, writer: str | None) -> None:
             write_image(place / f"{name}_{numbers[character]:03}.png", image)
     write_image(folder / CONTACT_SHEET, make_sheet([image for _, image in glyphs], scale=1))
     print_result(str(folder))
-    _say_counts(found)
-
-
-def _say_counts(fields: list[SheetField]) -> None:
-    states = Counter(field.state for field in fields)
-    left_out = ", ".join(f"{states[one]} {one}" for one in ("empty", "crossed out") if states[one])
-    say(
-        f"{count(states['written'], 'glyph')}{f'; left out: {left_out}' if left_out else ''}",
-        "dim",
-    )
+    states = Counter(field.state for field in found)
+    left_out = f"left out: {states['empty']} empty, {states['crossed out']} crossed out"
+    say(f"{count(len(glyphs), 'glyph')}; {left_out}", "dim")

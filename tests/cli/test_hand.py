@@ -72,6 +72,7 @@ def test_a_folder_can_hold_several_writers_each_once(run: Run) -> None:
         (["sheet", "--fields", 0], "--fields is 0"),
         (["sheet", "--fields", 183], "--fields is 183"),
         (["read"], "takes photos"),
+        (["sheet", "-o", "s3://bucket/sheet.pdf"], "object stores are not supported"),
         (["read", "photo.png", "--fields", 3], "no --characters or --fields"),
         (["read", "photo.png", "--writer", "a_b"], "--writer is 'a_b'"),
         (["read", "photo.png", "--writer", "../x"], "--writer is '../x'"),
@@ -87,7 +88,8 @@ def test_wrong_usage_is_explained(words: list[object], message: str, run: Run) -
 
 def test_what_is_no_sheet_leaves_nothing(run: Run) -> None:
     Image.new("L", (100, 100)).save("photo.png")
-    for photo in ("photo.png", "missing.jpg"):
+    draw_pages("01", 3)[0].save("empty.png")
+    for photo in ("photo.png", "missing.jpg", "empty.png"):
         result = run("hand", "read", photo, glyphs=False)
         assert result.status == 1
         assert photo in result.err
