@@ -32,6 +32,7 @@ class Use(IntEnum):
     PERMUTATION = 5
     HAND = 6
     MARGIN = 7
+    SYMBOL = 8
 
 
 def draw_words(

@@ -23,6 +23,7 @@ from mnistseq_cli.bulk.parts import (
 )
 from mnistseq_cli.bulk.plan import PART_SIZE_LIMIT
 from mnistseq_cli.compose.splits import cut, find_shared
+from mnistseq_cli.compose.texts import order_characters
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.files import read_regular, replace_file
 from mnistseq_cli.formats.names import OWN_FOLDER
@@ -130,7 +131,8 @@ def sum_up(
             "split": glyphs.split,
             "licence": glyphs.licence,
             "sha256": glyphs.sha256,
-            "n_glyphs": len(glyphs),
+            "n_glyphs": len(glyphs.own),
+            "classes": [*order_characters(glyphs.alphabet)],
         },
         shared_texts=find_shared(plan.recipe, plan.splits, len(glyphs.alphabet)),
         versions=versions,

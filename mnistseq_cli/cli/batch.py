@@ -16,6 +16,8 @@ from mnistseq_cli.recipe import read_lines
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Presets in which a - is where people leave a gap, as `phone` does.
+PHONE_PLANS = ("jp", "jp-mobile", "us", "uk-mobile", "fr", "in-mobile", "cn-mobile")
 EXAMPLES = """\
 mnistseq batch -n 100000 --length 3 7 --width 200 -o train
 mnistseq batch -n 5000 --pattern date-iso -o dates
@@ -65,7 +67,8 @@ def batch(
     given = {"digits": digits, "length": length, "texts": written, "count": count}
     given["pattern"] = pattern
     try:
-        make_dataset(picture, output, given, command="batch", folder="sequences")
+        dashes = "gap" if pattern in PHONE_PLANS else "ink"
+        make_dataset(picture, output, given, command="batch", folder="sequences", dashes=dashes)
     except TextError as error:
         if number := _find_line(lines, error):
             raise TextError(f"{texts}, line {number}: {error.message}", error.hint) from error

@@ -77,6 +77,16 @@ class Picture:
         "its size at most. [default: rows keep their size]",
         parser=parse_range,
     )
+    unlabelled: str | None = option(
+        "Text",
+        "--unlabelled CHARS",
+        "Characters of the text that are written but not part of the label, such as .,",
+    )
+    dashes: str | None = choice(
+        "Text",
+        "--dashes",
+        "Whether a - is a wide gap or is written. [default: gap in phone numbers, ink elsewhere]",
+    )
     align: str | None = choice(
         "Picture", "--align", "Where the row stands in a wider image. [default: center]"
     )
@@ -241,6 +251,7 @@ class Picture:
 
 def _check_characters(recipe: Recipe) -> None:
     """Raise if the data set cannot write a text, where it is one of the catalogue."""
+    from mnistseq_cli.compose.texts import list_characters
     from mnistseq_cli.glyphs.catalog import DATASETS, MNIST
     from mnistseq_cli.glyphs.load import AUTO
 
@@ -248,13 +259,17 @@ def _check_characters(recipe: Recipe) -> None:
     if name not in DATASETS:
         return
     alphabet = DATASETS[name].alphabet
-    text = "".join(recipe.texts or (recipe.digits or "",))
-    if unknown := set(text) - set(alphabet) - {" ", "-"}:  # which are gaps
-        first = min(unknown, key=text.index)
-        raise TextError(
-            f"{first!r} cannot be written: {name} has only {alphabet}",
-            "Letters are in --dataset emnist-balanced" if first.isalpha() else "",
-        )
+    if recipe.lengths is None and (unknown := list_characters(recipe, alphabet) - {*alphabet}):
+        from mnistseq_cli.glyphs.strokes.writing import PEN_CHARACTERS
+
+        if unknown := unknown - {*PEN_CHARACTERS}:
+            text = "".join(recipe.texts or (recipe.digits or min(unknown),))
+            first = min(unknown, key=text.find)
+            raise TextError(
+                f"{first!r} cannot be written: {name} has only {alphabet}, and the pen "
+                f"{PEN_CHARACTERS}",
+                "Small letters are in --dataset emnist-balanced" if first.isalpha() else "",
+            )
 
 
 def _check_width(generator: SequenceGenerator) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from mnistseq_cli.compose.samples import Sample
 
 LONGEST_STEM = 40  # characters of the text in the name of a file
-_NO_NAME = re.compile(r"[^\w.,+-]")  # what names of files cannot hold everywhere
 
 EXAMPLES = """\
 mnistseq sequence 3 5 0 --width 100
@@ -35,7 +33,7 @@ def sequence(
     picture: Picture,
     digits: list[str] | None = argument(
         "DIGITS...",
-        "The digits to write: 3 5 0, 350 and 3,5,0 are the same; - makes a wider gap.",
+        "What to write: 3 5 0, 350 and 3,5,0 are the same; a space in quotes is a wider gap.",
     ),
     *,
     count: int | None = option(
@@ -81,7 +79,7 @@ def sequence(
     if not digits and picture.recipe is None:
         raise TextError("there are no digits to write", "For example: mnistseq sequence 3 5 0")
     given = {"digits": join_digits(digits), "count": count}
-    generator = picture.open_generator({"width_px": "natural"}, given)
+    generator = picture.open_generator({"width_px": "natural", "dashes": "ink"}, given)
     samples = [generator[0]] if count is None else list(generator)
     paths = _write(samples, out, sheet)
     if as_json:
@@ -117,7 +115,9 @@ def join_digits(words: list[str] | None) -> str | None:
     """
     if not words:
         return None
-    text = "".join("".join(words).split())
+    # What is quoted as one word, such as "12 34", keeps its spaces but between single characters.
+    split = (word.split() for word in words)
+    text = "".join(("" if {*map(len, some)} == {1} else " ").join(some) for some in split)
     pieces = text.rstrip(",").split(",")
     if len(pieces) > 2 and all(len(piece) == 1 for piece in pieces):  # noqa: PLR2004 - decided so
         text = "".join(pieces)
@@ -149,8 +149,10 @@ def _choose_paths(samples: list[Sample], out: Path | None) -> Iterator[Path]:
             out.parent.mkdir(parents=True, exist_ok=True)
         yield out
         yield from (out.with_stem(f"{out.stem}-{number}") for number in itertools.count(2))
+    from mnistseq_cli.formats.names import make_safe
+
     for sample in samples:
-        stem = _NO_NAME.sub("_", sample.text)[:LONGEST_STEM]
+        stem = make_safe(sample.text[:LONGEST_STEM])
         names = (
             f"{stem}-{number}.png" if number > 1 else f"{stem}.png"
             for number in itertools.count(1)
@@ -169,10 +171,19 @@ def _to_json(sample: Sample, path: Path, seed: int) -> str:
         **({"writers": sample.writers} if sample.writers else {}),
         **({"writer": sample.writer} if sample.writer else {}),
         "seed": seed,
+        **_describe_marks(sample),
         "index": sample.index,
         "path": str(path),
     }
     return json.dumps(values, ensure_ascii=False)
+
+
+def _describe_marks(sample: Sample) -> dict[str, Any]:
+    """Return what is written but not read, if anything is."""
+    if not sample.marks:
+        return {}
+    marks = [{"character": mark.character, "box": mark.box} for mark in sample.marks]
+    return {"written": sample.written, "marks": marks}
 
 
 def _say_summary(generator: SequenceGenerator, samples: list[Sample], *, is_shown: bool) -> None:

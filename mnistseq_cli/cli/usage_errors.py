@@ -91,6 +91,8 @@ def explain(error: Exception, command: str) -> UsageError:
 def _suggest_option(unknown: str, known: list[str]) -> str:
     """Return what does the same here, or what is spelt nearly so."""
     name = unknown.lstrip("-").replace("_", "-").lower()
+    if _NUMBER.fullmatch(unknown):
+        return f"Put -- before a number with a minus: -- {unknown}."
     if name in AUGMENTATIONS and name not in _OTHER_WORDS:
         return f"Use --augment {name}, or --augment {name}=VALUE."
     if name in PRESETS:

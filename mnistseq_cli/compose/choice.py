@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.distortions.steps import Draw
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
     from mnistseq_cli.glyphs.hands import Hands
+    from mnistseq_cli.glyphs.symbols import SymbolHands
     from mnistseq_cli.recipe import Recipe
 
 
@@ -69,11 +70,19 @@ class DigitChooser:
         texts = self._source.texts(start, stop)
         inside = np.arange(texts.classes.shape[1]) < texts.lengths[:, None]
         words = self._draw(Use.GLYPH, start, stop, self.longest)[:, : inside.shape[1]]
+        # Places of symbols are as those after the end of a text to who writes the others.
+        own, is_own = self._glyphs.own, inside & (texts.classes < self._glyphs.n_own)
+        classes = np.where(is_own, texts.classes, np.uint8(0))
         if self._hands:
             hand_words = self._draw(Use.HAND, start, stop, 1)[:, 0]
-            glyphs = self._hands.choose(texts.classes, inside, hand_words, words)
+            glyphs = self._hands.choose(classes, is_own, hand_words, words)
         else:
-            glyphs = self._glyphs.choose(texts.classes, words)
+            glyphs = own.choose(classes, words)
+        is_symbol = inside & ~is_own
+        if is_symbol.any():
+            hand_words = self._draw(Use.SYMBOL, start, stop, 1)[:, 0]
+            symbols = self._symbols.choose(texts.classes, glyphs, is_own, hand_words, words)
+            glyphs = np.where(is_symbol, symbols, glyphs)
         return Chosen(start, texts, glyphs * inside, inside)
 
     def spell(self, classes: NDArray[np.uint8], lengths: NDArray[np.int64]) -> NDArray[np.str_]:
@@ -129,11 +138,19 @@ class DigitChooser:
 
     @cached_property
     def _hands(self) -> Hands | None:
+        own = self._glyphs.own
         if self._recipe.hand == "any":
             return None
         if self._recipe.hand == "writer":
-            return WriterHands(self._glyphs, self._source.classes)
-        return AlikeHands(self._glyphs)
+            classes = self._source.classes
+            return WriterHands(own, classes[classes < self._glyphs.n_own])
+        return AlikeHands(own)
+
+    @cached_property
+    def _symbols(self) -> SymbolHands:
+        from mnistseq_cli.glyphs.symbols import SymbolHands  # noqa: PLC0415 - most need none
+
+        return SymbolHands(self._glyphs)
 
     @cached_property
     def _widest_digits_px(self) -> NDArray[np.int64]:

@@ -13,7 +13,7 @@ from mnistseq_cli.compose.choice import Chosen, DigitChooser
 from mnistseq_cli.compose.layout import SMALLEST_SCALE, Layout, lay_out, surely_fits
 from mnistseq_cli.compose.painting import fit_stamps, paint
 from mnistseq_cli.compose.samples import Block, Marks
-from mnistseq_cli.compose.texts import open_source
+from mnistseq_cli.compose.texts import list_characters, open_source, order_characters
 from mnistseq_cli.errors import GlyphError, LayoutError, UsageError
 from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.glyphs.stamps import Pages, Stamps
@@ -104,6 +104,15 @@ def _check_writers(recipe: Recipe, glyphs: GlyphSet) -> str:
     return glyphs.writers.sha256
 
 
+def _add_symbols(glyphs: GlyphSet, characters: set[str]) -> GlyphSet:
+    """Return the glyphs with those of the pen for what they lack."""
+    if characters <= {*glyphs.alphabet}:
+        return glyphs
+    from mnistseq_cli.glyphs.symbols import add_symbols  # noqa: PLC0415 - most need none
+
+    return add_symbols(glyphs, characters)
+
+
 def _gather(
     wanted: NDArray[np.bool_],
     classes: NDArray[np.uint8],
@@ -183,8 +192,11 @@ class SequenceGenerator:
                 f"{glyphs.sha256[:12]}…, the recipe names {recipe.glyphs_sha256[:12]}…",
                 "Use the data set of that time, or take glyphs_sha256 out of the recipe",
             )
-        writers_sha256 = _check_writers(recipe, glyphs)
+        writers_sha256 = _check_writers(recipe, glyphs.own)
+        glyphs = _add_symbols(glyphs, list_characters(recipe, glyphs.alphabet))
         self.glyphs = glyphs = glyphs.at_height(recipe.height_px)
+        self.alphabet = order_characters(glyphs.alphabet)
+        self._numbers = np.array([*map(self.alphabet.index, glyphs.alphabet)], np.uint8)
         self._distortions = _open_distortions(recipe)
         self.recipe = replace(recipe, glyphs_sha256=glyphs.sha256, writers_sha256=writers_sha256)
         if self._distortions:
@@ -348,12 +360,12 @@ class SequenceGenerator:
             widths_px=layout.page_px,
             texts=self._chooser.spell(classes, lengths) if marks else written,
             lengths=lengths,
-            classes=classes,
+            classes=self._numbers[classes] * (np.arange(classes.shape[1]) < lengths[:, None]),
             glyphs=ids,
             boxes=boxes,
             gaps=layout.gaps_px,
             edges=self.recipe.edges,
-            alphabet=self.glyphs.alphabet,
+            alphabet=self.alphabet,
             written=written,
             marks=marks,
             wrote=self.glyphs.writers[ids] if self.glyphs.writers else None,

@@ -110,12 +110,28 @@ def deal_glyphs(
     UsageError
         A split would have no glyph of a class.
     """
+    is_added = glyphs.ids >= len(glyphs.images)
+    sets = [ids for ids in (glyphs.ids[~is_added], glyphs.ids[is_added]) if ids.size]
+    dealt = [_deal_set(glyphs, ids, splits, by) for ids in sets]
+    return {
+        split.name: np.sort(np.concatenate([ids[split.name] for ids in dealt])) for split in splits
+    }
+
+
+def _deal_set(
+    glyphs: GlyphSet, ids: NDArray[np.int64], splits: tuple[Split, ...], by: str
+) -> dict[str, NDArray[np.int64]]:
+    """Return which of these ids, those of one set, each split gets."""
     dealt = {}
-    ids = glyphs.ids
+    classes = np.unique(glyphs.labels[ids])
     if glyphs.is_test is not None and glyphs.is_test[ids].any():
-        dealt[TEST] = np.sort(ids[glyphs.is_test[ids]])
+        dealt[TEST] = ids[glyphs.is_test[ids]]
         ids = ids[~glyphs.is_test[ids]]
     groups = ids
+    if glyphs.pen_ids is not None and ids[0] >= len(glyphs.images):
+        from mnistseq_cli.glyphs.symbols import find_hands  # noqa: PLC0415 - most need none
+
+        groups = find_hands(glyphs.pen_ids[ids])  # all symbols of a row are by one
     if by == "writer" and glyphs.writers:
         numbers = glyphs.writers.numbers[ids]
         groups = np.where(numbers < 0, -1 - ids, numbers)  # of nobody, each by itself
@@ -129,15 +145,14 @@ def deal_glyphs(
     for split, low, high in zip(sharing, [0, *ends], ends, strict=False):
         share = Interval(low, high, ends[-1])
         own = np.concatenate([some[_deal(groups[some], share)] for some in strata])
-        dealt[split.name] = np.sort(ids[own])
+        dealt[split.name] = ids[own]
     for split in splits:
-        counts = np.bincount(glyphs.labels[dealt[split.name]], minlength=len(glyphs.counts))
-        if lacking := np.flatnonzero((counts == 0) & (glyphs.counts > 0)).tolist():
+        if lacking := np.setdiff1d(classes, glyphs.labels[dealt[split.name]]).tolist():
             raise UsageError(
                 f"split {split.name} would get no {by} with {glyphs.alphabet[lacking[0]]!r}",
                 f"Use fewer splits, a larger weight, or a data set with more {by}s",
             )
-    return {split.name: dealt[split.name] for split in splits}
+    return dealt
 
 
 def _deal(groups: NDArray[np.int64], share: Interval) -> NDArray[np.bool_]:

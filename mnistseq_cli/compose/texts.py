@@ -7,6 +7,7 @@ that is written but not read, or a gap. ``090-1234`` may be written as 0901234 i
 
 from __future__ import annotations
 
+import string
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -106,6 +107,29 @@ def open_source(recipe: Recipe, glyphs: GlyphSet) -> TextSource:
             f"{glyphs.name} {glyphs.split} has no glyph of {glyphs.alphabet[missing]!r}"
         )
     return source
+
+
+def list_characters(recipe: Recipe, own: str) -> set[str]:
+    """Return what a recipe can write, but for random characters, which are a data set's own."""
+    if recipe.pattern is not None:
+        forms = parse_pattern(recipe.pattern).forms
+        written = {one for form in forms for column in form.list_columns() for one in column}
+    else:
+        written = {*"".join(recipe.texts or (recipe.digits or "",))}
+    return written - {*find_roles(recipe, own).gaps}
+
+
+def order_characters(characters: str) -> str:
+    """Return characters in the order of their classes in files.
+
+    Digits are first, then A to Z, a to z, and the others by code point.
+    """
+    groups = (string.digits, string.ascii_uppercase, string.ascii_lowercase)
+
+    def rank(one: str) -> tuple[int, str]:
+        return next((number for number, group in enumerate(groups) if one in group), 3), one
+
+    return "".join(sorted(characters, key=rank))
 
 
 def _code_points(text: str) -> NDArray[np.uint32]:

@@ -25,6 +25,7 @@ FIELDS = ("index", "shard", "text")
 _NUMBER_SPEC = re.compile(r"(0?[1-9][0-9]?)?d?")
 # Readers of label files take U+0085 and U+2028 for the end of a line.
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029\\:*?"<>|]')
+_UNSAFE = re.compile(r'[\x00-\x1f\\/:*?"<>|,]')
 _FIELD = re.compile(r"\{[^}]*\}")
 # Windows takes superscripts for digits here, and leaves out spaces before the ending.
 _RESERVED = re.compile(r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[0-9¹²³]) *", re.IGNORECASE)
@@ -66,11 +67,18 @@ class NameTemplate:
 
     def fill(self, block: Block) -> list[str]:
         """Return the names of the samples of a block."""
-        fill = self._template.format
+        fill, texts = self._template.format, block.texts.tolist()
+        if _UNSAFE.search(block.alphabet):
+            texts = map(make_safe, texts)
         return [
             fill(index=index, shard=index // SHARD_SIZE, text=text)
-            for index, text in enumerate(block.texts.tolist(), block.start)
+            for index, text in enumerate(texts, block.start)
         ]
+
+
+def make_safe(text: str) -> str:
+    """Return a text as it can stand in the name of a file, and before the comma of a label."""
+    return _UNSAFE.sub("_", text)
 
 
 def _check_field(template: str, field: str, spec: str, conversion: str | None) -> None:

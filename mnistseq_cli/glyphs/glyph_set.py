@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SIDE_PX = 28
 # What a set that was made from another has from that one, if nothing else is said.
 _OWN = {
+    "labels",
+    "n_own",
     "name",
     "split",
     "licence",
@@ -75,6 +77,9 @@ class GlyphSet:
     pen_ids : ndarray of int64, shape (N,), optional
         Which glyph of the built-in pen each is, those to test with going on from those to train
         with; -1 for others. The pen draws them anew at any height.
+    n_own : int, optional
+        How many characters of the alphabet are the set's own; the pen adds the others, whose
+        glyphs have labels but no images.
     height_px : int, optional
         Height of the glyphs when they are cut out; by default that of `images`.
     is_test : ndarray of bool, shape (N,), optional
@@ -95,6 +100,7 @@ class GlyphSet:
         writers: Writers | None = None,
         is_test: NDArray[np.bool_] | None = None,
         pen_ids: NDArray[np.int64] | None = None,
+        n_own: int | None = None,
         height_px: int | None = None,
     ) -> None:
         self.images = images
@@ -107,6 +113,7 @@ class GlyphSet:
         self.writers = writers
         self.is_test = is_test
         self.pen_ids = pen_ids
+        self.n_own = len(alphabet) if n_own is None else n_own
         self.height_px = height_px or images.shape[1]
         chosen = np.arange(len(labels)) if ids is None else np.sort(ids)
         order = np.argsort(labels[chosen], kind="stable")
@@ -164,7 +171,18 @@ class GlyphSet:
     def change(self, **values: Any) -> GlyphSet:  # noqa: ANN401 - as for the class
         """Return the same glyphs with another height, or those of some ids."""
         own = {name: getattr(self, name) for name in _OWN}
-        return GlyphSet(self.images, self.labels, **own | values)
+        return GlyphSet(self.images, **own | values)
+
+    @cached_property
+    def own(self) -> GlyphSet:
+        """The set without what the pen adds."""
+        if self.n_own == len(self.alphabet):
+            return self
+        n = len(self.images)
+        parts = {name: getattr(self, name) for name in ("labels", "writers", "is_test", "pen_ids")}
+        parts = {name: None if part is None else part[:n] for name, part in parts.items()}
+        ids, alphabet = self.ids[self.ids < n], self.alphabet[: self.n_own]
+        return self.change(**parts, ids=ids, alphabet=alphabet, n_own=None)
 
     def at_height(self, height_px: int) -> GlyphSet:
         """Return the same glyphs at another height: drawn by the pen, or resampled, when used."""
@@ -182,8 +200,11 @@ class GlyphSet:
         order = np.argsort(known)
         classes = order[np.searchsorted(known, codes, sorter=order) % len(known)]
         for place in np.flatnonzero(known[classes] != codes)[:1]:
+            from mnistseq_cli.glyphs.strokes.writing import PEN_CHARACTERS  # noqa: PLC0415
+
             raise TextError(
-                f"{text[place]!r} cannot be written: {self.name} has only {self.alphabet}"
+                f"{text[place]!r} cannot be written: {self.name} has only {self.alphabet}, and "
+                f"the pen {PEN_CHARACTERS}"
             )
         return classes.astype(np.uint8)
 
@@ -229,15 +250,24 @@ class GlyphSet:
         Where glyphs have another height than their images, it is a width that none exceeds: the
         edge of ink may move by half a pixel of the image.
         """
+        if added := self.alphabet[self.n_own :]:
+            from mnistseq_cli.glyphs.strokes.characters import read_forms  # noqa: PLC0415
+
+            widest_px = np.array([read_forms().widest_px[one] for one in added])
+            return np.append(self.own.widest_px, self._bound(widest_px, SIDE_PX))
         parts = np.split(self.ids, range(_CHUNK, len(self.ids), _CHUNK))
         widths = np.concatenate(
             [_measure_along(_find_columns(self.images[ids]))[1] for ids in parts]
         )
-        side_px, height_px = self.images.shape[1], self.height_px
-        if height_px != side_px:
-            widths = np.minimum(-(-(widths + 1) * height_px // side_px) + 1, height_px)
-        classes = np.split(widths, self._starts[1:])  # ids are sorted by class
+        # Ids are sorted by class.
+        classes = np.split(self._bound(widths, self.images.shape[1]), self._starts[1:])
         return np.array([of_class.max(initial=0) for of_class in classes])
+
+    def _bound(self, widths_px: NDArray[np.int64], side_px: int) -> NDArray[np.int64]:
+        """Return a bound of the widths of ink in cells of so many pixels, at the height."""
+        if self.height_px == side_px:
+            return widths_px
+        return np.minimum(-(-(widths_px + 1) * self.height_px // side_px) + 1, self.height_px)
 
     def _cut_out(self, ids: NDArray[np.int64]) -> None:
         """Cut out glyphs that are not yet; forget the others if there is no room for all."""
@@ -260,18 +290,22 @@ class GlyphSet:
 
     def _render(self, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return glyphs at the height, shape (N, height, height)."""
-        if self.height_px == self.images.shape[1]:
-            return self.images[ids]
-        from mnistseq_cli.glyphs.resize import resize  # noqa: PLC0415 - for other heights only
+        is_resized = self.height_px != self.images.shape[1]
+        is_drawn = ids >= len(self.images)
+        if is_resized and self.pen_ids is not None:
+            is_drawn |= self.pen_ids[ids] >= 0
+        own = self.images[ids[~is_drawn]]
+        if is_resized:
+            from mnistseq_cli.glyphs.resize import resize  # noqa: PLC0415 - for other heights only
+
+            own = resize(own, self.height_px)
+        if self.pen_ids is None or not is_drawn.any():
+            return own
+        from mnistseq_cli.glyphs.strokes import draw_by_id  # noqa: PLC0415
 
         images = np.empty((len(ids), self.height_px, self.height_px), np.uint8)
-        pen_ids = np.full(len(ids), -1) if self.pen_ids is None else self.pen_ids[ids]
-        is_drawn = pen_ids >= 0
-        images[~is_drawn] = resize(self.images[ids[~is_drawn]], self.height_px)
-        if is_drawn.any():
-            from mnistseq_cli.glyphs.strokes import draw_by_id  # noqa: PLC0415
-
-            images[is_drawn] = draw_by_id(pen_ids[is_drawn], self.height_px)
+        images[~is_drawn] = own
+        images[is_drawn] = draw_by_id(self.pen_ids[ids[is_drawn]], self.height_px)
         return images
 
 

@@ -121,7 +121,7 @@ class AlikeHands:
         self._ids = np.zeros((len(found), len(glyphs.alphabet), n_closest), np.int64)
         for label in np.flatnonzero(glyphs.counts):
             own = glyphs.ids[glyphs.labels[glyphs.ids] == label]
-            self._ids[:, label] = own[_find_closest(found, styles[own], n_closest)]
+            self._ids[:, label] = own[find_closest(found, styles[own], n_closest)]
 
     def choose(
         self,
@@ -164,7 +164,7 @@ def _measure_part(images: NDArray[np.uint8]) -> NDArray[np.int64]:
     return np.stack([slant, stroke], axis=1)
 
 
-def _find_closest(
+def find_closest(
     wanted: NDArray[np.int64], styles: NDArray[np.int64], n_closest: int
 ) -> NDArray[np.int64]:
     """Find the places of the closest styles to each wanted one, shape (wanted, n_closest)."""

@@ -51,7 +51,7 @@ class _Stream:
     @property
     def alphabet(self) -> str:
         """The character of each class."""
-        return self.generator.glyphs.alphabet
+        return self.generator.alphabet
 
     @property
     def epoch(self) -> int:

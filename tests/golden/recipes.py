@@ -30,6 +30,9 @@ WHAT: dict[str, dict[str, Any]] = {
     "seed-0": {"seed": 0},
     "seed-largest": {"seed": 2**63 - 1},
     "count-over-a-block": {"count": 300, "length": (1, 3)},
+    "symbols": {"texts": ("$1,250.00", "-3.5 %", "A-(12)/7B"), "dashes": "ink"},
+    "unlabelled": {"texts": ("$1,250.00", "*37-", "5"), "unlabelled": "$*-,."},
+    "symbols-48": {"digits": "#7=+€'9:5", "height_px": 48, "hand": "writer"},
 }
 PHONE: dict[str, dict[str, Any]] = {
     f"phone-{name}": {"pattern": name}
@@ -158,6 +161,7 @@ MNIST: dict[str, dict[str, Any]] = {
     "mnist-all-edges": {"glyphs": "all", "edges": True, "width_px": "natural"},
     "mnist-phone": {"pattern": "jp-mobile"},
     "mnist-one-hand": {"hand": "alike", "length": (6, 6)},
+    "mnist-symbols": {"texts": ("$1,250.00-", "12:45"), "unlabelled": "-$", "dashes": "ink"},
     "mnist-overlapping": {"spacing_px": (-10, 0), "ink": "white"},
     "mnist-stretch": {"fit": "stretch", "width_px": 120},
     "mnist-all-but-jpeg": {"augment": ALL_BUT_JPEG},

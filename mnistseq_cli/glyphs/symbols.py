@@ -1,0 +1,148 @@
+"""Characters that a data set lacks, from the pen, in the hand of the row that they stand in.
+
+A set and the pen are one set then, in which the pen writes what the other does not have.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnistseq_cli.glyphs.glyph_set import SIDE_PX
+from mnistseq_cli.glyphs.hands import find_closest, measure_styles
+from mnistseq_cli.glyphs.strokes import (
+    N_ALL_HANDS,
+    N_HANDS,
+    PEN_CHARACTERS,
+    draw_traits,
+    number_glyphs,
+)
+from mnistseq_cli.glyphs.strokes.writing import Trait
+from mnistseq_cli.glyphs.writers import Writers, join_writers
+from mnistseq_cli.randomness import scale_words
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mnistseq_cli.glyphs.glyph_set import GlyphSet
+
+# Slant and stroke width of the pen's digits and of MNIST's, as `measure_styles` measures them:
+# the means of both differ by less than a quarter of the deviation.
+_SLANTS = dict(zip("0123456789", (-6, -5, -2, -1, -1, -5, 0, -1, -4, 0), strict=True))
+_SLANT, _STROKE = -3, 12  # of other characters; of all
+_DEVIATIONS = np.array([-6300, 3200])  # in 1/1000; what leans to the right has a negative slant
+_UNIT = 1000  # of a deviation
+_N_CLOSEST = 8  # hands, of which one writes the symbols of a row
+_UNKNOWN = np.iinfo(np.int32).min
+_ALL_GLYPHS = np.array([number_glyphs(character) for character in PEN_CHARACTERS])
+_HAND_OF = np.empty(_ALL_GLYPHS.size, np.int64)
+_HAND_OF[_ALL_GLYPHS] = np.arange(N_ALL_HANDS)[:, None]
+
+
+def add_symbols(own: GlyphSet, characters: set[str]) -> GlyphSet:
+    """Return a set with those of some characters that it lacks and the pen has, ids going on.
+
+    The pen's glyphs are drawn when they are used.
+    """
+    lacking = [one for one in PEN_CHARACTERS if one in characters - {*own.alphabet}]
+    if not lacking:
+        return own
+    n_own, is_test = len(own.labels), N_HANDS["train"] <= _HAND_OF
+    labels = np.zeros(len(_HAND_OF), np.uint8)
+    added = np.array([number_glyphs(character).ravel() for character in lacking])
+    labels[added] = len(own.alphabet) + np.arange(len(lacking))[:, None]
+    if own.split != "all":
+        added = added[is_test[added] == (own.split == "test")]
+    others = np.zeros(n_own, np.bool_) if own.is_test is None else own.is_test
+    pen_ids = np.full(n_own, -1) if own.pen_ids is None else own.pen_ids
+    writers = [(own.writers, n_own), (Writers(_HAND_OF, "strokes"), len(_HAND_OF))]
+    return own.change(
+        labels=np.concatenate([own.labels, labels]),
+        alphabet=own.alphabet + "".join(lacking),
+        n_own=len(own.alphabet),
+        ids=np.append(own.ids, n_own + added.ravel()),
+        is_test=np.append(others, is_test),
+        pen_ids=np.append(pen_ids, np.arange(len(_HAND_OF))),
+        writers=join_writers(writers) if own.writers else None,
+    )
+
+
+def find_hands(pen_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the number of the hand by which the pen wrote each of some glyphs."""
+    hands: NDArray[np.int64] = _HAND_OF[pen_ids]
+    return hands
+
+
+class SymbolHands:
+    """The pen's hands; all symbols of a row are by one whose slant and pen are like the row's."""
+
+    def __init__(self, glyphs: GlyphSet) -> None:
+        self._glyphs = glyphs
+        self._n_own = len(glyphs.images)
+        self._pen_ids = glyphs.own.pen_ids
+        symbols = glyphs.ids[glyphs.ids >= self._n_own] - self._n_own
+        self._hands = np.unique(_HAND_OF[symbols])
+        traits = draw_traits()[self._hands][:, [Trait.SLANT, Trait.PEN]]
+        self._styles = np.rint(traits * _UNIT).astype(np.int64)
+        self._numbers = np.array([*map(PEN_CHARACTERS.find, glyphs.alphabet)])
+        self._measured = np.full((self._n_own, 2), _UNKNOWN, np.int32)
+
+    def choose(
+        self,
+        classes: NDArray[np.uint8],
+        ids: NDArray[np.int64],
+        is_own: NDArray[np.bool_],
+        hand_words: NDArray[np.uint64],
+        glyph_words: NDArray[np.uint64],
+    ) -> NDArray[np.int64]:
+        """Choose the ids of symbols, shape (N, n); of other characters they mean nothing.
+
+        Parameters
+        ----------
+        classes, ids, is_own : ndarray, shape (N, n)
+            The class of each character, and the glyph that writes it where that is one of the set.
+        hand_words : ndarray of uint64, shape (N,)
+        glyph_words : ndarray of uint64, shape (N, n)
+        """
+        hands = self._choose_hands(ids, is_own, hand_words)[:, None]
+        copies = (glyph_words >> np.uint64(63)).astype(np.int64)
+        symbols: NDArray[np.int64] = _ALL_GLYPHS[self._numbers[classes], hands, copies]
+        return self._n_own + symbols
+
+    def _choose_hands(
+        self, ids: NDArray[np.int64], is_own: NDArray[np.bool_], words: NDArray[np.uint64]
+    ) -> NDArray[np.int64]:
+        """Return a hand for each row: one of the closest, or any where nothing else is written.
+
+        Where the pen writes the first of the set's characters, it is that hand.
+        """
+        styles = np.zeros((*ids.shape, 2), np.int64)
+        styles[is_own] = self._measure(ids[is_own])
+        n_own = is_own.sum(axis=1)
+        wanted = styles.sum(axis=1) // np.maximum(1, n_own)[:, None]
+        n_closest = min(_N_CLOSEST, len(self._hands))
+        closest = find_closest(wanted, self._styles, n_closest)
+        places = closest[np.arange(len(ids)), scale_words(words, n_closest)]
+        places = np.where(n_own > 0, places, scale_words(words, len(self._hands)))
+        chosen: NDArray[np.int64] = self._hands[places]
+        if self._pen_ids is not None:
+            first = self._pen_ids[ids[np.arange(len(ids)), is_own.argmax(axis=1)]]
+            hands = find_hands(first)
+            is_known = (n_own > 0) & (first >= 0) & np.isin(hands, self._hands)
+            chosen = np.where(is_known, hands, chosen)
+        return chosen
+
+    def _measure(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return slant and stroke of glyphs of the set, in 1/1000 of a deviation."""
+        new = np.unique(ids[self._measured[ids, 0] == _UNKNOWN])
+        if new.size:
+            images = self._glyphs.images[new]
+            characters = (self._glyphs.alphabet[one] for one in self._glyphs.labels[new].tolist())
+            slants = [_SLANTS.get(one, _SLANT) for one in characters]
+            slant, stroke = measure_styles(images).T
+            over = np.stack(
+                [slant - slants, stroke * SIDE_PX // images.shape[1] - _STROKE], axis=1
+            )
+            self._measured[new] = over * _UNIT * 1000 // _DEVIATIONS
+        return self._measured[ids].astype(np.int64)

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mnistseq_cli.compose.generator import SequenceGenerator
+from mnistseq_cli.compose.splits import cut, deal_glyphs
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
+from mnistseq_cli.glyphs.hands import measure_styles
+from mnistseq_cli.glyphs.load import load_glyphs
+from mnistseq_cli.recipe import Hand, Recipe
+
+AMOUNT = Recipe(digits="$1,250.00-", dashes="ink", count=200, seed=3, spacing_px=(3, 3))
+
+
+@pytest.fixture(scope="module")
+def strokes(tmp_path_factory: pytest.TempPathFactory) -> GlyphSet:
+    return load_glyphs("strokes", "train", tmp_path_factory.mktemp("cache"))
+
+
+def test_digits_are_the_same_beside_symbols(glyphs: GlyphSet) -> None:
+    """Of one seed, the glyphs at the places of digits are those without symbols."""
+    symbols, digits = (
+        SequenceGenerator(Recipe(digits=text, count=50, seed=1), glyphs).block(0, 50)
+        for text in ("3.5", "335")
+    )
+    assert (symbols.glyphs[:, [0, 2]] == digits.glyphs[:, [0, 2]]).all()
+    assert (symbols.glyphs[:, 1] >= len(glyphs.images)).all()
+
+
+def test_a_set_writes_what_it_has_itself(punctuated: GlyphSet) -> None:
+    block = SequenceGenerator(AMOUNT, punctuated).block(0, 200)
+    is_own = block.glyphs < len(punctuated.images)
+    assert (is_own == [one in "1,250.00" for one in AMOUNT.digits or ""]).all()
+    assert block.alphabet == "0123456789$,-."
+
+
+@pytest.mark.parametrize("height_px", [28, 64])
+def test_symbols_have_slant_and_pen_of_their_row(height_px: int, mnist: GlyphSet) -> None:
+    recipe = Recipe(digits="B47147", count=600, hand="alike", height_px=height_px)
+    block = SequenceGenerator(recipe, mnist).block(0, 600)
+    digits = measure_styles(mnist.images[block.glyphs[:, 1:].ravel()]).reshape(600, 5, 2)
+    symbols = measure_boxes(block.images, block.boxes[:, 0])
+    for axis in (0, 1):
+        assert np.corrcoef(digits[:, :, axis].mean(axis=1), symbols[:, axis])[0, 1] > 0.75
+
+
+def measure_boxes(images: NDArray[np.uint8], boxes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Measure the style of the ink in a box of each image."""
+    side_px = images.shape[1]
+    cells = np.zeros((len(images), side_px, side_px), np.uint8)
+    for cell, image, (x, _, width, _) in zip(cells, images, boxes.tolist(), strict=True):
+        cell[:, :width] = 255 - image[:, x : x + width]
+    return measure_styles(cells)
+
+
+@pytest.mark.parametrize("hand", ["any", "writer"])
+def test_the_pen_writes_symbols_with_the_hand_of_its_digits(hand: Hand, strokes: GlyphSet) -> None:
+    recipe = replace(AMOUNT, hand=hand)
+    for sample in SequenceGenerator(recipe, strokes).block(0, 50):
+        assert {sample.writers[place] for place in (0, 2, 6, 9)} == {sample.writers[1]}
+
+
+def test_letters_alone_are_of_one_hand(strokes: GlyphSet) -> None:
+    block = SequenceGenerator(Recipe(digits="ABBA", count=300), strokes).block(0, 300)
+    assert block.writers is not None
+    assert (block.writers == block.writers[:, :1]).all()
+    assert len(np.unique(block.writers)) > 200
+
+
+def test_symbols_of_splits_are_of_different_hands(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    whole = load_glyphs("strokes", "all", tmp_path_factory.mktemp("cache"))
+    united = SequenceGenerator(AMOUNT, whole).glyphs
+    dealt = deal_glyphs(united, cut((("train", 8), ("val", 1), ("test", 1)), 10))
+    n_own = len(united.images)
+    hands = {name: {*find_writers(united, ids[ids >= n_own])} for name, ids in dealt.items()}
+    assert {name: len(own) for name, own in hands.items()} == {
+        "train": 889,
+        "val": 111,
+        "test": 200,
+    }
+    assert len(set.union(*hands.values())) == 1200
+    for name, ids in dealt.items():
+        used = SequenceGenerator(replace(AMOUNT, glyphs="all"), united.change(ids=ids)).block(
+            0, 200
+        )
+        assert np.isin(used.glyphs, ids).all(), name
+
+
+def find_writers(glyphs: GlyphSet, ids: NDArray[np.int64]) -> list[str]:
+    assert glyphs.writers is not None
+    return list(glyphs.writers[ids].spell().tolist())
+
+
+def test_the_widest_symbol_is_as_wide_as_it_is_said(strokes: GlyphSet) -> None:
+    for height_px in (28, 50):
+        recipe = replace(AMOUNT, digits="/-$.,€", height_px=height_px, count=1500)
+        generator = SequenceGenerator(recipe, strokes)
+        widths = generator.glyphs.widest_px[10:]
+        assert (
+            generator.block(0, 1500).boxes[..., 2].max(axis=0)
+            <= widths[[generator.glyphs.alphabet[10:].index(one) for one in "/-$.,€"]]
+        ).all()
