@@ -105,9 +105,10 @@ def estimate(
         plan.recipe.save(scratch)
         own = [path.stat().st_size for path in scratch.iterdir() if path.is_file()]
     of_sample, of_part = divmod(made.summary.n_files, n)
+    of_all = len(joined) + len(own) + 1  # croissant.json, a few kB
     sample_bytes = (made.summary.size_bytes + sum(joined) / len(plan.splits)) / n
     return Estimate(
-        n_files=of_part * plan.n_parts + of_sample * plan.recipe.count + len(joined) + len(own),
+        n_files=of_part * plan.n_parts + of_sample * plan.recipe.count + of_all,
         size_bytes=int(sample_bytes * plan.recipe.count) + sum(own),
         disk_bytes=int(disk_bytes * n_left / n),
         seconds=seconds * n_left / n,

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnistseq_cli.bulk.manifest import DATASET_FILE, PLAN_FILE, load_manifest, sum_up
+import numpy as np
+
+from mnistseq_cli.bulk.manifest import (
+    DATASET_FILE,
+    PLAN_FILE,
+    PREVIEW_FILE,
+    check_card,
+    load_manifest,
+    sum_up,
+)
 from mnistseq_cli.bulk.output_folder import JOINED, OF_OLDER_VERSIONS
 from mnistseq_cli.bulk.parts import (
     KEPT,
@@ -13,32 +26,45 @@ from mnistseq_cli.bulk.parts import (
     PartRecord,
     Staging,
     check_files,
+    describe_bytes,
     dump_record,
     find_versions,
     record_name,
 )
 from mnistseq_cli.bulk.plan import cut_parts
+from mnistseq_cli.compose.splits import cut
 from mnistseq_cli.files import replace_file
 from mnistseq_cli.formats import Output, open_format
 from mnistseq_cli.formats.base import Fragments
+from mnistseq_cli.formats.card import (
+    CARD_FILE,
+    CROISSANT_FILE,
+    Facts,
+    write_card,
+    write_croissant,
+)
+from mnistseq_cli.formats.png import encode_pngs
 from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE
+from mnistseq_cli.sheet import make_sheet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from mnistseq_cli.bulk.manifest import Manifest
     from mnistseq_cli.bulk.output_folder import OutputFolder
     from mnistseq_cli.bulk.parts import FileEntry, PartSummary
     from mnistseq_cli.bulk.plan import Plan
+    from mnistseq_cli.formats.base import Format
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
+
+_N_SHOWN = 24  # images on the picture of a card
 
 
 def find_joined(path: Path) -> list[FileEntry] | None:
     """Return the files that span parts of a finished dataset, if they are as they should be."""
     if not (path / DATASET_FILE).exists():
         return None
-    own = {RECIPE_FILE, TEXTS_FILE}
+    own = {RECIPE_FILE, TEXTS_FILE, CROISSANT_FILE}
     entries = [entry for entry in load_manifest(path).files if entry.name not in own]
     return None if check_files(path, entries) else entries
 
@@ -51,6 +77,7 @@ def finish(
     versions: list[dict[str, str]],
     *,
     joined: list[FileEntry] | None,
+    fields: tuple[str, ...],
 ) -> Manifest:
     """Write what spans parts, unless that is there, and ``dataset.json``; may be done twice.
 
@@ -65,33 +92,80 @@ def finish(
         Of the programs that made them.
     joined : list of FileEntry or None
         What `find_joined` found.
+    fields : tuple of str
+        What is known of each sample; see `find_known`.
     """
-    files = _write_joined(plan, folder, joined)
-    manifest = sum_up(plan, glyphs, versions, parts, files)
+    form = open_format(plan.output)
+    staging = Staging(folder.stage(JOINED))
+    entries = _write_joined(plan, folder, form, staging, joined)
+    facts = _gather_facts(sum_up(plan, glyphs, versions, parts, entries), fields)
+    croissant = write_croissant(facts).encode()
+    staging.write(CROISSANT_FILE, croissant)
+    entries.append(describe_bytes(croissant, CROISSANT_FILE))
+    record = PartRecord(JOINED, 0, plan.recipe.count, find_versions(form), [], entries)
+    dump_record(record, staging.folder)
+    folder.commit(staging.folder, JOINED)
+    card = _write_card(folder, facts, plan.output)
+    manifest = replace(sum_up(plan, glyphs, versions, parts, entries), card=card)
     replace_file(folder.path / DATASET_FILE, manifest.to_json(), folder.path / STAGING)
     folder.remove_own(KEPT, STAGING, record_name(JOINED), PLAN_FILE, *OF_OLDER_VERSIONS)
     return manifest
 
 
 def _write_joined(
-    plan: Plan, folder: OutputFolder, joined: list[FileEntry] | None
+    plan: Plan,
+    folder: OutputFolder,
+    form: Format,
+    staging: Staging,
+    joined: list[FileEntry] | None,
 ) -> list[FileEntry]:
     """Write the recipe, and the files that span parts; return the entries of all."""
-    form = open_format(plan.output)
-    staging = Staging(folder.stage(JOINED))
     own = [RECIPE_FILE] if plan.recipe.texts is None else [RECIPE_FILE, TEXTS_FILE]
     for name in own:
         staging.path(name)
-    plan.recipe.save(staging.files, shlex.join(_list_options(plan.output)))
+    plan.recipe.save(staging.files, shlex.join(list_options(plan.output)))
     if joined is None:
         form.join(find_fragments(plan, folder.path / KEPT), staging)
     written = {entry.name: entry for entry in staging.entries()}
     entries = [written.pop(name) for name in own]
-    entries += written.values() if joined is None else joined
-    record = PartRecord(JOINED, 0, plan.recipe.count, find_versions(form), [], entries)
-    dump_record(record, staging.folder)
-    folder.commit(staging.folder, JOINED)
-    return entries
+    return [*entries, *(written.values() if joined is None else joined)]
+
+
+def _gather_facts(manifest: Manifest, fields: tuple[str, ...]) -> Facts:
+    """Return what a manifest says of a dataset to those who find it."""
+    output = Output(folder=Path(), **manifest.plan["output"])
+    splits = cut(tuple(manifest.plan["splits"].items()), manifest.n_samples)
+    command = ["mnistseq", "batch", "--recipe", RECIPE_FILE, *list_options(output)]
+    return Facts(
+        recipe=manifest.plan["recipe"],
+        output=manifest.plan["output"],
+        splits={split.name: split.stop - split.start for split in splits},
+        fields=fields,
+        n_glyphs=manifest.glyphs["n_glyphs"],
+        size_bytes=manifest.size_bytes,
+        files=tuple(manifest.files),
+        command=shlex.join(command),
+    )
+
+
+def _write_card(folder: OutputFolder, facts: Facts, output: Output) -> dict[str, str]:
+    """Write the card and its picture; return its hash, {} where another README is there.
+
+    One that somebody edited is kept, with the hash of what it was.
+    """
+    images = [it.image for it in islice(open_format(output).read(folder.path), _N_SHOWN)]
+    data = write_card(facts, PREVIEW_FILE if images else "").encode()
+    card = {"sha256": hashlib.sha256(data).hexdigest()}
+    is_new = check_card(folder.path, card) != "own"
+    if is_new and check_card(folder.path, folder.card) not in {"missing", "own"}:
+        return folder.card
+    if images and (is_new or not (folder.path / PREVIEW_FILE).exists()):
+        sheet = make_sheet(images)[None]
+        (picture,) = encode_pngs(sheet, np.array([sheet.shape[2]]))
+        replace_file(folder.path / PREVIEW_FILE, picture, folder.path / STAGING)
+    if is_new:
+        replace_file(folder.path / CARD_FILE, data, folder.path / STAGING)
+    return card
 
 
 def find_fragments(plan: Plan, root: Path) -> list[Fragments]:
@@ -106,7 +180,7 @@ def find_fragments(plan: Plan, root: Path) -> list[Fragments]:
     ]
 
 
-def _list_options(output: Output) -> Iterator[str]:
+def list_options(output: Output) -> Iterator[str]:
     """Yield the options of a command that writes in the same form, into a folder beside this."""
     default = Output(folder=output.folder)
     if output.to != default.to:

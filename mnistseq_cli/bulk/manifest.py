@@ -7,12 +7,13 @@ While a run is going on, ``.mnistseq`` also holds its plan, a lock, and what is 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shlex
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
 
 from mnistseq_cli.bulk.parts import (
     STAGING,
@@ -26,6 +27,7 @@ from mnistseq_cli.compose.splits import cut, find_shared
 from mnistseq_cli.compose.texts import order_characters
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.files import read_regular, replace_file
+from mnistseq_cli.formats.card import CARD_FILE
 from mnistseq_cli.formats.names import OWN_FOLDER
 from mnistseq_cli.recipe import RECIPE_FILE, Recipe
 from mnistseq_cli.validation import check_number, check_texts
@@ -41,9 +43,10 @@ if TYPE_CHECKING:
 DATASET_FILE = "dataset.json"
 LOCK = f"{OWN_FOLDER}/lock"
 PLAN_FILE = f"{OWN_FOLDER}/plan.json"
+PREVIEW_FILE = f"{OWN_FOLDER}/preview.png"  # which `load_dataset` passes over
 MANIFEST_VERSION = 1
 _PLAN_KEYS = ("recipe", "output", "part_size", "splits")
-_RECIPE_KEYS = {"version", *(field.name for field in fields(Recipe))}
+_RECIPE_KEYS = {"version", *(one.name for one in fields(Recipe))}
 _KINDS: dict[type, str] = {str: "a text", list: "a list", dict: "an object"}
 
 
@@ -67,6 +70,8 @@ class Manifest:
         The files that belong to no part.
     parts : list of PartSummary
         In order.
+    card : dict
+        SHA-256 of the ``README.md`` as it was written; {} where another one was there.
     """
 
     plan: dict[str, Any]
@@ -78,6 +83,7 @@ class Manifest:
     size_bytes: int
     files: list[FileEntry]
     parts: list[PartSummary]
+    card: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Manifest:
@@ -96,6 +102,7 @@ class Manifest:
             size_bytes=take_number(values, "size_bytes"),
             files=files,
             parts=[PartSummary.from_dict(part) for part in _take(values, "parts", list)],
+            card=_take(values, "card", dict) if "card" in values else {},
         )
 
     def to_json(self) -> bytes:
@@ -109,6 +116,7 @@ class Manifest:
             "n_samples": self.n_samples,
             "n_files": self.n_files,
             "size_bytes": self.size_bytes,
+            "card": self.card,
             "files": [file._asdict() for file in self.files],
         }
         head = json.dumps(values, indent=1, ensure_ascii=False).removesuffix("\n}")
@@ -159,6 +167,21 @@ def load_manifest(folder: Path) -> Manifest:
                 "Update it: pipx upgrade mnistseq",
             )
         return Manifest.from_dict(values)
+
+
+def check_card(
+    folder: Path, card: dict[str, str]
+) -> Literal["missing", "own", "edited", "of others"]:
+    """Return whose the ``README.md`` of a dataset is, whose manifest says this of its card."""
+    try:
+        data = read_regular(folder / CARD_FILE)
+    except FileNotFoundError:
+        return "missing"
+    except OSError:
+        return "of others"
+    if card.get("sha256") == hashlib.sha256(data).hexdigest():
+        return "own"
+    return "edited" if card else "of others"
 
 
 def save_plan(plan: Plan, folder: Path) -> None:

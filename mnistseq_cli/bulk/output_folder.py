@@ -22,6 +22,7 @@ from mnistseq_cli.bulk.manifest import (
     DATASET_FILE,
     LOCK,
     PLAN_FILE,
+    PREVIEW_FILE,
     load_manifest,
     load_plan,
     save_plan,
@@ -76,6 +77,7 @@ class OutputFolder:
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
         self.descriptor = descriptor
+        self.card: dict[str, str] = {}  # of an earlier dataset; see `Manifest`
         self._listed: set[str] = set()  # files of an earlier run, which may be replaced
 
     def list_replaceable(self, entries: Iterable[FileEntry]) -> None:
@@ -147,7 +149,7 @@ class OutputFolder:
         self._unlink(entry.name for entry in own)
         if finished:
             (self.path / DATASET_FILE).unlink()
-        self.remove_own(PARTS, KEPT, STAGING, PLAN_FILE, *OF_OLDER_VERSIONS)
+        self.remove_own(PARTS, KEPT, STAGING, PLAN_FILE, PREVIEW_FILE, *OF_OLDER_VERSIONS)
 
     def _is_there(self, entry: FileEntry) -> bool:
         """Whether there is anything of this name; refuse links on the way to it."""
@@ -205,6 +207,8 @@ def open_output_folder(plan: Plan, *, resume: bool, overwrite: bool) -> Iterator
         # Once more, now that nobody else can change it.
         _check_folder(plan, path, resume=resume, overwrite=overwrite)
         folder = OutputFolder(path, descriptor)
+        if (path / DATASET_FILE).exists():
+            folder.card = load_manifest(path).card
         if overwrite:
             folder.clear()
         for name in (PARTS, KEPT, STAGING):

@@ -341,7 +341,7 @@ class PartMaker:
     def _make_blocks(self, part: Part, report: Callable[[int], None]) -> Iterator[Block]:
         generator = self._generators[part.split]
         n_made = 0
-        for block in generator.blocks(part.start, part.stop):
+        for block in generator.blocks(part.start, part.stop, masks=self._format.needs_masks):
             yield block
             n_made += len(block)
             report(n_made)

@@ -22,6 +22,7 @@ from mnistseq_cli.bulk.events import (
     ignore,
 )
 from mnistseq_cli.bulk.finish import find_joined, finish
+from mnistseq_cli.bulk.manifest import check_card
 from mnistseq_cli.bulk.output_folder import open_output_folder
 from mnistseq_cli.bulk.parts import PARTS, STAGING, PartMaker, check_part
 from mnistseq_cli.bulk.workers import (
@@ -38,6 +39,7 @@ from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.files import naming_disk_errors
 from mnistseq_cli.formats import open_format
+from mnistseq_cli.formats.fields import find_known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -63,6 +65,7 @@ class Summary:
     n_samples: int
     n_files: int
     size_bytes: int
+    card: str = ""  # whose ``README.md`` it has; see `check_card`
 
 
 def run(
@@ -110,7 +113,8 @@ def run(
     generator = SequenceGenerator(plan.recipe, None if plan.weights else glyphs, data_dir)
     open_format(plan.output).check(generator.recipe, generator.largest_px)
     generator.block(0, 1)  # what cannot be made is told before anything is written
-    plan = replace(plan, recipe=generator.recipe)
+    recipe = generator.recipe
+    plan = replace(plan, recipe=recipe, output=replace(plan.output, dataset=recipe.dataset))
     with (
         exit_on_signals(),
         naming_disk_errors(plan.output.folder),
@@ -228,10 +232,16 @@ class _Job:
             if self._versions[part.name] not in versions:
                 versions.append(self._versions[part.name])
         glyphs = self._generator.glyphs
-        done = finish(self._plan, self._folder, glyphs, parts, versions, joined=self._joined)
+        fields = tuple(find_known(self._generator.block(0, 1)))
+        done = finish(
+            *(self._plan, self._folder, glyphs, parts, versions),
+            joined=self._joined,
+            fields=fields,
+        )
         totals = done.n_samples, done.n_files, done.size_bytes
         self._report(Finished(*totals))
-        return Summary(self._plan.output.folder, *totals)
+        card = check_card(self._folder.path, done.card)
+        return Summary(self._plan.output.folder, *totals, card)
 
     def stop(self) -> None:
         """Remove what is half made, and report how far it is."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from mnistseq_cli.bulk.litter import is_litter
-from mnistseq_cli.bulk.manifest import DATASET_FILE, load_manifest, suggest_anew
+from mnistseq_cli.bulk.manifest import DATASET_FILE, check_card, load_manifest, suggest_anew
 from mnistseq_cli.bulk.output_folder import find_files
 from mnistseq_cli.bulk.parts import Problem, check_files, check_part, load_record, record_name
 from mnistseq_cli.bulk.plan import cut_parts
@@ -30,6 +30,7 @@ from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
 from mnistseq_cli.files import read_regular
 from mnistseq_cli.formats import Output, open_format
 from mnistseq_cli.formats.base import LoadedSample, rank_split
+from mnistseq_cli.formats.card import CARD_FILE
 from mnistseq_cli.formats.read_labels import OWN_LABEL_FILES, find_label_file, read_labels
 from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE, Recipe
 
@@ -89,6 +90,8 @@ class Report:
         Files that other programs left, which are no problem; see `is_litter`.
     overlap : str
         What the splits share, in words; "" where there are none, or problems.
+    card : str
+        Whose its ``README.md`` is; see `check_card`.
     """
 
     n_files: int
@@ -97,6 +100,7 @@ class Report:
     problems: tuple[Problem, ...]
     also_there: tuple[str, ...] = ()
     overlap: str = ""
+    card: str = "own"
 
 
 def verify(
@@ -147,6 +151,7 @@ def verify(
         problems=tuple(unique[name] for name in sorted(unique)),
         also_there=tuple(sorted(check.also_there)),
         overlap=overlap,
+        card=check_card(folder, manifest.card),
     )
 
 
@@ -274,10 +279,13 @@ class _Check:
     def _find_others(self, problems: list[Problem]) -> list[Problem]:
         """Find files that are not listed; names are gathered only if there must be some."""
         n_missing = sum(problem.kind == "missing" for problem in problems)
-        n_found = sum(1 for _ in find_files(self._folder)) - 1  # dataset.json lists others
+        listed = {DATASET_FILE}  # which lists others
+        if self._manifest.card and (self._folder / CARD_FILE).exists():
+            listed.add(CARD_FILE)
+        n_found = sum(1 for _ in find_files(self._folder)) - len(listed)
         if n_found == self._n_files - n_missing:
             return []
-        listed = {DATASET_FILE, *(entry.name for entry in self._manifest.files)}
+        listed.update(entry.name for entry in self._manifest.files)
         for summary in self._summaries:
             record = load_record(read_regular(self._folder / summary.record.name))
             listed.update(entry.name for entry in record.files)

@@ -30,6 +30,10 @@ SHOWN_SAMPLES = 6
 SHEET_SAMPLES = 24
 _MOST_MINUTES = 10  # up to which seconds say something
 CTC_STRIDE_PX = 4  # of CRNN and its successors
+_CARDS = {
+    "edited": "README.md was edited and is kept: its figures may be old.",
+    "of others": "There is a README.md already, so no card was written.",
+}
 _FEW_SHARDS = 8  # loaders often have four to eight workers
 
 
@@ -218,11 +222,14 @@ def _say_summary(generator: SequenceGenerator, plan: Plan, summary: Summary) -> 
         f"{name_glyphs(generator.glyphs.name, split)}, seed {generator.recipe.seed}",
         "dim",
     )
-    hint = f"mnistseq inspect {shlex.quote(str(summary.folder))} shows what is in it"
+    if summary.card in _CARDS:
+        say(_CARDS[summary.card])
+    folder = shlex.quote(str(summary.folder))
+    hint = f"mnistseq inspect {folder} shows what is in it"
     if plan.output.to == "folder" and "csv" in plan.output.labels:
         table = summary.folder / plan.splits[0].name / "labels.csv"
         hint += f"; pd.read_csv({str(table)!r}, dtype=str) keeps zeros such as those of 007"
-    say(hint, "dim")
+    say(f"{hint}; hf upload USER/NAME {folder} --repo-type dataset publishes it", "dim")
 
 
 def _show_dry_run(

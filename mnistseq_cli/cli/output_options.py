@@ -42,8 +42,8 @@ class OutputOptions:
     labels: list[str] | None = option(
         "Output",
         "--labels STYLE",
-        "Label files of a folder: csv, jsonl, coco, yolo, paddleocr, easyocr, mmocr, doctr; can "
-        "be given several times. [default: csv and jsonl]",
+        "Label files of a folder: csv, jsonl, coco, yolo, paddleocr, easyocr, mmocr, doctr, voc, "
+        "masks; can be given several times. [default: csv and jsonl]",
         autocompletion=complete("formats.LABEL_STYLES"),
     )
     image_format: str | None = option(

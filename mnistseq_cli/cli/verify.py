@@ -15,6 +15,10 @@ mnistseq verify train --deep
 mnistseq verify train --deep all --workers 8
 """
 SHOWN_OTHERS = 5
+_CARDS = {
+    "missing": "It has no card: the command that made it, with --resume, writes README.md.",
+    "edited": "Its card, README.md, was edited.",
+}
 
 
 def verify(
@@ -75,6 +79,8 @@ def verify(
         f"{folder} is complete: {count(found.n_files, 'file')}, "
         f"{count(found.n_samples, 'sample')}; checksums match{again}."
     )
+    if found.card in _CARDS:
+        say(_CARDS[found.card])
     if found.overlap:
         say(f"{found.overlap[0].upper()}{found.overlap[1:]}.")
 

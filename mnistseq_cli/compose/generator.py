@@ -11,7 +11,7 @@ import numpy as np
 
 from mnistseq_cli.compose.choice import Chosen, DigitChooser
 from mnistseq_cli.compose.layout import SMALLEST_SCALE, Layout, lay_out, surely_fits
-from mnistseq_cli.compose.painting import fit_stamps, paint
+from mnistseq_cli.compose.painting import fit_stamps, gather_inks, paint
 from mnistseq_cli.compose.samples import Block, Marks
 from mnistseq_cli.compose.texts import list_characters, open_source, order_characters
 from mnistseq_cli.errors import GlyphError, LayoutError, UsageError
@@ -254,12 +254,12 @@ class SequenceGenerator:
         for block in self.blocks(0, len(self)):
             yield from (block[at] for at in range(len(block)))
 
-    def blocks(self, start: int, stop: int) -> Iterator[Block]:
+    def blocks(self, start: int, stop: int, *, masks: bool = False) -> Iterator[Block]:
         """Yield samples start to stop, not included, in blocks of the size that is fastest."""
         height_px, width_px = self.largest_px
         size = max(1, _BLOCK_PX // (height_px * width_px))
         for first in range(start, stop, size):
-            yield self.block(first, min(first + size, stop))
+            yield self.block(first, min(first + size, stop), masks=masks)
 
     def batches(self, batch_size: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.str_]]]:
         """Yield images, shape (batch_size, height, width), and texts, without end.
@@ -325,8 +325,8 @@ class SequenceGenerator:
             if report:
                 report(min(start + CHECK_SIZE, len(self)))
 
-    def block(self, start: int, stop: int) -> Block:
-        """Make samples start..stop-1 together.
+    def block(self, start: int, stop: int, *, masks: bool = False) -> Block:
+        """Make samples start..stop-1 together, on request with what masks are made of.
 
         A recipe goes on beyond its count, as one of a larger count would: `stop` may be more.
 
@@ -344,7 +344,7 @@ class SequenceGenerator:
         stamps, digits = self._chooser.cut(chosen)
         layout = self._lay_out(digits)
         stamps = self._place(stamps, layout)
-        images, boxes = self._paint(stamps, layout, start)
+        images, boxes, stamps = self._paint(stamps, layout, start, masks=masks)
         texts = chosen.texts
         written = self._chooser.spell(texts.classes, texts.lengths)
         label = (texts.lengths, texts.classes, chosen.glyphs, boxes)
@@ -370,11 +370,12 @@ class SequenceGenerator:
             marks=marks,
             wrote=self.glyphs.writers[ids] if self.glyphs.writers else None,
             one_writer=self.recipe.hand == "writer",
+            inks=gather_inks(stamps, layout.page_px, texts.marked) if masks else None,
         )
 
     def _paint(
-        self, stamps: Stamps, layout: Layout, start: int
-    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        self, stamps: Stamps, layout: Layout, start: int, *, masks: bool
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64], Stamps]:
         stage = self._distortions.pages if self._distortions else None
         n_pages, width_px = len(layout.page_px), int(layout.page_px.max())
 
@@ -388,7 +389,9 @@ class SequenceGenerator:
             pages = Pages(images, layout.page_px, self.recipe.ink, stage.scale)
             images, on_page = stage.distort(pages, stamps, draw)
             boxes[stamps.sample, stamps.place] = on_page
-        return images, boxes
+        if stage and masks:
+            stamps = stage.show_ink(stamps, self.recipe.ink, draw)
+        return images, boxes, stamps
 
     def _place(self, stamps: Stamps, layout: Layout) -> Stamps:
         stamps = replace(stamps, x_px=stamps.x_px + layout.x_px[stamps.sample, stamps.place])

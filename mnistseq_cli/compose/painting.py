@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from mnistseq_cli.compose.samples import Inks
 from mnistseq_cli.glyphs.glyph_set import GlyphInk, measure_ink, move_left
 
 if TYPE_CHECKING:
@@ -151,6 +152,26 @@ def paint(
     boxes[stamps.sample, stamps.place] = stamps.boxes
     boxes[stamps.sample, stamps.place, 0] += stamps.x_px
     return canvas[:, :, :width_px], boxes
+
+
+def gather_inks(
+    stamps: Stamps, widths_px: NDArray[np.int64], marked: NDArray[np.bool_] | None
+) -> Inks:
+    """Return the ink of digits on pages of these widths, and which one of its sample each is.
+
+    `marked`, shape (N, n), says which of the places on a page have marks, if any have.
+    """
+    columns = stamps.x_px[:, None] + np.arange(stamps.images.shape[2])
+    is_on_page = (columns >= 0) & (columns < widths_px[stamps.sample, None])
+    instance = stamps.place
+    if marked is not None:
+        n_before: NDArray[np.int64] = np.cumsum(marked, axis=1) - marked
+        n_text = np.bincount(stamps.sample, minlength=len(marked)) - marked.sum(axis=1)
+        places = np.arange(marked.shape[1])
+        numbers = np.where(marked, n_text[:, None] + n_before, places - n_before)
+        instance = numbers[stamps.sample, stamps.place]
+    images = np.where(is_on_page[:, None], stamps.images, np.uint8(0))
+    return Inks(images, stamps.sample, instance, stamps.x_px)
 
 
 def _shrink_height(

@@ -7,11 +7,12 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
 
@@ -51,6 +52,9 @@ class Sample:
         Who wrote each digit; see `writers`.
     one_writer : bool
         Whether the recipe has each row written by one person.
+    masks : ndarray of bool, shape (characters, height, width), optional
+        Where each character has ink, those of the text first, then marks; where they overlap, a
+        pixel belongs to both. Made when asked for; see `SequenceGenerator.block`.
     """
 
     index: int
@@ -63,6 +67,7 @@ class Sample:
     marks: tuple[Mark, ...] = ()
     wrote: Writers | None = None
     one_writer: bool = False
+    masks: NDArray[np.bool_] | None = None
 
     def __repr__(self) -> str:
         height, width = self.image.shape
@@ -119,6 +124,39 @@ class Marks:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class Inks:
+    """The ink of each character, alone on its page: what masks are made of.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (M, height, W)
+        0 where there is no ink; nothing lies beyond the page.
+    sample, instance : ndarray of int64, shape (M,)
+        Which sample a character belongs to, counted in the block, and which one of it this is:
+        those of the text first, then marks.
+    x_px : ndarray of int64, shape (M,)
+        The column of the page at which an image begins; may be below 0.
+
+    All first characters come first, then all second ones, and so on.
+    """
+
+    images: NDArray[np.uint8]
+    sample: NDArray[np.int64]
+    instance: NDArray[np.int64]
+    x_px: NDArray[np.int64]
+
+    def masks(self, sample: int, width_px: int) -> NDArray[np.bool_]:
+        """Return where each character of a sample has ink, shape (characters, height, width)."""
+        chosen = np.flatnonzero(self.sample == sample)
+        stamp_px = self.images.shape[2]
+        masks = np.zeros((len(chosen), self.images.shape[1], width_px + 2 * stamp_px), np.bool_)
+        for one in chosen.tolist():
+            start = min(max(0, int(self.x_px[one]) + stamp_px), width_px + stamp_px)
+            masks[self.instance[one], :, start : start + stamp_px] = self.images[one] > 0
+        return masks[:, :, stamp_px : width_px + stamp_px]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Block:
     """Consecutive samples as arrays.
 
@@ -151,6 +189,8 @@ class Block:
         Who wrote each digit, shape (N, n), where that is known; see `writers`.
     one_writer : bool
         Whether the recipe has each row written by one person.
+    inks : Inks, optional
+        The ink of each character, where masks were asked for.
     """
 
     start: int
@@ -168,6 +208,7 @@ class Block:
     marks: Marks | None = None
     wrote: Writers | None = None
     one_writer: bool = False
+    inks: Inks | None = None
 
     def __repr__(self) -> str:
         n, height, width = self.images.shape
@@ -199,10 +240,11 @@ class Block:
         """Return the sample at a place of the block, 0 being the first, -1 the last."""
         place = range(len(self))[place]
         n, n_written = int(self.lengths[place]), int(self.n_written[place])
+        width_px = int(self.widths_px[place])
         return Sample(
             index=self.start + place,
             text=str(self.texts[place]),
-            image=self.images[place, :, : self.widths_px[place]],
+            image=self.images[place, :, :width_px],
             boxes=self.boxes[place, :n],
             glyphs=self.glyphs[place, :n],
             gaps=self.gaps[place, : n_written + 1]
@@ -212,6 +254,7 @@ class Block:
             marks=self._list_marks(place),
             wrote=self.wrote[place, :n] if self.wrote else None,
             one_writer=self.one_writer,
+            masks=self.inks.masks(place, width_px) if self.inks else None,
         )
 
     def _list_marks(self, place: int) -> tuple[Mark, ...]:

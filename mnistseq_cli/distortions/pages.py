@@ -11,10 +11,15 @@ from mnistseq_cli.glyphs.glyph_set import measure_ink
 from mnistseq_cli.glyphs.stamps import Pages, Stamps
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from numpy.typing import NDArray
 
     from mnistseq_cli.distortions.stationery import Paper
     from mnistseq_cli.distortions.steps import Draw, Step
+    from mnistseq_cli.recipe import Ink
+
+    _Drawn: TypeAlias = tuple[Step, NDArray[np.float64], NDArray[np.uint64]]
 
 _CHUNK_PX = 2**18  # of pages that go through all steps before the next ones
 
@@ -71,13 +76,24 @@ class PageStage:
         for start in range(0, len(images), size):
             some = slice(start, start + size)
             images[some] = _distort_some(pages.take(some), drawn, some)
-        lens = [one for one in drawn if one[0].record.stage == "lens"]
-        return images, _find_boxes(stamps, lens, pages)
+        return images, _find_boxes(stamps, self._draw_lens(draw), pages)
+
+    def show_ink(self, stamps: Stamps, ink: Ink, draw: Draw) -> Stamps:
+        """Return what each digit, alone on its page, shows as ink after stage "lens"."""
+        lens = self._draw_lens(draw)
+        reach = _find_reach(lens)
+        images = np.pad(stamps.images, ((0, 0), (0, 0), (reach, reach)))
+        images = _look_through(images, stamps.sample, ink, lens)
+        return replace(stamps, images=images, x_px=stamps.x_px - reach)
+
+    def _draw_lens(self, draw: Draw) -> list[_Drawn]:
+        lens = [step for step in self.images if step.record.stage == "lens"]
+        return [(step, *step.draw(draw)) for step in lens]
 
 
 def _distort_some(
     pages: Pages,
-    drawn: list[tuple[Step, NDArray[np.float64], NDArray[np.uint64]]],
+    drawn: list[_Drawn],
     some: slice,
 ) -> NDArray[np.uint8]:
     for step, strengths, keys in drawn:
@@ -96,23 +112,36 @@ def _cut_off(images: NDArray[np.uint8], widths_px: NDArray[np.int64]) -> NDArray
 
 def _find_boxes(
     stamps: Stamps,
-    lens: list[tuple[Step, NDArray[np.float64], NDArray[np.uint64]]],
+    lens: list[_Drawn],
     pages: Pages,
 ) -> NDArray[np.int64]:
     """Look at each digit alone as its page was looked at, to see where its ink is on the page."""
     boxes = stamps.boxes.copy()
-    reach = sum(int(step.measure_growth(strengths).max()) for step, strengths, _ in lens)
+    reach = _find_reach(lens)
     n_groups = 1 + len(boxes) * stamps.images.shape[1] * stamps.images.shape[2] // _CHUNK_PX
     by_width = np.argsort(boxes[:, 2], kind="stable")
     for chosen in np.array_split(by_width, n_groups) if lens else ():
         near = stamps.images[chosen, :, : (boxes[chosen, 0] + boxes[chosen, 2]).max(initial=1)]
         images, page = np.pad(near, ((0, 0), (0, 0), (reach, reach))), stamps.sample[chosen]
-        for step, strengths, keys in lens:
-            alone = Pages(images, np.full(len(page), images.shape[2]), pages.ink)
-            images = step.change(images, strengths[page], keys[page], alone.take)
+        images = _look_through(images, page, pages.ink, lens)
         boxes[chosen] = measure_ink(images) - [reach, 0, 0, 0]
     left = boxes[:, 0] + stamps.x_px
     right = np.minimum(left + boxes[:, 2], pages.widths_px[stamps.sample])
     boxes[:, 0] = np.maximum(left, 0)
     boxes[:, 2] = right - boxes[:, 0]
     return boxes
+
+
+def _find_reach(lens: list[_Drawn]) -> int:
+    """Return how far ink may spread to either side."""
+    return sum(int(step.measure_growth(strengths).max()) for step, strengths, _ in lens)
+
+
+def _look_through(
+    images: NDArray[np.uint8], page: NDArray[np.int64], ink: Ink, lens: list[_Drawn]
+) -> NDArray[np.uint8]:
+    """Look at digits, each alone, as at the pages that they stand on."""
+    for step, strengths, keys in lens:
+        alone = Pages(images, np.full(len(page), images.shape[2]), ink)
+        images = step.change(images, strengths[page], keys[page], alone.take)
+    return images

@@ -36,6 +36,8 @@ LABEL_STYLES: dict[str, str] = {
     "easyocr": "mnistseq_cli.formats.labels:EASYOCR",
     "mmocr": "mnistseq_cli.formats.labels:MMOCR",
     "doctr": "mnistseq_cli.formats.labels:DOCTR",
+    "voc": "mnistseq_cli.formats.labels:VOC",
+    "masks": "mnistseq_cli.formats.labels:MASKS",
 }
 IMAGE_FORMATS = ("png", "jpg", "bmp", "jp2", "pgm", "tga", "tiff")  # others that work are taken
 # A Path makes s3:/ of s3://; a drive of Windows has one letter.
@@ -58,6 +60,8 @@ class Output:
         Such as "png"; for formats that hold encoded images.
     name : str
         Template of image names without their ending; see `formats.names`.
+    dataset : str
+        The data set whose licence files name, where they have a place for it; "" names none.
     """
 
     folder: Path
@@ -65,19 +69,22 @@ class Output:
     labels: tuple[str, ...] = ("csv", "jsonl")
     image_format: str = "png"
     name: str = NAME_TEMPLATE
+    dataset: str = ""
 
     def __post_init__(self) -> None:
         check_local("the output folder", self.folder)
         check_choice("to", self.to, [*FORMATS])
         for style in self.labels:
             check_choice("labels", style, [*LABEL_STYLES])
-        object.__setattr__(self, "labels", tuple(dict.fromkeys(self.labels)))
+        # Masks say no texts.
+        labels = ("jsonl", *self.labels) if "masks" in self.labels else self.labels
+        object.__setattr__(self, "labels", tuple(dict.fromkeys(labels)))
         open_format(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what decides the files, as plain values: all but the folder."""
+        """Return what the user chose of the files, as plain values."""
         values = asdict(self) | {"labels": list(self.labels)}
-        return {key: value for key, value in values.items() if key != "folder"}
+        return {key: value for key, value in values.items() if key not in {"folder", "dataset"}}
 
 
 def open_format(output: Output) -> Format:

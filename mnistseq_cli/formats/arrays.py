@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats import Output
     from mnistseq_cli.formats.base import Fragments, PartWriter, Wanted
     from mnistseq_cli.recipe import Recipe
 
@@ -120,10 +119,6 @@ class Columnar(Format):
     """A container of arrays, so that all images have one width; see `Format`."""
 
     holds_writers: ClassVar[bool] = False
-
-    def __init__(self, output: Output) -> None:
-        """Take any output: nothing of it matters here."""
-        del output
 
     def check(self, recipe: Recipe, largest_px: tuple[int, int] | None = None) -> None:
         """Raise an error for images of different widths, and too large ones."""
@@ -289,7 +284,7 @@ def iterate_samples(
             if images.dtype == np.bool_:  # what is true is white
                 images = images * np.uint8(255)
             texts = spell_classes(rows["labels"], rows.get("lengths"))
-            known = {
+            known: dict[str, Any] = {
                 aspect: rows[name].astype(np.int64)
                 for name, aspect in _ASPECTS.items()
                 if name in rows and name != "writers"

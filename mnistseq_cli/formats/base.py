@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 
 from mnistseq_cli.files import naming_damage
+from mnistseq_cli.formats.card import Licence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnistseq_cli.compose.samples import Block
+    from mnistseq_cli.formats import Output
     from mnistseq_cli.recipe import Recipe
 
     Wanted = Callable[[str], bool]  # of the name of a sample
@@ -102,6 +104,8 @@ class LoadedSample:
         The boxes of what is written and not read.
     writers : tuple of str, or None
         Names of who wrote each digit.
+    mask : ndarray of uint16, shape (H, W), or None
+        Which character each pixel belongs to, from 1, the text's first; 0 is paper.
     """
 
     name: str
@@ -114,6 +118,7 @@ class LoadedSample:
     written: str | None = None
     mark_boxes: NDArray[np.int64] | None = None
     writers: tuple[str, ...] | None = None
+    mask: NDArray[np.uint16] | None = None
 
 
 def find_splits(folder: Path, holds: Callable[[Path], bool]) -> list[tuple[str, Path]]:
@@ -146,6 +151,10 @@ class Format(ABC):
     marks: ClassVar[tuple[str, ...]] = ()  # patterns of files, one of which a folder has
     # Distributions whose version decides the bytes, beside NumPy.
     libraries: tuple[str, ...] = ()
+    needs_masks: bool = False  # whether blocks must have `inks`
+
+    def __init__(self, output: Output) -> None:
+        self._licence = Licence.of(output.dataset).to_dict() if output.dataset else {}
 
     @abstractmethod
     def check(self, recipe: Recipe, largest_px: tuple[int, int] | None = None) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.compose.samples import Block, Marks
 
+MARK = "mark"  # the class of what is written but not read
+
 
 class Values(NamedTuple):
     """A field of all samples of a block, one after the other."""
@@ -41,11 +43,14 @@ class Field:
         Takes a block; returns values, or None where nothing is known.
     aspect : str
         The attribute of `LoadedSample` that it is read back into; "" where it is not.
+    about : str
+        What it is, for the card of a dataset.
     """
 
     kind: Literal["text", "texts", "numbers", "boxes"]
     find: Callable[[Block], Values | None]
     aspect: str = ""
+    about: str = ""
 
 
 def find_values(block: Block) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -86,21 +91,40 @@ def _find_writer(block: Block) -> Values | None:
 
 # By the path in a record: what stands before a dot is an object.
 FIELDS: dict[str, Field] = {
-    "text": Field("text", lambda block: Values(block.texts, np.ones(len(block), np.int64))),
-    "objects.bbox": Field("boxes", _of_digits("boxes"), "boxes"),
-    "objects.category": Field("numbers", _of_digits("classes")),
-    "glyphs": Field("numbers", _of_digits("glyphs"), "glyphs"),
-    "writers": Field("texts", _of_digits("writers"), "writers"),
-    "writer": Field("text", _find_writer),
-    "gaps": Field("numbers", _find_gaps, "gaps"),
+    "text": Field(
+        "text",
+        lambda block: Values(block.texts, np.ones(len(block), np.int64)),
+        about="what the image says, a string: leading zeros count",
+    ),
+    "objects.bbox": Field(
+        "boxes",
+        _of_digits("boxes"),
+        "boxes",
+        "x, y, width, height of the ink of each character in pixels, origin top left",
+    ),
+    "objects.category": Field("numbers", _of_digits("classes"), about="class of each character"),
+    "glyphs": Field(
+        "numbers", _of_digits("glyphs"), "glyphs", "number of the glyph that writes each character"
+    ),
+    "writers": Field("texts", _of_digits("writers"), "writers", "who wrote each character"),
+    "writer": Field("text", _find_writer, about="who wrote all of them"),
+    "gaps": Field("numbers", _find_gaps, "gaps", "pixels between characters, as they were drawn"),
     "written": Field(
         "text",
         lambda block: Values(block.written, np.ones_like(block.lengths)) if block.marks else None,
         "written",
+        "what stands on the paper, with the marks",
     ),
-    "marks.box": Field("boxes", _of_marks(lambda marks: marks.boxes), "mark_boxes"),
+    "marks.box": Field(
+        "boxes",
+        _of_marks(lambda marks: marks.boxes),
+        "mark_boxes",
+        "box of each mark: a character that is written but not read",
+    ),
     "marks.character": Field(
-        "texts", _of_marks(lambda marks: np.array([*marks.characters], np.str_))
+        "texts",
+        _of_marks(lambda marks: np.array([*marks.characters], np.str_)),
+        about="the character of each mark",
     ),
 }
 ASPECTS = tuple(field.aspect for field in FIELDS.values() if field.aspect)

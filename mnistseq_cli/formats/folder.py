@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnistseq_cli.files import explain_damage, read_file
+from mnistseq_cli.files import explain_damage, naming_damage, read_file
 from mnistseq_cli.formats import open_label_style
 from mnistseq_cli.formats.base import find_splits
 from mnistseq_cli.formats.images import Encoded, decode_grey
+from mnistseq_cli.formats.labels import COCO, JSON_LINES, MASKED_LINES
+from mnistseq_cli.formats.masks import decode_instances
 from mnistseq_cli.formats.names import NameTemplate
 from mnistseq_cli.formats.read_labels import (
     ImageFinder,
@@ -21,6 +24,9 @@ from mnistseq_cli.formats.read_labels import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Output
     from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter, Wanted
@@ -29,7 +35,7 @@ if TYPE_CHECKING:
 def _read_listed(
     split: str, folder: Path, label_file: Path, wanted: Wanted | None
 ) -> Iterator[LoadedSample]:
-    finder = ImageFinder(folder, label_file)
+    finder, mask_finder = ImageFinder(folder, label_file), ImageFinder(folder, label_file)
     for row in read_labels(label_file, wanted):
         try:  # a context for each image would be slow
             path = finder.find(row.name) or str(folder / row.name)
@@ -40,10 +46,19 @@ def _read_listed(
             image = decode_grey(data)
         except Exception as error:
             raise explain_damage(error, Path(path)) from error
+        mask = None
+        if row.mask_name:
+            path = mask_finder.find(row.mask_name) or str(folder / row.mask_name)
+            mask = _read_mask(Path(path))
         try:
-            yield row.with_image(split, image)
+            yield row.with_image(split, image, mask)
         except ValueError as error:
             raise explain_damage(error, label_file, part=row.name) from error
+
+
+def _read_mask(path: Path) -> NDArray[np.uint16]:
+    with naming_damage(path):
+        return decode_instances(read_file(path))
 
 
 class Folder(Encoded):
@@ -52,9 +67,17 @@ class Folder(Encoded):
     def __init__(self, output: Output) -> None:
         super().__init__(output)
         self._names = NameTemplate(output.name, output.image_format)
-        self._labels = [open_label_style(style) for style in output.labels]
+        self._labels = []
+        for name in output.labels:
+            style = open_label_style(name)
+            if style is COCO:
+                style = replace(COCO, licence=self._licence)
+            elif style is JSON_LINES and "masks" in output.labels:
+                style = MASKED_LINES
+            self._labels.append(style)
         for style in self._labels:
             style.check(output.name)
+        self.needs_masks = any(style.needs_masks for style in self._labels)
 
     def write(self, number: int, blocks: Iterable[Block], writer: PartWriter) -> None:  # noqa: ARG002 - names come from the index
         """Write the images of a part, and keep their labels."""

@@ -45,6 +45,7 @@ class Hdf5(Columnar):
         for split in splits:
             shape = read_shape(split)
             with self._h5py.File(writer.path(f"{split.folder}data.h5"), "w") as file:
+                file.attrs.update(self._licence)
                 for name in list_columns(split):
                     dataset = _create_dataset(file, name, shape)
                     start = 0

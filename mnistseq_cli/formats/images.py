@@ -104,6 +104,7 @@ class Encoded(Format):
     needs: ClassVar[tuple[str, ...]] = ()  # libraries of an extra
 
     def __init__(self, output: Output) -> None:
+        super().__init__(output)
         self._ending = output.image_format
         self._encode = open_encoder(output.image_format)
         encoders = ("zlib-ng",) if output.image_format == "png" else ("imageio", "pillow")

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import IO, TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from mnistseq_cli.errors import UsageError
-from mnistseq_cli.formats.fields import find_known, quote, write_records
+from mnistseq_cli.formats.fields import MARK, find_known, quote, write_records
+from mnistseq_cli.formats.masks import encode_instances, encode_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 class LabelStyle(ABC):
     """One way to write labels beside images."""
+
+    needs_masks: ClassVar[bool] = False
 
     def check(self, template: str) -> None:  # noqa: B027 - most take any names
         """Raise an error for a template of names that this style cannot hold."""
@@ -120,15 +123,29 @@ def _list_records(names: Sequence[str], block: Block) -> Iterator[str]:
     return (f'{{"file_name": {name}, {record[1:]}\n' for name, record in rows)
 
 
+def _list_masked_records(names: Sequence[str], block: Block) -> Iterator[str]:
+    rows = zip(quote(names), quote(_name_masks(names)), write_records(block), strict=True)
+    return (
+        f'{{"file_name": {name}, "mask_file_name": {mask}, {record[1:]}\n'
+        for name, mask, record in rows
+    )
+
+
 def _name_inside(names: Sequence[str]) -> list[str]:
     """Return names as they are in the folder ``images``, where programs look for images."""
     return [name.removeprefix("images/") for name in names]
+
+
+def _name_masks(names: Sequence[str]) -> list[str]:
+    return [f"masks/{name.rpartition('.')[0]}.png" for name in _name_inside(names)]
 
 
 # RFC 4180.
 CSV = Listing("labels.csv", "labels.csv", _list_rows, header="file_name,text\n")
 # As the imagefolder loader of Hugging Face datasets reads it: file_name, and `fields.FIELDS`.
 JSON_LINES = Listing("metadata.jsonl", "metadata.jsonl", _list_records)
+# The same beside masks, which that loader gives as the column `mask`.
+MASKED_LINES = replace(JSON_LINES, list_entries=_list_masked_records)
 # `ppocr/data/simple_dataset.py` of PaddleOCR cuts a line at each tab and puts `data_dir` before
 # the path: give it the folder of the split.
 PADDLEOCR = Listing("rec_gt.txt", "paddleocr", _with_texts("{}\t{}\n"))
@@ -172,18 +189,18 @@ DOCTR = Listing(
 )
 
 
-MARK = "mark"  # the class of what is written but not read
 ID_FACTOR = 1000  # digits of the longest text there can be
 _ALPHABET = "alphabet"
 _SEPARATOR = ",\n"
 _ANNOTATION = (
     '{{"id": {}, "image_id": {}, "category_id": {}, "bbox": [{}, {}, {}, {}], '
-    '"area": {}, "iscrowd": 0{}}}'
+    '"segmentation": {{"size": [{}, {}], "counts": {}}}, "area": {}, "iscrowd": 0{}}}'
 )
 _SHARES = "{} {:.9f} {:.9f} {:.9f} {:.9f}\n"
 _NANO = 10**9  # as many decimals
 
 
+@dataclass(frozen=True)
 class _Coco(LabelStyle):
     """``annotations/instances_default.json``, or ``instances_train.json`` of the split train.
 
@@ -191,7 +208,11 @@ class _Coco(LabelStyle):
     images leave ``images/`` out. The id of an image is its index, that of a category its class
     plus 1, as many detectors take 0 for the background; that of an annotation is 1000 times its
     image's, plus its place from 1. Characters that are not read have the last category, `MARK`.
+    ``segmentation`` is the ink as compressed run lengths.
     """
+
+    needs_masks: ClassVar[bool] = True
+    licence: Mapping[str, str] = field(default_factory=dict)  # see `Licence.to_dict`
 
     def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
         """Append images and annotations of a block to their fragments."""
@@ -211,10 +232,15 @@ class _Coco(LabelStyle):
             {"id": number + 1, "name": name, "supercategory": "character"}
             for number, name in enumerate(_read_classes(splits[0]))
         ]
+        terms = ""
+        if licence := self.licence:
+            about = {"description": f"Handwritten numbers, made from {licence['attribution']}"}
+            one = {"id": 1, "name": licence["license"], "url": licence["license_url"]}
+            terms = f'"info": {json.dumps(about)},\n"licenses": [{json.dumps(one)}],\n'
         for split in splits:
             name = f"annotations/instances_{split.folder.removesuffix('/') or 'default'}.json"
             with writer.path(split.folder + name).open("wb") as file:
-                file.write(b'{"categories": ' + json.dumps(categories).encode())
+                file.write(f'{{{terms}"categories": {json.dumps(categories)}'.encode())
                 for key in ("images", "annotations"):
                     file.write(f',\n"{key}": [\n'.encode())
                     _write_entries(split, f"coco-{key}", file, _SEPARATOR)
@@ -280,17 +306,21 @@ def _annotate(block: Block) -> list[str]:
     sample, number, boxes = _list_boxes(block)
     place = np.arange(len(sample)) - np.searchsorted(sample, sample)
     image_id = sample + block.start
-    area = boxes[:, 2:].prod(axis=1)
-    ids = np.stack([image_id * ID_FACTOR + place + 1, image_id, number + 1], axis=1)
-    numbers = np.concatenate([ids, boxes, area[:, None]], axis=1)
-    more = [""] * len(numbers)
+    runs, areas_px = encode_runs(block)
+    columns = [
+        *(image_id * ID_FACTOR + place + 1, image_id, number + 1),
+        *boxes.T,
+        np.full_like(sample, block.images.shape[1]),
+        block.widths_px[sample],
+    ]
+    more = [""] * len(sample)
     if block.writers is not None:  # where CVAT keeps what else is known
         is_digit = number < len(block.alphabet)
         names = quote(find_known(block)["writers"].flat.tolist())
         for at, name in zip(np.flatnonzero(is_digit).tolist(), names, strict=True):
             more[at] = f', "attributes": {{"writer": {name}}}'
-    rows = zip(numbers.tolist(), more, strict=True)
-    return [_ANNOTATION.format(*row, attributes) for row, attributes in rows]
+    rows = zip(*(column.tolist() for column in columns), quote(runs), areas_px, more, strict=True)
+    return [_ANNOTATION.format(*row) for row in rows]
 
 
 def _write_shares(block: Block) -> list[str]:
@@ -313,6 +343,51 @@ def _write_shares(block: Block) -> list[str]:
     return ["".join(lines[start:stop]) for start, stop in zip([0, *stops], stops, strict=False)]
 
 
+class _Masks(LabelStyle):
+    """``masks/….png`` beside ``images/…``: the number of the character that each pixel belongs to.
+
+    See `masks.number_instances`. Images hold no texts: metadata.jsonl is written, too.
+    """
+
+    needs_masks = True
+
+    def check(self, template: str) -> None:
+        """Raise an error for names of images that could be those of masks."""
+        if template.startswith("masks/"):
+            raise UsageError(
+                f"the name template is {template!r}; with the labels masks no image lies in masks",
+                "Leave --name out, or begin it with images/",
+            )
+
+    def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
+        """Write a file for each image."""
+        for name, data in zip(_name_masks(names), encode_instances(block), strict=True):
+            writer.write(name, data)
+
+    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
+        """Do nothing: masks stand for themselves."""
+
+
+class _Voc(LabelStyle):
+    """``Annotations/….xml`` beside ``images/…``, and lists of names in ``ImageSets/Main``."""
+
+    def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
+        """Write a file for each image."""
+        from mnistseq_cli.formats.voc import describe_sample  # noqa: PLC0415 - parsers of XML
+
+        stems = [name.rpartition(".")[0] for name in _name_inside(names)]
+        for name, stem, sample in zip(names, stems, block, strict=True):
+            writer.write(f"Annotations/{stem}.xml", describe_sample(name, sample).encode())
+        writer.append("voc", "".join([f"{stem}\n" for stem in stems]).encode())
+
+    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
+        """Write the lists of names."""
+        for split in splits:
+            name = f"ImageSets/Main/{split.folder.removesuffix('/') or 'default'}.txt"
+            with writer.path(split.folder + name).open("wb") as file:
+                split.copy_to("voc", file)
+
+
 def _keep_alphabet(block: Block, writer: PartWriter) -> None:
     more = f"\t{MARK}" if block.marks else ""
     writer.append(_ALPHABET, f"{block.alphabet}{more}\n".encode())
@@ -324,4 +399,4 @@ def _read_classes(split: Fragments) -> list[str]:
     return [*alphabet, more] if more else [*alphabet]
 
 
-COCO, YOLO = _Coco(), _Yolo()
+COCO, YOLO, VOC, MASKS = _Coco(), _Yolo(), _Voc(), _Masks()

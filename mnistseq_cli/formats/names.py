@@ -37,7 +37,8 @@ OWN_FOLDER = ".mnistseq"
 # Files that a dataset may have, which can be no folders of images.
 _OWN = re.compile(
     r"(recipe\.toml|texts\.txt|dataset\.json|data\.yaml|labels\.csv|metadata\.jsonl|rec_gt\.txt"
-    r"|easyocr/labels\.csv|textrecog\.json|labels\.json|annotations/instances_[^/]*\.json)/"
+    r"|easyocr/labels\.csv|textrecog\.json|labels\.json|annotations/instances_[^/]*\.json"
+    r"|imagesets/main/[^/]*\.txt|readme\.md|croissant\.json)/"
 )
 _Piece = tuple[str, str | None, str | None, str | None]
 

@@ -80,6 +80,9 @@ class Npz(Columnar):
                     member = f"{_name_array(name, split.folder)}.npy"
                     with archive.open(member, "w", force_zip64=True) as file:
                         _write_column(split, shape, name, file, is_flat=shape.longest == 1)
+            for name, text in self._licence.items():
+                with archive.open(f"{name}.npy", "w") as file:
+                    np.lib.format.write_array(file, np.array(text))
             for info in archive.infolist():
                 info.create_system = _UNIX  # on Windows too: the same samples, the same bytes
 

@@ -88,8 +88,11 @@ class Parquet(Encoded):
             if type(inside) is dict:
                 arrays = map(self._arrow.array, inside.values())
                 columns[name] = self._arrow.StructArray.from_arrays([*arrays], [*inside])
-        info = json.dumps({"info": {"features": features}})
-        return self._arrow.table(columns, metadata={"huggingface": info})
+        info: dict[str, Any] = {"features": features}
+        if self._licence:
+            info |= {"license": self._licence["license"]}
+        metadata = {"huggingface": json.dumps({"info": info}), **self._licence}
+        return self._arrow.table(columns, metadata=metadata)
 
     def _to_array(self, kind: str, values: Values) -> Any:  # noqa: ANN401 - as above
         """Return a column, with a value or a list for each row."""

@@ -17,9 +17,9 @@ import numpy as np
 
 from mnistseq_cli.files import naming_damage, open_text, read_file
 from mnistseq_cli.formats.base import FIRST_SPLITS, LoadedSample, rank_split
-from mnistseq_cli.formats.fields import FIELDS
+from mnistseq_cli.formats.fields import FIELDS, MARK
 from mnistseq_cli.formats.images import IMAGE_ENDINGS
-from mnistseq_cli.formats.labels import EASYOCR_BLANK, MARK
+from mnistseq_cli.formats.labels import EASYOCR_BLANK
 from mnistseq_cli.formats.tables import NAME_KEYS, TEXT_KEYS, check_text, naming_line, read_table
 
 if TYPE_CHECKING:
@@ -47,14 +47,19 @@ class LabelRow:
     known: dict[str, Any] = field(default_factory=dict)  # attributes of `LoadedSample`
     # Of each box x and y of the middle, width and height, as shares of the image's.
     shares: NDArray[np.float64] | None = None
+    mask_name: str = ""  # of the file with its mask
 
     def __post_init__(self) -> None:
         check_text(self.text)
         check_text(self.name, "name", _NAME_LIMIT)
 
-    def with_image(self, split: str, image: NDArray[np.uint8]) -> LoadedSample:
-        """Return the sample of the row and its image."""
+    def with_image(
+        self, split: str, image: NDArray[np.uint8], mask: NDArray[np.uint16] | None = None
+    ) -> LoadedSample:
+        """Return the sample of the row, its image and its mask."""
         known = self.known
+        if mask is not None and mask.shape != image.shape:
+            raise ValueError(f"its mask has the shape {mask.shape}, its image {image.shape}")
         if self.shares is not None:
             size_px = image.shape[::-1]
             spans = self.shares[:, 2:] * size_px
@@ -63,7 +68,7 @@ class LabelRow:
             known = known | {"boxes": boxes}
         if "boxes" in known:
             check_boxes(known["boxes"], image.shape)
-        return LoadedSample(self.name, split, image, self.text, **known)
+        return LoadedSample(self.name, split, image, self.text, mask=mask, **known)
 
 
 def check_boxes(boxes: NDArray[np.int64], shape: tuple[int, ...]) -> None:
@@ -89,7 +94,9 @@ def row_from_record(record: Any, name: str | None = None) -> LabelRow:  # noqa: 
         if inside.get(key) is not None:
             known[aspect] = parse(inside[key], key)
     name = _first_of(record, NAME_KEYS) if name is None else name
-    return LabelRow(name, _first_of(record, TEXT_KEYS), known)
+    mask_name = record.get("mask_file_name")
+    mask_name = mask_name if type(mask_name) is str else ""
+    return LabelRow(name, _first_of(record, TEXT_KEYS), known, mask_name=mask_name)
 
 
 def _first_of(record: dict[str, Any], keys: tuple[str, ...]) -> str:
@@ -329,7 +336,7 @@ def _read_yolo(path: Path, wanted: Wanted) -> Iterator[LabelRow]:
     folder = path.parent
     above = (folder / "data.yaml", folder.parent / "data.yaml")
     names = next((read_class_names(file) for file in above if file.is_file()), {})
-    for image in _walk(folder / "images"):
+    for image in _walk(folder / "images", IMAGE_ENDINGS):
         name = image.relative_to(folder).as_posix()
         if not wanted(name):
             continue
@@ -394,15 +401,29 @@ def read_class_names(path: Path) -> dict[str, str]:
     return names
 
 
-def _walk(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
-    """Yield the images of a folder and of those in it, in the order of their names."""
+def _read_voc(path: Path, wanted: Wanted) -> Iterator[LabelRow]:
+    """Read the files in a folder ``Annotations``; images lie where they say, or as usual."""
+    from mnistseq_cli.formats.voc import parse_annotation  # noqa: PLC0415 - parsers of XML
+
+    for file in _walk(path, frozenset((".xml",))):
+        with naming_damage(file):
+            folder, name, text, boxes = parse_annotation(read_file(file))
+            inside = f"{folder}/{name}"
+            name = inside if os.path.lexists(path.parent / inside) else name
+            row = LabelRow(name, text, {"boxes": _parse_boxes(boxes)})
+        if wanted(row.name):
+            yield row
+
+
+def _walk(folder: Path, endings: frozenset[str], above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Yield the files of a folder and of those in it, in the order of their names."""
     real = folder.resolve()
     if real in above:
         raise ValueError(f"{folder} leads back to {real}")
     for path in sorted(folder.iterdir()):
         if path.is_dir() and path.name[0] != ".":
-            yield from _walk(path, (*above, real))
-        elif path.suffix.lower() in IMAGE_ENDINGS and path.name[0] != ".":
+            yield from _walk(path, endings, (*above, real))
+        elif path.suffix.lower() in endings and path.name[0] != ".":
             yield path
 
 
@@ -417,7 +438,7 @@ class ImageFinder:
         self._folder = folder
         own = os.path.relpath(label_file.parent, folder)
         split = f"images/{find_split(label_file)}".rstrip("/")
-        self._bases = [*dict.fromkeys((own, split, "images", "."))]
+        self._bases = [*dict.fromkeys((own, split, "images", ".", "JPEGImages"))]
         self._base: str | None = None
 
     def find(self, name: str) -> str | None:
@@ -445,7 +466,7 @@ _IS_UNUSUAL = re.compile(r"\\|^\.|^/|^[A-Za-z]:|/\.")
 
 # Which file of a folder is its label file.
 
-_YOLO = "labels"  # a folder
+_YOLO, _VOC = "labels", "Annotations"  # folders
 OWN_LABEL_FILES: dict[str, Callable[[Path, Wanted], Iterator[LabelRow]]] = {
     "metadata.jsonl": _read_json_lines,
     "annotations/instances_*.json": _read_json,
@@ -456,6 +477,7 @@ OWN_LABEL_FILES: dict[str, Callable[[Path, Wanted], Iterator[LabelRow]]] = {
     "textrecog.json": _read_json,
     "labels.json": _read_json,
     _YOLO: _read_yolo,
+    _VOC: _read_voc,
 }
 # What else is in use: the first that is there is read.
 LABEL_FILES = OWN_LABEL_FILES | {
@@ -484,12 +506,12 @@ def find_label_files(folder: Path, *, own: bool = False) -> list[Path]:
         if "/" in pattern:
             paths = sorted(folder.glob(pattern))
         else:
-            paths = [folder / name for name in names if fnmatch(name.lower(), pattern)]
-        is_yolo = pattern == _YOLO and (folder / "images").is_dir()
+            paths = [folder / name for name in names if fnmatch(name.lower(), pattern.lower())]
+        is_folder = (pattern == _YOLO and (folder / "images").is_dir()) or pattern == _VOC
         found = [
             path
             for path in paths
-            if path.name not in _NOT_LABELS and (path.is_dir() if is_yolo else path.is_file())
+            if path.name not in _NOT_LABELS and (path.is_dir() if is_folder else path.is_file())
         ]
         if found:
             by_split = sorted(found, key=lambda path: rank_split(find_split(path)))
@@ -507,7 +529,9 @@ def read_labels(path: Path, wanted: Wanted | None = None) -> Iterator[LabelRow]:
     """Read a label file that `find_label_file` found, without rows of names not wanted."""
     name = path.name.lower()
     read = next(
-        read for pattern, read in LABEL_FILES.items() if fnmatch(name, pattern.rpartition("/")[2])
+        read
+        for pattern, read in LABEL_FILES.items()
+        if fnmatch(name, pattern.rpartition("/")[2].lower())
     )
     with naming_damage(path):
         yield from read(path, wanted or (lambda _: True))

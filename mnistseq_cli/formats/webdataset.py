@@ -56,10 +56,11 @@ class WebDataset(Encoded):
     def _members(self, block: Block) -> Iterator[bytes]:
         images = self._encode(block.images, block.widths_px)
         rows = zip(images, block.texts.tolist(), write_records(block), strict=True)
+        licence = f", {json.dumps(self._licence)[1:]}" if self._licence else "}"
         for index, (image, text, record) in enumerate(rows, block.start):
             yield from _pack(f"{index:09d}.{self._ending}", image)
             yield from _pack(f"{index:09d}.txt", text.encode())
-            yield from _pack(f"{index:09d}.json", record.encode())
+            yield from _pack(f"{index:09d}.json", (record[:-1] + licence).encode())
 
     def read_split(
         self, split: str, folder: Path, wanted: Wanted | None

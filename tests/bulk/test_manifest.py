@@ -61,6 +61,9 @@ def test_the_manifest_proves_every_file(glyph_folder: Path, tmp_path: Path) -> N
     run(Case(glyph_folder).plan(out), workers=0)
     tree = read_tree(out)
     manifest = json.loads(tree.pop("dataset.json"))
+    card = hashlib.sha256(tree.pop("README.md")).hexdigest()
+    assert manifest["card"] == {"sha256": card}
+    assert tree.pop(".mnistseq/preview.png")
     entries = [(file["name"], file["size_bytes"], file["sha256"]) for file in manifest["files"]]
     for part in manifest["parts"]:
         entries.append((part["record"], part["record_size_bytes"], part["record_sha256"]))

@@ -45,16 +45,16 @@ def test_a_folder_holds_each_sample_of_the_recipe_once(case: Case, tmp_path: Pat
     tree = read_tree(tmp_path / "out")
     labels = tree["labels.csv"].decode().splitlines()[1:]
     assert summary.n_samples == len(labels) == 95
-    assert len([name for name in tree if name.endswith(".png")]) == 95
+    assert len([name for name in tree if name.endswith(".png")]) == 95 + 1  # the preview
     for sample, line in zip(SequenceGenerator(plan.recipe), labels, strict=True):
         name, text = line.split(",")
         assert text == sample.text
         assert (decode_grey(tree[name]) == sample.image).all()
-    assert summary.n_files == len([name for name in tree if not name.startswith(".")]) - 1
+    assert summary.n_files == len([name for name in tree if not name.startswith(".")]) - 2
     assert summary.size_bytes == sum(
         len(data)
         for name, data in tree.items()
-        if not name.startswith(".") and name != "dataset.json"
+        if not name.startswith(".") and name not in {"dataset.json", "README.md"}
     )
 
 
@@ -121,7 +121,7 @@ def test_outputs_of_all_kinds_have_their_files(
     ending = output.get("image_format", "png")
     assert len([name for name in names if name.endswith(ending)]) == 95
     assert ("labels.csv" in names) == ("csv" in output.get("labels", ("csv",)))
-    assert len(names) == 95 + 2 + len(output.get("labels", ("csv", "jsonl")))
+    assert len(names) == 95 + 4 + len(output.get("labels", ("csv", "jsonl")))
 
 
 def test_events_count_up_to_the_end(case: Case, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_an_intact_dataset_has_no_problems(dataset: Path, workers: int, deep: in
     before = read_tree(dataset)
     report = verify(dataset, deep=deep, workers=workers)
     assert report.problems == ()
-    assert (report.n_files, report.n_samples) == (98, 95)
+    assert (report.n_files, report.n_samples) == (99, 95)
     # Parts of 10, the last one of 5: one, six, all.
     assert report.n_made in ({0: {0}, 1: {10}, 50: {50, 55}, None: {95}}[deep])
     assert read_tree(dataset) == before
@@ -359,7 +359,7 @@ def test_what_is_no_finished_dataset_is_told(dataset: Path, tmp_path: Path) -> N
 def test_progress_ends_at_the_end(dataset: Path) -> None:
     told: list[VerifyProgress] = []
     verify(dataset, deep=20, workers=2, report=told.append)
-    assert told[-1].n_files == told[-1].n_files_all == 98
+    assert told[-1].n_files == told[-1].n_files_all == 99
     assert told[-1].n_made == told[-1].n_made_all > 0
     assert told == sorted(told, key=lambda checking: (checking.n_files, checking.n_made))
 
@@ -378,7 +378,7 @@ def test_the_command_names_files_on_stdout(
         call(monkeypatch, dataset, *words)
         shown = capsys.readouterr()
         assert shown.out == ""
-        assert "is complete: 98 files, 95 samples" in shown.err
+        assert "is complete: 99 files, 95 samples" in shown.err
         assert ("re-rendered" in shown.err) == bool(words)
     (dataset / IMAGE).unlink()
     with pytest.raises(OutputError, match=r": 1 file\b"):
@@ -408,7 +408,8 @@ def test_what_other_programs_leave_is_named_and_no_problem(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
     found = verify(dataset, workers=0)
-    assert (found.problems, set(found.also_there)) == ((), set(LITTER))
+    assert (found.problems, found.card) == ((), "edited")
+    assert set(found.also_there) == set(LITTER) - {"README.md"}
     result = run("verify", dataset, glyphs=False)
     assert (result.status, result.out) == (0, "")
     assert ".DS_Store" in result.err

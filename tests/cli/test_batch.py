@@ -233,7 +233,7 @@ def test_overwrite_replaces_a_dataset_and_nothing_else(run: Run) -> None:
     Path("thesis.txt").rename(thesis)
     assert run("batch --digits 4 -n 2 -o out --overwrite").status == 0
     assert list(read_labels("out").values()) == ["4", "4"]
-    assert len(list(Path("out").rglob("*.png"))) == 2
+    assert len(list(Path("out/images").rglob("*.png"))) == 2
     assert thesis.read_text() == "mine"
 
 

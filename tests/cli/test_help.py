@@ -84,7 +84,7 @@ def test_help_alone_tells_how_to_make_a_thousand_phone_numbers_with_coco_boxes(
     command = lines[lines.index(heading) + 1].strip()
     assert run(*shlex.split(command)[1:]).status == 0
     assert (tmp_path / "phone-numbers" / "annotations" / "instances_default.json").exists()
-    assert len(list((tmp_path / "phone-numbers").rglob("*.png"))) == 1000
+    assert len(list((tmp_path / "phone-numbers" / "images").rglob("*.png"))) == 1000
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -88,8 +88,10 @@ def test_no_folder_of_images_can_be_a_file_of_the_dataset(
         out = tmp_path / str(number)
         run(Case(glyph_folder, recipe, {"labels": tuple(LABEL_STYLES)}).plan(out), workers=0)
         names = {name.removeprefix("train/").removeprefix("val/") for name in read_tree(out)}
-        own = [name for name in names if not name.startswith((".mnistseq", "images/", "labels/"))]
-        assert len(own) == 3 + len(LABEL_STYLES) + len(splits[1:])  # COCO has one a split
+        others = (".mnistseq", "images/", "labels/", "masks/", "Annotations/")
+        own = [name for name in names if not name.startswith(others)]
+        # COCO and VOC have a file a split; masks have none.
+        assert len(own) == 5 + len(LABEL_STYLES) - 1 + 2 * len(splits[1:])
         for name in own:
             with pytest.raises(UsageError, match="is a file of the dataset"):
                 NameTemplate(f"{name}/{{index}}", "png")

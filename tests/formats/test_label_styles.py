@@ -9,6 +9,7 @@ import re
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -34,7 +35,8 @@ RECIPES = {
     "zeros": Recipe(texts=("007", "0", "0420"), count=COUNT, width_px="natural"),
     "overlap": Recipe(texts=("007", "1", "0042"), count=COUNT, spacing_px=(-6, -2), width_px=90),
 }
-HELD = {"jsonl": {"boxes", "gaps", "glyphs"}, "coco": {"boxes"}, "yolo": {"boxes"}}
+ALL = {"boxes", "gaps", "glyphs"}
+HELD = {"jsonl": ALL, "masks": ALL, **{key: {"boxes"} for key in ("coco", "yolo", "voc")}}
 
 
 class Read(NamedTuple):
@@ -73,7 +75,7 @@ def read_coco(folder: Path) -> list[Read]:
         found.append(Read(place(folder, image["file_name"]), text, [one["bbox"] for one in own]))
         height, width = imageio.imread(found[-1].path).shape
         assert (image["height"], image["width"]) == (height, width)
-        assert all(one["area"] == one["bbox"][2] * one["bbox"][3] for one in own)
+        assert all(0 < one["area"] <= one["bbox"][2] * one["bbox"][3] for one in own)
         assert all(one["id"] > 0 == one["iscrowd"] for one in own)
     return found
 
@@ -146,6 +148,38 @@ def read_doctr(folder: Path) -> list[Read]:
     return [Read(place(folder, name), text) for name, text in values.items()]
 
 
+def read_voc(folder: Path) -> list[Read]:
+    """Follow VOCDetection of torchvision and pascal_voc.py of Detectron2: corners count from 1."""
+    split = folder.name if folder.name in ("train", "val", "test") else "default"
+    found = []
+    for name in (folder / "ImageSets" / "Main" / f"{split}.txt").read_text().splitlines():
+        tree = ET.parse(folder / "Annotations" / f"{name}.xml")  # noqa: S314 - ours
+        path = folder / f"{tree.findtext('folder')}" / f"{tree.findtext('filename')}"
+        size = [tree.findtext(f"size/{key}") for key in ("height", "width")]
+        assert [*map(str, imageio.imread(path).shape)] == size
+        boxes, text = [], ""
+        for one in tree.iter("object"):
+            corners = ("xmin", "ymin", "xmax", "ymax")
+            x, y, right, bottom = (int(one.findtext(f"bndbox/{key}") or 0) for key in corners)
+            boxes.append([x - 1.0, y - 1.0, right - x + 1.0, bottom - y + 1.0])
+            text += one.findtext("name") or ""
+        found.append(Read(path, text, boxes))
+    return found
+
+
+def read_masks(folder: Path) -> list[Read]:
+    """Follow the imagefolder of Hugging Face datasets: a column for each name of a file."""
+    found = []
+    for line in (folder / "metadata.jsonl").read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        numbers = imageio.imread(folder / record["mask_file_name"])
+        path = folder / record["file_name"]
+        assert ((numbers > 0) == (imageio.imread(path) < 255)).all()
+        assert numbers.max() == len(record["text"])
+        found.append(Read(path, record["text"]))
+    return found
+
+
 def place(folder: Path, name: str) -> Path:
     """Look for an image where train_pytorch.py of docTR, Datumaro and CVAT look."""
     return folder / "images" / name if (folder / "images").is_dir() else folder / name
@@ -160,6 +194,8 @@ READERS: dict[str, Callable[[Path], list[Read]]] = {
     "easyocr": read_easyocr,
     "mmocr": read_mmocr,
     "doctr": read_doctr,
+    "voc": read_voc,
+    "masks": read_masks,
 }
 
 

@@ -56,7 +56,7 @@ RUNS["to-idx-digits"] = f"batch -n 40 --length 1 1 --width 28 --ink white {BULK}
 
 LIBRARIES = {"parquet": "pyarrow", "lmdb": "lmdb", "hdf5": "h5py"}
 # What names the versions of libraries or is made by them, and the recipe, which gains fields.
-NOT_HASHED = ("dataset.json", "recipe.toml", ".mnistseq")
+NOT_HASHED = ("dataset.json", "recipe.toml", "croissant.json", "README.md", ".mnistseq")
 ENCODED_ELSEWHERE = (".pgm", ".parquet", ".mdb", ".h5", ".npz")
 DEFLATED = (".png", ".tar")
 ONE_EACH = (".png", ".pgm", ".txt")  # of files that there is one of for each sample

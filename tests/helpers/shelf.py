@@ -66,7 +66,8 @@ def write_dataset(output: Output, generator: SequenceGenerator, splits: list[Spl
             for number, start in enumerate(starts):
                 writer = Shelf(output.folder, split.folder, root / f"{number}")
                 stop = min(start + PART_SIZE, split.stop)
-                form.write(number, blocks(generator, start, stop), writer)
+                made = blocks(generator, start, stop, masks=form.needs_masks)
+                form.write(number, made, writer)
             fragments.append(Fragments(split.folder, root, [*map(str, range(len(starts)))]))
         form.join(fragments, Shelf(output.folder))
 
@@ -103,9 +104,11 @@ def check_same(seen: LoadedSample, sample: Sample, held: set[str]) -> None:
             assert value is None
 
 
-def blocks(generator: SequenceGenerator, start: int, stop: int) -> Iterator[Block]:
+def blocks(
+    generator: SequenceGenerator, start: int, stop: int, *, masks: bool = False
+) -> Iterator[Block]:
     for at in range(start, stop, BLOCK_SIZE):
-        yield generator.block(at, min(at + BLOCK_SIZE, stop))
+        yield generator.block(at, min(at + BLOCK_SIZE, stop), masks=masks)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

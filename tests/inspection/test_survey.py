@@ -210,7 +210,7 @@ def test_few_samples_are_picked_without_reading_the_others(
             assert one.boxes is not None
             assert np.array_equal(one.image, images[one.name])
     assert {one.split for one in picked} == {"train", "test"}
-    path = sorted((tmp_path / "folder").rglob("*.png"))[2]  # not picked
+    path = sorted((tmp_path / "folder" / "test").rglob("*.png"))[2]  # not picked
     path.write_bytes(b"")
     assert len(pick_samples(tmp_path / "folder", 7)) == 7
 

@@ -1,0 +1,236 @@
+"""What is published with a dataset: its card, Croissant, licence, and what the Hub adds."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mnistseq_cli.bulk.run import run as make
+from mnistseq_cli.bulk.verify import verify
+from mnistseq_cli.formats import FORMATS, Output, open_format
+from mnistseq_cli.formats.card import Licence
+from tests.helpers.bulk_cases import Case, check_installed, read_tree
+from tests.helpers.program import Result
+
+SPLITS = {"whole": (), "splits": ("train=4", "val=1", "test=1")}
+COUNT = 30
+
+
+@pytest.fixture
+def case() -> Case:
+    return Case(Path("strokes"), {"count": COUNT})
+
+
+def read_head(folder: Path) -> dict[str, Any]:
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed: the Hub reads with it")
+    _, head, body = (folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    assert body.startswith("\n# ")
+    values: dict[str, Any] = yaml.safe_load(head)
+    return values
+
+
+def write(folder: Path, to: str, splits: str) -> None:
+    check_installed(to)
+    case = Case(Path("strokes"), {"count": COUNT, "splits": SPLITS[splits]}, {"to": to})
+    make(case.plan(folder), workers=0)
+
+
+@pytest.mark.parametrize("splits", SPLITS)
+@pytest.mark.parametrize("to", FORMATS)
+def test_every_dataset_has_a_card(to: str, splits: str, tmp_path: Path) -> None:
+    write(tmp_path, to, splits)
+    head = read_head(tmp_path)
+    assert (head["license"], head["size_categories"]) == ("cc0-1.0", ["n<1K"])
+    found = {one["split"] for config in head.get("configs", []) for one in config["data_files"]}
+    assert found in ({"train"}, {"train", "val", "test"}, set())
+    assert (tmp_path / ".mnistseq" / "preview.png").stat().st_size > 500
+    found_by = [file["@id"] for file in read_croissant(tmp_path)["distribution"]]
+    assert "recipe.toml" in found_by
+    assert verify(tmp_path, workers=0).problems == ()
+
+
+def read_croissant(folder: Path) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads((folder / "croissant.json").read_text(encoding="utf-8"))
+    return values
+
+
+@pytest.mark.parametrize(
+    ("dataset", "spdx", "named"),
+    [
+        ("strokes", "CC0-1.0", "pen of mnistseq"),
+        ("mnist", "CC-BY-SA-3.0", "Yann LeCun"),
+        ("mnist=2,strokes=1", "CC-BY-SA-3.0", "LeCun.*; .*pen of mnistseq"),
+        ("mnist,qmnist", "CC-BY-SA-3.0 AND BSD-3-Clause", "LeCun.*Yadav"),
+        ("emnist-letters", "", "Cohen"),
+        ("/home/anna/hand", "", "^the glyphs of hand, by: fill in"),
+    ],
+)
+def test_the_licence_is_that_of_the_glyphs(dataset: str, spdx: str, named: str) -> None:
+    licence = Licence.of(dataset)
+    assert licence.spdx == spdx
+    assert re.search(named, licence.attribution)
+    assert bool(licence.to_dict()) == bool(spdx)
+
+
+def read_licence(folder: Path, to: str) -> Any:
+    """Read what a container says of its licence, with the readers of others."""
+    if to == "folder":
+        values = json.loads((folder / "annotations" / "instances_default.json").read_text())
+        return values["licenses"][0]["name"], values["info"]["description"]
+    if to == "parquet":
+        parquet = pytest.importorskip("pyarrow.parquet")
+        found = parquet.read_schema(folder / "part-00000.parquet").metadata
+        return found[b"license"].decode(), found[b"attribution"].decode()
+    if to == "hdf5":
+        with pytest.importorskip("h5py").File(folder / "data.h5") as file:
+            return file.attrs["license"], file.attrs["attribution"]
+    if to == "npz":
+        arrays = np.load(folder / "data.npz")
+        return arrays["license"].item(), arrays["attribution"].item()
+    with tarfile.open(folder / "data-000000.tar") as tar:
+        record = json.load(tar.extractfile("000000000.json"))  # type: ignore[arg-type] # not None
+    return record["license"], record["attribution"]
+
+
+@pytest.mark.parametrize("to", ["folder", "parquet", "hdf5", "npz", "webdataset"])
+def test_the_licence_stands_in_the_files(to: str, glyph_folder: Path, tmp_path: Path) -> None:
+    check_installed(to)
+    output = {"to": to, "labels": ("coco",)} if to == "folder" else {"to": to}
+    make(Case(Path("strokes"), {"count": 2}, output).plan(tmp_path / "pen"), workers=0)
+    licence, attribution = read_licence(tmp_path / "pen", to)
+    assert licence == "CC0-1.0"
+    assert "pen of mnistseq" in attribution
+    make(Case(glyph_folder, {"count": 2}, output).plan(tmp_path / "own"), workers=0)
+    with pytest.raises(KeyError):  # never guessed
+        read_licence(tmp_path / "own", to)
+    assert read_head(tmp_path / "own")["license"] == "other"
+
+
+def test_a_card_that_was_edited_is_kept(case: Case, tmp_path: Path) -> None:
+    assert make(case.plan(tmp_path), workers=0).card == "own"
+    written = (tmp_path / "README.md").read_bytes()
+    for resume in (True, False):
+        (tmp_path / "README.md").write_text("Mine")
+        found = verify(tmp_path, workers=0)
+        assert (found.problems, found.also_there, found.card) == ((), (), "edited")
+        assert (
+            make(case.plan(tmp_path), workers=0, resume=resume, overwrite=not resume).card
+            == "edited"
+        )
+        assert (tmp_path / "README.md").read_text() == "Mine"
+    (tmp_path / "README.md").unlink()
+    assert verify(tmp_path, workers=0).card == "missing"
+    assert make(case.plan(tmp_path), workers=0, resume=True).card == "own"
+    assert (tmp_path / "README.md").read_bytes() == written
+    more = case.plan(tmp_path, count=COUNT + 1)
+    assert make(more, workers=0, overwrite=True).card == "own"
+    assert "31 handwritten" in (tmp_path / "README.md").read_text()
+
+
+def test_a_readme_of_others_is_kept(case: Case, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("Theirs")
+    assert make(case.plan(tmp_path), workers=0).card == "of others"
+    assert (tmp_path / "README.md").read_text() == "Theirs"
+    found = verify(tmp_path, workers=0)
+    assert (found.problems, found.also_there, found.card) == ((), ("README.md",), "of others")
+
+
+def test_a_dataset_made_before_gets_its_card_by_resuming(case: Case, tmp_path: Path) -> None:
+    make(case.plan(tmp_path), workers=0)
+    whole = read_tree(tmp_path)
+    values = json.loads(whole["dataset.json"])
+    values["files"] = [it for it in values["files"] if it["name"] != "croissant.json"]
+    values["n_files"] -= 1
+    values["size_bytes"] -= len(whole["croissant.json"])
+    del values["card"]
+    (tmp_path / "dataset.json").write_text(json.dumps(values))
+    for name in ("README.md", "croissant.json", ".mnistseq/preview.png"):
+        (tmp_path / name).unlink()
+    found = verify(tmp_path, workers=0)
+    assert (found.problems, found.card) == ((), "missing")
+    make(case.plan(tmp_path), workers=0, resume=True)
+    assert read_tree(tmp_path) == whole
+
+
+def test_croissant_that_was_altered_is_told(case: Case, tmp_path: Path) -> None:
+    make(case.plan(tmp_path), workers=0)
+    (tmp_path / "croissant.json").write_text("{}")
+    (problem,) = verify(tmp_path, workers=0).problems
+    assert (problem.kind, problem.name) == ("short", "croissant.json")
+    make(case.plan(tmp_path), workers=0, resume=True)
+    assert verify(tmp_path, workers=0).problems == ()
+
+
+def test_what_the_hub_adds_disturbs_nothing(run: Callable[..., Result], tmp_path: Path) -> None:
+    words = ("batch", "-n", "30", "--length", "2", "--dataset", "strokes", "--seed", "1")
+    made = run(*words, "-o", "out", glyphs=False)
+    assert "hf upload USER/NAME out --repo-type dataset" in made.err
+    for name in (".gitattributes", ".cache/huggingface/download/README.md.metadata"):
+        path = tmp_path / "out" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    assert run("verify", "out", glyphs=False).status == 0
+    assert run("inspect", "out", glyphs=False).status == 0
+    assert run(*words, "-o", "out", "--resume", glyphs=False).status == 0
+
+
+@pytest.mark.consumers
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("splits", SPLITS)
+@pytest.mark.parametrize("to", FORMATS)
+def test_mlcroissant_takes_it_and_loads_records(to: str, splits: str, tmp_path: Path) -> None:
+    mlcroissant = pytest.importorskip("mlcroissant", reason="mlcroissant is not installed")
+    write(tmp_path, to, splits)
+    path = tmp_path / "croissant.json"
+    program = Path(sys.executable).with_name("mlcroissant")
+    words = [sys.executable, "-m", "mlcroissant.scripts.validate"]
+    words = [str(program), "validate"] if program.exists() else words
+    done = subprocess.run([*words, "--jsonld", path], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    dataset = mlcroissant.Dataset(path)
+    loaded = []
+    for records in dataset.metadata.record_sets:
+        loaded += [
+            {key.partition("/")[2]: value for key, value in record.items()}
+            for record in dataset.records(records.uuid)
+        ]
+    samples = list(open_format(Output(folder=tmp_path, to=to)).read(tmp_path))
+    assert len(loaded) == (COUNT if to in ("folder", "parquet") else 0)
+    for record, sample in zip(loaded, samples, strict=bool(loaded)):
+        assert np.array_equal(np.asarray(record["image"].convert("L")), sample.image)
+        # The text itself is a column that pandas, by which it reads, takes for numbers.
+        assert "".join(map(str, record["objects.category"])) == sample.text
+        assert int(record["text"]) == int(sample.text)
+        assert sample.boxes is not None
+        assert sample.gaps is not None
+        assert np.array_equal(record["objects.bbox"], sample.boxes)
+        assert record["gaps"] == sample.gaps.tolist()
+
+
+@pytest.mark.consumers
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("splits", SPLITS)
+@pytest.mark.parametrize("to", ["folder", "parquet", "webdataset"])
+def test_load_dataset_finds_splits_by_the_card(
+    to: str, splits: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    datasets = pytest.importorskip("datasets", reason="datasets is not installed")
+    write(tmp_path / "out", to, splits)
+    loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
+    sizes = {name: len(rows) for name, rows in loaded.items()}
+    assert sizes == ({"train": 20, "val": 5, "test": 5} if SPLITS[splits] else {"train": COUNT})
+    row = loaded["train"][0]
+    text = row["txt"] if to == "webdataset" else row["text"]
+    (sample, *_) = open_format(Output(folder=tmp_path, to=to)).read(tmp_path / "out")
+    assert text == sample.text
