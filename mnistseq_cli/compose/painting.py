@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from mnistseq_cli.glyphs.stamps import Stamps
 
 
+_CHUNK_PX = 2**17  # what the cache of a processor holds, with its sums
+
+
 def resample(
     images: NDArray[np.uint8],
     start_px: NDArray[np.int64],
@@ -30,41 +33,68 @@ def resample(
     and after; each of shape (M,). Return the parts, shape (M, H, V), V being enough for all, and
     the columns of the resampled rows at which they begin.
     """
-    part_px = images.shape[2]
+    n, height, part_px = images.shape
     wider_px = np.maximum(row_px, fitted_px)
     first = np.maximum(0, (2 * start_px * fitted_px - wider_px) // (2 * row_px))
     n_columns = int(((part_px * fitted_px + wider_px) // row_px).max()) + 3
-    shares = _share_columns(
-        first[:, None] + np.arange(n_columns), np.arange(part_px), start_px, row_px, fitted_px
-    )
-    # All terms and sums are whole numbers far below 2**53: floating point adds them exactly, in
-    # whatever order, and rounds no quotient across a whole number.
-    total = np.matmul(images.astype(np.float64), shares.transpose(0, 2, 1))
-    window = 2.0 * wider_px[:, None, None]
-    return np.floor((2 * total + window) / (2 * window)).astype(np.uint8), first
+    column = first + np.arange(n_columns + 1)[:, None]
+    parts = np.zeros((n, height, n_columns), np.uint8)
+    size = max(1, _CHUNK_PX // (height * max(part_px, n_columns)))
+    for number in range(0, n, size):
+        some = slice(number, number + size)
+        rows, columns = map(np.flatnonzero, _see_lines(images[some]))
+        if rows.size:
+            ink = images[some, rows[0] : rows[-1] + 1, : columns[-1] + 1]
+            of_row = (places[some] for places in (start_px, row_px, fitted_px))
+            parts[some, rows[0] : rows[-1] + 1] = _resample(ink, column[:, some], *of_row)
+    return parts, first
 
 
-def _share_columns(
+def _resample(
+    images: NDArray[np.uint8],
     column: NDArray[np.int64],
-    source: NDArray[np.int64],
     start_px: NDArray[np.int64],
     row_px: NDArray[np.int64],
     fitted_px: NDArray[np.int64],
-) -> NDArray[np.float64]:
-    """Return how much of each source column lies in the window of each new one, shape (M, V, W).
+) -> NDArray[np.uint8]:
+    """Return the columns of the resampled rows that have these numbers, (V, M), less the last."""
+    # Places are counted in units of 1 / (2 * fitted_px) source pixels, which makes them whole. So
+    # are all sums; no sum and no quotient is rounded across a whole number.
+    wider: NDArray[Any] = np.maximum(row_px, fitted_px)
+    largest = max(int((wider * fitted_px).max()), 255 * 2 * int(wider.max()))
+    dtype = np.float32 if largest < 2**22 else np.float64
+    start, row, fitted, wider = np.stack([start_px, row_px, fitted_px, wider]).astype(dtype)
+    unit = 2 * fitted
+    columns = column.astype(dtype)
+    if (row >= fitted).all():  # where a window ends, the next one begins
+        ends = np.minimum(columns, fitted) * (2 * row) - start * unit
+        covered = _cover(images.shape[2], ends, unit)
+        shares = covered[:, 1:] - covered[:, :-1]
+    else:
+        left = (2 * columns[:-1] + 1) * row - wider - start * unit
+        right = np.where(columns[:-1] < fitted, left + 2 * wider, left)
+        shares = _cover(images.shape[2], right, unit) - _cover(images.shape[2], left, unit)
+    total = np.matmul(images.astype(dtype), np.ascontiguousarray(shares.transpose(2, 0, 1)))
+    total += (2 * wider + 1)[:, None, None]
+    total *= (1 / (4 * wider)).astype(dtype)[:, None, None]
+    resampled: NDArray[np.uint8] = total.astype(np.uint8)
+    return resampled
 
-    Places are counted in units of 1 / (2 * fitted_px) source pixels, which makes them whole.
-    """
-    unit, wider = 2 * fitted_px[:, None], np.maximum(row_px, fitted_px)[:, None]
-    centre = ((2 * column + 1) * row_px[:, None] - start_px[:, None] * unit)[..., None]
-    left = (source * unit).astype(np.float64)[:, None]
-    right = left + unit[..., None]
-    shares: NDArray[np.float64] = np.minimum(centre + wider[..., None], right) - np.maximum(
-        centre - wider[..., None], left
-    )
-    np.maximum(shares, 0, out=shares)
-    shares[column >= fitted_px[:, None]] = 0
-    return shares
+
+def _cover(n_sources: int, places: NDArray[Any], unit: NDArray[Any]) -> NDArray[Any]:
+    """Return twice how much of each source pixel lies before a place, less a unit, (W, V, M)."""
+    sources = np.arange(n_sources, dtype=unit.dtype)[:, None, None] * unit
+    covered: NDArray[Any] = places - sources
+    rest = covered - unit
+    np.abs(covered, out=covered)
+    covered -= np.abs(rest, out=rest)
+    return covered
+
+
+def _see_lines(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return what is not 0 for rows, and for columns, that hold ink in any of the images."""
+    seen = np.bitwise_or.reduce(images, axis=0)
+    return seen.max(axis=1), seen.max(axis=0)
 
 
 LARGEST_SCALE = 2  # of rows that are to fill a height; what is low as a dash stays small
@@ -117,7 +147,8 @@ def fit_stamps(stamps: Stamps, layout: Layout, *, keep_height: bool) -> Stamps:
     around the middle, unless it is to be kept.
     """
     row_px, fitted_px = layout.row_px[stamps.sample], layout.fitted_px[stamps.sample]
-    images, x_px = resample(stamps.images, stamps.x_px, row_px, fitted_px)
+    widest_px = int((stamps.boxes[:, 0] + stamps.boxes[:, 2]).max())
+    images, x_px = resample(stamps.images[:, :, :widest_px], stamps.x_px, row_px, fitted_px)
     if not keep_height:
         images = _shrink_height(images, row_px, fitted_px)
     x_px = x_px + layout.offset_px[stamps.sample]
