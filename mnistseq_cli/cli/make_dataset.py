@@ -11,7 +11,7 @@ from mnistseq_cli.cli.completion import complete
 from mnistseq_cli.cli.console import print_result, say, warn
 from mnistseq_cli.cli.options import option
 from mnistseq_cli.cli.output_options import OutputOptions
-from mnistseq_cli.cli.picture_options import name_glyphs
+from mnistseq_cli.cli.picture_options import name_glyphs, say_writers_unknown
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.files import spell_size
 from mnistseq_cli.validation import count
@@ -78,6 +78,7 @@ def make_dataset(
     given["splits"] = output.list_splits(command)
     generator, plan = _plan(picture, output, given, {"count": 10} | defaults, folder)
     _warn_of_plan(plan, len(generator.glyphs.alphabet))
+    say_writers_unknown(generator)
     first = partial(_make_first, plan, generator, picture.data_dir)
     if output.dry_run:
         _show_dry_run(generator, plan, output, picture.data_dir)

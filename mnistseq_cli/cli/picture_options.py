@@ -211,10 +211,8 @@ class Picture:
         if glyphs.writers is None:  # what options ask for is done as well as it can be
             if self.one_hand and recipe.hand == "writer":
                 recipe = replace(recipe, hand="alike")
-                say_writers_unknown(dataset, "digits of a row look alike")
-            if given.get("splits") and recipe.splits_by == "writer":
+            if given.get("splits"):
                 recipe = replace(recipe, splits_by="glyph")
-                say_writers_unknown(dataset, "splits share no glyph, but may share writers")
         generator = SequenceGenerator(replace(recipe, dataset=dataset), glyphs)
         _check_width(generator)
         return generator
@@ -283,13 +281,22 @@ def _check_width(generator: SequenceGenerator) -> None:
         )
 
 
-def say_writers_unknown(dataset: str, so: str) -> None:
-    """Say that writers are not known, what follows, and how they are had if they can be."""
+def say_writers_unknown(generator: SequenceGenerator) -> None:
+    """Say what follows where writers are not known, and how they are had if they can be."""
     from mnistseq_cli.glyphs.catalog import DATASETS
 
-    known = DATASETS.get(dataset)
-    more = f"; mnistseq download {dataset} brings them" if known and known.writers_from else ""
-    say(f"The writers of {dataset} are not known, so {so}{more}.")
+    glyphs, recipe = generator.glyphs, generator.recipe
+    known = DATASETS.get(glyphs.name)
+    can_be_had = bool(known and known.writers_from)
+    effects = []
+    if recipe.hand == "alike":
+        effects.append("the digits of a row look alike")
+    if recipe.splits:
+        effects.append("splits share no glyph, but may share writers")
+    if glyphs.writers is None and (effects or can_be_had):
+        so = f", so {' and '.join(effects)}" if effects else ""
+        more = f"; mnistseq download {glyphs.name} brings them" if can_be_had else ""
+        say(f"The writers of {glyphs.name} are not known{so}{more}.")
 
 
 def name_glyphs(dataset: str, split: str) -> str:

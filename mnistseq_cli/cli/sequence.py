@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mnistseq_cli.cli.console import print_result, say
 from mnistseq_cli.cli.options import argument, expand, flag, option
 from mnistseq_cli.cli.output_options import check_ending, check_image_file
-from mnistseq_cli.cli.picture_options import Picture, name_glyphs
+from mnistseq_cli.cli.picture_options import Picture, name_glyphs, say_writers_unknown
 from mnistseq_cli.errors import TextError, UsageError
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ def sequence(
         raise TextError("there are no digits to write", "For example: mnistseq sequence 3 5 0")
     given = {"digits": join_digits(digits), "count": count}
     generator = picture.open_generator({"width_px": "natural", "dashes": "ink"}, given)
+    if generator.recipe.hand == "alike":
+        say_writers_unknown(generator)
     samples = [generator[0]] if count is None else list(generator)
     paths = _write(samples, out, sheet)
     if as_json:

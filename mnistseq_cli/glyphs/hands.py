@@ -66,6 +66,8 @@ class WriterHands:
         counts = np.bincount(cell, minlength=len(found) * n_classes)
         self._starts = (np.cumsum(counts) - counts).reshape(-1, n_classes)
         self._counts = counts.reshape(-1, n_classes)
+        self._n_given = self._counts.sum(axis=1).astype(np.int32)
+        self._lacking = _pack(self._counts == 0)
         if not (self._counts[:, classes] > 0).all(axis=1).any():
             raise GlyphError(
                 f"no writer of {glyphs.name} {glyphs.split} has written all of "
@@ -100,14 +102,20 @@ class WriterHands:
     def _choose_writers(
         self, classes: NDArray[np.uint8], inside: NDArray[np.bool_], words: NDArray[np.uint64]
     ) -> NDArray[np.int64]:
-        wanted = np.zeros((len(classes), self._counts.shape[1]), np.float32)
-        np.put_along_axis(wanted, classes.astype(np.int64), 1, axis=1)
+        wanted = np.zeros((len(classes), self._counts.shape[1]), np.bool_)
+        np.put_along_axis(wanted, classes.astype(np.int64), values=True, axis=1)
         wanted[:, 0] = ((classes == 0) & inside).any(axis=1)  # zeros fill the places after a text
-        n_lacking = wanted @ (self._counts == 0).T.astype(np.float32)
-        shares = np.where(n_lacking > 0, 0, self._counts.sum(axis=1)).cumsum(axis=1)
+        lacks = (_pack(wanted)[:, None] & self._lacking).any(axis=2)
+        shares = np.where(lacks, np.int32(0), self._n_given).cumsum(axis=1, dtype=np.int32)
         drawn = scale_words(words, shares[:, -1])
         writers: NDArray[np.int64] = (shares <= drawn[:, None]).sum(axis=1)
         return writers
+
+
+def _pack(flags: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """Return flags as bits of words, shape (N, words)."""
+    padded = np.pad(flags, ((0, 0), (0, -flags.shape[1] % 64)))
+    return np.packbits(padded, axis=1).view(np.uint64)
 
 
 class AlikeHands:
