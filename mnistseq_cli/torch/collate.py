@@ -24,8 +24,10 @@ class Item(dict[str, Any]):
     """One sample.
 
     `image` is float32 (1, height, width), 0 black to 1 white; `classes` int64 (n,); `boxes` int64
-    (n, 4), x, y, width, height; `index` and `text` are plain values; `paper` is the grey value of
-    blank paper. A DataLoader gathers items of any size by itself, see `pad_collate`.
+    (n, 4), x, y, width, height; `masks`, where the dataset was asked for them, uint8
+    (n, height, width), 1 where a digit has ink; `index` and `text` are plain values; `paper` is
+    the grey value of blank paper. A DataLoader gathers items of any size by itself, see
+    `pad_collate`.
     """
 
 
@@ -46,7 +48,8 @@ class DetectionBatch(NamedTuple):
     """What the detectors of torchvision take.
 
     `images` are float32 (1, height, width) each; a target has `boxes`, float32 (n, 4), x and y of
-    two corners, and `labels`, int64 (n,), the classes plus 1, as 0 is the background.
+    two corners, and `labels`, int64 (n,), the classes plus 1, as 0 is the background; with masks
+    it has `masks`, uint8 (n, height, width), too.
     """
 
     images: list[Tensor]
@@ -76,7 +79,8 @@ def detection_collate(samples: Block | Sequence[Item]) -> DetectionBatch:
     for item in items:
         corner, size = item["boxes"].to(torch.float32).split(2, dim=1)
         boxes = torch.cat([corner, corner + size], dim=1)
-        targets.append({"boxes": boxes, "labels": item["classes"] + 1})
+        target = {"boxes": boxes, "labels": item["classes"] + 1}
+        targets.append(target | {key: item[key] for key in ("masks",) if key in item})
     return DetectionBatch([item["image"] for item in items], targets)
 
 
@@ -112,7 +116,7 @@ def to_items(block: Block, paper: float) -> list[Item]:
     classes = torch.from_numpy(block.classes.astype(np.int64))
     boxes = torch.from_numpy(block.boxes)
     rows = zip(block.texts.tolist(), block.lengths.tolist(), block.widths_px.tolist(), strict=True)
-    return [
+    items = [
         Item(
             index=block.start + place,
             text=text,
@@ -123,6 +127,11 @@ def to_items(block: Block, paper: float) -> list[Item]:
         )
         for place, (text, length, width) in enumerate(rows)
     ]
+    if block.inks:
+        for place, item in enumerate(items):
+            masks = block.inks.masks(place, item["image"].shape[-1])[: len(item["classes"])]
+            item["masks"] = torch.from_numpy(masks.astype(np.uint8))
+    return items
 
 
 def _check_items(samples: Sequence[object]) -> None:

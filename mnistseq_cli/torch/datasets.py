@@ -35,9 +35,12 @@ class _Stream:
         recipe: Recipe | str | Path,
         glyphs: GlyphSet | str | None = None,
         data_dir: str | Path | None = None,
+        *,
+        masks: bool = False,
     ) -> None:
         self.generator = SequenceGenerator(recipe, glyphs, data_dir)
         self.generator.check()
+        self._masks = masks
         self._shared = torch.zeros(2, dtype=torch.int64).share_memory_()
 
     def __repr__(self) -> str:
@@ -64,7 +67,7 @@ class _Stream:
 
     def _make(self, epoch: int, start: int, stop: int) -> Block:
         first = epoch * self.recipe.count
-        return self.generator.block(first + start, first + stop)
+        return self.generator.block(first + start, first + stop, masks=self._masks)
 
 
 class SequenceDataset(_Stream, Dataset[Item]):
@@ -78,6 +81,8 @@ class SequenceDataset(_Stream, Dataset[Item]):
     recipe : Recipe
     glyphs, data_dir
         As for `SequenceGenerator`.
+    masks : bool
+        Whether to make masks, for `detection_collate`.
     """
 
     def __len__(self) -> int:
@@ -148,6 +153,8 @@ class IterableSequenceDataset(_Stream, IterableDataset[Block]):
         RANK and WORLD_SIZE.
     glyphs, data_dir
         As for `SequenceGenerator`.
+    masks : bool
+        Whether to make masks, for `detection_collate`.
     """
 
     def __init__(
@@ -160,8 +167,9 @@ class IterableSequenceDataset(_Stream, IterableDataset[Block]):
         world_size: int | None = None,
         glyphs: GlyphSet | str | None = None,
         data_dir: str | Path | None = None,
+        masks: bool = False,
     ) -> None:
-        super().__init__(recipe, glyphs, data_dir)
+        super().__init__(recipe, glyphs, data_dir, masks=masks)
         here = _find_rank()
         self.rank = here[0] if rank is None else rank
         self.world_size = here[1] if world_size is None else world_size

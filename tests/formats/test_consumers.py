@@ -90,6 +90,14 @@ def test_datasets_reads_the_folder(made: Made, load_dataset: Any) -> None:
     check_objects(rows, made.samples)
 
 
+def test_datasets_reads_masks_as_a_column(made: Made, load_dataset: Any) -> None:
+    folder = str(made.write("folder", "masks"))
+    for rows in (load_dataset("imagefolder", data_dir=folder), load_dataset(folder)):
+        check_rows(rows, made.samples, "image")
+        for row, sample in zip(rows, made.samples, strict=True):
+            assert np.array_equal(np.asarray(row["mask"]) > 0, sample.image < 255)
+
+
 @pytest.mark.parametrize("by_pattern", [True, False])
 def test_datasets_reads_parquet(by_pattern: bool, made: Made, load_dataset: Any) -> None:
     need("pyarrow")

@@ -369,6 +369,22 @@ def test_boxes_for_a_detector_are_corners_of_ink(glyphs: GlyphSet) -> None:
         assert not rest.any()
 
 
+def test_masks_for_a_detector_have_the_boxes_of_their_digits(glyphs: GlyphSet) -> None:
+    recipe = Recipe(length=(1, 4), count=9, width_px="natural", spacing_px=(-6, 3))
+    items = SequenceDataset(recipe, glyphs, masks=True)
+    stream = IterableSequenceDataset(recipe, batch_size=9, glyphs=glyphs, masks=True)
+    of_block = detection_collate(next(iter(stream)))
+    for image, target, item in zip(*of_block, items.__getitems__(range(9)), strict=True):
+        assert torch.equal(target["masks"], item["masks"])
+        assert target["masks"].dtype == torch.uint8
+        assert torch.equal(target["masks"].any(dim=0), image[0] < 1)
+        for mask, box in zip(target["masks"], target["boxes"].int().tolist(), strict=True):
+            rows, columns = torch.nonzero(mask, as_tuple=True)
+            corners = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+            assert [int(corner) for corner in corners] == box
+    assert "masks" not in detection_collate([SequenceDataset(recipe, glyphs)[0]]).targets[0]
+
+
 def test_datasets_go_with_the_tools_of_pytorch(glyphs: GlyphSet) -> None:
     parts = random_split(SequenceDataset(RECIPE, glyphs), [20, 17])
     loader = DataLoader(parts[0], batch_size=6, shuffle=True, collate_fn=ctc_collate)

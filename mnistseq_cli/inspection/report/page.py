@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import shlex
 from dataclasses import dataclass
@@ -57,6 +58,11 @@ _LARGEST_PX = 2048  # of a picture on the page; larger ones are thinned out
 _NARROWEST_PX, _USUAL_PX, _WIDEST_PX = 150, 360, 580  # of a column of cards
 _RECIPE_LIMIT_BYTES = 1 << 24
 _OTHER = "other"
+# Of characters in masks, in turn: those of Okabe and Ito, told apart with any colour vision.
+_COLOURS = (
+    *((0, 114, 178, 255), (230, 159, 0, 255), (0, 158, 115, 255), (204, 121, 167, 255)),
+    *((86, 180, 233, 255), (213, 94, 0, 255)),
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,21 @@ class Card:
         step = -(-max(self.sample.image.shape) // _LARGEST_PX)
         shown = np.ascontiguousarray(self.sample.image[::step, ::step])
         return base64.b64encode(encode_pngs(shown[None], np.array([shown.shape[1]]))[0]).decode()
+
+    @property
+    def mask_png(self) -> str:
+        """The characters that pixels belong to, in colours in turn, in base 64; "" without."""
+        if self.sample.mask is None:
+            return ""
+        from PIL import Image  # noqa: PLC0415 - for masks alone
+
+        step = -(-max(self.sample.image.shape) // _LARGEST_PX)
+        numbers = self.sample.mask[::step, ::step].astype(np.int64)
+        colours = np.array([(0, 0, 0, 0), *_COLOURS], np.uint8)
+        shown = colours[np.where(numbers, (numbers - 1) % len(_COLOURS) + 1, 0)]
+        stream = io.BytesIO()
+        Image.fromarray(shown).save(stream, "png")
+        return base64.b64encode(stream.getvalue()).decode()
 
     @property
     def state(self) -> str:
