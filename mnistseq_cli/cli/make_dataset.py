@@ -226,11 +226,11 @@ def _say_summary(generator: SequenceGenerator, plan: Plan, summary: Summary) -> 
     if summary.card in _CARDS:
         say(_CARDS[summary.card])
     folder = shlex.quote(str(summary.folder))
-    hint = f"mnistseq inspect {folder} shows what is in it"
+    say(f"  mnistseq inspect {folder} shows what is in it", "dim")
     if plan.output.to == "folder" and "csv" in plan.output.labels:
         table = summary.folder / plan.splits[0].name / "labels.csv"
-        hint += f"; pd.read_csv({str(table)!r}, dtype=str) keeps zeros such as those of 007"
-    say(f"{hint}; hf upload USER/NAME {folder} --repo-type dataset publishes it", "dim")
+        say(f"  pd.read_csv({str(table)!r}, dtype=str) keeps zeros such as those of 007", "dim")
+    say(f"  hf upload USER/NAME {folder} --repo-type dataset publishes it", "dim")
 
 
 def _show_dry_run(

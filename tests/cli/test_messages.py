@@ -361,8 +361,8 @@ def test_ctrl_c_leaves_no_traceback_while_the_program_is_loaded(tmp_path: Path) 
 
 
 def test_the_summary_says_how_to_read_labels_with_their_zeros(run: Run) -> None:
-    said = run("phone -n 30").err.splitlines()[-1]
-    command = said[said.index("pd.read_csv(") : said.index(")") + 1]
+    said = run("phone -n 30").err
+    command = said[said.index("pd.read_csv(") : said.index(", dtype=str)") + 12]
     pandas = pytest.importorskip("pandas")
     labels = eval(command, {"pd": pandas})  # noqa: S307 - our own line
     assert labels["text"].str.fullmatch("0[0-9]{10}").all()
@@ -373,7 +373,7 @@ def test_the_summary_says_how_to_read_labels_with_their_zeros(run: Run) -> None:
 def test_one_is_one(run: Run) -> None:
     words = [*BATCH, "-n", 1]
     assert " 1 in 1 part\n" in run(*words, "--dry-run").err
-    assert run(*words, "-o", "one").err.splitlines()[-2].startswith("1 image, ")
+    assert "\n1 image, " in run(*words, "-o", "one").err
     assert ", 1 sample;" in run("verify", "one", glyphs=False).err
     assert_refused(run("verify", "one", "--workers", "-1", glyphs=False), "--workers is -1")
     (Path("one") / "labels.csv").unlink()
