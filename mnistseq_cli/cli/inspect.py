@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 mnistseq inspect train
 mnistseq inspect train --sheet sheet.png
+mnistseq inspect train --samples 10000
 mnistseq inspect train --report report.html --predictions read.csv
 mnistseq inspect train --json
 """
@@ -44,6 +45,12 @@ def inspect(
         "Also write a page to open in a browser: plots, a gallery, the recipe. Needs the extra "
         "report.",
         readable=False,
+    ),
+    samples: int | None = option(
+        "Input",
+        "--samples N",
+        "Look at so many samples, evenly spaced. Default: all.",
+        min=1,
     ),
     as_json: bool = flag("Output", "--json", "Print everything as JSON instead of a summary."),
     predictions: Path | None = option(
@@ -74,7 +81,9 @@ def inspect(
     if sheet is not None and not (report or as_json or predictions):
         _write_sheet(sheet, pick_samples(folder, SHEET_SAMPLES, data_dir))
         return
-    survey, reader = _look(folder, predictions, data_dir)
+    if samples is not None and predictions is not None:
+        raise UsageError("--samples looks at some images, and --predictions at all; expected one")
+    survey, reader = _look(folder, predictions, data_dir, samples)
     # Files go before the summary: who reads that may not read to its end.
     if sheet is not None:
         _write_sheet(sheet, survey.choose(SHEET_SAMPLES))
@@ -94,7 +103,7 @@ def inspect(
 
 
 def _look(
-    folder: Path, predictions: Path | None, data_dir: Path | None
+    folder: Path, predictions: Path | None, data_dir: Path | None, n_samples: int | None
 ) -> tuple[Survey, ReaderFigures | None]:
     """Read the dataset once, with a bar where there is a terminal."""
     from mnistseq_cli.cli.progress import Display
@@ -103,13 +112,14 @@ def _look(
     from mnistseq_cli.inspection.survey import survey
 
     tally = ReaderTally(read_predictions(predictions)) if predictions else None
-    n_all = open_dataset(folder).n_samples
+    n_all = n_samples or open_dataset(folder).n_samples
     with Display("samples", after_s=1.0) as display:
 
         def show(n_read: int) -> None:
             display.show("Samples", n_read, n_all)
 
-        found = survey(folder, show, watch=tally.add if tally else None, data_dir=data_dir)
+        watch = tally.add if tally else None
+        found = survey(folder, show, watch=watch, data_dir=data_dir, n_samples=n_samples)
     return found, tally.figures() if tally else None
 
 

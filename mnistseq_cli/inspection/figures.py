@@ -113,6 +113,7 @@ class Survey:
     n_equal_texts: int
     heat_map: NDArray[np.float64]  # shape (H, W): mean ink of each pixel (see `ink`)
     samples: tuple[LoadedSample, ...]  # some, evenly spaced, in order
+    n_left_out: int = 0  # samples that were not looked at, where only some were asked for
 
     def choose(self, n_most: int) -> list[LoadedSample]:
         """Choose some of the samples, evenly spaced, in order."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from mnistseq_cli.formats.base import LoadedSample
+    from mnistseq_cli.formats.base import LoadedSample, Wanted
 
 N_SAMPLES_KEPT = 240
 _CHUNK_SIZE = 256  # its images stay in the cache of a core
@@ -43,6 +43,8 @@ def survey(
     n_kept: int = N_SAMPLES_KEPT,
     watch: Callable[[LoadedSample], None] | None = None,
     data_dir: Path | None = None,
+    *,
+    n_samples: int | None = None,
 ) -> Survey:
     """Survey a dataset.
 
@@ -60,29 +62,37 @@ def survey(
         Is given each sample, in order, for what else is to be found out in the same pass.
     data_dir : Path, optional
         Where glyphs are cached; none are fetched.
+    n_samples : int, optional
+        How many samples, at most, to look at, evenly spaced; by default all.
     """
     dataset = open_dataset(folder)
+    wanted, n_all = (None, 0) if n_samples is None else _choose(dataset, n_samples)
     surveyor = _Surveyor(dataset, Filler(dataset, data_dir), n_kept)
-    for chunk in _take_chunks(dataset.read()):
+    for chunk in _take_chunks(dataset.read(wanted)):
         for sample in surveyor.add(chunk):
             if watch:
                 watch(sample)
         on_progress(surveyor.n_samples)
     if not surveyor.n_samples:
         raise _explain_emptiness(dataset)
-    return surveyor.finish()
+    return replace(surveyor.finish(), n_left_out=max(0, n_all - surveyor.n_samples))
 
 
 def pick_samples(folder: Path, n_picked: int, data_dir: Path | None = None) -> list[LoadedSample]:
     """Return evenly spaced samples of a dataset, with their boxes, without reading the others."""
     dataset = open_dataset(folder)
-    names: dict[str, None] = {}
-    deque(dataset.read(lambda name: bool(names.setdefault(name))), maxlen=0)
-    wanted = set(pick_evenly(list(names), n_picked))
-    samples = pick_evenly(list(dataset.read(wanted.__contains__)), n_picked)
+    wanted, _ = _choose(dataset, n_picked)
+    samples = pick_evenly(list(dataset.read(wanted)), n_picked)
     if not samples:
         raise _explain_emptiness(dataset)
     return Filler(dataset, data_dir).fill(samples, boxes=True)
+
+
+def _choose(dataset: StoredDataset, n_chosen: int) -> tuple[Wanted, int]:
+    """Choose samples, evenly spaced, by their names; also return how many there are."""
+    names: dict[str, None] = {}
+    deque(dataset.read(lambda name: bool(names.setdefault(name))), maxlen=0)
+    return set(pick_evenly(list(names), n_chosen)).__contains__, len(names)
 
 
 def _explain_emptiness(dataset: StoredDataset) -> OutputError:

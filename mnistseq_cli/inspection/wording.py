@@ -70,9 +70,11 @@ def list_facts(survey: Survey) -> list[Fact]:
     overlaps = survey.overlaps.values()
     ink = survey.ink_share
     least, mean, most = (write_percent(share, 1) for share in (ink.least, ink.mean, ink.most))
+    left_out = "images between those that were looked at"
     return [
         Fact("Format", survey.format_name, _describe_state(survey)),
         Fact("Images", f"{survey.n_samples:,}", f"({', '.join(splits)})" if splits else ""),
+        *([Fact("Left out", f"{survey.n_left_out:,}", left_out)] if survey.n_left_out else []),
         *([Fact("Splits", describe_overlaps(overlaps))] if overlaps else []),
         _describe_sizes(survey),
         Fact(
@@ -260,7 +262,7 @@ def describe_warnings(survey: Survey, reader: ReaderFigures | None) -> list[tupl
     """Describe what seems to be wrong with a dataset or with predictions: messages and hints."""
     found = []
     expected = survey.recipe["count"] if survey.recipe and survey.is_finished else None
-    if expected not in {None, survey.n_samples}:
+    if expected not in {None, survey.n_samples + survey.n_left_out}:
         found.append(
             (
                 f"{survey.folder} should hold {expected:,} images, not {survey.n_samples:,}.",

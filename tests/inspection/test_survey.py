@@ -213,6 +213,9 @@ def test_few_samples_are_picked_without_reading_the_others(
     path = sorted((tmp_path / "folder" / "test").rglob("*.png"))[2]  # not picked
     path.write_bytes(b"")
     assert len(pick_samples(tmp_path / "folder", 7)) == 7
+    seen = survey(tmp_path / "folder", n_samples=7)
+    assert (seen.n_samples, seen.n_left_out) == (7, COUNT - 7)
+    assert sum(seen.digits.values()) == sum(len(one.text) for one in seen.samples)
 
 
 def test_large_images_are_kept_in_bounds(tmp_path: Path) -> None:
