@@ -72,6 +72,7 @@ SHEETS: dict[str, dict[str, Any]] = {
         preset: {"digits": "0123456789", "count": 12, "augment": (preset,), "width_px": 300}
         for preset in ("light", "medium", "heavy")
     },
+    "touching": {"digits": "3501748200", "count": 6, "touching": 0.5},
     "hands": {"digits": "0123456789", "count": 12, "hand": "writer"},
 }
 

@@ -22,7 +22,7 @@ class Use(IntEnum):
 
     The numbers are part of the promise that a recipe gives the same pixels for ever: never
     change one, never use one again. The built-in pen has 20 and 21, distortions have 100 to 119,
-    kinds of paper 120 to 131, folders of paper 140 and on.
+    kinds of paper 120 to 131, folders of paper 140 and on, rows distorted as one 300 to 319.
     """
 
     TEXT = 1
@@ -33,6 +33,7 @@ class Use(IntEnum):
     HAND = 6
     MARGIN = 7
     SYMBOL = 8
+    TOUCH = 9
 
 
 def draw_words(

@@ -100,6 +100,9 @@ class Recipe:
         proportion.
     spacing_mode : "variable" or "fixed"
         Each gap drawn on its own, or all gaps of a sample equal.
+    touching : float
+        How likely neighbours touch, 0 to 1: their ink meets and overlaps by 2 of 28 pixels at
+        most. Gaps of the others are as ever.
     edges : bool
         Whether the left and right margins are gaps too.
     measure : "ink" or "cell"
@@ -161,6 +164,7 @@ class Recipe:
     margin_px: tuple[int, int] | None = None
     spacing_px: tuple[int, int] = cast("tuple[int, int]", None)  # follows the height
     spacing_mode: SpacingMode = "variable"
+    touching: float = 0.0
     edges: bool = False
     measure: Measure = "ink"
     align: Align = "center"
@@ -201,7 +205,14 @@ class Recipe:
         for name, allowed in CHOICES.items():
             check_choice(name, getattr(self, name), allowed)
         check_flag("edges", self.edges)
-        check_share("augment_prob", self.augment_prob)
+        for name in ("augment_prob", "touching"):
+            check_share(name, getattr(self, name))
+        if self.touching and self.spacing_mode == "fixed":
+            raise UsageError(
+                f"is {self.touching:g}, but all gaps are to be equal",
+                "Leave out touching, or use spacing_mode variable",
+                field="touching",
+            )
         for name in ("dataset", "glyphs_sha256", "paper_sha256", "unlabelled", "writers_sha256"):
             if not isinstance(value := getattr(self, name), str):
                 raise UsageError(f"is {quote(value)}; expected a text", field=name)

@@ -105,6 +105,12 @@ class Picture:
         "Smallest and largest gap in pixels, both included; below 0 digits may touch. "
         "[default: 2 10 in a height of 28, and in proportion]",
     )
+    touching: float | None = option(
+        "Spacing",
+        "--touching P",
+        "How likely neighbours touch, from 0 to 1: their ink meets, and overlaps by 2 of 28 "
+        "pixels at most. [default: 0]",
+    )
     spacing_mode: str | None = choice(
         "Spacing",
         "--spacing-mode",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from mnistseq_cli.compose.layout import Digits, find_group_gap
 from mnistseq_cli.compose.painting import LARGEST_SCALE, fill_height
+from mnistseq_cli.compose.touching import APART_PX, draw_contacts
 from mnistseq_cli.glyphs.hands import AlikeHands, WriterHands
 from mnistseq_cli.glyphs.stamps import Stamps
 from mnistseq_cli.randomness import Use, draw_words, scale_words
@@ -99,18 +100,19 @@ class DigitChooser:
         place, sample = np.nonzero(chosen.inside.T)
         ink = self._glyphs.cut_out(chosen.glyphs[sample, place])
         if self._distortions:
-            draw = self._draw_for_each(chosen)
-            ink = self._distortions.distort(ink, draw, may_grow=self._may_grow)
+            draws = self._draw_for_each(chosen)
+            ink = self._distortions.distort(ink, *draws, may_grow=self._may_grow)
         cells_px = np.full(len(sample), self._glyphs.height_px)
         if self._recipe.margin_px is not None:
             ink, cells_px = fill_height(ink, sample, *self._draw_margins(chosen))
         boxes = np.stack([np.zeros_like(ink.top_px), ink.top_px, ink.width_px, ink.height_px], 1)
         x_px, digits = self._measure(chosen, ink.left_px, ink.width_px, cells_px)
-        return Stamps(ink.images, sample, place, x_px, boxes), digits
+        stamps = Stamps(ink.images, sample, place, x_px, boxes)
+        return stamps, self._let_touch(chosen, stamps, digits) if self._recipe.touching else digits
 
     def measure(self, chosen: Chosen) -> Digits:
         """Measure digits for the layout, without their images where there is no need of them."""
-        if self._distortions or self._recipe.margin_px is not None:
+        if self._distortions or self._recipe.margin_px is not None or self._recipe.touching:
             return self.cut(chosen)[1]
         widths_px = np.full(chosen.inside.shape, self._glyphs.height_px) * chosen.inside
         if self._recipe.measure == "ink":
@@ -125,8 +127,8 @@ class DigitChooser:
             return self.measure(chosen)
         place, sample = np.nonzero(chosen.inside.T)
         ink = self._glyphs.cut_out(chosen.glyphs[sample, place])
-        draw = self._draw_for_each(chosen)
-        bounds = self._distortions.bound(ink, draw, may_grow=self._may_grow)
+        draws = self._draw_for_each(chosen)
+        bounds = self._distortions.bound(ink, *draws, may_grow=self._may_grow)
         cells_px = np.full(len(sample), self._glyphs.height_px)
         return self._measure(chosen, *bounds, cells_px)[1]
 
@@ -171,6 +173,20 @@ class DigitChooser:
             cells_px[:] = self._distortions.widest_cell_px(int(self._glyphs.widest_px.max()))
         return cells_px
 
+    def _let_touch(self, chosen: Chosen, stamps: Stamps, digits: Digits) -> Digits:
+        """Settle the gaps of digits that touch, as gaps between what the layout places."""
+        words = self._draw(Use.TOUCH, chosen.start, chosen.stop, 2 * self.longest)
+        words = words.reshape(-1, self.longest, 2)[:, : chosen.inside.shape[1]]
+        may_touch = chosen.inside & ~chosen.texts.grouped
+        touch_px = draw_contacts(words, may_touch, self._recipe.touching, stamps)
+        left_px, ink_px = np.zeros((2, *touch_px.shape), np.int64)
+        left_px[stamps.sample, stamps.place] = stamps.x_px
+        ink_px[stamps.sample, stamps.place] = stamps.boxes[:, 2]
+        right_px = digits.widths_px - left_px - ink_px
+        blank_px = left_px + np.pad(right_px[:, :-1], ((0, 0), (1, 0)))
+        touch_px = np.where(touch_px < APART_PX, touch_px - blank_px, APART_PX)
+        return replace(digits, touch_px=touch_px)
+
     def _draw_margins(self, chosen: Chosen) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Draw the paper above and below each row."""
         low, high = self._recipe.margin_px or (0, 0)
@@ -201,14 +217,18 @@ class DigitChooser:
         widths_px[sample, place] = width_px
         return x_px, Digits(chosen.start, chosen.texts, widths_px, self.longest)
 
-    def _draw_for_each(self, chosen: Chosen) -> Draw:
+    def _draw_for_each(self, chosen: Chosen) -> tuple[Draw, Draw | None]:
+        """Return what draws words for each digit, and for its row where one hand writes that."""
         place, sample = np.nonzero(chosen.inside.T)
+
+        def draw_of_row(use: int, n_words: int) -> NDArray[np.uint64]:
+            return self._draw(use, chosen.start, chosen.stop, n_words)[sample]
 
         def draw(use: int, n_words: int) -> NDArray[np.uint64]:
             words = self._draw(use, chosen.start, chosen.stop, self.longest * n_words)
             return words.reshape(-1, self.longest, n_words)[sample, place]
 
-        return draw
+        return draw, None if self._recipe.hand == "any" else draw_of_row
 
     def _draw(self, use: int, start: int, stop: int, n_words: int) -> NDArray[np.uint64]:
         return draw_words(self._recipe.seed, use, start, stop, n_words)

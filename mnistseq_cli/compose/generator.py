@@ -438,4 +438,4 @@ class SequenceGenerator:
 
     @property
     def _may_overlap(self) -> bool:
-        return self._is_fitted or self.recipe.spacing_px[0] < 0
+        return self._is_fitted or self.recipe.spacing_px[0] < 0 or self.recipe.touching > 0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mnistseq_cli.compose.gaps import draw_gaps
+from mnistseq_cli.compose.touching import APART_PX
 from mnistseq_cli.errors import LayoutError
 from mnistseq_cli.randomness import Use, draw_words, scale_words
 from mnistseq_cli.recipe import scale_px
@@ -29,6 +30,7 @@ class Digits:
     texts: Texts
     widths_px: NDArray[np.int64]  # (N, n), of ink or of cells; 0 after the end of a text
     longest: int  # digits of the longest text of the recipe: it fixes the words of a sample
+    touch_px: NDArray[np.int64] | None = None  # (N, n), gaps that are settled; see `draw_contacts`
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,14 @@ def find_group_gap(recipe: Recipe) -> int:
 def choose_gaps(recipe: Recipe, digits: Digits) -> NDArray[np.int64]:
     """Choose the gaps before digit 0, 1, …, and after the last one, shape (N, n + 1)."""
     ranges = find_ranges(recipe, digits.texts.lengths, digits.widths_px, digits.texts.grouped)
+    if digits.touch_px is not None:
+        settled = np.pad(digits.touch_px, ((0, 0), (0, 1)), constant_values=APART_PX)
+        is_settled = settled < APART_PX
+        ranges = replace(
+            ranges,
+            lowest_px=np.where(is_settled, settled, ranges.lowest_px),
+            highest_px=np.where(is_settled, settled, ranges.highest_px),
+        )
     room_px = None
     if isinstance(recipe.width_px, int) and recipe.fit == "pad":
         room_px = recipe.width_px - (digits.widths_px + ranges.extra_px[:, :-1]).sum(axis=1)
@@ -94,7 +104,15 @@ def _draw_each(
     slack_px = sizes.sum(axis=1) if room_px is None else room_px - ranges.lowest_px.sum(axis=1)
     _check_room(recipe, digits, slack_px)
     words = _draw_words(recipe, digits)[:, : sizes.shape[1]]
-    return ranges.lowest_px + draw_gaps(words, sizes, slack_px)
+    if digits.touch_px is None:
+        return ranges.lowest_px + draw_gaps(words, sizes, slack_px)
+    # Settled gaps last: ways are counted for each number of them, not for each set of places.
+    settled = np.pad(digits.touch_px < APART_PX, ((0, 0), (0, 1)))
+    order = np.argsort(settled, axis=1, kind="stable")
+    words, sizes = np.take_along_axis(words, order, 1), np.take_along_axis(sizes, order, 1)
+    drawn_px = np.empty_like(sizes)
+    np.put_along_axis(drawn_px, order, draw_gaps(words, sizes, slack_px), 1)
+    return ranges.lowest_px + drawn_px
 
 
 def _draw_equal(recipe: Recipe, digits: Digits, ranges: GapRanges) -> NDArray[np.int64]:

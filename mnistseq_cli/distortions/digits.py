@@ -46,13 +46,20 @@ class DigitStage:
     def __bool__(self) -> bool:
         return bool(self.motions or self.shapes)
 
-    def distort(self, ink: GlyphInk, draw: Draw, *, may_grow: bool = True) -> GlyphInk:
+    def distort(
+        self,
+        ink: GlyphInk,
+        draw: Draw,
+        draw_of_row: Draw | None = None,
+        *,
+        may_grow: bool = True,
+    ) -> GlyphInk:
         """Distort digits at the left edge of their images; none is written to.
 
         They are again at the left edge, in images as wide as the widest. `left_px` counts from
         the left edge of the cell before it grew to either side, and so it may be negative.
         """
-        motion, drawn, frames = self._fit(ink, draw, may_grow=may_grow)
+        motion, drawn, frames = self._fit(ink, draw, draw_of_row, may_grow=may_grow)
         boxes = np.zeros((len(ink.images), 4), np.int64)
         parts, groups = [], _group(frames, ink.images.shape[1])
         for chosen in groups:
@@ -67,14 +74,19 @@ class DigitStage:
         return GlyphInk(_put_together(groups, parts, width), left, top, width, height)
 
     def bound(
-        self, ink: GlyphInk, draw: Draw, *, may_grow: bool = True
+        self,
+        ink: GlyphInk,
+        draw: Draw,
+        draw_of_row: Draw | None = None,
+        *,
+        may_grow: bool = True,
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return columns that the ink of distorted digits does not leave: first, and how many.
 
         They count from the left edge of the cell before it grew. No digit is distorted, so this
         takes a tenth of the time of `distort`.
         """
-        frames = self._fit(ink, draw, may_grow=may_grow)[2]
+        frames = self._fit(ink, draw, draw_of_row, may_grow=may_grow)[2]
         return frames.left_px - frames.growth_px[:, 0], frames.grown_px
 
     def widest_px(
@@ -111,15 +123,15 @@ class DigitStage:
         return int(GROW_PX * self.scale)
 
     def _fit(
-        self, ink: GlyphInk, draw: Draw, *, may_grow: bool
+        self, ink: GlyphInk, draw: Draw, draw_of_row: Draw | None, *, may_grow: bool
     ) -> tuple[Motion, list[tuple[Step, NDArray[np.float64], NDArray[np.uint64]]], Frames]:
         """Draw what happens to digits, and find where they will stand."""
         motion = Motion.stand_still(ink.images)
         for step in self.motions:
-            motion = step.record.apply(motion, *step.draw(draw))
+            motion = step.record.apply(motion, *step.draw(draw, draw_of_row))
         if self.motions:
             motion = motion.limit_bend(*_find_corners(ink))
-        drawn = [(step, *step.draw(draw)) for step in self.shapes]
+        drawn = [(step, *step.draw(draw, draw_of_row)) for step in self.shapes]
         growth_px = np.zeros((len(ink.images), 4), np.int64)
         for step, strengths, _ in drawn:
             growth_px += step.measure_growth(strengths)

@@ -18,6 +18,10 @@ Draw = Callable[[int, int], "NDArray[np.uint64]"]
 """``draw(use, n)`` returns the words of a use, n for each digit or page, shape (M, n)."""
 
 
+USE_OF_ROW = 200  # more than the number of a distortion's stream is that of its rows
+_DEVIATION = 0.25
+
+
 @dataclass(frozen=True)
 class Step:
     """One distortion that is to be done."""
@@ -53,16 +57,32 @@ class Step:
         """Return the step as a user would write it; what is read from that is exactly the same."""
         return f"{self.name}={self._write_bound(self.low)}..{self._write_bound(self.high)}"
 
-    def draw(self, draw: Draw) -> tuple[NDArray[np.float64], NDArray[np.uint64]]:
+    def draw(
+        self, draw: Draw, draw_of_row: Draw | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.uint64]]:
         """Draw strengths, shape (M, n), and a key for each digit or page, shape (M,).
 
-        The words are: one for the probability, one for each strength, one for the key.
+        The words are: one for the probability, one for each strength, one for the key. Digits of
+        a row by one hand have words in common, without a key: those of `draw_of_row`.
         """
         words = draw(self.record.use, len(self.low) + 2)
-        strengths = self._scale(words[:, 1:-1])
-        left_out = to_fractions(words[:, 0]) >= self.probability
-        strengths[left_out] = self.record.neutral
+        strengths, chance = self._scale(words[:, 1:-1]), words[:, 0]
+        if draw_of_row:
+            of_row = draw_of_row(self.record.use + USE_OF_ROW, len(self.low) + 1)
+            strengths, chance = self._deviate(self._scale(of_row[:, 1:]), strengths), of_row[:, 0]
+        strengths[to_fractions(chance) >= self.probability] = self.record.neutral
         return strengths, words[:, -1]
+
+    def _deviate(
+        self, of_row: NDArray[np.float64], own: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return strengths near those of rows: a quarter of what a digit's own are off."""
+        low, high = np.array(self.low), np.array(self.high)
+        strengths: NDArray[np.float64] = of_row + _DEVIATION * (own - (low + high) / 2)
+        if self.record.whole:
+            np.rint(strengths, out=strengths)
+        np.clip(strengths, low, high, out=strengths)
+        return strengths
 
     def measure_growth(self, strengths: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the pixels that ink grows to the left, up, right and down, shape (M, 4)."""

@@ -259,7 +259,8 @@ class GapTally:
             highest_px = np.maximum(lowest_px, rule.recipe.spacing_px[1])
         _count(self._counts, gaps_px)
         needs_widths = rule.has_width or rule.recipe.spacing_px[0] < 0
-        if not rule.is_given and not (needs_widths and widths_px is None):
+        is_known = not (needs_widths and widths_px is None) and not rule.recipe.touching
+        if not rule.is_given and is_known:
             slack_px = rule.find_slack(known_px, ranges)
             self._sort(gaps_px, lowest_px, highest_px - lowest_px + 1, slack_px)
 
@@ -295,6 +296,8 @@ class GapTally:
             why = "how wide digits were when gaps were drawn is not known"
             if self._rule is not None and self._rule.is_given:
                 why = "the width decides them"
+            elif self._rule is not None and self._rule.recipe.touching:
+                why = "those of digits that touch follow from their ink"
             return GapFigures(counts, {}, f"nothing: {why}")
         both = self._tested + self._fitted
         every = sorted({*free, *tight, *both})

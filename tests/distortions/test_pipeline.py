@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from mnistseq_cli.distortions import AUGMENTATIONS, PRESETS, make_pipeline
 from mnistseq_cli.errors import UsageError
+from mnistseq_cli.randomness import draw_words
 from tests.helpers.augment_cases import draw_of
 
 DEGREES = "expected numbers from -180 to 180 (degrees), alone or as LOW..HIGH"
@@ -270,3 +272,26 @@ def test_each_distortion_is_left_out_independently() -> None:
     )
     assert np.abs(on.mean(axis=1) - 0.5).max() < 0.04
     assert np.abs(np.corrcoef(on) - np.eye(len(on))).max() < 0.07
+
+
+@pytest.mark.parametrize("item", ["rotate=20", "elastic=0..4", "scale=0.1..0.4", "dilate=1..5"])
+def test_digits_of_a_row_by_one_hand_are_distorted_alike(item: str) -> None:
+    (step,) = make_pipeline([item], 0.8).steps
+    n_rows, n_digits = 500, 8
+    row = np.arange(n_rows).repeat(n_digits)
+
+    def draw(use: int, n: int) -> NDArray[np.uint64]:
+        return draw_words(7, use, 0, n_rows * n_digits, n)
+
+    def draw_of_row(use: int, n: int) -> NDArray[np.uint64]:
+        return draw_words(7, use, 0, n_rows, n)[row]
+
+    strengths = step.draw(draw, draw_of_row)[0].reshape(n_rows, n_digits, -1)
+    is_on = (strengths != step.record.neutral).any(axis=(1, 2))
+    assert 0.7 < is_on.mean() < 0.9  # the whole row, or none of it
+    low, high = np.array(step.low), np.array(step.high)
+    assert ((low <= strengths[is_on]) & (strengths[is_on] <= high)).all()
+    within, between = strengths[is_on].std(axis=1).mean(), strengths[is_on].mean(axis=1).std()
+    assert 0 < within < between / 2
+    alone = step.draw(draw)[0].reshape(n_rows, n_digits, -1)
+    assert alone.std(axis=1).mean() > alone.mean(axis=1).std()

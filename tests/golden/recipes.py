@@ -153,7 +153,19 @@ PAPER: dict[str, dict[str, Any]] = {
     "paper-of-many-kinds": {"paper": tuple(PAPERS), "augment": ("heavy",), "height_px": 40},
     "paper-white-natural": {"paper": ("security=0.8",), "ink": "white", "width_px": "natural"},
 }
-PEN = WHAT | PHONE | SPACING | PLACE | DISTORTIONS | MIXTURES | PAPER
+LIKE_REAL: dict[str, dict[str, Any]] = {
+    "height-16": {"height_px": 16},
+    "height-64": {"height_px": 64, "measure": "cell"},
+    "height-128-medium": {"height_px": 128, "augment": ("medium",), "width_px": "natural"},
+    "margin": {"margin_px": (0, 8), "width_px": "natural"},
+    "margin-64-light-cell": {
+        "height_px": 64, "margin_px": (2, 2), "augment": ("light",), "measure": "cell"
+    },
+    "touching": {"touching": 0.5, "length": (4, 8)},
+    "touching-tight": {"touching": 0.5, "length": (5, 5), "width_px": 120, "measure": "cell"},
+    "touching-medium": {"touching": 1.0, "augment": ("medium",), "hand": "writer"},
+}  # fmt: skip
+PEN = LIKE_REAL | WHAT | PHONE | SPACING | PLACE | DISTORTIONS | MIXTURES | PAPER
 
 MNIST: dict[str, dict[str, Any]] = {
     "mnist-plain": {},

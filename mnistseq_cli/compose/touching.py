@@ -1,0 +1,78 @@
+"""Neighbours whose ink meets, as people write them: which ones, and how near they come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnistseq_cli.randomness import scale_words, to_fractions
+from mnistseq_cli.recipe import scale_px
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mnistseq_cli.glyphs.stamps import Stamps
+
+APART_PX = 2**31  # instead of a gap where neighbours do not touch
+_OVERLAP_PX = 2  # at most, on a page of 28 px
+
+
+def draw_contacts(
+    words: NDArray[np.uint64], may_touch: NDArray[np.bool_], share: float, stamps: Stamps
+) -> NDArray[np.int64]:
+    """Draw which digits touch the one before them.
+
+    Parameters
+    ----------
+    words : ndarray of uint64, shape (N, n, 2)
+        For each digit: whether it touches, and how far the ink of both overlaps.
+    may_touch : ndarray of bool, shape (N, n)
+    share : float
+        How likely two that may touch do.
+    stamps : Stamps
+        The digits, each with its ink in its image.
+
+    Returns
+    -------
+    ndarray of int64, shape (N, n)
+        The gap between the extents of both, with which ink meets ink in a row of pixels, and
+        overlaps by no more than is drawn in any. `APART_PX` for others, and for those that do not
+        meet before one begins, or ends, where the other does.
+    """
+    touches = may_touch & (to_fractions(words[..., 0]) < share)
+    touches[:, 0] = False
+    digit = np.zeros(touches.shape, np.int64)
+    digit[stamps.sample, stamps.place] = np.arange(len(stamps.sample))
+    right, left = digit[touches], np.roll(digit, 1, axis=1)[touches]
+    most_px = scale_px(_OVERLAP_PX, stamps.images.shape[1])
+    overlap_px = scale_words(words[..., 1], most_px + 1)[touches]
+    width_px = stamps.boxes[:, 2]
+    meet_px = -_find_room(stamps.images[left], stamps.images[right], width_px[left])
+    least_px = 1 - np.minimum(width_px[left], width_px[right])
+    gaps_px = np.full(touches.shape, APART_PX)
+    gaps_px[touches] = np.where(
+        meet_px >= least_px, np.maximum(meet_px - overlap_px, least_px), APART_PX
+    )
+    return gaps_px
+
+
+def _find_room(
+    left: NDArray[np.uint8], right: NDArray[np.uint8], left_px: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return how much nearer than their extents digits can come until ink meets ink, shape (P,).
+
+    Ink is what is over half as dark as a digit's darkest: that paler edges meet is not seen.
+    """
+    is_left, is_right = (_find_ink(images) for images in (left, right))
+    behind = left_px[:, None] - left.shape[2] + is_left[:, :, ::-1].argmax(axis=2)
+    room = behind + is_right.argmax(axis=2)
+    both = is_left.any(axis=2) & is_right.any(axis=2)
+    room_px: NDArray[np.int64] = np.where(both, room, APART_PX).min(axis=1, initial=APART_PX)
+    return room_px
+
+
+def _find_ink(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    half = images.max(axis=(1, 2), keepdims=True) // 2
+    is_ink: NDArray[np.bool_] = images > half
+    return is_ink
