@@ -162,7 +162,7 @@ LIKE_REAL: dict[str, dict[str, Any]] = {
         "height_px": 64, "margin_px": (2, 2), "augment": ("light",), "measure": "cell"
     },
     "touching": {"touching": 0.5, "length": (4, 8)},
-    "touching-tight": {"touching": 0.5, "length": (5, 5), "width_px": 120, "measure": "cell"},
+    "touching-tight": {"touching": 0.5, "length": (5, 5), "width_px": 160, "measure": "cell"},
     "touching-medium": {"touching": 1.0, "augment": ("medium",), "hand": "writer"},
 }  # fmt: skip
 PEN = LIKE_REAL | WHAT | PHONE | SPACING | PLACE | DISTORTIONS | MIXTURES | PAPER
