@@ -90,11 +90,10 @@ class Pattern:
         each a digit of a number of mixed radix. Where a form has more numbers than are used,
         words of number i decide what the rank leaves open.
         """
-        of = self._tables
-        ends = np.cumsum([form.size for form in self.forms])
-        number = permute(np.arange(start, stop) % self.size, self.size, seed)
-        form = np.searchsorted(ends, number, side="right")
-        rank = (number - np.append(0, ends)[form]) % of.n_ranks[form]
+        of, size = self._tables, self.size
+        number = permute(np.arange(start, stop) % size, size, seed)
+        form = np.searchsorted(of.starts, number, side="right") - 1
+        rank = (number - of.starts[form]) % of.n_ranks[form]
         radices = of.radices[form]
         chosen = np.zeros_like(radices)
         if of.is_drawn.any() or of.steps.max() > 1:
@@ -119,6 +118,7 @@ class Pattern:
 class _Tables(NamedTuple):
     """The forms of a pattern as arrays: F forms of up to P places, one more, and n characters."""
 
+    starts: NDArray[np.int64]  # (F,), the first number of each form
     radices: NDArray[np.int64]  # (F, P + 1), how many choices there are at each place
     is_drawn: NDArray[np.bool_]  # (F, P + 1), whether words decide there, not the rank
     steps: NDArray[np.int64]  # (F,), how many choices at the other places share a rank
@@ -152,7 +152,9 @@ def _make_tables(forms: tuple[Form, ...]) -> _Tables:
                     pool += map(ord, characters)
                 places[row, at], offsets[row, at] = place, pooled[characters]
                 at += 1
-    return _Tables(radices, is_drawn, steps, n_ranks, places, offsets, np.array(pool, np.uint32))
+    starts = np.cumsum([0, *(form.size for form in forms[:-1])])
+    codes = np.array(pool, np.uint32)
+    return _Tables(starts, radices, is_drawn, steps, n_ranks, places, offsets, codes)
 
 
 def _count_choices(sizes: list[int]) -> tuple[int, int]:

@@ -231,7 +231,6 @@ class PatternTexts:
         self._pattern = parse_pattern(name)
         self._seed, self._glyphs = recipe.seed, glyphs
         self._roles = find_roles(recipe, glyphs.alphabet)
-        self._gaps = _code_points(self._roles.gaps)
         self._forms = [form.list_columns() for form in self._pattern.forms]
         written = {one for form in self._forms for column in form for one in column}
         written -= (gaps := {*self._roles.gaps})
@@ -242,6 +241,7 @@ class PatternTexts:
         self.classes: NDArray[np.integer] = classes
         self._class_of = np.zeros(ord(max(written, default=" ")) + 1, np.uint8)
         self._class_of[sorted(map(ord, written))] = classes
+        self._is_gap = np.isin(np.arange(len(self._class_of)), _code_points(self._roles.gaps))
         if not all(self._roles.read("".join(map(min, form))) for form in self._forms):
             raise TextError(f"the pattern {quote(name)} has a number with nothing to read")
         self.longest = max(sum(column - gaps != set() for column in form) for form in self._forms)
@@ -257,21 +257,20 @@ class PatternTexts:
     def texts(self, start: int, stop: int) -> Texts:
         """Return the numbers of samples start..stop-1."""
         codes = self._pattern.write(self._seed, start, stop)
-        is_gap = np.isin(codes, self._gaps)
+        is_gap = self._is_gap[codes]
         is_written = (codes > 0) & ~is_gap
         lengths = is_written.sum(axis=1)
-        places = np.argsort(~is_written, axis=1, kind="stable")[:, : self.longest]
         inside = np.arange(self.longest) < lengths[:, None]
-        classes = self._class_of[np.take_along_axis(codes, places, axis=1) * inside] * inside
-        grouped = np.take_along_axis(np.roll(is_gap, 1, axis=1), places, axis=1) & inside
+        classes, grouped = np.zeros(inside.shape, np.uint8), np.zeros(inside.shape, np.bool_)
+        classes[inside] = self._class_of[codes[is_written]]
+        grouped[inside] = np.roll(is_gap, 1, axis=1)[is_written]
         grouped[:, 0] = False
         marked = self._roles.mark(classes, self._glyphs)
         return Texts(classes, lengths, grouped, None if marked is None else marked & inside)
 
     def widest(self, class_px: NDArray[np.int64]) -> Extremes:
         """Return a bound of the widest number of each form: the widest character everywhere."""
-        px_of = class_px[self._class_of]
-        px_of[self._gaps[self._gaps < len(px_of)]] = 0
+        px_of = np.where(self._is_gap, 0, class_px[self._class_of])
         places = [[px_of[[*map(ord, column)]].max() for column in form] for form in self._forms]
         n_gaps = [
             sum(not column.isdisjoint(self._roles.gaps) for column in form) for form in self._forms
