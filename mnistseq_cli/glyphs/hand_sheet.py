@@ -13,6 +13,7 @@ import warnings
 import zlib
 from dataclasses import dataclass
 from itertools import combinations
+from string import ascii_lowercase, ascii_uppercase, digits, punctuation
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
     Points = NDArray[np.float64]  # (N, 2), x and y
 
-CHARACTERS = "".join(map(chr, range(33, 127))) + "€£¥"  # in the order of the cells: append only
+# In the order of fields and of cells: append only.
+CHARACTERS = digits + ascii_uppercase + ascii_lowercase + punctuation + "€£¥"
 PAGE_PX, PX_PER_MM = (1680, 2376), 8  # A4; all that follows is in pixels of the page
 MARKS = np.array([(120, 120), (1560, 120), (1560, 2256), (120, 2256)], np.float64)  # middles
 MARK_MODULE = 11
@@ -91,10 +93,10 @@ def draw_pdf(characters: str, n_fields: int) -> bytes:
 
 
 def draw_pages(characters: str, n_fields: int) -> list[Image.Image]:
-    """Draw the pages of a sheet with so many fields for each character."""
-    n_on_page = N_FIELDS // n_fields
-    parts = range(0, len(characters), n_on_page)
-    return [_draw_page(characters[at : at + n_on_page], n_fields) for at in parts]
+    """Draw the pages of a sheet with so many fields for each character, in their usual order."""
+    ordered, n_on_page = [one for one in CHARACTERS if one in characters], N_FIELDS // n_fields
+    parts = [ordered[at : at + n_on_page] for at in range(0, len(ordered), n_on_page)]
+    return [_draw_page("".join(part), n_fields) for part in parts]
 
 
 def _draw_page(characters: str, n_fields: int) -> Image.Image:

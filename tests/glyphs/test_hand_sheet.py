@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from mnistseq_cli.errors import GlyphError, TextError
 from mnistseq_cli.glyphs.hand_sheet import (
@@ -137,6 +137,21 @@ def test_a_sheet_says_itself_what_it_is_for(tmp_path: Path) -> None:
     seen = [f for page in pages for f in read_photo(save(page, tmp_path / "page.png"))]
     assert "".join(field.character for field in seen[::7]) == CHARACTERS
     assert {field.state for field in seen} == {"empty"}
+
+
+def test_fields_are_those_that_are_printed_in_whatever_order_they_are_asked(
+    tmp_path: Path,
+) -> None:
+    page = draw_pages(".9A0", 5)[0]
+    printed = [character for _, _, character in list_fields("09A.", 5)]
+    assert [field.character for field in read_photo(save(page, tmp_path / "a.png"))] == printed
+    for name, start in zip("09A", range(0, 15, 5), strict=True):
+        left, top, _ = [*list_fields("09A.", 5)][start]
+        label = ImageFont.load_default(16)
+        drawn = Image.new("L", page.size, 255)
+        ImageDraw.Draw(drawn).text((left, top - 20), name, 110, label)
+        box = (left, top - 20, left + 20, top - 2)
+        assert np.array_equal(np.asarray(page.crop(box)), np.asarray(drawn.crop(box)))
 
 
 @pytest.mark.parametrize(
