@@ -69,50 +69,37 @@ class Column:
         The one of `FIELDS` that it holds, of each digit; "" for images and lengths.
     blank : int or bytes
         What stands after the last digit.
-    fragment : str
-        What its pieces are called until they are joined.
     """
 
     dtype: np.dtype[Any]
     expected: str
     field: str = ""
     blank: int | bytes = 0
-    fragment: str = ""
+
+    @property
+    def aspect(self) -> str:
+        """The attribute of `LoadedSample` that it is read into; "" for images and texts."""
+        return FIELDS[self.field].aspect if self.field else ""
 
 
+_LABELS = (
+    f"whole numbers of shape (N,) or (N, digits), up to {LENGTH_LIMIT:,} digits, or strings of "
+    "shape (N,)"
+)
+_BOXES = "whole numbers of shape (N, digits, 4)"
+_WRITERS = "names in UTF-8, of shape (N, digits)"
 COLUMNS = {
-    "images": Column(
-        np.dtype(np.uint8), "uint8 or bool of shape (N, height, width)", fragment="images"
-    ),
-    "labels": Column(
-        np.dtype("<i2"),
-        f"whole numbers of shape (N,) or (N, digits), up to {LENGTH_LIMIT:,} digits, or strings "
-        "of shape (N,)",
-        "objects.category",
-        NO_CLASS,
-        "classes",
-    ),
-    "lengths": Column(np.dtype("<i4"), "whole numbers of shape (N,)", fragment="lengths"),
-    "boxes": Column(
-        np.dtype("<i4"),
-        "whole numbers of shape (N, digits, 4)",
-        "objects.bbox",
-        fragment="boxes",
-    ),
-    "writers": Column(
-        np.dtype(f"S{WRITER_LIMIT_BYTES}"),
-        "names in UTF-8, of shape (N, digits)",
-        "writers",
-        b"",
-        "writers",
-    ),
+    "images": Column(np.dtype(np.uint8), "uint8 or bool of shape (N, height, width)"),
+    "labels": Column(np.dtype("<i2"), _LABELS, "objects.category", NO_CLASS),
+    "lengths": Column(np.dtype("<i4"), "whole numbers of shape (N,)"),
+    "boxes": Column(np.dtype("<i4"), _BOXES, "objects.bbox"),
+    "writers": Column(np.dtype(f"S{WRITER_LIMIT_BYTES}"), _WRITERS, "writers", b""),
 }
-# Attributes of `LoadedSample` that are read from columns.
-_ASPECTS = {
-    name: FIELDS[it.field].aspect
-    for name, it in COLUMNS.items()
-    if it.field and FIELDS[it.field].aspect
-}
+
+
+def _name_fragment(column: str) -> str:
+    """Return what the pieces of a column are called until they are joined."""
+    return "classes" if column == "labels" else column
 
 
 class Columnar(Format):
@@ -139,14 +126,14 @@ class Columnar(Format):
             known = find_known(block)
             for name, column in COLUMNS.items():
                 if name == "images":
-                    writer.append(column.fragment, np.ascontiguousarray(block.images).data)
+                    writer.append(name, np.ascontiguousarray(block.images).data)
                 elif name == "lengths" or column.field in known:
                     if name == "writers" and not self.holds_writers:
                         continue
                     values = known[column.field].flat if column.field else block.lengths
                     if values.dtype.kind == "U":
                         values = np.char.encode(values.astype(np.str_), "utf-8")
-                    writer.append(column.fragment, values.astype(column.dtype).tobytes())
+                    writer.append(_name_fragment(name), values.astype(column.dtype).tobytes())
             n_samples += len(block)
             longest = max(longest, int(block.lengths.max()))
         writer.append(_SHAPE, json.dumps([n_samples, *shapes.pop(), longest]).encode())
@@ -164,13 +151,13 @@ def read_shape(split: Fragments) -> Shape:
 
 def list_columns(split: Fragments) -> list[str]:
     """List the columns that a split has."""
-    return [name for name, column in COLUMNS.items() if split.has(column.fragment)]
+    return [name for name in COLUMNS if split.has(_name_fragment(name))]
 
 
 def read_column(split: Fragments, shape: Shape, name: str) -> Iterator[NDArray[Any]]:
     """Read a column, an array a part; see `COLUMNS`."""
     column, of_each = COLUMNS[name], shape.of(name)[1:]
-    arrays = (np.frombuffer(data, column.dtype) for data in split.read(column.fragment))
+    arrays = (np.frombuffer(data, column.dtype) for data in split.read(_name_fragment(name)))
     if not column.field:
         yield from (array.reshape(-1, *of_each) for array in arrays)
         return
@@ -286,8 +273,8 @@ def iterate_samples(
             texts = spell_classes(rows["labels"], rows.get("lengths"))
             known: dict[str, Any] = {
                 aspect: rows[name].astype(np.int64)
-                for name, aspect in _ASPECTS.items()
-                if name in rows and name != "writers"
+                for name in rows
+                if (aspect := COLUMNS[name].aspect) and name != "writers"
             }
             for place in chosen:
                 text = texts[place]

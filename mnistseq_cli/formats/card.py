@@ -265,10 +265,6 @@ def _list_statistics(facts: Facts) -> str:
     return "\n".join(["| split | images |", "|---|---|", *rows, "", end])
 
 
-def _dump(values: object) -> str:
-    return json.dumps(values, indent=1, ensure_ascii=False)
-
-
 def _write_yaml(values: Mapping[str, Any]) -> str:
     """Write a mapping as YAML, of which JSON is a part."""
     return "".join(
@@ -278,43 +274,24 @@ def _write_yaml(values: Mapping[str, Any]) -> str:
 
 # Croissant.
 
+# As the specification gives it.
+_WORDS = (
+    "citeAs column equivalentProperty extract field fileObject fileProperty fileSet format "
+    "includes isLiveDataset jsonPath key md5 parentField path recordSet references regex "
+    "repeated replace samplingRate separator source subField transform"
+)
 _CONTEXT: dict[str, Any] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
-    "citeAs": "cr:citeAs",
-    "column": "cr:column",
-    "conformsTo": "dct:conformsTo",
+    "sc": "https://schema.org/",
     "cr": "http://mlcommons.org/croissant/",
     "rai": "http://mlcommons.org/croissant/RAI/",
-    "data": {"@id": "cr:data", "@type": "@json"},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
-    "equivalentProperty": "cr:equivalentProperty",
+    "conformsTo": "dct:conformsTo",
+    "data": {"@id": "cr:data", "@type": "@json"},
     "examples": {"@id": "cr:examples", "@type": "@json"},
-    "extract": "cr:extract",
-    "field": "cr:field",
-    "fileProperty": "cr:fileProperty",
-    "fileObject": "cr:fileObject",
-    "fileSet": "cr:fileSet",
-    "format": "cr:format",
-    "includes": "cr:includes",
-    "isLiveDataset": "cr:isLiveDataset",
-    "jsonPath": "cr:jsonPath",
-    "key": "cr:key",
-    "md5": "cr:md5",
-    "parentField": "cr:parentField",
-    "path": "cr:path",
-    "recordSet": "cr:recordSet",
-    "references": "cr:references",
-    "regex": "cr:regex",
-    "repeated": "cr:repeated",
-    "replace": "cr:replace",
-    "samplingRate": "cr:samplingRate",
-    "sc": "https://schema.org/",
-    "separator": "cr:separator",
-    "source": "cr:source",
-    "subField": "cr:subField",
-    "transform": "cr:transform",
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    **{word: f"cr:{word}" for word in _WORDS.split()},
 }
 _MEDIA_TYPES = {
     "png": "image/png",
@@ -347,19 +324,17 @@ def write_croissant(facts: Facts) -> str:
         "version": "1.0.0",
         "distribution": files,
     }
-    if facts.output["to"] == "folder" and "jsonl" not in facts.output["labels"]:
-        return _dump(values) + "\n"
     describe = {"folder": _describe_folder, "parquet": _describe_parquet}.get(facts.output["to"])
-    if describe:
+    if describe and facts.holds_records:
         values["recordSet"] = []
         for split in facts.splits:
-            sets, fields = describe(facts, split, split or "default")
-            files += sets
             name = split or "default"
+            described, fields = describe(facts, split, name)
+            files.append(described)
             values["recordSet"].append(
                 {"@type": "cr:RecordSet", "@id": name, "name": name, "field": fields}
             )
-    return _dump(values) + "\n"
+    return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
 
 def _describe_file(name: str, size_bytes: int, sha256: str) -> dict[str, Any]:
@@ -390,7 +365,7 @@ def _describe_set(name: str, pattern: str) -> dict[str, Any]:
 
 def _describe_folder(
     facts: Facts, split: str, name: str
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the files and fields of a split: lines of metadata, joined with images by name."""
     within = f"{split}/" if split else ""
     images = _describe_set(f"{name}-images", f"{within}{_find_images(facts.output, '*')}")
@@ -407,12 +382,12 @@ def _describe_folder(
         file_name | {"references": listing | {"extract": {"column": "file_name"}}},
         *_describe_fields(facts, name, listing),
     ]
-    return [images], fields
+    return images, fields
 
 
 def _describe_parquet(
     facts: Facts, split: str, name: str
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the files and fields of a split."""
     files = _describe_set(f"{name}-files", f"{split}{'/' if split else ''}part-*.parquet")
     source = {"fileSet": {"@id": files["@id"]}}
@@ -422,7 +397,7 @@ def _describe_parquet(
         # mlcroissant takes no array of NumPy, in which Parquet comes, for a bounding box.
         *_describe_fields(facts, name, source, boxes="sc:Integer"),
     ]
-    return [files], fields
+    return files, fields
 
 
 def _describe_fields(
