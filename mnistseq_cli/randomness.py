@@ -64,6 +64,18 @@ def scale_words(words: NDArray[np.uint64], size: int | NDArray[np.int64]) -> NDA
     return ((high + low) >> _HALF_BITS).astype(np.int64)
 
 
+def draw_by_weight(
+    words: NDArray[np.uint64], weights: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """Draw one of several by their weights, shape (…, K); return it, and what is left of words.
+
+    What is left, the low half of a product, is as random as a word.
+    """
+    ends = weights.cumsum(axis=-1)
+    drawn = scale_words(words, ends[..., -1])
+    return (ends <= drawn[..., None]).sum(axis=-1), words * ends[..., -1].astype(np.uint64)
+
+
 def permute(index: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]:
     """Return the place of each index in a permutation of 0..size-1, size at most 2**62.
 

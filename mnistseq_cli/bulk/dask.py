@@ -11,7 +11,6 @@ import threading
 import time
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +26,12 @@ from mnistseq_cli.bulk.workers import (
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.extras import import_extra, suggest_install
 from mnistseq_cli.formats import open_format
-from mnistseq_cli.glyphs.catalog import DATASETS
+from mnistseq_cli.glyphs.load import resolve_dataset
 from mnistseq_cli.recipe import RECIPE_FILE, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+    from pathlib import Path
     from types import ModuleType
 
     from distributed import Client, Future
@@ -165,12 +165,9 @@ def _make_order(plan: Plan, folder: OutputFolder, data_dir: Path | None) -> _Ord
     staging = folder.stage("recipe")
     staging.mkdir()
     plan.recipe.save(staging)
-    dataset = plan.recipe.dataset
-    if dataset not in DATASETS:
-        dataset = str(Path(dataset).resolve())  # workers run in other folders
     return _Order(
         staging / RECIPE_FILE,
-        dataset,
+        resolve_dataset(plan.recipe.dataset),  # workers run in other folders
         replace(plan.output, folder=folder.path),
         plan.part_size,
         data_dir and data_dir.resolve(),

@@ -20,7 +20,7 @@ from mnistseq_cli.formats.arrays import spell_classes
 from mnistseq_cli.formats.images import decode_grey, open_encoder
 from mnistseq_cli.glyphs.cache import is_cached
 from mnistseq_cli.glyphs.catalog import DATASETS, SPLITS
-from mnistseq_cli.glyphs.load import AUTO
+from mnistseq_cli.glyphs.load import AUTO, find_members
 from mnistseq_cli.recipe import Recipe, read_texts
 
 if TYPE_CHECKING:
@@ -332,12 +332,12 @@ def _check_cached(recipe: Recipe, data_dir: Path | None) -> None:
     if not recipe.glyphs_sha256 or recipe.dataset == AUTO:
         raise GlyphError("the recipe does not say which glyphs it was made with")
     names = tuple(name for name in SPLITS if recipe.glyphs in {name, "all"})
-    known = DATASETS.get(recipe.dataset)
-    if known and not is_cached(known, data_dir, names):
-        raise GlyphError(
-            f"the glyphs of {recipe.dataset} are not at hand",
-            f"Get them: mnistseq download {recipe.dataset}",
-        )
+    for name in find_members(recipe.dataset) or (recipe.dataset,):
+        known = DATASETS.get(name)
+        if known and not is_cached(known, data_dir, names):
+            raise GlyphError(
+                f"the glyphs of {name} are not at hand", f"Get them: mnistseq download {name}"
+            )
 
 
 def _lacks_any(sample: LoadedSample) -> bool:

@@ -130,7 +130,8 @@ class Picture:
         "Glyphs",
         "--dataset NAME|PATH",
         "Data set by name, or a path: IDX files, an npz, a table, Parquet, a folder with a "
-        "sub-folder of pictures for each character, a zip or tar of these. [default: auto]",
+        "sub-folder of pictures for each character, a zip or tar of these; or a mix by weight: "
+        "mnist=2,strokes=1. [default: auto]",
         autocompletion=complete("glyphs.catalog.DATASETS", "auto"),
     )
     glyphs: str | None = choice(

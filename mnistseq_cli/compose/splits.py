@@ -111,7 +111,11 @@ def deal_glyphs(
         A split would have no glyph of a class.
     """
     is_added = glyphs.ids >= len(glyphs.images)
-    sets = [ids for ids in (glyphs.ids[~is_added], glyphs.ids[is_added]) if ids.size]
+    own, added = glyphs.ids[~is_added], glyphs.ids[is_added]
+    sets = [own, added]
+    if glyphs.set_of is not None:
+        sets = [own[glyphs.set_of[own] == one] for one in range(len(glyphs.weights))] + [added]
+    sets = [ids for ids in sets if ids.size]
     dealt = [_deal_set(glyphs, ids, splits, by) for ids in sets]
     return {
         split.name: np.sort(np.concatenate([ids[split.name] for ids in dealt])) for split in splits

@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from mnistseq_cli.errors import GlyphError, TextError
 from mnistseq_cli.glyphs.writers import join_writers
-from mnistseq_cli.randomness import scale_words
+from mnistseq_cli.randomness import draw_by_weight, scale_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +33,8 @@ _OWN = {
     "writers",
     "is_test",
     "pen_ids",
+    "set_of",
+    "weights",
     "height_px",
 }
 _CUT_OUT = ("_flat", "_n_cut", "_place", "_extents")
@@ -81,6 +83,10 @@ class GlyphSet:
     n_own : int, optional
         How many characters of the alphabet are the set's own; the pen adds the others, whose
         glyphs have labels but no images.
+    set_of : ndarray of int64, shape (N,), optional
+        Which set of a mix each glyph belongs to.
+    weights : tuple of int
+        How often each set of a mix is drawn.
     height_px : int, optional
         Height of the glyphs when they are cut out; by default that of `images`.
     is_test : ndarray of bool, shape (N,), optional
@@ -101,6 +107,8 @@ class GlyphSet:
         writers: Writers | None = None,
         is_test: NDArray[np.bool_] | None = None,
         pen_ids: NDArray[np.int64] | None = None,
+        set_of: NDArray[np.int64] | None = None,
+        weights: tuple[int, ...] = (1,),
         n_own: int | None = None,
         height_px: int | None = None,
     ) -> None:
@@ -114,6 +122,8 @@ class GlyphSet:
         self.writers = writers
         self.is_test = is_test
         self.pen_ids = pen_ids
+        self.set_of = set_of
+        self.weights = weights
         self.n_own = len(alphabet) if n_own is None else n_own
         self.height_px = height_px or images.shape[1]
         chosen = np.arange(len(labels)) if ids is None else np.sort(ids)
@@ -180,7 +190,8 @@ class GlyphSet:
         if self.n_own == len(self.alphabet):
             return self
         n = len(self.images)
-        parts = {name: getattr(self, name) for name in ("labels", "writers", "is_test", "pen_ids")}
+        names = ("labels", "writers", "is_test", "pen_ids", "set_of")
+        parts = {name: getattr(self, name) for name in names}
         parts = {name: None if part is None else part[:n] for name, part in parts.items()}
         ids, alphabet = self.ids[self.ids < n], self.alphabet[: self.n_own]
         return self.change(**parts, ids=ids, alphabet=alphabet, n_own=None)
@@ -210,11 +221,26 @@ class GlyphSet:
         return classes.astype(np.uint8)
 
     def choose(self, classes: NDArray[np.uint8], words: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Choose the id of a glyph of each class, all glyphs of a class equally likely."""
-        ids: NDArray[np.int64] = self.ids[
-            self._starts[classes] + scale_words(words, self.counts[classes])
-        ]
+        """Choose the id of a glyph of each class, all glyphs of a class equally likely.
+
+        In a mix the set is drawn first, by the weights of those that have the class.
+        """
+        starts, counts = self._starts[classes], self.counts[classes]
+        if self.set_of is not None:
+            of_sets, starts_of_sets = self._count_sets
+            sets, words = draw_by_weight(words, np.where(of_sets > 0, self.weights, 0)[classes])
+            starts, counts = starts_of_sets[classes, sets], of_sets[classes, sets]
+        ids: NDArray[np.int64] = self.ids[starts + scale_words(words, counts)]
         return ids
+
+    @cached_property
+    def _count_sets(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the number of glyphs of each class and set, and the place of the first in ids."""
+        shape = (len(self.alphabet), len(self.weights))
+        set_of = 0 if self.set_of is None else self.set_of[self.ids]
+        cells = self.labels[self.ids].astype(np.int64) * shape[1] + set_of
+        counts = np.bincount(cells, minlength=shape[0] * shape[1])
+        return counts.reshape(shape), (np.cumsum(counts) - counts).reshape(shape)
 
     def cut_out(self, ids: NDArray[np.int64]) -> GlyphInk:
         """Return the ink of glyphs, moved to the left edge of its cells.

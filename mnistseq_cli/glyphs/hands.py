@@ -12,7 +12,7 @@ import numpy as np
 
 from mnistseq_cli.errors import GlyphError
 from mnistseq_cli.glyphs.writers import unknown_writers
-from mnistseq_cli.randomness import scale_words
+from mnistseq_cli.randomness import draw_by_weight, scale_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,9 +57,14 @@ class WriterHands:
     def __init__(self, glyphs: GlyphSet, classes: NDArray[np.integer]) -> None:
         if glyphs.writers is None:
             raise unknown_writers(glyphs.name)
-        numbers = glyphs.writers.numbers[glyphs.ids]
-        ids, numbers = glyphs.ids[numbers >= 0], numbers[numbers >= 0]
-        found, writer = np.unique(numbers, return_inverse=True)
+        ids = glyphs.ids[glyphs.writers.numbers[glyphs.ids] >= 0]
+        n_sets = len(glyphs.weights)
+        set_of = np.zeros(len(ids), np.int64) if glyphs.set_of is None else glyphs.set_of[ids]
+        found, writer = np.unique(
+            glyphs.writers.numbers[ids].astype(np.int64) * n_sets + set_of, return_inverse=True
+        )
+        self._set_of = found % n_sets
+        self._weights = np.array(glyphs.weights)
         n_classes = len(glyphs.alphabet)
         cell = writer * n_classes + glyphs.labels[ids]
         self._ids = ids[np.argsort(cell, kind="stable")]
@@ -105,7 +110,12 @@ class WriterHands:
         wanted = np.zeros((len(classes), self._counts.shape[1]), np.bool_)
         np.put_along_axis(wanted, classes.astype(np.int64), values=True, axis=1)
         wanted[:, 0] = ((classes == 0) & inside).any(axis=1)  # zeros fill the places after a text
-        lacks = (_pack(wanted)[:, None] & self._lacking).any(axis=2)
+        lacks: NDArray[np.bool_] = np.any(_pack(wanted)[:, None] & self._lacking, axis=2)
+        if len(self._weights) > 1:  # one of the sets that have such a writer, by weight
+            of_sets = np.arange(len(self._weights))[:, None] == self._set_of  # (sets, writers)
+            has_any = (~lacks[:, None] & of_sets).any(axis=2)
+            sets, words = draw_by_weight(words, has_any * self._weights)
+            lacks |= self._set_of != sets[:, None]
         shares = np.where(lacks, np.int32(0), self._n_given).cumsum(axis=1, dtype=np.int32)
         drawn = scale_words(words, shares[:, -1])
         writers: NDArray[np.int64] = (shares <= drawn[:, None]).sum(axis=1)

@@ -57,7 +57,8 @@ def load_glyphs(
     Parameters
     ----------
     dataset : str
-        A name of the catalogue, a path (see `read_local`), or "auto".
+        A name of the catalogue, a path (see `read_local`), "auto", or a mix of names and paths by
+        weight, such as "mnist=2,strokes=1".
     split : {"train", "test", "all"}
         Which glyphs; "all" is train and then test, ids going on.
     data_dir : path, optional
@@ -82,6 +83,15 @@ def load_glyphs(
     names = tuple(name for name in SPLITS if split in {name, "all"})
     name = resolve_dataset(dataset, data_dir, progress, warn)
     known = DATASETS.get(name)
+    if not known and (members := find_members(name)):
+        from mnistseq_cli.glyphs.mix import mix_sets  # noqa: PLC0415 - most load one set
+
+        said = [("auto" if one in DATASETS else polarity, one) for one in members]
+        sets = [
+            load_glyphs(one, split, data_dir, progress, warn, polarity=polarity)
+            for polarity, one in said
+        ]
+        return mix_sets(sets, tuple(members.values()), name, split)
     if known and polarity == "dark-ink":
         raise UsageError(
             f"is {polarity!r}, but {name} is known to be light ink on dark paper",
@@ -114,6 +124,11 @@ def resolve_dataset(
         return _find_auto(data_dir, progress, warn)
     if name in DATASETS:
         return name
+    if members := find_members(name):
+        from mnistseq_cli.glyphs.mix import write_mix  # noqa: PLC0415 - most load one set
+
+        resolved = {resolve_dataset(one): weight for one, weight in members.items()}
+        return write_mix(resolved) if len(resolved) > 1 else next(iter(resolved))
     try:
         path = Path(name).expanduser()
         if name and path.exists():
@@ -127,6 +142,18 @@ def resolve_dataset(
             "If it has moved: sequence, phone and batch take its new place as --dataset PATH",
         )
     raise unknown_dataset(name)
+
+
+def find_members(name: str) -> dict[str, int]:
+    """Return the data sets of a mix and their weights; empty for one, or for an existing path."""
+    if name in DATASETS or not {",", "="} & {*name}:
+        return {}
+    with suppress(OSError, ValueError, RuntimeError):
+        if Path(name).expanduser().exists():
+            return {}
+    from mnistseq_cli.glyphs.mix import parse_mix  # noqa: PLC0415 - most load one set
+
+    return parse_mix(name)
 
 
 def unknown_dataset(name: str) -> UsageError:

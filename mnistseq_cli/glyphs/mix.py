@@ -1,0 +1,77 @@
+"""Mixes of data sets, such as ``mnist=2,strokes=1``: one union with weights."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import numpy as np
+
+from mnistseq_cli.errors import UsageError
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
+from mnistseq_cli.glyphs.resize import resize
+from mnistseq_cli.glyphs.writers import join_writers
+
+WEIGHT_LIMIT = 1_000_000
+
+
+def parse_mix(name: str) -> dict[str, int]:
+    """Return the data sets of a mix and their weights; a name without a comma or = is no mix."""
+    members: dict[str, int] = {}
+    for piece in name.split(","):
+        member, _, weight = piece.strip().partition("=")
+        if not re.fullmatch("[0-9]{0,7}", weight) or not 1 <= int(weight or 1) <= WEIGHT_LIMIT:
+            raise UsageError(
+                f"a data set of a mix is {piece!r:.100}; expected NAME=WEIGHT, such as mnist=2, "
+                f"with a weight from 1 to {WEIGHT_LIMIT:,}"
+            )
+        if not member or member == "auto" or member in members:
+            raise UsageError(
+                f"the mix {name!r:.100} has {member!r:.60} twice, or as no data set of its own",
+                "Name each once, such as mnist=2,strokes=1",
+            )
+        members[member] = int(weight or 1)
+    return members
+
+
+def write_mix(members: dict[str, int]) -> str:
+    """Return the name of a mix."""
+    return ",".join(f"{member}={weight}" for member, weight in members.items())
+
+
+def mix_sets(sets: list[GlyphSet], weights: tuple[int, ...], name: str, split: str) -> GlyphSet:
+    """Return one union of several sets, from which characters are drawn by weight.
+
+    Glyphs of different sizes become as large as the largest.
+    """
+    alphabet = "".join(dict.fromkeys(one for each in sets for one in each.alphabet))
+    side_px = max(one.images.shape[1] for one in sets)
+    sizes = [len(one.labels) for one in sets]
+    starts = np.cumsum([0, *sizes[:-1]])
+    parts = [f"{one.sha256}{weight}" for one, weight in zip(sets, weights, strict=True)]
+    return GlyphSet(
+        np.concatenate([resize(one.images, side_px) for one in sets]),
+        np.concatenate(
+            [np.array([*map(alphabet.index, one.alphabet)], np.uint8)[one.labels] for one in sets]
+        ),
+        name=name,
+        split=split,
+        licence=" and ".join(dict.fromkeys(one.licence for one in sets)),
+        sha256=hashlib.sha256("".join(parts).encode()).hexdigest(),
+        alphabet=alphabet,
+        ids=np.concatenate([one.ids + start for one, start in zip(sets, starts, strict=True)]),
+        writers=join_writers((one.writers, len(one.labels)) for one in sets),
+        is_test=np.concatenate(
+            [
+                np.full(len(one.labels), one.split == "test")
+                if one.is_test is None
+                else one.is_test
+                for one in sets
+            ]
+        ),
+        pen_ids=np.concatenate(
+            [np.full(len(one.labels), -1) if one.pen_ids is None else one.pen_ids for one in sets]
+        ),
+        set_of=np.repeat(np.arange(len(sets)), sizes),
+        weights=weights,
+    )
