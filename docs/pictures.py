@@ -24,6 +24,7 @@ from mnistseq_cli.glyphs.hand_sheet import (
     read_photo,
     solve_homography,
 )
+from mnistseq_cli.recipe import NAMED_RECIPES
 from mnistseq_cli.sheet import FRAME_GREY, FRAME_PX, GAP_PX, enlarge, make_sheet
 
 if TYPE_CHECKING:
@@ -152,6 +153,12 @@ def show_margins() -> NDArray[np.uint8]:
     return make_sheet([one.image for one in SequenceGenerator(Recipe(**DEFAULTS | recipe))])
 
 
+def show_recipe(name: str) -> NDArray[np.uint8]:
+    """Return six samples of a built-in recipe."""
+    recipe = Recipe.named(name, count=6, seed=3, dataset="strokes").at_height(48)
+    return make_sheet([sample.image for sample in SequenceGenerator(recipe)], 1)
+
+
 def stack(images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """Stack images from top to bottom on white."""
     width = max(image.shape[1] for image in images)
@@ -213,6 +220,7 @@ PAINTERS: dict[str, Callable[[], NDArray[np.uint8]]] = {
     **{name: partial(show_sheet, values) for name, values in SHEETS.items()},
     **{f"augment-{name}": partial(show_strengths, name) for name in STRENGTHS},
     **{f"paper-{name}": partial(show_paper, name) for name in PAPERS},
+    **{f"recipe-{name}": partial(show_recipe, name) for name in NAMED_RECIPES},
     "boxes": show_boxes,
     "heights": show_heights,
     "margins": show_margins,

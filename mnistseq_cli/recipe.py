@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass, fields, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, Self, cast, get_args
 
@@ -52,6 +53,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 RECIPE_VERSION = 2  # those of version 1 are read as well: what they lack has its default
 RECIPE_FILE = "recipe.toml"
 TEXTS_FILE = "texts.txt"
+NAMED_RECIPES = ("cheque", "form", "ledger", "photo")
 SEED_LIMIT = 2**63  # TOML has signed 64-bit numbers
 COUNT_LIMIT = 10**10
 LENGTH_LIMIT = 1000
@@ -284,6 +286,17 @@ class Recipe:
             check_choice("key of the recipe", key, [field.name for field in fields(cls)])
         return cls(**values)
 
+    @classmethod
+    def named(cls, name: str, **changes: object) -> Self:
+        """Make a built-in recipe, such as ``Recipe.named("cheque", count=1000, seed=1)``.
+
+        Raises
+        ------
+        UsageError
+            There is no such recipe, or a value is not allowed.
+        """
+        return cls.from_dict(read_named(name) | changes)
+
     def save(self, folder: str | Path, options: str = "-o ../again") -> Path:
         """Write ``recipe.toml`` (and ``texts.txt``) into a folder; return the path of the recipe.
 
@@ -321,6 +334,23 @@ class Recipe:
             return cls.from_dict(values)
         except UsageError as error:
             raise UsageError(f"{path}: {error.message}", error.hint) from error
+
+
+def read_named(name: str) -> dict[str, Any]:
+    """Return what a built-in recipe says, which is no count and no seed."""
+    import tomllib  # noqa: PLC0415 - only when a recipe is read
+
+    check_choice("recipe", name, NAMED_RECIPES)
+    return tomllib.loads(_read_named_text(name))
+
+
+def describe_named() -> dict[str, str]:
+    """Return what each built-in recipe is for: the first line of its file."""
+    return {name: _read_named_text(name).splitlines()[0].strip("# ") for name in NAMED_RECIPES}
+
+
+def _read_named_text(name: str) -> str:
+    return files("mnistseq_cli").joinpath("recipes", f"{name}.toml").read_text("utf-8")
 
 
 def scale_px(length_px: int, height_px: int, of_height_px: int = PAGE_PX) -> int:

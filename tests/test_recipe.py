@@ -4,7 +4,7 @@ import inspect
 import json
 import os
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +17,7 @@ from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.compose.splits import cut, parse_weights
 from mnistseq_cli.errors import LayoutError, MnistseqError, TextError, UsageError
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
-from mnistseq_cli.recipe import CHOICES, Recipe, read_lines, read_texts
+from mnistseq_cli.recipe import CHOICES, NAMED_RECIPES, Recipe, read_lines, read_texts
 
 SOURCES = st.one_of(
     st.text("0123456789", min_size=1, max_size=20).map(lambda text: {"digits": text}),
@@ -294,3 +294,20 @@ def test_lengths_follow_the_height() -> None:
     assert repr(larger) == ("Recipe(digits='350', height_px=64, width_px=229, margin_px=(2, 7))")
     natural = Recipe(digits="350", spacing_px=(-28, 1), width_px="natural").at_height(64)
     assert (natural.spacing_px, natural.width_px) == ((-64, 2), "natural")
+
+
+@pytest.mark.parametrize("name", NAMED_RECIPES)
+def test_built_in_recipes_make_labels_that_can_be_read(name: str) -> None:
+    recipe = Recipe.named(name, count=300, seed=1, dataset="strokes")
+    block = SequenceGenerator(recipe).block(0, 300)
+    assert all(text.isdigit() for text in block.texts)
+    for sample, blank in zip(block, SequenceGenerator(replace(recipe, paper=())), strict=False):
+        assert sample.text == blank.text
+        assert (sample.boxes == blank.boxes).all()
+
+
+def test_a_built_in_recipe_is_changed_as_any_other() -> None:
+    recipe = Recipe.named("form", length=3, count=2, seed=9)
+    assert (recipe.lengths, recipe.count, recipe.seed) == ((3, 3), 2, 9)
+    with pytest.raises(MnistseqError, match="cheque"):
+        Recipe.named("chequ")

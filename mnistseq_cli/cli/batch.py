@@ -11,7 +11,7 @@ from mnistseq_cli.cli.options import expand, flag, option
 from mnistseq_cli.cli.output_options import OutputOptions
 from mnistseq_cli.cli.picture_options import Picture
 from mnistseq_cli.errors import TextError
-from mnistseq_cli.recipe import read_lines
+from mnistseq_cli.recipe import describe_named, read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +23,7 @@ mnistseq batch -n 100000 --length 3 7 --width 200 -o train
 mnistseq batch -n 5000 --pattern date-iso -o dates
 mnistseq batch -n 500 --digits 350 --augment medium
 mnistseq batch --texts numbers.txt --to webdataset -o shards
+mnistseq batch -n 1000 --recipe cheque -o cheques
 mnistseq batch --recipe train/recipe.toml -o again
 """
 
@@ -45,6 +46,9 @@ def batch(
     list_patterns: bool = flag(
         "Text", "--list-patterns", "Show the presets of --pattern, and stop."
     ),
+    list_recipes: bool = flag(
+        "Text", "--list-recipes", "Show the built-in recipes of --recipe, and stop."
+    ),
 ) -> None:
     """Write many pictures of given or random numbers, with labels and boxes.
 
@@ -53,6 +57,9 @@ def batch(
     """
     if list_patterns:
         print_table([("name", "example", "numbers", "what"), *find_patterns()], figures=(2,))
+        return
+    if list_recipes:
+        print_table([("name", "what for"), *describe_named().items()], figures=())
         return
     sources = {"--digits": digits, "--length": length, "--texts": texts, "--pattern": pattern}
     said = [name for name, value in sources.items() if value is not None]

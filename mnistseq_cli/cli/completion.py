@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,7 @@ from typer.core import TyperArgument, TyperOption
 
 from mnistseq_cli.cli.console import print_result, say
 from mnistseq_cli.errors import UsageError
+from mnistseq_cli.recipe import NAMED_RECIPES
 from mnistseq_cli.validation import check_choice
 
 if TYPE_CHECKING:
@@ -126,3 +128,12 @@ def complete(
         return [(value, table[value]) for value in found] if explained else found
 
     return answer
+
+
+def complete_recipe(incomplete: str) -> list[str]:
+    """Complete a built-in recipe by its name, or a file by its path."""
+    names = [name for name in NAMED_RECIPES if name.startswith(incomplete)]
+    folder, _, start = incomplete.rpartition("/")
+    paths = sorted(Path(folder or ".").glob(f"{glob.escape(start)}*")) if incomplete else []
+    found = [str(path) + "/" * path.is_dir() for path in paths]
+    return names + [path for path in found if path.endswith((".toml", "/"))]

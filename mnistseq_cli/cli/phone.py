@@ -5,9 +5,8 @@ from __future__ import annotations
 from mnistseq_cli.cli.make_dataset import PATTERN, make_dataset
 from mnistseq_cli.cli.options import expand
 from mnistseq_cli.cli.output_options import OutputOptions
-from mnistseq_cli.cli.picture_options import Picture
+from mnistseq_cli.cli.picture_options import Picture, read_recipe
 from mnistseq_cli.errors import UsageError
-from mnistseq_cli.recipe import Recipe
 
 EXAMPLES = """\
 mnistseq phone -n 1000 -o phones
@@ -30,7 +29,7 @@ def phone(
     """
     if pattern is None and picture.recipe is not None:
         path = picture.recipe
-        if Recipe.load(path).pattern is None:
+        if "pattern" not in read_recipe(path):
             raise UsageError(
                 f"{path} has no pattern, so it cannot write phone numbers",
                 f"Use it as it is: mnistseq batch --recipe {path}; or give a --pattern",

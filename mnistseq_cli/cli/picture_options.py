@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import typer
 
-from mnistseq_cli.cli.completion import complete
+from mnistseq_cli.cli.completion import complete, complete_recipe
 from mnistseq_cli.cli.console import say, warn
 from mnistseq_cli.cli.options import DATA_DIR, option
 from mnistseq_cli.distortions.registry import AUGMENTATIONS, PAPERS, PRESETS
 from mnistseq_cli.errors import CacheError, LayoutError, TextError, UsageError
-from mnistseq_cli.recipe import CHOICES, WIDTH_LIMIT_PX, FlexibleWidth, Recipe
+from mnistseq_cli.recipe import (
+    CHOICES,
+    NAMED_RECIPES,
+    WIDTH_LIMIT_PX,
+    FlexibleWidth,
+    Recipe,
+    read_named,
+)
 from mnistseq_cli.validation import suggest
 
 if TYPE_CHECKING:
@@ -175,8 +182,12 @@ class Picture:
         "Makes a run repeatable: the same number, 0 or more, gives the same pictures. "
         "[default: drawn, shown and saved]",
     )
-    recipe: Path | None = option(
-        "Running", "--recipe FILE", "A saved recipe to start from; other options change it."
+    recipe: str | None = option(
+        "Running",
+        "--recipe NAME|FILE",
+        f"A built-in recipe ({', '.join(NAMED_RECIPES)}) or a saved one to start from; other "
+        "options change it.",
+        autocompletion=complete_recipe,
     )
 
     def open_generator(self, defaults: dict[str, Any], given: dict[str, Any]) -> SequenceGenerator:
@@ -216,7 +227,8 @@ class Picture:
             say(f"Glyphs are kept in {find_data_dir(self.data_dir)}; change it with --data-dir.")
         _warn_of_pen(missed, unkept)
         if glyphs.writers is None:  # what options ask for is done as well as it can be
-            if self.one_hand and recipe.hand == "writer":
+            wants_one_hand = self.one_hand or self.recipe in NAMED_RECIPES
+            if wants_one_hand and recipe.hand == "writer":
                 recipe = replace(recipe, hand="alike")
             if given.get("splits"):
                 recipe = replace(recipe, splits_by="glyph")
@@ -236,8 +248,7 @@ class Picture:
             said.setdefault("splits_by", "writer")
         base = defaults
         if self.recipe is not None:
-            saved = Recipe.load(self.recipe)
-            base = (saved.at_height(self.height_px) if self.height_px else saved).to_dict()
+            base = read_recipe(self.recipe, self.height_px)
         if said.keys() & set(TEXT_SOURCES):
             base = {key: value for key, value in base.items() if key not in TEXT_SOURCES}
         if "augment_prob" in said and not (base | said).get("augment"):
@@ -252,6 +263,14 @@ class Picture:
         import secrets
 
         return Recipe.from_dict({"seed": secrets.randbits(SEED_BITS)} | base | said)
+
+
+def read_recipe(value: str, height_px: int | None = None) -> dict[str, Any]:
+    """Return what a built-in recipe or that of a file says, in a height if one is given."""
+    named = read_named(value) if value in NAMED_RECIPES else None
+    recipe = Recipe.load(value) if named is None else Recipe.from_dict(named)
+    values = (recipe.at_height(height_px) if height_px else recipe).to_dict()
+    return values if named is None else {key: values[key] for key in named}
 
 
 def _check_characters(recipe: Recipe) -> None:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from mnistseq_cli import Recipe, SequenceGenerator
 from mnistseq_cli.cli.commands import open_command
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
+from mnistseq_cli.recipe import NAMED_RECIPES
 from mnistseq_cli.sheet import make_sheet
 from tests.helpers.bulk_cases import read_tree
 from tests.helpers.program import PROGRAM, Result, run_program
@@ -80,6 +81,21 @@ def test_a_saved_recipe_makes_the_same_images_again(command: str, run: Run) -> N
     for path in files:
         again = Path("again", *path.parts[1:])
         assert path.name == "recipe.toml" or path.read_bytes() == again.read_bytes()
+
+
+def test_a_built_in_recipe_goes_by_its_name(run: Run, tmp_path: Path) -> None:
+    listed = run("batch --list-recipes", glyphs=False).out
+    assert all(name in listed for name in NAMED_RECIPES)
+    assert run("batch --recipe photo -n 4 --length 2 --height 28 --seed 1 -o plates").status == 0
+    saved = Recipe.load(tmp_path / "plates" / "recipe.toml")
+    assert (saved.height_px, saved.lengths, saved.count) == (28, (2, 2), 4)
+    assert saved.paper
+    Path("form").write_text('digits = "7"\n')
+    assert run("batch --recipe form -n 2 -o built-in").status == 0
+    assert run("batch --recipe ./form -n 2 -o own").status == 0
+    assert (
+        Recipe.load("own/recipe.toml").digits == "7" != Recipe.load("built-in/recipe.toml").digits
+    )
 
 
 @pytest.mark.parametrize(

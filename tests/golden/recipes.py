@@ -12,6 +12,7 @@ from typing import Any
 
 from mnistseq_cli import Recipe, SequenceGenerator, load_glyphs
 from mnistseq_cli.distortions.registry import PAPERS
+from mnistseq_cli.recipe import NAMED_RECIPES, read_named
 from tests.golden.digests import Digests, Missing, hash_arrays, hash_json, of_jpeg
 
 MNIST_VARIABLE = "MNISTSEQ_TEST_MNIST"
@@ -165,7 +166,11 @@ LIKE_REAL: dict[str, dict[str, Any]] = {
     "touching-tight": {"touching": 0.5, "length": (5, 5), "width_px": 160, "measure": "cell"},
     "touching-medium": {"touching": 1.0, "augment": ("medium",), "hand": "writer"},
 }  # fmt: skip
-PEN = LIKE_REAL | WHAT | PHONE | SPACING | PLACE | DISTORTIONS | MIXTURES | PAPER
+NAMED: dict[str, dict[str, Any]] = {
+    f"recipe-{name}": {**read_named(name), "dataset": "strokes", "count": 12}
+    for name in NAMED_RECIPES
+}
+PEN = LIKE_REAL | WHAT | PHONE | SPACING | PLACE | DISTORTIONS | MIXTURES | PAPER | NAMED
 
 MNIST: dict[str, dict[str, Any]] = {
     "mnist-plain": {},
