@@ -132,14 +132,13 @@ def _plan(
 
 def _warn_of_plan(plan: Plan, n_classes: int) -> None:
     """Warn of what can be made, but not quite as it was meant, or not so that all can read it."""
-    from mnistseq_cli.compose.patterns import parse_pattern
-    from mnistseq_cli.compose.splits import find_shared
+    from mnistseq_cli.compose.splits import can_repeat, find_shared
     from mnistseq_cli.formats.names import find_unknown_splits
 
     shared = find_shared(plan.recipe, plan.splits, n_classes)
-    if plan.recipe.pattern and parse_pattern(plan.recipe.pattern).repeats:
+    if can_repeat(plan.recipe):
         and_splits = f", and splits share {shared}" if shared else ""
-        warn(f"Numbers of {plan.recipe.pattern} can come more than once{and_splits}.")
+        warn(f"Texts of the pattern can come more than once{and_splits}.")
     elif shared:
         warn(f"There are too few texts to keep splits apart: all splits share {shared}.")
     if unknown := find_unknown_splits(split.name for split in plan.splits if split.name):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import combinations
+from itertools import combinations, product
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -81,6 +81,20 @@ class Pattern:
     def size(self) -> int:
         """How many numbers the pattern has."""
         return sum(form.size for form in self.forms)
+
+    def can_repeat(self, ignored: str) -> bool:
+        """Whether two numbers may be the same when some characters are ignored."""
+        left_out = {*ignored}
+        forms = [form.list_columns() for form in self.forms]
+        if self.repeats or any(c & left_out and c - left_out for form in forms for c in form):
+            return True
+        # By what is left out, and where; numbers that differ in nothing of it differ elsewhere.
+        kinds: dict[str, list[list[set[str]]]] = {}
+        for form in forms:
+            kind = "".join(min(column) if column <= left_out else "\0" for column in form)
+            kinds.setdefault(kind, []).append([c for c in form if not c <= left_out])
+        pairs = (pair for two in combinations(kinds.values(), 2) for pair in product(*two))
+        return any(_find_common(*pair) for pair in pairs)
 
     def write(self, seed: int, start: int, stop: int) -> NDArray[np.uint32]:
         """Return the code points of numbers start..stop-1, shape (N, n), with zeros at the end.
@@ -177,12 +191,16 @@ def parse_pattern(text: str) -> Pattern:
         forms = (_use(way, preset.share or SIZE_LIMIT, again=preset.repeats) for way in ways)
         return Pattern(tuple(forms), preset.check, preset.repeats)
     ways = _parse(text)
-    for one, other in combinations(ways, 2):
-        common = [set(these).intersection(those) for these, those in zip(one, other, strict=False)]
-        if len(one) == len(other) and all(common):
-            number = "".join(map(min, common))
+    for one, other in combinations([[*map(set, way)] for way in ways], 2):
+        if number := _find_common(one, other):
             raise TextError(f"the pattern {quote(text)} writes {quote(number)} in two ways")
     return Pattern(tuple(_use(way, SIZE_LIMIT // len(ways)) for way in ways))
+
+
+def _find_common(one: list[set[str]], other: list[set[str]]) -> str:
+    """Return a number that two forms can both write, from what each character can be, or ""."""
+    common = [these & those for these, those in zip(one, other, strict=False)]
+    return "".join(map(min, common)) if len(one) == len(other) and all(common) else ""
 
 
 def _use(places: Places, most: int, *, again: bool = False) -> Form:

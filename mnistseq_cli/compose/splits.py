@@ -236,13 +236,20 @@ def find_shared(recipe: Recipe, splits: tuple[Split, ...], n_classes: int = 10) 
     if len(splits) == 1:
         return ""
     if recipe.pattern is not None:
-        return "some numbers" if parse_pattern(recipe.pattern).repeats else ""
+        return "some numbers" if can_repeat(recipe) else ""
     if recipe.lengths is not None:
         lengths = range(recipe.lengths[0], recipe.lengths[1] + 1)
         few = [n for n in lengths if is_shared(splits, count_ends(n_classes, n)[1])]
         return f"texts of {', '.join(map(str, few))} digits" if few else ""
     texts = recipe.texts or (recipe.digits or "",)
     return "all texts" if is_shared(splits, len(set(texts))) else ""
+
+
+def can_repeat(recipe: Recipe) -> bool:
+    """Whether samples of a pattern can have the same text."""
+    roles = find_roles(recipe, "")
+    pattern = parse_pattern(recipe.pattern) if recipe.pattern else None
+    return pattern is not None and pattern.can_repeat(roles.gaps + roles.marks)
 
 
 def use_all_glyphs(recipe: Recipe) -> Recipe:

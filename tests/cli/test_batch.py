@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from mnistseq_cli import Recipe, SequenceGenerator
 from mnistseq_cli.cli.commands import open_command
+from mnistseq_cli.compose.presets import load_presets
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import NAMED_RECIPES
 from mnistseq_cli.sheet import make_sheet
@@ -380,3 +381,27 @@ def test_a_dry_run_warns_when_a_reader_could_not_see_a_label(
     result = run(command)
     assert result.status == 0
     assert ("CTC" in result.err) == is_warned
+
+
+def test_patterns_are_listed_each_with_an_example(run: Run) -> None:
+    result = run("batch", "--list-patterns", glyphs=False)
+    assert (result.status, result.err) == (0, "")
+    head, *lines = result.out.splitlines()
+    assert head.split() == ["name", "example", "numbers", "what"]
+    found = {line.split()[0]: line for line in lines}
+    assert [*found] == [*load_presets()]
+    assert re.search(r" \d{4}-\d\d-\d\d +36,525 ", found["date-iso"])
+    assert " repeat " in found["amount"]
+
+
+def test_numbers_of_a_pattern_are_written_once_or_said_to_repeat(run: Run) -> None:
+    result = run("batch", "--pattern", "year", "-n", 600, "-o", "years")
+    assert result.status == 0
+    assert "more than once" not in result.err
+    assert sorted(read_labels("years").values()) == [str(year) for year in range(1500, 2100)]
+    refused = run("batch", "--pattern", "year", "-n", 601, "-o", "more")
+    assert refused.status == 2
+    assert "has only 600 numbers" in refused.err
+    splits = ("--splits", "train=8", "test=2", "-n", 50, "--dry-run")
+    result = run("batch", "--pattern", "[1-9] {0,1}#{1,2}", *splits)
+    assert "can come more than once, and splits share some numbers" in result.err

@@ -126,6 +126,28 @@ def test_numbers_of_a_preset_are_unique_unless_it_says_otherwise(name: str) -> N
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "ignored", "repeats"),
+    [
+        ("amount-us", "", True),
+        ("date", " ", False),
+        ("date", "./-", True),
+        ("meter", " ", False),
+        ("meter", ",.", True),
+        ("zip", " -", False),
+        ("card", " ", False),
+        ("isbn", " -", False),
+        ("us", " -", False),
+        ("1 {0,1}#{1,2}", " ", True),
+        ("#{1,2}", "", False),
+    ],
+)
+def test_numbers_may_be_read_alike_that_are_written_otherwise(
+    text: str, ignored: str, repeats: bool
+) -> None:
+    assert parse_pattern(text).can_repeat(ignored) is repeats
+
+
 def is_date(text: str) -> bool:
     year, month, day = (int(part) for part in text.split("-"))
     return date(year, month, day).isoformat() == text
