@@ -17,6 +17,7 @@ from mnistseq_cli.recipe import (
     Align,
     Dashes,
     Fit,
+    Hand,
     Ink,
     Measure,
     Polarity,
@@ -45,6 +46,7 @@ class Manner(TypedDict, total=False):
     height_px: int
     margin_px: tuple[int, int] | None
     spacing_mode: SpacingMode
+    touching: float
     edges: bool
     measure: Measure
     align: Align
@@ -53,12 +55,15 @@ class Manner(TypedDict, total=False):
     dataset: str
     glyphs: Split
     polarity: Polarity
-    one_hand: bool
+    hand: Hand
     augment: Sequence[str]
     augment_prob: float
+    paper: Sequence[str]
     unlabelled: str
     dashes: Dashes
     glyphs_sha256: str
+    paper_sha256: str
+    writers_sha256: str
 
 
 def generate_numbers_sequence(
@@ -87,7 +92,7 @@ def generate_numbers_sequence(
 
     Returns
     -------
-    ndarray of float32, shape (28, width)
+    ndarray of float32, shape (height, width)
         0 is black (ink), 1 is white (paper).
 
     Raises
@@ -140,7 +145,7 @@ def generate_phone_numbers(
 
     Returns
     -------
-    images : ndarray of float32, shape (num_images, 28, width)
+    images : ndarray of float32, shape (num_images, height, width)
         0 is black (ink), 1 is white (paper).
     numbers : list of str
 

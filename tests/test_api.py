@@ -91,7 +91,7 @@ def test_errors_are_ours_and_value_errors(
 
 
 def test_names_of_options_are_known_to_editors_and_checked(dataset: dict[str, Any]) -> None:
-    own = {"digits", "length", "pattern", "texts", "splits", "seed", "count"}
+    own = {"digits", "length", "pattern", "texts", "splits", "splits_by", "seed", "count"}
     assert {*Manner.__annotations__} == {*Recipe.__dataclass_fields__} - own - {
         "width_px",
         "spacing_px",
