@@ -214,12 +214,15 @@ def _write_sheet(first: Callable[[int], list[Sample]], path: Path | None) -> Non
 
 
 def _say_summary(generator: SequenceGenerator, plan: Plan, summary: Summary) -> None:
+    from mnistseq_cli.formats.card import Licence
+
     split = plan.recipe.glyphs if plan.weights else generator.glyphs.split
     height_px = generator.recipe.height_px
     width = f"{generator.width_px} x {height_px} px" if generator.width_px else "natural width"
     say(
         f"{count(summary.n_samples, 'image')}, {width}, {spell_size(summary.size_bytes)}, "
-        f"{name_glyphs(generator.glyphs.name, split)}, seed {generator.recipe.seed}",
+        f"{name_glyphs(generator.glyphs.name, split)}, seed {generator.recipe.seed}, "
+        f"licence {Licence.of(generator.recipe.dataset).spdx or 'not known'}",
         "dim",
     )
     if summary.card in _CARDS:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.bulk.remake import ASPECTS
 from mnistseq_cli.bulk.split_overlap import describe_overlaps
+from mnistseq_cli.formats.card import Licence
 from mnistseq_cli.inspection.predictions import Share
 from mnistseq_cli.validation import count
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from mnistseq_cli.inspection.figures import GapFigures, Source, Spread, Survey, UseFigures
     from mnistseq_cli.inspection.predictions import ReaderFigures
@@ -95,7 +96,15 @@ def list_facts(survey: Survey) -> list[Fact]:
         Fact("Boxes", "one per character", describe_source(survey, "boxes"))
         if survey.has_boxes
         else Fact("Boxes", NOT_HELD),
+        *_describe_licence(survey.recipe or {}),
     ]
+
+
+def _describe_licence(recipe: Mapping[str, Any]) -> list[Fact]:
+    if "dataset" not in recipe:
+        return []
+    licence = Licence.of(recipe["dataset"])
+    return [Fact("Licence", licence.spdx or "not known", f"(made from {licence.attribution})")]
 
 
 def _describe_state(survey: Survey) -> str:
