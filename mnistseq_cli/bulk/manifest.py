@@ -24,7 +24,7 @@ from mnistseq_cli.bulk.parts import (
 )
 from mnistseq_cli.bulk.plan import PART_SIZE_LIMIT
 from mnistseq_cli.compose.splits import cut, find_shared
-from mnistseq_cli.compose.texts import order_characters
+from mnistseq_cli.compose.texts import list_classes
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.files import read_regular, replace_file
 from mnistseq_cli.formats.card import CARD_FILE
@@ -140,7 +140,7 @@ def sum_up(
             "licence": glyphs.licence,
             "sha256": glyphs.sha256,
             "n_glyphs": len(glyphs.own),
-            "classes": [*order_characters(glyphs.alphabet)],
+            "classes": [*list_classes(plan.recipe, glyphs.alphabet)],
         },
         shared_texts=find_shared(plan.recipe, plan.splits, len(glyphs.alphabet)),
         versions=versions,

@@ -13,7 +13,7 @@ from mnistseq_cli.compose.choice import Chosen, DigitChooser
 from mnistseq_cli.compose.layout import SMALLEST_SCALE, Layout, lay_out, surely_fits
 from mnistseq_cli.compose.painting import fit_stamps, gather_inks, paint
 from mnistseq_cli.compose.samples import Block, Marks
-from mnistseq_cli.compose.texts import list_characters, open_source, order_characters
+from mnistseq_cli.compose.texts import list_characters, list_classes, open_source
 from mnistseq_cli.errors import GlyphError, LayoutError, UsageError
 from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.glyphs.stamps import Pages, Stamps
@@ -195,8 +195,10 @@ class SequenceGenerator:
         writers_sha256 = _check_writers(recipe, glyphs.own)
         glyphs = _add_symbols(glyphs, list_characters(recipe, glyphs.alphabet))
         self.glyphs = glyphs = glyphs.at_height(recipe.height_px)
-        self.alphabet = order_characters(glyphs.alphabet)
-        self._numbers = np.array([*map(self.alphabet.index, glyphs.alphabet)], np.uint8)
+        self.alphabet = list_classes(recipe, glyphs.alphabet)
+        self._numbers = np.array(
+            [max(0, self.alphabet.find(one)) for one in glyphs.alphabet], np.uint8
+        )
         self._distortions = _open_distortions(recipe)
         self.recipe = replace(recipe, glyphs_sha256=glyphs.sha256, writers_sha256=writers_sha256)
         if self._distortions:

@@ -119,17 +119,17 @@ def list_characters(recipe: Recipe, own: str) -> set[str]:
     return written - {*find_roles(recipe, own).gaps}
 
 
-def order_characters(characters: str) -> str:
-    """Return characters in the order of their classes in files.
+def list_classes(recipe: Recipe, alphabet: str) -> str:
+    """Return the character of each class of labels, where glyphs have this alphabet.
 
-    Digits are first, then A to Z, a to z, and the others by code point.
+    Digits are first, then A to Z, a to z, and the others by code point. What is not read has none.
     """
     groups = (string.digits, string.ascii_uppercase, string.ascii_lowercase)
 
     def rank(one: str) -> tuple[int, str]:
         return next((number for number, group in enumerate(groups) if one in group), 3), one
 
-    return "".join(sorted(characters, key=rank))
+    return "".join(sorted({*alphabet} - {*recipe.unlabelled}, key=rank))
 
 
 def _code_points(text: str) -> NDArray[np.uint32]:

@@ -30,7 +30,7 @@ Weights = tuple[float, float, float, float]
 
 
 class Curves(NamedTuple):
-    """All allographs as arrays; A of them."""
+    """Allographs as arrays; A of them."""
 
     points: FloatArray  # (A, MAX_POINTS, 2): x and y; y runs from -1 at the top to 1
     habits: FloatArray  # (A, MAX_HABITS, MAX_POINTS, 2): how far each moves each point
@@ -55,18 +55,23 @@ class Path(NamedTuple):
         return point + 1 == len(self.points) or point + 1 in self.lifts
 
 
+def tabulate_curves(numbers: list[int]) -> Curves:
+    """Return some allographs, by their places among all."""
+    return Curves(*map(np.stack, zip(*map(_tabulate_curve, numbers), strict=True)))
+
+
 @cache
-def tabulate_curves() -> Curves:
-    """Read all allographs."""
-    allographs = read_forms().allographs
-    paths = [parse_path(allograph.path) for allograph in allographs]
-    tables = [_tabulate(path) for path in paths]
+def _tabulate_curve(number: int) -> Curves:
+    """Return one allograph, without the first axis."""
+    allograph = read_forms().allographs[number]
+    path = parse_path(allograph.path)
+    taps, exact, hasty = _tabulate(path)
     return Curves(
-        points=np.stack([_pad_points(path) for path in paths]),
-        habits=np.stack([_pad_habits(*pair) for pair in zip(allographs, paths, strict=True)]),
-        taps=np.array([taps for taps, _, _ in tables], dtype=np.int64),
-        exact=np.array([exact for _, exact, _ in tables]),
-        hasty=np.array([hasty for _, _, hasty in tables]),
+        points=_pad_points(path),
+        habits=_pad_habits(allograph, path),
+        taps=np.array(taps, dtype=np.int64),
+        exact=np.array(exact),
+        hasty=np.array(hasty),
     )
 
 

@@ -58,18 +58,19 @@ def trace_lines(numbers: NDArray[np.int64], hand: Hand) -> Line:
 
 def _follow(hand: Hand) -> tuple[FloatArray, FloatArray]:
     """Move the points of the path by habits and tremor, and sample the curve through them."""
-    curves = tabulate_curves()
-    points = curves.points[hand.allograph]
+    used, way = np.unique(hand.allograph, return_inverse=True)
+    curves = tabulate_curves(used.tolist())
+    points = curves.points[way]
     for number in range(MAX_HABITS):
         amount = HABIT * hand.habits[:, number, None, None]
-        points += amount * curves.habits[hand.allograph, number]
+        points += amount * curves.habits[way, number]
     points += TREMOR * (hand.tremor + np.roll(hand.tremor, 1, axis=1))
     haste = np.clip(0.25 + 0.22 * hand.traits[:, Trait.HASTE, None], -0.1, 1.0)
     x, y = np.zeros((2, len(points), N_SAMPLES))
     for tap in range(TAPS):
-        exact, hasty = curves.exact[hand.allograph, :, tap], curves.hasty[hand.allograph, :, tap]
+        exact, hasty = curves.exact[way, :, tap], curves.hasty[way, :, tap]
         weight = exact + haste * (hasty - exact)
-        at = curves.taps[hand.allograph, :, tap]
+        at = curves.taps[way, :, tap]
         x += weight * np.take_along_axis(points[:, :, 0], at, axis=1)
         y += weight * np.take_along_axis(points[:, :, 1], at, axis=1)
     return x, y
