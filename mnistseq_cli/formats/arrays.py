@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
 NO_CLASS = -1
 _HINT = "Give them one --width, or choose another format: --to webdataset, parquet or lmdb"
-_SHAPE = "shape"
+_SHAPE, _ALPHABET = "shape", "alphabet"
+_INT = np.dtype("<i4")
+_MOST_CLASSES = 256
 
 
 @dataclass(frozen=True)
@@ -45,20 +47,27 @@ class Shape:
     height_px: int
     width_px: int
     longest: int  # digits of the longest text
+    most_marks: int = 0
+    n_classes: int = 0
 
     def of(self, name: str) -> tuple[int, ...]:
         """Return the shape of a column."""
+        if name == "alphabet":
+            return (self.n_classes,)
         of_each: dict[str, tuple[int, ...]] = {
             "images": (self.height_px, self.width_px),
             "lengths": (),
             "boxes": (self.longest, 4),
+            "mark_lengths": (),
+            "mark_boxes": (self.most_marks, 4),
+            "mark_characters": (self.most_marks,),
         }
         return (self.n_samples, *of_each.get(name, (self.longest,)))
 
 
 @dataclass(frozen=True)
 class Column:
-    """An array with a row for each sample.
+    """An array with a row for each sample, but for the alphabet.
 
     Parameters
     ----------
@@ -66,7 +75,7 @@ class Column:
     expected : str
         What is read, for messages.
     field : str
-        The one of `FIELDS` that it holds, of each digit; "" for images and lengths.
+        The one of `FIELDS` that it holds, of each digit or mark; "" for what is none.
     blank : int or bytes
         What stands after the last digit.
     """
@@ -94,6 +103,11 @@ COLUMNS = {
     "lengths": Column(np.dtype("<i4"), "whole numbers of shape (N,)"),
     "boxes": Column(np.dtype("<i4"), _BOXES, "objects.bbox"),
     "writers": Column(np.dtype(f"S{WRITER_LIMIT_BYTES}"), _WRITERS, "writers", b""),
+    # What is written but not read; code points of characters.
+    "mark_lengths": Column(_INT, "whole numbers of shape (N,)"),
+    "mark_boxes": Column(_INT, "whole numbers of shape (N, marks, 4)", "marks.box"),
+    "mark_characters": Column(_INT, "code points of shape (N, marks)", "marks.character"),
+    "alphabet": Column(_INT, "code points of shape (classes,)"),
 }
 
 
@@ -117,36 +131,49 @@ class Columnar(Format):
     def write(self, number: int, blocks: Iterable[Block], writer: PartWriter) -> None:  # noqa: ARG002 - as the protocol says
         """Append the samples of a part to its fragments, one a column."""
         shapes: set[tuple[int, int]] = set()
-        n_samples = longest = 0
+        n_samples = longest = most_marks = 0
         for block in blocks:
             shapes |= {
                 (block.images.shape[1], width) for width in np.unique(block.widths_px).tolist()
             }
             _check_shapes(shapes)
-            known = find_known(block)
+            writer.append("images", np.ascontiguousarray(block.images).data)
+            known = {name: values.flat for name, values in find_known(block).items()}
+            known["lengths"] = block.lengths
+            if block.marks:
+                known["mark_lengths"] = block.marks.lengths
+                known["marks.character"] = to_points(block.marks.characters)
             for name, column in COLUMNS.items():
-                if name == "images":
-                    writer.append(name, np.ascontiguousarray(block.images).data)
-                elif name == "lengths" or column.field in known:
-                    if name == "writers" and not self.holds_writers:
-                        continue
-                    values = known[column.field].flat if column.field else block.lengths
-                    if values.dtype.kind == "U":
-                        values = np.char.encode(values.astype(np.str_), "utf-8")
-                    writer.append(_name_fragment(name), values.astype(column.dtype).tobytes())
+                values = known.get(column.field or name)
+                if values is None or (name == "writers" and not self.holds_writers):
+                    continue
+                if values.dtype.kind == "U":
+                    values = np.char.encode(values.astype(np.str_), "utf-8")
+                writer.append(_name_fragment(name), values.astype(column.dtype).tobytes())
             n_samples += len(block)
             longest = max(longest, int(block.lengths.max()))
-        writer.append(_SHAPE, json.dumps([n_samples, *shapes.pop(), longest]).encode())
+            most_marks = max(most_marks, *known.get("mark_lengths", [0]))
+        shape = [n_samples, *shapes.pop(), longest, int(most_marks), len(block.alphabet)]
+        writer.append(_SHAPE, json.dumps(shape).encode())
+        writer.append(_ALPHABET, to_points(block.alphabet).tobytes())
 
 
 def read_shape(split: Fragments) -> Shape:
     """Read how large the columns of a split are."""
-    n_samples, heights_px, widths_px, longest = zip(
-        *map(json.loads, split.read(_SHAPE)), strict=True
-    )
-    shapes = set(zip(heights_px, widths_px, strict=True))
+    parts = [Shape(*json.loads(data)) for data in split.read(_SHAPE)]
+    shapes = {(part.height_px, part.width_px) for part in parts}
     _check_shapes(shapes)
-    return Shape(sum(n_samples), *shapes.pop(), max(longest))
+    longest, most_marks = (max(getattr(part, it) for part in parts) for it in _LONGEST)
+    n_samples = sum(part.n_samples for part in parts)
+    return Shape(n_samples, *shapes.pop(), longest, max(1, most_marks), parts[0].n_classes)
+
+
+_LONGEST = ("longest", "most_marks")
+
+
+def to_points(text: str) -> NDArray[np.int32]:
+    """Return the code point of each character."""
+    return np.array([*map(ord, text)], _INT)
 
 
 def list_columns(split: Fragments) -> list[str]:
@@ -158,12 +185,16 @@ def read_column(split: Fragments, shape: Shape, name: str) -> Iterator[NDArray[A
     """Read a column, an array a part; see `COLUMNS`."""
     column, of_each = COLUMNS[name], shape.of(name)[1:]
     arrays = (np.frombuffer(data, column.dtype) for data in split.read(_name_fragment(name)))
+    if name == _ALPHABET:
+        yield next(arrays)
+        return
     if not column.field:
         yield from (array.reshape(-1, *of_each) for array in arrays)
         return
-    for lengths, flat in zip(read_column(split, shape, "lengths"), arrays, strict=True):
+    counts = "mark_lengths" if name.startswith("mark_") else "lengths"
+    for lengths, flat in zip(read_column(split, shape, counts), arrays, strict=True):
         filled = np.full((len(lengths), *of_each), column.blank, column.dtype)
-        inside = np.arange(shape.longest) < lengths[:, None]
+        inside = np.arange(of_each[0]) < lengths[:, None]
         filled[inside] = flat.reshape(-1, *of_each[1:])
         yield filled
 
@@ -180,8 +211,7 @@ def _check_shapes(shapes: set[tuple[int, int]]) -> None:
 _CHUNK = 256  # rows read at once, at most
 _CHUNK_BYTES = 1 << 25
 _GREYS = (np.uint8, np.bool_)
-_CHARACTERS = np.array([*string.digits, *string.ascii_uppercase, *string.ascii_lowercase, "?", ""])
-_UNKNOWN, _NONE = len(_CHARACTERS) - 2, len(_CHARACTERS) - 1
+_CHARACTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 
 
 class ArrayLike(Protocol):
@@ -251,6 +281,8 @@ def iterate_samples(
     `lengths` and `boxes` may be missing; `where` is what messages call the file.
     """
     with naming_damage(where):
+        alphabet = _read_alphabet(columns.get(_ALPHABET))
+        columns = {name: column for name, column in columns.items() if name != _ALPHABET}
         for name, column in columns.items():
             with naming_damage(path := getattr(column, "path", where)):
                 _check_column(name, column, path)
@@ -270,11 +302,11 @@ def iterate_samples(
             images = rows["images"].reshape(stop - start, *columns["images"].shape[1:3])
             if images.dtype == np.bool_:  # what is true is white
                 images = images * np.uint8(255)
-            texts = spell_classes(rows["labels"], rows.get("lengths"))
+            texts = spell_classes(rows["labels"], rows.get("lengths"), alphabet)
             known: dict[str, Any] = {
                 aspect: rows[name].astype(np.int64)
                 for name in rows
-                if (aspect := COLUMNS[name].aspect) and name != "writers"
+                if (aspect := COLUMNS[name].aspect) and name not in ("writers", "mark_boxes")
             }
             for place in chosen:
                 text = texts[place]
@@ -286,6 +318,9 @@ def iterate_samples(
                     more["writers"] = tuple(name.decode() for name in spelt)
                 if "boxes" in more:
                     check_boxes(more["boxes"], images.shape[1:])
+                if "mark_boxes" in rows and "mark_lengths" in rows:
+                    n_marks = int(rows["mark_lengths"][place])
+                    more["mark_boxes"] = rows["mark_boxes"][place, :n_marks].astype(np.int64)
                 yield LoadedSample(names[place], split, images[place], text, **more)
 
 
@@ -316,9 +351,10 @@ def _is_expected(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> boo
         return is_text and _has_axes(shape, 1)
     if name == "labels" and len(shape) == 2:  # noqa: PLR2004 - of samples and digits
         return 0 < shape[1] <= LENGTH_LIMIT
-    if name == "writers":
-        return dtype.kind == "S" and len(shape) == 2  # noqa: PLR2004 - of samples and digits
-    if name == "boxes":
+    if name in ("writers", "mark_characters"):
+        is_right = dtype.kind == "S" if name == "writers" else is_whole
+        return is_right and len(shape) == 2  # noqa: PLR2004 - of samples and digits or marks
+    if name in ("boxes", "mark_boxes"):
         return is_whole and shape[2:] == (4,)
     return is_whole and _has_axes(shape, 1)
 
@@ -344,16 +380,34 @@ def _check_together(columns: Mapping[str, ArrayLike]) -> int:
     return lengths["images"]
 
 
-def spell_classes(labels: NDArray[Any], lengths: NDArray[Any] | None) -> list[str]:
-    """Write classes as texts; without lengths, each ends at its first class that is none."""
+def _read_alphabet(points: ArrayLike | None) -> str | None:
+    """Return the character of each class, if a file says it."""
+    if points is None:
+        return None
+    shape, is_whole = points.shape, points.dtype.kind in "iu"
+    if not is_whole or len(shape) != 1 or not 0 < shape[0] <= _MOST_CLASSES:
+        raise ValueError(f"its alphabet is {points.dtype!s:.40} of shape {shape!s:.80}")
+    alphabet = "".join(map(chr, points[0 : shape[0]].tolist()))
+    alphabet.encode()
+    return alphabet
+
+
+def spell_classes(
+    labels: NDArray[Any], lengths: NDArray[Any] | None, alphabet: str | None = None
+) -> list[str]:
+    """Write classes as texts; without lengths, each ends at its first class that is none.
+
+    Without an alphabet, classes are digits, A to Z, a to z.
+    """
     if labels.dtype.kind in "US":
         return _decode(labels.ravel())
     classes = labels.reshape(len(labels), -1).astype(np.int64)
     is_none = (classes < 0) | (classes == np.iinfo(np.uint8).max)
     if lengths is not None:
         is_none |= np.arange(classes.shape[1]) >= lengths.reshape(-1, 1)
-    known = np.where(is_none, _NONE, np.minimum(classes, _UNKNOWN))
-    characters = np.ascontiguousarray(_CHARACTERS[known])
+    names = np.array([*(_CHARACTERS if alphabet is None else alphabet), "?", ""])
+    known = np.where(is_none, len(names) - 1, np.minimum(classes, len(names) - 2))
+    characters = np.ascontiguousarray(names[known])
     texts: list[str] = characters.view(f"U{characters.shape[1]}")[:, 0].tolist()
     return texts
 

@@ -84,7 +84,7 @@ def _create_dataset(file: Any, name: str, shape: Shape) -> Any:  # noqa: ANN401 
         name,
         whole,
         dtype,
-        chunks=(min(n_together, shape.n_samples), *whole[1:]),
+        chunks=(min(n_together, whole[0]), *whole[1:]),
         compression="gzip",
         compression_opts=_DEFLATE_LEVEL,
         track_times=False,

@@ -15,6 +15,7 @@ from mnistseq_cli.formats.arrays import (
     Columnar,
     FileArray,
     iterate_samples,
+    list_columns,
     read_column,
     read_shape,
 )
@@ -73,6 +74,11 @@ class Idx(Columnar):
                 file.write(_make_header(_INT32, shape.of("lengths")))
                 for lengths in read_column(split, shape, "lengths"):
                     file.write(lengths.astype(">i4").data)
+            if "alphabet" in list_columns(split):
+                with writer.path(f"{prefix}-alphabet-idx1-int").open("wb") as file:
+                    file.write(_make_header(_INT32, shape.of("alphabet")))
+                    for points in read_column(split, shape, "alphabet"):
+                        file.write(points.astype(">i4").data)
 
     def _write_labels(
         self, split: Fragments, shape: Shape, prefix: str, writer: PartWriter
@@ -103,6 +109,8 @@ def _read_files(
     lengths = images.with_name(f"{prefix}-lengths-idx1-int")
     paths = {"images": images, "labels": labels[0] if labels else missing}
     paths |= {"lengths": lengths} if lengths.exists() else {}
+    alphabet = images.with_name(f"{prefix}-alphabet-idx1-int")
+    paths |= {"alphabet": alphabet} if alphabet.exists() else {}
     with ExitStack() as stack:
         columns = {}
         for name, path in paths.items():

@@ -95,6 +95,7 @@ class Survey:
     splits: dict[str, int]  # in the order of the dataset; one called "" without splits
     overlaps: dict[str, Overlap]  # by the names of two splits; see `split_overlap`
     sizes: dict[tuple[int, int], int]  # width and height in px, the most frequent first
+    n_marks: int  # characters that are written and not read
     digits: dict[str, int]
     lengths: dict[int, int]
     has_boxes: bool
@@ -151,4 +152,6 @@ def _describe_sample(sample: LoadedSample) -> dict[str, Any]:
         plain
         | {"width_px": width, "height_px": height}
         | {aspect: _to_plain(getattr(sample, aspect)) for aspect in (*ASPECTS, "writers")}
+        | ({} if sample.written is None else {"written": sample.written})
+        | ({} if sample.mark_boxes is None else {"mark_boxes": sample.mark_boxes.tolist()})
     )

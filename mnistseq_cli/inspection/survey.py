@@ -146,6 +146,7 @@ class _Surveyor:
         self._gaps = GapTally(_find_rule(dataset))
         self._known: Counter[str] = Counter()
         self._overlap = OverlapTally()
+        self._n_marks = 0
         self.n_samples = 0
 
     def add(self, samples: list[LoadedSample]) -> list[LoadedSample]:
@@ -157,6 +158,7 @@ class _Surveyor:
         self._lengths.update(map(len, texts))
         for text in texts:
             self._texts.add(text.encode())
+        self._n_marks += sum(len(it.mark_boxes) for it in samples if it.mark_boxes is not None)
         self._labels.add(samples)
         self._pictures.add(samples)
         self._gaps.add(samples)
@@ -197,6 +199,7 @@ class _Surveyor:
             splits=dict(self._splits),
             overlaps={f"{it.one}, {it.other}": it for it in overlaps},
             sizes=dict(pictures.sizes.most_common()),
+            n_marks=self._n_marks,
             digits=dict(sorted(self._digits.items())),
             lengths=dict(sorted(self._lengths.items())),
             has_boxes=sources["boxes"].n_known > 0,

@@ -83,6 +83,11 @@ def list_facts(survey: Survey) -> list[Fact]:
             f"{sum(survey.digits.values()):,}",
             f"in texts of {write_range(survey.lengths)}",
         ),
+        *(
+            [Fact("Marks", f"{survey.n_marks:,}", "written and not read")]
+            if survey.n_marks
+            else []
+        ),
         Fact(
             "Ink",
             mean,

@@ -26,8 +26,9 @@ class Item(dict[str, Any]):
     `image` is float32 (1, height, width), 0 black to 1 white; `classes` int64 (n,); `boxes` int64
     (n, 4), x, y, width, height; `masks`, where the dataset was asked for them, uint8
     (n, height, width), 1 where a digit has ink; `index` and `text` are plain values; `paper` is
-    the grey value of blank paper. A DataLoader gathers items of any size by itself, see
-    `pad_collate`.
+    the grey value of blank paper. Where characters are left unlabelled, `written` is what stands
+    on the paper, and `mark_boxes` int64 (m, 4) are the boxes of what is not read. A DataLoader
+    gathers items of any size by itself, see `pad_collate`.
     """
 
 
@@ -131,6 +132,11 @@ def to_items(block: Block, paper: float) -> list[Item]:
         for place, item in enumerate(items):
             masks = block.inks.masks(place, item["image"].shape[-1])[: len(item["classes"])]
             item["masks"] = torch.from_numpy(masks.astype(np.uint8))
+    if block.marks:
+        marks = zip(items, block.written.tolist(), block.marks.of_each(), strict=True)
+        for item, written, (_, mark_boxes) in marks:
+            item["written"] = written
+            item["mark_boxes"] = torch.tensor(mark_boxes, dtype=torch.int64).reshape(-1, 4)
     return items
 
 

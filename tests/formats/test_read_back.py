@@ -78,13 +78,17 @@ def test_names_are_those_of_the_container(
         ("webdataset", "csv", {"written", "mark_boxes"}),
         ("parquet", "csv", {"written", "mark_boxes"}),
         ("lmdb", "csv", set()),
+        ("npz", "csv", {"mark_boxes", "all"}),
+        ("npy", "csv", {"mark_boxes", "all"}),
+        ("hdf5", "csv", {"mark_boxes", "all"}),
+        ("idx", "csv", set()),
     ],
 )
 def test_marks_are_told_from_labels(
     to: str, labels: str, holds: set[str], punctuated: GlyphSet, tmp_path: Path
 ) -> None:
     check_installed(to)
-    texts = ("1,250.00", "350", "5,")
+    texts = ("$1,250.00", "3A50", "5,Z")
     recipe = Recipe(texts=texts, unlabelled=".,", count=COUNT, spacing_px=(-4, 4))
     generator = SequenceGenerator(recipe, punctuated)
     output = Output(folder=tmp_path, to=to, labels=(labels,))
@@ -95,7 +99,7 @@ def test_marks_are_told_from_labels(
             assert np.array_equal(np.sort(seen.boxes), np.sort(sample.boxes))
         assert seen.written == (sample.written if "written" in holds else None)
         boxes = np.array([mark.box for mark in sample.marks]).reshape(-1, 4).tolist()
-        if "mark_boxes" in holds and (boxes or "written" in holds):
+        if "mark_boxes" in holds and (boxes or holds & {"written", "all"}):
             assert seen.mark_boxes is not None
             assert seen.mark_boxes.tolist() == boxes
         else:
