@@ -21,6 +21,7 @@ import pytest
 
 import mnistseq_cli
 from mnistseq_cli.bulk import events
+from mnistseq_cli.cli.commands import open_command
 from mnistseq_cli.distortions import AUGMENTATIONS
 from mnistseq_cli.inspection import predictions
 from mnistseq_cli.randomness import Use
@@ -311,7 +312,10 @@ def test_the_test_command_is_the_one_that_is_run() -> None:
 
 def test_every_option_of_a_picture_is_documented() -> None:
     text = PAGES["docs/spacing.md"].text + PAGES["docs/glyphs.md"].text
+    options = {parameter.name for parameter in open_command("batch").params}
     for name, values in CHOICES.items():
+        if name not in options:  # of recipes alone
+            continue
         assert f"--{name.replace('_', '-')}" in text
         assert all(value in text for value in values)
 
