@@ -1,4 +1,4 @@
-"""Compares two installed versions: ``python benchmarks/compare.py ENVIRONMENT ENVIRONMENT``.
+"""Compares two installed versions: ``python -m benchmarks.compare ENVIRONMENT ENVIRONMENT``.
 
 Environments are folders of `venv`; the first is the older version. Both do the same work in turn,
 several times, and the fastest run of each counts: what else the machine does only slows down.
@@ -17,15 +17,26 @@ PICTURE = "mnistseq sequence 3 5 0 --width 100 --dataset strokes --seed 1 -o 350
 FOLDER = "mnistseq batch -n 20000 --length 5 5 --dataset strokes --seed 1 --workers 0 -o"
 SAMPLES = """
 from mnistseq_cli import Recipe, SequenceGenerator, load_glyphs
-recipe = Recipe(length=(11, 11), dataset="strokes", count=100_000)
-generator = SequenceGenerator(recipe, load_glyphs("strokes"))
-for start in range(0, 100_000, 1000):
-    generator.block(start, start + 1000)
+generator = SequenceGenerator(Recipe(dataset="strokes", count=100_000, {}), load_glyphs("strokes"))
+step = 384 if hasattr(generator, "blocks") else 128  # the size of the first version's blocks
+for start in range(0, {}, step):
+    generator.block(start, start + step)
 """
+
+
+def make(values: str, n_samples: int) -> list[str]:
+    """Return the command that makes samples of a recipe in memory."""
+    return ["python", "-c", SAMPLES.format(values, n_samples)]
+
+
 WORK = {
     "--help": ["mnistseq", "--help"],
     "sequence 3 5 0 --width 100": PICTURE.split(),
-    "100,000 samples of 11 digits in memory": ["python", "-c", SAMPLES],
+    "100,000 samples of 11 digits in memory": make("length=(11, 11)", 100_000),
+    "20,000 rows shrunk to 150 px": make("length=(11, 11), width_px=150, fit='shrink'", 20_000),
+    "20,000 rows with preset light": make("length=(5, 5), augment=('light',)", 20_000),
+    "10,000 rows with preset medium": make("length=(5, 5), augment=('medium',)", 10_000),
+    "10,000 rows with preset heavy": make("length=(5, 5), augment=('heavy',)", 10_000),
     "20,000 images as a PNG folder": [*FOLDER.split(), "new", "--overwrite"],
     "inspect 20,000 images": ["mnistseq", "inspect", "kept", "--json"],
     "verify --deep all, 20,000 images": ["mnistseq", "verify", "kept", "--deep", "all"],

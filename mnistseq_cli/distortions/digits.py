@@ -301,9 +301,11 @@ def _move(
     ink: GlyphInk, motion: Motion, frames: Frames, spare_px: int, scale: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return digits after their motion, with room to grow, and where their images begin."""
-    n, height_px, width_px = ink.images.shape
-    left_px, right_px = (_round_up(int(frames.growth_px[:, side].max())) for side in (0, 2))
-    most_px = int(frames.width_px.max()) if frames.moves[0] else width_px
+    n, height_px, _ = ink.images.shape
+    left_px, _, right_px, _ = frames.growth_px.max(axis=0).tolist()
+    most_px = int((frames.width_px if frames.moves[0] else ink.width_px).max(initial=1))
+    if frames.moves[0]:
+        left_px = _round_up(left_px)
     shape = n, _round_up(height_px), _round_up(left_px + most_px + right_px + spare_px)
     images = np.zeros(shape, np.uint8)
     if frames.moves[0]:
@@ -311,7 +313,7 @@ def _move(
         images = images[:, :height_px]
     else:
         images = images[:, :height_px]
-        images[:, :, left_px : left_px + most_px] = ink.images
+        images[:, :, left_px : left_px + most_px] = ink.images[:, :, :most_px]
         images = slide(images, 0, frames.down_px)
     return np.ascontiguousarray(images), frames.left_px - left_px
 

@@ -1,0 +1,1 @@
+"""What the figures on ``docs/performance.md`` come from: ``python -m benchmarks``."""
