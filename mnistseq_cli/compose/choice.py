@@ -114,6 +114,9 @@ class DigitChooser:
         """Measure digits for the layout, without their images where there is no need of them."""
         if self._distortions or self._recipe.margin_px is not None or self._recipe.touching:
             return self.cut(chosen)[1]
+        return self._measure_glyphs(chosen)
+
+    def _measure_glyphs(self, chosen: Chosen) -> Digits:
         widths_px = np.full(chosen.inside.shape, self._glyphs.height_px) * chosen.inside
         if self._recipe.measure == "ink":
             widths_px[chosen.inside] = self._glyphs.measure(chosen.glyphs[chosen.inside])[:, 2]
@@ -124,7 +127,7 @@ class DigitChooser:
         if self._recipe.margin_px is not None:
             return self._bound_digits(chosen)
         if not self._distortions:
-            return self.measure(chosen)
+            return self._measure_glyphs(chosen)
         place, sample = np.nonzero(chosen.inside.T)
         ink = self._glyphs.cut_out(chosen.glyphs[sample, place])
         draws = self._draw_for_each(chosen)

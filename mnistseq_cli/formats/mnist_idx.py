@@ -40,7 +40,7 @@ _DTYPES: dict[int, np.dtype[Any]] = {_UINT8: np.dtype(np.uint8), _INT32: np.dtyp
 class Idx(Columnar):
     """Images, labels and lengths of labels, named and laid out as the files of MNIST are.
 
-    ``train-images-idx3-ubyte`` (N, 28, W), ``train-labels-idx2-ubyte`` (N, longest; 255 after
+    ``train-images-idx3-ubyte`` (N, height, W), ``train-labels-idx2-ubyte`` (N, longest; 255 after
     the end) and ``train-lengths-idx1-int`` (N,); ``t10k-…`` for the split test. Where every text
     is a single digit, labels are ``train-labels-idx1-ubyte`` (N,), as in MNIST itself, and the
     splits train and test lie in one folder, as readers of MNIST look for them.

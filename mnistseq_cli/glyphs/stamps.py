@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Stamps:
     """The digits of some samples: all first digits, then all second digits, and so on."""
 
-    images: NDArray[np.uint8]  # (M, 28, W), 0 = paper, 255 = ink
+    images: NDArray[np.uint8]  # (M, height, W), 0 = paper, 255 = ink
     sample: NDArray[np.int64]  # (M,), which sample a digit belongs to
     place: NDArray[np.int64]  # (M,), which digit of it this is
     x_px: NDArray[np.int64]  # (M,), where the image begins in its row; after fitting, on its page
