@@ -17,7 +17,7 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, BinaryIO, TextIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO, TypeGuard
 
 from mnistseq_cli.errors import CacheError, MnistseqError, OutputError
 
@@ -107,13 +107,6 @@ def write_new(path: str, data: bytes) -> None:
         os.close(descriptor)
 
 
-def replace_file(path: Path, data: bytes, staging: Path) -> None:
-    """Write a file into another folder, then move it: it is complete or not there."""
-    part = staging / path.name
-    write_new(str(part), data)
-    part.replace(path)
-
-
 def write_whole(
     path: Path,
     blocks: Iterable[bytes],
@@ -171,6 +164,11 @@ _LINE_LIMIT_BYTES = 2**20  # of a line, while one is looked for
 _READ_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
+def is_store(path: Path | str) -> TypeGuard[Path]:
+    """Whether a path is that of an object store: a `UPath`, which has the methods of `Path`."""
+    return hasattr(path, "fs")
+
+
 def read_file(
     path: Path | str,
     *,
@@ -201,6 +199,8 @@ def find_inside(folder: Path, name: str) -> Path | None:
 def open_regular(path: Path | str, *, error: type[MnistseqError] = OutputError) -> BinaryIO:
     """Open a file that the user or another file names."""
     try:
+        if is_store(path):
+            return path.open("rb")
         descriptor, _ = _open_regular(path)
         return os.fdopen(descriptor, "rb")
     except (OSError, ValueError) as cause:
@@ -226,10 +226,14 @@ def open_text(path: Path | str, *, error: type[MnistseqError] = OutputError) -> 
 
 def read_regular(path: Path | str, limit_bytes: int = READ_LIMIT_BYTES) -> bytes:
     """Read a whole file; for callers that explain errors themselves."""
+    if is_store(path):
+        with path.open("rb") as file:
+            data = file.read(limit_bytes + 1)
+        _check_size(len(data), limit_bytes)
+        return data
     descriptor, size_bytes = _open_regular(path)  # half the time of `Path.read_bytes`
     try:
-        if size_bytes > limit_bytes:
-            raise ValueError(f"it has {size_bytes:,} bytes; expected at most {limit_bytes:,}")
+        _check_size(size_bytes, limit_bytes)
         data = os.read(descriptor, size_bytes + 1)
         while len(data) < size_bytes and (more := os.read(descriptor, size_bytes)):
             data += more
@@ -238,9 +242,14 @@ def read_regular(path: Path | str, limit_bytes: int = READ_LIMIT_BYTES) -> bytes
         os.close(descriptor)
 
 
+def _check_size(size_bytes: int, limit_bytes: int) -> None:
+    if size_bytes > limit_bytes:
+        raise ValueError(f"it has more than {limit_bytes:,} bytes")
+
+
 def check_regular(path: Path | str) -> int:
     """Return the size of a file in bytes, refusing a pipe or a device, which may never end."""
-    return _find_size(os.stat(path), path)  # noqa: PTH116 - a Path takes as long as the call
+    return path.stat().st_size if is_store(path) else _find_size(os.stat(path), path)  # noqa: PTH116 - a Path takes as long as the call
 
 
 def _open_regular(path: Path | str) -> tuple[int, int]:

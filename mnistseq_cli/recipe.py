@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any, Literal, Self, cast, get_args
 
 from mnistseq_cli.errors import LayoutError, OutputError, TextError, UsageError
-from mnistseq_cli.files import describe_damage, find_inside, naming_damage, open_text, read_file
+from mnistseq_cli.files import (
+    describe_damage,
+    find_inside,
+    is_store,
+    naming_damage,
+    open_text,
+    read_file,
+)
 from mnistseq_cli.validation import (
     check_choice,
     check_flag,
@@ -320,7 +327,7 @@ class Recipe:
         UsageError
             The file is no TOML, or no recipe.
         """
-        path = Path(path)
+        path = path if is_store(path) else Path(path)
         values = _read_toml(path)
         if isinstance(name := values.get("texts"), str):
             texts = find_inside(path.parent, name)

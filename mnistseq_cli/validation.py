@@ -57,12 +57,17 @@ def check_choice(name: str, value: object, allowed: tuple[str, ...] | list[str])
         )
 
 
+def is_url(name: Path | str) -> bool:
+    """Whether a name is a URL, such as that of an object store."""
+    return bool(_URL.match(str(name)))
+
+
 def check_local(name: str, path: Path | str) -> None:
     """Raise if a path to write at is a URL: it would make a local folder such as ``s3:``."""
     if scheme := _URL.match(str(path)):
         raise UsageError(
-            f"{name} is {scheme[0]}…, but object stores are not supported",
-            "Write to a local folder, then copy it there",
+            f"{name} is {scheme[0]}…; expected a file or folder of this machine",
+            "Only --out can be in a store",
         )
 
 

@@ -6,16 +6,21 @@ the data folder that is given. A worker that dies is Dask's to replace.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from secrets import token_hex
+from shutil import rmtree
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any
 
-from mnistseq_cli.bulk.parts import PartMaker, find_versions
+from mnistseq_cli.bulk.parts import KEPT, PartMaker, find_versions
 from mnistseq_cli.bulk.plan import Plan
+from mnistseq_cli.bulk.storage import Store
 from mnistseq_cli.bulk.workers import (
     count_cores,
     ensure_helpers,
@@ -25,13 +30,13 @@ from mnistseq_cli.bulk.workers import (
 )
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.extras import import_extra, suggest_install
+from mnistseq_cli.files import is_store
 from mnistseq_cli.formats import open_format
 from mnistseq_cli.glyphs.load import resolve_dataset
 from mnistseq_cli.recipe import RECIPE_FILE, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from pathlib import Path
     from types import ModuleType
 
     from distributed import Client, Future
@@ -55,6 +60,7 @@ class _Order:
     dataset: str
     output: Output
     part_size: int
+    start: int
     data_dir: Path | None
     versions: tuple[tuple[str, str], ...]  # of all that decides bytes, on the client
 
@@ -92,7 +98,13 @@ def _make_maker(order: _Order) -> PartMaker:
                 f"Install the same on all machines: pip install {name}=={wanted}",
             )
     recipe = replace(Recipe.load(order.recipe), dataset=order.dataset)
-    return PartMaker(Plan(recipe, order.output, order.part_size), order.data_dir)
+    plan = Plan(recipe, order.output, order.part_size, order.start)
+    if not is_store(order.output.folder):
+        return PartMaker(plan, order.data_dir)
+    scratch = Path(mkdtemp(prefix="mnistseq-"))
+    atexit.register(rmtree, scratch, ignore_errors=True)
+    store = Store(order.output.folder, scratch)
+    return PartMaker(plan, order.data_dir, staging=scratch, commit=store.commit)
 
 
 @contextmanager
@@ -131,7 +143,7 @@ def open_cluster(address: str, n_workers: int | None = None) -> Iterator[Client]
 def make_on_cluster(
     client: Client,
     plan: Plan,
-    folder: OutputFolder,
+    folder: OutputFolder | Store,
     data_dir: Path | None,
     parts: Iterator[Part],
 ) -> Generator[Made]:
@@ -161,15 +173,18 @@ def make_on_cluster(
             client.cancel([*pending], force=True)
 
 
-def _make_order(plan: Plan, folder: OutputFolder, data_dir: Path | None) -> _Order:
-    staging = folder.stage("recipe")
-    staging.mkdir()
-    plan.recipe.save(staging)
+def _make_order(plan: Plan, folder: OutputFolder | Store, data_dir: Path | None) -> _Order:
+    """Write the recipe where workers can read it."""
+    with TemporaryDirectory() as scratch:
+        plan.recipe.save(scratch)
+        for path in Path(scratch).iterdir():
+            folder.write(f"{KEPT}/{path.name}", path.read_bytes())
     return _Order(
-        staging / RECIPE_FILE,
+        folder.path / KEPT / RECIPE_FILE,
         resolve_dataset(plan.recipe.dataset),  # workers run in other folders
         replace(plan.output, folder=folder.path),
         plan.part_size,
+        plan.start,
         data_dir and data_dir.resolve(),
         tuple(find_versions(open_format(plan.output)).items()),
     )

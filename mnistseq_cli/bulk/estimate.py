@@ -7,14 +7,14 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING
 
 from mnistseq_cli.bulk.parts import PARTS, PartMaker, Staging
 from mnistseq_cli.bulk.plan import Part
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import OutputError
-from mnistseq_cli.files import spell_size
+from mnistseq_cli.files import is_store, spell_size
 from mnistseq_cli.formats import open_format
 from mnistseq_cli.formats.base import Fragments
 
@@ -43,18 +43,19 @@ class Estimate:
         included.
     seconds : float
         Time that they take in one process.
-    free_bytes : int
+    free_bytes : int or None
+        None of a store, which has no end.
     """
 
     n_files: int
     size_bytes: int
     disk_bytes: int
     seconds: float
-    free_bytes: int
+    free_bytes: int | None
 
     def check_space(self, folder: Path) -> None:
         """Raise OutputError if there is less space than is needed."""
-        if self.disk_bytes > self.free_bytes:
+        if self.free_bytes is not None and self.disk_bytes > self.free_bytes:
             raise OutputError(
                 f"{folder} would take about {spell_size(self.disk_bytes)}; "
                 f"{spell_size(self.free_bytes)} are free",
@@ -88,7 +89,8 @@ def estimate(
     """
     generator = generator or SequenceGenerator(plan.recipe, data_dir=data_dir)
     n_left = plan.recipe.count if n_left is None else n_left
-    folder = _find_existing(plan.output.folder)
+    is_local = not is_store(plan.output.folder)
+    folder = _find_existing(plan.output.folder) if is_local else Path(gettempdir())
     split = max(plan.splits, key=lambda split: split.stop - split.start)
     pixels = generator.largest_px[0] * generator.largest_px[1]
     n = max(1, min(_HANDFUL, _HANDFUL_PIXELS // pixels, split.stop - split.start))
@@ -112,7 +114,7 @@ def estimate(
         size_bytes=int(sample_bytes * plan.recipe.count) + sum(own),
         disk_bytes=int(disk_bytes * n_left / n),
         seconds=seconds * n_left / n,
-        free_bytes=shutil.disk_usage(folder).free,
+        free_bytes=shutil.disk_usage(folder).free if is_local else None,
     )
 
 

@@ -22,6 +22,7 @@ from mnistseq_cli.bulk.manifest import (
 from mnistseq_cli.bulk.output_folder import JOINED, OF_OLDER_VERSIONS
 from mnistseq_cli.bulk.parts import (
     KEPT,
+    RECORD,
     STAGING,
     PartRecord,
     Staging,
@@ -33,7 +34,7 @@ from mnistseq_cli.bulk.parts import (
 )
 from mnistseq_cli.bulk.plan import cut_parts
 from mnistseq_cli.compose.splits import cut
-from mnistseq_cli.files import replace_file
+from mnistseq_cli.files import write_new
 from mnistseq_cli.formats import Output, open_format
 from mnistseq_cli.formats.base import Fragments
 from mnistseq_cli.formats.card import (
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.bulk.output_folder import OutputFolder
     from mnistseq_cli.bulk.parts import FileEntry, PartSummary
     from mnistseq_cli.bulk.plan import Plan
+    from mnistseq_cli.bulk.storage import Store
     from mnistseq_cli.formats.base import Format
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
@@ -71,7 +73,7 @@ def find_joined(path: Path) -> list[FileEntry] | None:
 
 def finish(
     plan: Plan,
-    folder: OutputFolder,
+    folder: OutputFolder | Store,
     glyphs: GlyphSet,
     parts: list[PartSummary],
     versions: list[dict[str, str]],
@@ -84,7 +86,7 @@ def finish(
     Parameters
     ----------
     plan : Plan
-    folder : OutputFolder
+    folder : OutputFolder or Store
     glyphs : GlyphSet
     parts : list of PartSummary
         All parts, in order.
@@ -103,18 +105,18 @@ def finish(
     staging.write(CROISSANT_FILE, croissant)
     entries.append(describe_bytes(croissant, CROISSANT_FILE))
     record = PartRecord(JOINED, 0, plan.recipe.count, find_versions(form), [], entries)
-    dump_record(record, staging.folder)
+    write_new(str(staging.folder / RECORD), dump_record(record))
     folder.commit(staging.folder, JOINED)
     card = _write_card(folder, facts, plan.output)
     manifest = replace(sum_up(plan, glyphs, versions, parts, entries), card=card)
-    replace_file(folder.path / DATASET_FILE, manifest.to_json(), folder.path / STAGING)
+    folder.write(DATASET_FILE, manifest.to_json())
     folder.remove_own(KEPT, STAGING, record_name(JOINED), PLAN_FILE, *OF_OLDER_VERSIONS)
     return manifest
 
 
 def _write_joined(
     plan: Plan,
-    folder: OutputFolder,
+    folder: OutputFolder | Store,
     form: Format,
     staging: Staging,
     joined: list[FileEntry] | None,
@@ -123,7 +125,7 @@ def _write_joined(
     own = [RECIPE_FILE] if plan.recipe.texts is None else [RECIPE_FILE, TEXTS_FILE]
     for name in own:
         staging.path(name)
-    plan.recipe.save(staging.files, shlex.join(list_options(plan.output)))
+    plan.recipe.save(staging.files, shlex.join(list_options(plan.output, plan.start)))
     if joined is None:
         form.join(find_fragments(plan, folder.path / KEPT), staging)
     written = {entry.name: entry for entry in staging.entries()}
@@ -135,7 +137,8 @@ def _gather_facts(manifest: Manifest, fields: tuple[str, ...]) -> Facts:
     """Return what a manifest says of a dataset to those who find it."""
     output = Output(folder=Path(), **manifest.plan["output"])
     splits = cut(tuple(manifest.plan["splits"].items()), manifest.n_samples)
-    command = ["mnistseq", "batch", "--recipe", RECIPE_FILE, *list_options(output)]
+    command = ["mnistseq", "batch", "--recipe", RECIPE_FILE]
+    command += list_options(output, manifest.plan.get("start", 0))
     return Facts(
         recipe=manifest.plan["recipe"],
         output=manifest.plan["output"],
@@ -148,7 +151,7 @@ def _gather_facts(manifest: Manifest, fields: tuple[str, ...]) -> Facts:
     )
 
 
-def _write_card(folder: OutputFolder, facts: Facts, output: Output) -> dict[str, str]:
+def _write_card(folder: OutputFolder | Store, facts: Facts, output: Output) -> dict[str, str]:
     """Write the card and its picture; return its hash, {} where another README is there.
 
     One that somebody edited is kept, with the hash of what it was.
@@ -162,9 +165,9 @@ def _write_card(folder: OutputFolder, facts: Facts, output: Output) -> dict[str,
     if images and (is_new or not (folder.path / PREVIEW_FILE).exists()):
         sheet = make_sheet(images)[None]
         (picture,) = encode_pngs(sheet, np.array([sheet.shape[2]]))
-        replace_file(folder.path / PREVIEW_FILE, picture, folder.path / STAGING)
+        folder.write(PREVIEW_FILE, picture)
     if is_new:
-        replace_file(folder.path / CARD_FILE, data, folder.path / STAGING)
+        folder.write(CARD_FILE, data)
     return card
 
 
@@ -180,9 +183,11 @@ def find_fragments(plan: Plan, root: Path) -> list[Fragments]:
     ]
 
 
-def list_options(output: Output) -> Iterator[str]:
+def list_options(output: Output, start: int = 0) -> Iterator[str]:
     """Yield the options of a command that writes in the same form, into a folder beside this."""
     default = Output(folder=output.folder)
+    if start:
+        yield from ("--start", str(start))
     if output.to != default.to:
         yield from ("--to", output.to)
     if output.labels != default.labels:

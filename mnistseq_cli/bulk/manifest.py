@@ -16,7 +16,6 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from mnistseq_cli.bulk.parts import (
-    STAGING,
     PartSummary,
     read_object,
     take_entries,
@@ -25,8 +24,8 @@ from mnistseq_cli.bulk.parts import (
 from mnistseq_cli.bulk.plan import PART_SIZE_LIMIT
 from mnistseq_cli.compose.splits import cut, find_shared
 from mnistseq_cli.compose.texts import list_classes
-from mnistseq_cli.errors import OutputError, UsageError
-from mnistseq_cli.files import read_regular, replace_file
+from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
+from mnistseq_cli.files import describe_damage, is_store, read_regular
 from mnistseq_cli.formats.card import CARD_FILE
 from mnistseq_cli.formats.names import OWN_FOLDER
 from mnistseq_cli.recipe import RECIPE_FILE, Recipe
@@ -45,7 +44,7 @@ LOCK = f"{OWN_FOLDER}/lock"
 PLAN_FILE = f"{OWN_FOLDER}/plan.json"
 PREVIEW_FILE = f"{OWN_FOLDER}/preview.png"  # which `load_dataset` passes over
 MANIFEST_VERSION = 1
-_PLAN_KEYS = ("recipe", "output", "part_size", "splits")
+_PLAN_KEYS = ("recipe", "output", "part_size", "splits", "start")
 _RECIPE_KEYS = {"version", *(one.name for one in fields(Recipe))}
 _KINDS: dict[type, str] = {str: "a text", list: "a list", dict: "an object"}
 
@@ -93,7 +92,7 @@ class Manifest:
         if not any(entry.name == RECIPE_FILE for entry in files):
             raise ValueError(f"it does not list {RECIPE_FILE}")
         return cls(
-            plan={key: values[key] for key in _PLAN_KEYS},
+            plan={key: values[key] for key in _PLAN_KEYS if key in values},
             glyphs=_take(values, "glyphs", dict),
             shared_texts=_take(values, "shared_texts", str),
             versions=_take(values, "versions", list),
@@ -120,7 +119,7 @@ class Manifest:
             "files": [file._asdict() for file in self.files],
         }
         head = json.dumps(values, indent=1, ensure_ascii=False).removesuffix("\n}")
-        lines = ",\n".join(json.dumps(part.to_dict(), ensure_ascii=False) for part in self.parts)
+        lines = ",\n".join(json.dumps(part.__dict__, ensure_ascii=False) for part in self.parts)
         return f'{head},\n "parts": [\n{lines}\n ]\n}}\n'.encode()
 
 
@@ -184,10 +183,9 @@ def check_card(
     return "edited" if card else "of others"
 
 
-def save_plan(plan: Plan, folder: Path) -> None:
-    """Write down what a run is about to do."""
-    data = json.dumps(plan.to_dict(), indent=1, ensure_ascii=False).encode() + b"\n"
-    replace_file(folder / PLAN_FILE, data, folder / STAGING)
+def dump_plan(plan: Plan) -> bytes:
+    """Return the bytes that say what a run is about to do."""
+    return json.dumps(plan.to_dict(), indent=1, ensure_ascii=False).encode() + b"\n"
 
 
 def load_plan(folder: Path) -> dict[str, Any] | None:
@@ -221,6 +219,7 @@ def check_plan(values: dict[str, Any]) -> None:
     if "labels" in output and check_texts("labels", output["labels"]) is None:
         raise ValueError("labels is None; expected a list of texts")
     check_number("part_size", values.get("part_size"), 1, PART_SIZE_LIMIT)
+    take_number({"start": 0} | values, "start")
     splits = _take(values, "splits", dict)
     cut([(name, take_number(splits, name)) for name in splits], count)
 
@@ -236,7 +235,7 @@ def _take(values: dict[str, Any], key: str, kind: type) -> Any:  # noqa: ANN401 
 def _check_folder(folder: Path) -> None:
     if not folder.is_dir() and folder.exists():
         raise OutputError(f"{folder} is a file; expected the folder of a dataset")
-    if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+    if not is_store(folder) and folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
         raise OutputError(f"cannot read the folder {folder}: permission denied")
 
 
@@ -253,6 +252,10 @@ def _naming_damage(path: Path, hint: str) -> Iterator[None]:
         raise OutputError(f"{path} is damaged: {error.message}", error.hint or hint) from error
     except (ValueError, TypeError, MemoryError) as error:
         raise OutputError(f"{path} is damaged: {str(error) or 'it is too large'}", hint) from error
+    except MnistseqError:
+        raise
+    except Exception as error:  # of a store's library
+        raise OutputError(f"cannot read {path}: {describe_damage(error)}") from error
 
 
 def _explain_missing(folder: Path) -> OutputError:

@@ -12,20 +12,23 @@ import os
 import shlex
 import shutil
 import sys
-from contextlib import contextmanager, suppress
+import time
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from fnmatch import fnmatchcase
+from itertools import chain
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
-from mnistseq_cli.bulk.litter import is_litter
 from mnistseq_cli.bulk.manifest import (
     DATASET_FILE,
     LOCK,
     PLAN_FILE,
     PREVIEW_FILE,
+    check_card,
+    dump_plan,
     load_manifest,
     load_plan,
-    save_plan,
 )
 from mnistseq_cli.bulk.parts import (
     KEPT,
@@ -33,14 +36,19 @@ from mnistseq_cli.bulk.parts import (
     RECORD,
     STAGING,
     FileEntry,
+    PartRecord,
     describe_file,
+    dump_record,
     load_record,
     record_name,
 )
+from mnistseq_cli.bulk.storage import Store, open_store, refuse_altered
 from mnistseq_cli.errors import OutputError
-from mnistseq_cli.files import read_regular
+from mnistseq_cli.files import is_store, read_regular, write_new
+from mnistseq_cli.formats import PARTED
+from mnistseq_cli.formats.card import CARD_FILE
 from mnistseq_cli.formats.names import OWN_FOLDER
-from mnistseq_cli.validation import quote
+from mnistseq_cli.validation import count, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -61,24 +69,57 @@ else:
 
 JOINED = "joined"  # called like a part: what spans all of them
 OF_OLDER_VERSIONS = (f"{OWN_FOLDER}/boot_id",)
+_UNFINISHED = (PARTS, KEPT, STAGING, PLAN_FILE)
+_SHARE = "share-"  # in the names of locks, and of folders where shares stage
+_LOOK_EVERY_S = 0.05
+_PATIENCE_S = 10.0  # with another share that begins or finishes
 
 
 class OutputFolder:
-    """A folder that is one run's alone; see `open_output_folder`.
+    """A folder that is one run's alone, or shared by shares; see `open_output_folder`.
 
     Attributes
     ----------
     path : Path
         Its real path.
-    descriptor : int
-        Of the lock.
+    inherited : tuple of int
+        Descriptors of the locks, which a forked worker must not keep.
+    staging : Path
+        Where parts are made.
+    is_written_by_workers : bool
+        Whether `commit` is called by those who make parts.
     """
 
-    def __init__(self, path: Path, descriptor: int) -> None:
+    is_written_by_workers = False
+
+    def __init__(self, path: Path, descriptor: int, share: str = "") -> None:
         self.path = path
-        self.descriptor = descriptor
+        self.inherited = (descriptor,)
+        self.staging = path / STAGING / share
+        self._share = share
         self.card: dict[str, str] = {}  # of an earlier dataset; see `Manifest`
         self._listed: set[str] = set()  # files of an earlier run, which may be replaced
+
+    def write(self, name: str, data: bytes, *, is_new: bool = False) -> None:
+        """Write a file of ours that is complete or not there."""
+        del is_new  # nobody else writes meanwhile
+        part = self.stage("own")
+        write_new(str(part), data)
+        part.replace(self.path / name)
+
+    def list_names(self, under: str) -> set[str]:
+        """Return the names of what lies in a folder."""
+        return {path.name for path in (self.path / under).glob("*")}
+
+    def prepare(self) -> None:
+        """Make the folders that a run needs, and remove what an earlier one left half made."""
+        for path in (self.path / PARTS, self.path / KEPT, self.staging):
+            path.mkdir(parents=True, exist_ok=True)
+        self.sweep()
+
+    def finishing(self) -> AbstractContextManager[object]:
+        """Hold what keeps other shares from finishing meanwhile."""
+        return _lock(self.path / LOCK, self.path, _PATIENCE_S) if self._share else nullcontext()
 
     def list_replaceable(self, entries: Iterable[FileEntry]) -> None:
         """Take note of files that an earlier run wrote, and that are made again."""
@@ -86,7 +127,7 @@ class OutputFolder:
 
     def stage(self, name: str) -> Path:
         """Return a folder that does not exist yet, to write something in."""
-        return self.path / STAGING / f"{name}.{token_hex(4)}"
+        return self.staging / f"{name}.{token_hex(4)}"
 
     def commit(self, staging: Path, name: str) -> None:
         """Move what was written in a folder to its final names; its record comes last."""
@@ -103,20 +144,14 @@ class OutputFolder:
         The files of a part with a record may have their final names already: the record is all
         that says whose they are.
         """
-        staging = self.path / STAGING
-        for path in [*staging.iterdir()] if staging.is_dir() else ():
-            if not path.is_dir():
-                path.unlink()
-            elif (path / RECORD).exists():
-                for inside in ("files", "kept"):
-                    shutil.rmtree(path / inside, ignore_errors=True)
-            else:
-                shutil.rmtree(path, ignore_errors=True)
+        _sweep(self.staging)
 
     def abandon(self) -> None:
         """Leave nothing behind where nothing was made."""
-        if not any((self.path / PARTS).iterdir()) and not (self.path / DATASET_FILE).exists():
-            self.remove_own(PARTS, KEPT, STAGING, PLAN_FILE)
+        if self._share:
+            self.staging.rmdir()
+        elif not any((self.path / PARTS).iterdir()) and not (self.path / DATASET_FILE).exists():
+            self.remove_own(*_UNFINISHED)
 
     def remove_own(self, *names: str) -> None:
         """Remove files and folders of ``.mnistseq``."""
@@ -127,29 +162,18 @@ class OutputFolder:
             else:
                 path.unlink(missing_ok=True)
 
-    def clear(self) -> None:
-        """Remove an earlier dataset: what records list, as they list it, and nothing else."""
-        listed: dict[str, FileEntry] = {}
-        for path in (self.path / PARTS).glob("*.json"):
-            listed |= {entry.name: entry for entry in _read_entries(path)}
-        finished = (self.path / DATASET_FILE).exists()
-        if finished:
-            listed |= {entry.name: entry for entry in load_manifest(self.path).files}
-        own = [entry for entry in listed.values() if self._is_there(entry)]
+    def remove_listed(self, entries: Iterable[FileEntry]) -> None:
+        """Remove the files of an earlier dataset, as records list them, and nothing else."""
+        own = [entry for entry in entries if self._is_there(entry)]
         for entry in own:
             if not self._is_as_written(entry):
-                raise OutputError(
-                    f"{self.path / entry.name} is not as mnistseq wrote it, so it is not removed",
-                    "Move it away, or choose another --out.",
-                )
+                raise refuse_altered(self.path / entry.name)
         # What was being moved when a run was killed: some have their final names already.
-        for path in (self.path / STAGING).glob(f"*/{RECORD}"):
-            staged = (entry for entry in _read_entries(path) if self._is_there(entry))
-            own += [entry for entry in staged if self._is_as_written(entry)]
+        for pattern in (f"*/{RECORD}", f"{_SHARE}*/*/{RECORD}"):
+            for path in (self.path / STAGING).glob(pattern):
+                staged = (entry for entry in _read_entries(path) if self._is_there(entry))
+                own += [entry for entry in staged if self._is_as_written(entry)]
         self._unlink(entry.name for entry in own)
-        if finished:
-            (self.path / DATASET_FILE).unlink()
-        self.remove_own(PARTS, KEPT, STAGING, PLAN_FILE, PREVIEW_FILE, *OF_OLDER_VERSIONS)
 
     def _is_there(self, entry: FileEntry) -> bool:
         """Whether there is anything of this name; refuse links on the way to it."""
@@ -196,29 +220,85 @@ class OutputFolder:
                 )
 
 
+def _sweep(staging: Path) -> None:
+    for path in [*staging.iterdir()] if staging.is_dir() else ():
+        if not path.is_dir():
+            path.unlink()
+        elif path.name.startswith(_SHARE):
+            _sweep(path)
+        elif (path / RECORD).exists():
+            for inside in ("files", "kept"):
+                shutil.rmtree(path / inside, ignore_errors=True)
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+
+
 @contextmanager
-def open_output_folder(plan: Plan, *, resume: bool, overwrite: bool) -> Iterator[OutputFolder]:
-    """Take the folder of a plan for one run, and put the plan into it."""
+def open_output_folder(
+    plan: Plan, *, resume: bool, overwrite: bool, share: tuple[int, int] | None = None
+) -> Iterator[OutputFolder | Store]:
+    """Take the folder of a plan for one run, or for one of several shares; put the plan into it.
+
+    A share begins while it holds the lock of the folder, and then holds one of its own; a whole
+    run holds that of the folder, and makes sure that nobody holds one of a share.
+    """
+    options = {"resume": resume, "overwrite": overwrite, "joins": share is not None}
+    if is_store(plan.output.folder):
+        with open_store(plan.output.folder) as store:
+            _check_folder(plan, store.path, **options)
+            _begin(plan, store, overwrite=overwrite)
+            # Once more, now that another run can no longer write a plan of its own.
+            _check_folder(plan, store.path, resume=False, overwrite=False, joins=True)
+            yield store
+        return
     path = Path(os.path.realpath(plan.output.folder))
-    _check_folder(plan, path, resume=resume, overwrite=overwrite)
+    _check_folder(plan, path, **options)
     is_new = not path.exists()
     (path / OWN_FOLDER).mkdir(parents=True, exist_ok=True)
-    with _removing_empty(path, is_new), _lock(path / LOCK, plan.output.folder) as descriptor:
-        # Once more, now that nobody else can change it.
-        _check_folder(plan, path, resume=resume, overwrite=overwrite)
-        folder = OutputFolder(path, descriptor)
-        if (path / DATASET_FILE).exists():
-            folder.card = load_manifest(path).card
-        if overwrite:
-            folder.clear()
-        for name in (PARTS, KEPT, STAGING):
-            (path / name).mkdir(exist_ok=True)
-        folder.sweep()
-        if (path / DATASET_FILE).exists():
-            folder.list_replaceable(load_manifest(path).files)
+    with _removing_empty(path, is_new), ExitStack() as stack, ExitStack() as beginning:
+        holder, patience_s = (beginning, _PATIENCE_S) if share else (stack, 0)
+        descriptor = holder.enter_context(_lock(path / LOCK, plan.output.folder, patience_s))
+        name = f"{_SHARE}{share[0]}-of-{share[1]}" if share else ""
+        if share:
+            lock = _lock(path / f"{LOCK}-{name}", f"{name} of {plan.output.folder}")
+            descriptor = stack.enter_context(lock)
         else:
-            save_plan(plan, path)
+            for other in [*(path / OWN_FOLDER).glob(f"lock-{_SHARE}*")]:
+                with _lock(other, plan.output.folder):
+                    pass
+        # Once more, now that nobody else can change it.
+        _check_folder(plan, path, **options)
+        folder = OutputFolder(path, descriptor, name)
+        _begin(plan, folder, overwrite=overwrite)
+        beginning.close()
         yield folder
+
+
+def _begin(plan: Plan, folder: OutputFolder | Store, *, overwrite: bool) -> None:
+    """Put a plan into its folder; find out which files in it may be replaced."""
+    finished = folder.path / DATASET_FILE
+    manifest = load_manifest(folder.path) if finished.exists() else None
+    listed = manifest.files if manifest else _read_entries(folder.path / record_name(JOINED))
+    if overwrite:
+        listed = list(listed)
+        for name in folder.list_names(PARTS):
+            listed += _read_entries(folder.path / PARTS / name)
+        folder.remove_listed({entry.name: entry for entry in listed}.values())
+        folder.remove_own(DATASET_FILE, PREVIEW_FILE, *_UNFINISHED, *OF_OLDER_VERSIONS)
+    folder.prepare()
+    folder.list_replaceable(listed)
+    folder.card = manifest.card if manifest else {}
+    if manifest and not overwrite:
+        if not [*_compare(manifest.plan, plan.to_dict())]:
+            return
+        # It grows; until it is finished again, it is unfinished, and has no card of ours.
+        if check_card(folder.path, manifest.card) == "own":
+            (folder.path / CARD_FILE).unlink()
+            folder.remove_own(PREVIEW_FILE)
+        record = PartRecord(JOINED, 0, manifest.n_samples, {}, [], manifest.files)
+        folder.write(record_name(JOINED), dump_record(record))
+    folder.write(PLAN_FILE, dump_plan(plan), is_new=not (folder.path / PLAN_FILE).exists())
+    folder.remove_own(DATASET_FILE)
 
 
 @contextmanager
@@ -232,8 +312,38 @@ def _removing_empty(path: Path, is_new: bool) -> Iterator[None]:  # noqa: FBT001
                 path.rmdir()
 
 
+# In lower case. File managers, archivers, LMDB's readers, trainers that cache labels.
+_ANYWHERE = (
+    *(".ds_store", "._*", "thumbs.db", "ehthumbs.db", "desktop.ini", ".directory", ".localized"),
+    *("icon\r", ".apdisk", ".nfs*"),
+    *("lock.mdb", "data.mdb-lock", "*.cache"),
+)
+_AT_THE_TOP = ("readme.md", ".gitattributes", ".gitignore")  # of a published dataset
+# The second and third line: at the top of a disk that was formatted or mounted elsewhere.
+_FOLDERS = (
+    *(".cache", ".git", ".ipynb_checkpoints", "__macosx", "@eadir"),
+    *("lost+found", "$recycle.bin", "system volume information"),
+    *(".spotlight-v100", ".trashes", ".fseventsd"),
+)
+
+
+def is_litter(name: str) -> bool:
+    """Whether a file, named relative to its dataset with ``/``, is one that others leave."""
+    *folders, last = name.lower().split("/")
+    if not folders and last in _AT_THE_TOP:
+        return True
+    return any(folder in _FOLDERS for folder in folders) or any(
+        fnmatchcase(last, pattern) for pattern in _ANYWHERE
+    )
+
+
 def find_files(folder: Path) -> Iterator[str]:
     """Yield the names of all files of a dataset, but not those of `.mnistseq`."""
+    if is_store(folder):
+        with open_store(folder) as store:
+            names = store.list_names("")
+        yield from (name for name in names if not name.startswith(f"{OWN_FOLDER}/"))
+        return
     for root, folders, files in os.walk(folder):
         within = os.path.relpath(root, folder).replace(os.sep, "/")
         if within == ".":
@@ -241,13 +351,12 @@ def find_files(folder: Path) -> Iterator[str]:
         yield from (name if within == "." else f"{within}/{name}" for name in files)
 
 
-def _check_folder(plan: Plan, path: Path, *, resume: bool, overwrite: bool) -> None:
+def _check_folder(plan: Plan, path: Path, *, resume: bool, overwrite: bool, joins: bool) -> None:
     """Raise an error for a folder that is not ready for this plan."""
     if not path.exists():
         return
-    _refuse_links_inside(path / OWN_FOLDER)
-    if (path / DATASET_FILE).is_symlink():
-        raise _refuse_link(path / DATASET_FILE)
+    if not is_store(path):
+        _refuse_links(path / DATASET_FILE, path / OWN_FOLDER)
     if overwrite:
         return
     folder = plan.output.folder
@@ -261,16 +370,31 @@ def _check_folder(plan: Plan, path: Path, *, resume: bool, overwrite: bool) -> N
                 "Choose another --out, or add --overwrite, which leaves them where they are.",
             )
         return
-    if not resume:
+    if not (resume or joins):
         state = "a dataset" if (path / DATASET_FILE).exists() else "an unfinished dataset"
         raise OutputError(
             f"{folder} holds {state}",
             "Add --resume to finish it, --overwrite to make it again, or choose another --out.",
         )
-    if differences := [*_compare(saved, plan.to_dict())]:
+    wanted = plan.to_dict()
+    if resume and plan.recipe.count > saved["recipe"]["count"]:
+        _check_growth(plan, saved["recipe"]["count"])
+        wanted["recipe"]["count"] = saved["recipe"]["count"]
+    if differences := [*_compare(saved, wanted)]:
         raise OutputError(
             f"{folder} holds another dataset: " + "; ".join(differences),
             "Resume with the same options, use --overwrite, or choose another --out.",
+        )
+
+
+def _check_growth(plan: Plan, n_there: int) -> None:
+    """Raise for a dataset that cannot be made larger without changing what is there."""
+    reason = "its splits would change" if plan.weights else f"{plan.output.to} is one file"
+    if plan.weights or plan.output.to not in PARTED:
+        raise OutputError(
+            f"{plan.output.folder} cannot grow from {count(n_there, 'image')} to "
+            f"{plan.recipe.count:,}: {reason}",
+            "Choose another --out, or --overwrite.",
         )
 
 
@@ -289,14 +413,13 @@ def _compare(saved: dict[str, Any], wanted: dict[str, Any], within: str = "") ->
             yield f"{key} is {quote(there)} there, {quote(here)} here"
 
 
-def _refuse_links_inside(folder: Path) -> None:
-    """Raise an error for a folder of ours that is a link, or in which one lies."""
-    if folder.is_symlink():
-        raise _refuse_link(folder)
-    for root, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            if (path := Path(root, name)).is_symlink():
-                raise _refuse_link(path)
+def _refuse_links(*paths: Path) -> None:
+    """Raise an error for a file or folder of ours that is a link, or in which one lies."""
+    for path in paths:
+        inside = (Path(at, name) for at, *names in os.walk(path) for name in chain(*names))
+        for one in chain([path], inside):
+            if one.is_symlink():
+                raise _refuse_link(one)
 
 
 def _refuse_link(path: Path | str) -> OutputError:
@@ -321,13 +444,13 @@ def _are_same(one: str, other: str) -> bool:
 
 
 @contextmanager
-def _lock(path: Path, folder: Path) -> Iterator[int]:
+def _lock(path: Path, name: Path | str, patience_s: float = 0) -> Iterator[int]:
     """Hold the lock that a file stands for; it ends with the process, however that ends.
 
     Yields the descriptor of the file: a forked child must close its copy, or it would go on
     holding the lock.
     """
-    descriptor = _acquire(path, folder)
+    descriptor = _acquire(path, name, time.monotonic() + patience_s)
     try:
         yield descriptor
     finally:
@@ -336,17 +459,20 @@ def _lock(path: Path, folder: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _acquire(path: Path, folder: Path) -> int:
+def _acquire(path: Path, name: Path | str, until_s: float) -> int:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         try:
             _try_lock(descriptor)
         except OSError as error:
             os.close(descriptor)
-            raise OutputError(
-                f"another run is writing into {folder}",
-                "Wait until it ends, or choose another --out.",
-            ) from error
+            if time.monotonic() > until_s:
+                raise OutputError(
+                    f"another run is writing into {name}",
+                    "Wait until it ends, or choose another --out.",
+                ) from error
+            time.sleep(_LOOK_EVERY_S)
+            continue
         if _is_same_file(descriptor, path):
             return descriptor
         os.close(descriptor)  # whoever held the lock has just removed the file

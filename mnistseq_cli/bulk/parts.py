@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.compose.splits import open_splits
-from mnistseq_cli.files import check_regular, read_regular, write_new
+from mnistseq_cli.files import check_regular, is_store, read_regular, write_new
 from mnistseq_cli.formats import open_format
 from mnistseq_cli.formats.names import OWN_FOLDER
 
@@ -37,6 +38,8 @@ KEPT = f"{OWN_FOLDER}/kept"
 STAGING = f"{OWN_FOLDER}/staging"
 RECORD = "record.json"
 NUMBER_LIMIT = 2**63  # of samples, files, bytes
+_ENTRY_TYPES = [str, int, str]
+_LEADS_OUT = re.compile(r"^/|[\\\0]|(^|/)\.\.(/|$)")
 _READ_BYTES = 1 << 20
 _SMALL_BYTES = 1 << 16
 # A pipe is not waited for; Windows has other flags.
@@ -128,6 +131,12 @@ class Staging:
             for name, digest in sorted(self._hashes.items())
         ]
 
+    def list_md5(self, kept: list[FileEntry], files: list[FileEntry]) -> list[str]:
+        """Return the MD5 of fragments and files: the checksum that stores list."""
+        paths = [self.kept / it.name for it in kept] + [self.files / it.name for it in files]
+        digests = (hashlib.md5(path.read_bytes(), usedforsecurity=False) for path in paths)
+        return [digest.hexdigest() for digest in digests]
+
     def _make_parents(self, name: str) -> None:
         # Never those above: where they are gone, another run has taken the folder over.
         folder = self.files
@@ -157,6 +166,8 @@ class PartRecord:
     kept : list of FileEntry
         Fragments of files that span parts; removed when those are written.
     files : list of FileEntry
+    md5 : list of str
+        Of `kept` and `files`, for stores, which list that; of a dataset in a folder it is empty.
     """
 
     part: str
@@ -165,6 +176,7 @@ class PartRecord:
     versions: dict[str, str]
     kept: list[FileEntry]
     files: list[FileEntry]
+    md5: list[str] = field(default_factory=list)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PartRecord:
@@ -173,9 +185,8 @@ class PartRecord:
         if not isinstance(part, str) or not isinstance(versions, dict):
             raise ValueError("it is no record of a part")  # noqa: TRY004 - what is damaged is a ValueError
         start, stop = take_number(values, "start"), take_number(values, "stop")
-        return cls(
-            part, start, stop, versions, *(take_entries(values, k) for k in ("kept", "files"))
-        )
+        kept, files = take_entries(values, "kept"), take_entries(values, "files")
+        return cls(part, start, stop, versions, kept, files, [*map(str, values.get("md5", []))])
 
 
 def take_number(values: dict[str, Any], key: str) -> int:
@@ -197,12 +208,12 @@ def take_entries(values: dict[str, Any], key: str) -> list[FileEntry]:
 def take_entry(entry: object) -> FileEntry:
     """Return an entry, or raise ValueError; what is listed may be removed, so it lies inside."""
     fields = [*entry.values()] if isinstance(entry, dict) else entry
-    if not isinstance(fields, list) or [*map(type, fields)] != [str, int, str]:
+    if not isinstance(fields, list) or [*map(type, fields)] != _ENTRY_TYPES:
         raise ValueError(f"{entry!r:.60} is no name, size and SHA-256")
     name, size_bytes, sha256 = fields
     if not 0 <= size_bytes < NUMBER_LIMIT:
         raise ValueError(f"the size of {name!r:.60} is {size_bytes!r:.60}")
-    if name.startswith("/") or "\\" in name or "\0" in name or ".." in name.split("/"):
+    if _LEADS_OUT.search(name):
         raise ValueError(f"{name!r} is not inside the dataset")
     return FileEntry(name, size_bytes, sha256)
 
@@ -212,11 +223,10 @@ def record_name(part: str) -> str:
     return f"{PARTS}/{part}.json"
 
 
-def dump_record(record: PartRecord, folder: Path) -> FileEntry:
-    """Write a record beside the files of its part; return its entry under its final name."""
-    data = json.dumps(record.__dict__, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
-    write_new(str(folder / RECORD), data)
-    return describe_bytes(data, record_name(record.part))
+def dump_record(record: PartRecord) -> bytes:
+    """Return the bytes of a record."""
+    values = {key: value for key, value in record.__dict__.items() if key != "md5" or value}
+    return json.dumps(values, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
 
 def load_record(data: bytes) -> PartRecord:
@@ -237,51 +247,39 @@ def read_object(data: bytes) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class PartSummary:
-    """A part as ``dataset.json`` lists it."""
+    """A part as ``dataset.json`` lists it: its record, its samples, its files."""
 
+    record: str
     start: int
     stop: int
     n_files: int
     size_bytes: int
-    record: FileEntry
+    record_size_bytes: int
+    record_sha256: str
 
     @classmethod
     def from_dict(cls, values: object) -> PartSummary:
         """Make a summary of what JSON gave; raise ValueError if it is none."""
         if not isinstance(values, dict):
             raise ValueError(f"a part is {values!r:.60}; expected an object")  # noqa: TRY004 - as above
-        return cls(
-            start=take_number(values, "start"),
-            stop=take_number(values, "stop"),
-            n_files=take_number(values, "n_files"),
-            size_bytes=take_number(values, "size_bytes"),
-            record=take_entry(
-                [values.get(name) for name in ("record", "record_size_bytes", "record_sha256")]
-            ),
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain values."""
-        return {
-            "record": self.record.name,
-            "start": self.start,
-            "stop": self.stop,
-            "n_files": self.n_files,
-            "size_bytes": self.size_bytes,
-            "record_size_bytes": self.record.size_bytes,
-            "record_sha256": self.record.sha256,
-        }
+        keys = ("record", "record_size_bytes", "record_sha256")
+        entry = zip(keys, take_entry([values.get(key) for key in keys]), strict=True)
+        numbers = ("start", "stop", "n_files", "size_bytes")
+        return cls(**dict(entry), **{key: take_number(values, key) for key in numbers})  # type: ignore[arg-type]  # mypy sees one type for all
 
     @classmethod
-    def of(cls, record: PartRecord, entry: FileEntry) -> PartSummary:
-        """Return the summary of a part, from its record and the entry of that."""
+    def of(cls, record: PartRecord, data: bytes) -> PartSummary:
+        """Return the summary of a part, from its record and the bytes of that."""
         size_bytes = sum(file.size_bytes for file in record.files)
-        return cls(record.start, record.stop, len(record.files), size_bytes, entry)
+        entry = describe_bytes(data, record_name(record.part))
+        return cls(
+            entry.name, record.start, record.stop, len(record.files), size_bytes, *entry[1:]
+        )
 
 
 @dataclass(frozen=True)
 class Made:
-    """A part that is written, but whose files do not have their final names yet."""
+    """A part that is written, and where it lies until its files have their final names."""
 
     part: Part
     staging: Path
@@ -300,9 +298,11 @@ class PartMaker:
     glyphs : GlyphSet, optional
         The glyphs, if they are at hand in this process.
     staging : Path, optional
-        Folder to write in, instead of that of the dataset.
+        Folder of this machine to write in.
     widest_px : int, optional
         Width of the images, if it is known: to find it takes as long as a thousand of them.
+    commit : callable, optional
+        Takes the folder of a part and its name, where this process gives files their final names.
     """
 
     def __init__(
@@ -312,6 +312,8 @@ class PartMaker:
         glyphs: GlyphSet | None = None,
         staging: Path | None = None,
         widest_px: int | None = None,
+        *,
+        commit: Callable[[Path, str], None] | None = None,
     ) -> None:
         self._generators = (
             open_splits(plan.recipe, plan.splits, data_dir, widest_px)
@@ -321,21 +323,21 @@ class PartMaker:
         self._format = open_format(plan.output)
         self._versions = find_versions(self._format)
         self._staging = staging or plan.output.folder / STAGING
+        self._commit = commit
 
     def __call__(self, part: Part, report: Callable[[int], None]) -> Made:
         """Write a part into a folder of its own; report how many samples are made."""
         folder = self._staging / f"{part.name}.{os.getpid()}.{token_hex(4)}"
         staging = Staging(folder, part.folder)
         self._format.write(part.number, self._make_blocks(part, report), staging)
-        record = PartRecord(
-            part.name,
-            part.start,
-            part.stop,
-            self._versions,
-            staging.kept_entries(),
-            staging.entries(),
-        )
-        summary = PartSummary.of(record, dump_record(record, folder))
+        kept, files = staging.kept_entries(), staging.entries()
+        md5 = staging.list_md5(kept, files) if self._commit else []
+        record = PartRecord(part.name, part.start, part.stop, self._versions, kept, files, md5)
+        data = dump_record(record)
+        write_new(str(folder / RECORD), data)
+        if self._commit:
+            self._commit(folder, part.name)
+        summary = PartSummary.of(record, data)
         return Made(part, folder, summary, self._versions)
 
     def _make_blocks(self, part: Part, report: Callable[[int], None]) -> Iterator[Block]:
@@ -382,6 +384,19 @@ class CheckedPart:
     problems: list[Problem] = field(default_factory=list)
 
 
+def read_part(folder: Path, part: Part) -> CheckedPart:
+    """Read the record of a part, and look whether it is of that."""
+    name = record_name(part.name)
+    try:
+        data = read_regular(folder / name)
+        record = load_record(data)
+    except (OSError, ValueError) as error:
+        return CheckedPart(part, problems=[_name_problem(error, name)])
+    is_own = (record.part, record.start, record.stop) == (part.name, part.start, part.stop)
+    problems = [] if is_own else [Problem("altered", name, "of another part")]
+    return CheckedPart(part, record, PartSummary.of(record, data), problems)
+
+
 def check_part(
     folder: Path,
     part: Part,
@@ -390,39 +405,34 @@ def check_part(
     with_fragments: bool = False,
 ) -> CheckedPart:
     """Compare the files of a part with its record."""
-    name = record_name(part.name)
-    try:
-        data = read_regular(folder / name)
-        record = load_record(data)
-    except (OSError, ValueError) as error:
-        return CheckedPart(part, problems=[_name_problem(error, name)])
-    if (record.part, record.start, record.stop) == (part.name, part.start, part.stop):
-        problems = check_files(folder, record.files)
+    checked = read_part(folder, part)
+    if checked.record and not checked.problems:
+        checked.problems.extend(check_files(folder, checked.record.files))
         if with_fragments:
-            problems += check_files(folder / KEPT / part.name, record.kept)
-    else:
-        problems = [Problem("altered", name, "of another part")]
+            checked.problems.extend(check_files(folder / KEPT / part.name, checked.record.kept))
     report(len(part))
-    return CheckedPart(part, record, PartSummary.of(record, describe_bytes(data, name)), problems)
+    return checked
 
 
 def check_files(folder: Path, entries: Iterable[FileEntry]) -> list[Problem]:
     """Compare files with their entries."""
-    prefix = f"{folder}{os.sep}"
-    found = (_check_file(prefix + entry.name, entry) for entry in entries)
+    if is_store(folder):
+        found = (_check_file(folder / entry.name, entry) for entry in entries)
+    else:  # a million Path objects take seconds
+        found = (_check_file(f"{folder}{os.sep}{entry.name}", entry) for entry in entries)
     return [problem for problem in found if problem]
 
 
-def _check_file(path: str, entry: FileEntry) -> Problem | None:
+def _check_file(path: Path | str, entry: FileEntry) -> Problem | None:
     try:
-        if entry.size_bytes > _SMALL_BYTES:
-            check_regular(Path(path))
-            found = describe_file(Path(path), entry.name)
+        if not isinstance(path, str) or entry.size_bytes > _SMALL_BYTES:
+            check_regular(path)
+            found = describe_file(Path(path) if isinstance(path, str) else path, entry.name)
         else:
             found = describe_bytes(_read_small(path, entry.size_bytes + 1), entry.name)
         if found.sha256 == entry.sha256:
             return None
-        check_regular(Path(path))  # only here: it takes time, and a pipe is not what was written
+        check_regular(path)  # only here: it takes time, and a pipe is not what was written
     except (OSError, ValueError) as error:
         return _name_problem(error, entry.name)
     if found.size_bytes < entry.size_bytes:

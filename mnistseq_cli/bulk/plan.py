@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.compose.splits import cut, parse_weights, use_all_glyphs
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.formats import open_format
-from mnistseq_cli.recipe import TEXTS_FILE
+from mnistseq_cli.recipe import COUNT_LIMIT, TEXTS_FILE
+from mnistseq_cli.validation import check_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -72,13 +74,23 @@ class Plan:
     output : Output
     part_size : int
         Samples in a part, 1 to 100,000.
+    start : int
+        Index of the first sample; those before it belong to other datasets of the recipe.
     """
 
     recipe: Recipe
     output: Output
     part_size: int = PART_SIZE
+    start: int = 0
 
     def __post_init__(self) -> None:
+        check_number("start", self.start, 0, COUNT_LIMIT)
+        if self.start and self.recipe.splits:
+            raise UsageError(
+                f"is {self.start}; splits are cut from the first sample on",
+                "Leave it out, or make each split as a dataset of its own",
+                field="start",
+            )
         cut(self.weights, self.recipe.count)
         open_format(self.output).check(self.recipe)
         if not 1 <= self.part_size <= PART_SIZE_LIMIT:
@@ -95,17 +107,19 @@ class Plan:
     @property
     def splits(self) -> tuple[Split, ...]:
         """The splits; one without a name if there are none."""
-        return cut(self.weights, self.recipe.count)
+        return cut(self.weights, self.recipe.count, self.start)
 
     @property
     def n_parts(self) -> int:
         """Number of parts."""
         return sum(-((split.start - split.stop) // self.part_size) for split in self.splits)
 
-    def parts(self) -> Iterator[Part]:
-        """Yield the parts in order."""
-        for split in self.splits:
-            yield from cut_parts(split, self.part_size)
+    def parts(self, share: tuple[int, int] = (1, 1)) -> Iterator[Part]:
+        """Yield the parts in order: all, or the K-th of N shares, which are next to each other."""
+        parts = chain.from_iterable(cut_parts(split, self.part_size) for split in self.splits)
+        number, n_shares = share
+        first, last = (self.n_parts * k // n_shares for k in (number - 1, number))
+        return islice(parts, first, last)
 
     def find_part(self, name: str) -> Part | None:
         """Return the part of a name, or None if there is none."""
@@ -127,7 +141,7 @@ class Plan:
             "output": self.output.to_dict(),
             "part_size": self.part_size,
             "splits": dict(self.weights),
-        }
+        } | ({"start": self.start} if self.start else {})
 
 
 def make_plan(
@@ -135,11 +149,13 @@ def make_plan(
     output: Output,
     part_size: int = PART_SIZE,
     splits: Iterable[tuple[str, int]] | None = None,
+    start: int = 0,
 ) -> Plan:
     """Make a plan; see `Plan`. With splits, those given or the recipe's, glyphs are all."""
     if splits is not None:
         recipe = replace(recipe, splits=tuple(f"{name}={weight}" for name, weight in splits))
-    return Plan(use_all_glyphs(recipe) if recipe.splits else recipe, output, part_size)
+    recipe = use_all_glyphs(recipe) if recipe.splits else recipe
+    return Plan(recipe, output, part_size, start)
 
 
 def choose_part_size(generator: SequenceGenerator) -> int:

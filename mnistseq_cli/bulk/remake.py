@@ -96,7 +96,7 @@ class Remaker:
             weights = parse_weights(self.recipe.splits)
             if [*weights] != [*manifest["splits"].items()]:
                 raise ValueError("its splits are not those of its recipe")
-            self.splits = cut(weights, self.recipe.count)
+            self.splits = cut(weights, self.recipe.count, manifest.get("start", 0))
             self.output = output = _restore_output(manifest["output"], folder)
             self._distortions = make_pipeline(self.recipe.augment, self.recipe.augment_prob)
         if not download:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from mnistseq_cli.bulk.litter import is_litter
 from mnistseq_cli.bulk.manifest import DATASET_FILE, check_card, load_manifest, suggest_anew
-from mnistseq_cli.bulk.output_folder import find_files
+from mnistseq_cli.bulk.output_folder import find_files, is_litter
 from mnistseq_cli.bulk.parts import Problem, check_files, check_part, load_record, record_name
 from mnistseq_cli.bulk.plan import cut_parts
 from mnistseq_cli.bulk.remake import Remaker
@@ -168,7 +167,8 @@ class _Check:
         self._manifest = manifest
         self._summaries: list[PartSummary] = manifest.parts
         weights = tuple(manifest.plan["splits"].items())
-        splits = cut(weights, manifest.plan["recipe"]["count"])
+        first = manifest.plan.get("start", 0)
+        splits = cut(weights, manifest.plan["recipe"]["count"], first)
         parts = (part for split in splits for part in cut_parts(split, manifest.plan["part_size"]))
         # One more than are listed shows that some are not, however many they are.
         self._parts = list(islice(parts, len(self._summaries) + 1))
@@ -210,7 +210,7 @@ class _Check:
             problems += checked.problems
             if checked.summary != listed:
                 intact = False
-                problems += [] if checked.problems else [Problem("altered", listed.record.name)]
+                problems += [] if checked.problems else [Problem("altered", listed.record)]
             self._n_files += listed.n_files
             self._tell()
         return problems + (self._find_others(problems) if intact else [])
@@ -287,7 +287,7 @@ class _Check:
             return []
         listed.update(entry.name for entry in self._manifest.files)
         for summary in self._summaries:
-            record = load_record(read_regular(self._folder / summary.record.name))
+            record = load_record(read_regular(self._folder / summary.record))
             listed.update(entry.name for entry in record.files)
         others = [name for name in find_files(self._folder) if name not in listed]
         self.also_there = [name for name in others if is_litter(name)]
@@ -375,12 +375,13 @@ class _Comparer:
         listings: dict[str, Path | None],
     ) -> Iterator[Problem]:
         """Compare the samples of some parts in what is read: that of some splits, in order."""
-        chosen = _Chosen(splits, parts)
-        samples = (it for it in read(chosen) if self._name(it) not in self._skip)
-        for difference in self._remaker.differences(samples):
+        chosen = _Chosen(splits, parts, self._is_skipped if self._skip else None)
+        for difference in self._remaker.differences(read(chosen)):
             sample, aspect = difference.sample, difference.aspect
             if self._to == "folder" and aspect == "image":
-                yield Problem("altered", self._name(sample), "not what the recipe makes")
+                yield Problem(
+                    "altered", self._name(sample.name, sample.split), "not what the recipe makes"
+                )
             else:
                 name = self._find_file(sample, aspect, listings.get(sample.split))
                 yield Problem("altered", name, str(difference))
@@ -406,12 +407,14 @@ class _Comparer:
         stem = _STEMS.get(aspect, "images")
         return next((name for name in own if stem in stems[name]), own[0])
 
-    def _name(self, sample: LoadedSample) -> str:
+    def _is_skipped(self, name: str) -> bool:
+        return any(self._name(name, split.name) in self._skip for split in self._remaker.splits)
+
+    def _name(self, name: str, split: str) -> str:
         """Return the name of an image in the dataset; some label files leave ``images`` out."""
-        name = sample.name
         if self._remaker.output.name.startswith("images/"):
             name = re.sub(r"^(\.\./)*(images/)?", "images/", name)
-        return f"{sample.split}/{name}" if sample.split else name
+        return f"{split}/{name}" if split else name
 
     def _list_files(self, part: Part) -> list[str]:
         record = load_record(read_regular(self._folder / record_name(part.name)))
@@ -421,8 +424,14 @@ class _Comparer:
 class _Chosen:
     """Whether samples are in some parts, by their place in what is read; counts all."""
 
-    def __init__(self, splits: list[Split], parts: tuple[Part, ...]) -> None:
+    def __init__(
+        self,
+        splits: list[Split],
+        parts: tuple[Part, ...],
+        is_skipped: Callable[[str], bool] | None,
+    ) -> None:
         self.n_seen = 0
+        self._is_skipped = is_skipped
         sizes = [split.stop - split.start for split in splits]
         shifts = {
             split.name: place - split.start
@@ -432,12 +441,12 @@ class _Chosen:
         self._ranges = iter(sorted((it.start + shift, it.stop + shift) for it, shift in own))
         self._start = self._stop = 0
 
-    def __call__(self, _: str) -> bool:
+    def __call__(self, name: str) -> bool:
         place = self.n_seen
         self.n_seen += 1
         while place >= self._stop:
             self._start, self._stop = next(self._ranges, (_NEVER, _NEVER))
-        return place >= self._start
+        return place >= self._start and not (self._is_skipped and self._is_skipped(name))
 
 
 def _read_rows(split: str, listing: Path, wanted: Wanted) -> Iterator[LoadedSample]:

@@ -68,12 +68,14 @@ def inspect(
     """
     import json
 
+    from mnistseq_cli.bulk.storage import open_folder
     from mnistseq_cli.cli.console import print_result, say, warn
     from mnistseq_cli.cli.output_options import check_image_file
     from mnistseq_cli.inspection.figures import to_dict
     from mnistseq_cli.inspection.survey import pick_samples
     from mnistseq_cli.inspection.wording import describe_warnings
 
+    folder = open_folder(folder)
     if sheet is not None:
         check_image_file(sheet, "--sheet")
     if report is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from mnistseq_cli.cli.console import print_result, say, warn
 from mnistseq_cli.cli.options import option
 from mnistseq_cli.cli.output_options import OutputOptions
 from mnistseq_cli.cli.picture_options import name_glyphs, say_writers_unknown
+from mnistseq_cli.cli.share import parse_share
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.files import spell_size
 from mnistseq_cli.validation import count
@@ -72,12 +74,14 @@ def make_dataset(
         Values of the recipe that hold for this command without a saved recipe.
     """
     from mnistseq_cli.bulk.run import run
+    from mnistseq_cli.bulk.stream import stream
     from mnistseq_cli.cli.progress import RunProgress
 
     output.check(output.out or Path(folder))
     given["splits"] = output.list_splits(command)
+    share = _check_share(output, picture)
     generator, plan = _plan(picture, output, given, {"count": 10} | defaults, folder)
-    _warn_of_plan(plan, len(generator.glyphs.alphabet))
+    _warn_of_plan(plan, len(generator.glyphs.alphabet), is_stream=output.is_stream)
     say_writers_unknown(generator)
     first = partial(_make_first, plan, generator, picture.data_dir)
     if output.dry_run:
@@ -85,16 +89,20 @@ def make_dataset(
         _show_first(first)
         _write_sheet(first, output.sheet)
         return
+    where: dict[str, Any] = {"workers": output.workers, "data_dir": picture.data_dir}
+    where["glyphs"] = generator.glyphs
     with RunProgress(output.log_json) as progress:
+        if output.is_stream:
+            stream(plan, sys.stdout.buffer, **where, report=progress)
+            return
         summary = run(
             plan,
-            workers=output.workers,
-            data_dir=picture.data_dir,
+            **where,
+            share=share,
             resume=output.resume,
             overwrite=output.overwrite,
             check_space=not output.force,
             dask=output.dask,
-            glyphs=generator.glyphs,
             report=progress,
         )
     print_result(str(summary.folder))
@@ -127,10 +135,10 @@ def _plan(
     with Display("samples", after_s=1.0) as display:
         generator.check(lambda n: display.show("Checking that all fit", n, len(generator)))
     part_size = output.part_size or choose_part_size(generator)
-    return generator, make_plan(generator.recipe, place, part_size)
+    return generator, make_plan(generator.recipe, place, part_size, start=output.start or 0)
 
 
-def _warn_of_plan(plan: Plan, n_classes: int) -> None:
+def _warn_of_plan(plan: Plan, n_classes: int, *, is_stream: bool) -> None:
     """Warn of what can be made, but not quite as it was meant, or not so that all can read it."""
     from mnistseq_cli.compose.splits import can_repeat, find_shared
     from mnistseq_cli.formats.names import find_unknown_splits
@@ -147,12 +155,21 @@ def _warn_of_plan(plan: Plan, n_classes: int) -> None:
             "train; use train, val and test if it is to be read with load_dataset."
         )
     n_fewest = min(-((split.start - split.stop) // plan.part_size) for split in plan.splits)
-    if plan.output.to == "webdataset" and n_fewest < _FEW_SHARDS:
+    if plan.output.to == "webdataset" and n_fewest < _FEW_SHARDS and not is_stream:
         warn(
             f"WebDataset is written in {count(n_fewest, 'part')}: its reader needs at least one "
             "shard for each of its workers.",
             "A smaller --part-size makes more",
         )
+
+
+def _check_share(output: OutputOptions, picture: Picture) -> tuple[int, int] | None:
+    """Return which share is to be made, where only one is."""
+    if output.share is None:
+        return None
+    if picture.seed is None and picture.recipe is None:
+        raise UsageError("--share needs a seed, the same for all shares", "Add --seed N")
+    return parse_share(output.share)
 
 
 def _check_glyphs(recipe: Recipe, said: str) -> None:
@@ -196,9 +213,9 @@ def _make_first(
     if plan.weights:
         generators = open_splits(plan.recipe, plan.splits, data_dir)
     blocks = [
-        generators[split.name].block(split.start, min(split.stop, n_samples))
+        generators[split.name].block(split.start, min(split.stop, plan.start + n_samples))
         for split in plan.splits
-        if split.start < n_samples
+        if split.start < plan.start + n_samples
     ]
     return [sample for block in blocks for sample in block]
 
@@ -216,6 +233,10 @@ def _write_sheet(first: Callable[[int], list[Sample]], path: Path | None) -> Non
 def _say_summary(generator: SequenceGenerator, plan: Plan, summary: Summary) -> None:
     from mnistseq_cli.formats.card import Licence
 
+    if not summary.is_whole:
+        made = count(summary.n_samples, "image")
+        say(f"This share is made: {made}. The share that is last finishes the dataset.")
+        return
     split = plan.recipe.glyphs if plan.weights else generator.glyphs.split
     height_px = generator.recipe.height_px
     width = f"{generator.width_px} x {height_px} px" if generator.width_px else "natural width"
@@ -253,7 +274,8 @@ def _show_dry_run(
     say(f"files    {expected.n_files:,}")
     say(f"size     {spell_size(expected.size_bytes)}")
     say(f"on disk  {spell_size(expected.disk_bytes)}")
-    say(f"free     {spell_size(expected.free_bytes)}")
+    if expected.free_bytes is not None:
+        say(f"free     {spell_size(expected.free_bytes)}")
     seconds = expected.seconds / max(
         1, count_cores() if output.workers is None else output.workers
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,8 +29,9 @@ class OutputOptions:
     )
     out: Path | None = option(
         "Output",
-        "-o, --out DIR",
-        "Folder to write, new or empty. [default: named after the command]",
+        "-o, --out DIR|URL|-",
+        "Folder to write, new or empty, here or in a store (s3://bucket/path); with --to "
+        "webdataset, - writes one tar to stdout. [default: named after the command]",
         readable=False,
     )
     to: str | None = option(
@@ -71,7 +73,21 @@ class OutputOptions:
         "Samples that are written and kept together: a run that is stopped loses at most the "
         "parts it was working on. [default: 1000]",
     )
-    resume: bool = flag("Running", "--resume", "Finish a run that was interrupted.")
+    share: str | None = option(
+        "Running",
+        "--share K/N|auto|auto/N",
+        "Make the K-th of N shares, beside other processes or machines that make the others; auto "
+        "asks the job array (SLURM, AWS Batch, SGE; auto/N also PBS, Kubernetes, GNU parallel). "
+        "Needs --seed.",
+    )
+    start: int | None = option(
+        "Output", "--start I", "Make samples I to I+N-1 of the recipe. [default: 0]"
+    )
+    resume: bool = flag(
+        "Running",
+        "--resume",
+        "Finish a run that was interrupted; with a larger --count, add samples.",
+    )
     overwrite: bool = flag(
         "Running", "--overwrite", "Replace a dataset in the folder; other files stay."
     )
@@ -109,7 +125,9 @@ class OutputOptions:
         """
         from mnistseq_cli.bulk.plan import PART_SIZE_LIMIT
         from mnistseq_cli.bulk.run import WORKERS_LIMIT
+        from mnistseq_cli.recipe import COUNT_LIMIT
 
+        self._check_goes_together()
         if self.resume and self.overwrite:
             raise UsageError(
                 "--resume finishes what is in the folder and --overwrite replaces it: use only "
@@ -121,11 +139,39 @@ class OutputOptions:
         ):
             if number is not None:
                 check_number(field, number, *limits)
+        if self.start is not None:
+            check_number("start", self.start, 0, COUNT_LIMIT)
         for path, name in ((self.sheet, "--sheet"), (self.log_json, "--log-json")):
             if path is not None:
                 _check_outside(path, name, folder)
         if self.sheet is not None:
             check_image_file(self.sheet, "--sheet")
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether samples go to stdout."""
+        return self.out == Path("-")
+
+    def _check_goes_together(self) -> None:
+        """Raise for options that contradict each other."""
+        for option_name, value, others in (
+            ("--share", self.share, ("overwrite", "dask")),
+            ("-o -", self.is_stream, ("resume", "overwrite", "dask", "share", "splits")),
+        ):
+            wrong = [name for name in others if value and getattr(self, name)]
+            if wrong:
+                raise UsageError(
+                    f"{option_name} does not go with --{wrong[0]}", f"Leave --{wrong[0]} out"
+                )
+        if self.is_stream and (sys.stdout is None or sys.stdout.isatty()):
+            raise UsageError(
+                "-o - writes a tar, and stdout is a terminal", "Pipe it: mnistseq … -o - | tar t"
+            )
+        if self.is_stream and self.to != "webdataset":
+            raise UsageError(
+                f"-o - writes one tar to stdout, which {self.to or FOLDER} is not",
+                "Add --to webdataset",
+            )
 
     def list_splits(self, command: str) -> tuple[str, ...] | None:
         """Return what was said after --splits, in one option or in several."""
@@ -145,12 +191,13 @@ class OutputOptions:
 
     def make_output(self, folder: str) -> Output:
         """Return the output, in a folder of this name where the user gave none."""
+        from mnistseq_cli.bulk.storage import open_folder
         from mnistseq_cli.formats import Output
 
         self._check_goes_with_format()
         labels = None if self.labels is None else tuple(self.labels)
         return Output(
-            folder=self.out or Path(folder),
+            folder=open_folder(self.out or folder),
             **given_only(
                 to=self.to, labels=labels, image_format=self.image_format, name=self.name
             ),

@@ -43,6 +43,7 @@ def verify(
     share glyphs or texts.
     """
     from mnistseq_cli.bulk.run import WORKERS_LIMIT
+    from mnistseq_cli.bulk.storage import open_folder
     from mnistseq_cli.bulk.verify import VerifyProgress
     from mnistseq_cli.bulk.verify import verify as check
     from mnistseq_cli.cli.console import print_result, say
@@ -51,6 +52,7 @@ def verify(
 
     if workers is not None:
         check_number("workers", workers, 0, WORKERS_LIMIT)
+    folder = open_folder(folder)
     n_deep = _parse_samples(samples) if deep else 0
     if samples and not deep:
         raise UsageError(f"unexpected value {samples!r} after DIR", "Check folders one by one.")

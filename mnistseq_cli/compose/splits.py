@@ -66,11 +66,11 @@ def parse_weights(texts: Iterable[str]) -> tuple[tuple[str, int], ...]:
     return tuple((name, int(weight)) for name, _, weight in pairs)
 
 
-def cut(weights: Iterable[tuple[str, int]], count: int) -> tuple[Split, ...]:
+def cut(weights: Iterable[tuple[str, int]], count: int, first: int = 0) -> tuple[Split, ...]:
     """Cut so many samples into splits of names and weights; none make one without a name."""
     weights = tuple(weights)
     if not weights:
-        return (Split("", 0, count, Interval(0, 1, 1)),)
+        return (Split("", first, first + count, Interval(0, 1, 1)),)
     _check_weights(weights)
     total = sum(weight for _, weight in weights)
     splits, low = [], 0

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from mnistseq_cli.errors import UsageError
+from mnistseq_cli.files import is_store
 from mnistseq_cli.validation import check_choice, check_local
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ FORMATS: dict[str, str] = {
     "npy": "mnistseq_cli.formats.npy:Npy",
     "idx": "mnistseq_cli.formats.mnist_idx:Idx",
 }
+PARTED = ("folder", "webdataset", "parquet")  # their samples lie in files of one part each
 LABEL_STYLES: dict[str, str] = {
     "csv": "mnistseq_cli.formats.labels:CSV",
     "jsonl": "mnistseq_cli.formats.labels:JSON_LINES",
@@ -72,7 +75,15 @@ class Output:
     dataset: str = ""
 
     def __post_init__(self) -> None:
-        check_local("the output folder", self.folder)
+        if is_store(self.folder):
+            if self.to in FORMATS and self.to not in PARTED:
+                raise UsageError(
+                    f"{self.folder} is in a store, which takes no {self.to}: that is one file, "
+                    f"which grows; expected {', '.join(PARTED)}",
+                    "Or write it into a folder of this machine, then copy it there",
+                )
+        else:
+            check_local("the output folder", self.folder)
         check_choice("to", self.to, [*FORMATS])
         for style in self.labels:
             check_choice("labels", style, [*LABEL_STYLES])

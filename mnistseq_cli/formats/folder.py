@@ -38,18 +38,18 @@ def _read_listed(
     finder, mask_finder = ImageFinder(folder, label_file), ImageFinder(folder, label_file)
     for row in read_labels(label_file, wanted):
         try:  # a context for each image would be slow
-            path = finder.find(row.name) or str(folder / row.name)
+            path = finder.find(row.name) or folder / row.name
         except ValueError as error:
             raise explain_damage(error, label_file) from error
         data = read_file(path)
         try:
             image = decode_grey(data)
         except Exception as error:
-            raise explain_damage(error, Path(path)) from error
+            raise explain_damage(error, Path(path) if isinstance(path, str) else path) from error
         mask = None
         if row.mask_name:
-            path = mask_finder.find(row.mask_name) or str(folder / row.mask_name)
-            mask = _read_mask(Path(path))
+            path = mask_finder.find(row.mask_name) or folder / row.mask_name
+            mask = _read_mask(Path(path) if isinstance(path, str) else path)
         try:
             yield row.with_image(split, image, mask)
         except ValueError as error:

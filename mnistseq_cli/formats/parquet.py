@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnistseq_cli.extras import import_extra
-from mnistseq_cli.files import naming_damage
+from mnistseq_cli.files import is_store, naming_damage
 from mnistseq_cli.formats.base import list_files
 from mnistseq_cli.formats.fields import FIELDS, find_known
 from mnistseq_cli.formats.images import Encoded, decode_grey
@@ -129,7 +129,8 @@ class Parquet(Encoded):
         """Read the samples that lie in a folder."""
         for path in list_files(folder, "*.parquet"):
             numbers = count(1)
-            with naming_damage(path), self._parquet.ParquetFile(path) as file:
+            source = path.open("rb") if is_store(path) else path
+            with naming_damage(path), self._parquet.ParquetFile(source) as file:
                 for batch in self._iterate_batches(file):
                     for record, number in zip(batch.to_pylist(), numbers, strict=False):
                         name = _find_name(record) or f"{path.stem}/{number}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import numpy as np
 
-from mnistseq_cli.files import naming_damage, open_text, read_file
+from mnistseq_cli.files import is_store, naming_damage, open_text, read_file
 from mnistseq_cli.formats.base import FIRST_SPLITS, LoadedSample, rank_split
 from mnistseq_cli.formats.fields import FIELDS, MARK
 from mnistseq_cli.formats.images import IMAGE_ENDINGS
@@ -436,25 +436,28 @@ class ImageFinder:
 
     def __init__(self, folder: Path, label_file: Path) -> None:
         self._folder = folder
-        own = os.path.relpath(label_file.parent, folder)
+        own = label_file.parent.relative_to(folder).as_posix()
         split = f"images/{find_split(label_file)}".rstrip("/")
         self._bases = [*dict.fromkeys((own, split, "images", ".", "JPEGImages"))]
-        self._base: str | None = None
+        self._base: Path | None = None
+        self._start = ""  # the same as text: a Path for each image would be slow
 
-    def find(self, name: str) -> str | None:
+    def find(self, name: str) -> Path | str | None:
         """Return the path of an image; None if there is none."""
         if self._base is not None and not _IS_UNUSUAL.search(name):  # nearly all
-            return f"{self._base}{os.sep}{name}"
+            return self._start + name if self._start else self._base / name
         steps = [step for step in re.split(r"[\\/]", name) if step not in ("", ".")]
         is_absolute = bool(_IS_ABSOLUTE.match(name))
         for start in range(len(steps) if is_absolute else 1):
             for base in self._bases:
                 inside = os.path.normpath(os.path.join(base, *steps[start:]))  # noqa: PTH118 - text
                 path = self._folder / inside
-                if steps and not inside.startswith("..") and os.path.lexists(path):
+                is_there = path.exists() if is_store(path) else os.path.lexists(path)
+                if steps and not inside.startswith("..") and is_there:
                     if self._base is None and not is_absolute:
-                        self._base = str(self._folder / base)
-                    return str(path)
+                        self._base = self._folder if base == "." else self._folder / base
+                        self._start = "" if is_store(path) else f"{self._base}{os.sep}"
+                    return path
         if is_absolute or ".." in steps:
             raise ValueError(f"the image {name!r:.200} is not in {self._folder}")
         return None

@@ -50,8 +50,7 @@ class WebDataset(Encoded):
             for block in blocks:
                 data = b"".join(self._members(block))
                 size_bytes += file.write(data)
-            end_bytes = -(size_bytes + 2 * _BLOCK_BYTES) % _RECORD_BYTES + 2 * _BLOCK_BYTES
-            file.write(b"\0" * end_bytes)
+            file.write(end_tar(size_bytes))
 
     def _members(self, block: Block) -> Iterator[bytes]:
         images = self._encode(block.images, block.widths_px)
@@ -74,6 +73,17 @@ class WebDataset(Encoded):
                     with naming_damage(path, part=key):
                         sample = _load(key, split, members)
                     yield sample
+
+
+def end_tar(size_bytes: int) -> bytes:
+    """Return what ends a tar whose members have so many bytes."""
+    return bytes(-(size_bytes + 2 * _BLOCK_BYTES) % _RECORD_BYTES + 2 * _BLOCK_BYTES)
+
+
+def trim_tar(data: bytes) -> bytes:
+    """Return a shard without its end: the last member is text, which has no zeros of its own."""
+    size_bytes = len(data.rstrip(b"\0"))
+    return data[: size_bytes + -size_bytes % _BLOCK_BYTES]
 
 
 def _load(key: str, split: str, members: dict[str, bytes]) -> LoadedSample:
@@ -103,7 +113,8 @@ def _group(members: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, dict[str
 
 def _read_members(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
     """Read names and bytes of the files in a tar, which may be far larger than memory."""
-    size_bytes = os.fstat(file.fileno()).st_size
+    size_bytes = file.seek(0, os.SEEK_END)
+    file.seek(0)
     with tarfile.open(fileobj=file, mode="r:", errors="strict") as tar:
         while (info := tar.next()) is not None:
             tar.members = []  # type: ignore[attr-defined] # it would keep the headers of all

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mnistseq_cli.bulk.manifest import DATASET_FILE, load_plan
 from mnistseq_cli.bulk.remake import ASPECTS, Remaker
 from mnistseq_cli.errors import MnistseqError, OutputError
-from mnistseq_cli.files import naming_damage
+from mnistseq_cli.files import is_store, naming_damage
 from mnistseq_cli.formats import FORMATS, Output, find_format, open_format
 from mnistseq_cli.formats.read_labels import LABEL_FILES, find_label_file
 
@@ -57,7 +57,7 @@ def open_dataset(folder: Path) -> StoredDataset:
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise OutputError(f"{folder} {what}; expected the folder of a dataset")
-    if not os.access(folder, os.R_OK | os.X_OK):
+    if not is_store(folder) and not os.access(folder, os.R_OK | os.X_OK):
         raise OutputError(f"cannot read the folder {folder}: permission denied")
     plan = load_plan(folder)
     if plan is None:

@@ -30,17 +30,9 @@ Entries = st.lists(
 
 
 @given(Entries, Entries)
-def test_a_record_is_read_as_it_was_written(
-    tmp_path_factory: pytest.TempPathFactory, kept: list[FileEntry], files: list[FileEntry]
-) -> None:
-    folder = tmp_path_factory.mktemp("record")
+def test_a_record_is_read_as_it_was_written(kept: list[FileEntry], files: list[FileEntry]) -> None:
     record = PartRecord("00000007", 70, 80, {"numpy": "2"}, kept, files)
-    entry = dump_record(record, folder)
-    data = (folder / "record.json").read_bytes()
-    assert load_record(data) == record
-    assert entry == FileEntry(
-        ".mnistseq/parts/00000007.json", len(data), hashlib.sha256(data).hexdigest()
-    )
+    assert load_record(dump_record(record)) == record
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"nul", b'{"part": "1"}', b"\xff"])
@@ -50,10 +42,10 @@ def test_what_is_no_record_is_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../x", "a/../../x", "a\\..\\x"])
-def test_names_that_lead_out_of_the_dataset_are_refused(tmp_path: Path, name: str) -> None:
-    dump_record(PartRecord("0", 0, 1, {}, [], [FileEntry(name, 1, "")]), tmp_path)
+def test_names_that_lead_out_of_the_dataset_are_refused(name: str) -> None:
+    data = dump_record(PartRecord("0", 0, 1, {}, [], [FileEntry(name, 1, "")]))
     with pytest.raises(ValueError, match="not inside the dataset"):
-        load_record((tmp_path / "record.json").read_bytes())
+        load_record(data)
 
 
 def test_the_manifest_proves_every_file(glyph_folder: Path, tmp_path: Path) -> None:

@@ -67,6 +67,11 @@ def check_installed(to: str) -> None:
         pytest.skip(error.message)
 
 
+def read_own(folder: Path) -> dict[str, bytes]:
+    """Read the files of a dataset, here or in a store, but not what lists them."""
+    return {name: data for name, data in read_tree(folder).items() if name[:9] != ".mnistseq"}
+
+
 def read_tree(folder: Path) -> dict[str, bytes]:
     """Read all files of a folder, hidden ones too."""
     return {

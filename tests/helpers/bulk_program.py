@@ -9,15 +9,18 @@ import json
 import os
 import resource
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.bulk.events import Event, PartFinished, PartRetried, Started, Stopped
 from mnistseq_cli.bulk.plan import Plan, make_plan
 from mnistseq_cli.bulk.run import run
+from mnistseq_cli.bulk.storage import open_folder
 from mnistseq_cli.errors import MnistseqError
 from mnistseq_cli.formats import Output
 from mnistseq_cli.recipe import Recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def plan_of(folder: Path, recipe: dict[str, Any], output: dict[str, Any], part_size: int) -> Plan:
@@ -34,7 +37,7 @@ def main() -> None:
     values = json.loads(sys.argv[1])
     for name, limit in values.pop("limits", {}).items():
         resource.setrlimit(getattr(resource, name), (limit, limit))
-    folder = Path(values.pop("folder"))
+    folder = open_folder(values.pop("folder"))
     plan = plan_of(folder, values.pop("recipe"), values.pop("output"), values.pop("part_size"))
     try:
         run(plan, report=say, **values)

@@ -1,0 +1,61 @@
+"""A server of S3 on loopback, which can be told to fail."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+SECRET = "a-secret-that-nobody-may-see"  # noqa: S105 - of a server in this process
+BUCKET = "bucket"
+
+
+class Faulty:
+    """A WSGI application in front of another; `fault` says what a request meets, if anything."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._lock = threading.Lock()
+        self.fault: Callable[[str, str], str | None] = lambda method, path: None  # noqa: ARG005
+        self.requests: list[tuple[str, str]] = []
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        with self._lock:
+            self.requests.append((method, path))
+            fault = self.fault(method, path)
+        if fault == "cut":
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            raise ConnectionResetError
+        if fault:
+            start_response(fault, [("Content-Length", "0")])
+            return []
+        found: Iterable[bytes] = self._app(environ, start_response)
+        return found
+
+
+def serve_s3(environment: dict[str, str]) -> Iterator[Faulty]:
+    """Serve, with what clients need for it in their environment."""
+    from moto.moto_server.werkzeug_app import (  # noqa: PLC0415
+        DomainDispatcherApplication,
+        create_backend_app,
+    )
+    from werkzeug.serving import make_server  # noqa: PLC0415
+
+    app = Faulty(DomainDispatcherApplication(create_backend_app))
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    environment |= {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
+        "AWS_ACCESS_KEY_ID": "known",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    yield app
+    server.shutdown()
+    thread.join()
