@@ -66,8 +66,8 @@ def check_local(name: str, path: Path | str) -> None:
     """Raise if a path to write at is a URL: it would make a local folder such as ``s3:``."""
     if scheme := _URL.match(str(path)):
         raise UsageError(
-            f"{name} is {scheme[0]}…; expected a file or folder of this machine",
-            "Only --out can be in a store",
+            f"{name} is {scheme[0]}…, but object stores are not supported here",
+            "Name a file or folder of this machine; --out of phone and batch takes a URL",
         )
 
 

@@ -40,7 +40,21 @@ WRONG: tuple[Any, ...] = (
     ["x"],
     {"x": None},
 )
-OPTIONS = ("-n", 12, "--length", 1, 4, "--seed", 5, "--part-size", 4, "--splits", "train=2", "b=1")
+OPTIONS = (
+    *("--dashes", "gap"),
+    "-n",
+    12,
+    "--length",
+    1,
+    4,
+    "--seed",
+    5,
+    "--part-size",
+    4,
+    "--splits",
+    "train=2",
+    "b=1",
+)
 
 
 @pytest.fixture(scope="module")

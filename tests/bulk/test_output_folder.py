@@ -192,7 +192,7 @@ def test_a_folder_with_litter_alone_is_empty(case: Case, tmp_path: Path, name: s
 
 
 @pytest.mark.parametrize("url", ["s3://bucket/x", "gs://bucket", "file:///tmp/x", "memory://x"])
-def test_object_stores_are_refused(case: Case, tmp_path: Path, url: str) -> None:
+def test_the_text_of_a_url_is_no_folder(case: Case, tmp_path: Path, url: str) -> None:
     for folder in (Path(url), url):
         with pytest.raises(UsageError, match="object stores are not supported"):
             case.plan(folder)  # type: ignore[arg-type]  # as a user of the library may
