@@ -7,7 +7,6 @@ the same bytes, and the plan itself is written only where there is none.
 
 from __future__ import annotations
 
-import re
 import shutil
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib import import_module
@@ -15,7 +14,6 @@ from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
 
 from mnistseq_cli.bulk.parts import (
     KEPT,
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
     from mnistseq_cli.bulk.plan import Part
 
 _BATCH_BYTES = 1 << 25  # of objects that are in memory at once
-_SLASHES = re.compile(r"^([^/:]+:)/+")
 IN_MEMORY = "memory"  # the store that only this process sees
 
 
@@ -49,21 +46,20 @@ def open_folder(name: str | Path) -> Path:
     text = name if isinstance(name, str) else name.as_posix()
     if not is_url(text):
         return Path(name)
-    address = urlsplit(_SLASHES.sub(r"\1//", text))
-    if address.scheme == "file":
-        return Path(text.removeprefix("file:"))
-    if address.password is not None:
+    scheme, _, rest = text.partition(":")
+    if scheme == "file":
+        return Path(rest)
+    rest = rest.strip("/")
+    if ":" in rest.partition("/")[0].rpartition("@")[0]:
         raise UsageError(
-            f"the address {address.scheme}://…@{address.hostname} holds a password",
+            f"the address {scheme}://…@{rest.rpartition('@')[2]} holds a password",
             "Leave it out; stores take it from the environment or from files of their own",
         )
     try:
-        return cast("Path", import_module("upath").UPath(address.geturl().rstrip("/")))
+        return cast("Path", import_module("upath").UPath(f"{scheme}://{rest}"))
     except (ImportError, ValueError) as error:  # of a scheme that nothing is installed for
-        if isinstance(error, ValueError) and "not known" not in str(error).lower():
-            raise UsageError(f"{name} cannot be used: {error}") from error
         raise UsageError(
-            f"{address.scheme}:// needs libraries that are not installed: {error}",
+            f"{scheme}:// needs libraries that are not installed: {error}",
             f"Install them: {suggest_install('cloud')}",
         ) from error
 
