@@ -211,7 +211,7 @@ def test_the_table_of_json_names_its_keys() -> None:
 
 @pytest.mark.slow
 def test_arrays_have_the_types_and_shapes_of_their_table(example: Path) -> None:
-    sizes = {"N": 3, "H": 28, "W": 140, "L": 4}
+    sizes = {"N": 3, "H": 28, "W": 140, "L": 4, "C": 10}
     table = re.findall(
         r"^\| `(\w+)` \| (\w+)[^|]* \| \(([^)]+)\) \| `", FORMATS.text, re.MULTILINE
     )
