@@ -164,10 +164,10 @@ def load_rows(folder: Path, width_px: int) -> tuple[list[NDArray[np.uint8]], lis
         image = sample.image if np.median(sample.image) > 127 else 255 - sample.image  # noqa: PLR2004 - half way
         height, width = image.shape
         size = (min(width_px, max(STRIDE_PX, round(width * HEIGHT_PX / height))), HEIGHT_PX)
-        scaled = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
+        scaled = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
         # The darkest ink becomes black and paper white, as in the pictures of the training.
         ink, paper = np.percentile(scaled, [1, 75])
-        levels = (np.asarray(scaled) - ink) * (255 / max(1, paper - ink))
+        levels = (scaled - ink) * (255 / max(1, paper - ink))
         rows.append(np.clip(levels, 0, 255).astype(np.uint8))
         texts.append(sample.text)
     return rows, texts
