@@ -284,14 +284,14 @@ def _check_characters(recipe: Recipe) -> None:
         return
     alphabet = DATASETS[name].alphabet
     if recipe.lengths is None and (unknown := list_characters(recipe, alphabet) - {*alphabet}):
-        from mnistseq_cli.glyphs.strokes.writing import PEN_CHARACTERS
+        from mnistseq_cli.glyphs.strokes.writing import PEN_ADDITIONS
 
-        if unknown := unknown - {*PEN_CHARACTERS}:
+        if unknown := unknown - {*PEN_ADDITIONS}:
             text = "".join(recipe.texts or (recipe.digits or min(unknown),))
             first = min(unknown, key=text.find)
             raise TextError(
                 f"{first!r} cannot be written: {name} has only {alphabet}, and the pen "
-                f"{PEN_CHARACTERS}",
+                f"{PEN_ADDITIONS}",
                 "Small letters are in --dataset emnist-balanced" if first.isalpha() else "",
             )
 

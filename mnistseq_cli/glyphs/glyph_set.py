@@ -212,11 +212,11 @@ class GlyphSet:
         order = np.argsort(known)
         classes = order[np.searchsorted(known, codes, sorter=order) % len(known)]
         for place in np.flatnonzero(known[classes] != codes)[:1]:
-            from mnistseq_cli.glyphs.strokes.writing import PEN_CHARACTERS  # noqa: PLC0415
+            from mnistseq_cli.glyphs.strokes.writing import PEN_ADDITIONS  # noqa: PLC0415
 
             raise TextError(
                 f"{text[place]!r} cannot be written: {self.name} has only {self.alphabet}, and "
-                f"the pen {PEN_CHARACTERS}"
+                f"the pen {PEN_ADDITIONS}"
             )
         return classes.astype(np.uint8)
 

@@ -18,7 +18,7 @@ from mnistseq_cli.glyphs.strokes import (
     draw_traits,
     number_glyphs,
 )
-from mnistseq_cli.glyphs.strokes.writing import Trait
+from mnistseq_cli.glyphs.strokes.writing import PEN_ADDITIONS, Trait
 from mnistseq_cli.glyphs.writers import Writers, join_writers
 from mnistseq_cli.randomness import scale_words
 
@@ -45,7 +45,7 @@ def add_symbols(own: GlyphSet, characters: set[str]) -> GlyphSet:
 
     The pen's glyphs are drawn when they are used.
     """
-    lacking = [one for one in PEN_CHARACTERS if one in characters - {*own.alphabet}]
+    lacking = [one for one in PEN_ADDITIONS if one in characters - {*own.alphabet}]
     if not lacking:
         return own
     n_own, is_test = len(own.labels), N_HANDS["train"] <= _HAND_OF

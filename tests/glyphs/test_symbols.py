@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.compose.splits import cut, deal_glyphs
+from mnistseq_cli.errors import TextError
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.glyphs.hands import measure_styles
 from mnistseq_cli.glyphs.load import load_glyphs
@@ -106,3 +107,18 @@ def test_the_widest_symbol_is_as_wide_as_it_is_said(strokes: GlyphSet) -> None:
             generator.block(0, 1500).boxes[..., 2].max(axis=0)
             <= widths[[generator.glyphs.alphabet[10:].index(one) for one in "/-$.,€"]]
         ).all()
+
+
+def test_the_pen_adds_no_digits_to_a_set_without_them() -> None:
+    letters = GlyphSet(
+        np.ones((1, 28, 28), np.uint8),
+        np.zeros(1, np.uint8),
+        name="letters",
+        split="train",
+        licence="",
+        sha256="",
+        alphabet="A",
+    )
+    assert SequenceGenerator(Recipe(digits="A,A"), letters)[0].text == "A,A"
+    with pytest.raises(TextError, match="'0' cannot be written: letters has only A"):
+        SequenceGenerator(Recipe(digits="A0", dashes="ink"), letters)

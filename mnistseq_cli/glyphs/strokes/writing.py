@@ -120,6 +120,8 @@ class Trait(IntEnum):
 
 
 PEN_CHARACTERS = "".join(read_forms().proportions)
+# What the pen adds to sets that lack it. Not digits: who names a set of digits means its own.
+PEN_ADDITIONS = "".join(one for one in PEN_CHARACTERS if not one.isdigit())
 N_PRESSURES = 8
 N_TRAITS = len(Trait)
 _PERCENT = 100
