@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 DATASET_FILE = "dataset.json"
 LOCK = f"{OWN_FOLDER}/lock"
 PLAN_FILE = f"{OWN_FOLDER}/plan.json"
-PREVIEW_FILE = f"{OWN_FOLDER}/preview.png"  # which `load_dataset` passes over
+# `load_dataset` passes over it, and who counts PNG files does not count it.
+PREVIEW_FILE = f"{OWN_FOLDER}/preview.jpg"
 MANIFEST_VERSION = 1
 _PLAN_KEYS = ("recipe", "output", "part_size", "splits", "start")
 _RECIPE_KEYS = {"version", *(one.name for one in fields(Recipe))}

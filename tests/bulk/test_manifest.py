@@ -55,7 +55,7 @@ def test_the_manifest_proves_every_file(glyph_folder: Path, tmp_path: Path) -> N
     manifest = json.loads(tree.pop("dataset.json"))
     card = hashlib.sha256(tree.pop("README.md")).hexdigest()
     assert manifest["card"] == {"sha256": card}
-    assert tree.pop(".mnistseq/preview.png")
+    assert tree.pop(".mnistseq/preview.jpg")
     entries = [(file["name"], file["size_bytes"], file["sha256"]) for file in manifest["files"]]
     for part in manifest["parts"]:
         entries.append((part["record"], part["record_size_bytes"], part["record_sha256"]))

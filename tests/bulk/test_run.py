@@ -45,7 +45,7 @@ def test_a_folder_holds_each_sample_of_the_recipe_once(case: Case, tmp_path: Pat
     tree = read_tree(tmp_path / "out")
     labels = tree["labels.csv"].decode().splitlines()[1:]
     assert summary.n_samples == len(labels) == 95
-    assert len([name for name in tree if name.endswith(".png")]) == 95 + 1  # the preview
+    assert len([name for name in tree if name.endswith(".png")]) == 95
     for sample, line in zip(SequenceGenerator(plan.recipe), labels, strict=True):
         name, text = line.split(",")
         assert text == sample.text

@@ -52,7 +52,7 @@ def test_every_dataset_has_a_card(to: str, splits: str, tmp_path: Path) -> None:
     assert (head["license"], head["size_categories"]) == ("cc0-1.0", ["n<1K"])
     found = {one["split"] for config in head.get("configs", []) for one in config["data_files"]}
     assert found in ({"train"}, {"train", "val", "test"}, set())
-    assert (tmp_path / ".mnistseq" / "preview.png").stat().st_size > 500
+    assert (tmp_path / ".mnistseq" / "preview.jpg").stat().st_size > 500
     found_by = [file["@id"] for file in read_croissant(tmp_path)["distribution"]]
     assert "recipe.toml" in found_by
     assert verify(tmp_path, workers=0).problems == ()
@@ -153,7 +153,7 @@ def test_a_dataset_made_before_gets_its_card_by_resuming(case: Case, tmp_path: P
     values["size_bytes"] -= len(whole["croissant.json"])
     del values["card"]
     (tmp_path / "dataset.json").write_text(json.dumps(values))
-    for name in ("README.md", "croissant.json", ".mnistseq/preview.png"):
+    for name in ("README.md", "croissant.json", ".mnistseq/preview.jpg"):
         (tmp_path / name).unlink()
     found = verify(tmp_path, workers=0)
     assert (found.problems, found.card) == ((), "missing")
