@@ -66,16 +66,17 @@ def _tint(
 ) -> NDArray[np.int16]:
     """Return how dark paper is, shape (N, H, W), with a tint that grows and with rules."""
     _, height, width = pages.images.shape
-    tint, right, down, size, start, kind, rule, _ = traits.T[:, :, None]
+    tint, right, lower, size, start, kind, rule, _ = traits.T[:, :, None]
     tints = _TINT * (1 + tint) / 2 + _SLOPE / 2
     tints = tints + (np.arange(width) / pages.widths_px[:, None] - 0.5) * right * _SLOPE
-    darker = (np.arange(height) / height - 0.5) * down * _SLOPE
+    darker = (np.arange(height) / height - 0.5) * lower * _SLOPE
     smallest, largest = _RULE_PX
     period = smallest + np.floor((size + 1) / 2 * (largest - smallest + 1))
     period = np.floor(period * pages.scale)
     start, wide = np.floor((start + 1) / 2 * period), max(1, round(pages.scale))
-    is_row = ((np.arange(height) - start) % period < wide) & (kind > _UNRULED)
-    is_column = ((np.arange(width) - start) % period < wide) & (kind > _SQUARED)
+    down, across = (np.arange(size) - start for size in (height, width))
+    is_row = (down - np.floor(down / period) * period < wide) & (kind > _UNRULED)
+    is_column = (across - np.floor(across / period) * period < wide) & (kind > _SQUARED)
     rule = _RULE * (1 + rule) / 2
     darker = np.rint(most * (darker + is_row * rule)).astype(np.int16)
     tints = np.rint(most * tints).astype(np.int16)

@@ -39,6 +39,7 @@ _OWN = {
 }
 _CUT_OUT = ("_flat", "_n_cut", "_place", "_extents")
 _CUT_OUT_BYTES = 3 * 2**25  # of glyphs that are kept cut out: all of the pen at 64 px
+_LONG_PX = 100  # rows that are looked through faster one by one
 _CHUNK_PX = 2**18  # of images that are measured while they lie in a processor's cache
 _CHUNK = 4096  # glyphs that are measured at once: more would take more memory than all else
 
@@ -426,6 +427,8 @@ def _find_columns(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
 def _find_rows(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return which rows hold ink, shape (N, H): all words of a row laid on its first."""
     n, height, width = images.shape
+    if width > _LONG_PX:
+        return np.asarray(images.any(axis=2))
     rest = -width % 4
     padded = np.pad(images, ((0, 0), (0, 0), (0, rest))) if rest else images
     ink = np.ascontiguousarray(padded).reshape(-1).view(np.uint32)
