@@ -78,15 +78,6 @@ def test_a_digit_does_not_depend_on_the_digits_around_it(
         assert same(alone, some)
 
 
-@pytest.mark.parametrize("name", OF_DIGITS)
-def test_without_a_distortion_digits_stay_where_they_were(name: str, glyphs: GlyphSet) -> None:
-    before = cut(glyphs, 60)
-    copies = GlyphInk(*(value.copy() for value in vars(before).values()))
-    plan = make_pipeline({name: AUGMENTATIONS[name].neutral})
-    assert same(plan.digits.distort(before, draw_of(60)), before)
-    assert same(before, copies)
-
-
 def flood(images: np.ndarray) -> np.ndarray:
     """Mark what can be reached from outside without crossing ink."""
     paper = np.pad(images < 30, ((0, 0), (1, 1), (1, 1)), constant_values=True)
@@ -153,12 +144,21 @@ def test_no_ink_is_cut_off_at_the_edge_of_the_cell(name: str, grow_px: int) -> N
 
 
 @pytest.mark.parametrize(
-    ("strength", "width_px"),
-    [("scale=0.4x0..0.4x0", 40), ("shear=25..25", 41), ("dilate=5..5", 32)],
+    ("strengths", "size"),
+    [
+        (["scale=0.4x0..0.4x0"], (40, 28)),
+        (["shear=25..25"], (41, 28)),
+        (["dilate=5..5"], (32, 28)),
+        (["scale=0.5x0..0.5x0", "shear=45..45"], (CELL_PX, 28)),  # narrowed to the grown cell
+        (["scale=0x0.5..0x0.5"], (28, 28)),  # lowered to the page
+    ],
 )
-def test_a_cell_grows_to_hold_its_ink(strength: str, width_px: int) -> None:
-    (after,) = make_pipeline([strength]).digits.distort(frame(1), draw_of(1)).width_px
-    assert after == pytest.approx(width_px, abs=1)
+def test_a_cell_grows_to_hold_its_ink(strengths: list[str], size: tuple[int, int]) -> None:
+    after = make_pipeline(strengths).digits.distort(frame(1), draw_of(1))
+    assert is_closed(after).all()
+    assert (after.width_px[0], after.height_px[0]) == pytest.approx(size, abs=1)
+    assert after.width_px <= CELL_PX
+    assert after.images.shape[1] == 28
 
 
 def test_room_for_ink_to_grow_changes_no_pixel(glyphs: GlyphSet) -> None:
@@ -172,21 +172,6 @@ def test_room_for_ink_to_grow_changes_no_pixel(glyphs: GlyphSet) -> None:
         for pen in ([], ["thickness=0.001..0.001"])
     )
     assert same(alone, faint)
-
-
-def test_ink_too_wide_even_so_is_narrowed_to_the_grown_cell() -> None:
-    plan = make_pipeline(["scale=0.5x0..0.5x0", "shear=45..45"])
-    after = plan.digits.distort(frame(1), draw_of(1))
-    assert is_closed(after).all()
-    assert after.width_px == pytest.approx(CELL_PX, abs=1)
-    assert after.width_px <= CELL_PX
-
-
-def test_ink_too_high_is_lowered_to_the_page() -> None:
-    after = make_pipeline(["scale=0x0.5..0x0.5"]).digits.distort(frame(1), draw_of(1))
-    assert is_closed(after).all()
-    assert after.images.shape[1] == 28
-    assert after.height_px == pytest.approx(28, abs=1)
 
 
 def test_a_digit_moves_only_as_far_as_it_must(glyphs: GlyphSet) -> None:
@@ -349,14 +334,6 @@ def test_a_box_is_the_extent_of_the_digit_alone_on_the_page(
         alone = Stamps(*(value[digit : digit + 1] for value in vars(stamps).values()))
         images, _ = finish(alone, PAGES, inks)
         assert extent(images[stamps.sample[digit]]) == boxes[digit].tolist()
-
-
-@pytest.mark.parametrize("name", ["background", "lines", "contrast", "brightness", "grain"])
-def test_marks_that_are_no_ink_of_a_digit_move_no_box(name: str, glyphs: GlyphSet) -> None:
-    stamps = put_on_pages(cut(glyphs, PAGES * DIGITS))
-    _, before = finish(stamps, PAGES, make_pipeline([]))
-    _, after = finish(stamps, PAGES, make_pipeline([strongest(name)]))
-    assert (after == before).all()
 
 
 def test_boxes_end_where_the_page_ends(glyphs: GlyphSet) -> None:

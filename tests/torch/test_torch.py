@@ -238,12 +238,6 @@ def test_a_look_at_the_data_leaves_the_place_as_it_is(stream: IterableSequenceDa
     assert next(batches).start == 20
 
 
-def test_the_place_is_known_again_when_workers_are_gone(stream: IterableSequenceDataset) -> None:
-    load(stream, num_workers=1)
-    next(iter(stream))
-    assert stream.state_dict()["batch"] == 1
-
-
 def test_the_place_in_an_epoch_is_not_that_in_the_next(stream: IterableSequenceDataset) -> None:
     n_batches = len(list(stream))
     assert stream.state_dict()["batch"] == n_batches
@@ -339,16 +333,6 @@ def test_the_alphabet_spells_targets(glyphs: GlyphSet) -> None:
         targets = ctc_collate(block).targets.tolist()
         assert "".join(stream.alphabet[number - 1] for number in targets) == "".join(block.texts)
         assert block.alphabet == stream.alphabet
-
-
-def test_a_loss_takes_the_batches(stream: IterableSequenceDataset) -> None:
-    batch = ctc_collate(next(iter(stream)))
-    log_probs = torch.randn(20, 5, 11).log_softmax(2)
-    input_lengths = torch.full((5,), 20)
-    loss = torch.nn.functional.ctc_loss(
-        log_probs, batch.targets, input_lengths, batch.target_lengths
-    )
-    assert torch.isfinite(loss)
 
 
 def test_boxes_for_a_detector_are_corners_of_ink(glyphs: GlyphSet) -> None:
