@@ -16,7 +16,7 @@ from tests.helpers.program import Result, run_program
 
 Run = Callable[..., Result]
 PANELS = {
-    "sequence": ["Output", "Picture", "Spacing", "Glyphs", "Distortions", "Running"],
+    "sequence": ["Text", "Output", "Picture", "Spacing", "Glyphs", "Distortions", "Running"],
     "phone": ["Text", "Output", "Picture", "Spacing", "Glyphs", "Distortions", "Running"],
     "batch": ["Text", "Output", "Picture", "Spacing", "Glyphs", "Distortions", "Running"],
 }
