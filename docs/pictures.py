@@ -24,6 +24,7 @@ from mnistseq_cli.glyphs.hand_sheet import (
     read_photo,
     solve_homography,
 )
+from mnistseq_cli.glyphs.strokes import PEN_CHARACTERS, draw_characters
 from mnistseq_cli.recipe import NAMED_RECIPES
 from mnistseq_cli.sheet import FRAME_GREY, FRAME_PX, GAP_PX, enlarge, make_sheet
 
@@ -65,6 +66,12 @@ PICTURES: dict[str, list[dict[str, Any]]] = {
     "ink": [{"digits": "350"}, {"digits": "350", "ink": "white"}],
     "phone": [{"pattern": name, "seed": 2} for name in ("jp", "us", "fr")],
 }
+# The README shows these: a date, an amount, a phone number.
+NUMBERS: tuple[dict[str, Any], ...] = (
+    {"pattern": "date-dmy", "seed": 4},
+    {"pattern": "amount-us", "seed": 7},
+    {"pattern": "us", "dashes": "gap", "seed": 5},
+)
 BOXED = {"digits": "3503503", "spacing_px": (-3, 6), "seed": 5}
 
 
@@ -78,7 +85,7 @@ SHEETS: dict[str, dict[str, Any]] = {
 }
 
 # What is done to the same digits, after a cell where nothing is; the table of the README says so.
-SHOWN = {"digits": "407", "spacing_px": (7, 7), "width_px": 78, "seed": 14}
+SHOWN = {"digits": "407", "spacing_px": (7, 7), "width_px": 78, "seed": 16}
 # A gap between ink is the same after a shift to the side, one between cells is not.
 IN_CELLS = {"measure": "cell", "spacing_px": (0, 0), "width_px": 90, "seed": 21}
 STRENGTHS: dict[str, tuple[str, str, str]] = {
@@ -180,6 +187,25 @@ def show_boxes() -> NDArray[np.uint8]:
     return image
 
 
+def show_numbers() -> NDArray[np.uint8]:
+    """Put numbers as people write them under each other, 64 pixels high."""
+    ways = {"height_px": 64, "hand": "writer", "dashes": "ink", "spacing_px": (3, 12)}
+    return stack([make_sample(ways | values).image for values in NUMBERS])
+
+
+def show_symbols() -> NDArray[np.uint8]:
+    """Put what the pen writes beside digits side by side, one character a row and column."""
+    others = PEN_CHARACTERS[10:]
+    rows = []
+    for character in others:
+        number, hands = PEN_CHARACTERS.index(character), np.arange(COLUMNS // 2)
+        numbers, copies = np.full_like(hands, number), np.zeros_like(hands)
+        rows.append(np.hstack([*draw_characters("test", numbers, hands, copies)]))
+    half = -(-len(rows) // 2)
+    rows += [np.zeros_like(rows[0])] * (2 * half - len(rows))
+    return 255 - np.hstack([np.concatenate(rows[:half]), np.concatenate(rows[half:])])
+
+
 def show_pen() -> NDArray[np.uint8]:
     """Put the first glyphs of the built-in pen side by side, one digit a row."""
     glyphs = load_glyphs("strokes", "test")
@@ -225,6 +251,8 @@ PAINTERS: dict[str, Callable[[], NDArray[np.uint8]]] = {
     "heights": show_heights,
     "margins": show_margins,
     "hand": show_hand,
+    "numbers": show_numbers,
+    "symbols": show_symbols,
     "strokes": show_pen,
 }
 
