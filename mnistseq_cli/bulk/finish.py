@@ -6,7 +6,6 @@ import hashlib
 import shlex
 from dataclasses import replace
 from io import BytesIO
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +42,7 @@ from mnistseq_cli.formats.card import (
     write_card,
     write_croissant,
 )
+from mnistseq_cli.formats.fields import find_known
 from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE
 from mnistseq_cli.sheet import make_sheet
 
@@ -54,10 +54,11 @@ if TYPE_CHECKING:
     from mnistseq_cli.bulk.parts import FileEntry, PartSummary
     from mnistseq_cli.bulk.plan import Plan
     from mnistseq_cli.bulk.storage import Store
+    from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats.base import Format
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
-_N_SHOWN, _SHOWN_PX = 24, 480  # images on the picture of a card, and the width of their left part
+N_SHOWN, _SHOWN_PX = 24, 480  # images on the picture of a card, and the width of their left part
 
 
 def find_joined(path: Path) -> list[FileEntry] | None:
@@ -77,7 +78,7 @@ def finish(
     versions: list[dict[str, str]],
     *,
     joined: list[FileEntry] | None,
-    fields: tuple[str, ...],
+    first: Block,
 ) -> Manifest:
     """Write what spans parts, unless that is there, and ``dataset.json``; may be done twice.
 
@@ -92,20 +93,20 @@ def finish(
         Of the programs that made them.
     joined : list of FileEntry or None
         What `find_joined` found.
-    fields : tuple of str
-        What is known of each sample; see `find_known`.
+    first : Block
+        Some of the first samples, for the card.
     """
     form = open_format(plan.output)
     staging = Staging(folder.stage(JOINED))
     entries = _write_joined(plan, folder, form, staging, joined)
-    facts = _gather_facts(sum_up(plan, glyphs, versions, parts, entries), fields)
+    facts = _gather_facts(sum_up(plan, glyphs, versions, parts, entries), first)
     croissant = write_croissant(facts).encode()
     staging.write(CROISSANT_FILE, croissant)
     entries.append(describe_bytes(croissant, CROISSANT_FILE))
     record = PartRecord(JOINED, 0, plan.recipe.count, find_versions(form), [], entries)
     write_new(str(staging.folder / RECORD), dump_record(record))
     folder.commit(staging.folder, JOINED)
-    card = _write_card(folder, facts, plan.output)
+    card = _write_card(folder, facts, first)
     manifest = replace(sum_up(plan, glyphs, versions, parts, entries), card=card)
     folder.write(DATASET_FILE, manifest.to_json())
     folder.remove_own(KEPT, STAGING, record_name(JOINED), PLAN_FILE, *OF_OLDER_VERSIONS)
@@ -131,7 +132,7 @@ def _write_joined(
     return [*entries, *(written.values() if joined is None else joined)]
 
 
-def _gather_facts(manifest: Manifest, fields: tuple[str, ...]) -> Facts:
+def _gather_facts(manifest: Manifest, first: Block) -> Facts:
     """Return what a manifest says of a dataset to those who find it."""
     output = Output(folder=Path(), **manifest.plan["output"])
     splits = cut(tuple(manifest.plan["splits"].items()), manifest.n_samples)
@@ -141,7 +142,7 @@ def _gather_facts(manifest: Manifest, fields: tuple[str, ...]) -> Facts:
         recipe=manifest.plan["recipe"],
         output=manifest.plan["output"],
         splits={split.name: split.stop - split.start for split in splits},
-        fields=fields,
+        fields=tuple(find_known(first)),
         n_glyphs=manifest.glyphs["n_glyphs"],
         size_bytes=manifest.size_bytes,
         files=tuple(manifest.files),
@@ -149,23 +150,23 @@ def _gather_facts(manifest: Manifest, fields: tuple[str, ...]) -> Facts:
     )
 
 
-def _write_card(folder: OutputFolder | Store, facts: Facts, output: Output) -> dict[str, str]:
+def _write_card(folder: OutputFolder | Store, facts: Facts, first: Block) -> dict[str, str]:
     """Write the card and its picture; return its hash, {} where another README is there.
 
     One that somebody edited is kept, with the hash of what it was.
     """
-    shown = islice(open_format(output).read(folder.path), _N_SHOWN)
-    images = [sample.image[:, :_SHOWN_PX] for sample in shown]
-    data = write_card(facts, PREVIEW_FILE if images else "").encode()
+    data = write_card(facts, PREVIEW_FILE).encode()
     card = {"sha256": hashlib.sha256(data).hexdigest()}
     is_new = check_card(folder.path, card) != "own"
     if is_new and check_card(folder.path, folder.card) not in {"missing", "own"}:
         return folder.card
-    if images and (is_new or not (folder.path / PREVIEW_FILE).exists()):
+    if is_new or not (folder.path / PREVIEW_FILE).exists():
         from PIL import Image  # noqa: PLC0415 - imageio takes three times as long to import
 
         stream = BytesIO()
-        Image.fromarray(make_sheet(images)).save(stream, "jpeg", quality=90)
+        Image.fromarray(make_sheet([sample.image[:, :_SHOWN_PX] for sample in first])).save(
+            stream, "jpeg", quality=90
+        )
         folder.write(PREVIEW_FILE, stream.getvalue())
     if is_new:
         folder.write(CARD_FILE, data)

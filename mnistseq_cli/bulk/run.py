@@ -21,7 +21,7 @@ from mnistseq_cli.bulk.events import (
     Stopped,
     ignore,
 )
-from mnistseq_cli.bulk.finish import find_joined, finish
+from mnistseq_cli.bulk.finish import N_SHOWN, find_joined, finish
 from mnistseq_cli.bulk.manifest import DATASET_FILE, check_card, load_manifest
 from mnistseq_cli.bulk.output_folder import open_output_folder
 from mnistseq_cli.bulk.parts import PARTS, PartMaker, check_part, read_part
@@ -37,10 +37,10 @@ from mnistseq_cli.bulk.workers import (
     map_unordered,
 )
 from mnistseq_cli.compose.generator import SequenceGenerator
+from mnistseq_cli.compose.splits import open_splits
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.files import naming_disk_errors
 from mnistseq_cli.formats import open_format
-from mnistseq_cli.formats.fields import find_known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.bulk.output_folder import OutputFolder
     from mnistseq_cli.bulk.parts import CheckedPart, Made, PartSummary
     from mnistseq_cli.bulk.plan import Part, Plan
+    from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
     Executor = Callable[[Iterator[Part]], Generator[Made]]  # makes parts, in any order
@@ -157,7 +158,7 @@ def run(
                 )
             job.make(execute, n_workers)
             with folder.finishing():
-                return job.finish()
+                return job.finish(data_dir)
         except BaseException:
             job.stop()
             raise
@@ -256,7 +257,7 @@ class _Job:
             for made in all_made:
                 self._commit(made)
 
-    def finish(self) -> Summary:
+    def finish(self, data_dir: Path | None) -> Summary:
         """Write what spans parts, and the manifest, when no part is missing any more."""
         folder = self._plan.output.folder
         if self._share:
@@ -277,16 +278,25 @@ class _Job:
             if self._versions[part.name] not in versions:
                 versions.append(self._versions[part.name])
         glyphs = self._generator.glyphs
-        start = self._plan.start
         done = finish(
             *(self._plan, self._folder, glyphs, parts, versions),
             joined=self._joined,
-            fields=tuple(find_known(self._generator.block(start, start + 1))),
+            first=self._make_first(data_dir),
         )
         totals = done.n_samples, done.n_files, done.size_bytes
         self._report(Finished(*totals))
         card = check_card(self._folder.path, done.card)
         return Summary(folder, *totals, card)
+
+    def _make_first(self, data_dir: Path | None) -> Block:
+        """Make the first samples, for the card."""
+        plan, generator = self._plan, self._generator
+        first = plan.splits[0]
+        if plan.weights:
+            width_px = generator.width_px
+            generators = open_splits(plan.recipe, plan.splits, data_dir, width_px)
+            generator = generators[first.name]
+        return generator.block(first.start, min(first.start + N_SHOWN, first.stop))
 
     def _read_others(self) -> bool:
         """Read the records of the parts of other shares; whether they are all there."""

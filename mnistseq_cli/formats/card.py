@@ -184,7 +184,7 @@ _LOADERS = {
 
 
 def write_card(facts: Facts, preview: str) -> str:
-    """Write the card; `preview` is the name of its picture, if there is one."""
+    """Write the card; `preview` is the name of its picture."""
     licence = facts.licence
     size = next((name for n, name in _SIZES if facts.n_samples < n), "n>1M")
     head = {
@@ -202,8 +202,7 @@ def write_card(facts: Facts, preview: str) -> str:
     )
     unknown = "" if licence.spdx else "\n\nThe licence of the glyphs is not known: fill it in."
     sections = {
-        f"# {facts.title}": (f"![Some of the images]({preview})\n\n" if preview else "")
-        + _introduce(facts),
+        f"# {facts.title}": f"![Some of the images]({preview})\n\n{_introduce(facts)}",
         "## Load": f"```python\n{load}\n```",
         "## Fields": _list_fields(facts),
         "## Statistics": _list_statistics(facts),
