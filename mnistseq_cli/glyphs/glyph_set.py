@@ -41,7 +41,7 @@ _CUT_OUT = ("_flat", "_n_cut", "_place", "_extents")
 _CUT_OUT_BYTES = 3 * 2**25  # of glyphs that are kept cut out: all of the pen at 64 px
 _LONG_PX = 100  # rows that are looked through faster one by one
 _CHUNK_PX = 2**18  # of images that are measured while they lie in a processor's cache
-_CHUNK = 4096  # glyphs that are measured at once: more would take more memory than all else
+_AT_ONCE_PX = 2**22  # of glyphs that are worked on together: more would take too much memory
 
 
 @dataclass(frozen=True)
@@ -283,10 +283,8 @@ class GlyphSet:
 
             widest_px = np.array([read_forms().widest_px[one] for one in added])
             return np.append(self.own.widest_px, self._bound(widest_px, SIDE_PX))
-        parts = np.split(self.ids, range(_CHUNK, len(self.ids), _CHUNK))
-        widths = np.concatenate(
-            [_measure_along(_find_columns(self.images[ids]))[1] for ids in parts]
-        )
+        parts = (self.images[self.ids[part]] for part in split_up(len(self.ids), self.images))
+        widths = np.concatenate([_measure_along(_find_columns(images))[1] for images in parts])
         # Ids are sorted by class.
         classes = np.split(self._bound(widths, self.images.shape[1]), self._starts[1:])
         return np.array([of_class.max(initial=0) for of_class in classes])
@@ -376,6 +374,12 @@ def hash_glyphs(images: NDArray[Any], labels: NDArray[Any], alphabet: str) -> st
     digest.update(np.ascontiguousarray(images).data)
     digest.update(np.ascontiguousarray(labels).data)
     return digest.hexdigest()
+
+
+def split_up(n: int, images: NDArray[Any]) -> list[slice]:
+    """Return the parts in which so many glyphs, as large as these images, are worked on."""
+    size = max(1, _AT_ONCE_PX // images[0].size)
+    return [slice(start, start + size) for start in range(0, n, size)]
 
 
 def move_left(images: NDArray[np.uint8], by_px: NDArray[np.int64]) -> NDArray[np.uint8]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from mnistseq_cli.errors import GlyphError
+from mnistseq_cli.glyphs.glyph_set import split_up
 from mnistseq_cli.glyphs.writers import unknown_writers
 from mnistseq_cli.randomness import draw_by_weight, scale_words
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 CLOSEST = 64  # glyphs of a class that one hand can write
 SLANT_UNITS = 24  # of 1 px to the side for each px down
 STROKE_UNITS = 6  # of 1 px
-_CHUNK = 4096
 
 
 class Hands(Protocol):
@@ -162,8 +162,8 @@ def measure_styles(images: NDArray[np.uint8]) -> NDArray[np.int64]:
     learning applied to document recognition", 1998) take out of digits. The stroke width is twice
     the ink over the length of its edges, which is the sum of all steps between pixels.
     """
-    parts = range(0, len(images), _CHUNK)
-    return np.concatenate([_measure_part(images[at : at + _CHUNK]) for at in parts])
+    parts = split_up(len(images), images)
+    return np.concatenate([_measure_part(images[part]) for part in parts])
 
 
 def _measure_part(images: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -19,7 +19,7 @@ from mnistseq_cli.errors import GlyphError
 from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import naming_damage
 from mnistseq_cli.glyphs.catalog import DIGITS, EMNIST_CLASSES
-from mnistseq_cli.glyphs.glyph_set import GlyphSet, hash_glyphs
+from mnistseq_cli.glyphs.glyph_set import GlyphSet, hash_glyphs, split_up
 from mnistseq_cli.glyphs.idx import (
     MAX_BYTES,
     MAX_DEFLATE_RATIO,
@@ -68,7 +68,7 @@ _SIDES_PX = range(4, 4097)  # of glyphs that are read
 _N_PIXELS = 28 * 28  # of a table
 _KIND_WORDS = r"images?|labels?|idx\d|ubyte|int|byte"  # of the names of IDX files
 _IMAGE_AXES = 3  # glyphs, y, x
-_CHUNK = 4096
+_CHUNK = 4096  # rows of a table that are read at once
 
 
 @dataclass(frozen=True)
@@ -505,10 +505,8 @@ def _to_glyphs(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
         return _square(images)
     glyphs = np.empty(images.shape, np.uint8)
     scale = 255 if high <= 1 else 1
-    for start in range(0, len(images), _CHUNK):
-        glyphs[start : start + _CHUNK] = np.rint(
-            images[start : start + _CHUNK].astype(np.float64) * scale
-        )
+    for part in split_up(len(images), images):
+        glyphs[part] = np.rint(images[part].astype(np.float64) * scale)
     return _square(glyphs)
 
 

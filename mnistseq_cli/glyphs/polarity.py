@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistseq_cli.errors import GlyphError
+from mnistseq_cli.glyphs.glyph_set import split_up
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 # limits it could be either.
 _DARK_PAPER, _LIGHT_PAPER = 63, 192
 _NOISE = 32  # levels over paper that compression or a scanner can make, after stretching
-_CHUNK = 4096  # glyphs at once
 
 
 def has_dark_ink(images: NDArray[np.uint8], polarity: str, name: str) -> bool:
@@ -46,12 +46,12 @@ def clean_paper(images: NDArray[np.uint8], *, is_lossy: bool) -> NDArray[np.uint
     if not is_lossy and not _is_noisy(images):
         return images
     cleaned = np.empty(images.shape, np.uint8)
-    for start in range(0, len(images), _CHUNK):
-        part = images[start : start + _CHUNK].astype(np.int32)
-        paper = _find_paper(images[start : start + _CHUNK])[:, None, None].astype(np.int32)
+    for chosen in split_up(len(images), images):
+        part = images[chosen].astype(np.int32)
+        paper = _find_paper(images[chosen])[:, None, None].astype(np.int32)
         ink = np.maximum(part.max(axis=(1, 2), keepdims=True), paper + 1)
         stretched = np.clip((part - paper) * 255 // (ink - paper), 0, 255)
-        cleaned[start : start + _CHUNK] = np.where(stretched > _NOISE, stretched, 0)
+        cleaned[chosen] = np.where(stretched > _NOISE, stretched, 0)
     return cleaned
 
 
