@@ -186,6 +186,25 @@ def test_killed_at_random_moments(server: Faulty, glyph_folder: Path, tmp_path: 
     assert read_there(place) == make_here(case, tmp_path / "here")
 
 
+@pytest.mark.slow
+def test_shares_and_a_cluster_write_into_one_store(
+    server: Faulty, glyph_folder: Path, tmp_path: Path
+) -> None:
+    """Two processes make the same share at once; a cluster makes the rest."""
+    pytest.importorskip("distributed")
+    server.fault = lambda _, __: None
+    case = Case(glyph_folder, output={"to": "webdataset"})
+    place = open_folder(f"s3://{BUCKET}/{tmp_path.name}/out")
+    with case.start(place, share=[1, 2]) as one, case.start(place, share=[1, 2]) as other:
+        assert [process.communicate(timeout=60)[1] for process in (one, other)] == ["", ""]
+    assert not (place / "dataset.json").exists()
+    events: list[Event] = []
+    run(case.plan(place), dask="local", workers=2, resume=True, report=events.append)
+    assert sum(isinstance(event, PartFinished) for event in events) == 5
+    assert read_there(place) == make_here(case, tmp_path / "here")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["500 Error", "503 Slow Down", "cut"])
 def test_requests_that_fail_are_made_again(
     fault: str, server: Faulty, glyph_folder: Path, tmp_path: Path
