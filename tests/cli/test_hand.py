@@ -43,10 +43,11 @@ def test_from_a_sheet_to_a_number(run: Run) -> None:
     }
     sheet = imageio.imread("mine/contact-sheet.png")
     assert (sheet < 100).mean() > 0.01
-    assert run("sequence", "3/5.A", "--dataset", "mine", "-o", "a.png", glyphs=False).status == 0
+    words = ("sequence", "3/5.A", "--dataset", "mine", "-o", "a.png", "--seed", 1)
+    assert run(*words, glyphs=False).status == 0
     image = imageio.imread("a.png")
     assert np.median(image) == 255
-    assert (image < 100).mean() > 0.05
+    assert (image < 100).mean() > 0.03
 
 
 def test_a_folder_can_hold_several_writers_each_once(run: Run) -> None:
