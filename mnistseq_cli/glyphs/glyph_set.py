@@ -37,6 +37,7 @@ _OWN = {
     "weights",
     "height_px",
 }
+_N_SIZED = 200  # glyphs that say how large those of a set are
 _CUT_OUT = ("_flat", "_n_cut", "_place", "_extents")
 _CUT_OUT_BYTES = 3 * 2**25  # of glyphs that are kept cut out: all of the pen at 64 px
 _LONG_PX = 100  # rows that are looked through faster one by one
@@ -282,12 +283,26 @@ class GlyphSet:
             from mnistseq_cli.glyphs.strokes.characters import read_forms  # noqa: PLC0415
 
             widest_px = np.array([read_forms().widest_px[one] for one in added])
-            return np.append(self.own.widest_px, self._bound(widest_px, SIDE_PX))
+            if self._symbol_px != SIDE_PX:
+                widest_px = -(-(widest_px + 1) * self._symbol_px // SIDE_PX) + 1
+            return np.append(self.own.widest_px, np.minimum(widest_px, self.height_px))
         parts = (self.images[self.ids[part]] for part in split_up(len(self.ids), self.images))
         widths = np.concatenate([_measure_along(_find_columns(images))[1] for images in parts])
         # Ids are sorted by class.
         classes = np.split(self._bound(widths, self.images.shape[1]), self._starts[1:])
         return np.array([of_class.max(initial=0) for of_class in classes])
+
+    @cached_property
+    def _symbol_px(self) -> int:
+        """Height of the pen's cells: what it adds is as large as the set's own characters.
+
+        Digits of MNIST and of the pen fill 20 of 28 pixels.
+        """
+        some = self.own.ids[:: -(-len(self.own) // _N_SIZED)]
+        middle_px = int(np.median(measure_ink(self.images[some])[:, 3]))
+        em_px = min(max(middle_px * SIDE_PX // self.images.shape[1], 10), 23)
+        em_px = 20 if abs(em_px - 20) <= 2 else em_px  # noqa: PLR2004 - as those of MNIST
+        return (self.height_px * em_px + 10) // 20
 
     def _bound(self, widths_px: NDArray[np.int64], side_px: int) -> NDArray[np.int64]:
         """Return a bound of the widths of ink in cells of so many pixels, at the height."""
@@ -331,8 +346,22 @@ class GlyphSet:
 
         images = np.empty((len(ids), self.height_px, self.height_px), np.uint8)
         images[~is_drawn] = own
-        images[is_drawn] = draw_by_id(self.pen_ids[ids[is_drawn]], self.height_px)
+        is_added = ids >= len(self.images)
+        sizes = ((is_drawn & ~is_added, self.height_px), (is_added, self._symbol_px))
+        for chosen, side_px in sizes:
+            if chosen.any():
+                drawn = draw_by_id(self.pen_ids[ids[chosen]], side_px)
+                images[chosen] = _center(drawn, self.height_px)
         return images
+
+
+def _center(images: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
+    """Cut paper off around square images, or put it there, evenly."""
+    more_px = max(0, side_px - images.shape[1])
+    around = (more_px // 2, more_px - more_px // 2)
+    padded = np.pad(images, ((0, 0), around, around))
+    first = (padded.shape[1] - side_px) // 2
+    return padded[:, first : first + side_px, first : first + side_px]
 
 
 def join_sets(sets: list[GlyphSet], split: str) -> GlyphSet:

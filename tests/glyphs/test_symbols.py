@@ -122,3 +122,15 @@ def test_the_pen_adds_no_digits_to_a_set_without_them() -> None:
     assert SequenceGenerator(Recipe(digits="A,A"), letters)[0].text == "A,A"
     with pytest.raises(TextError, match="'0' cannot be written: letters has only A"):
         SequenceGenerator(Recipe(digits="A0", dashes="ink"), letters)
+
+
+@pytest.mark.parametrize(("height_px", "side_px"), [(28, 13), (28, 26), (56, 13)])
+def test_symbols_are_as_large_as_the_digits_of_the_set(height_px: int, side_px: int) -> None:
+    images = np.zeros((60, 28, 28), np.uint8)
+    images[:, 14 - side_px // 2 : 14 - side_px // 2 + side_px, 12:15] = 255
+    labels = np.ones(60, np.uint8)
+    own = GlyphSet(images, labels, name="sticks", split="train", licence="", sha256="5")
+    recipe = Recipe(digits="1B", count=60, height_px=height_px)
+    heights = SequenceGenerator(recipe, own).block(0, 60).boxes[:, :, 3]
+    digit, letter = np.median(heights, axis=0)
+    assert 0.8 < letter / digit < 1.15
