@@ -104,7 +104,7 @@ def test_a_store_holds_what_a_folder_would(
         assert verify(there, deep=None, workers=0).problems == ()
         assert survey(there).n_samples == 95
         names = {path.name for path in (there / ".mnistseq").iterdir()}
-        assert names == {"parts"}
+        assert names == {"parts", "preview.jpg"}
 
 
 @pytest.mark.parametrize("place", STORES, indirect=True)
