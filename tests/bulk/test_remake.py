@@ -141,7 +141,7 @@ def test_images_of_every_kind_and_name(
         check_same(found, held)
 
 
-def test_arrays_that_do_not_hold_the_alphabet_are_not_taken_for_others(tmp_path: Path) -> None:
+def test_arrays_take_their_alphabet_from_the_manifest(tmp_path: Path) -> None:
     for number, name in enumerate("XYZ"):
         (tmp_path / "letters" / name).mkdir(parents=True)
         for width in (5, 9):
@@ -156,7 +156,7 @@ def test_arrays_that_do_not_hold_the_alphabet_are_not_taken_for_others(tmp_path:
     assert {one.why_not_recalled for one in found} == {""}
     assert found[0].gaps == found[1].gaps == found[2].gaps
     assert found[0].glyphs == found[1].glyphs == found[2].glyphs
-    assert ["".join(one.digits) for one in found] == ["012", "XYZ", "012"]
+    assert ["".join(one.digits) for one in found] == ["XYZ", "XYZ", "XYZ"]
 
 
 def test_a_survey_may_keep_no_samples(glyph_folder: Path, tmp_path: Path) -> None:
