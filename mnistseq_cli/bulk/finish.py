@@ -106,9 +106,11 @@ def finish(
     record = PartRecord(JOINED, 0, plan.recipe.count, find_versions(form), [], entries)
     write_new(str(staging.folder / RECORD), dump_record(record))
     folder.commit(staging.folder, JOINED)
-    card = _write_card(folder, facts, first)
+    card, pages = _make_card(folder, facts, first)
     manifest = replace(sum_up(plan, glyphs, versions, parts, entries), card=card)
     folder.write(DATASET_FILE, manifest.to_json())
+    for name, data in pages.items():  # last: by its hash there the card is known as ours
+        folder.write(name, data)
     folder.remove_own(KEPT, STAGING, record_name(JOINED), PLAN_FILE, *OF_OLDER_VERSIONS)
     return manifest
 
@@ -150,8 +152,10 @@ def _gather_facts(manifest: Manifest, first: Block) -> Facts:
     )
 
 
-def _write_card(folder: OutputFolder | Store, facts: Facts, first: Block) -> dict[str, str]:
-    """Write the card and its picture; return its hash, {} where another README is there.
+def _make_card(
+    folder: OutputFolder | Store, facts: Facts, first: Block
+) -> tuple[dict[str, str], dict[str, bytes]]:
+    """Return the hash of the card, {} where another README is there, and what is to be written.
 
     One that somebody edited is kept, with the hash of what it was.
     """
@@ -159,7 +163,8 @@ def _write_card(folder: OutputFolder | Store, facts: Facts, first: Block) -> dic
     card = {"sha256": hashlib.sha256(data).hexdigest()}
     is_new = check_card(folder.path, card) != "own"
     if is_new and check_card(folder.path, folder.card) not in {"missing", "own"}:
-        return folder.card
+        return folder.card, {}
+    pages = {}
     if is_new or not (folder.path / PREVIEW_FILE).exists():
         from PIL import Image  # noqa: PLC0415 - imageio takes three times as long to import
 
@@ -167,10 +172,10 @@ def _write_card(folder: OutputFolder | Store, facts: Facts, first: Block) -> dic
         Image.fromarray(make_sheet([sample.image[:, :_SHOWN_PX] for sample in first])).save(
             stream, "jpeg", quality=90
         )
-        folder.write(PREVIEW_FILE, stream.getvalue())
+        pages[PREVIEW_FILE] = stream.getvalue()
     if is_new:
-        folder.write(CARD_FILE, data)
-    return card
+        pages[CARD_FILE] = data
+    return card, pages
 
 
 def find_fragments(plan: Plan, root: Path) -> list[Fragments]:

@@ -279,6 +279,10 @@ def _begin(plan: Plan, folder: OutputFolder | Store, *, overwrite: bool) -> None
     finished = folder.path / DATASET_FILE
     manifest = load_manifest(folder.path) if finished.exists() else None
     listed = manifest.files if manifest else _read_entries(folder.path / record_name(JOINED))
+    is_new = overwrite or (manifest and [*_compare(manifest.plan, plan.to_dict())])
+    if manifest and is_new and check_card(folder.path, manifest.card) == "own":
+        (folder.path / CARD_FILE).unlink()  # while its hash is there to say that it is ours
+        folder.remove_own(PREVIEW_FILE)
     if overwrite:
         listed = list(listed)
         for name in folder.list_names(PARTS):
@@ -289,12 +293,9 @@ def _begin(plan: Plan, folder: OutputFolder | Store, *, overwrite: bool) -> None
     folder.list_replaceable(listed)
     folder.card = manifest.card if manifest else {}
     if manifest and not overwrite:
-        if not [*_compare(manifest.plan, plan.to_dict())]:
+        if not is_new:
             return
-        # It grows; until it is finished again, it is unfinished, and has no card of ours.
-        if check_card(folder.path, manifest.card) == "own":
-            (folder.path / CARD_FILE).unlink()
-            folder.remove_own(PREVIEW_FILE)
+        # It grows; until it is finished again, it is unfinished.
         record = PartRecord(JOINED, 0, manifest.n_samples, {}, [], manifest.files)
         folder.write(record_name(JOINED), dump_record(record))
     folder.write(PLAN_FILE, dump_plan(plan), is_new=not (folder.path / PLAN_FILE).exists())
