@@ -26,7 +26,7 @@ class Faulty:
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         with self._lock:
             self.requests.append((method, path))
-            fault = self.fault(method, path)
+        fault = self.fault(method, path)  # which may make a request itself
         if fault == "cut":
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             raise ConnectionResetError
