@@ -19,7 +19,7 @@ for name in (
     "sched_getaffinity", "setsid", "tcgetpgrp",
 ):
     delattr(os, name)
-for name in ("SIGALRM", "SIGHUP", "SIGKILL", "SIGQUIT", "SIGWINCH"):
+for name in ("SIGALRM", "SIGHUP", "SIGQUIT", "SIGWINCH"):
     delattr(signal, name)
 """
 Run = Callable[[str], str]

@@ -41,7 +41,7 @@ def test_parts_cover_every_sample_once_and_in_order(count: int, part_size: int) 
 
 @pytest.mark.parametrize("part_size", [0, -1, 100_001])
 def test_part_sizes_out_of_range_are_refused(part_size: int) -> None:
-    with pytest.raises(UsageError, match=f"{part_size}; allowed"):
+    with pytest.raises(UsageError, match=f"{part_size}; expected"):
         make_plan(Recipe(digits="1"), OUTPUT, part_size)
 
 

@@ -27,12 +27,12 @@ from tests.helpers.bulk_cases import Case, check_installed
 from tests.helpers.program import Result
 
 COUNT = 60
-HOLDS_ALL = {"webdataset", "parquet"}
+HOLDS_ALL = {"webdataset", "parquet", "masks"}
 OUTPUTS: dict[str, dict[str, Any]] = {
     **{to: {"to": to} for to in FORMATS if to != "folder"},
     **{style: {"labels": (style,)} for style in LABEL_STYLES if style != "jsonl"},
 }
-HOLD_BOXES = HOLDS_ALL | {"hdf5", "npz", "npy", "coco", "yolo"}
+HOLD_BOXES = HOLDS_ALL | {"hdf5", "npz", "npy", "coco", "yolo", "voc"}
 SPLITS = {"splits": ("test=20", "train=70", "val=10")}  # read in another order
 
 

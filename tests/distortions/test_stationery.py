@@ -59,7 +59,8 @@ def test_digits_can_be_read_on_all_paper(height_px: int) -> None:
                 cell = page[y : y + height, x : x + width]
                 on, off = cell > 200, cell == 0
                 here = dark[y : y + height, x : x + width]
-                assert here[on].mean() - here[off].mean() >= CONTRAST or not off.any()
+                if on.any() and off.any():
+                    assert here[on].mean() - here[off].mean() >= CONTRAST
 
 
 def test_as_many_pages_have_paper_as_was_said() -> None:
