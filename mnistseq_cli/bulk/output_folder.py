@@ -280,14 +280,15 @@ def _begin(plan: Plan, folder: OutputFolder | Store, *, overwrite: bool) -> None
     manifest = load_manifest(folder.path) if finished.exists() else None
     listed = manifest.files if manifest else _read_entries(folder.path / record_name(JOINED))
     is_new = overwrite or (manifest and [*_compare(manifest.plan, plan.to_dict())])
-    if manifest and is_new and check_card(folder.path, manifest.card) == "own":
-        (folder.path / CARD_FILE).unlink()  # while its hash is there to say that it is ours
-        folder.remove_own(PREVIEW_FILE)
     if overwrite:
         listed = list(listed)
         for name in folder.list_names(PARTS):
             listed += _read_entries(folder.path / PARTS / name)
         folder.remove_listed({entry.name: entry for entry in listed}.values())
+    if manifest and is_new and check_card(folder.path, manifest.card) == "own":
+        (folder.path / CARD_FILE).unlink()  # while its hash is there to say that it is ours
+        folder.remove_own(PREVIEW_FILE)
+    if overwrite:
         folder.remove_own(DATASET_FILE, PREVIEW_FILE, *_UNFINISHED, *OF_OLDER_VERSIONS)
     folder.prepare()
     folder.list_replaceable(listed)
