@@ -245,7 +245,7 @@ class _Crew:
         self.busy: dict[Any, _Worker] = {}  # by their pipes
 
     def give(self, task: object) -> None:
-        """Give a task to a worker that has none, or to a new one."""
+        """Send a task to a worker that has none, or to a new one."""
         worker = self._idle.pop() if self._idle else self._start()
         worker.task = task
         self.busy[worker.pipe] = worker

@@ -308,7 +308,7 @@ def _check_width(generator: SequenceGenerator) -> None:
 
 
 def say_writers_unknown(generator: SequenceGenerator) -> None:
-    """Say what follows where writers are not known, and how they are had if they can be."""
+    """Print what follows where writers are not known, and how to get them if that is possible."""
     from mnistseq_cli.glyphs.catalog import DATASETS
 
     glyphs, recipe = generator.glyphs, generator.recipe

@@ -204,7 +204,7 @@ def _find_common(one: list[set[str]], other: list[set[str]]) -> str:
 
 
 def _use(places: Places, most: int, *, again: bool = False) -> Form:
-    """Say how many numbers of a form are used: up to so many, and as many again to come near."""
+    """Return a form with the count of its numbers in use: up to so many, repeated to come near."""
     n_choices = _count_choices([len(choices) for choices in places])[1]
     size = n_choices // -(-n_choices // most)
     return Form(places, size * (most // size) if again else size)
