@@ -287,11 +287,7 @@ def naming_damage(
 
 
 def explain_damage(
-    cause: Exception,
-    path: Path | str,
-    error: type[MnistseqError] = OutputError,
-    *,
-    part: str = "",
+    cause: Exception, path: Path | str, error: type[MnistseqError] = OutputError, *, part: str = ""
 ) -> MnistseqError:
     """Return the error for what went wrong while a file was read."""
     hint = hint_at_verify(path)

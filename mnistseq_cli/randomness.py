@@ -11,6 +11,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mnistseq_cli.pixels import Floats, Ints, Pixels, Words
+
 WORDS_PER_COUNTER = 4
 _HALF_BITS = np.uint64(32)
 _HALF_MASK = np.uint64(2**32 - 1)
@@ -36,9 +38,7 @@ class Use(IntEnum):
     TOUCH = 9
 
 
-def draw_words(
-    seed: int, use: int, start: int, stop: int, words_per_sample: int
-) -> NDArray[np.uint64]:
+def draw_words(seed: int, use: int, start: int, stop: int, words_per_sample: int) -> Words:
     """Draw the words of samples start..stop-1, shape (stop - start, words_per_sample).
 
     They are rows of one endless table for each seed and `Use`, as wide for all samples, that is
@@ -48,11 +48,11 @@ def draw_words(
     n_words = (stop - start) * words_per_sample
     skip = first_word % WORDS_PER_COUNTER
     philox = np.random.Philox(key=[seed, int(use)], counter=first_word // WORDS_PER_COUNTER)
-    words: NDArray[np.uint64] = philox.random_raw(skip + n_words)
+    words: Words = philox.random_raw(skip + n_words)
     return words[skip:].reshape(stop - start, words_per_sample)
 
 
-def scale_words(words: NDArray[np.uint64], size: int | NDArray[np.int64]) -> NDArray[np.int64]:
+def scale_words(words: Words, size: int | Ints) -> Ints:
     """Turn each word into a whole number from 0 to size - 1, size at most 2**32 - 1.
 
     The result is floor(word * size / 2**64), exactly. No number is more or less likely than
@@ -64,9 +64,7 @@ def scale_words(words: NDArray[np.uint64], size: int | NDArray[np.int64]) -> NDA
     return ((high + low) >> _HALF_BITS).astype(np.int64)
 
 
-def draw_by_weight(
-    words: NDArray[np.uint64], weights: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+def draw_by_weight(words: Words, weights: Ints) -> tuple[Ints, Words]:
     """Draw one of several by their weights, shape (…, K); return it, and what is left of words.
 
     What is left, the low half of a product, is as random as a word.
@@ -76,7 +74,7 @@ def draw_by_weight(
     return (ends <= drawn[..., None]).sum(axis=-1), words * ends[..., -1].astype(np.uint64)
 
 
-def permute(index: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]:
+def permute(index: Ints, size: int, seed: int) -> Ints:
     """Return the place of each index in a permutation of 0..size-1, size at most 2**62.
 
     A Feistel network on the grid of a by b >= size cells (Black and Rogaway, "Ciphers with
@@ -92,9 +90,7 @@ def permute(index: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]
     return place
 
 
-def _encipher(
-    index: NDArray[np.int64], n_columns: int, n_rows: int, round_keys: NDArray[np.uint64]
-) -> NDArray[np.int64]:
+def _encipher(index: Ints, n_columns: int, n_rows: int, round_keys: Words) -> Ints:
     row, column = np.divmod(index, n_columns)
     for key_of_column, key_of_row in round_keys.reshape(-1, 2):
         column = (column + scale_words(_mix(row, key_of_column), n_columns)) % n_columns
@@ -102,7 +98,7 @@ def _encipher(
     return row * n_columns + column
 
 
-def _mix(half: NDArray[np.int64], key: np.uint64) -> NDArray[np.uint64]:
+def _mix(half: Ints, key: np.uint64) -> Words:
     """Hash 64 bits to 64 bits: the finaliser of SplitMix64, twice."""
     word = half.astype(np.uint64)
     for _ in range(2):
@@ -110,7 +106,7 @@ def _mix(half: NDArray[np.int64], key: np.uint64) -> NDArray[np.uint64]:
     return word
 
 
-def _finalise(word: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def _finalise(word: Words) -> Words:
     """Hash words in their place, as SplitMix64 does in the end."""
     shifted = np.empty_like(word)
     for bits, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
@@ -124,7 +120,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _ROW = 2**32
 
 
-def expand(keys: NDArray[np.uint64], n_rows: int, n_columns: int) -> NDArray[np.uint64]:
+def expand(keys: Words, n_rows: int, n_columns: int) -> Words:
     """Make a table of words from each key, shape (N, n_rows, n_columns).
 
     SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA
@@ -134,23 +130,23 @@ def expand(keys: NDArray[np.uint64], n_rows: int, n_columns: int) -> NDArray[np.
     return _finalise(keys[:, None, None] + counters.astype(np.uint64) * _GOLDEN)
 
 
-def expand_bytes(keys: NDArray[np.uint64], n_rows: int, n_columns: int) -> NDArray[np.uint8]:
+def expand_bytes(keys: Words, n_rows: int, n_columns: int) -> Pixels:
     """Make a table of bytes, eight from each word, shape (N, n_rows, n_columns)."""
     words = expand(keys, n_rows, -(-n_columns // 8))
     return words.astype("<u8", copy=False).view(np.uint8)[..., :n_columns]
 
 
-def expand_shorts(keys: NDArray[np.uint64], n_rows: int, n_columns: int) -> NDArray[np.uint16]:
+def expand_shorts(keys: Words, n_rows: int, n_columns: int) -> NDArray[np.uint16]:
     """Make a table of 16-bit numbers, four from each word, shape (N, n_rows, n_columns)."""
     words = expand(keys, n_rows, -(-n_columns // 4))
     return words.astype("<u8", copy=False).view("<u2")[..., :n_columns]
 
 
-def expand_fractions(keys: NDArray[np.uint64], n_rows: int, n_columns: int) -> NDArray[np.float64]:
+def expand_fractions(keys: Words, n_rows: int, n_columns: int) -> Floats:
     """Make a table of numbers from -1 to 1, both excluded, shape (N, n_rows, n_columns)."""
     return (expand_shorts(keys, n_rows, n_columns) * 2.0 - 65535) / 65536
 
 
-def to_fractions(words: NDArray[np.uint64]) -> NDArray[np.float64]:
+def to_fractions(words: Words) -> Floats:
     """Turn each word into a number from 0 to 1, 1 excluded, in steps of 2**-53."""
     return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53

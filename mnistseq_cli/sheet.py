@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    from mnistseq_cli.pixels import Ints, Pixels
 
 SCALE = 2
 WIDTH_PX = 960  # of a sheet, unless one image is wider
@@ -31,15 +31,15 @@ class Drawable(Protocol):
         """Its label."""
 
     @property
-    def image(self) -> NDArray[np.uint8]:
+    def image(self) -> Pixels:
         """Shape (H, W)."""
 
     @property
-    def boxes(self) -> NDArray[np.int64] | None:
+    def boxes(self) -> Ints | None:
         """Of its digits, shape (n, 4), where they are known."""
 
 
-def make_sheet(images: Sequence[NDArray[np.uint8]], scale: int = SCALE) -> NDArray[np.uint8]:
+def make_sheet(images: Sequence[Pixels], scale: int = SCALE) -> Pixels:
     """Put greyscale images side by side, enlarged, each in a thin frame, on white.
 
     Parameters
@@ -56,7 +56,7 @@ def make_sheet(images: Sequence[NDArray[np.uint8]], scale: int = SCALE) -> NDArr
     return _put_side_by_side([enlarge(image, scale) for image in images], WIDTH_PX)
 
 
-def make_labelled_sheet(samples: Sequence[Drawable]) -> NDArray[np.uint8]:
+def make_labelled_sheet(samples: Sequence[Drawable]) -> Pixels:
     """Put samples side by side, with labels over them and boxes around their digits.
 
     Parameters
@@ -75,7 +75,7 @@ def make_labelled_sheet(samples: Sequence[Drawable]) -> NDArray[np.uint8]:
     return _put_side_by_side([draw_sample(one, scale) for one in samples], LABELLED_WIDTH_PX)
 
 
-def draw_sample(sample: Drawable, scale: int) -> NDArray[np.uint8]:
+def draw_sample(sample: Drawable, scale: int) -> Pixels:
     """Draw a sample enlarged, with its label and its boxes, shape (height, width, 3).
 
     A box is drawn around its digit: the lines cover no ink of it.
@@ -102,7 +102,7 @@ def draw_sample(sample: Drawable, scale: int) -> NDArray[np.uint8]:
     return np.asarray(page)
 
 
-def _put_side_by_side(framed: list[NDArray[np.uint8]], width_px: int) -> NDArray[np.uint8]:
+def _put_side_by_side(framed: list[Pixels], width_px: int) -> Pixels:
     width = max(image.shape[1] for image in framed) + GAP_PX
     n_columns = min(len(framed), max(1, (width_px - GAP_PX) // width))
     rows = [framed[start : start + n_columns] for start in range(0, len(framed), n_columns)]
@@ -118,13 +118,13 @@ def _put_side_by_side(framed: list[NDArray[np.uint8]], width_px: int) -> NDArray
     return sheet
 
 
-def enlarge(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
+def enlarge(image: Pixels, scale: int) -> Pixels:
     """Enlarge an image by a whole number and put a thin frame around it."""
     large = image.repeat(scale, axis=0).repeat(scale, axis=1)
     return np.pad(large, FRAME_PX, constant_values=FRAME_GREY)
 
 
-def to_png(image: NDArray[np.uint8]) -> bytes:
+def to_png(image: Pixels) -> bytes:
     """Return a picture as a PNG file, for a notebook."""
     from io import BytesIO  # noqa: PLC0415 - as below
 
@@ -135,7 +135,7 @@ def to_png(image: NDArray[np.uint8]) -> bytes:
     return file.getvalue()
 
 
-def to_html(image: NDArray[np.uint8], caption: str) -> str:
+def to_html(image: Pixels, caption: str) -> str:
     """Return a picture with a line under it as HTML that holds all it needs, for a notebook."""
     from base64 import b64encode  # noqa: PLC0415 - as below
     from html import escape  # noqa: PLC0415 - only notebooks need it

@@ -69,10 +69,7 @@ def test_the_docstring_lists_every_field() -> None:
         ({"width_px": 0}, "width_px is 0"),
         ({"width_px": -5}, "width_px is -5"),
         ({"width_px": 10**6}, "width_px is 1000000"),
-        (
-            {"width_px": "wide"},
-            "width_px is 'wide'; expected .*, or natural, or widest",
-        ),
+        ({"width_px": "wide"}, "width_px is 'wide'; expected .*, or natural, or widest"),
         ({"spacing_px": (10, 2)}, "from 10 to 2"),
         ({"spacing_px": (2,)}, "two whole numbers"),
         ({"spacing_px": (2.5, 3)}, "2.5"),
@@ -166,10 +163,7 @@ def test_margins_cannot_be_negative() -> None:
         (".".join("a" * 50_000) + " = 1", "too many dots"),
         ("[" + ".".join("a" * 50_000) + "]", "too many dots"),
         ("digits = 350", "digits is 350"),
-        (
-            'digits = "1"\nwidht_px = 100',
-            "'widht_px'; expected .*\nDid you mean 'width_px'",
-        ),
+        ('digits = "1"\nwidht_px = 100', "'widht_px'; expected .*\nDid you mean 'width_px'"),
         ('digits = "1"\nwidth_px = [1]', "width_px is"),
         ('digits = "1"\nversion = 3', "version 3; expected 1 to 2"),
     ],

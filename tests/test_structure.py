@@ -14,7 +14,7 @@ import mnistseq_cli
 PACKAGE = Path(mnistseq_cli.__file__).parent
 # From the ground up: a module imports from its own floor or from below.
 FLOORS = [
-    "errors extras",
+    "errors extras pixels",
     "validation",
     "files randomness sheet",
     "recipe",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
     from mnistseq_cli.glyphs.hands import Hands
     from mnistseq_cli.glyphs.symbols import SymbolHands
+    from mnistseq_cli.pixels import Bools, Classes, Ints, Words
     from mnistseq_cli.recipe import Recipe
 
 
@@ -33,8 +34,8 @@ class Chosen:
 
     start: int  # index of the first sample
     texts: Texts
-    glyphs: NDArray[np.int64]  # (N, n), their ids
-    inside: NDArray[np.bool_]  # (N, n), whether a place holds a digit
+    glyphs: Ints  # (N, n), their ids
+    inside: Bools  # (N, n), whether a place holds a digit
 
     @property
     def stop(self) -> int:
@@ -49,11 +50,7 @@ class DigitChooser:
     """
 
     def __init__(
-        self,
-        recipe: Recipe,
-        glyphs: GlyphSet,
-        source: TextSource,
-        distortions: DigitStage | None,
+        self, recipe: Recipe, glyphs: GlyphSet, source: TextSource, distortions: DigitStage | None
     ) -> None:
         self._recipe = recipe
         self._glyphs = glyphs
@@ -86,7 +83,7 @@ class DigitChooser:
             glyphs = np.where(is_symbol, symbols, glyphs)
         return Chosen(start, texts, glyphs * inside, inside)
 
-    def spell(self, classes: NDArray[np.uint8], lengths: NDArray[np.int64]) -> NDArray[np.str_]:
+    def spell(self, classes: Classes, lengths: Ints) -> NDArray[np.str_]:
         """Return texts, shape (N,), from the class of each character, shape (N, n)."""
         inside = np.arange(classes.shape[1]) < lengths[:, None]
         characters = self._alphabet[np.where(inside, classes, len(self._alphabet) - 1)]
@@ -158,14 +155,14 @@ class DigitChooser:
         return SymbolHands(self._glyphs)
 
     @cached_property
-    def _widest_digits_px(self) -> NDArray[np.int64]:
+    def _widest_digits_px(self) -> Ints:
         """Width of the widest digit of each class, or of its cell, shape (classes,)."""
         if self._recipe.margin_px is None:
             return self._widest_unscaled_px
         return LARGEST_SCALE * (self._widest_unscaled_px + 1)  # whose edges are softer
 
     @property
-    def _widest_unscaled_px(self) -> NDArray[np.int64]:
+    def _widest_unscaled_px(self) -> Ints:
         cells_px = np.full(len(self._glyphs.alphabet), self._glyphs.height_px)
         if self._recipe.measure == "ink":
             glyphs_px = self._glyphs.widest_px
@@ -190,7 +187,7 @@ class DigitChooser:
         touch_px = np.where(touch_px < APART_PX, touch_px - blank_px, APART_PX)
         return replace(digits, touch_px=touch_px)
 
-    def _draw_margins(self, chosen: Chosen) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _draw_margins(self, chosen: Chosen) -> tuple[Ints, Ints]:
         """Draw the paper above and below each row."""
         low, high = self._recipe.margin_px or (0, 0)
         words = self._draw(Use.MARGIN, chosen.start, chosen.stop, 2)
@@ -203,12 +200,8 @@ class DigitChooser:
         return Digits(chosen.start, chosen.texts, widths_px, self.longest)
 
     def _measure(
-        self,
-        chosen: Chosen,
-        left_px: NDArray[np.int64],
-        width_px: NDArray[np.int64],
-        cells_px: NDArray[np.int64],
-    ) -> tuple[NDArray[np.int64], Digits]:
+        self, chosen: Chosen, left_px: Ints, width_px: Ints, cells_px: Ints
+    ) -> tuple[Ints, Digits]:
         """Return where ink begins in what the layout places, and how wide that is."""
         place, sample = np.nonzero(chosen.inside.T)
         x_px = np.zeros_like(left_px)
@@ -224,14 +217,14 @@ class DigitChooser:
         """Return what draws words for each digit, and for its row where one hand writes that."""
         place, sample = np.nonzero(chosen.inside.T)
 
-        def draw_of_row(use: int, n_words: int) -> NDArray[np.uint64]:
+        def draw_of_row(use: int, n_words: int) -> Words:
             return self._draw(use, chosen.start, chosen.stop, n_words)[sample]
 
-        def draw(use: int, n_words: int) -> NDArray[np.uint64]:
+        def draw(use: int, n_words: int) -> Words:
             words = self._draw(use, chosen.start, chosen.stop, self.longest * n_words)
             return words.reshape(-1, self.longest, n_words)[sample, place]
 
         return draw, None if self._recipe.hand == "any" else draw_of_row
 
-    def _draw(self, use: int, start: int, stop: int, n_words: int) -> NDArray[np.uint64]:
+    def _draw(self, use: int, start: int, stop: int, n_words: int) -> Words:
         return draw_words(self._recipe.seed, use, start, stop, n_words)

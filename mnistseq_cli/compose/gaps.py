@@ -20,15 +20,13 @@ from mnistseq_cli.randomness import scale_words
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
+    from mnistseq_cli.pixels import Ints, Words
 
 _WORD_VALUES = 2**64
 _TABLE_LIMIT = 2_000_000
 
 
-def draw_gaps(
-    words: NDArray[np.uint64], sizes: NDArray[np.int64], slack_px: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def draw_gaps(words: Words, sizes: Ints, slack_px: Ints) -> Ints:
     """Draw gaps that fit, from words and sizes, shape (N, n), and slack, shape (N,).
 
     Gap k of sample i is from 0 to sizes[i, k] - 1, so 1 stands for no gap. No combination that
@@ -78,7 +76,7 @@ class GapTable:
         """Count the combinations of the gaps from `first` on that fit into the slack."""
         return self._ways[first][min(slack_px, self._most[first])] if slack_px >= 0 else 0
 
-    def draw(self, words: NDArray[np.uint64], slack_px: NDArray[np.int64]) -> NDArray[np.int64]:
+    def draw(self, words: Words, slack_px: Ints) -> Ints:
         """Draw gaps, shape (N, n), from words, shape (N, n), and slack, shape (N,)."""
         left_px = slack_px.copy()
         gaps = np.empty(words.shape, np.int64)
@@ -103,9 +101,7 @@ class _RowCache:
         self._place = np.full(n_keys, -1, np.int64)
         self._rows = np.empty((0, n_columns), np.uint64)
 
-    def look_up(
-        self, keys: NDArray[np.int64], make: Callable[[int], list[int]]
-    ) -> NDArray[np.uint64]:
+    def look_up(self, keys: Ints, make: Callable[[int], list[int]]) -> Words:
         new = np.flatnonzero(np.bincount(keys[self._place[keys] < 0]))
         if new.size:
             rows = np.array([make(int(key)) for key in new], np.uint64)

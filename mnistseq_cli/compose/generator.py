@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.compose.texts import TextSource
     from mnistseq_cli.distortions.pipeline import AugmentPipeline
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
+    from mnistseq_cli.pixels import Bools, Classes, Ints, Pixels, Words
 
 
 def explain_misfit(error: LayoutError, recipe: Recipe, chooser: DigitChooser) -> LayoutError:
@@ -75,10 +76,7 @@ def _open_distortions(recipe: Recipe) -> AugmentPipeline | None:
     from mnistseq_cli.distortions.pipeline import make_pipeline  # noqa: PLC0415 - most have none
 
     pipeline = make_pipeline(
-        recipe.augment,
-        recipe.augment_prob,
-        scale=recipe.height_px / PAGE_PX,
-        paper=recipe.paper,
+        recipe.augment, recipe.augment_prob, scale=recipe.height_px / PAGE_PX, paper=recipe.paper
     )
     found = pipeline.paper.sha256 if pipeline.paper else ""
     if recipe.paper_sha256 not in ("", found):
@@ -114,11 +112,8 @@ def _add_symbols(glyphs: GlyphSet, characters: set[str]) -> GlyphSet:
 
 
 def _gather(
-    wanted: NDArray[np.bool_],
-    classes: NDArray[np.uint8],
-    ids: NDArray[np.int64],
-    boxes: NDArray[np.int64],
-) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+    wanted: Bools, classes: Classes, ids: Ints, boxes: Ints
+) -> tuple[Ints, Pixels, Ints, Ints]:
     """Return how many characters are wanted of each sample, and these alone, zeros after them."""
     lengths = wanted.sum(axis=1)
     places = np.argsort(~wanted, axis=1, kind="stable")[:, : max(1, lengths.max())]
@@ -263,7 +258,7 @@ class SequenceGenerator:
         for first in range(start, stop, size):
             yield self.block(first, min(first + size, stop), masks=masks)
 
-    def batches(self, batch_size: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.str_]]]:
+    def batches(self, batch_size: int) -> Iterator[tuple[Pixels, NDArray[np.str_]]]:
         """Yield images, shape (batch_size, height, width), and texts, without end.
 
         Samples go on after the last one of the recipe, as in a recipe of a larger count.
@@ -377,11 +372,11 @@ class SequenceGenerator:
 
     def _paint(
         self, stamps: Stamps, layout: Layout, start: int, *, masks: bool
-    ) -> tuple[NDArray[np.uint8], NDArray[np.int64], Stamps]:
+    ) -> tuple[Pixels, Ints, Stamps]:
         stage = self._distortions.pages if self._distortions else None
         n_pages, width_px = len(layout.page_px), int(layout.page_px.max())
 
-        def draw(use: int, n_words: int) -> NDArray[np.uint64]:
+        def draw(use: int, n_words: int) -> Words:
             return draw_words(self.recipe.seed, use, start, start + n_pages, n_words)
 
         if stage:

@@ -14,9 +14,8 @@ from mnistseq_cli.randomness import Use, draw_words, scale_words
 from mnistseq_cli.recipe import scale_px
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from mnistseq_cli.compose.texts import Texts
+    from mnistseq_cli.pixels import Bools, Ints, Words
     from mnistseq_cli.recipe import Recipe
 
 _GROUP_GAP_PX = 14  # of a page of 28 px: half a cell
@@ -28,19 +27,19 @@ class Digits:
 
     start: int  # index of the first sample
     texts: Texts
-    widths_px: NDArray[np.int64]  # (N, n), of ink or of cells; 0 after the end of a text
+    widths_px: Ints  # (N, n), of ink or of cells; 0 after the end of a text
     longest: int  # digits of the longest text of the recipe: it fixes the words of a sample
-    touch_px: NDArray[np.int64] | None = None  # (N, n), gaps that are settled; see `draw_contacts`
+    touch_px: Ints | None = None  # (N, n), gaps that are settled; see `draw_contacts`
 
 
 @dataclass(frozen=True)
 class GapRanges:
     """What the gaps can be before digit 0, 1, …, and after the last place, each (N, n + 1)."""
 
-    is_gap: NDArray[np.bool_]
-    lowest_px: NDArray[np.int64]  # 0 where there is no gap, as the others
-    highest_px: NDArray[np.int64]
-    extra_px: NDArray[np.int64]  # what is added where a group begins
+    is_gap: Bools
+    lowest_px: Ints  # 0 where there is no gap, as the others
+    highest_px: Ints
+    extra_px: Ints  # what is added where a group begins
 
 
 def find_group_gap(recipe: Recipe) -> int:
@@ -48,7 +47,7 @@ def find_group_gap(recipe: Recipe) -> int:
     return scale_px(_GROUP_GAP_PX, recipe.height_px)
 
 
-def choose_gaps(recipe: Recipe, digits: Digits) -> NDArray[np.int64]:
+def choose_gaps(recipe: Recipe, digits: Digits) -> Ints:
     """Choose the gaps before digit 0, 1, …, and after the last one, shape (N, n + 1)."""
     ranges = find_ranges(recipe, digits.texts.lengths, digits.widths_px, digits.texts.grouped)
     if digits.touch_px is not None:
@@ -71,12 +70,7 @@ def choose_gaps(recipe: Recipe, digits: Digits) -> NDArray[np.int64]:
     return gaps_px + ranges.extra_px
 
 
-def find_ranges(
-    recipe: Recipe,
-    lengths: NDArray[np.int64],
-    widths_px: NDArray[np.int64],
-    grouped: NDArray[np.bool_],
-) -> GapRanges:
+def find_ranges(recipe: Recipe, lengths: Ints, widths_px: Ints, grouped: Bools) -> GapRanges:
     """Find what the gaps of some samples can be.
 
     A digit must begin and end further right than its neighbour, or the label would no longer say
@@ -97,9 +91,7 @@ def find_ranges(
     return GapRanges(is_gap, least_px * is_gap, most_px * is_gap, extra_px)
 
 
-def _draw_each(
-    recipe: Recipe, digits: Digits, ranges: GapRanges, room_px: NDArray[np.int64] | None
-) -> NDArray[np.int64]:
+def _draw_each(recipe: Recipe, digits: Digits, ranges: GapRanges, room_px: Ints | None) -> Ints:
     sizes = ranges.highest_px - ranges.lowest_px + 1
     slack_px = sizes.sum(axis=1) if room_px is None else room_px - ranges.lowest_px.sum(axis=1)
     _check_room(recipe, digits, slack_px)
@@ -115,16 +107,14 @@ def _draw_each(
     return ranges.lowest_px + drawn_px
 
 
-def _draw_equal(recipe: Recipe, digits: Digits, ranges: GapRanges) -> NDArray[np.int64]:
+def _draw_equal(recipe: Recipe, digits: Digits, ranges: GapRanges) -> Ints:
     lowest_px, highest_px = _find_common_range(recipe, ranges)
     words = _draw_words(recipe, digits)[:, 0]
     shared_px = lowest_px + scale_words(words, highest_px - lowest_px + 1)
     return np.where(ranges.is_gap, shared_px[:, None], 0)
 
 
-def _share_equally(
-    recipe: Recipe, digits: Digits, ranges: GapRanges, room_px: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def _share_equally(recipe: Recipe, digits: Digits, ranges: GapRanges, room_px: Ints) -> Ints:
     n_gaps = ranges.is_gap.sum(axis=1)
     lowest_px, highest_px = _find_common_range(recipe, ranges)
     _check_room(recipe, digits, room_px - n_gaps * lowest_px)
@@ -140,28 +130,26 @@ def _share_equally(
     return np.where(ranges.is_gap, share_px[:, None], 0)
 
 
-def _find_common_range(
-    recipe: Recipe, ranges: GapRanges
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _find_common_range(recipe: Recipe, ranges: GapRanges) -> tuple[Ints, Ints]:
     """Find the smallest and the largest value that all gaps of a sample can have, shape (N,)."""
     least_px, most_px = recipe.spacing_px
     lowest_px = np.where(ranges.is_gap, ranges.lowest_px, least_px).max(axis=1)
     return lowest_px, np.maximum(lowest_px, most_px)
 
 
-def _draw_words(recipe: Recipe, digits: Digits) -> NDArray[np.uint64]:
+def _draw_words(recipe: Recipe, digits: Digits) -> Words:
     stop = digits.start + len(digits.texts.lengths)
     return draw_words(recipe.seed, Use.GAP, digits.start, stop, digits.longest + 1)
 
 
-def _check_room(recipe: Recipe, digits: Digits, slack_px: NDArray[np.int64]) -> None:
+def _check_room(recipe: Recipe, digits: Digits, slack_px: Ints) -> None:
     for bad in np.flatnonzero(slack_px < 0)[:1]:
         needed_px = int(str(recipe.width_px)) - int(slack_px[bad])
         n_digits, row_px = int(digits.texts.lengths[bad]), digits.widths_px[bad].sum()
         raise LayoutError(
             f"sample {digits.start + bad} needs at least {needed_px} px: {n_digits} "
             f"digit{'s' * (n_digits > 1)}, together {row_px} px wide, and the smallest gaps; the "
-            f"width is {recipe.width_px}",
+            f"width is {recipe.width_px}"
         )
 
 
@@ -172,12 +160,12 @@ SMALLEST_SCALE = 8  # digits of 28 px become 3.5 px high, the least that shows a
 class Layout:
     """Where the digits of some samples stand."""
 
-    x_px: NDArray[np.int64]  # (N, n), left edge of each digit in its row
-    gaps_px: NDArray[np.int64]  # (N, n + 1), before digit 0, 1, …, and after the last one
-    row_px: NDArray[np.int64]  # (N,), width of each row before it is fitted to the page
-    fitted_px: NDArray[np.int64]  # (N,), width of each row on the page
-    offset_px: NDArray[np.int64]  # (N,), left edge of each row on the page
-    page_px: NDArray[np.int64]  # (N,), width of each page
+    x_px: Ints  # (N, n), left edge of each digit in its row
+    gaps_px: Ints  # (N, n + 1), before digit 0, 1, …, and after the last one
+    row_px: Ints  # (N,), width of each row before it is fitted to the page
+    fitted_px: Ints  # (N,), width of each row on the page
+    offset_px: Ints  # (N,), left edge of each row on the page
+    page_px: Ints  # (N,), width of each page
 
 
 def lay_out(recipe: Recipe, digits: Digits, page_px: int | None) -> Layout:
@@ -198,7 +186,7 @@ def lay_out(recipe: Recipe, digits: Digits, page_px: int | None) -> Layout:
     )
 
 
-def surely_fits(recipe: Recipe, digits: Digits, page_px: int) -> NDArray[np.bool_]:
+def surely_fits(recipe: Recipe, digits: Digits, page_px: int) -> Bools:
     """Return which samples `lay_out` places whatever gaps are drawn, shape (N,).
 
     It also places them where digits are narrower than these.
@@ -210,11 +198,11 @@ def surely_fits(recipe: Recipe, digits: Digits, page_px: int) -> NDArray[np.bool
     row_px = digits.widths_px.sum(axis=1) + ranges.extra_px.sum(axis=1)
     row_px += np.maximum(gaps_px, 0).sum(axis=1)
     must_share = recipe.fit == "pad" and recipe.spacing_mode == "fixed"
-    fits: NDArray[np.bool_] = (row_px <= room_px) & (not must_share)
+    fits: Bools = (row_px <= room_px) & (not must_share)
     return fits
 
 
-def _check_scale(start: int, row_px: NDArray[np.int64], fitted_px: NDArray[np.int64]) -> None:
+def _check_scale(start: int, row_px: Ints, fitted_px: Ints) -> None:
     for bad in np.flatnonzero(row_px > SMALLEST_SCALE * fitted_px)[:1]:
         raise LayoutError(
             f"sample {start + bad}: a row of {row_px[bad]} px in {fitted_px[bad]} px cannot be "
@@ -222,7 +210,7 @@ def _check_scale(start: int, row_px: NDArray[np.int64], fitted_px: NDArray[np.in
         )
 
 
-def _align(recipe: Recipe, start: int, margin_px: NDArray[np.int64]) -> NDArray[np.int64]:
+def _align(recipe: Recipe, start: int, margin_px: Ints) -> Ints:
     if recipe.align == "left":
         return np.zeros_like(margin_px)
     if recipe.align == "right":

@@ -16,17 +16,13 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.compose.layout import Layout
     from mnistseq_cli.glyphs.stamps import Stamps
+    from mnistseq_cli.pixels import Bools, Ints, Pixels
 
 
 _CHUNK_PX = 2**17  # what the cache of a processor holds, with its sums
 
 
-def resample(
-    images: NDArray[np.uint8],
-    start_px: NDArray[np.int64],
-    row_px: NDArray[np.int64],
-    fitted_px: NDArray[np.int64],
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def resample(images: Pixels, start_px: Ints, row_px: Ints, fitted_px: Ints) -> tuple[Pixels, Ints]:
     """Resample columns of images, shape (M, H, W), that are parts of rows from `start_px` on.
 
     Paper is 0, in them and around them. `row_px` and `fitted_px` are the widths of the row before
@@ -51,12 +47,8 @@ def resample(
 
 
 def _resample(
-    images: NDArray[np.uint8],
-    column: NDArray[np.int64],
-    start_px: NDArray[np.int64],
-    row_px: NDArray[np.int64],
-    fitted_px: NDArray[np.int64],
-) -> NDArray[np.uint8]:
+    images: Pixels, column: Ints, start_px: Ints, row_px: Ints, fitted_px: Ints
+) -> Pixels:
     """Return the columns of the resampled rows that have these numbers, (V, M), less the last."""
     # Places are counted in units of 1 / (2 * fitted_px) source pixels, which makes them whole. So
     # are all sums; no sum and no quotient is rounded across a whole number.
@@ -77,7 +69,7 @@ def _resample(
     total = np.matmul(images.astype(dtype), np.ascontiguousarray(shares.transpose(2, 0, 1)))
     total += (2 * wider + 1)[:, None, None]
     total *= (1 / (4 * wider)).astype(dtype)[:, None, None]
-    resampled: NDArray[np.uint8] = total.astype(np.uint8)
+    resampled: Pixels = total.astype(np.uint8)
     return resampled
 
 
@@ -91,7 +83,7 @@ def _cover(n_sources: int, places: NDArray[Any], unit: NDArray[Any]) -> NDArray[
     return covered
 
 
-def _see_lines(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _see_lines(images: Pixels) -> tuple[Pixels, Pixels]:
     """Return what is not 0 for rows, and for columns, that hold ink in any of the images."""
     seen = np.bitwise_or.reduce(images, axis=0)
     return seen.max(axis=1), seen.max(axis=0)
@@ -100,9 +92,7 @@ def _see_lines(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np
 LARGEST_SCALE = 2  # of rows that are to fill a height; what is low as a dash stays small
 
 
-def fill_height(
-    ink: GlyphInk, row: NDArray[np.int64], above_px: NDArray[np.int64], below_px: NDArray[np.int64]
-) -> tuple[GlyphInk, NDArray[np.int64]]:
+def fill_height(ink: GlyphInk, row: Ints, above_px: Ints, below_px: Ints) -> tuple[GlyphInk, Ints]:
     """Scale digits with their rows, so that so much paper is left above and below.
 
     Parameters
@@ -157,7 +147,7 @@ def fit_stamps(stamps: Stamps, layout: Layout, *, keep_height: bool) -> Stamps:
 
 def paint(
     stamps: Stamps, shape: tuple[int, int], width_px: int, *, blend: bool
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+) -> tuple[Pixels, Ints]:
     """Put digits on pages, from left to right; `shape` is (N, n), pages and places on each.
 
     With `blend` the darker pixel wins. It must where images overlap; otherwise the paper on the
@@ -185,9 +175,7 @@ def paint(
     return canvas[:, :, :width_px], boxes
 
 
-def gather_inks(
-    stamps: Stamps, widths_px: NDArray[np.int64], marked: NDArray[np.bool_] | None
-) -> Inks:
+def gather_inks(stamps: Stamps, widths_px: Ints, marked: Bools | None) -> Inks:
     """Return the ink of digits on pages of these widths, and which one of its sample each is.
 
     `marked`, shape (N, n), says which of the places on a page have marks, if any have.
@@ -196,7 +184,7 @@ def gather_inks(
     is_on_page = (columns >= 0) & (columns < widths_px[stamps.sample, None])
     instance = stamps.place
     if marked is not None:
-        n_before: NDArray[np.int64] = np.cumsum(marked, axis=1) - marked
+        n_before: Ints = np.cumsum(marked, axis=1) - marked
         n_text = np.bincount(stamps.sample, minlength=len(marked)) - marked.sum(axis=1)
         places = np.arange(marked.shape[1])
         numbers = np.where(marked, n_text[:, None] + n_before, places - n_before)
@@ -205,9 +193,7 @@ def gather_inks(
     return Inks(images, stamps.sample, instance, stamps.x_px)
 
 
-def _shrink_height(
-    images: NDArray[np.uint8], row_px: NDArray[np.int64], fitted_px: NDArray[np.int64]
-) -> NDArray[np.uint8]:
+def _shrink_height(images: Pixels, row_px: Ints, fitted_px: Ints) -> Pixels:
     page_px = images.shape[1]
     height_px = np.maximum(1, (2 * page_px * fitted_px + row_px) // (2 * row_px))
     columns, _ = resample(
@@ -219,9 +205,7 @@ def _shrink_height(
     return _place_rows(columns, (page_px - height_px) // 2, page_px)
 
 
-def _place_rows(
-    columns: NDArray[np.uint8], top_px: NDArray[np.int64], page_px: int
-) -> NDArray[np.uint8]:
+def _place_rows(columns: Pixels, top_px: Ints, page_px: int) -> Pixels:
     """Put columns, shape (M, W, V), on pages from some rows on, shape (M, page_px, W)."""
     rows = np.zeros((len(columns), page_px, columns.shape[1]), np.uint8)
     for top in np.unique(top_px):

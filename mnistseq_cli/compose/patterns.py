@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from mnistseq_cli.pixels import Bools, Ints
+
 DIGITS = "0123456789"
 SIZE_LIMIT = 2**62  # what `permute` can take
 _FORM_LIMIT = 200
@@ -132,13 +134,13 @@ class Pattern:
 class _Tables(NamedTuple):
     """The forms of a pattern as arrays: F forms of up to P places, one more, and n characters."""
 
-    starts: NDArray[np.int64]  # (F,), the first number of each form
-    radices: NDArray[np.int64]  # (F, P + 1), how many choices there are at each place
-    is_drawn: NDArray[np.bool_]  # (F, P + 1), whether words decide there, not the rank
-    steps: NDArray[np.int64]  # (F,), how many choices at the other places share a rank
-    n_ranks: NDArray[np.int64]  # (F,), how many ranks there are
-    places: NDArray[np.int64]  # (F, n), the place of each character
-    offsets: NDArray[np.int64]  # (F, n), where the pool has it, of the first choice at its place
+    starts: Ints  # (F,), the first number of each form
+    radices: Ints  # (F, P + 1), how many choices there are at each place
+    is_drawn: Bools  # (F, P + 1), whether words decide there, not the rank
+    steps: Ints  # (F,), how many choices at the other places share a rank
+    n_ranks: Ints  # (F,), how many ranks there are
+    places: Ints  # (F, n), the place of each character
+    offsets: Ints  # (F, n), where the pool has it, of the first choice at its place
     pool: NDArray[np.uint32]  # code points: one character of all choices at a place, then the next
 
 
@@ -258,7 +260,7 @@ def _find_choices(token: re.Match[str], text: str) -> tuple[str, ...]:
     )
 
 
-def _read_digits(codes: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _read_digits(codes: NDArray[np.uint32]) -> tuple[Ints, Ints]:
     """Return the digits among characters, 0 for others, and the place of each, 0 for the last."""
     is_digit = (codes >= ord("0")) & (codes <= ord("9"))
     is_counted = is_digit | (codes == ord(CHECK_DIGIT))
@@ -266,22 +268,22 @@ def _read_digits(codes: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[
     return np.where(is_digit, codes, ord("0")).astype(np.int64) - ord("0"), place
 
 
-def _luhn(codes: NDArray[np.uint32]) -> NDArray[np.int64]:
+def _luhn(codes: NDArray[np.uint32]) -> Ints:
     """Return the last digit, as Luhn has it (ISO/IEC 7812-1, annex B): every second is doubled."""
     digits, place = _read_digits(codes)
     digits <<= place % 2
-    last: NDArray[np.int64] = -(digits // 10 + digits % 10).sum(axis=1) % 10
+    last: Ints = -(digits // 10 + digits % 10).sum(axis=1) % 10
     return last
 
 
-def _isbn(codes: NDArray[np.uint32]) -> NDArray[np.int64]:
+def _isbn(codes: NDArray[np.uint32]) -> Ints:
     """Return the last digit of an ISBN-13 (ISO 2108, annex A): every second counts three times."""
     digits, place = _read_digits(codes)
-    last: NDArray[np.int64] = -(digits * (1 + place % 2 * 2)).sum(axis=1) % 10
+    last: Ints = -(digits * (1 + place % 2 * 2)).sum(axis=1) % 10
     return last
 
 
-def _iban(codes: NDArray[np.uint32]) -> NDArray[np.int64]:
+def _iban(codes: NDArray[np.uint32]) -> Ints:
     """Return the third and fourth character of an IBAN (ISO 7064, mod 97-10), shape (N, 2)."""
     rest = np.zeros(len(codes), np.int64)
     for code in np.roll(codes, -4, axis=1).astype(np.int64).T:
@@ -292,7 +294,7 @@ def _iban(codes: NDArray[np.uint32]) -> NDArray[np.int64]:
     return np.stack(np.divmod(98 - rest, 10), axis=1)
 
 
-CHECKS: dict[str, Callable[[NDArray[np.uint32]], NDArray[np.int64]]] = {
+CHECKS: dict[str, Callable[[NDArray[np.uint32]], Ints]] = {
     "luhn": _luhn,
     "isbn": _isbn,
     "iban": _iban,

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
+    from mnistseq_cli.pixels import Bools, Ints, Words
     from mnistseq_cli.recipe import Recipe
 
 TEST = "test"
@@ -98,9 +97,7 @@ def _check_weights(weights: tuple[tuple[str, int], ...]) -> None:
             raise UsageError(f"split {name} has weight {weight}; expected 1 to {WEIGHT_LIMIT}")
 
 
-def deal_glyphs(
-    glyphs: GlyphSet, splits: tuple[Split, ...], by: str = "glyph"
-) -> dict[str, NDArray[np.int64]]:
+def deal_glyphs(glyphs: GlyphSet, splits: tuple[Split, ...], by: str = "glyph") -> dict[str, Ints]:
     """Return the glyph ids of each split, no id and, by writers, no writer in two of them.
 
     Glyphs to test with are those of "test". Without any, it gets a part of the others too.
@@ -122,9 +119,7 @@ def deal_glyphs(
     }
 
 
-def _deal_set(
-    glyphs: GlyphSet, ids: NDArray[np.int64], splits: tuple[Split, ...], by: str
-) -> dict[str, NDArray[np.int64]]:
+def _deal_set(glyphs: GlyphSet, ids: Ints, splits: tuple[Split, ...], by: str) -> dict[str, Ints]:
     """Return which of these ids, those of one set, each split gets."""
     dealt = {}
     classes = np.unique(glyphs.labels[ids])
@@ -159,14 +154,14 @@ def _deal_set(
     return dealt
 
 
-def _deal(groups: NDArray[np.int64], share: Interval) -> NDArray[np.bool_]:
+def _deal(groups: Ints, share: Interval) -> Bools:
     """Return which glyphs a split gets: groups in a fixed order until its share is reached."""
     found, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     order = np.argsort(permute(np.arange(len(found)), len(found), _DEAL_KEY))
     begins = np.empty_like(sizes)
     begins[order] = np.cumsum(sizes[order]) - sizes[order]
     low, high = share.of(len(groups))
-    chosen: NDArray[np.bool_] = ((low <= begins) & (begins < high))[group_of]
+    chosen: Bools = ((low <= begins) & (begins < high))[group_of]
     return chosen
 
 
@@ -182,7 +177,7 @@ class EndDealer:
     split: Split
     n_classes: int
 
-    def __call__(self, classes: NDArray[np.int64], words: NDArray[np.uint64]) -> None:
+    def __call__(self, classes: Ints, words: Words) -> None:
         """Change the last characters of texts, drawn from these words, to those of the split."""
         length = classes.shape[1]
         n_dealt, n_ends = count_ends(self.n_classes, length)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
+    from mnistseq_cli.pixels import Bools, Classes, Ints, Words
     from mnistseq_cli.recipe import Recipe
 
 
@@ -32,10 +33,10 @@ if TYPE_CHECKING:
 class Texts:
     """The texts of some samples, all that is written of them."""
 
-    classes: NDArray[np.uint8]  # (N, n), the class of each character; 0 after the end of a text
-    lengths: NDArray[np.int64]  # (N,), number of characters
-    grouped: NDArray[np.bool_]  # (N, n), whether a group of characters begins at each place
-    marked: NDArray[np.bool_] | None = None  # (N, n), whether a character is a mark; None: none is
+    classes: Classes  # (N, n), the class of each character; 0 after the end of a text
+    lengths: Ints  # (N,), number of characters
+    grouped: Bools  # (N, n), whether a group of characters begins at each place
+    marked: Bools | None = None  # (N, n), whether a character is a mark; None: none is
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Roles:
         """Return what is written of a text."""
         return text.translate(dict.fromkeys(map(ord, self.gaps)))
 
-    def mark(self, classes: NDArray[np.uint8], glyphs: GlyphSet) -> NDArray[np.bool_] | None:
+    def mark(self, classes: Classes, glyphs: GlyphSet) -> Bools | None:
         """Return which characters are marks, in the shape of their classes; None without any."""
         is_mark = np.isin([*glyphs.alphabet], [*self.marks])
         return is_mark[classes] if is_mark.any() else None
@@ -69,9 +70,9 @@ def find_roles(recipe: Recipe, own: str) -> Roles:
 class Extremes(NamedTuple):
     """The widest texts there are: characters, groups, width of all characters, shape (N,)."""
 
-    lengths: NDArray[np.int64]
-    n_groups: NDArray[np.int64]
-    digits_px: NDArray[np.int64]
+    lengths: Ints
+    n_groups: Ints
+    digits_px: Ints
 
 
 class TextSource(Protocol):
@@ -87,7 +88,7 @@ class TextSource(Protocol):
         """Return the texts of samples start..stop-1."""
         ...
 
-    def widest(self, class_px: NDArray[np.int64]) -> Extremes:
+    def widest(self, class_px: Ints) -> Extremes:
         """Return texts of which one is the widest, from the width of each class."""
         ...
 
@@ -176,7 +177,7 @@ class ListedTexts:
         marked = None if self._marked is None else self._marked[at] & inside
         return Texts(classes, lengths, self._grouped[at] & inside, marked)
 
-    def widest(self, class_px: NDArray[np.int64]) -> Extremes:
+    def widest(self, class_px: Ints) -> Extremes:
         """Return all texts."""
         digits_px = np.add.reduceat(class_px[self._classes], self._starts)
         n_groups = np.add.reduceat(self._grouped, self._starts, dtype=np.int64)
@@ -194,7 +195,7 @@ class RandomTexts:
         lengths: tuple[int, int],
         n_classes: int,
         seed: int,
-        deal: Callable[[NDArray[np.int64], NDArray[np.uint64]], None] | None = None,
+        deal: Callable[[Ints, Words], None] | None = None,
     ) -> None:
         self._shortest, self.longest = lengths
         self._n_classes = n_classes
@@ -216,7 +217,7 @@ class RandomTexts:
         inside = np.arange(self.longest) < lengths[:, None]
         return Texts(classes.astype(np.uint8) * inside, lengths, np.zeros_like(inside))
 
-    def widest(self, class_px: NDArray[np.int64]) -> Extremes:
+    def widest(self, class_px: Ints) -> Extremes:
         """Return the widest text of each length."""
         lengths = np.arange(self._shortest, self.longest + 1)
         return Extremes(lengths, np.zeros_like(lengths), lengths * class_px.max())
@@ -268,7 +269,7 @@ class PatternTexts:
         marked = self._roles.mark(classes, self._glyphs)
         return Texts(classes, lengths, grouped, None if marked is None else marked & inside)
 
-    def widest(self, class_px: NDArray[np.int64]) -> Extremes:
+    def widest(self, class_px: Ints) -> Extremes:
         """Return a bound of the widest number of each form: the widest character everywhere."""
         px_of = np.where(self._is_gap, 0, class_px[self._class_of])
         places = [[px_of[[*map(ord, column)]].max() for column in form] for form in self._forms]

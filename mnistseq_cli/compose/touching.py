@@ -10,17 +10,14 @@ from mnistseq_cli.randomness import scale_words, to_fractions
 from mnistseq_cli.recipe import scale_px
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from mnistseq_cli.glyphs.stamps import Stamps
+    from mnistseq_cli.pixels import Bools, Ints, Pixels, Words
 
 APART_PX = 2**31  # instead of a gap where neighbours do not touch
 _OVERLAP_PX = 2  # at most, on a page of 28 px
 
 
-def draw_contacts(
-    words: NDArray[np.uint64], may_touch: NDArray[np.bool_], share: float, stamps: Stamps
-) -> NDArray[np.int64]:
+def draw_contacts(words: Words, may_touch: Bools, share: float, stamps: Stamps) -> Ints:
     """Draw which digits touch the one before them.
 
     Parameters
@@ -57,9 +54,7 @@ def draw_contacts(
     return gaps_px
 
 
-def _find_room(
-    left: NDArray[np.uint8], right: NDArray[np.uint8], left_px: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def _find_room(left: Pixels, right: Pixels, left_px: Ints) -> Ints:
     """Return how much nearer than their extents digits can come until ink meets ink, shape (P,).
 
     Ink is what is over half as dark as a digit's darkest: that paler edges meet is not seen.
@@ -68,11 +63,11 @@ def _find_room(
     behind = left_px[:, None] - left.shape[2] + is_left[:, :, ::-1].argmax(axis=2)
     room = behind + is_right.argmax(axis=2)
     both = is_left.any(axis=2) & is_right.any(axis=2)
-    room_px: NDArray[np.int64] = np.where(both, room, APART_PX).min(axis=1, initial=APART_PX)
+    room_px: Ints = np.where(both, room, APART_PX).min(axis=1, initial=APART_PX)
     return room_px
 
 
-def _find_ink(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def _find_ink(images: Pixels) -> Bools:
     half = images.max(axis=(1, 2), keepdims=True) // 2
-    is_ink: NDArray[np.bool_] = images > half
+    is_ink: Bools = images > half
     return is_ink

@@ -11,14 +11,14 @@ from mnistseq_cli.distortions.pipeline import make_pipeline
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.glyphs.glyph_set import GlyphInk, measure_ink
 from mnistseq_cli.glyphs.stamps import Pages, Stamps
+from mnistseq_cli.pixels import split_up
 from mnistseq_cli.randomness import draw_words
 from mnistseq_cli.recipe import SEED_LIMIT
 from mnistseq_cli.validation import check_choice, check_number
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from mnistseq_cli.distortions.pipeline import AugmentPipeline, Strength
+    from mnistseq_cli.pixels import Pixels, Words
     from mnistseq_cli.recipe import Ink as Colour
 
 SMALLEST_PX = 16
@@ -55,13 +55,13 @@ class Strengths(TypedDict, total=False):
 
 
 def augment(
-    images: NDArray[np.uint8],
+    images: Pixels,
     seed: int,
     *,
     augment_prob: float = 1.0,
     ink: Colour = "white",
     **strengths: Unpack[Strengths],
-) -> NDArray[np.uint8]:
+) -> Pixels:
     """Distort images, each as one piece of writing.
 
     Parameters
@@ -104,17 +104,15 @@ def augment(
     pipeline = make_pipeline(cast("dict[str, Strength]", strengths), augment_prob)
     flip = np.uint8(0 if ink == "white" else 255)
     result = np.empty_like(images)
-    size = max(1, _BLOCK_PX // images[:1].size) if len(images) else 1
-    for start in range(0, len(images), size):
-        part = images[start : start + size] ^ flip
-        result[start : start + size] = _augment(part, seed, start, pipeline, ink) ^ flip
+    for some in split_up(images, _BLOCK_PX):
+        result[some] = _augment(images[some] ^ flip, seed, some.start, pipeline, ink) ^ flip
     return result
 
 
 def _augment(
-    images: NDArray[np.uint8], seed: int, start: int, pipeline: AugmentPipeline, colour: Colour
-) -> NDArray[np.uint8]:
-    def draw(use: int, n_words: int) -> NDArray[np.uint64]:
+    images: Pixels, seed: int, start: int, pipeline: AugmentPipeline, colour: Colour
+) -> Pixels:
+    def draw(use: int, n_words: int) -> Words:
         return draw_words(seed, use, start, start + len(images), n_words)
 
     left, top, width, height = measure_ink(images).T
@@ -130,7 +128,7 @@ def _augment(
     return pipeline.pages.distort(pages, stamps, draw)[0]
 
 
-def _check_images(images: NDArray[np.uint8]) -> None:
+def _check_images(images: Pixels) -> None:
     shape = tuple(getattr(images, "shape", ()))
     dtype = getattr(images, "dtype", type(images).__name__)
     if dtype != np.uint8 or len(shape) != 3 or min(shape[1:]) < SMALLEST_PX:  # noqa: PLR2004 - N, H, W

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnistseq_cli.distortions.steps import Draw, Step
+    from mnistseq_cli.pixels import Bools, Floats, Ints, Pixels, Words
 
 # How far a cell grows to either side. Digits of 20 × 20 px, as those of MNIST and of the built-in
 # pen are, stay as wide as any one distortion makes them; of those of preset "heavy", one in
@@ -47,12 +48,7 @@ class DigitStage:
         return bool(self.motions or self.shapes)
 
     def distort(
-        self,
-        ink: GlyphInk,
-        draw: Draw,
-        draw_of_row: Draw | None = None,
-        *,
-        may_grow: bool = True,
+        self, ink: GlyphInk, draw: Draw, draw_of_row: Draw | None = None, *, may_grow: bool = True
     ) -> GlyphInk:
         """Distort digits at the left edge of their images; none is written to.
 
@@ -74,13 +70,8 @@ class DigitStage:
         return GlyphInk(_put_together(groups, parts, width), left, top, width, height)
 
     def bound(
-        self,
-        ink: GlyphInk,
-        draw: Draw,
-        draw_of_row: Draw | None = None,
-        *,
-        may_grow: bool = True,
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        self, ink: GlyphInk, draw: Draw, draw_of_row: Draw | None = None, *, may_grow: bool = True
+    ) -> tuple[Ints, Ints]:
         """Return columns that the ink of distorted digits does not leave: first, and how many.
 
         They count from the left edge of the cell before it grew. No digit is distorted, so this
@@ -89,9 +80,7 @@ class DigitStage:
         frames = self._fit(ink, draw, draw_of_row, may_grow=may_grow)[2]
         return frames.left_px - frames.growth_px[:, 0], frames.grown_px
 
-    def widest_px(
-        self, width_px: NDArray[np.int64], height_px: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
+    def widest_px(self, width_px: Ints, height_px: Ints) -> Ints:
         """Return a width that no distorted ink of these sizes, or smaller ones, exceeds.
 
         It is at most that of a cell grown on both sides. Default widths of saved recipes follow
@@ -124,7 +113,7 @@ class DigitStage:
 
     def _fit(
         self, ink: GlyphInk, draw: Draw, draw_of_row: Draw | None, *, may_grow: bool
-    ) -> tuple[Motion, list[tuple[Step, NDArray[np.float64], NDArray[np.uint64]]], Frames]:
+    ) -> tuple[Motion, list[tuple[Step, Floats, Words]], Frames]:
         """Draw what happens to digits, and find where they will stand."""
         motion = Motion.stand_still(ink.images)
         for step in self.motions:
@@ -142,16 +131,14 @@ class DigitStage:
         most = [step.measure_growth(np.array([step.high]))[0] for step in self.shapes]
         return sum(int(px[0]) for px in most), sum(int(px[2]) for px in most)
 
-    def _bound_strength(self, name: str) -> NDArray[np.float64]:
+    def _bound_strength(self, name: str) -> Floats:
         """Return the least and the largest strengths, shape (2, n); 0 is among them."""
         for step in self.motions:
             if step.name == name:
                 return np.array([np.minimum(step.low, 0), np.maximum(step.high, 0)])
         return np.zeros((2, 2))
 
-    def _bound_reach(
-        self, width_px: NDArray[np.int64], height_px: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _bound_reach(self, width_px: Ints, height_px: Ints) -> tuple[Floats, Floats]:
         """Return how wide ink may become by its motion, and how far it may reach from its middle.
 
         Ink lies in the convex hull of the points of `_surround` before perspective, and, as that
@@ -171,9 +158,7 @@ class DigitStage:
         wide, far = (right - left).max(axis=(0, 1)), np.maximum(right, -left).max(axis=(0, 1))
         return wide + 2 * beyond, far + beyond
 
-    def _surround(
-        self, width_px: NDArray[np.int64], height_px: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _surround(self, width_px: Ints, height_px: Ints) -> tuple[Floats, Floats]:
         """Return points around all ink that is scaled, sheared and turned: x and y, shape (n, M).
 
         The largest ink holds the smaller; between both shears a corner goes straight, and between
@@ -197,32 +182,30 @@ class DigitStage:
 class Frames:
     """The columns that hold distorted digits, and what brings digits there."""
 
-    factor: NDArray[np.float64]  # (2, M), how much narrower and lower after the motion
-    offset: NDArray[np.float64]  # (2, M), how far they then move right and down
-    growth_px: NDArray[np.int64]  # (M, 4), how far ink may then grow: left, up, right, down
-    left_px: NDArray[np.int64]  # (M,), the first column, from the left edge of the cell
-    width_px: NDArray[np.int64]  # (M,), how many columns ink needs before it grows
-    moves: NDArray[np.bool_]  # (M,), whether it is resampled; others move by whole pixels
+    factor: Floats  # (2, M), how much narrower and lower after the motion
+    offset: Floats  # (2, M), how far they then move right and down
+    growth_px: Ints  # (M, 4), how far ink may then grow: left, up, right, down
+    left_px: Ints  # (M,), the first column, from the left edge of the cell
+    width_px: Ints  # (M,), how many columns ink needs before it grows
+    moves: Bools  # (M,), whether it is resampled; others move by whole pixels
 
     @property
-    def grown_px(self) -> NDArray[np.int64]:
+    def grown_px(self) -> Ints:
         """How many columns the ink needs after it has grown, shape (M,)."""
         return self.width_px + self.growth_px[:, 0] + self.growth_px[:, 2]
 
     @property
-    def down_px(self) -> NDArray[np.int64]:
+    def down_px(self) -> Ints:
         """How far digits that are not resampled move down, shape (M,)."""
         return np.where(self.moves, 0, self.offset[1]).astype(np.int64)
 
-    def take(self, chosen: NDArray[np.int64]) -> Frames:
+    def take(self, chosen: Ints) -> Frames:
         """Return the frames of some digits."""
         factor, offset, *others = vars(self).values()
         return Frames(factor[:, chosen], offset[:, chosen], *(value[chosen] for value in others))
 
 
-def _fit_frames(
-    ink: GlyphInk, motion: Motion, growth_px: NDArray[np.int64], grow_px: int
-) -> Frames:
+def _fit_frames(ink: GlyphInk, motion: Motion, growth_px: Ints, grow_px: int) -> Frames:
     """Find where digits stand in their cells, whole.
 
     Ink will grow by `growth_px` to the left, up, right and down; cells grow by up to `grow_px`.
@@ -243,7 +226,7 @@ def _fit_frames(
     return Frames(factor, offset, growth_px, start, stop - start, moves)
 
 
-def _bound_ink(ink: GlyphInk, motion: Motion) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _bound_ink(ink: GlyphInk, motion: Motion) -> tuple[Floats, Floats]:
     """Return how far ink reaches in its cell after its motion: x and y, shape (2, M)."""
     if motion.is_still.all():
         low = np.array([ink.left_px, ink.top_px], np.float64) - 1
@@ -252,13 +235,13 @@ def _bound_ink(ink: GlyphInk, motion: Motion) -> tuple[NDArray[np.float64], NDAr
     return sent.min(axis=1) + middle, sent.max(axis=1) + middle
 
 
-def _find_middle(ink: GlyphInk) -> NDArray[np.float64]:
+def _find_middle(ink: GlyphInk) -> Floats:
     """Return the middle of the ink in the cell, x and y, shape (2, M)."""
     corner = np.stack([ink.left_px, ink.top_px])
     return corner + (np.stack([ink.width_px, ink.height_px]) - 1) / 2
 
 
-def _find_corners(ink: GlyphInk) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _find_corners(ink: GlyphInk) -> tuple[Floats, Floats]:
     """Return how far ink reaches, from its middle, at its four corners, each of shape (4, M).
 
     A pixel of ink shows less than 1 px around it, so ink pixels 3..5 reach from 2 to 6, both
@@ -271,9 +254,9 @@ def _find_corners(ink: GlyphInk) -> tuple[NDArray[np.float64], NDArray[np.float6
     )
 
 
-def _group(frames: Frames, height_px: int) -> list[NDArray[np.int64]]:
+def _group(frames: Frames, height_px: int) -> list[Ints]:
     """Return the digits to be resampled, then the others, in groups of about the same width."""
-    groups: list[NDArray[np.int64]] = []
+    groups: list[Ints] = []
     for chosen, group_px in ((frames.moves, _MAPPED_PX), (~frames.moves, _STILL_PX)):
         by_width = np.flatnonzero(chosen)
         by_width = by_width[np.argsort(frames.grown_px[chosen], kind="stable")]
@@ -282,9 +265,7 @@ def _group(frames: Frames, height_px: int) -> list[NDArray[np.int64]]:
     return groups
 
 
-def _put_together(
-    groups: list[NDArray[np.int64]], parts: list[NDArray[np.uint8]], width_px: NDArray[np.int64]
-) -> NDArray[np.uint8]:
+def _put_together(groups: list[Ints], parts: list[Pixels], width_px: Ints) -> Pixels:
     """Put the images of groups in the order of digits, as wide as the widest ink."""
     images = np.zeros((len(width_px), parts[0].shape[1], width_px.max(initial=1)), np.uint8)
     for chosen, part in zip(groups, parts, strict=True):
@@ -299,7 +280,7 @@ def _round_up(size_px: int) -> int:
 
 def _move(
     ink: GlyphInk, motion: Motion, frames: Frames, spare_px: int, scale: float
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+) -> tuple[Pixels, Ints]:
     """Return digits after their motion, with room to grow, and where their images begin."""
     n, height_px, _ = ink.images.shape
     left_px, _, right_px, _ = frames.growth_px.max(axis=0).tolist()

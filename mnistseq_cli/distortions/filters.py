@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mnistseq_cli.pixels import split_up
 from mnistseq_cli.randomness import expand_bytes, expand_shorts
 
 if TYPE_CHECKING:
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnistseq_cli.glyphs.stamps import Pages
+    from mnistseq_cli.pixels import Floats, Ints, Pixels, Words
 
 _REACH = 3  # the kernel ends at three standard deviations: what is left out is under half a grey
 _CHUNK_PX = 2**16  # what the cache of a processor holds along with its sums
 
 
-def blur(pages: Pages, strengths: NDArray[np.float64], _: NDArray[np.uint64]) -> NDArray[np.uint8]:
+def blur(pages: Pages, strengths: Floats, _: Words) -> Pixels:
     """Blur with a Gaussian of sigma pixels, shape (N, 1); around the image is paper.
 
     The kernel is rounded to 1/256, and the ink to whole grey levels across and then down: what is
@@ -30,24 +32,20 @@ def blur(pages: Pages, strengths: NDArray[np.float64], _: NDArray[np.uint64]) ->
     return _in_chunks(lambda some: _convolve(pages.images[some], weights[some]), pages.images)
 
 
-def measure_blur(strengths: NDArray[np.float64]) -> NDArray[np.int64]:
+def measure_blur(strengths: Floats) -> Ints:
     """Return the pixels that ink may grow to each side, shape (N, 4)."""
     return np.ceil(strengths * _REACH).astype(np.int64).repeat(4, axis=1)
 
 
-def _in_chunks(
-    change: Callable[[slice], NDArray[np.uint8]], images: NDArray[np.uint8]
-) -> NDArray[np.uint8]:
+def _in_chunks(change: Callable[[slice], Pixels], images: Pixels) -> Pixels:
     """Change few images at once: more than their size goes through the cache of the processor."""
     changed = np.empty_like(images)
-    size = max(1, _CHUNK_PX // max(1, images[:1].size))
-    for start in range(0, len(images), size):
-        some = slice(start, start + size)
+    for some in split_up(images, _CHUNK_PX):
         changed[some] = change(some)
     return changed
 
 
-def _convolve(images: NDArray[np.uint8], weights: NDArray[np.uint16]) -> NDArray[np.uint8]:
+def _convolve(images: Pixels, weights: NDArray[np.uint16]) -> Pixels:
     n, height, width = images.shape
     reach = weights.shape[1] - 1
     # With paper between rows and around them, neighbours in a row or column are so in memory.
@@ -75,7 +73,7 @@ def _convolve(images: NDArray[np.uint8], weights: NDArray[np.uint16]) -> NDArray
     return rows.astype(np.uint8)
 
 
-def _make_kernels(sigma_px: NDArray[np.float64]) -> NDArray[np.uint16]:
+def _make_kernels(sigma_px: Floats) -> NDArray[np.uint16]:
     """Return the middle and one side of each kernel in 1/256, shape (N, radius + 1)."""
     far = np.arange(int(np.ceil(sigma_px.max(initial=0) * _REACH)) + 1)
     sigma = np.maximum(sigma_px, 1 / 256)[:, None]
@@ -90,7 +88,7 @@ def _make_kernels(sigma_px: NDArray[np.float64]) -> NDArray[np.uint16]:
     return weights.astype(np.uint16)
 
 
-def _exp_of_minus(x: NDArray[np.float64]) -> NDArray[np.float64]:
+def _exp_of_minus(x: Floats) -> Floats:
     """Compute exp(-x) for x >= 0 to 1e-6, in steps that every processor rounds alike."""
     small = x / 256
     value = 1 / (1 + small * (1 + small * (0.5 + small / 6)))
@@ -102,9 +100,7 @@ def _exp_of_minus(x: NDArray[np.float64]) -> NDArray[np.float64]:
 _GREY, _GAIN = 128, 64
 
 
-def contrast(
-    pages: Pages, strengths: NDArray[np.float64], _: NDArray[np.uint64]
-) -> NDArray[np.uint8]:
+def contrast(pages: Pages, strengths: Floats, _: Words) -> Pixels:
     """Move grey levels away from the middle grey by a fraction of their distance, shape (N, 1)."""
     levels = pages.images.astype(np.int16)
     levels -= _GREY
@@ -114,9 +110,7 @@ def contrast(
     return np.clip(levels, 0, 255, out=levels).astype(np.uint8)
 
 
-def brightness(
-    pages: Pages, strengths: NDArray[np.float64], _: NDArray[np.uint64]
-) -> NDArray[np.uint8]:
+def brightness(pages: Pages, strengths: Floats, _: Words) -> Pixels:
     """Make images lighter by a fraction of the whole range of grey levels, shape (N, 1)."""
     more_ink = -255 * strengths if pages.ink == "black" else 255 * strengths
     levels = pages.images.astype(np.int16)
@@ -124,17 +118,15 @@ def brightness(
     return np.clip(levels, 0, 255, out=levels).astype(np.uint8)
 
 
-def fade(pages: Pages, strengths: NDArray[np.float64], _: NDArray[np.uint64]) -> NDArray[np.uint8]:
+def fade(pages: Pages, strengths: Floats, _: Words) -> Pixels:
     """Take a fraction of the ink away, shape (N, 1), but none wholly: boxes stay exact."""
     share = np.rint(256 - 256 * strengths).astype(np.uint16)[:, :, None]
     levels = (pages.images * share + np.uint16(128)) >> np.uint16(8)
-    faded: NDArray[np.uint8] = np.maximum(levels, pages.images > 0).astype(np.uint8)
+    faded: Pixels = np.maximum(levels, pages.images > 0).astype(np.uint8)
     return faded
 
 
-def sharpen(
-    pages: Pages, strengths: NDArray[np.float64], _: NDArray[np.uint64]
-) -> NDArray[np.uint8]:
+def sharpen(pages: Pages, strengths: Floats, _: Words) -> Pixels:
     """Add a fraction of the difference from the mean of 3 by 3 pixels, shape (N, 1)."""
     levels = pages.images.astype(np.int32)
     padded = np.pad(levels, ((0, 0), (1, 1), (1, 1)), mode="edge")
@@ -153,9 +145,7 @@ _QUANTILES = np.array([round(1024 * NormalDist().inv_cdf((n + 0.5) / 256)) for n
 _GAUSSIAN = _QUANTILES / (np.square(_QUANTILES).sum() / 256) ** 0.5
 
 
-def grain(
-    pages: Pages, strengths: NDArray[np.float64], keys: NDArray[np.uint64]
-) -> NDArray[np.uint8]:
+def grain(pages: Pages, strengths: Floats, keys: Words) -> Pixels:
     """Add noise with a standard deviation, a fraction of the range of grey levels, shape (N, 1).
 
     The noise is Gaussian: a byte chooses one of 256 quantiles, equally likely.
@@ -166,9 +156,7 @@ def grain(
     )
 
 
-def _add_grain(
-    images: NDArray[np.uint8], levels: NDArray[np.int16], keys: NDArray[np.uint64]
-) -> NDArray[np.uint8]:
+def _add_grain(images: Pixels, levels: NDArray[np.int16], keys: Words) -> Pixels:
     chosen = expand_bytes(keys, *images.shape[1:]).astype(np.intp)
     chosen += np.arange(len(levels))[:, None, None] * 256
     grains = levels.take(chosen, mode="wrap")
@@ -176,9 +164,7 @@ def _add_grain(
     return np.clip(grains, 0, 255, out=grains).astype(np.uint8)
 
 
-def noise(
-    pages: Pages, strengths: NDArray[np.float64], keys: NDArray[np.uint64]
-) -> NDArray[np.uint8]:
+def noise(pages: Pages, strengths: Floats, keys: Words) -> Pixels:
     """Make a fraction of the pixels black or white, either equally likely, shape (N, 1)."""
     numbers = expand_shorts(keys, *pages.images.shape[1:])
     half = np.rint(strengths * 2**15).astype(np.int64)[:, :, None]
@@ -190,7 +176,7 @@ def noise(
     return white
 
 
-def jpeg(pages: Pages, strengths: NDArray[np.float64], _: NDArray[np.uint64]) -> NDArray[np.uint8]:
+def jpeg(pages: Pages, strengths: Floats, _: Words) -> Pixels:
     """Save as JPEG of a quality, shape (N, 1), and read again; 100 leaves images alone.
 
     The only distortion whose pixels follow an installed library: imageio's JPEG codec.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from mnistseq_cli.pixels import split_up
 from mnistseq_cli.randomness import expand, expand_fractions
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.glyphs.glyph_set import GlyphInk
     from mnistseq_cli.glyphs.stamps import Stamps
+    from mnistseq_cli.pixels import Bools, Floats, Ints, Pixels, Words
 
 NODE_PX = 4
 _UNIT_BITS, _UNIT = 7, 2**7  # a place is in units of 1 / 128 px, so that 16 bits hold it
@@ -24,9 +26,7 @@ _SMALL_PX = 2**15 // _UNIT - 2 * _FAR_PX - 2  # of images whose places 16 bits h
 _CHUNK_PX = 2**18  # what a processor's cache holds, with places
 
 
-def warp(
-    ink: GlyphInk, places_px: NDArray[np.float32], result: NDArray[np.uint8], left_px: int
-) -> None:
+def warp(ink: GlyphInk, places_px: NDArray[np.float32], result: Pixels, left_px: int) -> None:
     """Resample the ink of M digits bilinearly; around it is paper, 0.
 
     The result, shape (M, H, W), is blank; from column `left_px` on, it is made of tiles of 4 × 4
@@ -43,14 +43,12 @@ def warp(
     nodes[1] -= top_px * _UNIT
     images = ink.images[:, top_px:bottom_px, : ink.width_px.max()]
     ink = replace(ink, images=images, top_px=ink.top_px - top_px)
-    step = max(1, _CHUNK_PX // result[0].size)
-    for start in range(0, len(result), step):
-        part = slice(start, start + step)
+    for part in split_up(result, _CHUNK_PX):
         _warp_tiles(ink.take(part), np.ascontiguousarray(nodes[..., part]), result[part], left_px)
 
 
 def _warp_tiles(
-    ink: GlyphInk, nodes: NDArray[np.signedinteger], result: NDArray[np.uint8], left_px: int
+    ink: GlyphInk, nodes: NDArray[np.signedinteger], result: Pixels, left_px: int
 ) -> None:
     n, height, width = result.shape
     n_columns = nodes.shape[2] - 1
@@ -75,7 +73,7 @@ def _warp_tiles(
         start += width // NODE_PX
 
 
-def _see_ink(ink: GlyphInk, nodes: NDArray[np.signedinteger]) -> NDArray[np.bool_]:
+def _see_ink(ink: GlyphInk, nodes: NDArray[np.signedinteger]) -> Bools:
     """Return which tiles may hold ink, shape (rows, columns, M)."""
     low, high = np.minimum(nodes[:, 1:], nodes[:, :-1]), np.maximum(nodes[:, 1:], nodes[:, :-1])
     low_x, low_y = np.minimum(low[:, :, 1:], low[:, :, :-1])
@@ -84,7 +82,7 @@ def _see_ink(ink: GlyphInk, nodes: NDArray[np.signedinteger]) -> NDArray[np.bool
         (edge * _UNIT).astype(nodes.dtype)
         for edge in (-1 + 0 * ink.top_px, ink.top_px - 1, ink.width_px, ink.top_px + ink.height_px)
     )
-    seen: NDArray[np.bool_] = (high_x > left - NODE_PX) & (low_x < right + NODE_PX)
+    seen: Bools = (high_x > left - NODE_PX) & (low_x < right + NODE_PX)
     seen &= (high_y > top - NODE_PX) & (low_y < bottom + NODE_PX)  # as steps are rounded
     return seen
 
@@ -104,7 +102,7 @@ def interpolate(
 
 
 def _sample(
-    images: NDArray[np.uint8],
+    images: Pixels,
     digit: NDArray[np.int32],
     x: NDArray[np.signedinteger],
     y: NDArray[np.signedinteger],
@@ -149,7 +147,7 @@ def _blend(pairs: NDArray[np.uint16], lower: NDArray[np.uint16]) -> NDArray[np.u
     return upper
 
 
-def place_nodes(size_px: int) -> NDArray[np.float64]:
+def place_nodes(size_px: int) -> Floats:
     """Return the pixels at which nodes lie along an axis: 0, 4, … up to its size or just over."""
     return np.arange(0, size_px + NODE_PX, NODE_PX, dtype=np.float64)
 
@@ -202,7 +200,7 @@ def _refine(field: NDArray[np.float32], axis: int, n_nodes: int) -> NDArray[np.f
     return np.moveaxis(fine[2 : n_nodes + 2], 0, axis)
 
 
-def _pack(images: NDArray[np.uint8]) -> NDArray[np.uint32]:
+def _pack(images: Pixels) -> NDArray[np.uint32]:
     """Put each pixel, its lower, its right and its lower right neighbour into one number.
 
     A column of paper ends each row, a row of paper each image; a row and a pixel come first.
@@ -232,21 +230,21 @@ class Motion:
     smooth random field of at most `wave_px`.
     """
 
-    a: NDArray[np.float64]  # the matrix A, row by row
-    b: NDArray[np.float64]
-    c: NDArray[np.float64]
-    d: NDArray[np.float64]
-    bend_x: NDArray[np.float64]  # perspective, in 1 / px
-    bend_y: NDArray[np.float64]
-    shift_x: NDArray[np.float64]  # in pixels, to the right and down
-    shift_y: NDArray[np.float64]
-    wave_px: NDArray[np.float64]
-    wave_keys: NDArray[np.uint64]  # where the random field comes from
-    half_x: NDArray[np.float64]  # half the width and height of the cell, in pixels
-    half_y: NDArray[np.float64]
+    a: Floats  # the matrix A, row by row
+    b: Floats
+    c: Floats
+    d: Floats
+    bend_x: Floats  # perspective, in 1 / px
+    bend_y: Floats
+    shift_x: Floats  # in pixels, to the right and down
+    shift_y: Floats
+    wave_px: Floats
+    wave_keys: Words  # where the random field comes from
+    half_x: Floats  # half the width and height of the cell, in pixels
+    half_y: Floats
 
     @classmethod
-    def stand_still(cls, images: NDArray[np.uint8]) -> Self:
+    def stand_still(cls, images: Pixels) -> Self:
         """Return the map that moves nothing, for cells of shape (M, H, W)."""
         n_digits, height, width = images.shape
         zero, one = np.zeros(n_digits), np.ones(n_digits)
@@ -255,28 +253,26 @@ class Motion:
         return cls(one, zero, zero, one, zero, zero, zero, zero, zero, keys, half_x, half_y)
 
     @property
-    def is_still(self) -> NDArray[np.bool_]:
+    def is_still(self) -> Bools:
         """Whether each digit stays as it is, shape (M,)."""
         moves = np.stack(
             [self.b, self.c, self.bend_x, self.bend_y, self.shift_x, self.shift_y, self.wave_px]
         )
-        still: NDArray[np.bool_] = (self.a == 1) & (self.d == 1) & ~moves.any(axis=0)
+        still: Bools = (self.a == 1) & (self.d == 1) & ~moves.any(axis=0)
         return still
 
-    def take(self, chosen: NDArray[np.int64]) -> Self:
+    def take(self, chosen: Ints) -> Self:
         """Return the maps of some digits."""
         return type(self)(*(value[chosen] for value in vars(self).values()))
 
-    def limit_bend(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> Self:
+    def limit_bend(self, x: Floats, y: Floats) -> Self:
         """Bend less where points of the ink, shape (n, M), would come too near to the eye."""
         a, b, c, d, bend_x, bend_y = list(vars(self).values())[:6]
         nearest = -(bend_x * (a * x + b * y) + bend_y * (c * x + d * y)).min(axis=0)
         factor = NEAREST / np.maximum(nearest, NEAREST)
         return replace(self, bend_x=self.bend_x * factor, bend_y=self.bend_y * factor)
 
-    def send(
-        self, x: NDArray[np.float64], y: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def send(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """Map points of the ink, shape (n, M), without the random field."""
         a, b, c, d, bend_x, bend_y, shift_x, shift_y = list(vars(self).values())[:8]
         u, v = a * x + b * y, c * x + d * y
@@ -301,44 +297,42 @@ class Motion:
         return np.stack([d * x - b * y, a * y - c * x]) / depth
 
 
-def scale(motion: Motion, strengths: NDArray[np.float64], _: NDArray[np.uint64]) -> Motion:
+def scale(motion: Motion, strengths: Floats, _: Words) -> Motion:
     """Make digits wider and higher, apart, by fractions, shape (M, 2)."""
     zero = np.zeros(len(strengths))
     return _turn(motion, 1 + strengths[:, 0], zero, zero, 1 + strengths[:, 1])
 
 
-def shear(motion: Motion, strengths: NDArray[np.float64], _: NDArray[np.uint64]) -> Motion:
+def shear(motion: Motion, strengths: Floats, _: Words) -> Motion:
     """Lean digits to the right by degrees, shape (M, 1)."""
     sine, cosine = sine_and_cosine(strengths[:, 0])
     one = np.ones(len(strengths))
     return _turn(motion, one, -sine / cosine, np.zeros(len(strengths)), one)
 
 
-def rotate(motion: Motion, strengths: NDArray[np.float64], _: NDArray[np.uint64]) -> Motion:
+def rotate(motion: Motion, strengths: Floats, _: Words) -> Motion:
     """Turn digits clockwise by degrees, shape (M, 1)."""
     sine, cosine = sine_and_cosine(strengths[:, 0])
     return _turn(motion, cosine, -sine, sine, cosine)
 
 
-def tilt(motion: Motion, strengths: NDArray[np.float64], _: NDArray[np.uint64]) -> Motion:
+def tilt(motion: Motion, strengths: Floats, _: Words) -> Motion:
     """Make what is half a cell to the right, or down, smaller by fractions, shape (M, 2)."""
     bend_x, bend_y = strengths[:, 0] / motion.half_x, strengths[:, 1] / motion.half_y
     return replace(motion, bend_x=bend_x, bend_y=bend_y)
 
 
-def shift(motion: Motion, strengths: NDArray[np.float64], _: NDArray[np.uint64]) -> Motion:
+def shift(motion: Motion, strengths: Floats, _: Words) -> Motion:
     """Move digits right and down by pixels, shape (M, 2)."""
     return replace(motion, shift_x=strengths[:, 0], shift_y=strengths[:, 1])
 
 
-def wave(motion: Motion, strengths: NDArray[np.float64], keys: NDArray[np.uint64]) -> Motion:
+def wave(motion: Motion, strengths: Floats, keys: Words) -> Motion:
     """Displace points by a smooth random field of so many pixels at most, shape (M, 1)."""
     return replace(motion, wave_px=strengths[:, 0], wave_keys=keys)
 
 
-def sine_and_cosine(
-    angle_deg: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def sine_and_cosine(angle_deg: Floats) -> tuple[Floats, Floats]:
     """Compute sines and cosines of up to 180° the same way everywhere, to 1e-12.
 
     Taylor polynomials of a quarter of the angle, doubled twice.
@@ -355,13 +349,7 @@ def sine_and_cosine(
     return sine, cosine
 
 
-def _turn(
-    motion: Motion,
-    a: NDArray[np.float64],
-    b: NDArray[np.float64],
-    c: NDArray[np.float64],
-    d: NDArray[np.float64],
-) -> Motion:
+def _turn(motion: Motion, a: Floats, b: Floats, c: Floats, d: Floats) -> Motion:
     return replace(
         motion,
         a=a * motion.a + b * motion.c,
@@ -371,11 +359,7 @@ def _turn(
     )
 
 
-def slide(
-    images: NDArray[np.uint8],
-    right_px: NDArray[np.int64] | int,
-    down_px: NDArray[np.int64] | int = 0,
-) -> NDArray[np.uint8]:
+def slide(images: Pixels, right_px: Ints | int, down_px: Ints | int = 0) -> Pixels:
     """Move the ink of images by whole pixels; none of it may cross an edge.
 
     A row of paper is as good as any other: whole images move along memory.
@@ -387,7 +371,7 @@ def slide(
         return images
     padded = np.pad(images.reshape(n, -1), ((0, 0), (reach, reach)))
     windows = sliding_window_view(padded, height * width, axis=1)
-    moved: NDArray[np.uint8] = windows[np.arange(n), reach - by].reshape(images.shape)
+    moved: Pixels = windows[np.arange(n), reach - by].reshape(images.shape)
     return moved
 
 
@@ -395,11 +379,7 @@ _PERIOD_PX = (50, 150)  # of the wave of a line, on a page of 28 px: two digits 
 
 
 def bend_line(
-    stamps: Stamps,
-    widths_px: NDArray[np.int64],
-    strengths: NDArray[np.float64],
-    keys: NDArray[np.uint64],
-    scale: float = 1,
+    stamps: Stamps, widths_px: Ints, strengths: Floats, keys: Words, scale: float = 1
 ) -> Stamps:
     """Let digits on pages of some widths stand on a line with a slope and a wave.
 
@@ -422,8 +402,8 @@ def bend_line(
     return replace(stamps, images=slide(stamps.images, 0, down_px), boxes=boxes)
 
 
-def _wave(turns: NDArray[np.float64]) -> NDArray[np.float64]:
+def _wave(turns: Floats) -> Floats:
     """Return a wave from -1 to 1 of period 1: a parabola up and one down, near a sine."""
     phase = 2 * (turns - np.floor(turns)) - 1
-    wave: NDArray[np.float64] = 4 * phase * (1 - np.abs(phase))
+    wave: Floats = 4 * phase * (1 - np.abs(phase))
     return wave

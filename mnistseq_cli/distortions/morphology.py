@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Step = Callable[[NDArray[np.uint8], NDArray[np.int64]], NDArray[np.uint8]]
+    from mnistseq_cli.pixels import Floats, Ints, Pixels, Words
+
+    Step = Callable[[Pixels, Ints], Pixels]
 
 SPARE_PX = 2  # columns of paper that end each image
 LEAST_INK = 3  # at least a third of the ink stays: less cannot be read
@@ -26,9 +28,7 @@ _SAME, _MOST_GAIN = 64, np.uint16(255)  # factors in 1 / 64
 _LANES, _LANES_PX = np.uint64(0x00FF00FF00FF00FF), 1028
 
 
-def thicken(
-    images: NDArray[np.uint8], strengths: NDArray[np.float64], _: NDArray[np.uint64]
-) -> NDArray[np.uint8]:
+def thicken(images: Pixels, strengths: Floats, _: Words) -> Pixels:
     """Move the edges of the ink outwards by pixels, or inwards where negative, shape (M, 1).
 
     One upwind step of the level-set equation v' = |grad v| (Osher and Sethian 1988) for each
@@ -37,9 +37,7 @@ def thicken(
     inside_out = np.where(strengths < 0, 255, 0).astype(np.uint8)
     distance = np.rint(np.abs(strengths[:, 0]) * 256).astype(np.int64)
 
-    def step(
-        n_before: int, grown: NDArray[np.uint8], digits: NDArray[np.int64]
-    ) -> NDArray[np.uint8]:
+    def step(n_before: int, grown: Pixels, digits: Ints) -> Pixels:
         part = np.clip(distance[digits] - 256 * n_before, 0, 256).astype(np.uint16)
         return _grow_edge(grown, inside_out[digits], part[:, None])
 
@@ -47,17 +45,13 @@ def thicken(
     return _darken(_go_on(images, [partial(step, n) for n in range(n_steps)]), images)
 
 
-def dilate(
-    images: NDArray[np.uint8], strengths: NDArray[np.float64], _: NDArray[np.uint64]
-) -> NDArray[np.uint8]:
+def dilate(images: Pixels, strengths: Floats, _: Words) -> Pixels:
     """Set each pixel to the most ink in a window of width × height around it, shape (M, 2)."""
     across, down = strengths[:, :1], strengths[:, 1:]
     return _widen(_widen(images, across, 1), down, images.shape[2])
 
 
-def erode(
-    images: NDArray[np.uint8], strengths: NDArray[np.float64], _: NDArray[np.uint64]
-) -> NDArray[np.uint8]:
+def erode(images: Pixels, strengths: Floats, _: Words) -> Pixels:
     """Set each pixel to the least ink in a window of width × height around it, shape (M, 2).
 
     The window grows by a column and a row at a time, as long as a third of the ink stays.
@@ -66,20 +60,18 @@ def erode(
     return _go_on(images, [partial(_narrow, strengths, place) for place in range(1, largest)])
 
 
-def measure_thickening(strengths: NDArray[np.float64]) -> NDArray[np.int64]:
+def measure_thickening(strengths: Floats) -> Ints:
     """Return the pixels that ink grows to the left, up, right and down, shape (M, 4)."""
     return np.ceil(np.maximum(strengths, 0)).astype(np.int64).repeat(4, axis=1)
 
 
-def measure_dilation(strengths: NDArray[np.float64]) -> NDArray[np.int64]:
+def measure_dilation(strengths: Floats) -> Ints:
     """Return the pixels that ink grows to the left, up, right and down, shape (M, 4)."""
     window = np.maximum(strengths, 1).astype(np.int64)
     return np.concatenate([(window - 1) // 2, window // 2], axis=1)
 
 
-def _grow_edge(
-    images: NDArray[np.uint8], inside_out: NDArray[np.uint8], part: NDArray[np.uint16]
-) -> NDArray[np.uint8]:
+def _grow_edge(images: Pixels, inside_out: Pixels, part: NDArray[np.uint16]) -> Pixels:
     """Move edges outwards by 0 to 256 / 256 px; erosion is the growth of paper."""
     down = images.shape[2]
     here, shifted = _surround(images ^ inside_out[:, :, None], inside_out, down + 1)
@@ -97,26 +89,26 @@ def _grow_edge(
     rise = nearer * part
     rise += np.uint16(128)
     rise >>= np.uint16(8)
-    grown: NDArray[np.uint8] = (here + rise.astype(np.uint8)) ^ inside_out
+    grown: Pixels = (here + rise.astype(np.uint8)) ^ inside_out
     return grown.reshape(images.shape)
 
 
 def _surround(
-    images: NDArray[np.uint8], paper: NDArray[np.uint8] | int, reach: int
-) -> tuple[NDArray[np.uint8], Callable[[int], NDArray[np.uint8]]]:
+    images: Pixels, paper: Pixels | int, reach: int
+) -> tuple[Pixels, Callable[[int], Pixels]]:
     """Put paper around images: give their pixels, and what lies so far along memory from each."""
     n, size = len(images), images[0].size
     field = np.empty((n, size + 2 * reach), np.uint8)
     field[:, :reach] = field[:, reach + size :] = paper
     field[:, reach : reach + size] = images.reshape(n, size)
 
-    def shifted(far: int) -> NDArray[np.uint8]:
+    def shifted(far: int) -> Pixels:
         return field[:, reach + far : reach + far + size]
 
     return shifted(0), shifted
 
 
-def _darken(images: NDArray[np.uint8], like: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _darken(images: Pixels, like: Pixels) -> Pixels:
     """Make the darkest ink as dark as it was: a thin pen writes no paler than a thick one."""
     most, was = _find_most(images), _find_most(like)
     paler = np.flatnonzero(most < was)
@@ -139,7 +131,7 @@ def _find_most(images: NDArray[np.integer]) -> NDArray[np.uint16]:
     return most
 
 
-def _weigh(images: NDArray[np.uint8]) -> NDArray[np.int64]:
+def _weigh(images: Pixels) -> Ints:
     """Add up the ink of each image."""
     pixels = _flatten(images)
     if pixels.shape[1] % 8 == 0 and pixels.shape[1] <= _LANES_PX:
@@ -149,7 +141,7 @@ def _weigh(images: NDArray[np.uint8]) -> NDArray[np.int64]:
         lanes &= _LANES
         lanes += words & _LANES
         pixels = lanes.sum(axis=1).view(np.uint16).reshape(-1, 4)
-    weights: NDArray[np.int64] = pixels.sum(axis=1, dtype=np.int64)
+    weights: Ints = pixels.sum(axis=1, dtype=np.int64)
     return weights
 
 
@@ -157,7 +149,7 @@ def _flatten(images: NDArray[np.integer]) -> NDArray[np.integer]:
     return images.reshape(len(images), images.shape[1] * images.shape[2])
 
 
-def _maximum(images: Iterable[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+def _maximum(images: Iterable[Pixels]) -> Pixels:
     first, second, *others = images
     most = np.maximum(first, second)
     for other in others:
@@ -165,9 +157,7 @@ def _maximum(images: Iterable[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     return most
 
 
-def _widen(
-    images: NDArray[np.uint8], windows: NDArray[np.float64], step: int
-) -> NDArray[np.uint8]:
+def _widen(images: Pixels, windows: Floats, step: int) -> Pixels:
     """Take the maximum of a pixel, the one before, the one after, and so on."""
     largest = int(windows.max(initial=1))
     here, shifted = _surround(images, 0, largest // 2 * step)
@@ -182,12 +172,7 @@ def _widen(
     return (here if most is None else most).reshape(images.shape)
 
 
-def _narrow(
-    windows: NDArray[np.float64],
-    place: int,
-    images: NDArray[np.uint8],
-    digits: NDArray[np.int64],
-) -> NDArray[np.uint8]:
+def _narrow(windows: Floats, place: int, images: Pixels, digits: Ints) -> Pixels:
     """Take the minimum with the next pixels that windows hold: those before, or those after."""
     edge = 0 if place % 2 else -1
     for axis, step in enumerate((1, images.shape[2])):
@@ -204,7 +189,7 @@ def _narrow(
     return images
 
 
-def _go_on(images: NDArray[np.uint8], steps: Sequence[Step]) -> NDArray[np.uint8]:
+def _go_on(images: Pixels, steps: Sequence[Step]) -> Pixels:
     """Go step by step as long as enough ink stays; of the step that goes too far, go a part."""
     ink, most = _weigh(images), _find_most(images)
     least = -(-ink // LEAST_INK)
@@ -226,10 +211,7 @@ def _go_on(images: NDArray[np.uint8], steps: Sequence[Step]) -> NDArray[np.uint8
 
 
 def _mix(
-    before: NDArray[np.uint8],
-    after: NDArray[np.uint8],
-    back: NDArray[np.int64],
-    most: NDArray[np.uint16],
+    before: Pixels, after: Pixels, back: Ints, most: NDArray[np.uint16]
 ) -> NDArray[np.uint16]:
     """Go a part of the way back, in 1 / 256, with ink that is as dark as that at most."""
     ink = (before - after).astype(np.uint16)

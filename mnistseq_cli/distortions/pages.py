@@ -9,17 +9,17 @@ import numpy as np
 
 from mnistseq_cli.glyphs.glyph_set import measure_ink
 from mnistseq_cli.glyphs.stamps import Pages, Stamps
+from mnistseq_cli.pixels import split_up
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from numpy.typing import NDArray
-
     from mnistseq_cli.distortions.stationery import Paper
     from mnistseq_cli.distortions.steps import Draw, Step
+    from mnistseq_cli.pixels import Floats, Ints, Pixels, Words
     from mnistseq_cli.recipe import Ink
 
-    _Drawn: TypeAlias = tuple[Step, NDArray[np.float64], NDArray[np.uint64]]
+    _Drawn: TypeAlias = tuple[Step, Floats, Words]
 
 _CHUNK_PX = 2**18  # of pages that go through all steps before the next ones
 
@@ -45,15 +45,13 @@ class PageStage:
         lens = (step for step in self.images if step.record.stage == "lens")
         return sum(int(step.measure_growth(np.array([step.high]))[0, 0]) for step in lens)
 
-    def bend_lines(self, stamps: Stamps, widths_px: NDArray[np.int64], draw: Draw) -> Stamps:
+    def bend_lines(self, stamps: Stamps, widths_px: Ints, draw: Draw) -> Stamps:
         """Move digits that stand on pages of these widths, shape (N,), to their lines."""
         for step in self.lines:
             stamps = step.record.apply(stamps, widths_px, *step.draw(draw), self.scale)
         return stamps
 
-    def distort(
-        self, pages: Pages, stamps: Stamps, draw: Draw
-    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    def distort(self, pages: Pages, stamps: Stamps, draw: Draw) -> tuple[Pixels, Ints]:
         """Distort finished images on which these digits were painted.
 
         Returns
@@ -72,9 +70,7 @@ class PageStage:
             pages = replace(pages, images=_cut_off(images, pages.widths_px))
         drawn = [(step, *step.draw(draw)) for step in self.images]
         images = np.empty_like(pages.images)
-        size = max(1, _CHUNK_PX // images[0].size)
-        for start in range(0, len(images), size):
-            some = slice(start, start + size)
+        for some in split_up(images, _CHUNK_PX):
             images[some] = _distort_some(pages.take(some), drawn, some)
         return images, _find_boxes(stamps, self._draw_lens(draw), pages)
 
@@ -91,18 +87,14 @@ class PageStage:
         return [(step, *step.draw(draw)) for step in lens]
 
 
-def _distort_some(
-    pages: Pages,
-    drawn: list[_Drawn],
-    some: slice,
-) -> NDArray[np.uint8]:
+def _distort_some(pages: Pages, drawn: list[_Drawn], some: slice) -> Pixels:
     for step, strengths, keys in drawn:
         images = step.change(pages.images, strengths[some], keys[some], pages.take)
         pages = replace(pages, images=_cut_off(images, pages.widths_px))
     return pages.images
 
 
-def _cut_off(images: NDArray[np.uint8], widths_px: NDArray[np.int64]) -> NDArray[np.uint8]:
+def _cut_off(images: Pixels, widths_px: Ints) -> Pixels:
     """Leave blank what lies beyond narrower pages: nothing may come back from there."""
     if (widths_px == images.shape[2]).all():
         return images
@@ -110,11 +102,7 @@ def _cut_off(images: NDArray[np.uint8], widths_px: NDArray[np.int64]) -> NDArray
     return np.where(beyond[:, None], np.uint8(0), images)
 
 
-def _find_boxes(
-    stamps: Stamps,
-    lens: list[_Drawn],
-    pages: Pages,
-) -> NDArray[np.int64]:
+def _find_boxes(stamps: Stamps, lens: list[_Drawn], pages: Pages) -> Ints:
     """Look at each digit alone as its page was looked at, to see where its ink is on the page."""
     boxes = stamps.boxes.copy()
     reach = _find_reach(lens)
@@ -137,9 +125,7 @@ def _find_reach(lens: list[_Drawn]) -> int:
     return sum(int(step.measure_growth(strengths).max()) for step, strengths, _ in lens)
 
 
-def _look_through(
-    images: NDArray[np.uint8], page: NDArray[np.int64], ink: Ink, lens: list[_Drawn]
-) -> NDArray[np.uint8]:
+def _look_through(images: Pixels, page: Ints, ink: Ink, lens: list[_Drawn]) -> Pixels:
     """Look at digits, each alone, as at the pages that they stand on."""
     for step, strengths, keys in lens:
         alone = Pages(images, np.full(len(page), images.shape[2]), ink)

@@ -8,12 +8,14 @@ import numpy as np
 
 from mnistseq_cli.distortions.geometry import NODE_PX, interpolate
 from mnistseq_cli.glyphs.glyph_set import measure_ink
+from mnistseq_cli.pixels import split_up
 from mnistseq_cli.randomness import expand_bytes, expand_fractions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnistseq_cli.glyphs.stamps import Pages
+    from mnistseq_cli.pixels import Floats, Ints, Pixels, Words
 
 _OTHER_KEY = np.uint64(0xD1B54A32D192ED03)  # texture and tint of a page have words of their own
 _TINT, _SLOPE, _MOTTLE, _FIBRE, _RULE = 0.25, 0.3, 0.15, 0.1, 0.35  # parts of the strength
@@ -23,9 +25,7 @@ _LEVEL = 64  # darkness is counted in parts of a grey level
 _CHUNK_PX = 2**16  # of strokes that are drawn at once: what the cache of a processor holds
 
 
-def background(
-    pages: Pages, strengths: NDArray[np.float64], keys: NDArray[np.uint64]
-) -> NDArray[np.uint8]:
+def background(pages: Pages, strengths: Floats, keys: Words) -> Pixels:
     """Lay digits on paper that is darker by up to a fraction of the grey levels, shape (N, 1).
 
     Each paper has a tint that grows in some direction, a mottled and fibrous texture, and often
@@ -45,25 +45,19 @@ def background(
     return pages.images + glaze.astype(np.uint8)
 
 
-def lines(
-    pages: Pages, strengths: NDArray[np.float64], keys: NDArray[np.uint64]
-) -> NDArray[np.uint8]:
+def lines(pages: Pages, strengths: Floats, keys: Words) -> Pixels:
     """Draw so many curved pen strokes across what is written, shape (N, 1)."""
     images, rows = pages.images.copy(), _find_rows(pages)
-    size = max(1, _CHUNK_PX // images[:1].size)
     for place in range(int(strengths.max(initial=0))):
         chosen = np.flatnonzero(strengths[:, 0] > place)
         traits = expand_fractions(keys[chosen], place + 1, 8)[:, place].astype(np.float32)
-        for start in range(0, len(chosen), size):
-            part = slice(start, start + size)
+        for part in split_up(images[: len(chosen)], _CHUNK_PX):
             some = chosen[part]
             _draw_strokes(images, some, rows[:, some], traits[part], np.float32(pages.scale))
     return images
 
 
-def _tint(
-    pages: Pages, traits: NDArray[np.float64], most: NDArray[np.float64]
-) -> NDArray[np.int16]:
+def _tint(pages: Pages, traits: Floats, most: Floats) -> NDArray[np.int16]:
     """Return how dark paper is, shape (N, H, W), with a tint that grows and with rules."""
     _, height, width = pages.images.shape
     tint, right, lower, size, start, kind, rule, _ = traits.T[:, :, None]
@@ -87,9 +81,7 @@ def _tint(
     return tone
 
 
-def _add_texture(
-    tone: NDArray[np.int16], keys: NDArray[np.uint64], most: NDArray[np.float64], scale: float
-) -> None:
+def _add_texture(tone: NDArray[np.int16], keys: Words, most: Floats, scale: float) -> None:
     """Make paper darker by spots, smooth between nodes, and by fibres of a pixel."""
     _, height, width = tone.shape
     node_px = round(NODE_PX * scale)
@@ -120,8 +112,8 @@ def _find_rows(pages: Pages) -> NDArray[np.float32]:
 
 
 def _draw_strokes(
-    images: NDArray[np.uint8],
-    chosen: NDArray[np.int64],
+    images: Pixels,
+    chosen: Ints,
     rows: NDArray[np.float32],
     traits: NDArray[np.float32],
     px: np.float32,

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
-    from numpy.typing import NDArray
+    from mnistseq_cli.pixels import Floats, Ints
 
 Stage = Literal["geometry", "shape", "line", "ink", "page", "lens"]
 
@@ -60,7 +59,7 @@ class Augmentation:
         return _load(self.apply_by)
 
     @cached_property
-    def growth(self) -> Callable[[NDArray[np.float64]], NDArray[np.int64]] | None:
+    def growth(self) -> Callable[[Floats], Ints] | None:
         """The function that measures growth, if any."""
         return _load(self.grow_by) if self.grow_by else None
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.distortions.steps import Draw
     from mnistseq_cli.glyphs.stamps import Pages
+    from mnistseq_cli.pixels import Ints, Pixels, Words
 
     Tone = NDArray[np.floating[Any]]  # float32: darkness of each pixel, 0 to 1, shape (N, H, W)
 
@@ -56,7 +57,7 @@ class Sheet:
     """The paper of some pages, and random numbers for what is on it."""
 
     pages: Pages
-    keys: NDArray[np.uint64]  # (N,)
+    keys: Words  # (N,)
 
     @property
     def unit_px(self) -> np.float32:
@@ -269,7 +270,7 @@ class PictureFolder:
     """Pictures of paper, and how likely they are for a page."""
 
     path: Path
-    pictures: tuple[NDArray[np.uint8], ...]  # grey, (h, w) each
+    pictures: tuple[Pixels, ...]  # grey, (h, w) each
     share: float
 
 
@@ -295,7 +296,7 @@ class Paper:
             digest.update(np.array(picture.shape, "<i8").tobytes() + picture.tobytes())
         return digest.hexdigest()
 
-    def lay_under(self, pages: Pages, draw: Draw) -> NDArray[np.uint8]:
+    def lay_under(self, pages: Pages, draw: Draw) -> Pixels:
         """Return images, shape (N, H, W), of what is written lying on the paper.
 
         The ink lies on top like a glaze: light passes through both. Paper is never darker than
@@ -318,21 +319,17 @@ class Paper:
         darkness = np.clip(np.rint(printed * 255), 0, DARKEST).astype(np.uint16)
         ink = np.maximum(pages.images, np.rint(written * 255).astype(np.uint8))
         light = (255 - darkness) * (255 - ink.astype(np.uint16))
-        laid: NDArray[np.uint8] = (255 - (light + 127) // 255).astype(np.uint8)
+        laid: Pixels = (255 - (light + 127) // 255).astype(np.uint8)
         return laid
 
 
-def _choose(
-    words: NDArray[np.uint64], share: float
-) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+def _choose(words: Words, share: float) -> tuple[Words, Ints]:
     """Return which pages have something, and a key for each of them."""
     chosen = np.flatnonzero(to_fractions(words[:, 0]) < share)
     return words[chosen, 1], chosen
 
 
-def _cut_window(
-    pictures: tuple[NDArray[np.uint8], ...], key: np.uint64, shape: tuple[int, ...]
-) -> Tone:
+def _cut_window(pictures: tuple[Pixels, ...], key: np.uint64, shape: tuple[int, ...]) -> Tone:
     """Return a window of a picture, at a random place and size, as large as a page."""
     numbers = expand(np.array([key]), 1, 4)[0, 0]
     picture = pictures[scale_words(numbers[:1], len(pictures))[0]]
@@ -343,7 +340,7 @@ def _cut_window(
     return darkness
 
 
-def _place_window(size_px: int, wanted_px: int, step: int, number: int) -> NDArray[np.int64]:
+def _place_window(size_px: int, wanted_px: int, step: int, number: int) -> Ints:
     """Return the rows or columns of a picture that a page shows; a small one is mirrored."""
     start = number % max(1, size_px - wanted_px * step // 16)
     place = (start + np.arange(wanted_px) * step // 16) % (2 * size_px)
@@ -388,7 +385,7 @@ def _split_share(item: str) -> tuple[str, float]:
         return item, DEFAULT_SHARE  # there is no such folder: the whole is named
 
 
-def _read_pictures(folder: Path) -> tuple[NDArray[np.uint8], ...]:
+def _read_pictures(folder: Path) -> tuple[Pixels, ...]:
     with open_source(folder) as entries:
         names = [entry for entry in entries if entry.name.lower().endswith(PICTURE_SUFFIXES)]
         pictures, n_bytes = [], 0
@@ -406,7 +403,7 @@ def _read_pictures(folder: Path) -> tuple[NDArray[np.uint8], ...]:
     return tuple(pictures)
 
 
-def _reduce(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _reduce(picture: Pixels) -> Pixels:
     """Return the means of squares of pixels, so that the picture is at most `_MOST_PIXELS`."""
     side = 1
     while picture.size > _MOST_PIXELS * side * side:
@@ -416,5 +413,5 @@ def _reduce(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height, width = (size // side for size in picture.shape)
     squares = picture[: height * side, : width * side].reshape(height, side, width, side)
     sums = squares.sum(axis=(1, 3), dtype=np.int64)
-    means: NDArray[np.uint8] = ((sums + side * side // 2) // (side * side)).astype(np.uint8)
+    means: Pixels = ((sums + side * side // 2) // (side * side)).astype(np.uint8)
     return means

@@ -12,9 +12,9 @@ from mnistseq_cli.distortions.registry import AUGMENTATIONS, Augmentation
 from mnistseq_cli.randomness import scale_words, to_fractions
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from mnistseq_cli.pixels import Floats, Ints, Pixels, Words
 
-Draw = Callable[[int, int], "NDArray[np.uint64]"]
+Draw = Callable[[int, int], "Words"]
 """``draw(use, n)`` returns the words of a use, n for each digit or page, shape (M, n)."""
 
 
@@ -57,9 +57,7 @@ class Step:
         """Return the step as a user would write it; what is read from that is exactly the same."""
         return f"{self.name}={self._write_bound(self.low)}..{self._write_bound(self.high)}"
 
-    def draw(
-        self, draw: Draw, draw_of_row: Draw | None = None
-    ) -> tuple[NDArray[np.float64], NDArray[np.uint64]]:
+    def draw(self, draw: Draw, draw_of_row: Draw | None = None) -> tuple[Floats, Words]:
         """Draw strengths, shape (M, n), and a key for each digit or page, shape (M,).
 
         The words are: one for the probability, one for each strength, one for the key. Digits of
@@ -73,30 +71,24 @@ class Step:
         strengths[to_fractions(chance) >= self.probability] = self.record.neutral
         return strengths, words[:, -1]
 
-    def _deviate(
-        self, of_row: NDArray[np.float64], own: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def _deviate(self, of_row: Floats, own: Floats) -> Floats:
         """Return strengths near those of rows: a quarter of what a digit's own are off."""
         low, high = np.array(self.low), np.array(self.high)
-        strengths: NDArray[np.float64] = of_row + _DEVIATION * (own - (low + high) / 2)
+        strengths: Floats = of_row + _DEVIATION * (own - (low + high) / 2)
         if self.record.whole:
             np.rint(strengths, out=strengths)
         np.clip(strengths, low, high, out=strengths)
         return strengths
 
-    def measure_growth(self, strengths: NDArray[np.float64]) -> NDArray[np.int64]:
+    def measure_growth(self, strengths: Floats) -> Ints:
         """Return the pixels that ink grows to the left, up, right and down, shape (M, 4)."""
         if self.record.growth is None:
             return np.zeros((len(strengths), 4), np.int64)
         return self.record.growth(strengths)
 
     def change(
-        self,
-        images: NDArray[np.uint8],
-        strengths: NDArray[np.float64],
-        keys: NDArray[np.uint64],
-        take: Callable[..., object],
-    ) -> NDArray[np.uint8]:
+        self, images: Pixels, strengths: Floats, keys: Words, take: Callable[..., object]
+    ) -> Pixels:
         """Distort those images whose strength is not the neutral one.
 
         ``take(chosen)`` returns what the distortion works on, for some of the images.
@@ -105,20 +97,18 @@ class Step:
         if not is_on.any():
             return images
         chosen = slice(None) if is_on.all() else np.flatnonzero(is_on)
-        changed: NDArray[np.uint8] = self.record.apply(
-            take(chosen), strengths[chosen], keys[chosen]
-        )
+        changed: Pixels = self.record.apply(take(chosen), strengths[chosen], keys[chosen])
         if is_on.all():
             return changed
         images = images.copy()
         images[chosen] = changed
         return images
 
-    def _scale(self, words: NDArray[np.uint64]) -> NDArray[np.float64]:
+    def _scale(self, words: Words) -> Floats:
         low, high = np.array(self.low), np.array(self.high)
         if self.record.whole:
             return low + scale_words(words, (high - low + 1).astype(np.int64))
-        scaled: NDArray[np.float64] = low + (high - low) * to_fractions(words)
+        scaled: Floats = low + (high - low) * to_fractions(words)
         return scaled
 
     def _write_bound(self, bound: tuple[float, ...]) -> str:

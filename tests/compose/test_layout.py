@@ -145,10 +145,7 @@ def test_a_width_shares_fixed_gaps_equally(glyphs: GlyphSet) -> None:
 @pytest.mark.parametrize(
     ("extra_px", "words"),
     [
-        (
-            25,
-            "leaves 25 px for 4 equal gaps, 6.25 px each; expected a whole number from 2 to 10",
-        ),
+        (25, "leaves 25 px for 4 equal gaps, 6.25 px each; expected a whole number from 2 to 10"),
         (44, "11 px each.*\nUse --width widest, --spacing-mode variable or --fit shrink"),
         (4, "needs at least 148 px: 5 digits.*\nUse --width widest"),
     ],

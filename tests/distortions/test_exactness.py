@@ -95,9 +95,7 @@ def sample(image: np.ndarray, x: float, y: float) -> float:
     ],
 )
 def test_geometry_is_the_map_it_says(
-    strengths: dict[str, Any],
-    inverse: object,
-    images: np.ndarray,
+    strengths: dict[str, Any], inverse: object, images: np.ndarray
 ) -> None:
     angle = math.radians(30)
     (a, b), (c, d) = inverse(math.cos(angle), math.sin(angle))  # type: ignore[operator]
