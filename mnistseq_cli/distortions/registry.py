@@ -65,10 +65,8 @@ class Augmentation:
 
 
 def _load(name: str) -> Callable[..., Any]:
-    module, _, function = name.partition(".")
-    found: Callable[..., Any] = getattr(
-        import_module(f"mnistseq_cli.distortions.{module}"), function
-    )
+    module, function = name.split(".")
+    found: Callable[..., Any] = getattr(import_module(f"{__package__}.{module}"), function)
     return found
 
 

@@ -7,12 +7,13 @@ rounds them alike.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from itertools import chain
+from math import isqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from mnistseq_cli.distortions.registry import PaperKind
     from mnistseq_cli.distortions.steps import Draw
     from mnistseq_cli.glyphs.stamps import Pages
     from mnistseq_cli.pixels import Ints, Pixels, Words
@@ -44,10 +46,8 @@ if TYPE_CHECKING:
 
 PICTURES_USE = 140  # the stream of words of pictures, after those of the kinds
 DARKEST = 150  # grey levels: ink on the darkest paper stands out by 105
-_N_TRAITS = 16
-
-
 DEFAULT_SHARE = 0.5
+_N_TRAITS = 16
 _MOST_PIXELS = 2**19  # of a picture that is kept: more detail than any page shows
 _MOST_BYTES = 2**26  # of all pictures, in each process
 
@@ -122,10 +122,9 @@ def mottle(sheet: Sheet) -> Tone:
     columns, rows = sheet.x / size, sheet.y / size
     nodes = expand_shorts(sheet.keys, PAGE_PX // 2 + 2, int(sheet.x[-1]) // 2 + 3)
     spots = _interpolate(nodes.astype(np.float32) / 65535, columns, rows)
-    fibres = expand_shorts(sheet.keys + np.uint64(1), len(sheet.y), len(sheet.x)) / np.float32(
-        65535
-    )
-    return spots * sheet.pick(1, 0.05, 0.3) + fibres * sheet.pick(2, 0, 0.15)
+    grains = expand_shorts(sheet.keys + np.uint64(1), len(sheet.y), len(sheet.x))
+    fibres = grains / np.float32(65535) * sheet.pick(2, 0, 0.15)
+    return spots * sheet.pick(1, 0.05, 0.3) + fibres
 
 
 def _interpolate(nodes: Tone, columns: Tone, rows: Tone) -> Tone:
@@ -133,8 +132,10 @@ def _interpolate(nodes: Tone, columns: Tone, rows: Tone) -> Tone:
     number = np.arange(len(nodes))[:, None, None]
     left, top = np.floor(columns).astype(np.int64), np.floor(rows).astype(np.int64)
     right, below = columns - left, rows - top
-    upper = nodes[number, top, left] * (1 - right) + nodes[number, top, left + 1] * right
-    lower = nodes[number, top + 1, left] * (1 - right) + nodes[number, top + 1, left + 1] * right
+    upper, lower = (
+        nodes[number, row, left] * (1 - right) + nodes[number, row, left + 1] * right
+        for row in (top, top + 1)
+    )
     value: Tone = upper * (1 - below) + lower * below
     return value
 
@@ -166,15 +167,10 @@ def square(sheet: Sheet) -> Tone:
 
 def frame(sheet: Sheet) -> Tone:
     """Print the field of a form: a frame, often with a comb that parts the characters."""
-    sides = (
-        sheet.x - sheet.pick(0, -3, 3),
-        sheet.x - (sheet.right - sheet.pick(1, -3, 3)),
-        sheet.y - sheet.pick(2, -3, 3),
-        sheet.y - (PAGE_PX - sheet.pick(3, -3, 3)),
-    )
-    nearest = np.abs(sides[0] + np.zeros_like(sheet.y))
-    for side in sides[1:]:
-        nearest = np.minimum(nearest, np.abs(side))
+    left, right = sheet.x - sheet.pick(0, -3, 3), sheet.x - (sheet.right - sheet.pick(1, -3, 3))
+    top, bottom = sheet.y - sheet.pick(2, -3, 3), sheet.y - (PAGE_PX - sheet.pick(3, -3, 3))
+    beside = np.minimum(np.abs(left), np.abs(right))
+    nearest = np.minimum(beside, np.minimum(np.abs(top), np.abs(bottom)))
     teeth = np.abs(_repeat(sheet.x - sheet.pick(4, 0, 30), sheet.pick(5, 13, 26)))
     is_tooth = (sheet.y > sheet.pick(6, -10, 26)) & (sheet.pick(7, 0, 1) > np.float32(0.5))
     nearest = np.where(is_tooth, np.minimum(nearest, teeth), nearest)
@@ -241,12 +237,9 @@ def underline(sheet: Sheet) -> Tone:
     sag = part * part * sheet.pick(2, -2, 2) + part * sheet.pick(3, -1.5, 1.5)
     distance = sheet.y - (top + height + sheet.pick(4, 0.5, 4)) - sag
     second = sheet.pick(5, -4, 4)  # how far below the first; none above it
-    distance = np.where(
-        second > 1, np.minimum(np.abs(distance), np.abs(distance - second)), distance
-    )
-    is_within = np.abs(part) < 1
-    stroke: Tone = sheet.draw_line(distance, sheet.pick(6, 0.6, 2)) * is_within
-    return stroke * sheet.pick(7, 0.4, 1)
+    nearest = np.minimum(np.abs(distance), np.abs(distance - second))
+    stroke: Tone = sheet.draw_line(np.where(second > 1, nearest, distance), sheet.pick(6, 0.6, 2))
+    return stroke * (np.abs(part) < 1) * sheet.pick(7, 0.4, 1)
 
 
 def neighbour(sheet: Sheet) -> Tone:
@@ -267,34 +260,45 @@ def neighbour(sheet: Sheet) -> Tone:
 
 @dataclass(frozen=True)
 class PictureFolder:
-    """Pictures of paper, and how likely they are for a page."""
+    """Pictures of paper, each in shades of grey, shape (h, w): a kind as those of `PAPERS`."""
 
-    path: Path
-    pictures: tuple[Pixels, ...]  # grey, (h, w) each
+    pictures: tuple[Pixels, ...]
+    use: int
+    is_ink = False
+
+    def draw(self, sheet: Sheet) -> Tone:
+        """Return a window of a picture for each page, at a random place and size."""
+        shape = sheet.pages.images.shape[1:]
+        return np.stack([_cut_window(self.pictures, key, shape) for key in sheet.keys])
+
+
+class Layer(NamedTuple):
+    """A kind of paper, or a folder, and how likely it is for a page."""
+
+    name: str
     share: float
+    kind: PaperKind | PictureFolder
 
 
 @dataclass(frozen=True)
 class Paper:
-    """Kinds of paper and pictures of paper, each with how likely it is for a page."""
+    """What may lie on a page, from below."""
 
-    kinds: tuple[tuple[str, float], ...]
-    folders: tuple[PictureFolder, ...] = ()
+    layers: tuple[Layer, ...]
 
     def write(self) -> tuple[str, ...]:
         """Return it as a user would write it."""
-        named = [*self.kinds, *((str(folder.path), folder.share) for folder in self.folders)]
-        return tuple(f"{name}={share!r}" for name, share in named)
+        return tuple(f"{name}={share!r}" for name, share, _ in self.layers)
 
     @property
     def sha256(self) -> str:
         """Content hash of all pictures; "" if there are none."""
-        if not self.folders:
-            return ""
+        folders = (kind for *_, kind in self.layers if isinstance(kind, PictureFolder))
+        pictures = [picture for folder in folders for picture in folder.pictures]
         digest = sha256()
-        for picture in chain.from_iterable(folder.pictures for folder in self.folders):
+        for picture in pictures:
             digest.update(np.array(picture.shape, "<i8").tobytes() + picture.tobytes())
-        return digest.hexdigest()
+        return digest.hexdigest() if pictures else ""
 
     def lay_under(self, pages: Pages, draw: Draw) -> Pixels:
         """Return images, shape (N, H, W), of what is written lying on the paper.
@@ -303,30 +307,20 @@ class Paper:
         `DARKEST`, so that what is written can be read.
         """
         printed, written = np.zeros((2, *pages.images.shape), np.float32)
-        for name, share in self.kinds:
-            kind = PAPERS[name]
-            keys, chosen = _choose(draw(kind.use, 2), share)
+        for _, share, kind in self.layers:
+            words = draw(kind.use, 2)
+            chosen = np.flatnonzero(to_fractions(words[:, 0]) < share)
             if chosen.size:
-                drawn = kind.draw(Sheet(pages.take(chosen), keys))
+                drawn = kind.draw(Sheet(pages.take(chosen), words[chosen, 1]))
                 if kind.is_ink:
                     written[chosen] = np.maximum(written[chosen], drawn)
                 else:
                     printed[chosen] += drawn
-        for number, folder in enumerate(self.folders):
-            keys, chosen = _choose(draw(PICTURES_USE + number, 2), folder.share)
-            for page, key in zip(chosen, keys, strict=True):
-                printed[page] += _cut_window(folder.pictures, key, pages.images.shape[1:])
         darkness = np.clip(np.rint(printed * 255), 0, DARKEST).astype(np.uint16)
         ink = np.maximum(pages.images, np.rint(written * 255).astype(np.uint8))
         light = (255 - darkness) * (255 - ink.astype(np.uint16))
         laid: Pixels = (255 - (light + 127) // 255).astype(np.uint8)
         return laid
-
-
-def _choose(words: Words, share: float) -> tuple[Words, Ints]:
-    """Return which pages have something, and a key for each of them."""
-    chosen = np.flatnonzero(to_fractions(words[:, 0]) < share)
-    return words[chosen, 1], chosen
 
 
 def _cut_window(pictures: tuple[Pixels, ...], key: np.uint64, shape: tuple[int, ...]) -> Tone:
@@ -357,39 +351,37 @@ def read_paper(items: Sequence[str]) -> Paper:
     GlyphError
         A folder holds no pictures, or some that cannot be read.
     """
-    kinds: dict[str, float] = {}
-    folders = []
+    kinds, folders = dict[str, Layer](), list[Layer]()
     for item in items:
         name, share = _split_share(item)
         if name in PAPERS:
-            kinds[name] = share
+            kinds[name] = Layer(name, share, PAPERS[name])
         elif name and (path := Path(name).resolve()).is_dir():
-            folders.append(PictureFolder(path, _read_pictures(path), share))
+            pictures = PictureFolder(_read_pictures(path), PICTURES_USE + len(folders))
+            folders.append(Layer(str(path), share, pictures))
         else:
             raise UsageError(
                 f"is {quote(item)}; expected a folder of pictures, or one of: {', '.join(PAPERS)}",
                 suggest(name, PAPERS),
                 field="paper",
             )
-    ordered = tuple((name, kinds[name]) for name in PAPERS if name in kinds)
-    return Paper(ordered, tuple(folders))
+    return Paper((*(kinds[name] for name in PAPERS if name in kinds), *folders))
 
 
 def _split_share(item: str) -> tuple[str, float]:
-    name, equals, share = item.rpartition("=")
-    if not equals or Path(item).is_dir():
-        return item, DEFAULT_SHARE
-    try:
-        return name, float(check_share("paper", float(share)))
-    except ValueError:
-        return item, DEFAULT_SHARE  # there is no such folder: the whole is named
+    name, _, share = item.rpartition("=")
+    if name and not Path(item).is_dir():
+        with suppress(ValueError):  # of float: there is no such folder, and the whole is named
+            return name, float(check_share("paper", float(share)))
+    return item, DEFAULT_SHARE
 
 
 def _read_pictures(folder: Path) -> tuple[Pixels, ...]:
+    pictures, n_bytes = [], 0
     with open_source(folder) as entries:
-        names = [entry for entry in entries if entry.name.lower().endswith(PICTURE_SUFFIXES)]
-        pictures, n_bytes = [], 0
-        for entry in names:
+        for entry in entries:
+            if not entry.name.lower().endswith(PICTURE_SUFFIXES):
+                continue
             with entry.open() as stream:
                 pictures.append(_reduce(read_picture(stream, entry.title)))
             n_bytes += pictures[-1].size
@@ -405,11 +397,7 @@ def _read_pictures(folder: Path) -> tuple[Pixels, ...]:
 
 def _reduce(picture: Pixels) -> Pixels:
     """Return the means of squares of pixels, so that the picture is at most `_MOST_PIXELS`."""
-    side = 1
-    while picture.size > _MOST_PIXELS * side * side:
-        side += 1
-    if side == 1:
-        return picture
+    side = 1 + isqrt((picture.size - 1) // _MOST_PIXELS)
     height, width = (size // side for size in picture.shape)
     squares = picture[: height * side, : width * side].reshape(height, side, width, side)
     sums = squares.sum(axis=(1, 3), dtype=np.int64)
