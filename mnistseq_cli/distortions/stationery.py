@@ -238,8 +238,8 @@ def underline(sheet: Sheet) -> Tone:
     distance = sheet.y - (top + height + sheet.pick(4, 0.5, 4)) - sag
     second = sheet.pick(5, -4, 4)  # how far below the first; none above it
     nearest = np.minimum(np.abs(distance), np.abs(distance - second))
-    stroke: Tone = sheet.draw_line(np.where(second > 1, nearest, distance), sheet.pick(6, 0.6, 2))
-    return stroke * (np.abs(part) < 1) * sheet.pick(7, 0.4, 1)
+    stroke = sheet.draw_line(np.where(second > 1, nearest, distance), sheet.pick(6, 0.6, 2))
+    return np.where(np.abs(part) < 1, stroke, 0) * sheet.pick(7, 0.4, 1)
 
 
 def neighbour(sheet: Sheet) -> Tone:
