@@ -18,7 +18,8 @@ from shutil import rmtree
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any
 
-from mnistseq_cli.bulk.parts import KEPT, PartMaker, find_versions
+from mnistseq_cli.bulk.manifest import KEPT
+from mnistseq_cli.bulk.parts import PartMaker, find_versions
 from mnistseq_cli.bulk.plan import Plan
 from mnistseq_cli.bulk.storage import Store
 from mnistseq_cli.bulk.workers import (
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
     from mnistseq_cli.bulk.output_folder import OutputFolder
-    from mnistseq_cli.bulk.parts import Made
+    from mnistseq_cli.bulk.parts import WrittenPart
     from mnistseq_cli.bulk.plan import Part
     from mnistseq_cli.formats import Output
 
@@ -68,13 +69,13 @@ class _Order:
 _kept = threading.local()  # a worker's thread keeps what it made ready for its last order
 
 
-def make_part(order: _Order, part: Part) -> Made:
+def make_part(order: _Order, part: Part) -> WrittenPart:
     """Make a part; the task of a worker."""
     try:
         if getattr(_kept, "order", None) != order:
             _kept.maker = _make_maker(order)
             _kept.order = order
-        made: Made = _kept.maker(part, lambda _: None)
+        made: WrittenPart = _kept.maker(part, lambda _: None)
     except Exception as error:  # noqa: BLE001 - the client raises it again
         failure = make_portable(error)
     else:
@@ -146,7 +147,7 @@ def make_on_cluster(
     folder: OutputFolder | Store,
     data_dir: Path | None,
     parts: Iterator[Part],
-) -> Generator[Made]:
+) -> Generator[WrittenPart]:
     """Make parts and yield them, in no particular order."""
     distributed = import_extra("distributed", "dask", "--dask")
     order = _make_order(plan, folder, data_dir)
@@ -190,9 +191,9 @@ def _make_order(plan: Plan, folder: OutputFolder | Store, data_dir: Path | None)
     )
 
 
-def _take_result(future: Future[Any], part: Part, distributed: ModuleType) -> Made:
+def _take_result(future: Future[Any], part: Part, distributed: ModuleType) -> WrittenPart:
     try:
-        made: Made = future.result()
+        made: WrittenPart = future.result()
     except distributed.KilledWorker as error:
         raise make_deadly(part, f"{error.allowed_failures + 1} workers") from error
     except ModuleNotFoundError as error:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory, gettempdir
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from mnistseq_cli.bulk.parts import PARTS, PartMaker, Staging
+from mnistseq_cli.bulk.manifest import PARTS
+from mnistseq_cli.bulk.parts import PartMaker, Staging
 from mnistseq_cli.bulk.plan import Part
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import OutputError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _HANDFUL = 256
 _HANDFUL_PIXELS = 1 << 25
 _WARM = 16  # samples before the clock runs; glyphs are read then
-_DISK_BLOCK_BYTES = 4096
+_BLOCK_BYTES = 4096  # of a disk
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,7 @@ class Estimate:
     size_bytes : int
         What is in them.
     disk_bytes : int
-        Space that the samples left take at the most, in whole blocks of the disk, fragments
-        included.
+        Space that the samples left take at the most, fragments included.
     seconds : float
         Time that they take in one process.
     free_bytes : int or None
@@ -89,8 +88,6 @@ def estimate(
     """
     generator = generator or SequenceGenerator(plan.recipe, data_dir=data_dir)
     n_left = plan.recipe.count if n_left is None else n_left
-    is_local = not is_store(plan.output.folder)
-    folder = _find_existing(plan.output.folder) if is_local else Path(gettempdir())
     split = max(plan.splits, key=lambda split: split.stop - split.start)
     pixels = generator.largest_px[0] * generator.largest_px[1]
     n = max(1, min(_HANDFUL, _HANDFUL_PIXELS // pixels, split.stop - split.start))
@@ -101,44 +98,33 @@ def estimate(
         start_s = time.perf_counter()
         made = make(Part(0, split.start, split.start + n, split.name), lambda _: None)
         seconds = time.perf_counter() - start_s
-        kept_bytes = sum(_list_sizes(made.staging / "kept"))  # once more when they are joined
-        disk_bytes = kept_bytes + sum(_round_up(_list_sizes(made.staging), folder))
-        joined = _join_handful(plan, made.staging, scratch / "joined")
-        plan.recipe.save(scratch)
-        own = [path.stat().st_size for path in scratch.iterdir() if path.is_file()]
+        disk_bytes = sum(-(-size // _BLOCK_BYTES) for size in _list_sizes(made.staging))
+        disk_bytes *= _BLOCK_BYTES
+        disk_bytes += sum(_list_sizes(made.staging / "kept"))  # once more when they are joined
+        # The files that span parts, as if each split had this part only.
+        joined = Staging(scratch / "joined")
+        folders = [f"{split.name}/" if split.name else "" for split in plan.splits]
+        fragments = [Fragments(folder, made.staging, ["kept"]) for folder in folders]
+        open_format(plan.output).join(fragments, joined)
+        joined_bytes = _list_sizes(joined.files)
+        own_bytes = _list_sizes(plan.recipe.save(joined.kept).parent)
     of_sample, of_part = divmod(made.summary.n_files, n)
-    of_all = len(joined) + len(own) + 1  # croissant.json, a few kB
-    sample_bytes = (made.summary.size_bytes + sum(joined) / len(plan.splits)) / n
+    of_all = len(joined_bytes) + len(own_bytes) + 1  # croissant.json, a few kB
+    sample_bytes = (made.summary.size_bytes + sum(joined_bytes) / len(plan.splits)) / n
+    folder = plan.output.folder
     return Estimate(
         n_files=of_part * plan.n_parts + of_sample * plan.recipe.count + of_all,
-        size_bytes=int(sample_bytes * plan.recipe.count) + sum(own),
+        size_bytes=int(sample_bytes * plan.recipe.count) + sum(own_bytes),
         disk_bytes=int(disk_bytes * n_left / n),
         seconds=seconds * n_left / n,
-        free_bytes=shutil.disk_usage(folder).free if is_local else None,
+        free_bytes=None if is_store(folder) else _find_free(folder),
     )
 
 
-def _join_handful(plan: Plan, staging: Path, folder: Path) -> list[int]:
-    """Write the files that span parts, as if each split had this part only; return their sizes."""
-    writer = Staging(folder)
-    folders = [f"{split.name}/" if split.name else "" for split in plan.splits]
-    fragments = [Fragments(folder, staging, ["kept"]) for folder in folders]
-    open_format(plan.output).join(fragments, writer)
-    return _list_sizes(writer.files)
-
-
-def _find_existing(path: Path) -> Path:
-    """Return the nearest folder, upwards, that there is."""
+def _find_free(path: Path) -> int:
+    """Return the space that is free where a folder is, or will be."""
     path = path.absolute()
-    return next(folder for folder in (path, *path.parents) if folder.is_dir())
-
-
-def _round_up(sizes_bytes: list[int], folder: Path) -> list[int]:
-    """Return the space that files take on a disk."""
-    block_bytes = _DISK_BLOCK_BYTES
-    if hasattr(os, "statvfs"):
-        block_bytes = os.statvfs(folder).f_frsize or _DISK_BLOCK_BYTES
-    return [-(-size // block_bytes) * block_bytes for size in sizes_bytes]
+    return shutil.disk_usage(next(it for it in (path, *path.parents) if it.is_dir())).free
 
 
 def _list_sizes(folder: Path) -> list[int]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -16,38 +15,20 @@ class Checking:
 
 @dataclass(frozen=True)
 class Started:
-    """Work begins; what an earlier run finished is counted as done.
-
-    Parameters
-    ----------
-    n_samples, n_parts : int
-        Of the whole dataset.
-    n_samples_done, n_parts_done : int
-    n_workers : int
-    n_samples_at_risk : int
-        How many samples stopping can lose, where parts take long; 0 where they do not, or where
-        that was not measured.
-    """
+    """Work begins; what an earlier run finished is counted as done."""
 
     n_samples: int
     n_parts: int
     n_samples_done: int
     n_parts_done: int
     n_workers: int
+    # That stopping can lose, where parts take long; 0 where they do not, or that is not measured.
     n_samples_at_risk: int = 0
 
 
 @dataclass(frozen=True)
 class Progressed:
-    """Samples were made; all numbers count from the start of this run.
-
-    Parameters
-    ----------
-    n_samples : int
-        Samples made, whether or not their part is finished.
-    size_bytes : int
-        Size of the files of finished parts.
-    """
+    """Samples were made in this run; the bytes are those of parts that are finished."""
 
     n_samples: int
     size_bytes: int
@@ -96,13 +77,3 @@ class Finished:
 
 Event = Checking | Started | Progressed | PartFinished | PartRetried | Joining | Stopped | Finished
 Report = Callable[[Event], None]
-
-
-def to_dict(event: Event) -> dict[str, Any]:
-    """Return an event as plain values, its kind under "event"."""
-    return {"event": type(event).__name__} | asdict(event)
-
-
-def ignore(event: object) -> None:
-    """Take no notice."""
-    del event

@@ -1,8 +1,9 @@
-"""What was written: the ``dataset.json`` that sums up the records of parts.
+"""What is written of files: records of parts, ``dataset.json`` that sums them up, plans.
 
-A dataset has ``dataset.json``, written last; each part has a record with the name, size and
-SHA-256 of its files in ``.mnistseq/parts``, and ``dataset.json`` lists the records with theirs.
-While a run is going on, ``.mnistseq`` also holds its plan, a lock, and what is not finished.
+Each part has a record with the name, size and SHA-256 of its files in ``.mnistseq/parts``, and
+``dataset.json``, written last, lists the records with theirs. While a run is going on,
+``.mnistseq`` also holds its plan, a lock, and what is not finished. Nothing that is read here is
+trusted before its kind and range are checked.
 """
 
 from __future__ import annotations
@@ -10,44 +11,187 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shlex
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from mnistseq_cli.bulk.parts import (
-    PartSummary,
-    read_object,
-    take_entries,
-    take_number,
-)
 from mnistseq_cli.bulk.plan import PART_SIZE_LIMIT
 from mnistseq_cli.compose.splits import cut, find_shared
 from mnistseq_cli.compose.texts import list_classes
 from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
-from mnistseq_cli.files import describe_damage, is_store, read_regular
+from mnistseq_cli.files import describe_damage, explain_damage, is_store, read_regular
 from mnistseq_cli.formats.card import CARD_FILE
 from mnistseq_cli.formats.names import OWN_FOLDER
 from mnistseq_cli.recipe import RECIPE_FILE, Recipe
 from mnistseq_cli.validation import check_number, check_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from mnistseq_cli.bulk.parts import FileEntry
     from mnistseq_cli.bulk.plan import Plan
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 DATASET_FILE = "dataset.json"
-LOCK = f"{OWN_FOLDER}/lock"
+PARTS = f"{OWN_FOLDER}/parts"
+KEPT = f"{OWN_FOLDER}/kept"
+STAGING = f"{OWN_FOLDER}/staging"
 PLAN_FILE = f"{OWN_FOLDER}/plan.json"
+LOCK = f"{OWN_FOLDER}/lock"
 # `load_dataset` passes over it, and who counts PNG files does not count it.
 PREVIEW_FILE = f"{OWN_FOLDER}/preview.jpg"
+RECORD = "record.json"  # of a part that has no final name yet
 MANIFEST_VERSION = 1
+_NUMBER_LIMIT = 2**63  # of samples, files, bytes
+_LEADS_OUT = re.compile(r"^/|[\\\0]|(^|/)\.\.(/|$)")
+_KINDS: dict[type, str] = {
+    str: "a text",
+    int: "a whole number from 0",
+    list: "a list",
+    dict: "an object",
+}
 _PLAN_KEYS = ("recipe", "output", "part_size", "splits", "start")
 _RECIPE_KEYS = {"version", *(one.name for one in fields(Recipe))}
-_KINDS: dict[type, str] = {str: "a text", list: "a list", dict: "an object"}
+
+
+def read_object(data: bytes) -> dict[str, Any]:
+    """Read a JSON object; raise ValueError if the bytes are none."""
+    try:
+        values = json.loads(data)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+    if not isinstance(values, dict):
+        raise ValueError("it is no JSON object")  # noqa: TRY004 - what is damaged is a ValueError
+    return values
+
+
+def take(values: Mapping[str, Any], /, **kinds: type) -> dict[str, Any]:
+    """Return the values of some keys, or raise ValueError for one that is not of its kind."""
+    for key, kind in kinds.items():
+        value = values.get(key)
+        is_number = kind is not int or (type(value) is int and 0 <= value < _NUMBER_LIMIT)
+        if type(value) is not kind or not is_number:  # true is no number
+            raise ValueError(f"{key} is {value!r:.60}; expected {_KINDS[kind]}")
+    return {key: values[key] for key in kinds}
+
+
+class FileEntry(NamedTuple):
+    """A file of a dataset: its name relative to the dataset, its size, its hash."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, data: bytes, name: str) -> FileEntry:
+        """Return the entry of a file that holds these bytes."""
+        return cls(name, len(data), hashlib.sha256(data).hexdigest())
+
+    @classmethod
+    def read(cls, entry: object) -> FileEntry:
+        """Check an entry, or raise ValueError; what is listed may be removed: it lies inside."""
+        if isinstance(entry, list) and len(entry) == len(cls._fields):
+            entry = dict(zip(cls._fields, entry, strict=True))
+        if not isinstance(entry, dict):
+            raise ValueError(f"{entry!r:.60} is no name, size and SHA-256")  # noqa: TRY004 - as above
+        found = cls(**take(entry, name=str, size_bytes=int, sha256=str))
+        if _LEADS_OUT.search(found.name):
+            raise ValueError(f"{found.name!r} is not inside the dataset")
+        return found
+
+
+@dataclass(frozen=True)
+class PartRecord:
+    """What a part consists of.
+
+    Parameters
+    ----------
+    part : str
+        Its name.
+    start, stop : int
+        First sample, and the one after the last.
+    versions : dict
+        Of the programs that made it.
+    kept : list of FileEntry
+        Fragments of files that span parts; removed when those are written.
+    files : list of FileEntry
+    md5 : list of str
+        Of `kept` and `files`, for stores, which list that; of a dataset in a folder it is empty.
+    """
+
+    part: str
+    start: int
+    stop: int
+    versions: dict[str, str]
+    kept: list[FileEntry]
+    files: list[FileEntry]
+    md5: list[str] = field(default_factory=list)
+
+
+def record_name(part: str) -> str:
+    """Return the name of the record of a part, relative to the dataset."""
+    return f"{PARTS}/{part}.json"
+
+
+def dump_record(record: PartRecord) -> bytes:
+    """Return the bytes of a record."""
+    values = {key: value for key, value in record.__dict__.items() if key != "md5" or value}
+    return json.dumps(values, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+
+def load_record(data: bytes) -> PartRecord:
+    """Read a record; raise ValueError if the bytes are none."""
+    values = take(
+        {"md5": []} | read_object(data),
+        part=str,
+        start=int,
+        stop=int,
+        versions=dict,
+        **dict.fromkeys(("kept", "files", "md5"), list),
+    )
+    for key in ("kept", "files"):
+        values[key] = [FileEntry.read(entry) for entry in values[key]]
+    return PartRecord(**values)
+
+
+def list_recorded(record: Path) -> list[FileEntry]:
+    """Return the files that a record lists; none where it cannot be used."""
+    try:
+        return load_record(read_regular(record)).files
+    except (OSError, ValueError):
+        return []
+
+
+@dataclass(frozen=True)
+class PartSummary:
+    """A part as ``dataset.json`` lists it: its record, its samples, its files."""
+
+    record: str
+    start: int
+    stop: int
+    n_files: int
+    size_bytes: int
+    record_size_bytes: int
+    record_sha256: str
+
+    @classmethod
+    def from_dict(cls, values: object) -> PartSummary:
+        """Make a summary of what JSON gave; raise ValueError if it is none."""
+        if not isinstance(values, dict):
+            raise ValueError(f"a part is {values!r:.60}; expected an object")  # noqa: TRY004 - as above
+        FileEntry.read([values.get("record"), 0, ""])
+        kinds = {one.name: {"str": str, "int": int}[str(one.type)] for one in fields(cls)}
+        return cls(**take(values, **kinds))
+
+    @classmethod
+    def of(cls, record: PartRecord, data: bytes) -> PartSummary:
+        """Return the summary of a part, from its record and the bytes of that."""
+        size_bytes = sum(file.size_bytes for file in record.files)
+        own = FileEntry.of(data, record_name(record.part))
+        samples_and_files = (record.start, record.stop, len(record.files), size_bytes)
+        return cls(own.name, *samples_and_files, own.size_bytes, own.sha256)
 
 
 @dataclass(frozen=True)
@@ -64,8 +208,6 @@ class Manifest:
         Which texts splits share because there are too few; "" if none.
     versions : list of dict
         Of the programs that made the parts: one, unless they changed between two runs.
-    n_samples, n_files, size_bytes : int
-        Of the whole.
     files : list of FileEntry
         The files that belong to no part.
     parts : list of PartSummary
@@ -78,32 +220,63 @@ class Manifest:
     glyphs: dict[str, Any]
     shared_texts: str
     versions: list[dict[str, str]]
-    n_samples: int
-    n_files: int
-    size_bytes: int
     files: list[FileEntry]
     parts: list[PartSummary]
     card: dict[str, str] = field(default_factory=dict)
 
     @classmethod
+    def of(
+        cls,
+        plan: Plan,
+        glyphs: GlyphSet,
+        versions: list[dict[str, str]],
+        files: list[FileEntry],
+        parts: list[PartSummary],
+    ) -> Manifest:
+        """Return the manifest of what was made."""
+        about = {
+            "name": glyphs.name,
+            "split": glyphs.split,
+            "licence": glyphs.licence,
+            "sha256": glyphs.sha256,
+            "n_glyphs": len(glyphs.own),
+            "classes": [*list_classes(plan.recipe, glyphs.alphabet)],
+        }
+        shared_texts = find_shared(plan.recipe, plan.splits, len(glyphs.alphabet))
+        return cls(plan.to_dict(), about, shared_texts, versions, files, parts)
+
+    @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Manifest:
         """Make a manifest of what JSON gave; raise ValueError or UsageError if it is none."""
         check_plan(values)
-        files = take_entries(values, "files")
-        if not any(entry.name == RECIPE_FILE for entry in files):
+        values = {"card": {}} | values
+        kinds = {"glyphs": dict, "shared_texts": str, "versions": list, "files": list}
+        taken = take(values, **kinds, parts=list, card=dict)
+        taken["files"] = [FileEntry.read(entry) for entry in taken["files"]]
+        taken["parts"] = [PartSummary.from_dict(part) for part in taken["parts"]]
+        manifest = cls({key: values[key] for key in _PLAN_KEYS if key in values}, **taken)
+        if not any(entry.name == RECIPE_FILE for entry in manifest.files):
             raise ValueError(f"it does not list {RECIPE_FILE}")
-        return cls(
-            plan={key: values[key] for key in _PLAN_KEYS if key in values},
-            glyphs=_take(values, "glyphs", dict),
-            shared_texts=_take(values, "shared_texts", str),
-            versions=_take(values, "versions", list),
-            n_samples=take_number(values, "n_samples"),
-            n_files=take_number(values, "n_files"),
-            size_bytes=take_number(values, "size_bytes"),
-            files=files,
-            parts=[PartSummary.from_dict(part) for part in _take(values, "parts", list)],
-            card=_take(values, "card", dict) if "card" in values else {},
-        )
+        totals = take(values, n_samples=int, n_files=int, size_bytes=int)
+        if (totals["n_samples"], totals["n_files"]) != (manifest.n_samples, manifest.n_files):
+            raise ValueError("its parts are not the whole")
+        return manifest
+
+    @property
+    def n_samples(self) -> int:
+        """Samples of all parts."""
+        return sum(part.stop - part.start for part in self.parts)
+
+    @property
+    def n_files(self) -> int:
+        """Files, but for the manifest itself, its records and its card."""
+        return sum(part.n_files for part in self.parts) + len(self.files)
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of these files."""
+        of_parts = sum(part.size_bytes for part in self.parts)
+        return of_parts + sum(file.size_bytes for file in self.files)
 
     def to_json(self) -> bytes:
         """Return the bytes of ``dataset.json``, one line a part."""
@@ -124,34 +297,6 @@ class Manifest:
         return f'{head},\n "parts": [\n{lines}\n ]\n}}\n'.encode()
 
 
-def sum_up(
-    plan: Plan,
-    glyphs: GlyphSet,
-    versions: list[dict[str, str]],
-    parts: list[PartSummary],
-    files: list[FileEntry],
-) -> Manifest:
-    """Return the manifest of what was made."""
-    return Manifest(
-        plan=plan.to_dict(),
-        glyphs={
-            "name": glyphs.name,
-            "split": glyphs.split,
-            "licence": glyphs.licence,
-            "sha256": glyphs.sha256,
-            "n_glyphs": len(glyphs.own),
-            "classes": [*list_classes(plan.recipe, glyphs.alphabet)],
-        },
-        shared_texts=find_shared(plan.recipe, plan.splits, len(glyphs.alphabet)),
-        versions=versions,
-        n_samples=sum(part.stop - part.start for part in parts),
-        n_files=sum(part.n_files for part in parts) + len(files),
-        size_bytes=sum(part.size_bytes for part in parts) + sum(file.size_bytes for file in files),
-        files=files,
-        parts=parts,
-    )
-
-
 def load_manifest(folder: Path) -> Manifest:
     """Read ``dataset.json``; what uses it may trust its kinds and ranges."""
     path = folder / DATASET_FILE
@@ -161,7 +306,7 @@ def load_manifest(folder: Path) -> Manifest:
             values = read_object(read_regular(path))
         except FileNotFoundError as error:
             raise _explain_missing(folder) from error
-        if (version := take_number(values, "version")) != MANIFEST_VERSION:
+        if (version := take(values, version=int)["version"]) != MANIFEST_VERSION:
             raise OutputError(
                 f"{path} has version {version}; this program reads {MANIFEST_VERSION}",
                 "Update it: pipx upgrade mnistseq",
@@ -209,28 +354,18 @@ def suggest_anew(folder: Path) -> str:
 
 def check_plan(values: dict[str, Any]) -> None:
     """Raise for a plan that holds what no plan does; keys of later programs are passed over."""
-    recipe = _take(values, "recipe", dict)
-    recipe = {key: recipe[key] for key in _RECIPE_KEYS & recipe.keys()}
+    values = {"start": 0} | values
+    take(values, recipe=dict, output=dict, splits=dict, start=int)
+    recipe = {key: values["recipe"][key] for key in _RECIPE_KEYS & values["recipe"].keys()}
     if isinstance(recipe.get("texts"), dict):  # where they are, and their hash
         recipe["texts"] = ("0",)
     count = Recipe.from_dict(recipe).count
-    output = _take(values, "output", dict)
-    for key in {"to", "image_format", "name"}.intersection(output):
-        _take(output, key, str)
+    output = values["output"]
+    take(output, **dict.fromkeys({"to", "image_format", "name"}.intersection(output), str))
     if "labels" in output and check_texts("labels", output["labels"]) is None:
         raise ValueError("labels is None; expected a list of texts")
     check_number("part_size", values.get("part_size"), 1, PART_SIZE_LIMIT)
-    take_number({"start": 0} | values, "start")
-    splits = _take(values, "splits", dict)
-    cut([(name, take_number(splits, name)) for name in splits], count)
-
-
-def _take(values: dict[str, Any], key: str, kind: type) -> Any:  # noqa: ANN401 - of that kind
-    """Return a value of a kind, or raise ValueError."""
-    value = values.get(key)
-    if type(value) is not kind:
-        raise ValueError(f"{key} is {value!r:.60}; expected {_KINDS[kind]}")
-    return value
+    cut(take(values["splits"], **dict.fromkeys(values["splits"], int)).items(), count)
 
 
 def _check_folder(folder: Path) -> None:
@@ -245,16 +380,14 @@ def _naming_damage(path: Path, hint: str) -> Iterator[None]:
     """Turn what goes wrong while a file is read into an OutputError that names it."""
     try:
         yield
-    except OSError as error:
-        if isinstance(error, PermissionError):
-            hint = f"Make it readable: chmod u+r {shlex.quote(str(path))}"
-        raise OutputError(f"cannot read {path}: {error.strerror}", hint) from error
     except UsageError as error:
         raise OutputError(f"{path} is damaged: {error.message}", error.hint or hint) from error
-    except (ValueError, TypeError, MemoryError) as error:
-        raise OutputError(f"{path} is damaged: {str(error) or 'it is too large'}", hint) from error
     except MnistseqError:
         raise
+    except (OSError, ValueError, TypeError, MemoryError) as error:
+        if isinstance(error, PermissionError):
+            hint = f"Make it readable: chmod u+r {shlex.quote(str(path))}"
+        raise OutputError(explain_damage(error, path).message, hint) from error
     except Exception as error:  # of a store's library
         raise OutputError(f"cannot read {path}: {describe_damage(error)}") from error
 

@@ -15,6 +15,7 @@ import sys
 import time
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from fnmatch import fnmatchcase
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from secrets import token_hex
@@ -22,38 +23,38 @@ from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.bulk.manifest import (
     DATASET_FILE,
+    KEPT,
     LOCK,
+    PARTS,
     PLAN_FILE,
     PREVIEW_FILE,
-    check_card,
-    dump_plan,
-    load_manifest,
-    load_plan,
-)
-from mnistseq_cli.bulk.parts import (
-    KEPT,
-    PARTS,
     RECORD,
     STAGING,
-    FileEntry,
     PartRecord,
-    describe_file,
+    check_card,
+    dump_plan,
     dump_record,
-    load_record,
+    list_recorded,
+    load_manifest,
+    load_plan,
     record_name,
 )
+from mnistseq_cli.bulk.parts import check_files, check_part, describe_file
 from mnistseq_cli.bulk.storage import Store, open_store, refuse_altered
+from mnistseq_cli.bulk.workers import map_unordered
 from mnistseq_cli.errors import OutputError
-from mnistseq_cli.files import is_store, read_regular, write_new
+from mnistseq_cli.files import is_store, write_new
 from mnistseq_cli.formats import PARTED
 from mnistseq_cli.formats.card import CARD_FILE
 from mnistseq_cli.formats.names import OWN_FOLDER
 from mnistseq_cli.validation import count, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
-    from mnistseq_cli.bulk.plan import Plan
+    from mnistseq_cli.bulk.manifest import FileEntry
+    from mnistseq_cli.bulk.parts import WrittenPart
+    from mnistseq_cli.bulk.plan import Part, Plan
 
 if sys.platform == "win32":
     import msvcrt
@@ -111,6 +112,13 @@ class OutputFolder:
         """Return the names of what lies in a folder."""
         return {path.name for path in (self.path / under).glob("*")}
 
+    def check_parts(
+        self, parts: list[Part], n_workers: int, *, with_fragments: bool
+    ) -> Generator[WrittenPart]:
+        """Compare the files of parts with their records."""
+        check = partial(check_part, self.path, with_fragments=with_fragments)
+        return map_unordered(partial(partial, check), parts, n_workers, inherited=self.inherited)
+
     def prepare(self) -> None:
         """Make the folders that a run needs, and remove what an earlier one left half made."""
         for path in (self.path / PARTS, self.path / KEPT, self.staging):
@@ -165,14 +173,13 @@ class OutputFolder:
     def remove_listed(self, entries: Iterable[FileEntry]) -> None:
         """Remove the files of an earlier dataset, as records list them, and nothing else."""
         own = [entry for entry in entries if self._is_there(entry)]
-        for entry in own:
-            if not self._is_as_written(entry):
-                raise refuse_altered(self.path / entry.name)
+        for problem in check_files(self.path, own):
+            raise refuse_altered(self.path / problem.name)
         # What was being moved when a run was killed: some have their final names already.
         for pattern in (f"*/{RECORD}", f"{_SHARE}*/*/{RECORD}"):
             for path in (self.path / STAGING).glob(pattern):
-                staged = (entry for entry in _read_entries(path) if self._is_there(entry))
-                own += [entry for entry in staged if self._is_as_written(entry)]
+                staged = [entry for entry in list_recorded(path) if self._is_there(entry)]
+                own += [entry for entry in staged if not check_files(self.path, [entry])]
         self._unlink(entry.name for entry in own)
 
     def _is_there(self, entry: FileEntry) -> bool:
@@ -183,12 +190,6 @@ class OutputFolder:
             if os.path.islink(path):  # noqa: PTH114 - of each file of a dataset
                 raise _refuse_link(path)
         return os.path.lexists(path)
-
-    def _is_as_written(self, entry: FileEntry) -> bool:
-        path = self.path / entry.name
-        # Another size tells at once; only a regular file is read.
-        is_own_size = path.is_file() and path.stat().st_size == entry.size_bytes
-        return is_own_size and describe_file(path, entry.name) == entry
 
     def _unlink(self, names: Iterable[str]) -> None:
         parents: set[str] = set()
@@ -211,7 +212,9 @@ class OutputFolder:
                 raise _refuse_link(to)
             elif entry.is_dir():
                 self._move(Path(entry.path), Path(to), f"{name}/")
-            elif name in self._listed or _are_same(entry.path, to):
+            elif name in self._listed or not check_files(
+                target, [describe_file(entry.path, entry.name)]
+            ):
                 os.replace(entry.path, to)  # noqa: PTH105 - as above
             else:
                 raise OutputError(
@@ -278,12 +281,12 @@ def _begin(plan: Plan, folder: OutputFolder | Store, *, overwrite: bool) -> None
     """Put a plan into its folder; find out which files in it may be replaced."""
     finished = folder.path / DATASET_FILE
     manifest = load_manifest(folder.path) if finished.exists() else None
-    listed = manifest.files if manifest else _read_entries(folder.path / record_name(JOINED))
+    listed = manifest.files if manifest else list_recorded(folder.path / record_name(JOINED))
     is_new = overwrite or (manifest and [*_compare(manifest.plan, plan.to_dict())])
     if overwrite:
         listed = list(listed)
         for name in folder.list_names(PARTS):
-            listed += _read_entries(folder.path / PARTS / name)
+            listed += list_recorded(folder.path / PARTS / name)
         folder.remove_listed({entry.name: entry for entry in listed}.values())
     if manifest and is_new and check_card(folder.path, manifest.card) == "own":
         (folder.path / CARD_FILE).unlink()  # while its hash is there to say that it is ours
@@ -317,11 +320,10 @@ def _removing_empty(path: Path, is_new: bool) -> Iterator[None]:  # noqa: FBT001
 # In lower case. File managers, archivers, LMDB's readers, trainers that cache labels.
 _ANYWHERE = (
     *(".ds_store", "._*", "thumbs.db", "ehthumbs.db", "desktop.ini", ".directory", ".localized"),
-    *("icon\r", ".apdisk", ".nfs*"),
-    *("lock.mdb", "data.mdb-lock", "*.cache"),
+    *("icon\r", ".apdisk", ".nfs*", "lock.mdb", "data.mdb-lock", "*.cache"),
 )
 _AT_THE_TOP = ("readme.md", ".gitattributes", ".gitignore")  # of a published dataset
-# The second and third line: at the top of a disk that was formatted or mounted elsewhere.
+# The second part: at the top of a disk that was formatted or mounted elsewhere.
 _FOLDERS = (
     *(".cache", ".git", ".ipynb_checkpoints", "__macosx", "@eadir"),
     *("lost+found", "$recycle.bin", "system volume information"),
@@ -332,10 +334,10 @@ _FOLDERS = (
 def is_litter(name: str) -> bool:
     """Whether a file, named relative to its dataset with ``/``, is one that others leave."""
     *folders, last = name.lower().split("/")
-    if not folders and last in _AT_THE_TOP:
-        return True
-    return any(folder in _FOLDERS for folder in folders) or any(
-        fnmatchcase(last, pattern) for pattern in _ANYWHERE
+    return (
+        (not folders and last in _AT_THE_TOP)
+        or any(folder in _FOLDERS for folder in folders)
+        or any(fnmatchcase(last, pattern) for pattern in _ANYWHERE)
     )
 
 
@@ -391,8 +393,8 @@ def _check_folder(plan: Plan, path: Path, *, resume: bool, overwrite: bool, join
 
 def _check_growth(plan: Plan, n_there: int) -> None:
     """Raise for a dataset that cannot be made larger without changing what is there."""
-    reason = "its splits would change" if plan.weights else f"{plan.output.to} is one file"
     if plan.weights or plan.output.to not in PARTED:
+        reason = "its splits would change" if plan.weights else f"{plan.output.to} is one file"
         raise OutputError(
             f"{plan.output.folder} cannot grow from {count(n_there, 'image')} to "
             f"{plan.recipe.count:,}: {reason}",
@@ -431,20 +433,6 @@ def _refuse_link(path: Path | str) -> OutputError:
     )
 
 
-def _read_entries(record: Path) -> list[FileEntry]:
-    with suppress(OSError, ValueError):
-        return load_record(read_regular(record)).files
-    return []
-
-
-def _are_same(one: str, other: str) -> bool:
-    """Whether two files hold the same."""
-    new, old = Path(one), Path(other)
-    if not old.is_file() or old.stat().st_size != new.stat().st_size:
-        return False
-    return describe_file(new, "") == describe_file(old, "")
-
-
 @contextmanager
 def _lock(path: Path, name: Path | str, patience_s: float = 0) -> Iterator[int]:
     """Hold the lock that a file stands for; it ends with the process, however that ends.
@@ -452,7 +440,14 @@ def _lock(path: Path, name: Path | str, patience_s: float = 0) -> Iterator[int]:
     Yields the descriptor of the file: a forked child must close its copy, or it would go on
     holding the lock.
     """
-    descriptor = _acquire(path, name, time.monotonic() + patience_s)
+    until_s = time.monotonic() + patience_s
+    while (descriptor := _try_file(path)) is None:
+        if time.monotonic() > until_s:
+            raise OutputError(
+                f"another run is writing into {name}",
+                "Wait until it ends, or choose another --out.",
+            )
+        time.sleep(_LOOK_EVERY_S)
     try:
         yield descriptor
     finally:
@@ -461,27 +456,17 @@ def _lock(path: Path, name: Path | str, patience_s: float = 0) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _acquire(path: Path, name: Path | str, until_s: float) -> int:
+def _try_file(path: Path) -> int | None:
+    """Return the descriptor of a file that is locked now; None where another process has it."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         try:
             _try_lock(descriptor)
-        except OSError as error:
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        except FileNotFoundError:
+            pass  # whoever held the lock has just removed the file
+        except OSError:
             os.close(descriptor)
-            if time.monotonic() > until_s:
-                raise OutputError(
-                    f"another run is writing into {name}",
-                    "Wait until it ends, or choose another --out.",
-                ) from error
-            time.sleep(_LOOK_EVERY_S)
-            continue
-        if _is_same_file(descriptor, path):
-            return descriptor
-        os.close(descriptor)  # whoever held the lock has just removed the file
-
-
-def _is_same_file(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
+            return None
+        os.close(descriptor)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, BinaryIO
 
 from mnistseq_cli.bulk.dask import make_on_cluster, open_cluster
 from mnistseq_cli.bulk.estimate import estimate
@@ -19,40 +22,44 @@ from mnistseq_cli.bulk.events import (
     Report,
     Started,
     Stopped,
-    ignore,
 )
-from mnistseq_cli.bulk.finish import N_SHOWN, find_joined, finish
-from mnistseq_cli.bulk.manifest import DATASET_FILE, check_card, load_manifest
+from mnistseq_cli.bulk.finish import find_joined, finish
+from mnistseq_cli.bulk.manifest import (
+    DATASET_FILE,
+    PARTS,
+    check_card,
+    list_recorded,
+    load_manifest,
+    record_name,
+)
 from mnistseq_cli.bulk.output_folder import open_output_folder
-from mnistseq_cli.bulk.parts import PARTS, PartMaker, check_part, read_part
-from mnistseq_cli.bulk.storage import Store, is_shared
+from mnistseq_cli.bulk.parts import PartMaker, read_part
+from mnistseq_cli.bulk.storage import is_shared
 from mnistseq_cli.bulk.workers import (
     DEFAULT_START_METHOD,
-    Retried,
     StartMethod,
-    TaskProgress,
     check_open_files,
     count_cores,
     exit_on_signals,
     map_unordered,
 )
 from mnistseq_cli.compose.generator import SequenceGenerator
-from mnistseq_cli.compose.splits import open_splits
-from mnistseq_cli.errors import UsageError
+from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.files import naming_disk_errors
 from mnistseq_cli.formats import open_format
+from mnistseq_cli.formats.webdataset import end_tar, trim_tar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
-    from pathlib import Path
 
+    from mnistseq_cli.bulk.manifest import Manifest
     from mnistseq_cli.bulk.output_folder import OutputFolder
-    from mnistseq_cli.bulk.parts import CheckedPart, Made, PartSummary
+    from mnistseq_cli.bulk.parts import WrittenPart
     from mnistseq_cli.bulk.plan import Part, Plan
-    from mnistseq_cli.compose.samples import Block
+    from mnistseq_cli.bulk.storage import Store
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
-    Executor = Callable[[Iterator[Part]], Generator[Made]]  # makes parts, in any order
+    Driver = Callable[[Iterator[Part]], Generator[WrittenPart]]  # makes parts, in any order
 
 WORKERS_LIMIT = 1024
 _FEW_SAMPLES = 4000  # made before workers have started
@@ -83,7 +90,7 @@ def run(
     glyphs: GlyphSet | None = None,
     dask: str | None = None,
     share: tuple[int, int] | None = None,
-    report: Report = ignore,
+    report: Report = lambda _: None,
 ) -> Summary:
     """Make a dataset: the parts that are wanted and not there, then what spans parts.
 
@@ -135,30 +142,19 @@ def run(
         nullcontext() if dask is None else open_cluster(dask, workers) as cluster,
         open_output_folder(plan, resume=resume, overwrite=overwrite, share=share) as folder,
     ):
-        job = _Job(plan, folder, generator, report, share)
+        job = _Job(plan, folder, generator, data_dir=data_dir, report=report, share=share)
         try:
             job.keep_finished(workers)
-            if check_space:
-                job.check_space()
+            part_s = job.check_space() if check_space else 0.0
             if cluster:
-                execute: Executor = partial(make_on_cluster, cluster, plan, folder, data_dir)
+                make: Driver = partial(make_on_cluster, cluster, plan, folder, data_dir)
                 n_workers = sum(cluster.nthreads().values())
             else:
                 n_workers = choose_workers(plan, job.n_left, workers)
-                here = generator.glyphs if n_workers == 0 else None
-                commit = folder.commit if folder.is_written_by_workers else None
-                own = (data_dir, here, folder.staging, generator.width_px)
-                execute = partial(
-                    map_unordered,
-                    partial(PartMaker, plan, *own, commit=commit),
-                    n_workers=n_workers,
-                    start_method=start_method,
-                    report=job.pass_on,
-                    inherited=folder.inherited,
-                )
-            job.make(execute, n_workers)
+                make = partial(job.make_here, n_workers=n_workers, start_method=start_method)
+            job.make(make, n_workers, part_s)
             with folder.finishing():
-                return job.finish(data_dir)
+                return job.finish()
         except BaseException:
             job.stop()
             raise
@@ -181,29 +177,29 @@ class _Job:
         plan: Plan,
         folder: OutputFolder | Store,
         generator: SequenceGenerator,
+        *,
+        data_dir: Path | None,
         report: Report,
         share: tuple[int, int] | None,
     ) -> None:
         self._plan = plan
         self._folder = folder
         self._generator = generator
+        self._data_dir = data_dir
         self._report = report
         self._share = share
         self._wanted = partial(plan.parts, share or (1, 1))  # too many to list, maybe
-        self._done: dict[str, PartSummary] = {}
-        self._versions: dict[str, dict[str, str]] = {}
+        self._done: dict[str, WrittenPart] = {}
         self._making: dict[Part, int] = {}
-        self._n_made = self._n_samples_done = self._size_bytes = 0
-        self._seconds_per_sample = 0.0
+        self._n_made = self._size_bytes = 0  # by this run
         self._started = False
         self._joined = find_joined(folder.path)
         self._n_samples = sum(map(len, self._wanted())) if share else plan.recipe.count
-        self._n_parts = sum(1 for _ in self._wanted()) if share else plan.n_parts
 
     @property
     def n_left(self) -> int:
         """How many samples are still to be made."""
-        return self._n_samples - self._n_samples_done
+        return self._n_samples - sum(len(done.part) for done in self._done.values())
 
     def keep_finished(self, workers: int | None) -> None:
         """Find the parts that an earlier run finished."""
@@ -214,89 +210,87 @@ class _Job:
         if not parts:
             return
         self._report(Checking(len(parts)))
-        # Fragments count where they are still to be joined.
-        with closing(self._check(parts, workers)) as found:
-            for checked in found:
-                record, summary = checked.record, checked.summary
-                if record and summary and not checked.problems:
-                    self._note(checked.part, summary, record.versions)
-                elif record:
-                    self._folder.list_replaceable(record.files)
-
-    def _check(self, parts: list[Part], workers: int | None) -> Generator[CheckedPart]:
-        with_fragments = self._joined is None
-        if isinstance(self._folder, Store):
-            return self._folder.check_parts(parts, with_fragments=with_fragments)
-        check = partial(check_part, self._folder.path, with_fragments=with_fragments)
         n_workers = choose_workers(self._plan, sum(map(len, parts)), workers)
-        inherited = self._folder.inherited
-        return map_unordered(partial(partial, check), parts, n_workers, inherited=inherited)
+        # Fragments count where they are still to be joined.
+        with_fragments = self._joined is None
+        check = self._folder.check_parts(parts, n_workers, with_fragments=with_fragments)
+        with closing(check) as found:
+            for written in found:
+                name = written.part.name
+                if written.problems:
+                    record = self._folder.path / record_name(name)
+                    self._folder.list_replaceable(list_recorded(record))
+                else:
+                    self._done[name] = written
 
-    def check_space(self) -> None:
-        """Raise OutputError if what is left does not fit on the disk."""
+    def check_space(self) -> float:
+        """Raise OutputError if what is left does not fit on the disk; return seconds a part."""
         found = estimate(self._plan, self._generator, self.n_left)
-        self._seconds_per_sample = found.seconds / max(1, self.n_left)
         found.check_space(self._plan.output.folder)
+        return found.seconds / max(1, self.n_left) * self._plan.part_size
 
-    def make(self, execute: Executor, n_workers: int) -> None:
+    def make(self, make: Driver, n_workers: int, part_s: float) -> None:
         """Make the parts that are not there yet."""
         self._started = True
-        is_long = self._seconds_per_sample * self._plan.part_size > _LONG_S
         self._report(
             Started(
                 n_samples=self._n_samples,
-                n_parts=self._n_parts,
-                n_samples_done=self._n_samples_done,
+                n_parts=sum(1 for _ in self._wanted()) if self._share else self._plan.n_parts,
+                n_samples_done=self._n_samples - self.n_left,
                 n_parts_done=len(self._done),
                 n_workers=n_workers,
-                n_samples_at_risk=max(1, n_workers) * self._plan.part_size if is_long else 0,
+                n_samples_at_risk=max(1, n_workers) * self._plan.part_size * (part_s > _LONG_S),
             )
         )
         left = (part for part in self._wanted() if part.name not in self._done)
-        with closing(execute(left)) as all_made:
+        with closing(make(left)) as all_made:
             for made in all_made:
-                self._commit(made)
+                self._keep(made)
 
-    def finish(self, data_dir: Path | None) -> Summary:
+    def make_here(
+        self, parts: Iterator[Part], *, n_workers: int, start_method: StartMethod
+    ) -> Generator[WrittenPart]:
+        """Make parts in this process, or in others on this machine."""
+        folder, generator = self._folder, self._generator
+        glyphs = generator.glyphs if n_workers == 0 else None
+        own = (self._data_dir, glyphs, folder.staging, generator.width_px)
+        commit = folder.commit if folder.is_written_by_workers else None
+        return map_unordered(
+            partial(PartMaker, self._plan, *own, commit=commit),
+            parts,
+            n_workers,
+            start_method=start_method,
+            report=self._advance,
+            report_retry=self._retry,
+            inherited=folder.inherited,
+        )
+
+    def finish(self) -> Summary:
         """Write what spans parts, and the manifest, when no part is missing any more."""
-        folder = self._plan.output.folder
         if self._share:
             if (self._folder.path / DATASET_FILE).exists():  # another share was quicker
-                manifest = load_manifest(self._folder.path)
-                totals = manifest.n_samples, manifest.n_files, manifest.size_bytes
-                return Summary(folder, *totals, check_card(self._folder.path, manifest.card))
+                return self._sum_up(load_manifest(self._folder.path))
             if not self._read_others():
-                own = [self._done[part.name] for part in self._wanted()]
+                own = [self._done[part.name].summary for part in self._wanted()]
                 n_files = sum(part.n_files for part in own)
                 size_bytes = sum(part.size_bytes for part in own)
-                return Summary(folder, self._n_samples, n_files, size_bytes, is_whole=False)
+                totals = (self._n_samples, n_files, size_bytes)
+                return Summary(self._plan.output.folder, *totals, is_whole=False)
         if self._joined is None:
             self._report(Joining())
         parts = [self._done[part.name] for part in self._plan.parts()]
-        versions: list[dict[str, str]] = []
-        for part in self._plan.parts():
-            if self._versions[part.name] not in versions:
-                versions.append(self._versions[part.name])
-        glyphs = self._generator.glyphs
         done = finish(
-            *(self._plan, self._folder, glyphs, parts, versions),
+            *(self._plan, self._folder, self._generator, self._data_dir),
+            parts=parts,
             joined=self._joined,
-            first=self._make_first(data_dir),
         )
-        totals = done.n_samples, done.n_files, done.size_bytes
-        self._report(Finished(*totals))
-        card = check_card(self._folder.path, done.card)
-        return Summary(folder, *totals, card)
+        self._report(Finished(done.n_samples, done.n_files, done.size_bytes))
+        return self._sum_up(done)
 
-    def _make_first(self, data_dir: Path | None) -> Block:
-        """Make the first samples, for the card."""
-        plan, generator = self._plan, self._generator
-        first = plan.splits[0]
-        if plan.weights:
-            width_px = generator.width_px
-            generators = open_splits(plan.recipe, plan.splits, data_dir, width_px)
-            generator = generators[first.name]
-        return generator.block(first.start, min(first.start + N_SHOWN, first.stop))
+    def _sum_up(self, done: Manifest) -> Summary:
+        card = check_card(self._folder.path, done.card)
+        totals = (done.n_samples, done.n_files, done.size_bytes)
+        return Summary(self._plan.output.folder, *totals, card)
 
     def _read_others(self) -> bool:
         """Read the records of the parts of other shares; whether they are all there."""
@@ -305,45 +299,93 @@ class _Job:
             return False
         for part in self._plan.parts():
             if part.name not in self._done:
-                found = read_part(self._folder.path, part)
-                if not found.record or not found.summary or found.problems:
+                found, _ = read_part(self._folder.path, part)
+                if found.problems:
                     return False
-                self._done[part.name] = found.summary
-                self._versions[part.name] = found.record.versions
+                self._done[part.name] = found
         return True
 
     def stop(self) -> None:
         """Remove what is half made, and report how far it is."""
         self._folder.sweep()
         if self._started:
-            self._report(Stopped(self._n_samples_done, len(self._done)))
+            self._report(Stopped(self._n_samples - self.n_left, len(self._done)))
         else:
             self._folder.abandon()
 
-    def pass_on(self, event: TaskProgress | Retried) -> None:
-        """Report what workers say."""
-        if isinstance(event, TaskProgress):
-            self._making[event.task] = event.n_done
-        else:
-            self._report(PartRetried(event.task.name, event.attempt, event.exit_code))
-        self._report_progress()
-
-    def _commit(self, made: Made) -> None:
+    def _keep(self, made: WrittenPart) -> None:
         part, summary = made.part, made.summary
         if not self._folder.is_written_by_workers:
             self._folder.commit(made.staging, part.name)
-        self._note(part, summary, made.versions)
+        self._done[part.name] = made
         self._making.pop(part, None)
         self._n_made += len(part)
         self._size_bytes += summary.size_bytes
         self._report(PartFinished(part.name, len(part), summary.n_files, summary.size_bytes))
         self._report_progress()
 
-    def _note(self, part: Part, summary: PartSummary, versions: dict[str, str]) -> None:
-        self._done[part.name] = summary
-        self._versions[part.name] = versions
-        self._n_samples_done += len(part)
+    def _retry(self, part: Part, attempt: int, exit_code: int | None) -> None:
+        self._report(PartRetried(part.name, attempt, exit_code))
+        self._advance(part, 0)
+
+    def _advance(self, part: Part, n_made: int) -> None:
+        self._making[part] = n_made
+        self._report_progress()
 
     def _report_progress(self) -> None:
         n_samples = self._n_made + sum(self._making.values())
         self._report(Progressed(n_samples, self._size_bytes))
+
+
+def stream(
+    plan: Plan,
+    file: BinaryIO,
+    *,
+    workers: int | None = None,
+    data_dir: Path | None = None,
+    glyphs: GlyphSet | None = None,
+    report: Report = lambda _: None,
+) -> None:
+    """Write the samples of a plan in their order as one tar, such as to a pipe.
+
+    Parts are made as for a folder, in the folder of temporary files; each is there until those
+    before it are written.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of the format webdataset, without splits.
+    file : binary file
+    workers, data_dir, glyphs, report
+        As for `run`.
+    """
+    generator = SequenceGenerator(plan.recipe, glyphs, data_dir)
+    n_workers = choose_workers(plan, plan.recipe.count, workers)
+    here = generator.glyphs if n_workers == 0 else None
+    report(Started(plan.recipe.count, plan.n_parts, 0, 0, n_workers))
+    ready: dict[int, Path] = {}
+    n_written = n_samples = size_bytes = 0
+    with exit_on_signals(), TemporaryDirectory(prefix="mnistseq-") as scratch:
+        make = partial(PartMaker, plan, data_dir, here, Path(scratch), generator.width_px)
+        with closing(map_unordered(make, plan.parts(), n_workers)) as parts:
+            for made in parts:
+                part, summary = made.part, made.summary
+                ready[part.number] = made.staging
+                n_samples += len(part)
+                report(PartFinished(part.name, len(part), 1, summary.size_bytes))
+                while staging := ready.pop(n_written, None):
+                    n_written += 1
+                    (shard,) = (staging / "files").iterdir()
+                    size_bytes += _write(file, trim_tar(shard.read_bytes()))
+                    shutil.rmtree(staging)
+                report(Progressed(n_samples, size_bytes))
+        _write(file, end_tar(size_bytes))
+
+
+def _write(file: BinaryIO, data: bytes) -> int:
+    try:
+        file.write(data)
+        file.flush()
+    except BrokenPipeError as error:
+        raise OutputError("what reads the tar has ended before its last sample") from error
+    return len(data)

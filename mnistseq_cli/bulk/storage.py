@@ -15,14 +15,8 @@ from secrets import token_hex
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
-from mnistseq_cli.bulk.parts import (
-    KEPT,
-    RECORD,
-    CheckedPart,
-    Problem,
-    read_part,
-    record_name,
-)
+from mnistseq_cli.bulk.manifest import KEPT, RECORD, record_name
+from mnistseq_cli.bulk.parts import Problem, read_part
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.extras import suggest_install
 from mnistseq_cli.files import describe_damage, is_store
@@ -31,7 +25,8 @@ from mnistseq_cli.validation import is_url
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
-    from mnistseq_cli.bulk.parts import FileEntry
+    from mnistseq_cli.bulk.manifest import FileEntry
+    from mnistseq_cli.bulk.parts import WrittenPart
     from mnistseq_cli.bulk.plan import Part
 
 _BATCH_BYTES = 1 << 25  # of objects that are in memory at once
@@ -102,46 +97,42 @@ class Store:
 
     def commit(self, staging: Path, name: str) -> None:
         """Write what lies in a folder of this machine, its record last; then remove that."""
-        paths = _list_within(staging / "files", "")
-        paths |= _list_within(staging / "kept", f"{KEPT}/{name}/")
         batch: dict[str, bytes] = {}
-        for to, path in paths.items():
-            batch[to] = path.read_bytes()
-            if sum(map(len, batch.values())) >= _BATCH_BYTES or len(batch) == len(paths):
-                self._put(batch)
-                batch = {}
+        for within, prefix in (("files", ""), ("kept", f"{KEPT}/{name}/")):
+            for path in sorted((staging / within).rglob("*")):
+                if path.is_file():
+                    to = path.relative_to(staging / within).as_posix()
+                    batch[prefix + to] = path.read_bytes()
+                if sum(map(len, batch.values())) >= _BATCH_BYTES:
+                    self._put(batch)
+                    batch = {}
         self._put(batch)
         self._put({record_name(name): (staging / RECORD).read_bytes()})
         shutil.rmtree(staging, ignore_errors=True)
 
-    def write(self, name: str, data: bytes, *, is_new: bool = False) -> bool:
-        """Write an object; where it is to be new, whether there was none."""
-        try:
-            with naming_store_errors(self.path / name):
-                self._fs.pipe_file(
-                    f"{self._root}/{name}", data, mode="create" if is_new else "overwrite"
-                )
-        except FileExistsError:
-            return False
-        return True
+    def write(self, name: str, data: bytes, *, is_new: bool = False) -> None:
+        """Write an object; where it is to be new, only if there is none."""
+        mode = "create" if is_new else "overwrite"
+        with suppress(FileExistsError), naming_store_errors(self.path / name):
+            self._fs.pipe_file(f"{self._root}/{name}", data, mode=mode)
 
-    def check_parts(self, parts: list[Part], *, with_fragments: bool) -> Generator[CheckedPart]:
+    def check_parts(
+        self, parts: list[Part], n_workers: int, *, with_fragments: bool
+    ) -> Generator[WrittenPart]:
         """Compare parts with what the store lists: sizes, and checksums where it has them."""
+        del n_workers
         listed = self._list()
         for part in parts:
-            checked = read_part(self.path, part)
-            if checked.record and not checked.problems:
-                n_kept, within = len(checked.record.kept), f"{KEPT}/{part.name}/"
-                names = [within + entry.name for entry in checked.record.kept]
-                names += [entry.name for entry in checked.record.files]
-                entries = checked.record.kept + checked.record.files
-                wanted = [*zip(names, entries, checked.record.md5, strict=False)]
-                for name, entry, md5 in wanted[0 if with_fragments else n_kept :]:
-                    size_bytes, checksum = listed.get(name, (-1, ""))
+            written, record = read_part(self.path, part)
+            if record:
+                kept = [it._replace(name=f"{KEPT}/{part.name}/{it.name}") for it in record.kept]
+                wanted = [*zip(kept + record.files, record.md5, strict=False)]
+                for entry, md5 in wanted[0 if with_fragments else len(kept) :]:
+                    size_bytes, checksum = listed.get(entry.name, (-1, ""))
                     is_other = len(checksum) == len(md5) and checksum != md5
                     if size_bytes != entry.size_bytes or is_other:
-                        checked.problems.append(Problem("altered", name))
-            yield checked
+                        written.problems.append(Problem("altered", entry.name))
+            yield written
 
     def list_names(self, under: str) -> set[str]:
         """Return the names of what lies under a folder, without that."""
@@ -179,13 +170,11 @@ class Store:
 
     def _list(self, under: str = "") -> dict[str, tuple[int, str]]:
         """Return the size and the checksum of each object, by its name."""
-        start = f"{self._root}/{under}".rstrip("/")
         with naming_store_errors(self.path / under):
             self._fs.invalidate_cache()
-            found = self._fs.find(start, detail=True)
-        prefix = len(self._root) + 1
+            found = self._fs.find(f"{self._root}/{under}".rstrip("/"), detail=True)
         return {
-            path[prefix:]: (info["size"], str(info.get("ETag", "")).strip('"'))
+            path[len(self._root) + 1 :]: (info["size"], str(info.get("ETag", "")).strip('"'))
             for path, info in found.items()
         }
 
@@ -210,14 +199,6 @@ def refuse_altered(path: Path | str) -> OutputError:
         f"{path} is not as mnistseq wrote it, so it is not removed",
         "Move it away, or choose another --out.",
     )
-
-
-def _list_within(folder: Path, prefix: str) -> dict[str, Path]:
-    return {
-        prefix + path.relative_to(folder).as_posix(): path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 @contextmanager

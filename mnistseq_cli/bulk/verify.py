@@ -11,9 +11,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from mnistseq_cli.bulk.manifest import DATASET_FILE, check_card, load_manifest, suggest_anew
+from mnistseq_cli.bulk.manifest import (
+    DATASET_FILE,
+    check_card,
+    list_recorded,
+    load_manifest,
+    record_name,
+    suggest_anew,
+)
 from mnistseq_cli.bulk.output_folder import find_files, is_litter
-from mnistseq_cli.bulk.parts import Problem, check_files, check_part, load_record, record_name
+from mnistseq_cli.bulk.parts import Problem, check_files, check_part
 from mnistseq_cli.bulk.plan import cut_parts
 from mnistseq_cli.bulk.remake import Remaker
 from mnistseq_cli.bulk.split_overlap import OverlapTally, describe_overlaps
@@ -26,7 +33,6 @@ from mnistseq_cli.bulk.workers import (
 )
 from mnistseq_cli.compose.splits import cut
 from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
-from mnistseq_cli.files import read_regular
 from mnistseq_cli.formats import Output, open_format
 from mnistseq_cli.formats.base import LoadedSample, rank_split
 from mnistseq_cli.formats.card import CARD_FILE
@@ -38,7 +44,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mnistseq_cli.bulk.manifest import Manifest
-    from mnistseq_cli.bulk.parts import PartSummary
     from mnistseq_cli.bulk.plan import Part
     from mnistseq_cli.compose.splits import Split
     from mnistseq_cli.formats.base import Wanted
@@ -57,15 +62,7 @@ _STEMS = {"image": "images", "text": "labels", "boxes": "boxes"}
 
 @dataclass(frozen=True)
 class VerifyProgress:
-    """How far a check is.
-
-    Parameters
-    ----------
-    n_files, n_files_all : int
-        Files looked at, of all.
-    n_made, n_made_all : int
-        Samples made again, of all that are to be.
-    """
+    """How many files were looked at, of all, and how many samples made again."""
 
     n_files: int
     n_files_all: int
@@ -165,71 +162,41 @@ class _Check:
     ) -> None:
         self._folder = folder
         self._manifest = manifest
-        self._summaries: list[PartSummary] = manifest.parts
-        weights = tuple(manifest.plan["splits"].items())
-        first = manifest.plan.get("start", 0)
-        splits = cut(weights, manifest.plan["recipe"]["count"], first)
-        parts = (part for split in splits for part in cut_parts(split, manifest.plan["part_size"]))
-        # One more than are listed shows that some are not, however many they are.
-        self._parts = list(islice(parts, len(self._summaries) + 1))
-        self._places = {part: place for place, part in enumerate(self._parts)}
-        self._check_sums()
+        self._parts = _list_parts(folder, manifest)
         self._n_workers = n_workers
         self._start_method = start_method
         self._report = report
         self.also_there: list[str] = []
-        self._n_files = 0
-        self._n_made = 0
-        self._n_made_all = 0
-
-    def _check_sums(self) -> None:
-        """Raise an error for a manifest whose parts are not what it says of the whole."""
-        manifest = self._manifest
-        n_files = sum(summary.n_files for summary in self._summaries) + len(manifest.files)
-        listed = [(summary.start, summary.stop) for summary in self._summaries]
-        expected = [(part.start, part.stop) for part in self._parts]
-        listed += [(manifest.n_samples, manifest.n_files)]
-        is_whole = listed == [*expected, (manifest.plan["recipe"]["count"], n_files)]
-        size_bytes = sum(summary.size_bytes for summary in self._summaries)
-        size_bytes += sum(entry.size_bytes for entry in manifest.files)
-        # A sample takes a byte at least: nobody is kept waiting by a number alone.
-        if not is_whole or manifest.n_samples > size_bytes:
-            raise OutputError(
-                f"{self._folder / DATASET_FILE} is damaged: its parts are not the whole",
-                suggest_anew(self._folder),
-            )
+        self._n_files_all = manifest.n_files
+        self._n_files = self._n_made = self._n_made_all = 0
 
     def read(self) -> list[Problem]:
         """Read every file and look for others."""
         problems = check_files(self._folder, self._manifest.files)
         self._n_files = len(self._manifest.files)
         intact = True
-        open_check = partial(partial, check_part, self._folder)
-        for checked in self._work(open_check, self._parts):
-            listed = self._summaries[self._places[checked.part]]
-            problems += checked.problems
-            if checked.summary != listed:
+        all_listed = dict(zip(self._parts, self._manifest.parts, strict=True))
+        for written in self._work(partial(partial, check_part, self._folder), self._parts):
+            listed = all_listed[written.part]
+            problems += written.problems
+            if written.summary != listed:
                 intact = False
-                problems += [] if checked.problems else [Problem("altered", listed.record)]
+                problems += [] if written.problems else [Problem("altered", listed.record)]
             self._n_files += listed.n_files
             self._tell()
         return problems + (self._find_others(problems) if intact else [])
 
     def choose(self, deep: int | None) -> list[Part]:
         """Choose parts that hold so many samples, evenly spread, the first and last among them."""
-        n_all = sum(map(len, self._parts))
+        parts, n_all = self._parts, self._manifest.n_samples
         n_samples = n_all if deep is None else min(deep, n_all)
-        n_chosen = -(-n_samples // max(1, self._manifest.plan["part_size"]))
-        # The last part of a split may hold fewer samples than others.
-        while sum(map(len, chosen := self._spread(n_chosen))) < n_samples:
-            n_chosen += 1
-        return chosen
-
-    def _spread(self, n_chosen: int) -> list[Part]:
-        if n_chosen < 2:  # noqa: PLR2004 - first and last
-            return self._parts[:n_chosen]
-        step = (len(self._parts) - 1) / (n_chosen - 1)
-        return [self._parts[round(place * step)] for place in range(n_chosen)]
+        n_chosen = -(-n_samples // self._manifest.plan["part_size"])
+        while True:
+            places = np.linspace(0, len(parts) - 1, n_chosen).round().astype(int)
+            chosen = [parts[place] for place in places]
+            if sum(map(len, chosen)) >= n_samples:
+                return chosen
+            n_chosen += 1  # the last part of a split may hold fewer samples than others
 
     def compare(
         self, parts: list[Part], known: list[Problem], data_dir: Path | None
@@ -286,9 +253,8 @@ class _Check:
         if n_found == self._n_files - n_missing:
             return []
         listed.update(entry.name for entry in self._manifest.files)
-        for summary in self._summaries:
-            record = load_record(read_regular(self._folder / summary.record))
-            listed.update(entry.name for entry in record.files)
+        for summary in self._manifest.parts:
+            listed.update(entry.name for entry in list_recorded(self._folder / summary.record))
         others = [name for name in find_files(self._folder) if name not in listed]
         self.also_there = [name for name in others if is_litter(name)]
         return [Problem("extra", name) for name in others if not is_litter(name)]
@@ -301,8 +267,27 @@ class _Check:
             yield from results
 
     def _tell(self) -> None:
-        n_files, n_made = self._n_files, self._n_made
-        self._report(VerifyProgress(n_files, self._manifest.n_files, n_made, self._n_made_all))
+        of_files = (self._n_files, self._n_files_all)
+        self._report(VerifyProgress(*of_files, self._n_made, self._n_made_all))
+
+
+def _list_parts(folder: Path, manifest: Manifest) -> list[Part]:
+    """Return the parts of the plan; raise an error for a manifest that lists others."""
+    plan = manifest.plan
+    n_samples = plan["recipe"]["count"]
+    splits = cut(plan["splits"].items(), n_samples, plan.get("start", 0))
+    parts = (part for split in splits for part in cut_parts(split, plan["part_size"]))
+    # One more than are listed shows that some are not, however many they are.
+    found = list(islice(parts, len(manifest.parts) + 1))
+    expected = [(part.start, part.stop) for part in found]
+    listed = [(summary.start, summary.stop) for summary in manifest.parts]
+    # A sample takes a byte at least: nobody is kept waiting by a number alone.
+    if listed != expected or manifest.n_samples != n_samples or n_samples > manifest.size_bytes:
+        raise OutputError(
+            f"{folder / DATASET_FILE} is damaged: its parts are not the whole",
+            suggest_anew(folder),
+        )
+    return found
 
 
 class _Comparer:
@@ -417,8 +402,7 @@ class _Comparer:
         return f"{split}/{name}" if split else name
 
     def _list_files(self, part: Part) -> list[str]:
-        record = load_record(read_regular(self._folder / record_name(part.name)))
-        return [entry.name for entry in record.files]
+        return [entry.name for entry in list_recorded(self._folder / record_name(part.name))]
 
 
 class _Chosen:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice, takewhile
+from itertools import islice
 from multiprocessing import connection as mp_connection
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path, PurePosixPath
@@ -53,36 +53,26 @@ def count_cores() -> int:
     """Count the cores that affinity and cgroup limits leave, 1 or more."""
     affinity = getattr(os, "sched_getaffinity", None)
     n_cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    limits = [*_find_quotas(_CGROUPS, _read_line(_OWN_CGROUP)), float(n_cores)]
-    return max(1, int(min(limits)))
+    return max(1, int(min(n_cores, *_find_quotas(_CGROUPS, _read_line(_OWN_CGROUP)))))
 
 
 def _find_quotas(root: Path, own: str) -> list[float]:
     """Return the limits of a process's cgroup and of those above it, in cores."""
-    quotas = []
+    quotas = [float("inf")]
     for line in own.splitlines():
         number, controllers, path = line.split(":", 2)
         group = PurePosixPath(path.lstrip("/"))
-        if number == "0":
-            texts = [_read_line(root / step / "cpu.max") for step in (group, *group.parents)]
-        elif "cpu" in controllers.split(","):
-            folders = [root / "cpu" / step for step in (group, *group.parents)]
-            texts = [
-                f"{_read_line(at / 'cpu.cfs_quota_us')} {_read_line(at / 'cpu.cfs_period_us')}"
-                for at in folders
-            ]
-        else:
-            continue
-        quotas += [_parse_quota(text) for text in texts]
+        for step in (group, *group.parents):
+            if number == "0":
+                words = _read_line(root / step / "cpu.max").split()
+            elif "cpu" in controllers.split(","):
+                names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+                words = [_read_line(root / "cpu" / step / name) for name in names]
+            else:
+                break
+            if all(word.isdigit() for word in words) and words:  # "max" and -1 are no limit
+                quotas.append(int(words[0]) / int(words[1]))
     return quotas
-
-
-def _parse_quota(text: str) -> float:
-    """Parse quota and period in microseconds; "max" and -1 are no limit."""
-    numbers = [*takewhile(str.isdigit, text.split())]
-    if len(numbers) != 2:  # noqa: PLR2004 - quota and period
-        return float("inf")
-    return int(numbers[0]) / int(numbers[1])
 
 
 def _read_line(path: Path) -> str:
@@ -142,30 +132,14 @@ def check_open_files(n_workers: int) -> None:
         )
 
 
-@dataclass(frozen=True)
-class TaskProgress:
-    """How much of a task is done."""
-
-    task: Any
-    n_done: int
-
-
-@dataclass(frozen=True)
-class Retried:
-    """A worker died while it was at a task, which is done again."""
-
-    task: Any
-    attempt: int
-    exit_code: int | None
-
-
 def map_unordered(
     make_work: Callable[[], Work[TaskT, ResultT]],
     tasks: Iterable[TaskT],
     n_workers: int,
     *,
     start_method: StartMethod = DEFAULT_START_METHOD,
-    report: Callable[[TaskProgress | Retried], None] = lambda _: None,
+    report: Callable[[TaskT, int], None] = lambda _, __: None,
+    report_retry: Callable[[TaskT, int, int | None], None] = lambda _, __, ___: None,
     inherited: tuple[int, ...] = (),
 ) -> Generator[ResultT]:
     """Do tasks and yield their results, in no particular order.
@@ -180,16 +154,18 @@ def map_unordered(
         Worker processes; 0 works in this process.
     start_method : "fork", "forkserver" or "spawn"
     report : callable
-        Takes `TaskProgress` and `Retried`.
+        Takes a task, and how much of it is done.
+    report_retry : callable
+        Takes a task whose worker died, which attempt comes next, and the exit code.
     inherited : tuple of int
         File descriptors that a forked worker must not keep.
     """
     if n_workers == 0:
         work = make_work()
         for task in tasks:
-            yield work(task, lambda n_done, task=task: report(TaskProgress(task, n_done)))  # type: ignore[misc]  # mypy takes the default for another argument
+            yield work(task, partial(report, task))
         return
-    crew = _Crew(partial(_start, make_work, start_method, inherited), report)
+    crew = _Crew(partial(_start, make_work, start_method, inherited), report, report_retry)
     tasks, todo = iter(tasks), deque[TaskT]()
     done: list[ResultT] = []
     try:
@@ -235,10 +211,14 @@ class _Crew:
     """Workers, each with one task at a time: none waits for another, and nothing can block."""
 
     def __init__(
-        self, start: Callable[[], _Worker], report: Callable[[TaskProgress | Retried], None]
+        self,
+        start: Callable[[], _Worker],
+        report: Callable[[Any, int], None],
+        report_retry: Callable[[Any, int, int | None], None],
     ) -> None:
         self._start = start
         self._report = report
+        self._report_retry = report_retry
         self._idle: list[_Worker] = []
         self._deaths: Counter[object] = Counter()
         self._n_unborn = 0
@@ -267,7 +247,7 @@ class _Crew:
             if isinstance(message, Exception):
                 raise message
             if isinstance(message, int):
-                self._report(TaskProgress(worker.task, message))
+                self._report(worker.task, message)
             else:
                 self._idle.append(self.busy.pop(pipe))
                 results += message
@@ -291,8 +271,7 @@ class _Crew:
         n_deaths = self._deaths[worker.task]
         if n_deaths > DEATHS_ALLOWED:
             raise make_deadly(worker.task, f"{n_deaths} workers (exit code {exit_code})")
-        self._report(TaskProgress(worker.task, 0))
-        self._report(Retried(worker.task, n_deaths + 1, exit_code))
+        self._report_retry(worker.task, n_deaths + 1, exit_code)
 
 
 def _start(

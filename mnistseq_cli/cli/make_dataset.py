@@ -73,8 +73,7 @@ def make_dataset(
     defaults
         Values of the recipe that hold for this command without a saved recipe.
     """
-    from mnistseq_cli.bulk.run import run
-    from mnistseq_cli.bulk.stream import stream
+    from mnistseq_cli.bulk.run import run, stream
     from mnistseq_cli.cli.progress import RunProgress
 
     output.check(output.out or Path(folder))

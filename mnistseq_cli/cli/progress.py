@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Self, TextIO
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -18,7 +19,6 @@ from mnistseq_cli.bulk.events import (
     Progressed,
     Started,
     Stopped,
-    to_dict,
 )
 from mnistseq_cli.cli.console import get_console, say
 from mnistseq_cli.errors import OutputError
@@ -126,7 +126,8 @@ class RunProgress(Display):
     def __call__(self, event: Event) -> None:
         """Show an event."""
         if self._log:
-            line = {"seconds": round(time.monotonic() - self._start_s, 3)} | to_dict(event)
+            seconds = round(time.monotonic() - self._start_s, 3)
+            line = {"seconds": seconds, "event": type(event).__name__} | asdict(event)
             self._log.write(json.dumps(line) + "\n")
             self._log.flush()
         match event:

@@ -20,7 +20,7 @@ import pytest
 from mnistseq_cli import formats
 from mnistseq_cli.bulk.events import Event, PartFinished, PartRetried
 from mnistseq_cli.bulk.run import run
-from mnistseq_cli.bulk.workers import Retried, map_unordered
+from mnistseq_cli.bulk.workers import map_unordered
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.formats import FORMATS
 from mnistseq_cli.formats.folder import Folder
@@ -260,9 +260,11 @@ class DiesAmidResult:
 def test_a_worker_killed_amid_a_result_costs_nothing(tmp_path: Path, start_method: Any) -> None:
     make_work = partial(DiesAmidResult, tmp_path / "mark")
     told: list[object] = []
-    done = map_unordered(make_work, range(4), 2, start_method=start_method, report=told.append)
+    done = map_unordered(
+        make_work, range(4), 2, start_method=start_method, report_retry=lambda *it: told.append(it)
+    )
     assert [*done] == [b"done"] * 4
-    assert Retried(1, 2, -signal.SIGKILL) in told
+    assert (1, 2, -signal.SIGKILL) in told
 
 
 class Deadly(Folder):

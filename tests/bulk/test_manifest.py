@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistseq_cli.bulk.parts import FileEntry, PartRecord, Staging, dump_record, load_record
+from mnistseq_cli.bulk.manifest import FileEntry, PartRecord, dump_record, load_record
+from mnistseq_cli.bulk.parts import Staging
 from mnistseq_cli.bulk.run import run
 from tests.helpers.bulk_cases import Case, check_installed, read_tree
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mnistseq_cli.bulk.events import Event, PartFinished, Started
-from mnistseq_cli.bulk.run import run
-from mnistseq_cli.bulk.stream import stream
+from mnistseq_cli.bulk.run import run, stream
 from mnistseq_cli.bulk.verify import verify
 from mnistseq_cli.cli.share import parse_share
 from mnistseq_cli.errors import OutputError, UsageError
