@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnistseq_cli.compose.layout import Digits, find_group_gap
 from mnistseq_cli.compose.painting import LARGEST_SCALE, fill_height
 from mnistseq_cli.compose.touching import APART_PX, draw_contacts
 from mnistseq_cli.glyphs.hands import AlikeHands, WriterHands
 from mnistseq_cli.glyphs.stamps import Stamps
 from mnistseq_cli.randomness import Use, draw_words, scale_words
+from mnistseq_cli.recipe import scale_px
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
     from mnistseq_cli.glyphs.hands import Hands
     from mnistseq_cli.glyphs.symbols import SymbolHands
-    from mnistseq_cli.pixels import Bools, Classes, Ints, Words
+    from mnistseq_cli.pixels import Classes, Ints, Words
     from mnistseq_cli.recipe import Recipe
+
+_GROUP_GAP_PX = 14  # of a page of 28 px: half a cell
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,26 @@ class Chosen:
     start: int  # index of the first sample
     texts: Texts
     glyphs: Ints  # (N, n), their ids
-    inside: Bools  # (N, n), whether a place holds a digit
+    longest: int  # digits of the longest text of the recipe: it fixes the words of a sample
 
     @property
     def stop(self) -> int:
         """Index after that of the last sample."""
-        return self.start + len(self.inside)
+        return self.start + len(self.glyphs)
+
+
+@dataclass(frozen=True)
+class Digits:
+    """The digits of some samples, as the layout sees them."""
+
+    chosen: Chosen
+    widths_px: Ints  # (N, n), of ink or of cells; 0 after the end of a text
+    touch_px: Ints | None = None  # (N, n), gaps that are settled; see `draw_contacts`
+
+
+def find_group_gap(recipe: Recipe) -> int:
+    """Return the pixels that are added where a number is grouped."""
+    return scale_px(_GROUP_GAP_PX, recipe.height_px)
 
 
 class DigitChooser:
@@ -56,6 +72,7 @@ class DigitChooser:
         self._glyphs = glyphs
         self._source = source
         self._distortions = distortions
+        self._draw = partial(draw_words, recipe.seed)
         self._alphabet = np.array([*glyphs.alphabet, ""])
         self.longest = source.longest
         if recipe.hand == "writer":  # what cannot be is said before work
@@ -66,22 +83,21 @@ class DigitChooser:
     def choose(self, start: int, stop: int) -> Chosen:
         """Choose the texts and glyphs of samples start..stop-1."""
         texts = self._source.texts(start, stop)
-        inside = np.arange(texts.classes.shape[1]) < texts.lengths[:, None]
-        words = self._draw(Use.GLYPH, start, stop, self.longest)[:, : inside.shape[1]]
+        words = self._draw(Use.GLYPH, start, stop, self.longest)[:, : texts.classes.shape[1]]
         # Places of symbols are as those after the end of a text to who writes the others.
-        own, is_own = self._glyphs.own, inside & (texts.classes < self._glyphs.n_own)
+        is_own = texts.inside & (texts.classes < self._glyphs.n_own)
         classes = np.where(is_own, texts.classes, np.uint8(0))
         if self._hands:
             hand_words = self._draw(Use.HAND, start, stop, 1)[:, 0]
             glyphs = self._hands.choose(classes, is_own, hand_words, words)
         else:
-            glyphs = own.choose(classes, words)
-        is_symbol = inside & ~is_own
+            glyphs = self._glyphs.own.choose(classes, words)
+        is_symbol = texts.inside & ~is_own
         if is_symbol.any():
             hand_words = self._draw(Use.SYMBOL, start, stop, 1)[:, 0]
             symbols = self._symbols.choose(texts.classes, glyphs, is_own, hand_words, words)
             glyphs = np.where(is_symbol, symbols, glyphs)
-        return Chosen(start, texts, glyphs * inside, inside)
+        return Chosen(start, texts, glyphs * texts.inside, self.longest)
 
     def spell(self, classes: Classes, lengths: Ints) -> NDArray[np.str_]:
         """Return texts, shape (N,), from the class of each character, shape (N, n)."""
@@ -94,18 +110,21 @@ class DigitChooser:
 
         The stamps' `x_px` counts from where the layout puts the digit.
         """
-        place, sample = np.nonzero(chosen.inside.T)
+        place, sample = chosen.texts.places
         ink = self._glyphs.cut_out(chosen.glyphs[sample, place])
         if self._distortions:
             draws = self._draw_for_each(chosen)
             ink = self._distortions.distort(ink, *draws, may_grow=self._may_grow)
         cells_px = np.full(len(sample), self._glyphs.height_px)
         if self._recipe.margin_px is not None:
-            ink, cells_px = fill_height(ink, sample, *self._draw_margins(chosen))
+            low, high = self._recipe.margin_px
+            words = self._draw(Use.MARGIN, chosen.start, chosen.stop, 2)
+            above_px, below_px = (low + scale_words(words, high - low + 1)).T
+            ink, cells_px = fill_height(ink, sample, above_px, below_px)
         boxes = np.stack([np.zeros_like(ink.top_px), ink.top_px, ink.width_px, ink.height_px], 1)
         x_px, digits = self._measure(chosen, ink.left_px, ink.width_px, cells_px)
         stamps = Stamps(ink.images, sample, place, x_px, boxes)
-        return stamps, self._let_touch(chosen, stamps, digits) if self._recipe.touching else digits
+        return stamps, self._let_touch(digits, stamps) if self._recipe.touching else digits
 
     def measure(self, chosen: Chosen) -> Digits:
         """Measure digits for the layout, without their images where there is no need of them."""
@@ -113,40 +132,31 @@ class DigitChooser:
             return self.cut(chosen)[1]
         return self._measure_glyphs(chosen)
 
-    def _measure_glyphs(self, chosen: Chosen) -> Digits:
-        widths_px = np.full(chosen.inside.shape, self._glyphs.height_px) * chosen.inside
-        if self._recipe.measure == "ink":
-            widths_px[chosen.inside] = self._glyphs.measure(chosen.glyphs[chosen.inside])[:, 2]
-        return Digits(chosen.start, chosen.texts, widths_px, self.longest)
-
     def bound(self, chosen: Chosen) -> Digits:
         """Return digits that are no narrower than those of `measure`, in a tenth of the time."""
         if self._recipe.margin_px is not None:
-            return self._bound_digits(chosen)
+            return Digits(chosen, self._widest_px[chosen.texts.classes] * chosen.texts.inside)
         if not self._distortions:
             return self._measure_glyphs(chosen)
-        place, sample = np.nonzero(chosen.inside.T)
+        place, sample = chosen.texts.places
         ink = self._glyphs.cut_out(chosen.glyphs[sample, place])
         draws = self._draw_for_each(chosen)
         bounds = self._distortions.bound(ink, *draws, may_grow=self._may_grow)
-        cells_px = np.full(len(sample), self._glyphs.height_px)
-        return self._measure(chosen, *bounds, cells_px)[1]
+        return self._measure(chosen, *bounds, np.full(len(sample), self._glyphs.height_px))[1]
 
     def widest_row_px(self, gap_px: int) -> int:
         """Return the width of the widest row that there can be, with all gaps of one width."""
-        lengths, n_groups, digits_px = self._source.widest(self._widest_digits_px)
+        lengths, n_groups, digits_px = self._source.widest(self._widest_px)
         n_gaps = lengths + 1 if self._recipe.edges else lengths - 1
         return int((digits_px + n_gaps * gap_px + n_groups * find_group_gap(self._recipe)).max())
 
     @cached_property
     def _hands(self) -> Hands | None:
         own = self._glyphs.own
-        if self._recipe.hand == "any":
-            return None
         if self._recipe.hand == "writer":
             classes = self._source.classes
             return WriterHands(own, classes[classes < self._glyphs.n_own])
-        return AlikeHands(own)
+        return AlikeHands(own) if self._recipe.hand == "alike" else None
 
     @cached_property
     def _symbols(self) -> SymbolHands:
@@ -155,67 +165,60 @@ class DigitChooser:
         return SymbolHands(self._glyphs)
 
     @cached_property
-    def _widest_digits_px(self) -> Ints:
+    def _widest_px(self) -> Ints:
         """Width of the widest digit of each class, or of its cell, shape (classes,)."""
-        if self._recipe.margin_px is None:
-            return self._widest_unscaled_px
-        return LARGEST_SCALE * (self._widest_unscaled_px + 1)  # whose edges are softer
-
-    @property
-    def _widest_unscaled_px(self) -> Ints:
-        cells_px = np.full(len(self._glyphs.alphabet), self._glyphs.height_px)
+        glyphs_px = self._glyphs.widest_px
+        widest_px = cells_px = np.full_like(glyphs_px, self._glyphs.height_px)
         if self._recipe.measure == "ink":
-            glyphs_px = self._glyphs.widest_px
-            if not self._distortions:
-                return glyphs_px
-            return self._distortions.widest_px(glyphs_px, cells_px) * (glyphs_px > 0)
-        if self._distortions and self._may_grow:
-            cells_px[:] = self._distortions.widest_cell_px(int(self._glyphs.widest_px.max()))
-        return cells_px
+            widest_px = glyphs_px
+            if self._distortions:
+                widest_px = self._distortions.widest_px(glyphs_px, cells_px) * (glyphs_px > 0)
+        elif self._distortions and self._may_grow:
+            widest_px[:] = self._distortions.widest_cell_px(int(glyphs_px.max()))
+        if self._recipe.margin_px is None:
+            return widest_px
+        return LARGEST_SCALE * (widest_px + 1)  # whose edges are softer
 
-    def _let_touch(self, chosen: Chosen, stamps: Stamps, digits: Digits) -> Digits:
+    def _let_touch(self, digits: Digits, stamps: Stamps) -> Digits:
         """Settle the gaps of digits that touch, as gaps between what the layout places."""
+        chosen = digits.chosen
         words = self._draw(Use.TOUCH, chosen.start, chosen.stop, 2 * self.longest)
-        words = words.reshape(-1, self.longest, 2)[:, : chosen.inside.shape[1]]
-        may_touch = chosen.inside & ~chosen.texts.grouped
+        words = words.reshape(-1, self.longest, 2)[:, : chosen.glyphs.shape[1]]
+        may_touch = chosen.texts.inside & ~chosen.texts.grouped
         touch_px = draw_contacts(words, may_touch, self._recipe.touching, stamps)
         left_px, ink_px = np.zeros((2, *touch_px.shape), np.int64)
         left_px[stamps.sample, stamps.place] = stamps.x_px
         ink_px[stamps.sample, stamps.place] = stamps.boxes[:, 2]
         right_px = digits.widths_px - left_px - ink_px
         blank_px = left_px + np.pad(right_px[:, :-1], ((0, 0), (1, 0)))
-        touch_px = np.where(touch_px < APART_PX, touch_px - blank_px, APART_PX)
-        return replace(digits, touch_px=touch_px)
+        return replace(
+            digits, touch_px=np.where(touch_px < APART_PX, touch_px - blank_px, APART_PX)
+        )
 
-    def _draw_margins(self, chosen: Chosen) -> tuple[Ints, Ints]:
-        """Draw the paper above and below each row."""
-        low, high = self._recipe.margin_px or (0, 0)
-        words = self._draw(Use.MARGIN, chosen.start, chosen.stop, 2)
-        above, below = (low + scale_words(words, high - low + 1)).T
-        return above, below
-
-    def _bound_digits(self, chosen: Chosen) -> Digits:
-        """Return digits of which each is as wide as the widest of its class can be."""
-        widths_px = self._widest_digits_px[chosen.texts.classes] * chosen.inside
-        return Digits(chosen.start, chosen.texts, widths_px, self.longest)
+    def _measure_glyphs(self, chosen: Chosen) -> Digits:
+        inside = chosen.texts.inside
+        widths_px = np.full(inside.shape, self._glyphs.height_px) * inside
+        if self._recipe.measure == "ink":
+            widths_px[inside] = self._glyphs.measure(chosen.glyphs[inside])[:, 2]
+        return Digits(chosen, widths_px)
 
     def _measure(
         self, chosen: Chosen, left_px: Ints, width_px: Ints, cells_px: Ints
     ) -> tuple[Ints, Digits]:
         """Return where ink begins in what the layout places, and how wide that is."""
-        place, sample = np.nonzero(chosen.inside.T)
         x_px = np.zeros_like(left_px)
         if self._recipe.measure == "cell":
             start_px = np.minimum(left_px, 0)
             x_px = left_px - start_px
             width_px = np.maximum(left_px + width_px, cells_px) - start_px
-        widths_px = np.zeros(chosen.inside.shape, np.int64)
+        place, sample = chosen.texts.places
+        widths_px = np.zeros_like(chosen.glyphs)
         widths_px[sample, place] = width_px
-        return x_px, Digits(chosen.start, chosen.texts, widths_px, self.longest)
+        return x_px, Digits(chosen, widths_px)
 
     def _draw_for_each(self, chosen: Chosen) -> tuple[Draw, Draw | None]:
         """Return what draws words for each digit, and for its row where one hand writes that."""
-        place, sample = np.nonzero(chosen.inside.T)
+        place, sample = chosen.texts.places
 
         def draw_of_row(use: int, n_words: int) -> Words:
             return self._draw(use, chosen.start, chosen.stop, n_words)[sample]
@@ -225,6 +228,3 @@ class DigitChooser:
             return words.reshape(-1, self.longest, n_words)[sample, place]
 
         return draw, None if self._recipe.hand == "any" else draw_of_row
-
-    def _draw(self, use: int, start: int, stop: int, n_words: int) -> Words:
-        return draw_words(self._recipe.seed, use, start, stop, n_words)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import operator
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from mnistseq_cli.compose.choice import Chosen, DigitChooser
+from mnistseq_cli.compose.choice import Chosen, DigitChooser, Digits
 from mnistseq_cli.compose.layout import SMALLEST_SCALE, Layout, lay_out, surely_fits
 from mnistseq_cli.compose.painting import fit_stamps, gather_inks, paint
 from mnistseq_cli.compose.samples import Block, Marks
@@ -28,23 +28,20 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mnistseq_cli.compose.layout import Digits
     from mnistseq_cli.compose.samples import Sample
     from mnistseq_cli.compose.texts import TextSource
     from mnistseq_cli.distortions.pipeline import AugmentPipeline
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
-    from mnistseq_cli.pixels import Bools, Classes, Ints, Pixels, Words
+    from mnistseq_cli.pixels import Bools, Ints, Pixels, Words
 
 
 def explain_misfit(error: LayoutError, recipe: Recipe, chooser: DigitChooser) -> LayoutError:
     """Return the error with a hint that names what lets the row fit: options and fields."""
-    width_px = int(str(recipe.width_px))
-    found = [*_find_remedies(recipe, chooser, width_px)]
+    found = [*_find_remedies(recipe, chooser, int(str(recipe.width_px)))]
     *others, last = [text for text, *_ in found] or ["fewer digits"]
     hint = f"Use {', '.join(others)} or {last}" if others else f"Use {last}"
-    return LayoutError(
-        error.message, hint, remedies=tuple((name, value) for _, name, value in found)
-    )
+    remedies = tuple((name, value) for _, name, value in found)
+    return LayoutError(error.message, hint, remedies=remedies)
 
 
 def _find_remedies(
@@ -75,31 +72,28 @@ def _open_distortions(recipe: Recipe) -> AugmentPipeline | None:
         return None
     from mnistseq_cli.distortions.pipeline import make_pipeline  # noqa: PLC0415 - most have none
 
-    pipeline = make_pipeline(
-        recipe.augment, recipe.augment_prob, scale=recipe.height_px / PAGE_PX, paper=recipe.paper
-    )
-    found = pipeline.paper.sha256 if pipeline.paper else ""
-    if recipe.paper_sha256 not in ("", found):
-        raise UsageError(
-            f"the pictures of paper are not those that the recipe was made with: their content "
-            f"hash is {found[:12]}…, the recipe names {recipe.paper_sha256[:12]}…",
-            "Use the pictures of that time, or take paper_sha256 out of the recipe",
-        )
-    return pipeline
+    scale = recipe.height_px / PAGE_PX
+    return make_pipeline(recipe.augment, recipe.augment_prob, scale=scale, paper=recipe.paper)
 
 
-def _check_writers(recipe: Recipe, glyphs: GlyphSet) -> str:
+def _find_writers(recipe: Recipe, glyphs: GlyphSet) -> str:
     """Return the hash of who wrote the glyphs, where the recipe needs it; "" elsewhere."""
     if not recipe.needs_writers:
         return ""
     if glyphs.writers is None:
         raise unknown_writers(glyphs.name)
-    if recipe.writers_sha256 not in ("", glyphs.writers.sha256):
-        raise GlyphError(
-            f"the writers of {recipe.dataset} are not those that the recipe was made with",
-            "Use the files of that time, or take writers_sha256 out of the recipe",
-        )
     return glyphs.writers.sha256
+
+
+def _check_hash(recipe: Recipe, what: str, field: str, found: str) -> None:
+    """Raise if the recipe was saved with something else."""
+    saved = getattr(recipe, field)
+    if saved not in ("", found):
+        raise GlyphError(
+            f"{what} is not what the recipe was made with: the content hash is {found[:12]}…, "
+            f"the recipe names {saved[:12]}…",
+            f"Use the files of that time, or take {field} out of the recipe",
+        )
 
 
 def _add_symbols(glyphs: GlyphSet, characters: set[str]) -> GlyphSet:
@@ -111,16 +105,12 @@ def _add_symbols(glyphs: GlyphSet, characters: set[str]) -> GlyphSet:
     return add_symbols(glyphs, characters)
 
 
-def _gather(
-    wanted: Bools, classes: Classes, ids: Ints, boxes: Ints
-) -> tuple[Ints, Pixels, Ints, Ints]:
+def _gather(wanted: Bools, *values: NDArray[Any]) -> tuple[NDArray[Any], ...]:
     """Return how many characters are wanted of each sample, and these alone, zeros after them."""
     lengths = wanted.sum(axis=1)
     places = np.argsort(~wanted, axis=1, kind="stable")[:, : max(1, lengths.max())]
-    inside = np.arange(places.shape[1]) < lengths[:, None]
     rows = np.arange(len(wanted))[:, None]
-    classes, ids = classes[rows, places] * inside, ids[rows, places] * inside
-    return lengths, classes, ids, boxes[rows, places] * inside[..., None]
+    return lengths, *((value.T * wanted.T).T[rows, places] for value in values)
 
 
 _BLOCK_PX = 2**21  # of all images of a block, the fastest; memory does not grow with their size
@@ -181,27 +171,25 @@ class SequenceGenerator:
         if glyphs is None:
             glyphs = load_glyphs(recipe.dataset, recipe.glyphs, data_dir, polarity=recipe.polarity)
             recipe = replace(recipe, dataset=glyphs.name)
-        if recipe.glyphs_sha256 not in ("", glyphs.sha256):
-            raise GlyphError(
-                f"{recipe.dataset} is not what the recipe was made with: its content hash is "
-                f"{glyphs.sha256[:12]}…, the recipe names {recipe.glyphs_sha256[:12]}…",
-                "Use the data set of that time, or take glyphs_sha256 out of the recipe",
-            )
-        writers_sha256 = _check_writers(recipe, glyphs.own)
+        writers_sha256 = _find_writers(recipe, glyphs.own)
+        _check_hash(recipe, recipe.dataset, "glyphs_sha256", glyphs.sha256)
+        _check_hash(recipe, f"who wrote {recipe.dataset}", "writers_sha256", writers_sha256)
         glyphs = _add_symbols(glyphs, list_characters(recipe, glyphs.alphabet))
         self.glyphs = glyphs = glyphs.at_height(recipe.height_px)
         self.alphabet = list_classes(recipe, glyphs.alphabet)
         self._numbers = np.array(
             [max(0, self.alphabet.find(one)) for one in glyphs.alphabet], np.uint8
         )
-        self._distortions = _open_distortions(recipe)
-        self.recipe = replace(recipe, glyphs_sha256=glyphs.sha256, writers_sha256=writers_sha256)
-        if self._distortions:
-            self.recipe = replace(self.recipe, augment=self._distortions.spell_out())
-        if self._distortions and (paper := self._distortions.paper):
-            self.recipe = replace(self.recipe, paper=paper.write(), paper_sha256=paper.sha256)
-        of_digits = self._distortions.digits if self._distortions else None
+        self._distortions = distortions = _open_distortions(recipe)
+        saved: dict[str, Any] = {"glyphs_sha256": glyphs.sha256, "writers_sha256": writers_sha256}
+        if distortions:
+            saved["augment"] = distortions.spell_out()
+        if distortions and (paper := distortions.paper):
+            _check_hash(recipe, "the paper", "paper_sha256", paper.sha256)
+            saved |= {"paper": paper.write(), "paper_sha256": paper.sha256}
+        self.recipe = replace(recipe, **saved)
         source = source or open_source(recipe, glyphs)
+        of_digits = distortions.digits if distortions else None
         self._chooser = DigitChooser(recipe, glyphs, source, of_digits)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -249,7 +237,7 @@ class SequenceGenerator:
 
     def __iter__(self) -> Iterator[Sample]:
         for block in self.blocks(0, len(self)):
-            yield from (block[at] for at in range(len(block)))
+            yield from block
 
     def blocks(self, start: int, stop: int, *, masks: bool = False) -> Iterator[Block]:
         """Yield samples start to stop, not included, in blocks of the size that is fastest."""
@@ -342,15 +330,14 @@ class SequenceGenerator:
         layout = self._lay_out(digits)
         stamps = self._place(stamps, layout)
         images, boxes, stamps = self._paint(stamps, layout, start, masks=masks)
-        texts = chosen.texts
+        texts, marks = chosen.texts, None
         written = self._chooser.spell(texts.classes, texts.lengths)
-        label = (texts.lengths, texts.classes, chosen.glyphs, boxes)
-        marks = None
+        lengths, classes, ids = texts.lengths, texts.classes, chosen.glyphs
         if texts.marked is not None:
-            characters = "".join(self.glyphs.alphabet[one] for one in texts.classes[texts.marked])
+            characters = "".join(self.glyphs.alphabet[one] for one in classes[texts.marked])
             marks = Marks(texts.marked.sum(axis=1), characters, boxes[texts.marked])
-            label = _gather(chosen.inside & ~texts.marked, *label[1:])
-        lengths, classes, ids, boxes = label
+            is_read = texts.inside & ~texts.marked
+            lengths, classes, ids, boxes = _gather(is_read, classes, ids, boxes)
         return Block(
             start=start,
             images=np.invert(images) if self.recipe.ink == "black" else images,

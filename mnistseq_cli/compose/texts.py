@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import string
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -37,6 +38,17 @@ class Texts:
     lengths: Ints  # (N,), number of characters
     grouped: Bools  # (N, n), whether a group of characters begins at each place
     marked: Bools | None = None  # (N, n), whether a character is a mark; None: none is
+
+    @cached_property
+    def inside(self) -> Bools:
+        """Whether there is a character at each place, shape (N, n)."""
+        return np.arange(self.classes.shape[1]) < self.lengths[:, None]
+
+    @cached_property
+    def places(self) -> tuple[Ints, Ints]:
+        """Places and samples of all characters: first ones, then second ones."""
+        place, sample = np.nonzero(self.inside.T)
+        return place, sample
 
 
 @dataclass(frozen=True)
