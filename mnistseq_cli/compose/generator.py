@@ -378,10 +378,13 @@ class SequenceGenerator:
         return images, boxes, stamps
 
     def _place(self, stamps: Stamps, layout: Layout) -> Stamps:
-        stamps = replace(stamps, x_px=stamps.x_px + layout.x_px[stamps.sample, stamps.place])
+        row = stamps.sample
+        stamps = replace(stamps, x_px=stamps.x_px + layout.x_px[row, stamps.place])
         if self._is_fitted:
-            return fit_stamps(stamps, layout, keep_height=self.recipe.fit == "stretch")
-        return replace(stamps, x_px=stamps.x_px + layout.offset_px[stamps.sample])
+            keep_height = self.recipe.fit == "stretch"
+            row_px, fitted_px = layout.row_px[row], layout.fitted_px[row]
+            stamps = fit_stamps(stamps, row_px, fitted_px, keep_height=keep_height)
+        return replace(stamps, x_px=stamps.x_px + layout.offset_px[row])
 
     def _lay_out(self, digits: Digits) -> Layout:
         try:

@@ -10,11 +10,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from mnistseq_cli.compose.samples import Inks
 from mnistseq_cli.glyphs.glyph_set import GlyphInk, measure_ink, move_left
+from mnistseq_cli.pixels import split_up
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mnistseq_cli.compose.layout import Layout
     from mnistseq_cli.glyphs.stamps import Stamps
     from mnistseq_cli.pixels import Bools, Ints, Pixels
 
@@ -35,10 +35,9 @@ def resample(images: Pixels, start_px: Ints, row_px: Ints, fitted_px: Ints) -> t
     n_columns = int(((part_px * fitted_px + wider_px) // row_px).max()) + 3
     column = first + np.arange(n_columns + 1)[:, None]
     parts = np.zeros((n, height, n_columns), np.uint8)
-    size = max(1, _CHUNK_PX // (height * max(part_px, n_columns)))
-    for number in range(0, n, size):
-        some = slice(number, number + size)
-        rows, columns = map(np.flatnonzero, _see_lines(images[some]))
+    for some in split_up(parts if n_columns > part_px else images, _CHUNK_PX):
+        seen = np.bitwise_or.reduce(images[some], axis=0)
+        rows, columns = np.flatnonzero(seen.max(axis=1)), np.flatnonzero(seen.max(axis=0))
         if rows.size:
             ink = images[some, rows[0] : rows[-1] + 1, : columns[-1] + 1]
             of_row = (places[some] for places in (start_px, row_px, fitted_px))
@@ -83,12 +82,6 @@ def _cover(n_sources: int, places: NDArray[Any], unit: NDArray[Any]) -> NDArray[
     return covered
 
 
-def _see_lines(images: Pixels) -> tuple[Pixels, Pixels]:
-    """Return what is not 0 for rows, and for columns, that hold ink in any of the images."""
-    seen = np.bitwise_or.reduce(images, axis=0)
-    return seen.max(axis=1), seen.max(axis=0)
-
-
 LARGEST_SCALE = 2  # of rows that are to fill a height; what is low as a dash stays small
 
 
@@ -119,8 +112,7 @@ def fill_height(ink: GlyphInk, row: Ints, above_px: Ints, below_px: Ints) -> tup
     filled_px = np.minimum(free_px, LARGEST_SCALE * row_px)
     above_px = above_px + (free_px - filled_px) // 2
     top, had, have = top_px[row], row_px[row], filled_px[row]
-    columns, _ = resample(ink.images.transpose(0, 2, 1), -top, had, have)
-    images = _place_rows(columns, above_px[row], page_px)
+    images = _resample_rows(ink.images, -top, had, have, above_px[row])
     # So far along a row of any length that all columns are in it.
     many = -(-images.shape[2] // had)
     images, _ = resample(images, np.zeros_like(top), many * had, many * have)
@@ -130,19 +122,32 @@ def fill_height(ink: GlyphInk, row: Ints, above_px: Ints, below_px: Ints) -> tup
     return GlyphInk(images, left, top, width, height), page_px * have // had
 
 
-def fit_stamps(stamps: Stamps, layout: Layout, *, keep_height: bool) -> Stamps:
-    """Resample digits from the width of their row to its width on the page.
+def fit_stamps(stamps: Stamps, row_px: Ints, fitted_px: Ints, *, keep_height: bool) -> Stamps:
+    """Resample digits from the width of their row, shape (M,), to another.
 
-    Their `x_px` then counts from the left edge of the page. The height shrinks with the width,
-    around the middle, unless it is to be kept.
+    The height shrinks with the width, around the middle, unless it is to be kept.
     """
-    row_px, fitted_px = layout.row_px[stamps.sample], layout.fitted_px[stamps.sample]
     widest_px = int((stamps.boxes[:, 0] + stamps.boxes[:, 2]).max())
     images, x_px = resample(stamps.images[:, :, :widest_px], stamps.x_px, row_px, fitted_px)
     if not keep_height:
-        images = _shrink_height(images, row_px, fitted_px)
-    x_px = x_px + layout.offset_px[stamps.sample]
+        page_px = np.full_like(row_px, images.shape[1])
+        height_px = np.maximum(1, (2 * page_px * fitted_px + row_px) // (2 * row_px))
+        top_px = (page_px - height_px) // 2
+        images = _resample_rows(images, np.zeros_like(row_px), page_px, height_px, top_px)
     return replace(stamps, images=images, x_px=x_px, boxes=measure_ink(images))
+
+
+def _resample_rows(
+    images: Pixels, start_px: Ints, row_px: Ints, fitted_px: Ints, top_px: Ints
+) -> Pixels:
+    """Resample rows as `resample` does columns, and put them where they are to begin."""
+    columns, _ = resample(images.transpose(0, 2, 1), start_px, row_px, fitted_px)
+    rows = np.zeros_like(images)
+    for top in np.unique(top_px):
+        chosen = top_px == top
+        placed = columns[chosen, :, : images.shape[1] - top].transpose(0, 2, 1)
+        rows[chosen, top : top + placed.shape[1]] = placed
+    return rows
 
 
 def paint(
@@ -166,9 +171,9 @@ def paint(
     for start, end in zip([0, *ends], ends, strict=False):
         sample, x_px = stamps.sample[start:end], stamps.x_px[start:end]
         images = stamps.images[start:end]
-        windows[sample, :, x_px] = (
-            np.maximum(windows[sample, :, x_px], images) if blend else images
-        )
+        if blend:
+            images = np.maximum(windows[sample, :, x_px], images)
+        windows[sample, :, x_px] = images
     boxes = np.zeros((*shape, 4), np.int64)
     boxes[stamps.sample, stamps.place] = stamps.boxes
     boxes[stamps.sample, stamps.place, 0] += stamps.x_px
@@ -191,25 +196,3 @@ def gather_inks(stamps: Stamps, widths_px: Ints, marked: Bools | None) -> Inks:
         instance = numbers[stamps.sample, stamps.place]
     images = np.where(is_on_page[:, None], stamps.images, np.uint8(0))
     return Inks(images, stamps.sample, instance, stamps.x_px)
-
-
-def _shrink_height(images: Pixels, row_px: Ints, fitted_px: Ints) -> Pixels:
-    page_px = images.shape[1]
-    height_px = np.maximum(1, (2 * page_px * fitted_px + row_px) // (2 * row_px))
-    columns, _ = resample(
-        images.transpose(0, 2, 1),
-        np.zeros_like(height_px),
-        np.full_like(height_px, page_px),
-        height_px,
-    )
-    return _place_rows(columns, (page_px - height_px) // 2, page_px)
-
-
-def _place_rows(columns: Pixels, top_px: Ints, page_px: int) -> Pixels:
-    """Put columns, shape (M, W, V), on pages from some rows on, shape (M, page_px, W)."""
-    rows = np.zeros((len(columns), page_px, columns.shape[1]), np.uint8)
-    for top in np.unique(top_px):
-        chosen = top_px == top
-        placed = columns[chosen, :, : page_px - top].transpose(0, 2, 1)
-        rows[chosen, top : top + placed.shape[1]] = placed
-    return rows
