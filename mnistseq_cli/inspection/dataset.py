@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.bulk.manifest import DATASET_FILE, load_plan
@@ -47,9 +47,8 @@ class StoredDataset:
 
     def read(self, wanted: Wanted | None = None) -> Iterator[LoadedSample]:
         """Read its samples in order, split by split; see `Format.read`."""
-        return open_format(Output(folder=self.folder, to=self.format_name)).read(
-            self.folder, wanted
-        )
+        output = Output(folder=self.folder, to=self.format_name)
+        return open_format(output).read(self.folder, wanted)
 
 
 def open_dataset(folder: Path) -> StoredDataset:
@@ -64,8 +63,18 @@ def open_dataset(folder: Path) -> StoredDataset:
         _check_subfolders(folder)
     is_finished = None if plan is None else (folder / DATASET_FILE).exists()
     format_name = find_format(folder)
+    if format_name is None and is_finished is False:
+        raise OutputError(
+            f"{folder} is unfinished, and nothing in it can be read yet",
+            "Run the command that began it again, with --resume.",
+        )
     if format_name is None:
-        raise _explain_nothing(folder, is_finished=is_finished)
+        listings = [name for name in LABEL_FILES if "." in name and "/" not in name]
+        raise OutputError(
+            f"{folder} holds nothing that can be read: no {', '.join(list(FORMATS)[1:])} and no "
+            "images with a label file",
+            f"Label files that are read: {', '.join(listings)}.",
+        )
     if plan is None:
         return StoredDataset(folder, format_name)
     with naming_damage(f"what {folder} says of itself"):
@@ -85,20 +94,6 @@ def _check_subfolders(folder: Path) -> None:
     )
 
 
-def _explain_nothing(folder: Path, *, is_finished: bool | None) -> OutputError:
-    if is_finished is False:
-        return OutputError(
-            f"{folder} is unfinished, and nothing in it can be read yet",
-            "Run the command that began it again, with --resume.",
-        )
-    listings = [name for name in LABEL_FILES if re.fullmatch(r"[\w.*]+\.\w+", name)]
-    return OutputError(
-        f"{folder} holds nothing that can be read: no {', '.join(list(FORMATS)[1:])} and no "
-        "images with a label file",
-        f"Label files that are read: {', '.join(listings)}.",
-    )
-
-
 class Filler:
     """Fills in from the recipe what samples of a dataset lack, until that fails.
 
@@ -110,23 +105,29 @@ class Filler:
         self.why_not = ""  # why samples were left as they are, from one of them on
         self._dataset = dataset
         self._data_dir = data_dir
-        self._remaker: Remaker | None = None
 
     def fill(self, samples: list[LoadedSample], *, boxes: bool = False) -> list[LoadedSample]:
         """Return samples with what they lack, or all as they are; see `Remaker.fill`."""
-        lacking = {name: sum(getattr(it, name) is None for it in samples) for name in ASPECTS}
-        dataset = self._dataset
-        if dataset.manifest is None or self.why_not or not any(lacking.values()):
+        known = count_known(samples)
+        is_whole = all(known[name] == len(samples) for name in ASPECTS)
+        if is_whole or self.why_not or self._dataset.manifest is None:
             return samples
         try:
-            if self._remaker is None:
-                self._remaker = Remaker(
-                    dataset.manifest, dataset.folder, self._data_dir, download=False
-                )
             filled = self._remaker.fill(samples, boxes=boxes)
         except MnistseqError as error:
             self.why_not = ". ".join(filter(None, (error.message, error.hint)))
             return samples
-        for name, n_lacking in lacking.items():
-            self.counts[name] += n_lacking - sum(getattr(it, name) is None for it in filled)
+        self.counts += count_known(filled) - known
         return filled
+
+    @cached_property
+    def _remaker(self) -> Remaker:
+        manifest = self._dataset.manifest or {}
+        return Remaker(manifest, self._dataset.folder, self._data_dir, download=False)
+
+
+def count_known(samples: list[LoadedSample]) -> Counter[str]:
+    """Count the samples of which each of `ASPECTS` is known."""
+    return Counter(
+        {name: sum(getattr(it, name) is not None for it in samples) for name in ASPECTS}
+    )

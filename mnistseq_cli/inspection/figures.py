@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
-
-from mnistseq_cli.bulk.remake import ASPECTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +27,14 @@ def pick_evenly(items: Sequence[T], n_most: int) -> list[T]:
     return [items[place * len(items) // n_picked] for place in range(n_picked)]
 
 
+def copy_sample(sample: LoadedSample) -> LoadedSample:
+    """Let go of the arrays that a sample is a view of."""
+    copies: dict[str, Any] = {
+        name: value.copy() for name, value in vars(sample).items() if isinstance(value, np.ndarray)
+    }
+    return replace(sample, **copies)
+
+
 @dataclass(frozen=True)
 class Spread:
     """Least, mean and most of some numbers."""
@@ -40,14 +46,14 @@ class Spread:
 
 @dataclass(frozen=True)
 class Source:
-    """Where one of `ASPECTS` comes from."""
+    """Where boxes, gaps or glyphs come from."""
 
-    n_labels: int  # samples of which the dataset holds it
-    n_recipe: int  # samples of which it is what the recipe makes
+    n_labels: int  # samples of which the dataset holds them
+    n_recipe: int  # samples of which they are what the recipe makes
 
     @property
     def n_known(self) -> int:
-        """Samples of which it is known."""
+        """Samples of which they are known."""
         return self.n_labels + self.n_recipe
 
 
@@ -104,7 +110,7 @@ class Survey:
     writers: UseFigures | None  # digits by the name of who wrote them
     sources: dict[str, Source]  # by `ASPECTS`; boxes that take long are made for `samples` alone
     why_not_recalled: str  # why what is lacking could not be made from the recipe, or ""
-    damage: dict[str, Damage]  # to labels, by kind; see `label_damage`
+    damage: dict[str, Damage]  # to labels, by kind; see `LabelTally`
     ink: Literal["black", "white"]  # from the recipe or else from the pixels
     ink_share: Spread  # mean ink of an image, 0 (paper only) to 1 (ink only)
     ink_histogram: NDArray[np.int64]  # shape (INK_BINS,): images by ink share, from 0 to 1
@@ -122,13 +128,12 @@ class Survey:
 
 
 def to_dict(survey: Survey) -> dict[str, Any]:
-    """Return a survey as plain values, for JSON; of samples all but the image."""
-    sizes = [
-        {"width_px": width, "height_px": height, "count": n}
-        for (width, height), n in survey.sizes.items()
-    ]
+    """Return a survey as plain values, for JSON; of samples all but image and mask."""
     special = {
-        "sizes": sizes,
+        "sizes": [
+            {"width_px": width, "height_px": height, "count": n}
+            for (width, height), n in survey.sizes.items()
+        ],
         "heat_map": survey.heat_map.round(_DECIMALS),
         "samples": [_describe_sample(sample) for sample in survey.samples],
     }
@@ -147,11 +152,5 @@ def _to_plain(value: Any) -> Any:  # noqa: ANN401 - whatever a survey holds
 
 def _describe_sample(sample: LoadedSample) -> dict[str, Any]:
     height, width = sample.image.shape
-    plain = {"name": sample.name, "split": sample.split, "text": sample.text}
-    return (
-        plain
-        | {"width_px": width, "height_px": height}
-        | {aspect: _to_plain(getattr(sample, aspect)) for aspect in (*ASPECTS, "writers")}
-        | ({} if sample.written is None else {"written": sample.written})
-        | ({} if sample.mark_boxes is None else {"mark_boxes": sample.mark_boxes.tolist()})
-    )
+    held = vars(sample) | {"width_px": width, "height_px": height}
+    return {name: _to_plain(it) for name, it in held.items() if name not in {"image", "mask"}}

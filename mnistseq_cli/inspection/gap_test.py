@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 LEAST_EXPECTED = 5.0  # in a bin, as Cochran's rule has it
 _PRECISION = 1e-16  # of a float: what is smaller does not change a sum of 1
-_BOX_NUMBERS = 4
 
 
 def find_p_value(statistic: float, degrees: int) -> float:
@@ -61,21 +60,21 @@ def compare_counts(
     Neighbours are counted together until at least `LEAST_EXPECTED` are expected.
     Returned are the statistic, degrees of freedom and p-value; None for fewer than two bins.
     """
-    bins: list[list[float]] = []
-    is_full = True
-    for value in sorted(expected):
-        if is_full:
-            bins.append([0.0, 0.0])
-        bins[-1][0] += counts.get(value, 0)
-        bins[-1][1] += expected[value]
-        is_full = bins[-1][1] >= LEAST_EXPECTED
-    if not is_full and len(bins) > 1:  # too little for a bin of its own
-        rest = bins.pop()
-        bins[-1] = [bins[-1][0] + rest[0], bins[-1][1] + rest[1]]
-    degrees = len(bins) - 1
+    values = sorted(expected)
+    starts, in_bin = [], LEAST_EXPECTED
+    for place, value in enumerate(values):
+        if in_bin >= LEAST_EXPECTED:
+            starts.append(place)
+            in_bin = 0.0
+        in_bin += expected[value]
+    if in_bin < LEAST_EXPECTED:  # too little for a bin of its own
+        starts = starts[:1] + starts[1:-1]
+    degrees = len(starts) - 1
     if degrees < 1:
         return None
-    statistic = sum((n - awaited) ** 2 / awaited for n, awaited in bins)
+    found = np.add.reduceat([counts.get(value, 0) for value in values], starts)
+    awaited = np.add.reduceat([expected[value] for value in values], starts)
+    statistic = float(((found - awaited) ** 2 / awaited).sum())
     return statistic, degrees, find_p_value(statistic, degrees)
 
 
@@ -86,25 +85,23 @@ class GapRule:
     recipe: Recipe  # its texts do not matter
     groups: dict[str, tuple[bool, ...]]  # by text, whether a group begins at each place
     forms: tuple[tuple[re.Pattern[str], tuple[bool, ...]], ...]  # of a pattern, and their groups
-    keeps_boxes: bool  # whether boxes are as wide as the digits were when gaps were drawn
-    keeps_cells: bool  # whether all cells are of the usual width; those of distorted digits grow
+    keeps_widths: bool  # whether boxes or cells are as wide as digits were when gaps were drawn
 
     @classmethod
     def from_recipe(cls, values: dict[str, Any], texts: tuple[str, ...] = ()) -> Self:
         """Read the rule from a recipe as ``dataset.json`` has it, and the texts of its file."""
-        if "texts" in values:
-            values = values | {"texts": ["0"]}
-        recipe = Recipe.from_dict(values)
+        recipe = Recipe.from_dict(values | ({"texts": ["0"]} if "texts" in values else {}))
         roles = find_roles(recipe, "")
         groups = _find_groups(texts or (recipe.digits or "",), roles)
-        pattern = parse_pattern(recipe.pattern) if recipe.pattern else None
-        forms = tuple(_read_form(form, roles) for form in pattern.forms) if pattern else ()
+        forms = parse_pattern(recipe.pattern).forms if recipe.pattern else ()
         plan = make_pipeline(recipe.augment, recipe.augment_prob)
-        is_scaled = recipe.fit != "pad" and recipe.width_px != "natural"
-        keeps_boxes = not is_scaled and not plan.at("line", "lens")
-        keeps_cells = recipe.spacing_mode == "fixed" or not plan.at("geometry", "shape")
-        keeps_cells &= recipe.margin_px is None
-        return cls(recipe, groups, forms, keeps_boxes, keeps_cells)
+        if recipe.measure == "cell":  # those of distorted digits grow
+            is_rigid = recipe.spacing_mode == "fixed" or not plan.at("geometry", "shape")
+            keeps_widths = is_rigid and recipe.margin_px is None
+        else:
+            is_scaled = recipe.fit != "pad" and recipe.width_px != "natural"
+            keeps_widths = not is_scaled and not plan.at("line", "lens")
+        return cls(recipe, groups, tuple(_read_form(form, roles) for form in forms), keeps_widths)
 
     @property
     def is_shared(self) -> bool:
@@ -112,39 +109,20 @@ class GapRule:
         return self.recipe.spacing_mode == "fixed"
 
     @property
-    def has_width(self) -> bool:
-        """Whether gaps must fit into a width."""
-        return isinstance(self.recipe.width_px, int) and self.recipe.fit == "pad"
-
-    @property
-    def is_given(self) -> bool:
-        """Whether the width decides the gaps, so that nothing is drawn."""
-        return self.is_shared and self.has_width
+    def room_px(self) -> int | None:
+        """The width that digits and gaps must fit into, if any."""
+        width_px = self.recipe.width_px
+        return width_px if isinstance(width_px, int) and self.recipe.fit == "pad" else None
 
     def measure(self, samples: list[LoadedSample], n_digits: int) -> NDArray[np.int64] | None:
         """Return how wide digits were, shape (N, n); None where that is not known."""
-        if self.recipe.measure == "cell":
-            return (
-                np.full((len(samples), n_digits), self.recipe.height_px)
-                if self.keeps_cells
-                else None
-            )
-        boxes = [seen.boxes for seen in samples if seen.boxes is not None]
-        is_known = len(boxes) == len(samples) and self.keeps_boxes
-        if not is_known or {box.shape for box in boxes} != {(n_digits, _BOX_NUMBERS)}:
+        if not self.keeps_widths:
             return None
-        widths_px: NDArray[np.int64] = np.stack(boxes)[:, :, 2]
-        return widths_px
-
-    def find_ranges(self, widths_px: NDArray[np.int64], texts: list[str]) -> GapRanges:
-        """Find what gaps between digits of some widths, shape (N, n), can be."""
-        n_rows, n_digits = widths_px.shape
-        grouped = np.zeros(widths_px.shape, np.bool_)
-        if self.groups or self.forms:
-            for row, text in enumerate(texts):
-                groups = (self.find_groups(text) or ())[:n_digits]
-                grouped[row, : len(groups)] = groups
-        return find_ranges(self.recipe, np.full(n_rows, n_digits), widths_px, grouped)
+        if self.recipe.measure == "cell":
+            return np.full((len(samples), n_digits), self.recipe.height_px)
+        boxes = [seen.boxes for seen in samples if seen.boxes is not None]
+        is_whole = len(boxes) == len(samples) and all(len(one) == n_digits for one in boxes)
+        return np.stack(boxes)[:, :, 2] if is_whole else None
 
     def find_groups(self, text: str) -> tuple[bool, ...] | None:
         """Return where groups begin in what is written of a text; None where that is not known."""
@@ -153,13 +131,22 @@ class GapRule:
         found = {groups for form, groups in self.forms if form.fullmatch(text)}
         return found.pop() if len(found) == 1 else None
 
-    def find_slack(self, widths_px: NDArray[np.int64], ranges: GapRanges) -> NDArray[np.int64]:
-        """Return what gaps may add up to over their smallest, shape (N,)."""
-        if not self.has_width:
-            return np.full(len(widths_px), np.iinfo(np.int64).max)
-        taken_px = widths_px.sum(axis=1) + (ranges.extra_px + ranges.lowest_px).sum(axis=1)
-        slack_px: NDArray[np.int64] = int(str(self.recipe.width_px)) - taken_px
-        return slack_px
+    def find_ranges(self, samples: list[LoadedSample], widths_px: NDArray[np.int64]) -> GapRanges:
+        """Find what gaps between digits of some widths, shape (N, n), can be."""
+        n_rows, n_digits = widths_px.shape
+        grouped = np.zeros(widths_px.shape, np.bool_)
+        if self.groups or self.forms:
+            for row, seen in zip(grouped, samples, strict=True):
+                begins = (self.find_groups(seen.text) or ())[:n_digits]
+                row[: len(begins)] = begins
+        return find_ranges(self.recipe, np.full(n_rows, n_digits), widths_px, grouped)
+
+    @property
+    def obstacle(self) -> str:
+        """Why gaps cannot be compared, however wide their digits; "" where they can."""
+        if self.is_shared and self.room_px is not None:
+            return "the width decides them"
+        return "those of digits that touch follow from their ink" if self.recipe.touching else ""
 
     def explain(self) -> str:
         """Describe in words what gaps are compared with."""
@@ -169,8 +156,8 @@ class GapRule:
             words += ", one gap for each row"
         if low < 0:
             words += ", but no gap smaller than its digits allow"
-        if self.has_width:
-            words += f", conditioned on fitting into {self.recipe.width_px} px"
+        if self.room_px is not None:
+            words += f", conditioned on fitting into {self.room_px} px"
         return words
 
 
@@ -212,8 +199,9 @@ class GapTally:
         self._counts: Counter[int] = Counter()
         self._tested: Counter[int] = Counter()
         self._fitted: Counter[int] = Counter()
-        self._free: Counter[tuple[int, ...]] = Counter()  # lowest, size
-        self._tight: Counter[tuple[int, ...]] = Counter()  # lowest, size, gaps, slack
+        # Gaps of the first, rows of the second, by lowest, size, gaps and slack.
+        self._free: Counter[tuple[int, ...]] = Counter()
+        self._tight: Counter[tuple[int, ...]] = Counter()
         self._n_outside = 0
 
     def add(self, samples: list[LoadedSample]) -> None:
@@ -226,7 +214,7 @@ class GapTally:
         for rows in alike.values():
             gaps_px = np.stack([seen.gaps for seen in rows if seen.gaps is not None])
             if self._rule is None:
-                _count(self._counts, gaps_px)
+                _count(self._counts, gaps_px.ravel())
             else:
                 self._add_rows(self._rule, gaps_px, rows)
 
@@ -237,7 +225,7 @@ class GapTally:
         if self._rule is not None:
             return self._compare(self._rule.explain())
         low, high = min(self._counts), max(self._counts)
-        self._free[low, high - low + 1] = self._counts.total()
+        self._free[low, high - low + 1, 1, high - low] = self._counts.total()
         self._tested = self._counts
         return self._compare(
             f"the uniform distribution from {low} to {high}, the smallest and the largest gap "
@@ -247,57 +235,49 @@ class GapTally:
     def _add_rows(
         self, rule: GapRule, gaps_px: NDArray[np.int64], samples: list[LoadedSample]
     ) -> None:
-        n_digits = gaps_px.shape[1] + (-1 if rule.recipe.edges else 1)
-        widths_px = rule.measure(samples, n_digits)
-        known_px = np.full((len(samples), n_digits), 1) if widths_px is None else widths_px
-        ranges = rule.find_ranges(known_px, [seen.text for seen in samples])
+        recipe = rule.recipe
+        n_digits = gaps_px.shape[1] + (-1 if recipe.edges else 1)
+        measured_px = rule.measure(samples, n_digits)
+        widths_px = np.ones((len(samples), n_digits), np.int64)
+        widths_px = widths_px if measured_px is None else measured_px
+        ranges = rule.find_ranges(samples, widths_px)
         is_gap = ranges.is_gap[0]
         gaps_px = gaps_px - ranges.extra_px[:, is_gap]
         lowest_px, highest_px = ranges.lowest_px[:, is_gap], ranges.highest_px[:, is_gap]
         if rule.is_shared:
             gaps_px, lowest_px = gaps_px[:, :1], lowest_px.max(axis=1, keepdims=True)
-            highest_px = np.maximum(lowest_px, rule.recipe.spacing_px[1])
-        _count(self._counts, gaps_px)
-        needs_widths = rule.has_width or rule.recipe.spacing_px[0] < 0
-        is_known = not (needs_widths and widths_px is None) and not rule.recipe.touching
-        if not rule.is_given and is_known:
-            slack_px = rule.find_slack(known_px, ranges)
-            self._sort(gaps_px, lowest_px, highest_px - lowest_px + 1, slack_px)
-
-    def _sort(
-        self,
-        gaps_px: NDArray[np.int64],
-        lowest_px: NDArray[np.int64],
-        sizes: NDArray[np.int64],
-        slack_px: NDArray[np.int64],
-    ) -> None:
-        """Separate rows that have room for any gap from those that must fit."""
-        n_gaps = sizes.shape[1]
-        is_free = sizes.sum(axis=1) - n_gaps <= slack_px
+            highest_px = np.maximum(lowest_px, recipe.spacing_px[1])
+        _count(self._counts, gaps_px.ravel())
+        needs_widths = rule.room_px is not None or recipe.spacing_px[0] < 0
+        if rule.obstacle or (needs_widths and measured_px is None):
+            return
+        sizes = highest_px - lowest_px + 1
+        slack_px = sizes.sum(axis=1)  # room for any gap
+        if rule.room_px is not None:
+            taken_px = widths_px.sum(axis=1) + (ranges.extra_px + ranges.lowest_px).sum(axis=1)
+            slack_px = rule.room_px - taken_px
+        is_free = (sizes - 1).sum(axis=1) <= slack_px
         is_even = (sizes == sizes[:, :1]) & (lowest_px == lowest_px[:, :1])
         is_tight = ~is_free & is_even.all(axis=1) & (slack_px >= 0)  # others are too many kinds
-        kinds = np.stack([lowest_px[is_free].ravel(), sizes[is_free].ravel()], axis=1)
-        _count_rows(self._free, kinds)
-        first = [lowest_px[:, 0], sizes[:, 0], np.full(len(sizes), n_gaps), slack_px]
-        _count_rows(self._tight, np.stack(first, axis=1)[is_tight])
-        _count(self._tested, gaps_px[is_free])
-        _count(self._fitted, gaps_px[is_tight])
-        over_px = (gaps_px - lowest_px)[is_free | is_tight]
-        is_outside = (over_px < 0) | (over_px >= sizes[is_free | is_tight])
-        self._n_outside += int(is_outside.sum())
+        free = lowest_px[is_free].ravel(), sizes[is_free].ravel()
+        _count(self._free, np.stack([*free, np.ones_like(free[0]), free[1] - 1], axis=1))
+        n_gaps = np.full_like(slack_px, sizes.shape[1])
+        tight = np.stack([lowest_px[:, 0], sizes[:, 0], n_gaps, slack_px], axis=1)
+        _count(self._tight, tight[is_tight])
+        _count(self._tested, gaps_px[is_free].ravel())
+        _count(self._fitted, gaps_px[is_tight].ravel())
+        is_outside = (gaps_px < lowest_px) | (gaps_px > highest_px)
+        self._n_outside += int(is_outside[is_free | is_tight].sum())
 
     def _compare(self, rule: str) -> GapFigures:
         counts = dict(sorted(self._counts.items()))
         try:
-            free, tight = self._expect_free(), self._expect_tight()
+            free, tight = _expect(self._free), _expect(self._tight)
         except LayoutError as error:
             return GapFigures(counts, {}, f"nothing: {error.message}")
         if not free and not tight:
-            why = "how wide digits were when gaps were drawn is not known"
-            if self._rule is not None and self._rule.is_given:
-                why = "the width decides them"
-            elif self._rule is not None and self._rule.recipe.touching:
-                why = "those of digits that touch follow from their ink"
+            why = self._rule.obstacle if self._rule else ""
+            why = why or "how wide digits were when gaps were drawn is not known"
             return GapFigures(counts, {}, f"nothing: {why}")
         both = self._tested + self._fitted
         every = sorted({*free, *tight, *both})
@@ -310,28 +290,20 @@ class GapTally:
             counts, expected, rule, statistic, degrees, p_value, both.total(), n_tested
         )
 
-    def _expect_free(self) -> dict[int, float]:
-        expected: defaultdict[int, float] = defaultdict(float)
-        for (lowest, size), n_gaps in self._free.items():
-            for gap in range(lowest, lowest + size):
-                expected[gap] += n_gaps / size
-        return expected
 
-    def _expect_tight(self) -> dict[int, float]:
-        expected: defaultdict[int, float] = defaultdict(float)
-        for (lowest, size, n_gaps, slack_px), n_rows in self._tight.items():
-            table = count_gaps((size,) * n_gaps)
-            total = table.ways(0, slack_px)
-            for gap in range(size):  # equally likely for each of the gaps
-                expected[lowest + gap] += n_rows * n_gaps * table.ways(1, slack_px - gap) / total
-        return expected
+def _expect(kinds: Counter[tuple[int, ...]]) -> dict[int, float]:
+    """Return how often each gap is expected in rows of some kinds."""
+    expected: defaultdict[int, float] = defaultdict(float)
+    for (lowest, size, n_gaps, slack_px), n_rows in kinds.items():
+        table = count_gaps((size,) * n_gaps)
+        total = table.ways(0, slack_px)
+        for gap in range(size):  # equally likely for each of the gaps
+            expected[lowest + gap] += n_rows * n_gaps * table.ways(1, slack_px - gap) / total
+    return expected
 
 
-def _count(counter: Counter[int], numbers: NDArray[np.int64]) -> None:
-    values, counts = np.unique(numbers, return_counts=True)
-    counter.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
-
-
-def _count_rows(counter: Counter[tuple[int, ...]], rows: NDArray[np.int64]) -> None:
-    values, counts = np.unique(rows, axis=0, return_counts=True)
-    counter.update(dict(zip(map(tuple, values.tolist()), counts.tolist(), strict=True)))
+def _count(counter: Counter[Any], values: NDArray[np.int64]) -> None:
+    """Count numbers, shape (N,), or rows of numbers, as tuples, shape (N, n)."""
+    found, counts = np.unique(values, axis=0, return_counts=True)
+    keys = found.tolist() if values.ndim == 1 else map(tuple, found.tolist())
+    counter.update(dict(zip(keys, counts.tolist(), strict=True)))

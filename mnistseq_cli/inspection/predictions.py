@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
+from bisect import insort
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.files import naming_damage
 from mnistseq_cli.formats.tables import TEXT_KEYS, check_text, naming_line, read_table
-from mnistseq_cli.inspection.label_damage import is_same_number
+from mnistseq_cli.inspection.figures import copy_sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.formats.base import LoadedSample
 
-KeyT = TypeVar("KeyT", int, str)
+READ_KEYS = ("prediction", "predicted", "pred", "read", *TEXT_KEYS)
 N_WORST = 48  # misreads kept for the eye
 _KEPT_BYTES = 1 << 26  # of their images
 
@@ -89,11 +89,6 @@ class Misread:
     read: str
     n_edits: int
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain values, without the image."""
-        sample = {name: getattr(self.sample, name) for name in ("name", "split", "text")}
-        return {"index": self.index, **sample, "read": self.read, "n_edits": self.n_edits}
-
 
 @dataclass(frozen=True)
 class ReaderFigures:
@@ -118,19 +113,25 @@ class ReaderFigures:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as plain values, for JSON."""
+        by = {
+            name: {key: vars(share) for key, share in getattr(self, name).items()}
+            for name in ("by_length", "by_gap", "by_writer")
+        }
         confusion = [
             {"written": written, "read": read, "count": n}
             for (written, read), n in self.confusion.items()
         ]
-        return vars(self) | {
+        worst = [
+            {name: getattr(one.sample, name) for name in ("name", "split", "text")}
+            | {name: getattr(one, name) for name in ("index", "read", "n_edits")}
+            for one in self.worst
+        ]
+        return (vars(self) | by) | {
             "predictions": str(self.predictions.path),
             "all": vars(self.all),
             "character_error_rate": self.character_error_rate,
             "confusion": confusion,
-            "by_length": {length: vars(share) for length, share in self.by_length.items()},
-            "by_gap": {gap: vars(share) for gap, share in self.by_gap.items()},
-            "by_writer": {name: vars(share) for name, share in self.by_writer.items()},
-            "worst": [one.to_dict() for one in self.worst],
+            "worst": worst,
         }
 
 
@@ -140,13 +141,10 @@ class ReaderTally:
     def __init__(self, predictions: Predictions) -> None:
         self._predictions = predictions
         self._n_seen = self._n_missing = self._n_as_numbers = 0
-        self._by_length: Counter[tuple[int, bool]] = Counter()  # and whether it was read right
-        self._by_gap: Counter[tuple[int, bool]] = Counter()
-        self._by_writer: Counter[tuple[str, bool]] = Counter()
         self._confusion: Counter[tuple[str, str]] = Counter()
+        # By what they are counted by: keys, each with whether it was read right.
+        self._by: defaultdict[str, Counter[tuple[Any, bool]]] = defaultdict(Counter)
         self._worst: list[Misread] = []
-        self._n_worst = N_WORST
-        self._n_edits_of_last = 0  # of the worst: misreads that follow need more
 
     def add(self, sample: LoadedSample) -> None:
         """Count the next sample of the dataset."""
@@ -155,27 +153,32 @@ class ReaderTally:
         if read is None:
             self._n_missing += 1
             return
-        is_right = read == sample.text
-        self._by_length[len(sample.text), is_right] += 1
-        gap_px = _find_smallest_gap(sample)
-        if gap_px is not None:
-            self._by_gap[gap_px, is_right] += 1
-        pairs = [*zip(read, read, strict=True)] if is_right else align(sample.text, read)
+        text = sample.text
+        is_right = read == text
+        self._by["length"][len(text), is_right] += 1
+        if sample.gaps is not None:
+            has_edges = len(sample.gaps) == len(text) + 1
+            between = sample.gaps[1:-1] if has_edges else sample.gaps
+            if len(between):
+                self._by["gap"][int(between.min()), is_right] += 1
+        pairs = [*zip(read, read, strict=True)] if is_right else align(text, read)
         self._confusion.update(pairs)
         written = (old == new for old, new in pairs if old)
-        for writer, is_same in zip(sample.writers or (), written, strict=False):
-            if writer:
-                self._by_writer[writer, is_same] += 1
-        if is_right:
-            return
-        self._n_as_numbers += is_same_number(sample.text, read)
-        self._keep(Misread(index, sample, read, sum(old != new for old, new in pairs)))
+        self._by["writer"].update(zip(sample.writers or (), written, strict=False))
+        if not is_right:
+            # As programs write numbers: 6405 or 6405.0 for 06405.
+            whole = read.removesuffix(".0")
+            are_numbers = text.isdecimal() and whole.isdecimal()
+            self._n_as_numbers += are_numbers and int(text) == int(whole)
+            n_edits = sum(old != new for old, new in pairs)
+            self._keep(Misread(index, sample, read, n_edits))
 
     def figures(self) -> ReaderFigures:
         """Return the figures of all samples counted; a prediction for no sample is an error."""
         self._predictions.check_all_taken()
         counts = dict(sorted(self._confusion.items()))
-        by_length = _to_shares(self._by_length)
+        by = {name: _to_shares(of_keys) for name, of_keys in self._by.items()}
+        by_length = by.get("length", {})
         return ReaderFigures(
             predictions=self._predictions,
             n_missing=self._n_missing,
@@ -184,42 +187,31 @@ class ReaderTally:
             n_edits=sum(n for (old, new), n in counts.items() if old != new),
             confusion=counts,
             by_length=by_length,
-            by_gap=_to_shares(self._by_gap),
-            by_writer=_to_shares(self._by_writer),
-            worst=tuple(self._choose_worst()),
+            by_gap=by.get("gap", {}),
+            by_writer=by.get("writer", {}),
+            worst=tuple(self._worst),
             n_as_numbers=self._n_as_numbers,
         )
 
     def _keep(self, misread: Misread) -> None:
-        size_bytes = max(1, misread.sample.image.nbytes)
-        self._n_worst = max(1, min(self._n_worst, _KEPT_BYTES // (2 * size_bytes)))
-        if misread.n_edits <= self._n_edits_of_last:
+        """Keep it if it is among the worst; of equals, those that come first are."""
+        worst = self._worst
+        if len(worst) == N_WORST and misread.n_edits <= worst[-1].n_edits:
             return
-        image = misread.sample.image.copy()  # it may be a view of a large array
-        self._worst.append(replace(misread, sample=replace(misread.sample, image=image)))
-        if len(self._worst) > 2 * self._n_worst:
-            self._worst = self._choose_worst()
-            self._n_edits_of_last = self._worst[-1].n_edits
-
-    def _choose_worst(self) -> list[Misread]:
-        # Sorting keeps the order of the dataset among equals.
-        return sorted(self._worst, key=attrgetter("n_edits"), reverse=True)[: self._n_worst]
+        misread = replace(misread, sample=copy_sample(misread.sample))
+        insort(worst, misread, key=lambda one: -one.n_edits)
+        while len(worst) > N_WORST or (
+            len(worst) > 1 and sum(one.sample.image.nbytes for one in worst) > _KEPT_BYTES
+        ):
+            worst.pop()
 
 
-def _to_shares(counts: Counter[tuple[KeyT, bool]]) -> dict[KeyT, Share]:
-    keys = sorted({key for key, _ in counts})
+def _to_shares(counts: Counter[tuple[Any, bool]]) -> dict[Any, Share]:
+    keys = sorted({key for key, _ in counts if key != ""})  # nobody is known by ""
     return {key: Share(counts[key, True] + counts[key, False], counts[key, True]) for key in keys}
 
 
-def _find_smallest_gap(sample: LoadedSample) -> int | None:
-    if sample.gaps is None:
-        return None
-    has_edges = len(sample.gaps) == len(sample.text) + 1
-    between = sample.gaps[1:-1] if has_edges else sample.gaps
-    return int(between.min()) if len(between) else None
-
-
-@dataclass(frozen=True)
+@dataclass
 class Predictions:
     """What was read, by the names of samples.
 
@@ -230,10 +222,7 @@ class Predictions:
     path: Path
     reads: list[str]  # in the order of the file; "" where nothing was read
     places: dict[str, int]  # where in `reads` the prediction of a name stands
-    _used: bytearray = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_used", bytearray(len(self.reads)))
+    taken: bytearray  # of each, whether a sample has it
 
     def find(self, sample: LoadedSample) -> str | None:
         """Return what was read of a sample; None where the file has no row for it."""
@@ -245,20 +234,18 @@ class Predictions:
         place = self._find_place(sample)
         if place is None:
             return None
-        if self._used[place]:
+        if self.taken[place]:
             raise UsageError(
                 f"{self.path}: two samples of the dataset are called {sample.name!r}",
                 f"Write the split before the name: {sample.split}/{sample.name}",
             )
-        self._used[place] = 1
+        self.taken[place] = 1
         return self.reads[place]
 
     def check_all_taken(self) -> None:
         """Raise an error if a row names no sample of the dataset."""
-        n_unknown = self._used.count(0)
-        if n_unknown:
-            first = self._used.index(0)
-            name = next(name for name, place in self.places.items() if place == first)
+        if n_unknown := self.taken.count(0):
+            name = list(self.places)[self.taken.index(0)]
             raise UsageError(
                 f"{self.path}: {name!r} is not in the dataset; {n_unknown:,} of "
                 f"{len(self.reads):,} names are not",
@@ -267,12 +254,12 @@ class Predictions:
 
     def _find_place(self, sample: LoadedSample) -> int | None:
         name = _normalise(sample.name)
-        names = [f"{sample.split}/{name}", name] if sample.split else [name]
-        for one in reversed(names):
+        names = [name, f"{sample.split}/{name}"] if sample.split else [name]
+        for one in names:
             if one in self.places:
                 return self.places[one]
         others = self._by_last_step.get(name.rpartition("/")[2], ())
-        for one in names:
+        for one in reversed(names):
             found = [other for other in others if f"/{other}".endswith(f"/{one}")]
             found = found or [other for other in others if f"/{one}".endswith(f"/{other}")]
             if len(found) == 1:
@@ -284,15 +271,12 @@ class Predictions:
         names: defaultdict[str, list[str]] = defaultdict(list)
         for name in self.places:
             names[name.rpartition("/")[2]].append(name)
-        return dict(names)
+        return names
 
 
 def _normalise(name: str) -> str:
     """Write a name with slashes, from where its folders begin."""
     return re.sub(r"^(\.{0,2}/)+", "", name.replace("\\", "/"))
-
-
-READ_KEYS = ("prediction", "predicted", "pred", "read", *TEXT_KEYS)
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -303,10 +287,7 @@ def read_predictions(path: Path) -> Predictions:
     reads: list[str] = []
     places: dict[str, int] = {}
     line = 0
-    with (
-        naming_damage(path, UsageError),
-        naming_line(path, lambda: line, "", UsageError),
-    ):
+    with naming_damage(path, UsageError), naming_line(path, lambda: line, "", UsageError):
         for line, name, read in read_table(path, READ_KEYS, error=UsageError):
             check_text(read.strip(), "prediction")
             if places.setdefault(_normalise(name.strip()), len(reads)) != len(reads):
@@ -320,4 +301,4 @@ def read_predictions(path: Path) -> Predictions:
             f"{path} holds no predictions",
             "Expected in each row: the file_name of an image, and the text that was read.",
         )
-    return Predictions(path, reads, places)
+    return Predictions(path, reads, places, bytearray(len(reads)))

@@ -5,7 +5,7 @@ Memory does not grow with samples, but for 24 bytes each to find equal images an
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
@@ -17,11 +17,17 @@ from mnistseq_cli.bulk.remake import ASPECTS
 from mnistseq_cli.bulk.split_overlap import OverlapTally
 from mnistseq_cli.errors import MnistseqError, OutputError
 from mnistseq_cli.files import find_inside
-from mnistseq_cli.inspection.dataset import Filler, StoredDataset, open_dataset
-from mnistseq_cli.inspection.figures import Source, Spread, Survey, UseFigures, pick_evenly
+from mnistseq_cli.inspection.dataset import Filler, StoredDataset, count_known, open_dataset
+from mnistseq_cli.inspection.figures import (
+    Source,
+    Spread,
+    Survey,
+    UseFigures,
+    copy_sample,
+    pick_evenly,
+)
 from mnistseq_cli.inspection.gap_test import GapRule, GapTally
-from mnistseq_cli.inspection.ink import EqualTally, PictureTally
-from mnistseq_cli.inspection.label_damage import LabelTally
+from mnistseq_cli.inspection.tally import EqualTally, LabelTally, PictureTally
 from mnistseq_cli.recipe import TEXTS_FILE, read_texts
 
 if TYPE_CHECKING:
@@ -135,89 +141,88 @@ class _Surveyor:
         self._dataset = dataset
         self._filler = filler
         self._kept = _EvenSample(n_kept)
-        self._splits: Counter[str] = Counter()
-        self._digits: Counter[str] = Counter()
-        self._lengths: Counter[int] = Counter()
-        self._glyphs: Counter[int] = Counter()
-        self._writers: Counter[str] = Counter()
+        # By what is counted: of characters, glyphs and writers how often each occurs, …
+        self._counts: defaultdict[str, Counter[Any]] = defaultdict(Counter)
         self._texts = EqualTally()
         self._labels = LabelTally(is_ours=recipe is not None)
         self._pictures = PictureTally(recipe.get("ink", "black") if recipe else None)
         self._gaps = GapTally(_find_rule(dataset))
-        self._known: Counter[str] = Counter()
         self._overlap = OverlapTally()
-        self._n_marks = 0
         self.n_samples = 0
 
     def add(self, samples: list[LoadedSample]) -> list[LoadedSample]:
         """Look at some samples; return them with what they lack."""
         samples = self._filler.fill(samples)
-        texts = [sample.text for sample in samples]
-        self._splits.update(sample.split for sample in samples)
-        self._digits.update("".join(texts))
-        self._lengths.update(map(len, texts))
-        for text in texts:
-            self._texts.add(text.encode())
-        self._n_marks += sum(len(it.mark_boxes) for it in samples if it.mark_boxes is not None)
+        counts = self._counts
+        counts["known"] += count_known(samples)
+        by_split: defaultdict[str, list[LoadedSample]] = defaultdict(list)
+        for sample in samples:
+            by_split[sample.split].append(sample)
+        for split, inside in by_split.items():
+            texts = [it.text for it in inside]
+            glyphs = [it.glyphs for it in inside if it.glyphs is not None]
+            ids = np.concatenate(glyphs).tolist() if glyphs else []
+            writers = [it.writers for it in inside if it.writers is not None]
+            names = [*chain.from_iterable(writers)]
+            counts["splits"][split] += len(inside)
+            counts["digits"].update("".join(texts))
+            counts["lengths"].update(map(len, texts))
+            counts["glyphs"].update(ids)
+            counts["writers"].update(filter(None, names))
+            for text in texts:
+                self._texts.add(text.encode())
+            if split:
+                self._overlap.add(
+                    split,
+                    texts,
+                    glyphs=ids if len(glyphs) == len(inside) else None,
+                    writers=names if len(writers) == len(inside) else None,
+                )
+        counts["marks"][""] += sum(
+            len(it.mark_boxes) for it in samples if it.mark_boxes is not None
+        )
         self._labels.add(samples)
         self._pictures.add(samples)
         self._gaps.add(samples)
-        glyphs = [sample.glyphs for sample in samples if sample.glyphs is not None]
-        if glyphs:
-            self._glyphs.update(np.concatenate(glyphs).tolist())
-        for sample in samples:
-            self._writers.update(filter(None, sample.writers or ()))
-        for split in dict.fromkeys(sample.split for sample in samples if sample.split):
-            inside = [sample for sample in samples if sample.split == split]
-            glyphs = [one.glyphs.tolist() for one in inside if one.glyphs is not None]
-            writers = [one.writers for one in inside if one.writers is not None]
-            self._overlap.add(
-                split,
-                [one.text for one in inside],
-                glyphs=chain.from_iterable(glyphs) if len(glyphs) == len(inside) else None,
-                writers=chain.from_iterable(writers) if len(writers) == len(inside) else None,
-            )
-        for aspect in ASPECTS:
-            self._known[aspect] += sum(getattr(one, aspect) is not None for one in samples)
         self._kept.add(samples)
         self.n_samples += len(samples)
         return samples
 
     def finish(self) -> Survey:
         """Return what was found."""
-        pictures, counts = self._pictures, self._filler.counts
-        n_labels = {aspect: self._known[aspect] - counts[aspect] for aspect in ASPECTS}
-        samples = tuple(self._filler.fill(self._kept.choose(), boxes=True))
-        overlaps = self._overlap.overlaps()
-        sources = {aspect: Source(n_labels[aspect], counts[aspect]) for aspect in ASPECTS}
+        pictures, counts = self._pictures, self._counts
+        of_labels = counts["known"] - self._filler.counts
+        samples = tuple(self._filler.fill(self._kept.choose(), boxes=True))  # it counts these too
+        of_recipe = self._filler.counts
+        sources = {aspect: Source(of_labels[aspect], of_recipe[aspect]) for aspect in ASPECTS}
         return Survey(
             folder=self._dataset.folder,
             format_name=self._dataset.format_name,
             is_finished=self._dataset.is_finished,
             recipe=self._dataset.recipe,
             n_samples=self.n_samples,
-            splits=dict(self._splits),
-            overlaps={f"{it.one}, {it.other}": it for it in overlaps},
+            splits=dict(counts["splits"]),
+            overlaps={f"{it.one}, {it.other}": it for it in self._overlap.overlaps()},
             sizes=dict(pictures.sizes.most_common()),
-            n_marks=self._n_marks,
-            digits=dict(sorted(self._digits.items())),
-            lengths=dict(sorted(self._lengths.items())),
+            n_marks=counts["marks"].total(),
+            digits=dict(sorted(counts["digits"].items())),
+            lengths=dict(sorted(counts["lengths"].items())),
             has_boxes=sources["boxes"].n_known > 0,
             gaps=self._gaps.figures(),
-            glyphs=_describe_uses(self._glyphs) if self._known["glyphs"] else None,
-            writers=_describe_uses(self._writers) if self._writers else None,
+            glyphs=_describe_uses(counts["glyphs"]) if sources["glyphs"].n_known else None,
+            writers=_describe_uses(counts["writers"]) if counts["writers"] else None,
             sources=sources,
+            samples=samples,
             why_not_recalled=self._filler.why_not,
             damage=self._labels.find(pictures.equal.count() - pictures.equal_pairs.count()),
             ink=pictures.ink,
-            ink_share=pictures.share.spread(),
+            ink_share=pictures.ink_share(),
             ink_histogram=pictures.histogram,
             left_margin_px=pictures.left_px.spread(),
             right_margin_px=pictures.right_px.spread(),
             n_equal_images=pictures.equal.count(),
             n_equal_texts=self._texts.count(),
             heat_map=pictures.heat_map(),
-            samples=samples,
         )
 
 
@@ -241,7 +246,7 @@ class _EvenSample:
         """Take some samples."""
         if self._n_most < 1:
             return
-        self._kept += map(_copy, samples[-self._n_seen % self._step :: self._step])
+        self._kept += map(copy_sample, samples[-self._n_seen % self._step :: self._step])
         self._n_seen += len(samples)
         while len(self._kept) > 1 and (
             len(self._kept) > 2 * self._n_most
@@ -253,11 +258,3 @@ class _EvenSample:
     def choose(self) -> list[LoadedSample]:
         """Return those to show."""
         return pick_evenly(self._kept, self._n_most)
-
-
-def _copy(sample: LoadedSample) -> LoadedSample:
-    """Let go of the arrays that a sample is a view of."""
-    copies: dict[str, Any] = {
-        name: value.copy() for name, value in vars(sample).items() if isinstance(value, np.ndarray)
-    }
-    return replace(sample, **copies)

@@ -14,7 +14,7 @@ from mnistseq_cli.validation import count
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from mnistseq_cli.inspection.figures import GapFigures, Source, Spread, Survey, UseFigures
+    from mnistseq_cli.inspection.figures import GapFigures, Spread, Survey, UseFigures
     from mnistseq_cli.inspection.predictions import ReaderFigures
 
 NOT_HELD = "not in this dataset"
@@ -23,7 +23,12 @@ _MOST_GLYPHS = 3
 _MOST_SIZES = 4
 _MOST_WRITERS = 10
 _LEAST_CHARACTERS = 10  # of a writer, before it is said how well he is read
-_POLARITIES = {"black": "black on white", "white": "white on black"}
+_PAPERS = {"black": "white", "white": "black"}  # by ink
+_STATES = {  # by whether the run that writes the dataset has ended
+    None: "(not known to be written by mnistseq)",
+    True: "(finished)",
+    False: "(unfinished: --resume makes the rest)",
+}
 
 
 @dataclass(frozen=True)
@@ -67,55 +72,43 @@ def merge_shares(shares: dict[int, Share], n_most: int) -> list[tuple[str, Share
 
 def list_facts(survey: Survey) -> list[Fact]:
     """List what is in a dataset."""
-    splits = [f"{name} {n:,}" for name, n in survey.splits.items() if name]
+    splits = ", ".join(f"{name} {n:,}" for name, n in survey.splits.items() if name)
     overlaps = survey.overlaps.values()
-    ink = survey.ink_share
-    least, mean, most = (write_percent(share, 1) for share in (ink.least, ink.mean, ink.most))
+    least, mean, most = (write_percent(share, 1) for share in vars(survey.ink_share).values())
+    glyphs = Fact("Glyphs", NOT_HELD)
+    if survey.glyphs:
+        glyphs = _describe_uses("Glyphs", survey.glyphs, describe_source(survey, "glyphs"))
+    boxes = Fact("Boxes", NOT_HELD)
+    if survey.has_boxes:
+        boxes = Fact("Boxes", "one per character", describe_source(survey, "boxes"))
+    ink = f"of an image on average, {least} to {most}; {survey.ink} on {_PAPERS[survey.ink]}"
+    length = write_range(survey.lengths)
     left_out = "images between those that were looked at"
-    return [
-        Fact("Format", survey.format_name, _describe_state(survey)),
-        Fact("Images", f"{survey.n_samples:,}", f"({', '.join(splits)})" if splits else ""),
-        *([Fact("Left out", f"{survey.n_left_out:,}", left_out)] if survey.n_left_out else []),
-        *([Fact("Splits", describe_overlaps(overlaps))] if overlaps else []),
+    facts = [
+        Fact("Format", survey.format_name, _STATES[survey.is_finished]),
+        Fact("Images", f"{survey.n_samples:,}", splits and f"({splits})"),
+        survey.n_left_out and Fact("Left out", f"{survey.n_left_out:,}", left_out),
+        overlaps and Fact("Splits", describe_overlaps(overlaps)),
         _describe_sizes(survey),
-        Fact(
-            "Characters",
-            f"{sum(survey.digits.values()):,}",
-            f"in texts of {write_range(survey.lengths)}",
-        ),
-        *(
-            [Fact("Marks", f"{survey.n_marks:,}", "written and not read")]
-            if survey.n_marks
-            else []
-        ),
-        Fact(
-            "Ink",
-            mean,
-            f"of an image on average, {least} to {most}; {_POLARITIES[survey.ink]}",
-        ),
+        Fact("Characters", f"{sum(survey.digits.values()):,}", f"in texts of {length}"),
+        survey.n_marks and Fact("Marks", f"{survey.n_marks:,}", "written and not read"),
+        Fact("Ink", mean, ink),
         _describe_margin("Left margin", survey.left_margin_px),
         _describe_margin("Right margin", survey.right_margin_px),
         _describe_duplicates(survey),
-        _describe_glyphs(survey),
-        *([_describe_writers(survey.writers)] if survey.writers else []),
-        Fact("Boxes", "one per character", describe_source(survey, "boxes"))
-        if survey.has_boxes
-        else Fact("Boxes", NOT_HELD),
-        *_describe_licence(survey.recipe or {}),
+        glyphs,
+        survey.writers and _describe_uses("Writers", survey.writers, "by digits"),
+        boxes,
+        _describe_licence(survey.recipe or {}),
     ]
+    return [fact for fact in facts if isinstance(fact, Fact)]
 
 
-def _describe_licence(recipe: Mapping[str, Any]) -> list[Fact]:
+def _describe_licence(recipe: Mapping[str, Any]) -> Fact | None:
     if "dataset" not in recipe:
-        return []
+        return None
     licence = Licence.of(recipe["dataset"])
-    return [Fact("Licence", licence.spdx or "not known", f"(made from {licence.attribution})")]
-
-
-def _describe_state(survey: Survey) -> str:
-    if survey.is_finished is None:
-        return "(not known to be written by mnistseq)"
-    return "(finished)" if survey.is_finished else "(unfinished: --resume makes the rest)"
+    return Fact("Licence", licence.spdx or "not known", f"(made from {licence.attribution})")
 
 
 def _describe_sizes(survey: Survey) -> Fact:
@@ -126,8 +119,7 @@ def _describe_sizes(survey: Survey) -> Fact:
     shown = ", ".join(f"{name} ({n:,})" for name, n in counts)
     n_more = len(names) - _MOST_SIZES
     widths = write_range([width for width, _ in survey.sizes])
-    more = f"and {n_more:,} more, {widths} px wide" if n_more > 0 else ""
-    return Fact("Sizes", shown, more)
+    return Fact("Sizes", shown, f"and {n_more:,} more, {widths} px wide" if n_more > 0 else "")
 
 
 def _describe_margin(name: str, margin_px: Spread) -> Fact:
@@ -140,43 +132,33 @@ def _describe_margin(name: str, margin_px: Spread) -> Fact:
 def _describe_duplicates(survey: Survey) -> Fact:
     pairs = ((survey.n_equal_images, "image"), (survey.n_equal_texts, "text"))
     listed = ", ".join(count(n, noun) for n, noun in pairs if n)
-    return Fact("Duplicates", listed, "seen before") if listed else Fact("Duplicates", "none")
+    return Fact("Duplicates", listed or "none", "seen before" if listed else "")
 
 
-def _describe_glyphs(survey: Survey) -> Fact:
-    if survey.glyphs is None:
-        return Fact("Glyphs", NOT_HELD)
-    uses = _describe_uses(survey.glyphs, "number ")
-    return Fact(
-        "Glyphs", f"{survey.glyphs.n_distinct:,}", f"{uses}; {describe_source(survey, 'glyphs')}"
-    )
-
-
-def _describe_writers(writers: UseFigures) -> Fact:
-    return Fact("Writers", f"{writers.n_distinct:,}", f"{_describe_uses(writers)}, by digits")
-
-
-def _describe_uses(figures: UseFigures, before: str = "") -> str:
-    """Describe how often each of some glyphs or writers is used; `before` stands before each."""
+def _describe_uses(name: str, figures: UseFigures, more: str) -> Fact:
+    """Describe how often each of some glyphs, by number, or writers, by name, is used."""
     uses = figures.uses
     times = f"{uses.least:,.0f} to {uses.most:,.0f} times, {uses.mean:.1f} on average"
     if uses.least == uses.most:
         times = "once" if uses.most == 1 else f"{uses.most:,.0f} times"
-    most = [f"{before}{name} ({n:,})" for name, n in figures.most_used.items()][:_MOST_GLYPHS]
-    if figures.n_distinct == 1:
-        return f"({most[0].rpartition(' ')[0]}), used {times}"
-    return f"different, each used {times}; most used: {', '.join(most)}"
+    names = {key: key if isinstance(key, str) else f"number {key}" for key in figures.most_used}
+    words = f"({next(iter(names.values()), '')}), used {times}"
+    if figures.n_distinct != 1:
+        most = [f"{names[key]} ({n:,})" for key, n in figures.most_used.items()][:_MOST_GLYPHS]
+        words = f"different, each used {times}; most used: {', '.join(most)}"
+    separator = "; " if name == "Glyphs" else ", "
+    return Fact(name, f"{figures.n_distinct:,}", f"{words}{separator}{more}")
 
 
 def describe_source(survey: Survey, aspect: str) -> str:
     """Describe where one of `ASPECTS` comes from, and of how many samples if not of all."""
-    source: Source = survey.sources[aspect]
-    pairs = (("from the labels", source.n_labels), ("from the recipe", source.n_recipe))
-    listed = [f"{words} in {n:,}" for words, n in pairs if n]
-    for words, n in pairs:
-        if n == survey.n_samples:
-            return words
-    return f"{' and '.join(listed)} of {survey.n_samples:,} images" if listed else "not known"
+    source = survey.sources[aspect]
+    pairs = {"from the labels": source.n_labels, "from the recipe": source.n_recipe}
+    whole = [words for words, n in pairs.items() if n == survey.n_samples]
+    listed = [f"{words} in {n:,}" for words, n in pairs.items() if n]
+    if whole or not listed:
+        return whole[0] if whole else "not known"
+    return f"{' and '.join(listed)} of {survey.n_samples:,} images"
 
 
 def describe_missing(survey: Survey) -> list[str]:
@@ -225,32 +207,22 @@ def _interpret(p_value: float) -> str:
 def list_reader_facts(reader: ReaderFigures) -> list[Fact]:
     """List how well a reader reads."""
     right = reader.all
+    images = f"({right.n_right:,} of {count(right.n_samples, 'image')})"
+    edits, characters = count(reader.n_edits, "edit"), count(reader.n_characters, "character")
+    rate = write_percent(reader.character_error_rate)
     facts = [
-        Fact(
-            "Exact match",
-            write_percent(right.accuracy),
-            f"({right.n_right:,} of {count(right.n_samples, 'image')})",
-        ),
-        Fact(
-            "CER",
-            write_percent(reader.character_error_rate),
-            f"(character error rate: {count(reader.n_edits, 'edit')} "
-            f"in {count(reader.n_characters, 'character')})",
-        ),
+        Fact("Exact match", write_percent(right.accuracy), images),
+        Fact("CER", rate, f"(character error rate: {edits} in {characters})"),
     ]
     if reader.n_missing:
-        images = count(reader.n_missing, "image")
-        facts.append(Fact("No prediction", images, "left out of all other figures"))
+        missing = count(reader.n_missing, "image")
+        facts.append(Fact("No prediction", missing, "left out of all other figures"))
     return facts
 
 
 def find_worst_writers(reader: ReaderFigures) -> list[tuple[str, Share]]:
     """Return whose characters are read worst, of those who wrote enough."""
-    enough = [
-        (name, share)
-        for name, share in reader.by_writer.items()
-        if share.n_samples >= _LEAST_CHARACTERS
-    ]
+    enough = [pair for pair in reader.by_writer.items() if pair[1].n_samples >= _LEAST_CHARACTERS]
     return sorted(enough, key=lambda pair: (pair[1].accuracy, pair[0]))[:_MOST_WRITERS]
 
 
@@ -275,25 +247,18 @@ _DAMAGE = {
 def describe_warnings(survey: Survey, reader: ReaderFigures | None) -> list[tuple[str, str]]:
     """Describe what seems to be wrong with a dataset or with predictions: messages and hints."""
     found = []
-    expected = survey.recipe["count"] if survey.recipe and survey.is_finished else None
-    if expected not in {None, survey.n_samples + survey.n_left_out}:
-        found.append(
-            (
-                f"{survey.folder} should hold {expected:,} images, not {survey.n_samples:,}.",
-                f"See what is missing: mnistseq verify {survey.folder}",
-            )
-        )
+    n_there = survey.n_samples + survey.n_left_out
+    if survey.recipe and survey.is_finished and survey.recipe["count"] != n_there:
+        expected = f"{survey.recipe['count']:,} images, not {survey.n_samples:,}"
+        hint = f"See what is missing: mnistseq verify {survey.folder}"
+        found.append((f"{survey.folder} should hold {expected}.", hint))
     for kind, damage in survey.damage.items():
         message, hint = _DAMAGE[kind]
-        first = f", such as {damage.text!r} of {damage.name}" if damage.text else ""
-        first = first or (f", such as {damage.name}" if damage.name else "")
-        found.append((f"{message.format(images=count(damage.n, 'image'))}{first}.", hint))
+        example = " of ".join(filter(None, [damage.text and repr(damage.text), damage.name]))
+        such = f", such as {example}" if example else ""
+        found.append((f"{message.format(images=count(damage.n, 'image'))}{such}.", hint))
     if reader and reader.n_as_numbers:
         predictions = count(reader.n_as_numbers, "prediction")
-        found.append(
-            (
-                f"{predictions} wrong only for missing leading zeros (6405 for 06405).",
-                "If they were saved as numbers, save them as texts.",
-            )
-        )
+        message = f"{predictions} wrong only for missing leading zeros (6405 for 06405)."
+        found.append((message, "If they were saved as numbers, save them as texts."))
     return found

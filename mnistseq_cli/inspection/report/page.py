@@ -17,7 +17,6 @@ from mnistseq_cli.bulk.remake import name_with_split
 from mnistseq_cli.errors import MnistseqError
 from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import check_place, read_file, write_whole
-from mnistseq_cli.formats.png import encode_pngs
 from mnistseq_cli.inspection.predictions import align
 from mnistseq_cli.inspection.report.plots import (
     NARROW_INCHES,
@@ -40,6 +39,8 @@ from mnistseq_cli.validation import count
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from mnistseq_cli.formats.base import LoadedSample
     from mnistseq_cli.inspection.figures import Survey
@@ -74,25 +75,17 @@ class Card:
 
     @property
     def png(self) -> str:
-        """The image in base 64."""
-        step = -(-max(self.sample.image.shape) // _LARGEST_PX)
-        shown = np.ascontiguousarray(self.sample.image[::step, ::step])
-        return base64.b64encode(encode_pngs(shown[None], np.array([shown.shape[1]]))[0]).decode()
+        """The image, as PNG in base 64."""
+        return _encode(self.sample.image)
 
     @property
     def mask_png(self) -> str:
-        """The characters that pixels belong to, in colours in turn, in base 64; "" without."""
+        """The characters that pixels belong to, in colours in turn, as PNG; "" without a mask."""
         if self.sample.mask is None:
             return ""
-        from PIL import Image  # noqa: PLC0415 - for masks alone
-
-        step = -(-max(self.sample.image.shape) // _LARGEST_PX)
-        numbers = self.sample.mask[::step, ::step].astype(np.int64)
+        numbers = self.sample.mask.astype(np.int64)
         colours = np.array([(0, 0, 0, 0), *_COLOURS], np.uint8)
-        shown = colours[np.where(numbers, (numbers - 1) % len(_COLOURS) + 1, 0)]
-        stream = io.BytesIO()
-        Image.fromarray(shown).save(stream, "png")
-        return base64.b64encode(stream.getvalue()).decode()
+        return _encode(colours[np.where(numbers, (numbers - 1) % len(_COLOURS) + 1, 0)])
 
     @property
     def state(self) -> str:
@@ -110,6 +103,15 @@ class Card:
     def edits(self) -> str:
         """How many edits there are."""
         return count(sum(old != new for old, new in self.pairs), "edit")
+
+
+def _encode(pixels: NDArray[np.uint8]) -> str:
+    from PIL import Image  # noqa: PLC0415 - for reports alone
+
+    step = -(-max(pixels.shape[:2]) // _LARGEST_PX)
+    stream = io.BytesIO()
+    Image.fromarray(pixels[::step, ::step]).save(stream, "png")
+    return base64.b64encode(stream.getvalue()).decode()
 
 
 def write_report(path: Path, survey: Survey, reader: ReaderFigures | None = None) -> None:

@@ -78,11 +78,14 @@ class Plot:
 
 def list_plots(survey: Survey, markup: Callable[[str], str]) -> list[Plot]:
     """Draw how the dataset is distributed; `markup` marks SVG that a template leaves as it is."""
+    widths: Counter[int] = Counter()
+    for (width, _), n in survey.sizes.items():
+        widths[width] += n
     plots = [
         _plot_characters(survey),
         _plot_counts("lengths", "Characters per image", "characters", survey.lengths),
         _plot_gaps(survey),
-        _plot_counts("widths", "Image width", "px", _count_widths(survey)),
+        _plot_counts("widths", "Image width", "px", dict(sorted(widths.items()))),
         _plot_ink(survey),
     ]
     return [replace(plot, svg=markup(plot.svg)) for plot in plots if plot]
@@ -98,18 +101,18 @@ def _plot_characters(survey: Survey) -> Plot | None:
         note = f"The {_MOST_NAMES} most frequent of {len(survey.digits):,} characters."
     title = "Characters" if set(counts) - set("0123456789") else "Digits"
     label = f"Bar chart: {title.lower()}, how often each is written"
-    bars = _Bars([*map(float, range(len(counts)))], [*counts.values()], names=[*counts])
+    svg = _draw_bars("digits", label, range(len(counts)), [*counts.values()], names=[*counts])
     rows = [(name, f"{n:,}") for name, n in survey.digits.items()]
-    return Plot(title, _draw_bars("digits", label, bars), note, ("Character", "Count"), rows)
+    return Plot(title, svg, note, ("Character", "Count"), rows)
 
 
 def _plot_counts(name: str, title: str, unit: str, counts: dict[int, int]) -> Plot | None:
     if len(counts) < 2:  # noqa: PLR2004 - one bar says no more than a number, which stands above
         return None
-    values = write_range(counts)
-    svg = _draw_bars(name, f"Bar chart: {title.lower()}, {values} {unit}", _bin(unit, counts, {}))
+    values = f"{write_range(counts)} {unit}"
+    svg = _draw_counts(name, f"Bar chart: {title.lower()}, {values}", unit, counts)
     rows = [(f"{key:,}", f"{n:,}") for key, n in counts.items()]
-    return Plot(title, svg, f"From {values} {unit}.", (unit, "Images"), rows)
+    return Plot(title, svg, f"From {values}.", (unit, "Images"), rows)
 
 
 def _plot_gaps(survey: Survey) -> Plot | None:
@@ -128,7 +131,7 @@ def _plot_gaps(survey: Survey) -> Plot | None:
         )
         for gap in sorted({*gaps.counts, *expected})
     ]
-    svg = _draw_bars("gaps", label, _bin("px", gaps.counts, expected))
+    svg = _draw_counts("gaps", label, "px", gaps.counts, expected)
     note = " ".join(describe_gaps(survey))
     return Plot("Gaps between digits", svg, note, ("Gap, px", "Counted", "Expected"), rows)
 
@@ -138,66 +141,66 @@ def _plot_ink(survey: Survey) -> Plot:
     filled = survey.ink_histogram.nonzero()[0]
     places = range(int(filled[0]), int(filled[-1]) + 1)
     counts: list[int] = survey.ink_histogram[places].tolist()
-    bars = _Bars([(place + 0.5) * width for place in places], counts, width, "%")
     rows = [
         (f"{place * width:.1f} to {(place + 1) * width:.1f}", f"{n:,}")
         for place, n in zip(places, counts, strict=True)
     ]
-    share = survey.ink_share
-    values = f"{write_percent(share.least)} to {write_percent(share.most)}"
-    svg = _draw_bars("ink", f"Histogram: ink of an image, {values}", bars)
-    note = f"{values}; {write_percent(share.mean)} on average."
+    least, mean, most = map(write_percent, vars(survey.ink_share).values())
+    middles = [(place + 0.5) * width for place in places]
+    label = f"Histogram: ink of an image, {least} to {most}"
+    svg = _draw_bars("ink", label, middles, counts, width=width, unit="%")
+    note = f"{least} to {most}; {mean} on average."
     return Plot("Ink per image", svg, note, ("Ink, %", "Images"), rows)
 
 
-def _count_widths(survey: Survey) -> dict[int, int]:
-    widths: Counter[int] = Counter()
-    for (width, _), n in survey.sizes.items():
-        widths[width] += n
-    return dict(sorted(widths.items()))
-
-
-@dataclass(frozen=True)
-class _Bars:
-    """Bars of one width, by their middles, and what was expected of each."""
-
-    middles: Sequence[float]
-    counted: Sequence[int]
-    width: float = 1.0
-    unit: str = ""
-    names: Sequence[str] = ()
-    expected: Sequence[float] = ()
-
-
-def _bin(unit: str, counts: Mapping[int, int], expected: Mapping[int, float]) -> _Bars:
-    """Return how often each of some whole numbers occurs; neighbours share a bar if too many."""
-    bins = merge_neighbours({*counts, *expected}, _MOST_BARS)
+def _draw_counts(
+    name: str,
+    label: str,
+    unit: str,
+    counts: Mapping[int, int],
+    expected: Mapping[int, float] | None = None,
+) -> str:
+    """Draw how often each of some whole numbers occurs; neighbours share a bar if too many."""
+    bins = merge_neighbours({*counts, *(expected or ())}, _MOST_BARS)
     width = len(bins[0])
-    return _Bars(
+    awaited = [sum((expected or {}).get(value, 0.0) for value in values) for values in bins]
+    return _draw_bars(
+        name,
+        label,
         [values[0] + (width - 1) / 2 for values in bins],
         [sum(counts.get(value, 0) for value in values) for values in bins],
-        width,
-        unit if width == 1 else f"{unit}, {width} in each bar",
-        expected=[sum(expected.get(value, 0.0) for value in values) for values in bins]
-        if expected
-        else (),
+        width=width,
+        unit=unit if width == 1 else f"{unit}, {width} in each bar",
+        expected=awaited if expected else (),
     )
 
 
-def _draw_bars(name: str, label: str, bars: _Bars) -> str:
+def _draw_bars(
+    name: str,
+    label: str,
+    middles: Sequence[float],
+    counts: Sequence[int],
+    *,
+    width: float = 1,
+    unit: str = "",
+    names: Sequence[str] = (),
+    expected: Sequence[float] = (),
+) -> str:
+    """Draw bars of one width, by their middles, and what was expected of each."""
+
     def draw(axes: Axes) -> None:
-        axes.bar(bars.middles, bars.counted, color=_BARS, width=0.8 * bars.width, label="counted")
-        if bars.expected:
+        axes.bar(middles, counts, color=_BARS, width=0.8 * width, label="counted")
+        if expected:
             style = {"color": _TEXT, "linewidth": 1.2, "marker": "o", "markersize": 3.5}
-            axes.plot(bars.middles, bars.expected, label="expected", **style)
+            axes.plot(middles, expected, label="expected", **style)
             axes.margins(y=0.25)
             axes.legend(loc="upper right", ncols=2, borderaxespad=0)
-        if bars.names:
-            axes.set_xticks(bars.middles, bars.names)
+        if names:
+            axes.set_xticks(middles, names)
             axes.tick_params(axis="x", length=0)
         else:
-            axes.set_xlabel(bars.unit)
-            axes.locator_params(axis="x", integer=bars.unit != "%")
+            axes.set_xlabel(unit)
+            axes.locator_params(axis="x", integer=unit != "%")
         axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.locator_params(axis="y", integer=True, nbins=5)
 
