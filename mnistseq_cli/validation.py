@@ -96,7 +96,9 @@ def check_number(
     if number is None or not low <= number <= high:
         others = "".join(f", or {word}" for word in words)
         raise UsageError(
-            f"is {quote(value)}; expected a whole number from {low} to {high}{others}", field=name
+            f"is {quote(value)}; expected a whole number from {low} to {high}{others}",
+            suggest(value, words) if isinstance(value, str) else "",
+            field=name,
         )
     return number
 

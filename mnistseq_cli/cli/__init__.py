@@ -12,7 +12,7 @@ import typer
 from mnistseq_cli.cli.commands import COMMANDS, Program, open_command
 from mnistseq_cli.cli.completion import answer_scripts
 from mnistseq_cli.cli.console import print_result, report_error
-from mnistseq_cli.cli.options import flag
+from mnistseq_cli.cli.options import expand
 from mnistseq_cli.cli.usage_errors import WrongUsage, explain, name_parameter
 from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
 
@@ -33,6 +33,17 @@ All options of a command, with examples:
 mnistseq phone --help
 """
 
+OPTIONS = """
+Options:
+--version
+    Show the version and exit.
+--install-completion
+    Install completion for the shell named after it (bash, zsh, fish, powershell), or for the one
+    it runs in.
+--show-completion
+    Show the script that would be installed.
+"""
+
 app = typer.Typer(
     name="mnistseq",
     help="Write numbers in real handwriting: images with exact labels and boxes.",
@@ -46,40 +57,20 @@ app = typer.Typer(
 answer_scripts()
 
 
-def _print_version(wanted: bool) -> None:  # noqa: FBT001 - the callback of a flag gets a bool
-    if wanted:
-        from importlib.metadata import version
+def _start(
+    *,
+    version: bool = False,
+    install_completion: bool = False,  # noqa: ARG001 - `Program.parse_args` does it
+    show_completion: bool = False,  # noqa: ARG001 - as above
+) -> None:
+    if version:
+        from importlib.metadata import version as find_version
 
-        print_result(f"mnistseq {version('mnistseq')}")
+        print_result(f"mnistseq {find_version('mnistseq')}")
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
-def _options_of_all(
-    context: typer.Context,
-    *,
-    version: bool = flag(  # noqa: ARG001 - its callback does all there is to do
-        "Options",
-        "--version",
-        "Show the version and exit.",
-        callback=_print_version,
-        is_eager=True,
-    ),
-    install_completion: bool = flag(  # noqa: ARG001 - `Program.parse_args` does it
-        "Options",
-        "--install-completion",
-        "Install completion for the shell named after it (bash, zsh, fish, powershell), or for "
-        "the one it runs in.",
-    ),
-    show_completion: bool = flag(  # noqa: ARG001 - as above
-        "Options", "--show-completion", "Show the script that would be installed."
-    ),
-) -> None:
-    if context.invoked_subcommand is None:
-        from mnistseq_cli.cli.help import WELCOME
-
-        for line in WELCOME.splitlines():
-            print_result(line)
+app.callback(invoke_without_command=True)(expand(_start, OPTIONS))
 
 
 def main() -> NoReturn:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from mnistseq_cli.cli.console import print_table
 from mnistseq_cli.cli.make_dataset import PATTERN, make_dataset
-from mnistseq_cli.cli.options import expand, flag, option
 from mnistseq_cli.cli.output_options import OutputOptions
 from mnistseq_cli.cli.picture_options import Picture
 from mnistseq_cli.errors import TextError
@@ -18,6 +17,20 @@ if TYPE_CHECKING:
 
 # Presets in which a - is where people leave a gap, as `phone` does.
 PHONE_PLANS = ("jp", "jp-mobile", "us", "uk-mobile", "fr", "in-mobile", "cn-mobile")
+OPTIONS = f"""
+Text:
+--digits TEXT
+    Write this number in every picture.
+--length MIN [MAX]
+    Write random digits: from MIN to MAX of them, both included; one number is both.
+--texts FILE
+    Write the numbers of a file, one a line, in their order.
+{PATTERN}
+--list-patterns
+    Show the presets of --pattern, and stop.
+--list-recipes
+    Show the built-in recipes of --recipe, and stop.
+"""
 EXAMPLES = """\
 mnistseq batch -n 100000 --length 3 7 --width 200 -o train
 mnistseq batch -n 5000 --pattern date-iso -o dates
@@ -28,27 +41,16 @@ mnistseq batch --recipe train/recipe.toml -o again
 """
 
 
-@expand
 def batch(
     output: OutputOptions,
     picture: Picture,
     *,
-    digits: str | None = option("Text", "--digits TEXT", "Write this number in every picture."),
-    length: tuple[int, int] | None = option(
-        "Text",
-        "--length MIN [MAX]",
-        "Write random digits: from MIN to MAX of them, both included; one number is both.",
-    ),
-    texts: Path | None = option(
-        "Text", "--texts FILE", "Write the numbers of a file, one a line, in their order."
-    ),
-    pattern: str | None = PATTERN,
-    list_patterns: bool = flag(
-        "Text", "--list-patterns", "Show the presets of --pattern, and stop."
-    ),
-    list_recipes: bool = flag(
-        "Text", "--list-recipes", "Show the built-in recipes of --recipe, and stop."
-    ),
+    digits: str | None = None,
+    length: tuple[int, int] | None = None,
+    texts: Path | None = None,
+    pattern: str | None = None,
+    list_patterns: bool = False,
+    list_recipes: bool = False,
 ) -> None:
     """Write many pictures of given or random numbers, with labels and boxes.
 
@@ -77,8 +79,9 @@ def batch(
         dashes = "gap" if pattern in PHONE_PLANS else "ink"
         make_dataset(picture, output, given, command="batch", folder="sequences", dashes=dashes)
     except TextError as error:
-        if number := _find_line(lines, error):
-            raise TextError(f"{texts}, line {number}: {error.message}", error.hint) from error
+        for number, text in lines.items():  # the first with what the message begins with
+            if any(error.message.startswith(f"{one!r} ") for one in text):
+                raise TextError(f"{texts}, line {number}: {error.message}", error.hint) from error
         raise
 
 
@@ -91,13 +94,3 @@ def find_patterns() -> Iterator[tuple[str, ...]]:
         pattern = parse_pattern(name)
         example = "".join(map(chr, filter(None, pattern.write(0, 0, 1)[0])))
         yield name, example, "repeat" if pattern.repeats else f"{pattern.size:,}", about
-
-
-def _find_line(lines: dict[int, str], error: TextError) -> int | None:
-    """Return the number of the first line with the character that an error begins with."""
-    found = (
-        number
-        for number, text in lines.items()
-        if any(error.message.startswith(f"{character!r} ") for character in set(text))
-    )
-    return next(found, None)

@@ -11,12 +11,14 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup
 from typer.main import get_command
 
 from mnistseq_cli.cli.completion import install_script, show_script
-from mnistseq_cli.cli.help import write_help
+from mnistseq_cli.cli.console import print_result
+from mnistseq_cli.cli.help import WELCOME, write_help
+from mnistseq_cli.cli.options import expand
 from mnistseq_cli.cli.usage_errors import WrongUsage, check_strengths, repeat_single_length
 
 COMPLETION_OPTIONS = {"--install-completion": install_script, "--show-completion": show_script}
-# A command is one module: the function of its name, and the examples that end its help. What it
-# does stands here as well, so that a list of commands opens none.
+# A command is one module: the function of its name, its OPTIONS, and the EXAMPLES that end its
+# help. What it does stands here as well, so that a list of commands opens none.
 COMMANDS = {
     "sequence": "Write a number as one picture, or as several.",
     "phone": "Write pictures of phone numbers, no number twice.",
@@ -40,13 +42,17 @@ class Program(TyperGroup):
         return open_command(cmd_name) if cmd_name in COMMANDS else None
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Deal with completion, whose options may have the name of a shell behind them."""
+        """Deal with no words, and with completion, which may have the name of a shell behind."""
         option, _, shell = args[0].partition("=") if args else ("", "", "")
-        if option in COMPLETION_OPTIONS and not ctx.resilient_parsing:
+        if not ctx.resilient_parsing and (not args or option in COMPLETION_OPTIONS):
             words = [*filter(None, [shell]), *args[1:]]
             if len(words) > 1:
                 raise WrongUsage(f"option '{option}' takes one shell: leave out {words[1]}")
-            COMPLETION_OPTIONS[option](*words)
+            if args:
+                COMPLETION_OPTIONS[option](*words)
+            else:
+                for line in WELCOME.splitlines():
+                    print_result(line)
             ctx.exit()
         return super().parse_args(ctx, args)
 
@@ -94,5 +100,6 @@ def open_command(name: str) -> Any:
     """Return a command of the program, with its options."""
     module = import_module(f"mnistseq_cli.cli.{name}")
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-    alone.command(name, cls=Command, epilog=module.EXAMPLES)(getattr(module, name))
+    command = expand(getattr(module, name), module.OPTIONS)
+    alone.command(name, cls=Command, epilog=module.EXAMPLES)(command)
     return get_command(alone)

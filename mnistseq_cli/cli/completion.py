@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +17,7 @@ from mnistseq_cli.recipe import NAMED_RECIPES
 from mnistseq_cli.validation import check_choice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 SCRIPTS = {
     "bash": "mnistseq.bash",
@@ -26,6 +27,18 @@ SCRIPTS = {
 }
 PROGRAM, VARIABLE = "mnistseq", "_MNISTSEQ_COMPLETE"
 LINES = "lines"  # the name under which Typer knows who answers the scripts
+
+# Where the values of a parameter stand, by its name: in tables, loaded when they are asked for.
+_TABLES = {
+    "augment": ("distortions.registry.PRESETS", "distortions.registry.AUGMENTATIONS"),
+    "dataset": ("glyphs.catalog.DATASETS",),
+    "image_format": ("formats.IMAGE_FORMATS",),
+    "labels": ("formats.LABEL_STYLES",),
+    "names": ("glyphs.catalog.DATASETS",),
+    "paper": ("distortions.registry.PAPERS",),
+    "pattern": ("compose.presets.describe_presets",),
+    "to": ("formats.FORMATS",),
+}
 
 
 def answer_scripts() -> None:
@@ -102,32 +115,27 @@ def _choose_shell(name: str, option: str) -> str:
     return name
 
 
-def complete(
-    known: Iterable[str] | str, *before: str, explained: bool = False
-) -> Callable[[str], list[Any]]:
-    """Return a completer of values: a list, or the name of a table, loaded when it is asked.
+def find_completer(name: str, metavar: str) -> Callable[[str], list[Any]] | None:
+    """Return what completes the values of a parameter; a shell completes paths by itself.
 
-    Parameters
-    ----------
-    known : iterable of str, or str
-        A table, or a function that returns one, is named by its module in `mnistseq_cli` and
-        its name there.
-    before : str
-        More values, before the others.
-    explained : bool
-        Whether what stands in the table under a value says what that is.
+    Words in what stands for the value, such as ``left|right``, are values too.
     """
+    words = [word for word in metavar.split("|") if re.fullmatch("[a-z-]{2,}", word)]
+    if name == "recipe":
+        return complete_recipe
+    if name not in _TABLES and not words:
+        return None
 
-    def answer(incomplete: str) -> list[Any]:
-        table: Any = known
-        if isinstance(known, str):
-            module, _, name = f"mnistseq_cli.{known}".rpartition(".")
-            table = getattr(import_module(module), name)
-            table = table() if callable(table) else table
-        found = [value for value in (*before, *table) if value.startswith(incomplete)]
-        return [(value, table[value]) for value in found] if explained else found
+    def complete(incomplete: str) -> list[tuple[str, str]]:
+        found = dict.fromkeys(words, "")
+        for place in _TABLES.get(name, ()):
+            module, _, attribute = f"mnistseq_cli.{place}".rpartition(".")
+            table = getattr(import_module(module), attribute)
+            # What a function returns says what each value is.
+            found |= table() if callable(table) else dict.fromkeys(table, "")
+        return [item for item in found.items() if item[0].startswith(incomplete)]
 
-    return answer
+    return complete
 
 
 def complete_recipe(incomplete: str) -> list[str]:

@@ -35,6 +35,12 @@ def get_console(*, stderr: bool = True) -> Console:
     return Console(stderr=stderr, highlight=False)
 
 
+def is_terminal() -> bool:
+    """Whether stderr is a terminal, or is to be taken for one."""
+    is_one = sys.stderr is not None and sys.stderr.isatty()
+    return is_one or bool(os.environ.get("FORCE_COLOR"))
+
+
 def escape(text: str) -> str:
     r"""Return a text as one harmless line: ``\x1b``, ``\n``, ``\u202e``; JSON stays JSON."""
     return _UNSAFE.sub(lambda found: _escape_character(found[0]), text)
@@ -92,12 +98,12 @@ def _shorten(text: str) -> str:
 
 
 def _print(*parts: tuple[str, str]) -> None:
-    """Write a line of texts with styles; without Rich, which is slow to start, where none show."""
+    """Write a line of texts with styles; without Rich where none show."""
     if sys.stderr is None:
         return
     safe = [(escape(text), style) for text, style in parts]
     with suppress(OSError):  # of a terminal that was closed: the work goes on to its end
-        if not sys.stderr.isatty() and "FORCE_COLOR" not in os.environ:
+        if not is_terminal():
             sys.stderr.write("".join(text for text, _ in safe) + "\n")
             return
         from rich.text import Text

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mnistseq_cli.cli.completion import complete
 from mnistseq_cli.cli.console import print_result, print_table, say, warn
-from mnistseq_cli.cli.options import DATA_DIR, argument, flag, option
+from mnistseq_cli.cli.options import DATA_DIR
 from mnistseq_cli.errors import DownloadError, UsageError
 
 if TYPE_CHECKING:
@@ -17,6 +16,24 @@ if TYPE_CHECKING:
 
 FIGURES = (1, 2, 3)  # the columns that are numbers
 
+OPTIONS = f"""
+DATASET...
+    Names of data sets. [default: mnist]
+Options:
+--list
+    Show the data sets there are, and stop.
+--from PATH
+    Bring files that are on this machine: a folder, zip or tar archive with the gzip or the plain
+    IDX files, a Keras mnist.npz.
+--mirror URL
+    A folder with the gzip files, tried first. Can be given several times.
+--verify
+    Read and check every byte; what is damaged is made again.
+--force
+    Download also what is in the cache.
+Glyphs:
+{DATA_DIR}
+"""
 EXAMPLES = """\
 mnistseq download
 mnistseq download --from ~/Downloads
@@ -26,29 +43,14 @@ mnistseq download mnist --verify
 
 
 def download(
-    names: list[str] | None = argument(
-        "DATASET...",
-        "Names of data sets. [default: mnist]",
-        autocompletion=complete("glyphs.catalog.DATASETS"),
-    ),
+    names: list[str] | None = None,
     *,
-    list_all: bool = flag("Options", "--list", "Show the data sets there are, and stop."),
-    source: Path | None = option(
-        "Options",
-        "--from PATH",
-        "Bring files that are on this machine: a folder, zip or tar archive with the gzip or the "
-        "plain IDX files, a Keras mnist.npz.",
-    ),
-    mirrors: list[str] | None = option(
-        "Options",
-        "--mirror URL",
-        "A folder with the gzip files, tried first. Can be given several times.",
-    ),
-    verify: bool = flag(
-        "Options", "--verify", "Read and check every byte; what is damaged is made again."
-    ),
-    force: bool = flag("Options", "--force", "Download also what is in the cache."),
-    data_dir: Path | None = DATA_DIR,
+    list_: bool = False,
+    from_: Path | None = None,
+    mirror: list[str] | None = None,
+    verify: bool = False,
+    force: bool = False,
+    data_dir: Path | None = None,
 ) -> None:
     """Bring data sets of handwriting into the cache.
 
@@ -62,37 +64,33 @@ def download(
     for name in chosen:
         if name not in DATASETS:
             raise unknown_dataset(name)
-    check_mirrors(mirrors or ())
-    if source and (mirrors or force):
+    check_mirrors(mirror or ())
+    if from_ and (mirror or force):
         raise UsageError("--from takes files from this machine: leave out --mirror and --force")
-    if list_all:
+    if list_:
         head = ("name", "classes", "glyphs", "size", "licence", "cached")
         print_table([head, *_list_rows(data_dir)], FIGURES)
         return
     for name in chosen:
-        if source:
-            _adopt(name, source, data_dir)
+        if from_:
+            _adopt(DATASETS[name], from_, data_dir)
         else:
-            _download(name, data_dir, tuple(mirrors or ()), verify=verify, force=force)
+            _download(
+                DATASETS[name], data_dir, mirrors=tuple(mirror or ()), verify=verify, force=force
+            )
 
 
-def _download(
-    name: str, data_dir: Path | None, mirrors: tuple[str, ...], *, verify: bool, force: bool
-) -> None:
+def _download(dataset: Dataset, data_dir: Path | None, *, verify: bool, **how: Any) -> None:
     from mnistseq_cli.cli.progress import DownloadProgress
     from mnistseq_cli.glyphs.cache import Action, ensure_cached, ensure_writers, find_raw_dir
-    from mnistseq_cli.glyphs.catalog import DATASETS
 
-    dataset = DATASETS[name]
-    failed: DownloadError | None = None
+    name = dataset.name
     with DownloadProgress() as bars:
-        done = ensure_cached(
-            dataset, data_dir, mirrors=mirrors, progress=bars, verify=verify, force=force
-        )
+        how |= {"verify": verify, "progress": bars}
+        done = ensure_cached(dataset, data_dir, **how)
+        failed: DownloadError | None = None
         try:
-            done |= ensure_writers(
-                dataset, data_dir, mirrors=mirrors, progress=bars, verify=verify, force=force
-            )
+            done |= ensure_writers(dataset, data_dir, **how)
         except DownloadError as error:
             failed = error
     if failed:
@@ -100,22 +98,22 @@ def _download(
     for file, action in done.items():
         if action is not Action.USED:
             say(f"{name}: {file} {action}")
-    if all(action is Action.USED for action in done.values()):
+    if {*done.values()} == {Action.USED}:
         is_checked = verify and all(file.is_known for file in dataset.files())
         say(f"{name}: {'checksums match' if is_checked else 'already in the cache'}")
     print_result(str(find_raw_dir(dataset, data_dir)))
 
 
-def _adopt(name: str, source: Path, data_dir: Path | None) -> None:
+def _adopt(dataset: Dataset, source: Path, data_dir: Path | None) -> None:
     from mnistseq_cli.glyphs.adopt import adopt
-    from mnistseq_cli.glyphs.catalog import DATASETS
 
-    if DATASETS[name].is_drawn:
+    name = dataset.name
+    if dataset.is_drawn:
         raise UsageError(
             f"{name} has no files to bring: mnistseq draws it", f"mnistseq download {name}"
         )
-    placed = adopt(DATASETS[name], source.expanduser(), data_dir)
-    is_checked = all(file.is_known for file in DATASETS[name].files())
+    placed = adopt(dataset, source.expanduser(), data_dir)
+    is_checked = all(file.is_known for file in dataset.files())
     say(f"{name}: copied from {source}, {'checksums match' if is_checked else 'unchecked'}")
     if placed[0].parent != placed[-1].parent or "labels" in placed[0].name:
         say(f"{name}: with who wrote each glyph")
@@ -123,25 +121,15 @@ def _adopt(name: str, source: Path, data_dir: Path | None) -> None:
 
 
 def _list_rows(data_dir: Path | None) -> Iterator[tuple[str, ...]]:
+    from mnistseq_cli.files import spell_size
     from mnistseq_cli.glyphs.cache import is_cached
     from mnistseq_cli.glyphs.catalog import DATASETS
 
     for name, dataset in DATASETS.items():
-        yield (
-            name,
-            str(len(dataset.alphabet)),
-            f"{dataset.n_glyphs:,}",
-            _name_size(dataset),
-            dataset.licence,
-            "yes" if is_cached(dataset, data_dir) else "no",
-        )
-
-
-def _name_size(dataset: Dataset) -> str:
-    """Return what a download costs, or where files come from instead."""
-    from mnistseq_cli.files import spell_size
-
-    if not dataset.mirrors:
-        return "drawn" if dataset.is_drawn else "--from"
-    is_known = all(file.size_bytes for file in dataset.files())
-    return spell_size(dataset.size_bytes) if is_known else "unknown"
+        is_known = all(file.size_bytes for file in dataset.files())
+        size = spell_size(dataset.size_bytes) if is_known else "unknown"
+        if not dataset.mirrors:  # where files come from instead
+            size = "drawn" if dataset.is_drawn else "--from"
+        cached = "yes" if is_cached(dataset, data_dir) else "no"
+        n_classes, n_glyphs = str(len(dataset.alphabet)), f"{dataset.n_glyphs:,}"
+        yield name, n_classes, n_glyphs, size, dataset.licence, cached

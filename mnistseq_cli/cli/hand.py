@@ -6,9 +6,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from mnistseq_cli.cli.completion import complete
 from mnistseq_cli.cli.console import print_result, say
-from mnistseq_cli.cli.options import argument, option
 from mnistseq_cli.errors import GlyphError, UsageError
 from mnistseq_cli.validation import check_choice, check_local, check_number, count
 
@@ -17,6 +15,23 @@ GLYPH_PX = 84  # about as large as they are on the page: three times those of MN
 CONTACT_SHEET = "contact-sheet.png"
 _WRITER = re.compile(r"[^\W_](?:[^\W_]|[.-])*")
 
+OPTIONS = """
+sheet|read
+    sheet: draw the pages to print; read: make glyphs of photos or scans of them.
+PHOTO...
+    Pages that one person has filled in: JPEG, PNG, TIFF or WebP.
+Output:
+-o, --out PATH
+    The PDF of the sheet, or the folder of the glyphs. [default: sheet.pdf, my-hand]
+Sheet:
+--characters TEXT
+    Which characters have fields. [default: 0123456789]
+--fields N
+    How many fields each character has. [default: 18]
+Reading:
+--writer NAME
+    Who wrote it; a folder can hold glyphs of several writers. [default: the folder's name]
+"""
 EXAMPLES = """\
 mnistseq hand sheet -o sheet.pdf
 mnistseq hand sheet --characters "0123456789.,-" --fields 14
@@ -26,32 +41,13 @@ mnistseq hand read photo.jpg -o my-hand
 
 
 def hand(
-    action: str = argument(
-        "sheet|read",
-        "sheet: draw the pages to print; read: make glyphs of photos or scans of them.",
-        default=...,
-        autocompletion=complete(ACTIONS),
-    ),
-    photos: list[Path] | None = argument(
-        "PHOTO...", "Pages that one person has filled in: JPEG, PNG, TIFF or WebP."
-    ),
+    action: str,
+    photos: list[Path] | None = None,
     *,
-    out: Path | None = option(
-        "Output",
-        "-o, --out PATH",
-        "The PDF of the sheet, or the folder of the glyphs. [default: sheet.pdf, my-hand]",
-    ),
-    characters: str | None = option(
-        "Sheet", "--characters TEXT", "Which characters have fields. [default: 0123456789]"
-    ),
-    fields: int | None = option(
-        "Sheet", "--fields N", "How many fields each character has. [default: 18]"
-    ),
-    writer: str | None = option(
-        "Reading",
-        "--writer NAME",
-        "Who wrote it; a folder can hold glyphs of several writers. [default: the folder's name]",
-    ),
+    out: Path | None = None,
+    characters: str | None = None,
+    fields: int | None = None,
+    writer: str | None = None,
 ) -> None:
     """Make a data set of your own handwriting: print a sheet, fill it in, photograph it.
 
@@ -64,9 +60,8 @@ def hand(
     if action == "sheet":
         if photos or writer:
             raise UsageError("hand sheet takes no photo and no --writer: they go with hand read")
-        _write_sheet(
-            out or Path("sheet.pdf"), characters or "0123456789", 18 if fields is None else fields
-        )
+        n_fields = 18 if fields is None else fields
+        _write_sheet(out or Path("sheet.pdf"), characters or "0123456789", n_fields)
     else:
         if not photos or characters or fields is not None:
             raise UsageError(

@@ -5,14 +5,38 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnistseq_cli.cli.options import DATA_DIR, argument, flag, option
+from mnistseq_cli.cli.options import DATA_DIR
 from mnistseq_cli.errors import UsageError
+from mnistseq_cli.recipe import COUNT_LIMIT
+from mnistseq_cli.validation import check_number, count
 
 if TYPE_CHECKING:
     from mnistseq_cli.formats.base import LoadedSample
     from mnistseq_cli.inspection.figures import Survey
     from mnistseq_cli.inspection.predictions import ReaderFigures
 
+SHEET_SAMPLES = 24
+
+OPTIONS = f"""
+DIR
+    Folder of a dataset, or of images with a label file.
+Output:
+--sheet FILE
+    Write a contact sheet of 24 samples, with labels and boxes drawn on it; alone, it takes the
+    place of the summary.
+--report FILE.html
+    Also write a page to open in a browser: plots, a gallery, the recipe. Needs the extra report.
+--json
+    Print everything as JSON instead of a summary.
+Input:
+--samples N
+    Look at so many samples, evenly spaced. Default: all.
+Reader:
+--predictions FILE
+    What a trained model read, a table of file_name and text: adds how accurate it is.
+Glyphs:
+{DATA_DIR}
+"""
 EXAMPLES = """\
 mnistseq inspect train
 mnistseq inspect train --sheet sheet.png
@@ -20,45 +44,17 @@ mnistseq inspect train --samples 10000
 mnistseq inspect train --report report.html --predictions read.csv
 mnistseq inspect train --json
 """
-SHEET_SAMPLES = 24
 
 
 def inspect(
-    # `open_dataset` says whether it can be read, and which folder of it cannot.
-    folder: Path = argument(
-        "DIR",
-        "Folder of a dataset, or of images with a label file.",
-        default=...,
-        readable=False,
-    ),
+    folder: Path,
     *,
-    sheet: Path | None = option(
-        "Output",
-        "--sheet FILE",
-        "Write a contact sheet of 24 samples, with labels and boxes drawn on it; alone, it takes "
-        "the place of the summary.",
-        readable=False,
-    ),
-    report: Path | None = option(
-        "Output",
-        "--report FILE.html",
-        "Also write a page to open in a browser: plots, a gallery, the recipe. Needs the extra "
-        "report.",
-        readable=False,
-    ),
-    samples: int | None = option(
-        "Input",
-        "--samples N",
-        "Look at so many samples, evenly spaced. Default: all.",
-        min=1,
-    ),
-    as_json: bool = flag("Output", "--json", "Print everything as JSON instead of a summary."),
-    predictions: Path | None = option(
-        "Reader",
-        "--predictions FILE",
-        "What a trained model read, a table of file_name and text: adds how accurate it is.",
-    ),
-    data_dir: Path | None = DATA_DIR,
+    sheet: Path | None = None,
+    report: Path | None = None,
+    samples: int | None = None,
+    json_: bool = False,
+    predictions: Path | None = None,
+    data_dir: Path | None = None,
 ) -> None:
     """Show what is in a dataset: counts, digits, lengths, gaps, ink, duplicates.
 
@@ -76,24 +72,20 @@ def inspect(
     from mnistseq_cli.inspection.wording import describe_warnings
 
     folder = open_folder(folder)
+    if samples is not None:
+        check_number("samples", samples, 1, COUNT_LIMIT)
     if sheet is not None:
         check_image_file(sheet, "--sheet")
     if report is not None:
         _check_report(report)
-    if sheet is not None and not (report or as_json or predictions):
+    if sheet is not None and not (report or json_ or predictions):
         _write_sheet(sheet, pick_samples(folder, SHEET_SAMPLES, data_dir))
         return
     if samples is not None and predictions is not None:
         raise UsageError("--samples looks at some images, and --predictions at all; expected one")
     survey, reader = _look(folder, predictions, data_dir, samples)
-    # Files go before the summary: who reads that may not read to its end.
-    if sheet is not None:
-        _write_sheet(sheet, survey.choose(SHEET_SAMPLES))
-    if report is not None:
-        from mnistseq_cli.inspection.report import write_report
-
-        write_report(report, survey, reader)
-    if as_json:
+    _write_files(survey, reader, sheet, report)  # who reads the summary may not read to its end
+    if json_:
         values = to_dict(survey) | ({"reader": reader.to_dict()} if reader else {})
         print_result(json.dumps(values, ensure_ascii=False, allow_nan=False))
     else:
@@ -116,12 +108,13 @@ def _look(
     tally = ReaderTally(read_predictions(predictions)) if predictions else None
     n_all = n_samples or open_dataset(folder).n_samples
     with Display("samples", after_s=1.0) as display:
-
-        def show(n_read: int) -> None:
-            display.show("Samples", n_read, n_all)
-
-        watch = tally.add if tally else None
-        found = survey(folder, show, watch=watch, data_dir=data_dir, n_samples=n_samples)
+        found = survey(
+            folder,
+            lambda n_read: display.show("Samples", n_read, n_all),
+            watch=tally.add if tally else None,
+            data_dir=data_dir,
+            n_samples=n_samples,
+        )
     return found, tally.figures() if tally else None
 
 
@@ -141,11 +134,21 @@ def _check_report(path: Path) -> None:
     check_place(path)
 
 
+def _write_files(
+    survey: Survey, reader: ReaderFigures | None, sheet: Path | None, report: Path | None
+) -> None:
+    if sheet is not None:
+        _write_sheet(sheet, survey.choose(SHEET_SAMPLES))
+    if report is not None:
+        from mnistseq_cli.inspection.report import write_report
+
+        write_report(report, survey, reader)
+
+
 def _write_sheet(path: Path, samples: list[LoadedSample]) -> None:
     from mnistseq_cli.cli.console import say
     from mnistseq_cli.formats.images import write_image
     from mnistseq_cli.sheet import make_labelled_sheet
-    from mnistseq_cli.validation import count
 
     write_image(path, make_labelled_sheet(samples))
     say(f"{count(len(samples), 'sample')} drawn on {path}.")
@@ -167,15 +170,13 @@ def _show(survey: Survey, reader: ReaderFigures | None) -> None:
     page = TextPage(console.width, is_unicode=console.encoding.lower().startswith("utf"))
     sections = write_summary(survey, page)
     if reader is not None:
-        sections += write_reader_summary(reader, page)
-    for title, lines in [*sections, ("Some samples", [])]:
-        console.print(Text(page.show(title), "bold"), *map(Text, lines), sep="\n", soft_wrap=True)
-        if lines:
-            console.print()
-
+        sections += write_reader_summary(survey, reader, page)
     samples = list_samples(survey, page)
-    if console.is_terminal and not find_hindrance(console):
-        show_images(("\n".join(lines), sample.image) for sample, lines in samples)
-    else:
-        for _, lines in samples:
-            console.print(*map(Text, lines), sep="\n", soft_wrap=True)
+    is_drawn = console.is_terminal and not find_hindrance(console)
+    named = [] if is_drawn else [line for lines, _ in samples for line in lines]
+    for title, lines in [*sections, ("Some samples", named)]:
+        console.print(Text(page.show(title), "bold"), *map(Text, lines), sep="\n", soft_wrap=True)
+        if title != "Some samples":
+            console.print()
+    if is_drawn:
+        show_images(("\n".join(lines), sample.image) for lines, sample in samples)

@@ -8,10 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnistseq_cli.cli.completion import complete
 from mnistseq_cli.cli.console import print_result, say, warn
-from mnistseq_cli.cli.options import option
-from mnistseq_cli.cli.output_options import OutputOptions
 from mnistseq_cli.cli.picture_options import name_glyphs, say_writers_unknown
 from mnistseq_cli.cli.share import parse_share
 from mnistseq_cli.errors import UsageError
@@ -23,10 +20,10 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.bulk.plan import Plan
     from mnistseq_cli.bulk.run import Summary
+    from mnistseq_cli.cli.output_options import OutputOptions
     from mnistseq_cli.cli.picture_options import Picture
     from mnistseq_cli.compose.generator import SequenceGenerator
     from mnistseq_cli.compose.samples import Sample
-    from mnistseq_cli.recipe import Recipe
 
 SHOWN_SAMPLES = 6
 SHEET_SAMPLES = 24
@@ -38,15 +35,11 @@ _CARDS = {
 }
 _FEW_SHARDS = 8  # loaders often have four to eight workers
 
-
-PATTERN = option(
-    "Text",
-    "--pattern PRESET|PATTERN",
-    "Numbers of one form: a preset (batch --list-patterns shows them), or a pattern: # for any "
-    "digit, [2-9] or [A-Z] for some characters, {3} or {1,4} for so many of the one before, a "
-    "backslash before a character that stands for itself; all else stands as it is.",
-    autocompletion=complete("compose.presets.describe_presets", explained=True),
-)
+PATTERN = """\
+--pattern PRESET|PATTERN
+    Numbers of one form: a preset (batch --list-patterns shows them), or a pattern: # for any
+    digit, [2-9] or [A-Z] for some characters, {3} or {1,4} for so many of the one before, a
+    backslash before a character that stands for itself; all else stands as it is."""
 
 
 def make_dataset(
@@ -78,7 +71,9 @@ def make_dataset(
 
     output.check(output.out or Path(folder))
     given["splits"] = output.list_splits(command)
-    share = _check_share(output, picture)
+    if output.share is not None and picture.seed is None and picture.recipe is None:
+        raise UsageError("--share needs a seed, the same for all shares", "Add --seed N")
+    share = None if output.share is None else parse_share(output.share)
     generator, plan = _plan(picture, output, given, {"count": 10} | defaults, folder)
     _warn_of_plan(plan, len(generator.glyphs.alphabet), is_stream=output.is_stream)
     say_writers_unknown(generator)
@@ -127,14 +122,39 @@ def _plan(
     if output.resume:
         drawn, rules = _read_drawn(place.folder, picture, given)
         defaults, given = defaults | drawn, given | rules
-    if picture.glyphs is not None:
-        _check_glyphs(picture.make_recipe(defaults, given), picture.glyphs)
+    if picture.glyphs not in {None, "all"} and picture.make_recipe(defaults, given).splits:
+        raise UsageError(
+            f"--glyphs is {picture.glyphs!r}, which does not go with --splits: the split test is "
+            "written with the test glyphs, the others with training glyphs",
+            "Leave --glyphs out",
+        )
     generator = picture.open_generator(defaults, given)
     open_format(place).check(generator.recipe, generator.largest_px)
     with Display("samples", after_s=1.0) as display:
         generator.check(lambda n: display.show("Checking that all fit", n, len(generator)))
     part_size = output.part_size or choose_part_size(generator)
     return generator, make_plan(generator.recipe, place, part_size, start=output.start or 0)
+
+
+def _read_drawn(
+    folder: Path, picture: Picture, given: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what the run to be resumed found, and by which rules it does what options ask for.
+
+    That is the seed and the data set, and whether writers were known.
+    """
+    from mnistseq_cli.bulk.manifest import load_plan
+
+    saved = load_plan(folder)
+    if not saved:
+        return {}, {}
+    recipe, rules = saved["recipe"], {}
+    hand = recipe.get("hand", "alike" if recipe.get("one_hand") else "any")  # of version 2 or 1
+    if picture.one_hand and hand != "any":
+        rules["hand"] = hand
+    if given["splits"]:
+        rules["splits_by"] = recipe.get("splits_by", "glyph")
+    return {key: recipe[key] for key in ("seed", "dataset")}, rules
 
 
 def _warn_of_plan(plan: Plan, n_classes: int, *, is_stream: bool) -> None:
@@ -162,46 +182,6 @@ def _warn_of_plan(plan: Plan, n_classes: int, *, is_stream: bool) -> None:
         )
 
 
-def _check_share(output: OutputOptions, picture: Picture) -> tuple[int, int] | None:
-    """Return which share is to be made, where only one is."""
-    if output.share is None:
-        return None
-    if picture.seed is None and picture.recipe is None:
-        raise UsageError("--share needs a seed, the same for all shares", "Add --seed N")
-    return parse_share(output.share)
-
-
-def _check_glyphs(recipe: Recipe, said: str) -> None:
-    """Raise if there is a choice of glyphs that splits would ignore."""
-    if recipe.splits and said != "all":
-        raise UsageError(
-            f"--glyphs is {said!r}, which does not go with --splits: the split test is written "
-            "with the test glyphs, the others with training glyphs",
-            "Leave --glyphs out",
-        )
-
-
-def _read_drawn(
-    folder: Path, picture: Picture, given: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what the run to be resumed found, and by which rules it does what options ask for.
-
-    That is the seed and the data set, and whether writers were known.
-    """
-    from mnistseq_cli.bulk.manifest import load_plan
-
-    saved = load_plan(folder)
-    if not saved:
-        return {}, {}
-    recipe, rules = saved["recipe"], {}
-    hand = recipe.get("hand", "alike" if recipe.get("one_hand") else "any")  # of version 2 or 1
-    if picture.one_hand and hand != "any":
-        rules["hand"] = hand
-    if given["splits"]:
-        rules["splits_by"] = recipe.get("splits_by", "glyph")
-    return {key: recipe[key] for key in ("seed", "dataset")}, rules
-
-
 def _make_first(
     plan: Plan, generator: SequenceGenerator, data_dir: Path | None, n_samples: int
 ) -> list[Sample]:
@@ -211,12 +191,13 @@ def _make_first(
     generators = {"": generator}
     if plan.weights:
         generators = open_splits(plan.recipe, plan.splits, data_dir)
-    blocks = [
-        generators[split.name].block(split.start, min(split.stop, plan.start + n_samples))
+    stop = plan.start + n_samples
+    return [
+        sample
         for split in plan.splits
-        if split.start < plan.start + n_samples
+        if split.start < stop
+        for sample in generators[split.name].block(split.start, min(split.stop, stop))
     ]
-    return [sample for block in blocks for sample in block]
 
 
 def _write_sheet(first: Callable[[int], list[Sample]], path: Path | None) -> None:
@@ -232,17 +213,17 @@ def _write_sheet(first: Callable[[int], list[Sample]], path: Path | None) -> Non
 def _say_summary(generator: SequenceGenerator, plan: Plan, summary: Summary) -> None:
     from mnistseq_cli.formats.card import Licence
 
+    images, recipe = count(summary.n_samples, "image"), generator.recipe
     if not summary.is_whole:
-        made = count(summary.n_samples, "image")
-        say(f"This share is made: {made}. The share that is last finishes the dataset.")
+        say(f"This share is made: {images}. The share that is last finishes the dataset.")
         return
     split = plan.recipe.glyphs if plan.weights else generator.glyphs.split
-    height_px = generator.recipe.height_px
-    width = f"{generator.width_px} x {height_px} px" if generator.width_px else "natural width"
+    width_px = generator.width_px
+    width = f"{width_px} x {recipe.height_px} px" if width_px else "natural width"
     say(
-        f"{count(summary.n_samples, 'image')}, {width}, {spell_size(summary.size_bytes)}, "
-        f"{name_glyphs(generator.glyphs.name, split)}, seed {generator.recipe.seed}, "
-        f"licence {Licence.of(generator.recipe.dataset).spdx or 'not known'}",
+        f"{images}, {width}, {spell_size(summary.size_bytes)}, "
+        f"{name_glyphs(generator.glyphs.name, split)}, seed {recipe.seed}, "
+        f"licence {Licence.of(recipe.dataset).spdx or 'not known'}",
         "dim",
     )
     if summary.card in _CARDS:
@@ -268,17 +249,19 @@ def _show_dry_run(
     expected = estimate(plan, generator, n_left, data_dir)
     for key, value in plan.to_dict()["recipe"].items():
         print_result(f"{key} = {json.dumps(value, ensure_ascii=False)}")
-    say(f"folder   {plan.output.folder}")
-    say(f"images   {plan.recipe.count:,} in {count(plan.n_parts, 'part')}")
-    say(f"files    {expected.n_files:,}")
-    say(f"size     {spell_size(expected.size_bytes)}")
-    say(f"on disk  {spell_size(expected.disk_bytes)}")
-    if expected.free_bytes is not None:
-        say(f"free     {spell_size(expected.free_bytes)}")
-    seconds = expected.seconds / max(
-        1, count_cores() if output.workers is None else output.workers
-    )
-    say(f"time     about {_spell_time(seconds)}")
+    n_workers = count_cores() if output.workers is None else max(1, output.workers)
+    free = expected.free_bytes
+    for name, text in {
+        "folder": str(plan.output.folder),
+        "images": f"{plan.recipe.count:,} in {count(plan.n_parts, 'part')}",
+        "files": f"{expected.n_files:,}",
+        "size": spell_size(expected.size_bytes),
+        "on disk": spell_size(expected.disk_bytes),
+        "free": "" if free is None else spell_size(free),
+        "time": f"about {_spell_time(expected.seconds / n_workers)}",
+    }.items():
+        if text:
+            say(f"{name:<8} {text}")
     _warn_of_ctc(generator)
 
 
@@ -302,13 +285,11 @@ def _show_first(first: Callable[[int], list[Sample]]) -> None:
 
 def _warn_of_ctc(generator: SequenceGenerator) -> None:
     """Warn when a text may have more steps than a CTC reader of usual stride sees in the width."""
-    if generator.width_px is None:
-        return
-    n_steps, n_needed = generator.width_px // CTC_STRIDE_PX, 2 * generator.longest - 1
-    if n_steps < n_needed:
+    n_needed = 2 * generator.longest - 1  # with a blank between equal digits
+    width_px = generator.width_px
+    if width_px is not None and (n_steps := width_px // CTC_STRIDE_PX) < n_needed:
         warn(
-            f"A CTC reader of stride {CTC_STRIDE_PX} has {n_steps} steps in "
-            f"{generator.width_px} px; {generator.longest} digits can need {n_needed}, with a "
-            "blank between equal ones.",
+            f"A CTC reader of stride {CTC_STRIDE_PX} has {n_steps} steps in {width_px} px; "
+            f"{generator.longest} digits can need {n_needed}, with a blank between equal ones.",
             "Use a larger --width, or a reader of a smaller stride",
         )

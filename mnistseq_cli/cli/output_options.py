@@ -6,10 +6,9 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from mnistseq_cli.cli.completion import complete
-from mnistseq_cli.cli.options import WORKERS, argument, flag, option
+from mnistseq_cli.cli.options import WORKERS
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.validation import check_local, check_number
 
@@ -24,96 +23,76 @@ ENCODED = (FOLDER, "webdataset", "parquet", "lmdb")  # formats that hold encoded
 class OutputOptions:
     """Where and how; a field is None where the user said nothing."""
 
-    count: int | None = option(
-        "Output", "-n, --count N", "How many images. [default: 10, or all of --texts]"
-    )
-    out: Path | None = option(
-        "Output",
-        "-o, --out DIR|URL|-",
-        "Folder to write, new or empty, here or in a store (s3://bucket/path); with --to "
-        "webdataset, - writes one tar to stdout. [default: named after the command]",
-        readable=False,
-    )
-    to: str | None = option(
-        "Output",
-        "--to FORMAT",
-        "How the samples lie on disk: folder, webdataset, parquet, lmdb, hdf5, npz, npy, idx. "
-        "[default: folder]",
-        autocompletion=complete("formats.FORMATS"),
-    )
-    labels: list[str] | None = option(
-        "Output",
-        "--labels STYLE",
-        "Label files of a folder: csv, jsonl, coco, yolo, paddleocr, easyocr, mmocr, doctr, voc, "
-        "masks; can be given several times. [default: csv and jsonl]",
-        autocompletion=complete("formats.LABEL_STYLES"),
-    )
-    image_format: str | None = option(
-        "Output",
-        "--image-format FORMAT",
-        "Format of the images: png, jpg, or another that imageio writes in grey. [default: png]",
-        autocompletion=complete("formats.IMAGE_FORMATS"),
-    )
-    name: str | None = option(
-        "Output",
-        "--name TEMPLATE",
-        "Names of the images, from {index}, {shard} (thousands) and {text}. [default: "
-        "images/{shard:05d}/{index:08d}]",
-    )
-    workers: int | None = WORKERS
-    dask: str | None = option(
-        "Running",
-        "--dask ADDRESS|local",
-        "Work on a Dask cluster whose workers see the output folder; local tries it here.",
-        autocompletion=complete(["local"]),
-    )
-    part_size: int | None = option(
-        "Running",
-        "--part-size N",
-        "Samples that are written and kept together: a run that is stopped loses at most the "
-        "parts it was working on. [default: 1000]",
-    )
-    share: str | None = option(
-        "Running",
-        "--share K/N|auto|auto/N",
-        "Make the K-th of N shares, beside other processes or machines that make the others; auto "
-        "asks the job array (SLURM, AWS Batch, SGE; auto/N also PBS, Kubernetes, GNU parallel). "
-        "Needs --seed.",
-    )
-    start: int | None = option(
-        "Output", "--start I", "Make samples I to I+N-1 of the recipe. [default: 0]"
-    )
-    resume: bool = flag(
-        "Running",
-        "--resume",
-        "Finish a run that was interrupted; with a larger --count, add samples.",
-    )
-    overwrite: bool = flag(
-        "Running", "--overwrite", "Replace a dataset in the folder; other files stay."
-    )
-    splits: list[str] | None = option(
-        "Output",
-        "--splits NAME=WEIGHT...",
-        "Divide the dataset into splits that share no glyph and no text: --splits train=80 val=10 "
-        "test=10. Test is written with the test glyphs, the others with training glyphs; "
-        "--glyphs is refused.",
-    )
-    more_splits: list[str] | None = argument("NAME=WEIGHT...", "", hidden=True)
-    sheet: Path | None = option(
-        "Output",
-        "--sheet FILE",
-        "Also write a contact sheet of the first 24 images.",
-        readable=False,
-    )
-    show: bool = flag("Output", "--show", "Show the first 6 images in the terminal.")
-    dry_run: bool = flag("Running", "--dry-run", "Say what would be made, and make nothing.")
-    force: bool = flag("Running", "--force", "Start even if the disk seems too small.")
-    log_json: Path | None = option(
-        "Running",
-        "--log-json FILE",
-        "Write what happens to a file, one event a line.",
-        readable=False,
-    )
+    count: int | None = None
+    out: Path | None = None
+    to: str | None = None
+    labels: list[str] | None = None
+    image_format: str | None = None
+    name: str | None = None
+    workers: int | None = None
+    dask: str | None = None
+    part_size: int | None = None
+    share: str | None = None
+    start: int | None = None
+    resume: bool = False
+    overwrite: bool = False
+    splits: list[str] | None = None
+    more_splits: list[str] | None = None  # what follows the first value of --splits
+    sheet: Path | None = None
+    show: bool = False
+    dry_run: bool = False
+    force: bool = False
+    log_json: Path | None = None
+
+    OPTIONS: ClassVar[str] = f"""
+Output:
+-n, --count N
+    How many images. [default: 10, or all of --texts]
+-o, --out DIR|URL|-
+    Folder to write, new or empty, here or in a store (s3://bucket/path); with --to webdataset, -
+    writes one tar to stdout. [default: named after the command]
+--to FORMAT
+    How the samples lie on disk: folder, webdataset, parquet, lmdb, hdf5, npz, npy, idx.
+    [default: folder]
+--labels STYLE
+    Label files of a folder: csv, jsonl, coco, yolo, paddleocr, easyocr, mmocr, doctr, voc, masks;
+    can be given several times. [default: csv and jsonl]
+--image-format FORMAT
+    Format of the images: png, jpg, or another that imageio writes in grey. [default: png]
+--name TEMPLATE
+    Names of the images, from {{index}}, {{shard}} (thousands) and {{text}}.
+    [default: images/{{shard:05d}}/{{index:08d}}]
+--start I
+    Make samples I to I+N-1 of the recipe. [default: 0]
+--splits NAME=WEIGHT...
+    Divide the dataset into splits that share no glyph and no text: --splits train=80 val=10
+    test=10. Test is written with the test glyphs, the others with training glyphs; --glyphs is
+    refused.
+--sheet FILE
+    Also write a contact sheet of the first 24 images.
+--show
+    Show the first 6 images in the terminal.
+Running:
+{WORKERS}
+--dask ADDRESS|local
+    Work on a Dask cluster whose workers see the output folder; local tries it here.
+--part-size N
+    Samples that are written and kept together: a run that is stopped loses at most the parts it
+    was working on. [default: 1000]
+--share K/N|auto|auto/N
+    Make the K-th of N shares, beside other processes or machines that make the others; auto asks
+    the job array (SLURM, AWS Batch, SGE; auto/N also PBS, Kubernetes, GNU parallel). Needs --seed.
+--resume
+    Finish a run that was interrupted; with a larger --count, add samples.
+--overwrite
+    Replace a dataset in the folder; other files stay.
+--dry-run
+    Say what would be made, and make nothing.
+--force
+    Start even if the disk seems too small.
+--log-json FILE
+    Write what happens to a file, one event a line.
+"""
 
     def check(self, folder: Path) -> None:
         """Raise early if something could not be done, or would be ignored.
@@ -128,19 +107,13 @@ class OutputOptions:
         from mnistseq_cli.recipe import COUNT_LIMIT
 
         self._check_goes_together()
-        if self.resume and self.overwrite:
-            raise UsageError(
-                "--resume finishes what is in the folder and --overwrite replaces it: use only "
-                "one of them"
-            )
-        for field, number, limits in (
-            ("workers", self.workers, (0, WORKERS_LIMIT)),
-            ("part_size", self.part_size, (1, PART_SIZE_LIMIT)),
+        for field, low, high in (
+            ("workers", 0, WORKERS_LIMIT),
+            ("part_size", 1, PART_SIZE_LIMIT),
+            ("start", 0, COUNT_LIMIT),
         ):
-            if number is not None:
-                check_number(field, number, *limits)
-        if self.start is not None:
-            check_number("start", self.start, 0, COUNT_LIMIT)
+            if (number := getattr(self, field)) is not None:
+                check_number(field, number, low, high)
         for path, name in ((self.sheet, "--sheet"), (self.log_json, "--log-json")):
             if path is not None:
                 _check_outside(path, name, folder)
@@ -154,15 +127,14 @@ class OutputOptions:
 
     def _check_goes_together(self) -> None:
         """Raise for options that contradict each other."""
-        for option_name, value, others in (
+        for option, is_said, others in (
+            ("--resume", self.resume, ("overwrite",)),
             ("--share", self.share, ("overwrite", "dask")),
             ("-o -", self.is_stream, ("resume", "overwrite", "dask", "share", "splits")),
         ):
-            wrong = [name for name in others if value and getattr(self, name)]
+            wrong = [f"--{name}" for name in others if is_said and getattr(self, name)]
             if wrong:
-                raise UsageError(
-                    f"{option_name} does not go with --{wrong[0]}", f"Leave --{wrong[0]} out"
-                )
+                raise UsageError(f"{option} does not go with {wrong[0]}", f"Leave {wrong[0]} out")
         if self.is_stream and (sys.stdout is None or sys.stdout.isatty()):
             raise UsageError(
                 "-o - writes a tar, and stdout is a terminal", "Pipe it: mnistseq … -o - | tar t"
@@ -195,13 +167,10 @@ class OutputOptions:
         from mnistseq_cli.formats import Output
 
         self._check_goes_with_format()
-        labels = None if self.labels is None else tuple(self.labels)
-        return Output(
-            folder=open_folder(self.out or folder),
-            **given_only(
-                to=self.to, labels=labels, image_format=self.image_format, name=self.name
-            ),
-        )
+        said: dict[str, Any] = {"to": self.to, "image_format": self.image_format}
+        said |= {"name": self.name, "labels": self.labels and tuple(self.labels)}
+        said = {name: value for name, value in said.items() if value is not None}
+        return Output(folder=open_folder(self.out or folder), **said)
 
     def _check_goes_with_format(self) -> None:
         to = self.to or FOLDER
@@ -257,8 +226,3 @@ def _check_outside(path: Path, option: str, folder: Path) -> None:
             "files",
             f"Write it beside the dataset: {option} {beside}",
         )
-
-
-def given_only(**values: Any) -> dict[str, Any]:
-    """Return what the user gave, so that defaults stand in one place."""
-    return {name: value for name, value in values.items() if value is not None}

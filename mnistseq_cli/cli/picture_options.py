@@ -4,191 +4,117 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import typer
-
-from mnistseq_cli.cli.completion import complete, complete_recipe
 from mnistseq_cli.cli.console import say, warn
-from mnistseq_cli.cli.options import DATA_DIR, option
+from mnistseq_cli.cli.options import DATA_DIR
 from mnistseq_cli.distortions.registry import AUGMENTATIONS, PAPERS, PRESETS
 from mnistseq_cli.errors import CacheError, LayoutError, TextError, UsageError
-from mnistseq_cli.recipe import (
-    CHOICES,
-    NAMED_RECIPES,
-    WIDTH_LIMIT_PX,
-    FlexibleWidth,
-    Recipe,
-    read_named,
-)
-from mnistseq_cli.validation import suggest
+from mnistseq_cli.recipe import NAMED_RECIPES, WIDTH_LIMIT_PX, Recipe, read_named
 
 if TYPE_CHECKING:
     from mnistseq_cli.compose.generator import SequenceGenerator
     from mnistseq_cli.errors import GlyphError
 
 SEED_BITS = 32  # short enough to type again
-FLEXIBLE_WIDTHS: tuple[str, ...] = get_args(FlexibleWidth)
 TEXT_SOURCES = ("digits", "length", "pattern", "texts")
-
-
-def choice(panel: str, name: str, text: str) -> Any:
-    """Declare an option with a fixed list of values, those of a field of the recipe."""
-    values = CHOICES[name.removeprefix("--").replace("-", "_")]
-    return option(panel, f"{name} {'|'.join(values)}", text, autocompletion=complete(values))
-
-
-def parse_width(value: str) -> int | str:
-    """Parse the value of --width: pixels, ``natural`` or ``widest``."""
-    if value in FLEXIBLE_WIDTHS:
-        return value
-    try:
-        return int(value)
-    except ValueError:
-        hint = suggest(value, FLEXIBLE_WIDTHS)
-        message = f"{value!r} is not a width; expected pixels, {' or '.join(FLEXIBLE_WIDTHS)}"
-        raise typer.BadParameter(f"{message}. {hint}".removesuffix(". ")) from None
-
-
-def parse_range(value: str) -> tuple[int, int]:
-    """Parse pixels, or LOW..HIGH."""
-    low, dots, high = value.partition("..")
-    try:
-        return int(low), int(high if dots else low)
-    except ValueError:
-        message = f"{value!r} is no range; expected pixels, or LOW..HIGH such as 0..4"
-        raise typer.BadParameter(message) from None
+GLYPH_HASHES = ("glyphs_sha256", "writers_sha256")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
     """What decides the pixels; a field is None where the user said nothing."""
 
-    width_px: Any = option(
-        "Picture",
-        "-w, --width PX|natural|widest",
-        "Width of the image in pixels; natural: each as wide as its row; widest: all as wide as "
-        "the widest row there can be. [default: natural for sequence, widest for phone and batch]",
-        parser=parse_width,
-        autocompletion=complete(FLEXIBLE_WIDTHS),
-    )
-    height_px: int | None = option(
-        "Picture",
-        "--height PX",
-        "Height of the image in pixels, 16 to 256; digits and gaps grow with it. [default: 28]",
-    )
-    margin_px: Any = option(
-        "Picture",
-        "--margin PX|LOW..HIGH",
-        "Paper above and below the ink: each row is scaled to the height that is left, to twice "
-        "its size at most. [default: rows keep their size]",
-        parser=parse_range,
-    )
-    unlabelled: str | None = option(
-        "Text",
-        "--unlabelled CHARS",
-        "Characters of the text that are written but not part of the label, such as .,",
-    )
-    dashes: str | None = choice(
-        "Text",
-        "--dashes",
-        "Whether a - is a wide gap or is written. [default: gap in phone numbers, ink elsewhere]",
-    )
-    align: str | None = choice(
-        "Picture", "--align", "Where the row stands in a wider image. [default: center]"
-    )
-    fit: str | None = choice(
-        "Picture",
-        "--fit",
-        "Keep digits as they are, scale down a row that is too wide, or stretch every row to the "
-        "width. [default: pad]",
-    )
-    ink: str | None = choice(
-        "Picture", "--ink", "Colour of the ink; the paper is the other. [default: black]"
-    )
-    spacing_px: tuple[int, int] | None = option(
-        "Spacing",
-        "--spacing MIN MAX",
-        "Smallest and largest gap in pixels, both included; below 0 digits may touch. "
-        "[default: 2 10 in a height of 28, and in proportion]",
-    )
-    touching: float | None = option(
-        "Spacing",
-        "--touching P",
-        "How likely neighbours touch, from 0 to 1: their ink meets, and overlaps by 2 of 28 "
-        "pixels at most. [default: 0]",
-    )
-    spacing_mode: str | None = choice(
-        "Spacing",
-        "--spacing-mode",
-        "Each gap drawn on its own, or all gaps equal. [default: variable]",
-    )
-    edges: bool | None = option(
-        "Spacing",
-        "--edges/--no-edges",
-        "Whether the left and right margins are gaps too. [default: no-edges]",
-    )
-    measure: str | None = choice(
-        "Spacing",
-        "--measure",
-        "Measure gaps between ink, or between cells, squares of the height. [default: ink]",
-    )
-    dataset: str | None = option(
-        "Glyphs",
-        "--dataset NAME|PATH",
-        "Data set by name, or a path: IDX files, an npz, a table, Parquet, a folder with a "
-        "sub-folder of pictures for each character, a zip or tar of these; or a mix by weight: "
-        "mnist=2,strokes=1. [default: auto]",
-        autocompletion=complete("glyphs.catalog.DATASETS", "auto"),
-    )
-    glyphs: str | None = choice(
-        "Glyphs", "--glyphs", "Which split of the data set to write with. [default: train]"
-    )
-    polarity: str | None = choice(
-        "Glyphs",
-        "--polarity",
-        "Whether glyphs of your own are dark ink on light paper or light on dark; auto looks at "
-        "the paper around the ink. [default: auto]",
-    )
-    one_hand: bool | None = option(
-        "Glyphs",
-        "--one-hand/--any-hands",
-        "Write each number with the digits of one person or, where writers are not known, with "
-        "digits that look alike. [default: any-hands]",
-    )
-    augment: list[str] | None = option(
-        "Distortions",
-        "--augment NAME[=VALUE]",
-        f"Distort: NAME, NAME=VALUE, NAME=LOW..HIGH, or a preset ({', '.join(PRESETS)}); can be "
-        f"given several times. Names: {', '.join(AUGMENTATIONS)}.",
-        autocompletion=complete([*PRESETS, *AUGMENTATIONS]),
-    )
-    augment_prob: float | None = option(
-        "Distortions",
-        "--augment-prob P",
-        "How likely each distortion is, for each digit or image, from 0 to 1. [default: 1]",
-    )
-    paper: list[str] | None = option(
-        "Distortions",
-        "--paper NAME|FOLDER[=P]",
-        "Write on paper of a kind, or on that of your own pictures, for a share P of the images; "
-        f"can be given several times. Names: {', '.join(PAPERS)}. [default: 0.5 of the images]",
-        autocompletion=complete(PAPERS),
-    )
-    data_dir: Path | None = DATA_DIR
-    seed: int | None = option(
-        "Running",
-        "--seed N",
-        "Makes a run repeatable: the same number, 0 or more, gives the same pictures. "
-        "[default: drawn, shown and saved]",
-    )
-    recipe: str | None = option(
-        "Running",
-        "--recipe NAME|FILE",
-        f"A built-in recipe ({', '.join(NAMED_RECIPES)}) or a saved one to start from; other "
-        "options change it.",
-        autocompletion=complete_recipe,
-    )
+    width_px: Any = None
+    height_px: int | None = None
+    margin_px: Any = None
+    unlabelled: str | None = None
+    dashes: str | None = None
+    align: str | None = None
+    fit: str | None = None
+    ink: str | None = None
+    spacing_px: tuple[int, int] | None = None
+    touching: float | None = None
+    spacing_mode: str | None = None
+    edges: bool | None = None
+    measure: str | None = None
+    dataset: str | None = None
+    glyphs: str | None = None
+    polarity: str | None = None
+    one_hand: bool | None = None
+    augment: list[str] | None = None
+    augment_prob: float | None = None
+    paper: list[str] | None = None
+    data_dir: Path | None = None
+    seed: int | None = None
+    recipe: str | None = None
+
+    OPTIONS: ClassVar[str] = f"""
+Picture:
+-w, --width PX|natural|widest
+    Width of the image in pixels; natural: each as wide as its row; widest: all as wide as the
+    widest row there can be. [default: natural for sequence, widest for phone and batch]
+--height PX
+    Height of the image in pixels, 16 to 256; digits and gaps grow with it. [default: 28]
+--margin PX|LOW..HIGH
+    Paper above and below the ink: each row is scaled to the height that is left, to twice its
+    size at most. [default: rows keep their size]
+--align left|center|right|random
+    Where the row stands in a wider image. [default: center]
+--fit pad|shrink|stretch
+    Keep digits as they are, scale down a row that is too wide, or stretch every row to the width.
+    [default: pad]
+--ink black|white
+    Colour of the ink; the paper is the other. [default: black]
+Text:
+--unlabelled CHARS
+    Characters of the text that are written but not part of the label, such as .,
+--dashes gap|ink
+    Whether a - is a wide gap or is written. [default: gap in phone numbers, ink elsewhere]
+Spacing:
+--spacing MIN MAX
+    Smallest and largest gap in pixels, both included; below 0 digits may touch.
+    [default: 2 10 in a height of 28, and in proportion]
+--touching P
+    How likely neighbours touch, from 0 to 1: their ink meets, and overlaps by 2 of 28 pixels at
+    most. [default: 0]
+--spacing-mode variable|fixed
+    Each gap drawn on its own, or all gaps equal. [default: variable]
+--edges/--no-edges
+    Whether the left and right margins are gaps too. [default: no-edges]
+--measure ink|cell
+    Measure gaps between ink, or between cells, squares of the height. [default: ink]
+Glyphs:
+--dataset auto|NAME|PATH
+    Data set by name, or a path: IDX files, an npz, a table, Parquet, a folder with a sub-folder
+    of pictures for each character, a zip or tar of these; or a mix by weight: mnist=2,strokes=1.
+    [default: auto]
+--glyphs train|test|all
+    Which split of the data set to write with. [default: train]
+--polarity auto|dark-ink|light-ink
+    Whether glyphs of your own are dark ink on light paper or light on dark; auto looks at the
+    paper around the ink. [default: auto]
+--one-hand/--any-hands
+    Write each number with the digits of one person or, where writers are not known, with digits
+    that look alike. [default: any-hands]
+{DATA_DIR}
+Distortions:
+--augment NAME[=VALUE]
+    Distort: NAME, NAME=VALUE, NAME=LOW..HIGH, or a preset ({", ".join(PRESETS)}); can be given
+    several times. Names: {", ".join(AUGMENTATIONS)}.
+--augment-prob P
+    How likely each distortion is, for each digit or image, from 0 to 1. [default: 1]
+--paper NAME|FOLDER[=P]
+    Write on paper of a kind, or on that of your own pictures, for a share P of the images; can be
+    given several times. Names: {", ".join(PAPERS)}. [default: 0.5 of the images]
+Running:
+--seed N
+    Makes a run repeatable: the same number, 0 or more, gives the same pictures.
+    [default: drawn, shown and saved]
+--recipe NAME|FILE
+    A built-in recipe ({", ".join(NAMED_RECIPES)}) or a saved one to start from; other options
+    change it.
+"""
 
     def open_generator(self, defaults: dict[str, Any], given: dict[str, Any]) -> SequenceGenerator:
         """Open what the user asked for; glyphs are downloaded where they must be.
@@ -206,11 +132,7 @@ class Picture:
         from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
 
         recipe = self.make_recipe(defaults, given)
-        _check_characters(recipe)
-        if recipe.augment or recipe.paper:  # what is wrong is said before a download
-            from mnistseq_cli.distortions import make_pipeline
-
-            make_pipeline(recipe.augment, recipe.augment_prob, paper=recipe.paper)
+        _check_before_download(recipe)
         missed: list[GlyphError] = []
         unkept: list[GlyphError] = []
         with DownloadProgress() as progress:
@@ -233,7 +155,13 @@ class Picture:
             if given.get("splits"):
                 recipe = replace(recipe, splits_by="glyph")
         generator = SequenceGenerator(replace(recipe, dataset=dataset), glyphs)
-        _check_width(generator)
+        if (generator.width_px or 0) > WIDTH_LIMIT_PX:
+            raise LayoutError(
+                f"the widest row needs {generator.width_px:,} px; images are at most "
+                f"{WIDTH_LIMIT_PX:,} px wide",
+                f"Use smaller gaps (--spacing), shorter texts, or --width {WIDTH_LIMIT_PX} with "
+                "--fit shrink",
+            )
         return generator
 
     def make_recipe(self, defaults: dict[str, Any], given: dict[str, Any]) -> Recipe:
@@ -246,20 +174,19 @@ class Picture:
             said.setdefault("hand", "writer" if one_hand else "any")
         if said.get("splits"):
             said.setdefault("splits_by", "writer")
-        base = defaults
-        if self.recipe is not None:
-            base = read_recipe(self.recipe, self.height_px)
-        if said.keys() & set(TEXT_SOURCES):
-            base = {key: value for key, value in base.items() if key not in TEXT_SOURCES}
+        if isinstance(margin_px := said.get("margin_px"), int):
+            said["margin_px"] = (margin_px, margin_px)
+        base = defaults if self.recipe is None else read_recipe(self.recipe, self.height_px)
+        replaced = {*TEXT_SOURCES} if said.keys() & {*TEXT_SOURCES} else set()
+        if said.keys() & {"dataset", "glyphs", "polarity"}:
+            replaced |= {*GLYPH_HASHES}
+        base = {key: value for key, value in base.items() if key not in replaced}
         if "augment_prob" in said and not (base | said).get("augment"):
             raise UsageError(
                 f"--augment-prob is {self.augment_prob:g}, but nothing is distorted; it goes with "
                 "--augment",
                 "For example: --augment medium",
             )
-        if said.keys() & {"dataset", "glyphs", "polarity"}:
-            hashes = ("glyphs_sha256", "writers_sha256")
-            base = {key: value for key, value in base.items() if key not in hashes}
         import secrets
 
         return Recipe.from_dict({"seed": secrets.randbits(SEED_BITS)} | base | said)
@@ -273,17 +200,21 @@ def read_recipe(value: str, height_px: int | None = None) -> dict[str, Any]:
     return values if named is None else {key: values[key] for key in named}
 
 
-def _check_characters(recipe: Recipe) -> None:
-    """Raise if the data set cannot write a text, where it is one of the catalogue."""
+def _check_before_download(recipe: Recipe) -> None:
+    """Raise if a distortion is none, or if a data set of the catalogue cannot write a text."""
+    if recipe.augment or recipe.paper:
+        from mnistseq_cli.distortions import make_pipeline
+
+        make_pipeline(recipe.augment, recipe.augment_prob, paper=recipe.paper)
     from mnistseq_cli.compose.texts import list_characters
     from mnistseq_cli.glyphs.catalog import DATASETS, MNIST
     from mnistseq_cli.glyphs.load import AUTO
 
     name = MNIST.name if recipe.dataset == AUTO else recipe.dataset
-    if name not in DATASETS:
+    if name not in DATASETS or recipe.lengths is not None:
         return
     alphabet = DATASETS[name].alphabet
-    if recipe.lengths is None and (unknown := list_characters(recipe, alphabet) - {*alphabet}):
+    if unknown := list_characters(recipe, alphabet) - {*alphabet}:
         from mnistseq_cli.glyphs.strokes.writing import PEN_ADDITIONS
 
         if unknown := unknown - {*PEN_ADDITIONS}:
@@ -296,29 +227,15 @@ def _check_characters(recipe: Recipe) -> None:
             )
 
 
-def _check_width(generator: SequenceGenerator) -> None:
-    """Raise if the width that follows from texts and gaps is more than can be asked for."""
-    width_px = generator.width_px
-    if width_px is not None and width_px > WIDTH_LIMIT_PX:
-        raise LayoutError(
-            f"the widest row needs {width_px:,} px; images are at most {WIDTH_LIMIT_PX:,} px wide",
-            f"Use smaller gaps (--spacing), shorter texts, or --width {WIDTH_LIMIT_PX} with "
-            "--fit shrink",
-        )
-
-
 def say_writers_unknown(generator: SequenceGenerator) -> None:
     """Print what follows where writers are not known, and how to get them if that is possible."""
     from mnistseq_cli.glyphs.catalog import DATASETS
 
     glyphs, recipe = generator.glyphs, generator.recipe
     known = DATASETS.get(glyphs.name)
+    effects = ["the digits of a row look alike"] * (recipe.hand == "alike")
+    effects += ["splits share no glyph, but may share writers"] * bool(recipe.splits)
     can_be_had = bool(known and known.writers_from)
-    effects = []
-    if recipe.hand == "alike":
-        effects.append("the digits of a row look alike")
-    if recipe.splits:
-        effects.append("splits share no glyph, but may share writers")
     if glyphs.writers is None and (effects or can_be_had):
         so = f", so {' and '.join(effects)}" if effects else ""
         more = f"; mnistseq download {glyphs.name} brings them" if can_be_had else ""

@@ -8,19 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Self, TextIO
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-from mnistseq_cli.bulk.events import (
-    Checking,
-    Event,
-    Joining,
-    PartFinished,
-    PartRetried,
-    Progressed,
-    Started,
-    Stopped,
-)
-from mnistseq_cli.cli.console import get_console, say
+from mnistseq_cli.cli.console import get_console, is_terminal, say
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.files import spell_size
 from mnistseq_cli.validation import count
@@ -28,7 +16,9 @@ from mnistseq_cli.validation import count
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rich.progress import TaskID
+    from rich.progress import Progress, TaskID
+
+    from mnistseq_cli.bulk.events import Event
 
 _LINE_EVERY_S = 10.0
 _BAR_COLUMNS = 20  # leaves room for figures in 80 columns
@@ -72,7 +62,7 @@ class Display:
         rate = (done - n_before) / max(now_s - start_s, 1e-9)
         of_all = f" of {self._spell(total)}" if total is not None else ""
         words = [f"{self._spell(done)}{of_all}", f"{self._spell(int(rate))}/s", *figures]
-        if get_console().is_terminal:
+        if is_terminal():
             if now_s - self._start_s >= self._after_s:
                 self._draw(name, done, total, ", ".join(words))
         elif now_s - self._line_s >= _LINE_EVERY_S:
@@ -82,11 +72,9 @@ class Display:
                 words.append(f"{(total - done) / rate:,.0f} s left")
             say(", ".join(words))
 
-    def restart(self, name: str) -> None:
-        """Count something from its beginning again."""
-        self._begun.pop(name, None)
-
     def _draw(self, name: str, done: int, total: int | None, words: str) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
         if self._bars is None:
             self._bars = Progress(
                 TextColumn("{task.description}"),
@@ -125,45 +113,44 @@ class RunProgress(Display):
 
     def __call__(self, event: Event) -> None:
         """Show an event."""
+        from mnistseq_cli.bulk import events
+
         if self._log:
             seconds = round(time.monotonic() - self._start_s, 3)
             line = {"seconds": seconds, "event": type(event).__name__} | asdict(event)
             self._log.write(json.dumps(line) + "\n")
             self._log.flush()
         match event:
-            case Checking():
+            case events.Checking():
                 say(f"Checking {count(event.n_parts, 'finished part')}.")
-            case Started():
+            case events.Started():
                 self._n_samples = event.n_samples
                 self._n_before = self._n_kept = event.n_samples_done
-                workers = count(event.n_workers, "worker")
                 if event.n_samples_at_risk:
                     at_risk = count(event.n_samples_at_risk, "image")
                     say(f"Parts take long: stopping loses up to {at_risk} (see --part-size).")
-                self.show("Images", self._n_before, self._n_samples, workers)
-            case Progressed():
-                self._advance(event)
-            case PartFinished():
+                self._show_images(0, count(event.n_workers, "worker"))
+            case events.Progressed():
+                figures = [f"{self._n_kept:,} kept", spell_size(event.size_bytes)]
+                figures += [f"{self._n_retries:,} retried"] if self._n_retries else []
+                self._show_images(event.n_samples, *figures)
+            case events.PartFinished():
                 self._n_kept += event.n_samples
-            case PartRetried():
+            case events.PartRetried():
                 self._n_retries += 1
-            case Joining() if self._bars:
+            case events.Joining() if self._bars:
                 self.show("Joining", self._n_samples, self._n_samples)
-            case Stopped():
+            case events.Stopped():
                 self.stop()
-                self._say_stopped(event)
+                kept = f"{event.n_samples_done:,} of {count(self._n_samples, 'image')}"
+                say(
+                    f"Stopped: {kept} are finished and kept. Add --resume to make the rest."
+                    if self._n_samples
+                    else "Stopped before the first image."
+                )
 
-    def _advance(self, event: Progressed) -> None:
-        figures = [f"{self._n_kept:,} kept", spell_size(event.size_bytes)]
-        figures += [f"{self._n_retries:,} retried"] if self._n_retries else []
-        self.show("Images", self._n_before + event.n_samples, self._n_samples, *figures)
-
-    def _say_stopped(self, event: Stopped) -> None:
-        if self._n_samples:
-            kept = f"{event.n_samples_done:,} of {count(self._n_samples, 'image')}"
-            say(f"Stopped: {kept} are finished and kept. Add --resume to make the rest.")
-        else:
-            say("Stopped before the first image.")
+    def _show_images(self, n_made: int, *figures: str) -> None:
+        self.show("Images", self._n_before + n_made, self._n_samples, *figures)
 
 
 def _open_log(path: Path) -> TextIO:
@@ -186,9 +173,9 @@ class DownloadProgress(Display):
 
     def start(self, name: str, total_bytes: int) -> None:
         """Begin with a file, or begin again at 0 after a failure."""
-        self.restart(name)
+        self._begun.pop(name, None)
         self._files[name] = (0, total_bytes)
-        self.show(name, *self._files[name])
+        self.advance(name, 0)
 
     def advance(self, name: str, n_bytes: int) -> None:
         """Count bytes that have come."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.cli.console import print_result, say
-from mnistseq_cli.cli.options import argument, expand, flag, option
 from mnistseq_cli.cli.output_options import check_ending, check_image_file
 from mnistseq_cli.cli.picture_options import Picture, name_glyphs, say_writers_unknown
 from mnistseq_cli.errors import TextError, UsageError
@@ -21,6 +20,24 @@ if TYPE_CHECKING:
 
 LONGEST_STEM = 40  # characters of the text in the name of a file
 
+OPTIONS = """
+DIGITS...
+    What to write: 3 5 0, 350 and 3,5,0 are the same; a space in quotes is a wider gap.
+Output:
+-n, --count N
+    How many pictures of the number; with --recipe, how many of its samples, from the first on.
+    [default: 1]
+-o, --out FILE
+    File to write; its ending names the format, and a file of that name is replaced.
+    [default: 350.png, then 350-2.png and so on]
+--json
+    Print text, boxes, gaps, glyphs, seed and path, one line a picture.
+--sheet FILE
+    Write all pictures as one contact sheet instead; not with --out or --json.
+--show
+    Show the picture in the terminal; sharp where that has graphics and the extra show is
+    installed.
+"""
 EXAMPLES = """\
 mnistseq sequence 3 5 0 --width 100
 mnistseq sequence 0123456789 --spacing 0 4 --ink white -o digits.png
@@ -28,43 +45,15 @@ mnistseq sequence 350 -n 12 --seed 7 --json
 """
 
 
-@expand
 def sequence(
     picture: Picture,
-    digits: list[str] | None = argument(
-        "DIGITS...",
-        "What to write: 3 5 0, 350 and 3,5,0 are the same; a space in quotes is a wider gap.",
-    ),
+    digits: list[str] | None = None,
     *,
-    count: int | None = option(
-        "Output",
-        "-n, --count N",
-        "How many pictures of the number; with --recipe, how many of its samples, from the first "
-        "on. [default: 1]",
-    ),
-    out: Path | None = option(
-        "Output",
-        "-o, --out FILE",
-        "File to write; its ending names the format, and a file of that name is replaced. "
-        "[default: 350.png, then 350-2.png and so on]",
-        dir_okay=False,
-        readable=False,
-    ),
-    as_json: bool = flag(
-        "Output", "--json", "Print text, boxes, gaps, glyphs, seed and path, one line a picture."
-    ),
-    sheet: Path | None = option(
-        "Output",
-        "--sheet FILE",
-        "Write all pictures as one contact sheet instead; not with --out or --json.",
-        readable=False,
-    ),
-    show: bool = flag(
-        "Output",
-        "--show",
-        "Show the picture in the terminal; sharp where that has graphics and the extra show is "
-        "installed.",
-    ),
+    count: int | None = None,
+    out: Path | None = None,
+    json_: bool = False,
+    sheet: Path | None = None,
+    show: bool = False,
 ) -> None:
     """Write a number as one picture, or as several.
 
@@ -74,7 +63,11 @@ def sequence(
     if out is not None:
         check_ending(out, "--out")
     if sheet is not None:
-        _check_alone(out, as_json=as_json)
+        for name in ["--out"] * (out is not None) + ["--json"] * json_:
+            raise UsageError(
+                f"{name} does not go with --sheet, which writes all pictures into one file",
+                f"Leave out {name} or --sheet",
+            )
         check_image_file(sheet, "--sheet")
     if not digits and picture.recipe is None:
         raise TextError("there are no digits to write", "For example: mnistseq sequence 3 5 0")
@@ -83,31 +76,18 @@ def sequence(
     if generator.recipe.hand == "alike":
         say_writers_unknown(generator)
     samples = [generator[0]] if count is None else list(generator)
-    paths = _write(samples, out, sheet)
-    if as_json:
-        lines = [
-            _to_json(sample, path, generator.recipe.seed)
-            for sample, path in zip(samples, paths, strict=True)
-        ]
+    paths = [*_write(samples, out, sheet)]
+    if json_:
+        for sample, path in zip(samples, paths, strict=True):
+            print_result(_to_json(sample, path, generator.recipe.seed))
     else:
-        lines = [str(path) for path in dict.fromkeys(paths)]
-    for line in lines:
-        print_result(line)
+        for path in dict.fromkeys(paths):
+            print_result(str(path))
     if show:
         from mnistseq_cli.cli.terminal_images import show_images
 
         show_images(("", sample.image) for sample in samples)
     _say_summary(generator, samples, is_shown=show)
-
-
-def _check_alone(out: Path | None, *, as_json: bool) -> None:
-    """Raise if there is --out or --json beside --sheet, which writes one file."""
-    for name, is_said in (("--out", out is not None), ("--json", as_json)):
-        if is_said:
-            raise UsageError(
-                f"{name} does not go with --sheet, which writes all pictures into one file",
-                f"Leave out {name} or --sheet",
-            )
 
 
 def join_digits(words: list[str] | None) -> str | None:
@@ -128,38 +108,35 @@ def join_digits(words: list[str] | None) -> str | None:
     return text
 
 
-def _write(samples: list[Sample], out: Path | None, sheet: Path | None) -> list[Path]:
-    """Write pictures, or all of them as a sheet; return the path of each."""
+def _write(samples: list[Sample], out: Path | None, sheet: Path | None) -> Iterator[Path]:
+    """Write pictures, or all of them as a sheet; yield the path of each."""
+    from mnistseq_cli.files import naming_disk_errors
     from mnistseq_cli.formats.images import write_image
+    from mnistseq_cli.formats.names import make_safe
     from mnistseq_cli.sheet import make_sheet
 
     if sheet is not None:
         write_image(sheet, make_sheet([sample.image for sample in samples]))
-        return [sheet] * len(samples)
-    paths = []
-    for sample, path in zip(samples, _choose_paths(samples, out), strict=False):
-        write_image(path, sample.image)
-        paths.append(path)
-    return paths
-
-
-def _choose_paths(samples: list[Sample], out: Path | None) -> Iterator[Path]:
+        yield from [sheet] * len(samples)
+        return
     if out is not None:
-        from mnistseq_cli.files import naming_disk_errors
-
         with naming_disk_errors(out.parent):
             out.parent.mkdir(parents=True, exist_ok=True)
-        yield out
-        yield from (out.with_stem(f"{out.stem}-{number}") for number in itertools.count(2))
-    from mnistseq_cli.formats.names import make_safe
-
+    numbered = None if out is None else _number(out)
     for sample in samples:
-        stem = make_safe(sample.text[:LONGEST_STEM])
-        names = (
-            f"{stem}-{number}.png" if number > 1 else f"{stem}.png"
-            for number in itertools.count(1)
-        )
-        yield next(path for path in map(Path, names) if not path.exists())
+        if numbered is None:
+            named = _number(Path(f"{make_safe(sample.text[:LONGEST_STEM])}.png"))
+            path = next(path for path in named if not path.exists())
+        else:
+            path = next(numbered)
+        write_image(path, sample.image)
+        yield path
+
+
+def _number(path: Path) -> Iterator[Path]:
+    """Yield a path, then those of its likes: 350.png, 350-2.png, 350-3.png."""
+    yield path
+    yield from (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
 
 
 def _to_json(sample: Sample, path: Path, seed: int) -> str:
@@ -173,19 +150,11 @@ def _to_json(sample: Sample, path: Path, seed: int) -> str:
         **({"writers": sample.writers} if sample.writers else {}),
         **({"writer": sample.writer} if sample.writer else {}),
         "seed": seed,
-        **_describe_marks(sample),
-        "index": sample.index,
-        "path": str(path),
     }
-    return json.dumps(values, ensure_ascii=False)
-
-
-def _describe_marks(sample: Sample) -> dict[str, Any]:
-    """Return what is written but not read, if anything is."""
-    if not sample.marks:
-        return {}
-    marks = [{"character": mark.character, "box": mark.box} for mark in sample.marks]
-    return {"written": sample.written, "marks": marks}
+    if sample.marks:
+        values["written"] = sample.written
+        values["marks"] = [{"character": mark.character, "box": mark.box} for mark in sample.marks]
+    return json.dumps(values | {"index": sample.index, "path": str(path)}, ensure_ascii=False)
 
 
 def _say_summary(generator: SequenceGenerator, samples: list[Sample], *, is_shown: bool) -> None:

@@ -12,22 +12,22 @@ from mnistseq_cli.cli.console import escape
 from mnistseq_cli.inspection.wording import (
     describe_gaps,
     describe_missing,
-    find_worst_writers,
+    list_confused,
     list_facts,
     list_reader_facts,
+    list_share_tables,
     merge_neighbours,
-    merge_shares,
     write_percent,
     write_range,
 )
 from mnistseq_cli.validation import count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from mnistseq_cli.formats.base import LoadedSample
     from mnistseq_cli.inspection.figures import Survey
-    from mnistseq_cli.inspection.predictions import ReaderFigures, Share
+    from mnistseq_cli.inspection.predictions import ReaderFigures
     from mnistseq_cli.inspection.wording import Fact
 
 _SHOWN_SAMPLES = 4
@@ -72,19 +72,15 @@ class TextPage:
         return [line for text in texts for line in self._wrap(text, _INDENT, _INDENT)]
 
     def write_chart(
-        self, names: list[str], columns: Mapping[str, list[str]], values: list[float]
+        self, names: list[str], columns: Mapping[str, list[str]], values: Sequence[float]
     ) -> list[str]:
         """Write a row for each name: its cells of each column, and a bar, where there is room."""
-        table = [
-            ["", *map(self.show, names)],
-            *([head, *cells] for head, cells in columns.items()),
-        ]
+        table = [["", *map(self.show, names)], *([head, *columns[head]] for head in columns)]
         widths = [max(map(len, cells)) for cells in table]
-        rows = [
-            _INDENT
-            + "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
-            for row in zip(*table, strict=True)
+        aligned = [
+            [cell.rjust(n) for cell in cells] for cells, n in zip(table, widths, strict=True)
         ]
+        rows = [_INDENT + "  ".join(row) for row in zip(*aligned, strict=True)]
         room = min(_MOST_BAR, self.width - max(map(len, rows)) - 3)
         bars = ["", *(self._draw_bar(value / (max(values) or 1), room) for value in values)]
         return [f"{row}  {bar}".rstrip() for row, bar in zip(rows, bars, strict=True)]
@@ -108,78 +104,61 @@ class TextPage:
 
 def write_summary(survey: Survey, page: TextPage) -> list[Section]:
     """Write what is in a dataset."""
+    facts = page.write_facts(list_facts(survey))
     return [
         (
             f"{survey.folder}: {count(survey.n_samples, 'image')}",
-            [
-                *page.write_facts(list_facts(survey)),
-                *page.write_sentences(*describe_missing(survey)),
-            ],
+            [*facts, *page.write_sentences(*describe_missing(survey))],
         ),
-        ("Characters", _chart_characters(survey, page)),
-        ("Length", _chart_lengths(survey, page)),
+        ("Characters", _chart_characters(survey.digits, page)),
+        ("Length", _chart_lengths(survey.lengths, page)),
         ("Gaps in pixels", _chart_gaps(survey, page)),
     ]
 
 
-def write_reader_summary(reader: ReaderFigures, page: TextPage) -> list[Section]:
+def write_reader_summary(
+    survey: Survey, reader: ReaderFigures, page: TextPage
+) -> Iterator[Section]:
     """Write how well a reader reads."""
     lines = page.write_facts(list_reader_facts(reader))
-    worst = [
+    wrong = [
         f"{one.sample.text} as {one.read or 'nothing'}" for one in reader.worst[:_MOST_MISREADS]
     ]
-    for name, texts in (("Confused", _list_confused(reader)), ("Worst", worst)):
+    for name, texts in (("Confused", list_confused(reader)[:_MOST_MISREADS]), ("Worst", wrong)):
         if texts:
             joined = ", ".join(text.replace(" ", _TOGETHER) for text in texts)
             lines += page.write_sentences(f"{name}: {joined}")
-    sections = [(f"Predictions from {reader.predictions.path.name}", lines)]
-    for title, shares in (
-        ("Exact match, by length", reader.by_length),
-        ("Exact match, by smallest gap", reader.by_gap),
-    ):
-        if shares:
-            merged = merge_shares(shares, _MOST_CHART_ROWS)
-            sections.append((title, _chart_shares(merged, page)))
-    if writers := find_worst_writers(reader):
-        title = "Characters right, of the writers read worst"
-        sections.append((title, _chart_shares(writers, page)))
-    return sections
+    yield f"Predictions from {reader.predictions.path.name}", lines
+    for caption, _, rows in list_share_tables(survey, reader, _MOST_CHART_ROWS):
+        columns = {
+            "right": [f"{share.n_right:,}" for _, share in rows],
+            "of": [f"{share.n_samples:,}" for _, share in rows],
+            "share": [write_percent(share.accuracy) for _, share in rows],
+        }
+        bars = [share.accuracy for _, share in rows]
+        yield caption, page.write_chart([name for name, _ in rows], columns, bars)
 
 
-def _list_confused(reader: ReaderFigures) -> list[str]:
-    """Describe what was most often taken for what."""
-    wrong = {pair: n for pair, n in reader.confusion.items() if pair[0] != pair[1]}
-    most = sorted(wrong, key=lambda pair: (-wrong[pair], pair))[:_MOST_MISREADS]
-    return [f"{_name_confusion(*pair)} ({wrong[pair]:,})" for pair in most]
+def _chart_characters(counts: dict[str, int], page: TextPage) -> list[str]:
+    if len(counts) > _MOST_CHARACTERS:
+        return page.write_sentences(", ".join(f"{name} {n:,}" for name, n in counts.items()))
+    return _chart({"space" if name == " " else name: n for name, n in counts.items()}, page)
 
 
-def _name_confusion(written: str, read: str) -> str:
-    if not written:
-        return f"{read} inserted"
-    return f"{written} as {read}" if read else f"{written} missed"
+def _chart_lengths(counts: dict[int, int], page: TextPage) -> list[str]:
+    ranges = merge_neighbours(counts, _MOST_CHART_ROWS)
+    return _chart(
+        {write_range(values): sum(counts.get(n, 0) for n in values) for values in ranges}, page
+    )
 
 
-def _chart_characters(survey: Survey, page: TextPage) -> list[str]:
-    if len(survey.digits) > _MOST_CHARACTERS:
-        return page.write_sentences(
-            ", ".join(f"{name} {n:,}" for name, n in survey.digits.items())
-        )
-    counts = {"space" if name == " " else name: n for name, n in survey.digits.items()}
-    return _chart(list(counts), list(counts.values()), sum(counts.values()), page)
-
-
-def _chart_lengths(survey: Survey, page: TextPage) -> list[str]:
-    ranges = merge_neighbours(survey.lengths, _MOST_CHART_ROWS)
-    counts = [sum(survey.lengths.get(n, 0) for n in values) for values in ranges]
-    return _chart(list(map(write_range, ranges)), counts, survey.n_samples, page)
-
-
-def _chart(names: list[str], counts: list[int], n_all: int, page: TextPage) -> list[str]:
+def _chart(counts: dict[str, int], page: TextPage) -> list[str]:
+    n_all = max(1, sum(counts.values()))
     columns = {
-        "count": [f"{n:,}" for n in counts],
-        "share": [write_percent(n / max(1, n_all), 1) for n in counts],
+        "count": [f"{n:,}" for n in counts.values()],
+        "share": [write_percent(n / n_all, 1) for n in counts.values()],
     }
-    return page.write_chart(names, columns, [*map(float, counts)])
+    return page.write_chart([*counts], columns, [*counts.values()])
 
 
 def _chart_gaps(survey: Survey, page: TextPage) -> list[str]:
@@ -193,24 +172,13 @@ def _chart_gaps(survey: Survey, page: TextPage) -> list[str]:
     if gaps.n_compared == sum(gaps.counts.values()):
         expected = [sum(gaps.expected.get(gap, 0.0) for gap in values) for values in ranges]
         columns["expected"] = [f"{n:,.0f}" for n in expected]
-    chart = page.write_chart(list(map(write_range, ranges)), columns, [*map(float, counts)])
-    return [*chart, *sentences]
+    return [*page.write_chart([*map(write_range, ranges)], columns, counts), *sentences]
 
 
-def _chart_shares(rows: list[tuple[str, Share]], page: TextPage) -> list[str]:
-    columns = {
-        "right": [f"{share.n_right:,}" for _, share in rows],
-        "of": [f"{share.n_samples:,}" for _, share in rows],
-        "share": [write_percent(share.accuracy) for _, share in rows],
-    }
-    names = [name for name, _ in rows]
-    return page.write_chart(names, columns, [share.accuracy for _, share in rows])
-
-
-def list_samples(survey: Survey, page: TextPage) -> list[tuple[LoadedSample, list[str]]]:
+def list_samples(survey: Survey, page: TextPage) -> list[tuple[list[str], LoadedSample]]:
     """Choose some samples, and write the text of each and where it is."""
     return [
-        (sample, page.write_sentences(f"{sample.text} {_locate(survey, sample)}"))
+        (page.write_sentences(f"{sample.text} {_locate(survey, sample)}"), sample)
         for sample in survey.choose(_SHOWN_SAMPLES)
     ]
 

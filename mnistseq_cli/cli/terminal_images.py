@@ -5,24 +5,23 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from select import select
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL.Image import fromarray
 from rich.console import Console
 from rich.text import Text
 
 from mnistseq_cli.cli.console import get_console, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
-
-    Draw = Callable[[Console, NDArray[np.uint8]], None]
 
 UPPER_HALF = "▀"
 FRAME_GREY = 128  # an edge that is seen on dark and on light
@@ -47,15 +46,16 @@ def show_images(images: Iterable[tuple[str, NDArray[np.uint8]]]) -> None:
         return
     if console.color_system == "standard":  # TERM=xterm says 16; such terminals know the others
         console = Console(color_system="256", highlight=False)
-    with _choose_renderer() as draw_sharply:
-        most_px = (MOST_SHARP_PX if draw_sharply else MOST_PX) * max(1, console.width - 2)
-        draw = draw_sharply or _draw_half_blocks
+    with _find_renderer() as renderer:
+        most_px = (MOST_SHARP_PX if renderer else MOST_PX) * max(1, console.width - 2)
         for label, image in images:
             if label:
                 console.print(Text(label), soft_wrap=True)
-            n_pieces = -(-image.shape[1] // most_px)
-            for piece in np.array_split(image, n_pieces, axis=1):
-                draw(console, piece)
+            for piece in np.array_split(image, -(-image.shape[1] // most_px), axis=1):
+                if renderer:
+                    _draw_sharply(console, piece, renderer)
+                else:
+                    _draw_half_blocks(console, piece)
             console.print()
 
 
@@ -71,17 +71,29 @@ def find_hindrance(console: Console) -> str:
 
 
 @contextmanager
-def _choose_renderer() -> Iterator[Draw | None]:
-    """Yield what draws an image sharply, or None where textual-image or the terminal cannot."""
-    if find_spec("textual_image") is None or not _is_in_front():
+def _find_renderer() -> Iterator[Any]:
+    """Yield what textual-image draws sharply with, or None where it or the terminal cannot.
+
+    What the terminal answers is kept off the screen and away from the prompt, late or not.
+    """
+    if sys.platform == "win32" or find_spec("textual_image") is None or not _is_in_front():
         yield None
         return
-    with _swallowed_answers():
+    import termios
+    import tty
+
+    stdin = sys.stdin.fileno()
+    before = termios.tcgetattr(stdin)
+    tty.setcbreak(stdin)
+    try:
         yield _ask_terminal()
+        _read_answers(stdin)
+    finally:
+        termios.tcsetattr(stdin, termios.TCSAFLUSH, before)
 
 
 def _is_in_front() -> bool:
-    """Return whether we may ask: in the background, a change of the terminal would stop us."""
+    """Whether we may ask: in the background, a change of the terminal would stop us."""
     if sys.platform == "win32" or sys.stdin is None or not sys.stdin.isatty():
         return False
     try:
@@ -91,78 +103,47 @@ def _is_in_front() -> bool:
         return False
 
 
-@contextmanager
-def _swallowed_answers() -> Iterator[None]:
-    """Keep what the terminal answers off the screen and away from the prompt, late or not."""
-    if sys.platform == "win32":  # which is never asked
-        yield
-        return
-    import termios
-    import tty
-
-    stdin = sys.stdin.fileno()
-    before = termios.tcgetattr(stdin)
-    tty.setcbreak(stdin)
-    try:
-        yield
-        _read_answers(stdin)
-    finally:
-        termios.tcsetattr(stdin, termios.TCSAFLUSH, before)
-
-
-def _read_answers(stdin: int) -> bytes:
+def _read_answers(stdin: int) -> None:
     """Ask how the terminal is and read up to that answer; the library waits 0.1 s for its own."""
     sys.stdout.flush()
     os.write(sys.stdout.fileno(), STATUS)
     said, end_s = b"", monotonic() + PATIENCE_S
-    while WELL not in said:
-        if not select([stdin], [], [], max(0.0, end_s - monotonic()))[0]:
-            break
+    while WELL not in said and select([stdin], [], [], max(0.0, end_s - monotonic()))[0]:
         heard = os.read(stdin, 1024)
         if not heard:
-            break
+            return
         said += heard
-    return said
 
 
-def _ask_terminal() -> Draw | None:
+def _ask_terminal() -> Any:
     logging.getLogger("textual_image").addHandler(logging.NullHandler())
     stdout, sys.__stdout__ = sys.__stdout__, None  # type: ignore[misc]
     try:  # it asks when it is imported, of tmux too, which would make a title of the question
         from textual_image.renderable import SixelImage, TGPImage, sixel, tgp
     finally:
         sys.__stdout__ = stdout  # type: ignore[misc]
-    try:
+    with suppress(UnicodeDecodeError):  # noise instead of an answer
         if sixel.query_terminal_support():
-            return _draw_with(SixelImage)
+            return SixelImage
         if "TMUX" not in os.environ and tgp.query_terminal_support():
-            return _draw_with(TGPImage)
-    except UnicodeDecodeError:  # noise instead of an answer
-        pass
+            return TGPImage
     return None
 
 
-def _draw_with(renderable: Any) -> Draw:
-    from PIL.Image import fromarray
-
-    def draw(console: Console, image: NDArray[np.uint8]) -> None:
-        pixels = fromarray(_frame(image).repeat(FINER, axis=0).repeat(FINER, axis=1))
-        for rows in range(MOST_ROWS, 0, -1):
-            drawn = renderable(pixels, width="auto", height=rows)
-            if console.measure(drawn).maximum < console.width:
-                break
-        console.print(drawn)
-
-    return draw
-
-
-def _frame(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.pad(image, 1, constant_values=FRAME_GREY)
+def _draw_sharply(console: Console, image: NDArray[np.uint8], renderer: Any) -> None:
+    pixels = fromarray(_frame(image).repeat(FINER, axis=0).repeat(FINER, axis=1))
+    for rows in range(MOST_ROWS, 0, -1):
+        drawn = renderer(pixels, width="auto", height=rows)
+        if console.measure(drawn).maximum < console.width:
+            break
+    console.print(drawn)
 
 
 def _draw_half_blocks(console: Console, image: NDArray[np.uint8]) -> None:
-    framed = _frame(_shrink(image, -(-image.shape[1] // max(1, console.width - 2))))
-    for top, bottom in zip(framed[0::2].tolist(), framed[1::2].tolist(), strict=True):
+    shrunk = fromarray(image).reduce(-(-image.shape[1] // max(1, console.width - 2)))
+    framed = _frame(np.asarray(shrunk))
+    even = np.pad(framed, ((0, len(framed) % 2), (0, 0)), mode="edge").tolist()
+    for top, bottom in zip(even[0::2], even[1::2], strict=True):
         line = Text(no_wrap=True)
         for above, below in zip(top, bottom, strict=True):
             line.append(
@@ -171,10 +152,5 @@ def _draw_half_blocks(console: Console, image: NDArray[np.uint8]) -> None:
         console.print(line, overflow="crop")
 
 
-def _shrink(image: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
-    """Return the means of squares of pixels; the height becomes even."""
-    height, width = image.shape
-    whole = np.pad(image, ((0, -height % (2 * step)), (0, -width % step)), mode="edge")
-    squares = whole.reshape(whole.shape[0] // step, step, whole.shape[1] // step, step)
-    means: NDArray[np.uint8] = squares.mean(axis=(1, 3)).astype(np.uint8)
-    return means
+def _frame(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.pad(image, 1, constant_values=FRAME_GREY)

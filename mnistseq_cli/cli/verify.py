@@ -5,35 +5,43 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mnistseq_cli.cli.options import DATA_DIR, WORKERS, argument, flag
+from mnistseq_cli.cli.options import DATA_DIR, WORKERS
 from mnistseq_cli.errors import OutputError, UsageError
-from mnistseq_cli.validation import check_number
+from mnistseq_cli.validation import check_number, count
 
-EXAMPLES = """\
-mnistseq verify train
-mnistseq verify train --deep
-mnistseq verify train --deep all --workers 8
-"""
 SHOWN_OTHERS = 5
 _CARDS = {
     "missing": "It has no card: the command that made it, with --resume, writes README.md.",
     "edited": "Its card, README.md, was edited.",
 }
 
+OPTIONS = f"""
+DIR
+    Folder of a dataset.
+N|all
+    With --deep: how many samples, or all.
+Running:
+--deep
+    Make samples again from the recipe and compare pixels and labels: N of them, or all.
+    [default: 1000 samples]
+{WORKERS}
+Glyphs:
+{DATA_DIR}
+"""
+EXAMPLES = """\
+mnistseq verify train
+mnistseq verify train --deep
+mnistseq verify train --deep all --workers 8
+"""
+
 
 def verify(
-    # `load_dataset` says whether it can be read.
-    folder: Path = argument("DIR", "Folder of a dataset.", default=..., readable=False),
-    samples: str = argument("N|all", "With --deep: how many samples, or all.", default=""),
+    folder: Path,
+    samples: str = "",
     *,
-    deep: bool = flag(
-        "Running",
-        "--deep",
-        "Make samples again from the recipe and compare pixels and labels: N of them, or all. "
-        "[default: 1000 samples]",
-    ),
-    workers: int | None = WORKERS,
-    data_dir: Path | None = DATA_DIR,
+    deep: bool = False,
+    workers: int | None = None,
+    data_dir: Path | None = None,
 ) -> None:
     """Check that a dataset is complete and unchanged: name every file that is not.
 
@@ -48,7 +56,6 @@ def verify(
     from mnistseq_cli.bulk.verify import verify as check
     from mnistseq_cli.cli.console import print_result, say
     from mnistseq_cli.cli.progress import Display
-    from mnistseq_cli.validation import count
 
     if workers is not None:
         check_number("workers", workers, 0, WORKERS_LIMIT)
@@ -91,8 +98,8 @@ def _parse_samples(text: str) -> int | None:
     """Return how many samples to make again; None for all."""
     from mnistseq_cli.bulk.verify import DEEP_SAMPLES
 
-    if text in {"", "all"}:
-        return None if text else DEEP_SAMPLES
-    if not re.fullmatch(r"[1-9]\d{0,17}", text, re.ASCII):
+    if text == "all":
+        return None
+    if text and not re.fullmatch(r"[1-9]\d{0,17}", text, re.ASCII):
         raise UsageError(f"--deep is {text!r}; expected a number of samples from 1 on, or all")
-    return int(text)
+    return int(text or DEEP_SAMPLES)

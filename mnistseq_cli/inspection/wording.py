@@ -220,10 +220,29 @@ def list_reader_facts(reader: ReaderFigures) -> list[Fact]:
     return facts
 
 
-def find_worst_writers(reader: ReaderFigures) -> list[tuple[str, Share]]:
-    """Return whose characters are read worst, of those who wrote enough."""
-    enough = [pair for pair in reader.by_writer.items() if pair[1].n_samples >= _LEAST_CHARACTERS]
-    return sorted(enough, key=lambda pair: (pair[1].accuracy, pair[0]))[:_MOST_WRITERS]
+def list_confused(reader: ReaderFigures) -> list[str]:
+    """Describe which character was taken for which, the most frequent first."""
+    wrong = {pair: n for pair, n in reader.confusion.items() if pair[0] != pair[1]}
+    found = []
+    for written, read in sorted(wrong, key=lambda pair: (-wrong[pair], pair)):
+        what = f"{written} as {read}" if read else f"{written} missed"
+        found.append(f"{what if written else f'{read} inserted'} ({wrong[written, read]:,})")
+    return found
+
+
+def list_share_tables(
+    survey: Survey, reader: ReaderFigures, n_most: int
+) -> Iterator[tuple[str, str, list[tuple[str, Share]]]]:
+    """Yield tables of how much is read right, of so many rows: a caption, a head, the rows."""
+    if reader.by_length:
+        yield "Exact match, by length", "Length", merge_shares(reader.by_length, n_most)
+    if reader.by_gap:
+        caption = f"Exact match, by smallest gap; gaps {describe_source(survey, 'gaps')}"
+        yield caption, "Smallest gap, px", merge_shares(reader.by_gap, n_most)
+    writers = [item for item in reader.by_writer.items() if item[1].n_samples >= _LEAST_CHARACTERS]
+    if writers:
+        worst = sorted(writers, key=lambda pair: (pair[1].accuracy, pair[0]))[:_MOST_WRITERS]
+        yield "Characters right, of the writers read worst", "Writer", worst
 
 
 _DAMAGE = {

@@ -127,7 +127,7 @@ def test_what_is_wrong_is_said_in_a_line_or_two_before_anything_is_written(
         ("sequence 3 --spacing a b", "--spacing|'a'"),
         ("sequence 3 --spacing 2", "--spacing|2 arguments"),
         ("sequence 3 --augment-prob x", "--augment-prob|'x'"),
-        ("sequence 3 --width x", "--width: 'x'"),
+        ("sequence 3 --width x", "--width is 'x'"),
         ("sequence 3 --width naturl", "Did you mean 'natural'?"),
         ("sequence 3 --widht 9", "--widht|Did you mean --width?|See mnistseq sequence --help"),
         ("sequence 3 --rotate 9", "--rotate|--augment rotate"),

@@ -81,6 +81,7 @@ def test_a_bar_is_shown_in_a_terminal(
 ) -> None:
     console = Console(stderr=True, force_terminal=True, width=80)
     monkeypatch.setattr(progress, "get_console", lambda: console)
+    monkeypatch.setenv("FORCE_COLOR", "1")
     with Display("samples") as display:
         display.show("Samples", 2000, total)
         display.show("Samples", 2500, total)
@@ -95,6 +96,7 @@ def test_quick_work_shows_no_progress(
 ) -> None:
     console = Console(stderr=True, force_terminal=True, width=80)
     monkeypatch.setattr(progress, "get_console", lambda: console)
+    monkeypatch.setenv("FORCE_COLOR", "1")
     with Display("samples", after_s=10) as display:
         display.show("Samples", 10, 10)
     assert capsys.readouterr().err == ""

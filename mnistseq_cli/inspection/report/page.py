@@ -28,10 +28,9 @@ from mnistseq_cli.inspection.wording import (
     describe_missing,
     describe_source,
     describe_warnings,
-    find_worst_writers,
     list_facts,
     list_reader_facts,
-    merge_shares,
+    list_share_tables,
     write_percent,
 )
 from mnistseq_cli.recipe import RECIPE_FILE
@@ -227,20 +226,10 @@ def _describe_recipe(survey: Survey) -> dict[str, str] | None:
 
 
 def _describe_reader(survey: Survey, reader: ReaderFigures) -> dict[str, Any]:
-    n_wrong = reader.all.n_samples - reader.all.n_right
-    n_shown = len(reader.worst)
-    tables = [("Exact match, by length", "Length", reader.by_length)]
-    if reader.by_gap:
-        caption = f"Exact match, by smallest gap; gaps {describe_source(survey, 'gaps')}"
-        tables.append((caption, "Smallest gap, px", reader.by_gap))
-    share_tables = [
-        (caption, unit, merge_shares(shares, _MOST_ROWS)) for caption, unit, shares in tables
-    ]
-    if worst := find_worst_writers(reader):
-        share_tables.append(("Characters right, of the writers read worst", "Writer", worst))
+    n_wrong, n_shown = reader.all.n_samples - reader.all.n_right, len(reader.worst)
     return {
         "reader_facts": list_reader_facts(reader),
-        "share_tables": share_tables,
+        "share_tables": [*list_share_tables(survey, reader, _MOST_ROWS)],
         "confusion": make_confusion(reader.confusion),
         "worst": [Card(one.sample, one.read) for one in reader.worst],
         "worst_shown": "All of them" if n_shown == n_wrong else f"{n_shown:,} of {n_wrong:,}",
