@@ -85,6 +85,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         check_number("start", self.start, 0, COUNT_LIMIT)
+        check_number("part_size", self.part_size, 1, PART_SIZE_LIMIT)
         if self.start and self.recipe.splits:
             raise UsageError(
                 f"is {self.start}; splits are cut from the first sample on",
@@ -93,11 +94,6 @@ class Plan:
             )
         cut(self.weights, self.recipe.count)
         open_format(self.output).check(self.recipe)
-        if not 1 <= self.part_size <= PART_SIZE_LIMIT:
-            raise UsageError(
-                f"part size is {self.part_size!r}; expected a whole number from 1 to "
-                f"{PART_SIZE_LIMIT}"
-            )
 
     @property
     def weights(self) -> tuple[tuple[str, int], ...]:
@@ -173,11 +169,16 @@ def cut_parts(split: Split, part_size: int) -> Iterator[Part]:
 
 def describe_recipe(recipe: Recipe) -> dict[str, Any]:
     """Return a recipe as plain values; long lists of texts by the hash of their file."""
-    values = recipe.to_dict()
-    for name, value in values.items():
-        values[name] = list(value) if isinstance(value, tuple) else value
+    values = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in recipe.to_dict().items()
+    }
     if recipe.texts is not None:
-        text = "\n".join(recipe.texts) + "\n"
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        values["texts"] = {"file": TEXTS_FILE, "sha256": digest}
+        values["texts"] = describe_texts(recipe.texts)
     return values
+
+
+def describe_texts(texts: tuple[str, ...]) -> dict[str, str]:
+    """Return the name and the hash of the file of texts."""
+    data = "\n".join(texts) + "\n"
+    return {"file": TEXTS_FILE, "sha256": hashlib.sha256(data.encode()).hexdigest()}

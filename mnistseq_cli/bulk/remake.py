@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from string import Formatter
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mnistseq_cli.bulk.plan import describe_texts
 from mnistseq_cli.compose.splits import cut, open_splits, parse_weights
 from mnistseq_cli.distortions import AugmentPipeline, make_pipeline
 from mnistseq_cli.errors import GlyphError, OutputError, UsageError
@@ -97,17 +98,17 @@ class Remaker:
             if [*weights] != [*manifest["splits"].items()]:
                 raise ValueError("its splits are not those of its recipe")
             self.splits = cut(weights, self.recipe.count, manifest.get("start", 0))
-            self.output = output = _restore_output(manifest["output"], folder)
+            with _naming_use(f"the output of {folder}"):
+                self.output = Output(folder=folder, **manifest["output"])
             self._distortions = make_pipeline(self.recipe.augment, self.recipe.augment_prob)
         if not download:
             _check_cached(self.recipe, data_dir)
         self._folder = folder
         self._data_dir = data_dir
-        self._ranges = {split.name: (split.start, split.stop) for split in self.splits}
-        self._numbering = _Numbering(output, self.splits)
-        self._image_format = output.image_format
-        self._is_array = output.to in _ARRAYS
-        self._is_lossless = self._is_array or output.image_format in _LOSSLESS
+        self._ranges = {split.name: range(split.start, split.stop) for split in self.splits}
+        self._numbering = _Numbering(self.output, self.splits)
+        self._is_array = self.output.to in _ARRAYS
+        self._is_lossless = self._is_array or self.output.image_format in _LOSSLESS
         self._generators: dict[tuple[Stage, ...], dict[str, SequenceGenerator]] = {}
 
     def find_index(self, name: str) -> int | None:
@@ -123,12 +124,9 @@ class Remaker:
             known = {place: index for place, index in indices.items() if index is not None}
             yield from (Difference(it, "name") for at, it in enumerate(chunk) if at not in known)
             for places, block in self._make_blocks(chunk, known, stages):
-                there = [chunk[place] for place in places]
-                yield from self._compare(
-                    there, block, ("text", "image", "written", "mark_boxes", *ASPECTS)
-                )
-                if block.writers is not None:
-                    yield from self._compare(there, block, ("writers",))
+                aspects = ["text", "image", "written", "mark_boxes", *ASPECTS]
+                aspects += [] if block.writers is None else ["writers"]
+                yield from self._compare([chunk[place] for place in places], block, aspects)
 
     def fill(self, samples: list[LoadedSample], *, boxes: bool = False) -> list[LoadedSample]:
         """Return samples with the gaps, glyphs and boxes that they lack.
@@ -138,7 +136,7 @@ class Remaker:
         filled = list(samples)
         lacking: dict[int, int] = {}
         for place, sample in enumerate(samples):
-            if _lacks_any(sample):
+            if any(getattr(sample, aspect) is None for aspect in ASPECTS):
                 index = self._locate(sample)
                 if index is None:
                     raise OutputError(str(Difference(sample, "name")))
@@ -159,9 +157,12 @@ class Remaker:
             if block.writers is not None:
                 made["writers"] = [tuple(row.tolist()) for row in _take(block, "writers")]
             for at, place in enumerate(places):
-                filled[place] = _fill_in(
-                    there[at], {name: rows[at] for name, rows in made.items()}
-                )
+                values = {
+                    name: rows[at]
+                    for name, rows in made.items()
+                    if getattr(samples[place], name) is None
+                }
+                filled[place] = replace(samples[place], **values)
         return filled
 
     def blocks(self) -> Iterator[tuple[Split, Block]]:
@@ -181,8 +182,7 @@ class Remaker:
     def _locate(self, sample: LoadedSample) -> int | None:
         """Return the index of a sample; None where the recipe gives its split no such name."""
         index = self.find_index(sample.name)
-        start, stop = self._ranges.get(sample.split, (0, 0))
-        return index if index is not None and start <= index < stop else None
+        return index if index in self._ranges.get(sample.split, ()) else None
 
     def _open(self, stages: tuple[Stage, ...]) -> dict[str, SequenceGenerator]:
         """Open the generator of each split, with the distortions of some stages alone."""
@@ -194,11 +194,9 @@ class Remaker:
             except GlyphError as error:
                 raise GlyphError(error.message) from error  # its hint is for who makes a dataset
             except UsageError as error:
-                raise self._explain(error) from error
+                message = f"the recipe of {self._folder} cannot be used: {error.message}"
+                raise OutputError(message) from error
         return self._generators[stages]
-
-    def _explain(self, error: UsageError) -> OutputError:
-        return OutputError(f"the recipe of {self._folder} cannot be used: {error.message}")
 
     def _make_blocks(
         self, samples: list[LoadedSample], indices: dict[int, int], stages: tuple[Stage, ...]
@@ -230,20 +228,17 @@ class Remaker:
 
     def _expect(self, block: Block, aspect: str, found: list[Any]) -> list[Any]:
         """Return what the files of a dataset should hold of a block."""
-        if aspect == "text":
-            texts: list[str] = block.texts.tolist()
-            if self._is_array and found != texts:  # arrays do not hold the alphabet
-                texts = spell_classes(block.classes, block.lengths)
+        if aspect == "text" and self._is_array and found != block.texts.tolist():
+            return spell_classes(block.classes, block.lengths)  # arrays hold no alphabet
+        if aspect in {"text", "written"}:
+            texts: list[str] = (block.texts if aspect == "text" else block.written).tolist()
             return texts
         if aspect == "image" and not self._is_lossless:
-            encode = open_encoder(self._image_format)
+            encode = open_encoder(self.output.image_format)
             return [decode_grey(data) for data in encode(block.images, block.widths_px)]
-        if aspect == "written":
-            return list(block.written.tolist())
         if aspect == "mark_boxes":
-            return (
-                [boxes for _, boxes in block.marks.of_each()] if block.marks else [[]] * len(block)
-            )
+            each = block.marks.of_each() if block.marks else [((), [])] * len(block)
+            return [boxes for _, boxes in each]
         return _take(block, aspect)
 
 
@@ -260,24 +255,21 @@ class _Numbering:
     _FIRST = dict.fromkeys(_ARRAYS, 0) | {"lmdb": 1}
 
     def __init__(self, output: Output, splits: tuple[Split, ...]) -> None:
-        self._starts = {split.name: split.start for split in splits}
-        self._first = self._FIRST.get(output.to)
         pattern = r"(?P<index>\d+)\.\w+"
+        self._shifts: dict[str, int] | None = None
         if output.to == "folder":
             pattern = _read_template(output.name, output.image_format)
-        elif self._first is not None:
+        elif output.to in self._FIRST:
             pattern = r"(?:(?P<split>.*)/)?(?:image-)?(?P<index>\d+)"
+            self._shifts = {it.name: it.start - self._FIRST[output.to] for it in splits}
         self._pattern = re.compile(pattern, re.ASCII)
 
     def find(self, name: str) -> int | None:
         match = self._pattern.fullmatch(name)
         if match is None or len(match["index"]) > 18:  # noqa: PLR2004 - digits of any index
             return None
-        index = int(match["index"])
-        if self._first is None:
-            return index
-        start = self._starts.get(match["split"] or "")
-        return None if start is None else index + start - self._first
+        shift = 0 if self._shifts is None else self._shifts.get(match["split"] or "")
+        return None if shift is None else int(match["index"]) + shift
 
 
 def _read_template(template: str, ending: str) -> str:
@@ -299,22 +291,20 @@ def _read_template(template: str, ending: str) -> str:
     return "".join(pieces) + re.escape(f".{ending}")
 
 
-def _restore_output(values: Mapping[str, Any], folder: Path) -> Output:
+@contextmanager
+def _naming_use(what: str) -> Iterator[None]:
     try:
-        return Output(folder=folder, **values)
+        yield
     except UsageError as error:
-        raise OutputError(f"the output of {folder} cannot be used: {error}", error.hint) from error
+        raise OutputError(f"{what} cannot be used: {error.message}", error.hint) from error
 
 
 def _restore_recipe(values: Mapping[str, Any], folder: Path) -> Recipe:
     values = dict(values)
     if isinstance(values.get("texts"), dict):
         values["texts"] = _read_texts(folder, values["texts"])
-    try:
+    with _naming_use(f"the recipe of {folder}"):
         return Recipe.from_dict(values)
-    except UsageError as error:
-        message = f"the recipe of {folder} cannot be used: {error.message}"
-        raise OutputError(message, error.hint) from error
 
 
 def _read_texts(folder: Path, listed: dict[str, Any]) -> tuple[str, ...]:
@@ -322,8 +312,7 @@ def _read_texts(folder: Path, listed: dict[str, Any]) -> tuple[str, ...]:
     if path is None:
         raise OutputError(f"the texts of {folder} are not in the folder")
     texts = read_texts(path)
-    data = "\n".join(texts) + "\n"
-    if hashlib.sha256(data.encode()).hexdigest() != listed.get("sha256"):
+    if describe_texts(texts)["sha256"] != listed.get("sha256"):
         raise OutputError(f"{path} does not hold the texts that the dataset was made from")
     return texts
 
@@ -340,10 +329,6 @@ def _check_cached(recipe: Recipe, data_dir: Path | None) -> None:
             )
 
 
-def _lacks_any(sample: LoadedSample) -> bool:
-    return any(getattr(sample, aspect) is None for aspect in ASPECTS)
-
-
 def _take(block: Block, aspect: str) -> list[NDArray[Any]]:
     """Return the images, boxes, gaps or glyphs of each sample of a block."""
     if aspect == "image":
@@ -353,11 +338,6 @@ def _take(block: Block, aspect: str) -> list[NDArray[Any]]:
     lengths = block.n_written if aspect == "gaps" else block.lengths
     rows = zip(getattr(block, aspect), lengths.tolist(), strict=True)
     return [row[first : length + more] for row, length in rows]
-
-
-def _fill_in(sample: LoadedSample, values: dict[str, Any]) -> LoadedSample:
-    lacking = {name: value for name, value in values.items() if getattr(sample, name) is None}
-    return replace(sample, **lacking)
 
 
 def _are_all_equal(images: list[NDArray[Any]], block: Block) -> bool:

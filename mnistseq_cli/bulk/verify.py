@@ -6,7 +6,7 @@ import re
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate, chain, islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -35,7 +35,7 @@ from mnistseq_cli.compose.splits import cut
 from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
 from mnistseq_cli.formats import Output, open_format
 from mnistseq_cli.formats.base import LoadedSample, rank_split
-from mnistseq_cli.formats.card import CARD_FILE
+from mnistseq_cli.formats.card import CARD_FILE, CROISSANT_FILE
 from mnistseq_cli.formats.read_labels import OWN_LABEL_FILES, find_label_file, read_labels
 from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE, Recipe
 
@@ -54,7 +54,6 @@ ResultT = TypeVar("ResultT")
 DEEP_SAMPLES = 1000
 _FEW_FILES = 4000  # read before workers have started
 _TASK_SAMPLES = 10_000
-_NEVER = 1 << 63
 _NO_IMAGE = np.zeros((0, 0), np.uint8)
 # By the aspect of a sample: part of the name of the file that holds it, where it has its own.
 _STEMS = {"image": "images", "text": "labels", "boxes": "boxes"}
@@ -222,24 +221,20 @@ class _Check:
             remaker = Remaker(self._manifest.plan, self._folder, data_dir, download=False)
             for split, block in remaker.blocks():
                 inside = np.arange(block.glyphs.shape[1]) < block.lengths[:, None]
-                tally.add(
-                    split.name,
-                    block.texts.tolist(),
-                    glyphs=np.unique(block.glyphs[inside]).tolist(),
-                    writers=None
-                    if block.writers is None
-                    else np.unique(block.writers[inside]).tolist(),
-                )
+                used = {
+                    kind: None if ids is None else np.unique(ids[inside]).tolist()
+                    for kind, ids in (("glyphs", block.glyphs), ("writers", block.writers))
+                }
+                tally.add(split.name, block.texts.tolist(), **used)
         except MnistseqError as error:
             return f"what the splits share was not counted, for {error.message}", []
         overlaps = tally.overlaps()
-        with_texts = not self._manifest.shared_texts
-        by_writer = self._manifest.plan["recipe"].get("splits_by") == "writer"
-        wrong = [
-            it
-            for it in overlaps
-            if it.n_glyphs or (by_writer and it.n_writers) or (with_texts and it.n_texts)
-        ]
+        never_shared = ["n_glyphs"]
+        if self._manifest.plan["recipe"].get("splits_by") == "writer":
+            never_shared.append("n_writers")
+        if not self._manifest.shared_texts:
+            never_shared.append("n_texts")
+        wrong = [it for it in overlaps if any(getattr(it, name) for name in never_shared)]
         leaks = [Problem("altered", DATASET_FILE, describe_overlaps(wrong))] if wrong else []
         return describe_overlaps(overlaps), leaks
 
@@ -282,7 +277,7 @@ def _list_parts(folder: Path, manifest: Manifest) -> list[Part]:
     expected = [(part.start, part.stop) for part in found]
     listed = [(summary.start, summary.stop) for summary in manifest.parts]
     # A sample takes a byte at least: nobody is kept waiting by a number alone.
-    if listed != expected or manifest.n_samples != n_samples or n_samples > manifest.size_bytes:
+    if listed != expected or n_samples > manifest.size_bytes:
         raise OutputError(
             f"{folder / DATASET_FILE} is damaged: its parts are not the whole",
             suggest_anew(folder),
@@ -294,18 +289,13 @@ class _Comparer:
     """Compares the samples of some parts with what the recipe makes; a `Work`."""
 
     def __init__(
-        self,
-        manifest: Manifest,
-        folder: Path,
-        skip: frozenset[str],
-        data_dir: Path | None,
+        self, manifest: Manifest, folder: Path, skip: frozenset[str], data_dir: Path | None
     ) -> None:
-        self._manifest = manifest
         self._folder = folder
         self._skip = skip
         self._remaker = Remaker(manifest.plan, folder, data_dir)
         self._to = self._remaker.output.to
-        own = {RECIPE_FILE, TEXTS_FILE}
+        own = {RECIPE_FILE, TEXTS_FILE, CROISSANT_FILE}
         self._joined = [entry.name for entry in manifest.files if entry.name not in own]
 
     def check_recipe(self) -> list[Problem]:
@@ -339,16 +329,12 @@ class _Comparer:
         """Compare samples as the reader of the format gives them, then other label files."""
         reader = open_format(Output(folder=self._folder, to=self._to))
         splits = sorted(self._remaker.splits, key=lambda split: rank_split(split.name))
-        listings = {}
-        if self._to == "folder":
-            listings = {
-                it.name: find_label_file(self._folder / it.name, own=True) for it in splits
-            }
-        yield from self._compare_all(partial(reader.read, self._folder), splits, parts, listings)
-        for split in splits if self._to == "folder" else ():
-            folder = self._folder / split.name
+        folders = {split: self._folder / split.name for split in splits if self._to == "folder"}
+        first = {split.name: find_label_file(at, own=True) for split, at in folders.items()}
+        yield from self._compare_all(partial(reader.read, self._folder), splits, parts, first)
+        for split, folder in folders.items():
             for listing in chain.from_iterable(map(folder.glob, OWN_LABEL_FILES)):
-                if listing != listings[split.name]:
+                if listing != first[split.name]:
                     read = partial(_read_rows, split.name, listing)
                     yield from self._compare_all(read, [split], parts, {split.name: listing})
 
@@ -360,32 +346,30 @@ class _Comparer:
         listings: dict[str, Path | None],
     ) -> Iterator[Problem]:
         """Compare the samples of some parts in what is read: that of some splits, in order."""
-        chosen = _Chosen(splits, parts, self._is_skipped if self._skip else None)
+        chosen = _Chosen(splits, parts, self._is_skipped if self._skip else lambda _: False)
         for difference in self._remaker.differences(read(chosen)):
             sample, aspect = difference.sample, difference.aspect
             if self._to == "folder" and aspect == "image":
-                yield Problem(
-                    "altered", self._name(sample.name, sample.split), "not what the recipe makes"
-                )
+                name = self._name(sample.name, sample.split)
+                yield Problem("altered", name, "not what the recipe makes")
             else:
-                name = self._find_file(sample, aspect, listings.get(sample.split))
+                name = self._find_file(sample, aspect, parts, listings.get(sample.split))
                 yield Problem("altered", name, str(difference))
-        n_samples = sum(split.stop - split.start for split in splits)
-        if chosen.n_seen != n_samples and not self._skip:
+        if chosen.n_seen != chosen.n_all and not self._skip:
             none = LoadedSample("", splits[0].name, _NO_IMAGE, "")
-            name = self._find_file(none, "image", listings.get(none.split))
-            yield Problem("altered", name, f"{chosen.n_seen} samples instead of {n_samples}")
+            name = self._find_file(none, "image", parts, listings.get(none.split))
+            yield Problem("altered", name, f"{chosen.n_seen} samples instead of {chosen.n_all}")
 
-    def _find_file(self, sample: LoadedSample, aspect: str, listing: Path | None) -> str:
+    def _find_file(
+        self, sample: LoadedSample, aspect: str, parts: tuple[Part, ...], listing: Path | None
+    ) -> str:
         """Return the name of the file that holds an aspect of a sample, but for its own image."""
         if listing is not None:
             return listing.relative_to(self._folder).as_posix()
         if not self._joined:
-            split = next(it for it in self._remaker.splits if it.name == sample.split)
-            place = (self._remaker.find_index(sample.name) or split.start) - split.start
-            parts = cut_parts(split, self._manifest.plan["part_size"])
-            number = max(0, place) // self._manifest.plan["part_size"]
-            return self._list_files(next(islice(parts, number, None)))[0]
+            index = self._remaker.find_index(sample.name) or 0
+            part = next((part for part in parts if part.start <= index < part.stop), parts[0])
+            return self._list_files(part)[0]
         prefix = f"{sample.split}/"
         own = [name for name in self._joined if name.startswith(prefix)] or self._joined
         stems = {name: name.rpartition("/")[2].removeprefix(f"{sample.split}-") for name in own}
@@ -402,35 +386,33 @@ class _Comparer:
         return f"{split}/{name}" if split else name
 
     def _list_files(self, part: Part) -> list[str]:
-        return [entry.name for entry in list_recorded(self._folder / record_name(part.name))]
+        record = record_name(part.name)
+        return [entry.name for entry in list_recorded(self._folder / record)] or [record]
 
 
 class _Chosen:
     """Whether samples are in some parts, by their place in what is read; counts all."""
 
     def __init__(
-        self,
-        splits: list[Split],
-        parts: tuple[Part, ...],
-        is_skipped: Callable[[str], bool] | None,
+        self, splits: list[Split], parts: tuple[Part, ...], is_skipped: Callable[[str], bool]
     ) -> None:
-        self.n_seen = 0
+        self.n_seen = self.n_all = 0
         self._is_skipped = is_skipped
-        sizes = [split.stop - split.start for split in splits]
-        shifts = {
-            split.name: place - split.start
-            for split, place in zip(splits, accumulate(sizes, initial=0), strict=False)
-        }
-        own = [(part, shifts[part.split]) for part in parts if part.split in shifts]
-        self._ranges = iter(sorted((it.start + shift, it.stop + shift) for it, shift in own))
-        self._start = self._stop = 0
+        ranges = []
+        for split in splits:
+            shift = self.n_all - split.start
+            own = (part for part in parts if part.split == split.name)
+            ranges += [range(part.start + shift, part.stop + shift) for part in own]
+            self.n_all += split.stop - split.start
+        self._places = chain.from_iterable(ranges)
+        self._next = next(self._places, None)
 
     def __call__(self, name: str) -> bool:
-        place = self.n_seen
+        is_chosen = self.n_seen == self._next
         self.n_seen += 1
-        while place >= self._stop:
-            self._start, self._stop = next(self._ranges, (_NEVER, _NEVER))
-        return place >= self._start and not (self._is_skipped and self._is_skipped(name))
+        if is_chosen:
+            self._next = next(self._places, None)
+        return is_chosen and not self._is_skipped(name)
 
 
 def _read_rows(split: str, listing: Path, wanted: Wanted) -> Iterator[LoadedSample]:
