@@ -160,14 +160,16 @@ def _make_tables(forms: tuple[Form, ...]) -> _Tables:
         is_drawn[row, :n_drawn] = True
         steps[row] = max(1, n_choices // form.size)
         n_ranks[row] = n_choices // steps[row]
-        at = 0
-        for place, choices in enumerate(form.places):
-            for characters in zip(*choices, strict=True):
-                if characters not in pooled:
-                    pooled[characters] = len(pool)
-                    pool += map(ord, characters)
-                places[row, at], offsets[row, at] = place, pooled[characters]
-                at += 1
+        columns = [
+            (place, characters)
+            for place, choices in enumerate(form.places)
+            for characters in zip(*choices, strict=True)
+        ]
+        for at, (place, characters) in enumerate(columns):
+            if characters not in pooled:
+                pooled[characters] = len(pool)
+                pool += map(ord, characters)
+            places[row, at], offsets[row, at] = place, pooled[characters]
     starts = np.cumsum([0, *(form.size for form in forms[:-1])])
     codes = np.array(pool, np.uint32)
     return _Tables(starts, radices, is_drawn, steps, n_ranks, places, offsets, codes)
@@ -272,15 +274,13 @@ def _luhn(codes: NDArray[np.uint32]) -> Ints:
     """Return the last digit, as Luhn has it (ISO/IEC 7812-1, annex B): every second is doubled."""
     digits, place = _read_digits(codes)
     digits <<= place % 2
-    last: Ints = -(digits // 10 + digits % 10).sum(axis=1) % 10
-    return last
+    return np.asarray(-(digits // 10 + digits % 10).sum(axis=1) % 10)
 
 
 def _isbn(codes: NDArray[np.uint32]) -> Ints:
     """Return the last digit of an ISBN-13 (ISO 2108, annex A): every second counts three times."""
     digits, place = _read_digits(codes)
-    last: Ints = -(digits * (1 + place % 2 * 2)).sum(axis=1) % 10
-    return last
+    return np.asarray(-(digits * (1 + place % 2 * 2)).sum(axis=1) % 10)
 
 
 def _iban(codes: NDArray[np.uint32]) -> Ints:
@@ -288,9 +288,9 @@ def _iban(codes: NDArray[np.uint32]) -> Ints:
     rest = np.zeros(len(codes), np.int64)
     for code in np.roll(codes, -4, axis=1).astype(np.int64).T:
         is_letter, is_digit = code >= ord("A"), (code >= ord("0")) & (code <= ord("9"))
-        value = np.where(is_letter, code - ord("A") + 10, np.where(is_digit, code - ord("0"), 0))
-        is_check = code == ord(CHECK_DIGIT)
-        rest = (rest * np.where(is_letter, 100, np.where(is_digit | is_check, 10, 1)) + value) % 97
+        kinds = [is_letter, is_digit, code == ord(CHECK_DIGIT)]
+        value = np.select(kinds, [code - ord("A") + 10, code - ord("0"), 0 * code])
+        rest = (rest * np.select(kinds, [100, 10, 10], 1) + value) % 97
     return np.stack(np.divmod(98 - rest, 10), axis=1)
 
 

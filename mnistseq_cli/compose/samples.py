@@ -115,6 +115,12 @@ class Marks:
     characters: str
     boxes: NDArray[np.int64]
 
+    def of(self, place: int) -> tuple[Mark, ...]:
+        """Return the marks of one sample."""
+        stop = int(self.lengths[: place + 1].sum())
+        some = slice(stop - int(self.lengths[place]), stop)
+        return tuple(map(Mark, self.characters[some], map(tuple, self.boxes[some].tolist())))
+
     def of_each(self) -> Iterator[tuple[str, list[list[int]]]]:
         """Yield the characters and the boxes of each sample."""
         start, boxes = 0, self.boxes.tolist()
@@ -241,26 +247,17 @@ class Block:
         place = range(len(self))[place]
         n, n_written = int(self.lengths[place]), int(self.n_written[place])
         width_px = int(self.widths_px[place])
+        gaps = slice(0, n_written + 1) if self.edges else slice(1, n_written)
         return Sample(
             index=self.start + place,
             text=str(self.texts[place]),
             image=self.images[place, :, :width_px],
             boxes=self.boxes[place, :n],
             glyphs=self.glyphs[place, :n],
-            gaps=self.gaps[place, : n_written + 1]
-            if self.edges
-            else self.gaps[place, 1:n_written],
+            gaps=self.gaps[place, gaps],
             written=str(self.written[place]),
-            marks=self._list_marks(place),
+            marks=self.marks.of(place) if self.marks else (),
             wrote=self.wrote[place, :n] if self.wrote else None,
             one_writer=self.one_writer,
             masks=self.inks.masks(place, width_px) if self.inks else None,
-        )
-
-    def _list_marks(self, place: int) -> tuple[Mark, ...]:
-        if self.marks is None:
-            return ()
-        characters, boxes = next(islice(self.marks.of_each(), place, None))
-        return tuple(
-            Mark(one, (x, y, w, h)) for one, (x, y, w, h) in zip(characters, boxes, strict=True)
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,10 +71,16 @@ def cut(weights: Iterable[tuple[str, int]], count: int, first: int = 0) -> tuple
     weights = tuple(weights)
     if not weights:
         return (Split("", first, first + count, Interval(0, 1, 1)),)
-    _check_weights(weights)
+    times = Counter(name for name, _ in weights)
     total = sum(weight for _, weight in weights)
     splits, low = [], 0
     for name, weight in weights:
+        if not _NAME.fullmatch(name) or times[name] > 1:
+            raise UsageError(
+                f"a split is named {quote(name)}; expected letters, digits, - and _, each once"
+            )
+        if not 1 <= weight <= WEIGHT_LIMIT:
+            raise UsageError(f"split {name} has weight {weight}; expected 1 to {WEIGHT_LIMIT}")
         share = Interval(low, low + weight, total)
         start, stop = share.of(count)
         if start == stop:
@@ -84,17 +91,6 @@ def cut(weights: Iterable[tuple[str, int]], count: int, first: int = 0) -> tuple
         splits.append(Split(name, start, stop, share))
         low += weight
     return tuple(splits)
-
-
-def _check_weights(weights: tuple[tuple[str, int], ...]) -> None:
-    times = Counter(name for name, _ in weights)
-    for name, weight in weights:
-        if not _NAME.fullmatch(name) or times[name] > 1:
-            raise UsageError(
-                f"a split is named {quote(name)}; expected letters, digits, - and _, each once"
-            )
-        if not 1 <= weight <= WEIGHT_LIMIT:
-            raise UsageError(f"split {name} has weight {weight}; expected 1 to {WEIGHT_LIMIT}")
 
 
 def deal_glyphs(glyphs: GlyphSet, splits: tuple[Split, ...], by: str = "glyph") -> dict[str, Ints]:
@@ -109,11 +105,9 @@ def deal_glyphs(glyphs: GlyphSet, splits: tuple[Split, ...], by: str = "glyph") 
     """
     is_added = glyphs.ids >= len(glyphs.images)
     own, added = glyphs.ids[~is_added], glyphs.ids[is_added]
-    sets = [own, added]
-    if glyphs.set_of is not None:
-        sets = [own[glyphs.set_of[own] == one] for one in range(len(glyphs.weights))] + [added]
-    sets = [ids for ids in sets if ids.size]
-    dealt = [_deal_set(glyphs, ids, splits, by) for ids in sets]
+    set_of = np.zeros(len(own)) if glyphs.set_of is None else glyphs.set_of[own]
+    sets = [*(own[set_of == one] for one in range(len(glyphs.weights))), added]
+    dealt = [_deal_set(glyphs, ids, splits, by) for ids in sets if ids.size]
     return {
         split.name: np.sort(np.concatenate([ids[split.name] for ids in dealt])) for split in splits
     }
@@ -131,14 +125,12 @@ def _deal_set(glyphs: GlyphSet, ids: Ints, splits: tuple[Split, ...], by: str) -
         from mnistseq_cli.glyphs.symbols import find_hands  # noqa: PLC0415 - most need none
 
         groups = find_hands(glyphs.pen_ids[ids])  # all symbols of a row are by one
+    labels = glyphs.labels[ids]
+    strata = [np.flatnonzero(labels == one) for one in np.unique(labels)]  # of each its share
     if by == "writer" and glyphs.writers:
         numbers = glyphs.writers.numbers[ids]
         groups = np.where(numbers < 0, -1 - ids, numbers)  # of nobody, each by itself
         strata = [np.arange(len(ids))]
-    else:  # of each class its share
-        strata = [
-            np.flatnonzero(glyphs.labels[ids] == one) for one in np.unique(glyphs.labels[ids])
-        ]
     sharing = [split for split in splits if split.name not in dealt]
     ends = np.cumsum([split.texts.high - split.texts.low for split in sharing]).tolist()
     for split, low, high in zip(sharing, [0, *ends], ends, strict=False):
@@ -165,28 +157,20 @@ def _deal(groups: Ints, share: Interval) -> Bools:
     return chosen
 
 
-@dataclass(frozen=True)
-class EndDealer:
-    """Deals random texts out to a split, so that none is in two of all splits.
+def deal_ends(
+    splits: tuple[Split, ...], split: Split, n_classes: int, classes: Ints, words: Words
+) -> None:
+    """Change the last characters of texts, drawn from these words, to those of a split.
 
     All texts of a length that end in the same characters belong to the same split, and the ends
     are dealt out by a permutation. A length with too few texts is shared by all splits.
     """
-
-    splits: tuple[Split, ...]
-    split: Split
-    n_classes: int
-
-    def __call__(self, classes: Ints, words: Words) -> None:
-        """Change the last characters of texts, drawn from these words, to those of the split."""
-        length = classes.shape[1]
-        n_dealt, n_ends = count_ends(self.n_classes, length)
-        low, high = self.split.texts.of(n_ends)
-        if is_shared(self.splits, n_ends):
-            low, high = 0, n_ends
-        place = permute(low + scale_words(words[:, -1], high - low), n_ends, _DEAL_KEY)
-        for column in range(length - 1, length - 1 - n_dealt, -1):
-            place, classes[:, column] = np.divmod(place, self.n_classes)
+    length = classes.shape[1]
+    n_dealt, n_ends = count_ends(n_classes, length)
+    low, high = (0, n_ends) if is_shared(splits, n_ends) else split.texts.of(n_ends)
+    place = permute(low + scale_words(words[:, -1], high - low), n_ends, _DEAL_KEY)
+    for column in range(length - 1, length - 1 - n_dealt, -1):
+        place, classes[:, column] = np.divmod(place, n_classes)
 
 
 def count_ends(n_classes: int, length: int) -> tuple[int, int]:
@@ -242,9 +226,10 @@ def find_shared(recipe: Recipe, splits: tuple[Split, ...], n_classes: int = 10) 
 
 def can_repeat(recipe: Recipe) -> bool:
     """Whether samples of a pattern can have the same text."""
+    if recipe.pattern is None:
+        return False
     roles = find_roles(recipe, "")
-    pattern = parse_pattern(recipe.pattern) if recipe.pattern else None
-    return pattern is not None and pattern.can_repeat(roles.gaps + roles.marks)
+    return parse_pattern(recipe.pattern).can_repeat(roles.gaps + roles.marks)
 
 
 def use_all_glyphs(recipe: Recipe) -> Recipe:
@@ -267,8 +252,7 @@ def open_splits(
     whole = SequenceGenerator(recipe, data_dir=data_dir, widest_px=widest_px)
     if len(splits) == 1:
         return {splits[0].name: whole}
-    glyphs, seed = whole.glyphs, recipe.seed
-    n_classes = len(glyphs.alphabet)
+    glyphs, n_classes = whole.glyphs, len(whole.glyphs.alphabet)
     ids = deal_glyphs(glyphs, splits, recipe.splits_by)
     roles = find_roles(recipe, glyphs.alphabet)
     own_texts = deal_texts(recipe.texts, splits, roles) if recipe.texts else {}
@@ -276,8 +260,8 @@ def open_splits(
     for split in splits:
         source = None
         if recipe.lengths:
-            dealer = EndDealer(splits, split, n_classes)
-            source = RandomTexts(recipe.lengths, n_classes, seed, dealer)
+            deal = partial(deal_ends, splits, split, n_classes)
+            source = RandomTexts(recipe.lengths, n_classes, recipe.seed, deal)
         generators[split.name] = SequenceGenerator(
             replace(whole.recipe, texts=own_texts.get(split.name, recipe.texts)),
             glyphs.change(ids=ids[split.name]),

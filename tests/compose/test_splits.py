@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,10 +13,10 @@ from mnistseq_cli.bulk.plan import make_plan
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.bulk.verify import verify
 from mnistseq_cli.compose.splits import (
-    EndDealer,
     Split,
     count_ends,
     cut,
+    deal_ends,
     deal_glyphs,
     deal_texts,
     find_shared,
@@ -40,7 +41,7 @@ Weights = st.lists(st.integers(1, 50), min_size=1, max_size=5).map(
 
 
 def open_dealt(length: tuple[int, int], splits: tuple[Split, ...], split: Split) -> RandomTexts:
-    return RandomTexts(length, 10, 4, EndDealer(splits, split, 10))
+    return RandomTexts(length, 10, 4, partial(deal_ends, splits, split, 10))
 
 
 def make_set(labels: NDArray[np.uint8], is_test: NDArray[np.bool_] | None = None) -> GlyphSet:
