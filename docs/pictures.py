@@ -99,6 +99,8 @@ STRENGTHS: dict[str, tuple[str, str, str]] = {
     "erode": ("2x2", "3x1", "1x3"),
     "dilate": ("2x2", "4x1", "1x4"),
     "baseline": ("-4", "2", "4"),
+    "crop": ("0.02", "0.08", "0.15"),
+    "join": ("0.3", "0.6", "1"),
     "lines": ("1", "2", "4"),
     "blur": ("0.8", "1.6", "2.4"),
     "background": ("0.3", "0.6", "0.9"),
@@ -109,6 +111,7 @@ STRENGTHS: dict[str, tuple[str, str, str]] = {
     "grain": ("0.08", "0.16", "0.24"),
     "noise": ("0.03", "0.06", "0.12"),
     "jpeg": ("30", "15", "5"),
+    "resolution": ("0.8", "0.6", "0.4"),
 }
 
 

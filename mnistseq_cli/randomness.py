@@ -23,8 +23,8 @@ class Use(IntEnum):
     """What words are for; each use has a stream of its own.
 
     The numbers are part of the promise that a recipe gives the same pixels for ever: never
-    change one, never use one again. The built-in pen has 20 and 21, distortions have 100 to 119,
-    kinds of paper 120 to 131, folders of paper 140 and on, rows distorted as one 300 to 319.
+    change one, never use one again. The built-in pen has 20 and 21, distortions and kinds of paper
+    have 100 to 135, folders of paper 140 and on, rows distorted as one 300 to 319.
     """
 
     TEXT = 1

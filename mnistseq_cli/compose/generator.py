@@ -368,7 +368,8 @@ class SequenceGenerator:
 
         if stage:
             stamps = stage.bend_lines(stamps, layout.page_px, draw)
-        images, boxes = paint(stamps, layout.x_px.shape, width_px, blend=self._may_overlap)
+        blend = self._may_overlap or bool(stage and stage.may_overlap)
+        images, boxes = paint(stamps, layout.x_px.shape, width_px, blend=blend)
         if stage and stage.changes_images:
             pages = Pages(images, layout.page_px, self.recipe.ink, stage.scale)
             images, on_page = stage.distort(pages, stamps, draw)

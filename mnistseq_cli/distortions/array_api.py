@@ -38,6 +38,8 @@ class Strengths(TypedDict, total=False):
     erode: Strength
     dilate: Strength
     baseline: Strength
+    crop: Strength
+    join: Strength
     fade: Strength
     lines: Strength
     blur: Strength
@@ -48,6 +50,7 @@ class Strengths(TypedDict, total=False):
     grain: Strength
     noise: Strength
     jpeg: Strength
+    resolution: Strength
     light: bool
     medium: bool
     heavy: bool
@@ -82,8 +85,8 @@ def augment(
     Returns
     -------
     ndarray of uint8, shape (N, H, W)
-        No ink is cut off: writing that would leave its image is moved back, and made smaller
-        where it is too large.
+        No ink is cut off but by `crop`: writing that would leave its image is moved back, and
+        made smaller where it is too large. `join` has no neighbours here.
 
     Raises
     ------

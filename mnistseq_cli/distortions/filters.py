@@ -190,3 +190,40 @@ def jpeg(pages: Pages, strengths: Floats, _: Words) -> Pixels:
         packed = iio.imwrite("<bytes>", seen, extension=".jpg", quality=int(quality))
         image[:, :width] = iio.imread(packed, extension=".jpg") ^ flip
     return images
+
+
+def coarsen(
+    pages: Pages, strengths: NDArray[np.float64], _: NDArray[np.uint64]
+) -> NDArray[np.uint8]:
+    """Take images with a fraction of their rows and columns, shape (N, 1), and enlarge them again.
+
+    Each row and column is the mean of those that it stands for; between the middles of two of
+    them grey levels grow evenly.
+    """
+    images = pages.images.copy()
+    height = images.shape[1]
+    rows = np.rint(height * strengths[:, 0]).astype(np.int64)
+    for n_rows in np.unique(rows):
+        some = pages.take(np.flatnonzero(rows == n_rows))
+        reach = 2 * (height // n_rows + 1)
+        wide = np.pad(some.images, ((0, 0), (0, 0), (0, reach)))
+        beyond = np.arange(wide.shape[2]) >= some.widths_px[:, None]
+        edges = wide[np.arange(len(wide)), :, some.widths_px - 1]
+        wide = np.where(beyond[:, None], edges[:, :, None], wide)  # the paper goes on there
+        across = _sample(wide.transpose(0, 2, 1), n_rows, height)[:, :-reach]
+        images[rows == n_rows] = _sample(across.transpose(0, 2, 1), n_rows, height)
+    return images
+
+
+def _sample(images: NDArray[np.uint8], n: int, of: int) -> NDArray[np.uint8]:
+    """Take n rows instead of each so many, and enlarge them to as many again."""
+    n_rows = images.shape[1]
+    starts = np.arange(-(-n_rows * n // of)) * of // n
+    sums = np.add.reduceat(images, starts, axis=1, dtype=np.int32)
+    counts = np.diff(starts, append=n_rows).astype(np.int32)[:, None]
+    means: NDArray[np.int32] = (2 * sums + counts) // (2 * counts)
+    above, part = np.divmod((2 * np.arange(n_rows) + 1) * n * 8 // of - 8, 16)
+    upper, lower = (means[:, np.clip(above + at, 0, len(starts) - 1)] for at in (0, 1))
+    levels: NDArray[np.int32] = 16 * upper + (lower - upper) * part.astype(np.int32)[:, None] + 8
+    levels >>= 4
+    return levels.astype(np.uint8)

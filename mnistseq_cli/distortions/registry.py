@@ -113,6 +113,10 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         neutral=1, whole=True, n_strengths=2, by_size=True, grow_by="morphology.measure_dilation"),
     "baseline": Augmentation(109, "line", "geometry.bend_line", "2", (-14, 14),
         "pixels", "a line that slopes and waves", n_strengths=2),
+    "crop": Augmentation(133, "line", "rows.crop", "0.1", (-1, 0.15),
+        "fractions of a digit's ink", "cut off at an edge of the image; below 0 none"),
+    "join": Augmentation(132, "line", "rows.join", "0.3", (0, 1),
+        "fractions of the neighbours", "the pen runs on into the next digit"),
     "fade": Augmentation(118, "ink", "filters.fade", "0.3", (0, 0.6),
         "fractions of the ink", "paler ink on the same paper"),
     "lines": Augmentation(111, "page", "paper.lines", "2", (0, 20),
@@ -134,6 +138,8 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "jpeg": Augmentation(117, "page", "filters.jpeg", "30", (5, 100),
         "the quality of JPEG", "what saving as JPEG leaves; 100 is as it was",
         neutral=100, whole=True),
+    "resolution": Augmentation(134, "page", "filters.coarsen", "0.5", (0.25, 1),
+        "fractions of the height", "fewer pixels, brought back to the size", neutral=1),
 }
 # fmt: on
 """The distortions, in the order in which they are done."""
@@ -168,6 +174,9 @@ PAPERS: dict[str, PaperKind] = {
     ),
     "neighbour": PaperKind(
         131, "stationery.neighbour", "bits of other writing at the edges", is_ink=True
+    ),
+    "cutoff": PaperKind(
+        135, "stationery.cut_off", "the rest of a character at the left or right edge", is_ink=True
     ),
 }
 """Kinds of paper; 140 and on are the streams of folders of pictures."""

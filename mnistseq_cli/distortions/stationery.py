@@ -244,13 +244,27 @@ def underline(sheet: Sheet) -> Tone:
 
 def neighbour(sheet: Sheet) -> Tone:
     """Let parts of other writing reach over the edges: loops and stems of another line."""
+    is_above = sheet.pick(2, 0, 1) < np.float32(0.5)
+    away = np.where(is_above, sheet.y, (PAGE_PX - 1) - sheet.y)
+    return _draw_loops(sheet, away, sheet.x, sheet.right, range(3, 15, 3))
+
+
+def cut_off(sheet: Sheet) -> Tone:
+    """Leave the rest of a character that was cut off at the left or the right edge."""
+    is_left = sheet.pick(2, 0, 1) < np.float32(0.5)
+    away = np.where(is_left, sheet.x, sheet.right - 1 - sheet.x)
+    return _draw_loops(sheet, away, sheet.y, PAGE_PX, range(3, 9, 3))
+
+
+def _draw_loops(
+    sheet: Sheet, away: Tone, along: Tone, length: Tone | float, places: range
+) -> Tone:
+    """Draw loops that reach over an edge; pixels are so far away from it, and so far along it."""
     strokes = np.zeros(sheet.pages.images.shape, np.float32)
     pen, ink = sheet.pick(0, 1, 2.4), sheet.pick(1, 0.5, 1)
-    is_above = sheet.pick(2, 0, 1) < np.float32(0.5)
-    for place in range(3, 15, 3):
-        x = sheet.x - sheet.pick(place, 0, 1) * sheet.right
+    for place in places:
+        x = along - sheet.pick(place, 0, 1) * np.float32(length)
         depth = sheet.pick(place + 1, -4, 4)  # how far a loop comes into the page, if at all
-        away = np.where(is_above, sheet.y, (PAGE_PX - 1) - sheet.y)
         bend = sheet.pick(place + 2, 0.1, 0.6)
         steep = 1 / np.sqrt(1 + 4 * bend * bend * x * x)  # of the curve, so that it is even
         distance = (away - depth + bend * x * x) * steep

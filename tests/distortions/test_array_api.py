@@ -19,7 +19,8 @@ from mnistseq_cli.errors import UsageError
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from tests.helpers.augment_cases import only
 
-EVERY = pytest.mark.parametrize("name", AUGMENTATIONS)
+# A single image has no neighbour to join.
+EVERY = pytest.mark.parametrize("name", [name for name in AUGMENTATIONS if name != "join"])
 N = 40
 # What a process without the newer instructions prints.
 OLD_PROCESSOR = """

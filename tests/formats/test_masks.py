@@ -29,6 +29,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     "distorted": {"augment": ("rotate=25", "shear=15", "thickness=1.5"), "width_px": 190},
     "bent": {"augment": ("baseline=3", "blur=2"), "width_px": "natural"},
     "heavy": {"augment": ("heavy",)},
+    "joined": {"augment": ("join=1..1",), "width_px": "natural"},
+    "cut": {"augment": ("crop=0..0.15", "blur"), "width_px": "natural"},
     "shrunk": {"fit": "shrink", "width_px": 40, "ink": "white"},
     "marked": {"length": None, "texts": ("12345", "31", "21"), "unlabelled": "1"},
 }
@@ -51,7 +53,7 @@ def test_the_box_of_a_mask_is_that_of_its_digit(name: str, glyphs: GlyphSet) -> 
             assert (columns.max() + 1, rows.max() + 1) == (x + width, y + height)
 
 
-@pytest.mark.parametrize("name", ["apart", "overlapping", "shrunk", "marked"])
+@pytest.mark.parametrize("name", ["apart", "overlapping", "joined", "shrunk", "marked"])
 def test_masks_hold_all_ink_and_no_paper(name: str, glyphs: GlyphSet) -> None:
     block = make(glyphs, name)
     paper = 0 if name == "shrunk" else 255

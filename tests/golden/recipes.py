@@ -112,6 +112,8 @@ RANGES = {
     "erode": "1x1..3x2",
     "dilate": "2x1..4x5",
     "baseline": "-6..6",
+    "crop": "-0.05..0.15",
+    "join": "0.5..1",
     "lines": "3..9",
     "blur": "1..3",
     "background": "0.4..0.9",
@@ -122,8 +124,10 @@ RANGES = {
     "grain": "0.1..0.3",
     "noise": "0.05..0.4",
     "jpeg": "5..20",
+    "resolution": "0.3..0.9",
 }
-ALL_BUT_JPEG = tuple(name for name in RANGES if name != "jpeg")
+LATER = ("crop", "join", "resolution")  # than the goldens of all
+ALL_BUT_JPEG = tuple(name for name in RANGES if name not in ("jpeg", *LATER))
 DISTORTIONS: dict[str, dict[str, Any]] = (
     {f"augment-{name}": {"augment": (name,)} for name in RANGES}
     | {f"augment-{name}-range": {"augment": (f"{name}={RANGES[name]}",)} for name in RANGES}
@@ -151,7 +155,7 @@ MIXTURES: dict[str, dict[str, Any]] = {
 }
 PAPER: dict[str, dict[str, Any]] = {
     **{f"paper-{name}": {"paper": (f"{name}=1",), "count": 12} for name in PAPERS},
-    "paper-of-many-kinds": {"paper": tuple(PAPERS), "augment": ("heavy",), "height_px": 40},
+    "paper-of-many-kinds": {"paper": tuple(PAPERS)[:12], "augment": ("heavy",), "height_px": 40},
     "paper-white-natural": {"paper": ("security=0.8",), "ink": "white", "width_px": "natural"},
 }
 LIKE_REAL: dict[str, dict[str, Any]] = {
@@ -165,6 +169,10 @@ LIKE_REAL: dict[str, dict[str, Any]] = {
     "touching": {"touching": 0.5, "length": (4, 8)},
     "touching-tight": {"touching": 0.5, "length": (5, 5), "width_px": 160, "measure": "cell"},
     "touching-medium": {"touching": 1.0, "augment": ("medium",), "hand": "writer"},
+    "joined-cut-coarse-48": {
+        "augment": ("join=1..1", "crop=0..0.15", "resolution"), "height_px": 48, "ink": "white",
+        "width_px": "natural", "spacing_px": (-4, 9), "length": (4, 8),
+    },
 }  # fmt: skip
 NAMED: dict[str, dict[str, Any]] = {
     f"recipe-{name}": {**read_named(name), "dataset": "strokes", "count": 12}
