@@ -17,7 +17,7 @@ from mnistseq_cli.distortions import AugmentPipeline, make_pipeline
 from mnistseq_cli.errors import GlyphError, OutputError, UsageError
 from mnistseq_cli.files import find_inside, naming_damage
 from mnistseq_cli.formats import Output
-from mnistseq_cli.formats.arrays import spell_classes
+from mnistseq_cli.formats.columns import spell_classes
 from mnistseq_cli.formats.images import decode_grey, open_encoder
 from mnistseq_cli.glyphs.cache import is_cached
 from mnistseq_cli.glyphs.catalog import DATASETS, SPLITS

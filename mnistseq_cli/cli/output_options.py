@@ -58,7 +58,7 @@ Output:
     Label files of a folder: csv, jsonl, coco, yolo, paddleocr, easyocr, mmocr, doctr, voc, masks;
     can be given several times. [default: csv and jsonl]
 --image-format FORMAT
-    Format of the images: png, jpg, or another that imageio writes in grey. [default: png]
+    Format of the images: png, jpg, or another that Pillow writes in grey. [default: png]
 --name TEMPLATE
     Names of the images, from {{index}}, {{shard}} (thousands) and {{text}}.
     [default: images/{{shard:05d}}/{{index:08d}}]

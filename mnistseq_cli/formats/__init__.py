@@ -24,10 +24,10 @@ FORMATS: dict[str, str] = {
     "webdataset": "mnistseq_cli.formats.webdataset:WebDataset",
     "parquet": "mnistseq_cli.formats.parquet:Parquet",
     "lmdb": "mnistseq_cli.formats.lmdb:Lmdb",
-    "hdf5": "mnistseq_cli.formats.hdf5:Hdf5",
-    "npz": "mnistseq_cli.formats.npy:Npz",
-    "npy": "mnistseq_cli.formats.npy:Npy",
-    "idx": "mnistseq_cli.formats.mnist_idx:Idx",
+    "hdf5": "mnistseq_cli.formats.arrays:Hdf5",
+    "npz": "mnistseq_cli.formats.arrays:Npz",
+    "npy": "mnistseq_cli.formats.arrays:Npy",
+    "idx": "mnistseq_cli.formats.arrays:Idx",
 }
 PARTED = ("folder", "webdataset", "parquet")  # their samples lie in files of one part each
 LABEL_STYLES: dict[str, str] = {

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, ClassVar, Protocol, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 
 from mnistseq_cli.files import naming_damage
 from mnistseq_cli.formats.card import Licence
@@ -62,19 +61,15 @@ class Fragments:
         """Return how large the fragments of a name are together."""
         return sum((self.root / part / name).stat().st_size for part in self.parts)
 
-    def read(self, name: str) -> Iterator[bytes]:
-        """Read the fragments of a name, one a part."""
+    def read(self, name: str, most_bytes: int = -1) -> Iterator[bytes]:
+        """Read the fragments of a name, each as a whole or in pieces of so many bytes."""
         for part in self.parts:
-            yield (self.root / part / name).read_bytes()
-
-    def copy_to(self, name: str, file: IO[bytes]) -> None:
-        """Append the fragments of a name to a file."""
-        for part in self.parts:
-            with (self.root / part / name).open("rb") as fragment:
-                shutil.copyfileobj(fragment, file, _COPY_BYTES)
+            with (self.root / part / name).open("rb") as file:
+                yield file.read(most_bytes)
+                while data := file.read(most_bytes):
+                    yield data
 
 
-_COPY_BYTES = 1 << 20
 FIRST_SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -21,44 +22,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CARD_FILE, CROISSANT_FILE = "README.md", "croissant.json"
-# The identifiers of the Hub for licences as the catalogue writes them, and where their text is.
-_CC = "https://creativecommons.org/"
-_LICENCES = {
-    "none needed": ("cc0-1.0", f"{_CC}publicdomain/zero/1.0/"),
-    "CC BY-SA 3.0": ("cc-by-sa-3.0", f"{_CC}licenses/by-sa/3.0/"),
-    "CC BY-SA 4.0": ("cc-by-sa-4.0", f"{_CC}licenses/by-sa/4.0/"),
-    "MIT": ("mit", "https://opensource.org/license/mit"),
-    "BSD 3-Clause": ("bsd-3-clause", "https://opensource.org/license/bsd-3-clause"),
-}
 _FREE, _OTHER = "cc0-1.0", "other"
-# Whom to name, by the data set or the first word of its name, and where it is described.
-_ATTRIBUTIONS = {
-    "mnist": (
-        "MNIST by Yann LeCun, Corinna Cortes and Christopher J. C. Burges",
-        "http://yann.lecun.com/exdb/mnist/",
-    ),
-    "fashion": (
-        "Fashion-MNIST by Han Xiao, Kashif Rasul and Roland Vollgraf, Zalando SE",
-        "https://github.com/zalandoresearch/fashion-mnist",
-    ),
-    "kmnist": (
-        "KMNIST by CODH, adapted from Kuzushiji Dataset by NIJL and others",
-        "https://doi.org/10.20676/00000341",
-    ),
-    "qmnist": (
-        "QMNIST by Chhavi Yadav and Léon Bottou",
-        "https://github.com/facebookresearch/qmnist",
-    ),
-    "emnist": (
-        "EMNIST by Gregory Cohen, Saeed Afshar, Jonathan Tapson and André van Schaik",
-        "https://www.nist.gov/itl/products-and-services/emnist-dataset",
-    ),
-    "nist": (
-        "NIST Special Database 19, by Chhavi Yadav and Léon Bottou as a part of QMNIST",
-        "https://github.com/facebookresearch/qmnist",
-    ),
-    "strokes": ("digits drawn by the pen of mnistseq, free of rights", ""),
-}
+
+
+def _read_own(name: str) -> str:
+    """Return a file that lies beside this module."""
+    from importlib.resources import files  # noqa: PLC0415 - few need it
+
+    return files(__package__).joinpath(name).read_text("utf-8")
+
+
+@cache
+def _load_licences() -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415 - few need it
+
+    return tomllib.loads(_read_own("licences.toml"))
 
 
 @dataclass(frozen=True)
@@ -82,19 +60,21 @@ class Licence:
     @classmethod
     def of(cls, dataset: str) -> Licence:
         """Return the licence of what is written with a data set, or with a mix of them."""
+        tables = _load_licences()
         found: dict[str, str] = {}
-        names = []
+        named = []
         for piece in [dataset] if dataset in DATASETS else dataset.split(","):
             source = piece.partition("=")[0]
-            known = DATASETS.get(source)
-            licence, url = _LICENCES.get(known.licence if known else "", (_OTHER, ""))
-            own = (f"the glyphs of {PurePath(source).name}, by: fill in whom to name", "")
-            name, home = _ATTRIBUTIONS.get(source.partition("-")[0] if known else "", own)
+            if known := DATASETS.get(source):
+                licence, url = tables["licences"].get(known.licence, (_OTHER, ""))
+                named.append(tables["attributions"][source.partition("-")[0]])
+            else:
+                licence, url = _OTHER, ""
+                named.append(f"the glyphs of {PurePath(source).name}, by: fill in whom to name")
             found[licence] = url
-            names.append(f"{name} ({home})" if home else name)
         if len(found) > 1:  # what is free adds no terms
             found.pop(_FREE, None)
-        return cls(tuple(found), tuple(filter(None, found.values())), "; ".join(names))
+        return cls(tuple(found), tuple(filter(None, found.values())), "; ".join(named))
 
     @property
     def spdx(self) -> str:
@@ -173,6 +153,9 @@ class Facts:
 
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"))
 _LOADED = {"webdataset": "*.tar", "parquet": "*.parquet"}  # by load_dataset
+_LOAD_DATASET = (
+    'from datasets import load_dataset\n\ndataset = load_dataset("USER/NAME")  # or its folder'
+)
 _LOADERS = {
     "lmdb": 'import lmdb\n\ndatabase = lmdb.open("{}lmdb", readonly=True, lock=False)',
     "hdf5": 'import h5py\n\nfile = h5py.File("{}data.h5")',
@@ -186,39 +169,34 @@ _LOADERS = {
 def write_card(facts: Facts, preview: str) -> str:
     """Write the card; `preview` is the name of its picture."""
     licence = facts.licence
-    size = next((name for n, name in _SIZES if facts.n_samples < n), "n>1M")
     head = {
         "pretty_name": facts.title,
         "license": licence.ids[0] if len(licence.ids) == 1 else [*licence.ids],
         "task_categories": ["image-to-text", "object-detection"],
         "language": ["zxx"],
-        "size_categories": [size],
+        "size_categories": [next((it for n, it in _SIZES if facts.n_samples < n), "n>1M")],
         "tags": ["handwriting", "ocr", "digits", "synthetic", "croissant", "mnistseq"],
         **_configure(facts),
     }
+    # Of YAML, JSON is a part.
+    lines = (f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in head.items())
+    terms = [
+        f"{licence.spdx or 'Other'}: {' and '.join(licence.urls) or 'see the sources'}",
+        f"Made from {licence.attribution}.",
+        *([] if licence.spdx else ["The licence of the glyphs is not known: fill it in."]),
+    ]
     folder = f"{next(iter(facts.splits))}/".lstrip("/")
-    load = _LOADERS.get(facts.output["to"], "").format(folder) or (
-        'from datasets import load_dataset\n\ndataset = load_dataset("USER/NAME")  # or its folder'
+    return _read_own("card.md").format(
+        head="".join(lines),
+        title=facts.title,
+        preview=preview,
+        introduction=_introduce(facts),
+        load=_LOADERS.get(facts.output["to"], _LOAD_DATASET).format(folder),
+        fields=_list_fields(facts),
+        statistics=_list_statistics(facts),
+        command=facts.command,
+        licence="\n\n".join(terms),
     )
-    unknown = "" if licence.spdx else "\n\nThe licence of the glyphs is not known: fill it in."
-    sections = {
-        f"# {facts.title}": f"![Some of the images]({preview})\n\n{_introduce(facts)}",
-        "## Load": f"```python\n{load}\n```",
-        "## Fields": _list_fields(facts),
-        "## Statistics": _list_statistics(facts),
-        "## How it was made": "By `mnistseq`, from the recipe in `recipe.toml`, which decides "
-        "every pixel and every label. The same images again, in the folder of this "
-        f"card:\n\n```sh\n{facts.command}\n```",
-        "## Limits": "The images are composed, not photographed: paper, pens and mistakes of "
-        "writers are only as varied as the recipe makes them. Whoever wrote the glyphs is not "
-        "whoever your reader will meet. Test on real images before you rely on a reader that was "
-        "trained with these.",
-        "## Licence and attribution": f"{licence.spdx or 'Other'}: "
-        f"{' and '.join(licence.urls) or 'see the sources'}\n\nMade from {licence.attribution}."
-        f"{unknown}",
-    }
-    body = "\n\n".join(f"{title}\n\n{text}" for title, text in sections.items())
-    return f"---\n{_write_yaml(head)}---\n\n{body}\n"
 
 
 def _introduce(facts: Facts) -> str:
@@ -264,34 +242,8 @@ def _list_statistics(facts: Facts) -> str:
     return "\n".join(["| split | images |", "|---|---|", *rows, "", end])
 
 
-def _write_yaml(values: Mapping[str, Any]) -> str:
-    """Write a mapping as YAML, of which JSON is a part."""
-    return "".join(
-        f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items()
-    )
-
-
 # Croissant.
 
-# As the specification gives it.
-_WORDS = (
-    "citeAs column equivalentProperty extract field fileObject fileProperty fileSet format "
-    "includes isLiveDataset jsonPath key md5 parentField path recordSet references regex "
-    "repeated replace samplingRate separator source subField transform"
-)
-_CONTEXT: dict[str, Any] = {
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    "sc": "https://schema.org/",
-    "cr": "http://mlcommons.org/croissant/",
-    "rai": "http://mlcommons.org/croissant/RAI/",
-    "dct": "http://purl.org/dc/terms/",
-    "conformsTo": "dct:conformsTo",
-    "data": {"@id": "cr:data", "@type": "@json"},
-    "examples": {"@id": "cr:examples", "@type": "@json"},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    **{word: f"cr:{word}" for word in _WORDS.split()},
-}
 _MEDIA_TYPES = {
     "png": "image/png",
     "jpg": "image/jpeg",
@@ -310,118 +262,87 @@ _MEDIA_TYPES = {
 def write_croissant(facts: Facts) -> str:
     """Write the metadata, with records of folders and Parquet."""
     licence = facts.licence
-    files = [_describe_file(*file) for file in facts.files]
-    values: dict[str, Any] = {
-        "@context": _CONTEXT,
-        "@type": "sc:Dataset",
-        "conformsTo": "http://mlcommons.org/croissant/1.0",
-        "name": "handwritten-numbers",
+    files = [
+        _describe(
+            "FileObject",
+            name,
+            contentUrl=name,
+            contentSize=f"{size_bytes} B",
+            encodingFormat=_find_media_type(name),
+            sha256=sha256,
+        )
+        for name, size_bytes, sha256 in facts.files
+    ]
+    values: dict[str, Any] = json.loads(_read_own("croissant.json")) | {
         "description": f"{facts.title}. {_introduce(facts)}",
-        "creator": {"@type": "sc:Organization", "name": "mnistseq"},
         "license": [*licence.urls] or _OTHER,
         "citeAs": licence.attribution,
-        "version": "1.0.0",
         "distribution": files,
     }
-    describe = {"folder": _describe_folder, "parquet": _describe_parquet}.get(facts.output["to"])
-    if describe and facts.holds_records:
-        values["recordSet"] = []
-        for split in facts.splits:
-            name = split or "default"
-            described, fields = describe(facts, split, name)
-            files.append(described)
-            values["recordSet"].append(
-                {"@type": "cr:RecordSet", "@id": name, "name": name, "field": fields}
-            )
+    if facts.output["to"] in ("folder", "parquet") and facts.holds_records:
+        described = [_describe_split(facts, split) for split in facts.splits]
+        files += [own for own, _ in described]
+        values["recordSet"] = [records for _, records in described]
     return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
-
-
-def _describe_file(name: str, size_bytes: int, sha256: str) -> dict[str, Any]:
-    return {
-        "@type": "cr:FileObject",
-        "@id": name,
-        "name": name,
-        "contentUrl": name,
-        "contentSize": f"{size_bytes} B",
-        "encodingFormat": _find_media_type(name),
-        "sha256": sha256,
-    }
 
 
 def _find_media_type(name: str) -> str:
     return _MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
 
 
-def _describe_set(name: str, pattern: str) -> dict[str, Any]:
-    return {
-        "@type": "cr:FileSet",
-        "@id": name,
-        "name": name,
-        "includes": pattern,
-        "encodingFormat": _find_media_type(pattern),
-    }
+def _describe(kind: str, name: str, **more: object) -> dict[str, Any]:
+    return {"@type": f"cr:{kind}", "@id": name, "name": name} | more
 
 
-def _describe_folder(
-    facts: Facts, split: str, name: str
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the files and fields of a split: lines of metadata, joined with images by name."""
-    within = f"{split}/" if split else ""
-    images = _describe_set(f"{name}-images", f"{within}{_find_images(facts.output, '*')}")
-    listing = {"fileObject": {"@id": f"{within}metadata.jsonl"}}
-    pictures = {"fileSet": {"@id": images["@id"]}}
-    path = {
-        "extract": {"fileProperty": "fullpath"},
-        "transform": {"regex": f"^{within}(.*)$"},  # also makes a string of it
-    }
-    content = {"extract": {"fileProperty": "content"}}
-    file_name = _describe_field(name, "file_name", "sc:Text", pictures | path, "its path")
-    fields = [
-        _describe_field(name, "image", "sc:ImageObject", pictures | content, "the image"),
-        file_name | {"references": listing | {"extract": {"column": "file_name"}}},
-        *_describe_fields(facts, name, listing),
-    ]
-    return images, fields
+def _describe_split(facts: Facts, split: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the files of a split and its records.
 
+    In folders these are lines of metadata, joined with images by name.
+    """
+    name, within = split or "default", f"{split}/" if split else ""
+    is_parquet = facts.output["to"] == "parquet"
+    pattern = within + ("part-*.parquet" if is_parquet else _find_images(facts.output, "*"))
+    files = _describe(
+        "FileSet",
+        f"{name}-{'files' if is_parquet else 'images'}",
+        includes=pattern,
+        encodingFormat=_find_media_type(pattern),
+    )
+    own = {"fileSet": {"@id": files["@id"]}}
+    listing = own if is_parquet else {"fileObject": {"@id": f"{within}metadata.jsonl"}}
 
-def _describe_parquet(
-    facts: Facts, split: str, name: str
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the files and fields of a split."""
-    files = _describe_set(f"{name}-files", f"{split}{'/' if split else ''}part-*.parquet")
-    source = {"fileSet": {"@id": files["@id"]}}
-    image = source | {"extract": {"column": "image"}, "transform": {"jsonPath": "bytes"}}
-    fields = [
-        _describe_field(name, "image", "sc:ImageObject", image, "the image"),
+    def describe(key: str, kind: str, about: str, **source: object) -> dict[str, Any]:
+        return _describe(
+            "Field", f"{name}/{key}", description=about, dataType=f"sc:{kind}", source=source
+        )
+
+    if is_parquet:
+        extract = {"extract": {"column": "image"}, "transform": {"jsonPath": "bytes"}}
+        fields = [describe("image", "ImageObject", "the image", **own, **extract)]
+    else:
+        content = {"extract": {"fileProperty": "content"}}
+        path = {
+            "extract": {"fileProperty": "fullpath"},
+            "transform": {"regex": f"^{within}(.*)$"},  # also makes a string of it
+        }
+        references = listing | {"extract": {"column": "file_name"}}
+        fields = [
+            describe("image", "ImageObject", "the image", **own, **content),
+            describe("file_name", "Text", "its path", **own, **path) | {"references": references},
+        ]
+    for key in facts.fields:
+        kind, (above, _, inside) = FIELDS[key].kind, key.rpartition(".")
+        transform = {"transform": {"jsonPath": inside}} if above else {}
+        field = describe(
+            key,
+            {"boxes": "Integer", "numbers": "Integer"}.get(kind, "Text"),
+            FIELDS[key].about,
+            **listing,
+            extract={"column": above or inside},
+            **transform,
+        )
         # mlcroissant takes no array of NumPy, in which Parquet comes, for a bounding box.
-        *_describe_fields(facts, name, source, boxes="sc:Integer"),
-    ]
-    return files, fields
-
-
-def _describe_fields(
-    facts: Facts, record_set: str, source: Mapping[str, Any], boxes: str = "cr:BoundingBox"
-) -> list[dict[str, Any]]:
-    described = []
-    for path in facts.fields:
-        field = FIELDS[path]
-        above, _, key = path.rpartition(".")
-        extract: dict[str, Any] = {"extract": {"column": above or key}}
-        extract |= {"transform": {"jsonPath": key}} if above else {}
-        kind = {"boxes": boxes, "numbers": "sc:Integer"}.get(field.kind, "sc:Text")
-        one = _describe_field(record_set, path, kind, {**source, **extract}, field.about)
-        described.append(one | ({"repeated": True} if field.kind != "text" else {}))
-    return described
-
-
-def _describe_field(
-    record_set: str, name: str, kind: str, source: Mapping[str, Any], about: str = ""
-) -> dict[str, Any]:
-    return {
-        "@type": "cr:Field",
-        "@id": f"{record_set}/{name}",
-        "name": f"{record_set}/{name}",
-        "description": about,
-        "dataType": kind,
-        "source": source,
-    }
+        is_box = kind == "boxes" and not is_parquet
+        field |= {"dataType": "cr:BoundingBox"} if is_box else {}
+        fields.append(field | ({"repeated": True} if kind != "text" else {}))
+    return files, _describe("RecordSet", name, field=fields)

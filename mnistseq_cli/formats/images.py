@@ -107,8 +107,7 @@ class Encoded(Format):
         super().__init__(output)
         self._ending = output.image_format
         self._encode = open_encoder(output.image_format)
-        encoders = ("zlib-ng",) if output.image_format == "png" else ("imageio", "pillow")
-        self.libraries = (*self.needs, *encoders)
+        self.libraries = (*self.needs, "zlib-ng" if output.image_format == "png" else "pillow")
 
     def check(self, recipe: Recipe, largest_px: tuple[int, int] | None = None) -> None:
         """Raise an error for images that are larger than the image format can hold."""
@@ -143,34 +142,13 @@ def open_encoder(image_format: str) -> Encoder:
     """Return the function that encodes the images of a block; it is tried out before."""
     if image_format == "png":
         return encode_pngs
-    encoder = partial(_encode_grey, image_format)
-    _try_out(encoder, image_format)
-    return encoder
-
-
-def _encode_grey(
-    image_format: str, images: NDArray[np.uint8], widths_px: NDArray[np.int64]
-) -> list[bytes]:
-    from imageio import v3 as imageio  # noqa: PLC0415 - not needed to write PNG files
-
-    # imageio would take a plain (H, W) array with few columns for an image with channels.
-    write = partial(
-        imageio.imwrite, "<bytes>", extension=f".{image_format}", plugin="pillow", mode="L"
-    )
-    return [
-        write(image[:, :width]) for image, width in zip(images, widths_px.tolist(), strict=True)
-    ]
-
-
-def _try_out(encoder: Encoder, image_format: str) -> None:
-    image = np.arange(28 * 40, dtype=np.uint8).reshape(1, 28, 40)
     cause: Exception | None = None
     try:
-        if image_format in PILLOW_FORMATS:  # no other is given to a library
-            with _open_image(encoder(image, np.array([40]))[0]) as written:
-                if written.mode == "L" and written.size == (40, 28):
-                    return
-    except Exception as error:  # noqa: BLE001 - each plugin raises what it likes
+        data = _encode(np.arange(28 * 40, dtype=np.uint8).reshape(28, 40), image_format)
+        with _open_image(data) as written:
+            if written.mode == "L" and written.size == (40, 28):
+                return partial(_encode_block, image_format)
+    except Exception as error:  # noqa: BLE001 - each format raises what it likes
         cause = error
     raise UsageError(
         f"is {image_format!r}, in which grey images cannot be written here; expected one of: "
@@ -180,7 +158,22 @@ def _try_out(encoder: Encoder, image_format: str) -> None:
     ) from cause
 
 
-_GREY_AXES = 2
+def _encode_block(
+    image_format: str, images: NDArray[np.uint8], widths_px: NDArray[np.int64]
+) -> list[bytes]:
+    return [
+        _encode(image[:, :width], image_format)
+        for image, width in zip(images, widths_px.tolist(), strict=True)
+    ]
+
+
+def _encode(image: NDArray[np.uint8], image_format: str) -> bytes:
+    """Encode an image, grey or in colours."""
+    from PIL import Image  # noqa: PLC0415 - not needed to write grey PNG files
+
+    stream = BytesIO()
+    Image.fromarray(image).save(stream, PILLOW_FORMATS[image_format])
+    return stream.getvalue()
 
 
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:
@@ -191,20 +184,10 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     """
     ending = path.suffix.removeprefix(".").lower()
     encode = open_encoder(ending)
-    check_sides(image.shape[0], image.shape[1], ending)
-    if image.ndim == _GREY_AXES:
-        data = encode(image[None], np.array([image.shape[1]]))[0]
-    else:
-        data = _encode_colours(image, ending)
-    write_whole(path, [data])
-
-
-def _encode_colours(image: NDArray[np.uint8], ending: str) -> bytes:
-    from imageio import v3 as imageio  # noqa: PLC0415 - not needed to write grey PNG files
-
+    height_px, width_px, *colours = image.shape
+    check_sides(height_px, width_px, ending)
     try:
-        return imageio.imwrite(
-            "<bytes>", image, extension=f".{ending}", plugin="pillow", mode="RGB"
-        )
+        data = _encode(image, ending) if colours else encode(image[None], np.array([width_px]))[0]
     except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"image format is {ending!r}, which holds no colours: {error}") from error
+        raise UsageError(f"image format is {ending!r}, which cannot hold it: {error}") from error
+    write_whole(path, [data])

@@ -6,7 +6,7 @@ import json
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import IO, TYPE_CHECKING, ClassVar
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,17 +26,23 @@ if TYPE_CHECKING:
 class LabelStyle(ABC):
     """One way to write labels beside images."""
 
-    needs_masks: ClassVar[bool] = False
+    needs_masks = False
+    names: str = ""  # a pattern that templates of names must match, and what it says
+    rule: str = ""
 
-    def check(self, template: str) -> None:  # noqa: B027 - most take any names
-        """Raise an error for a template of names that this style cannot hold."""
+    def check(self, template: str) -> None:
+        """Raise an error for names of images by which a reader would be misled."""
+        if not re.match(self.names, template):
+            raise UsageError(
+                f"the name template is {template!r}; with these labels {self.rule}",
+                "Leave --name out: the names that it gives by default suit all readers",
+            )
 
     @abstractmethod
     def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
         """Write or keep the labels of a block, whose images have these names."""
 
-    @abstractmethod
-    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
+    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:  # noqa: B027 - some need none
         """Write the files that span parts."""
 
 
@@ -46,20 +52,17 @@ class Listing(LabelStyle):
 
     file_name: str
     fragment: str
-    list_entries: Callable[[Sequence[str], Block], Iterable[str]]
+    entry: str = ""  # with places for name and text
     header: str = ""
     separator: str = ""
     footer: str = ""
-    forbidden: str = ""  # in names
+    quote: Callable[[Sequence[str]], Iterable[str]] = iter  # names, or texts
+    names: str = ""
+    rule: str = ""
 
-    def check(self, template: str) -> None:
-        """Raise an error for names at which a reader would be misled."""
-        if self.forbidden and self.forbidden in template:
-            raise UsageError(
-                f"the name template is {template!r}; with the labels {self.fragment} names hold "
-                f"no {self.forbidden!r}",
-                "Use another sign in --name, such as _",
-            )
+    def list_entries(self, names: Sequence[str], block: Block) -> Iterable[str]:
+        """Return the entry of each sample."""
+        return map(self.entry.format, self.quote(names), self.quote(block.texts.tolist()))
 
     def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
         """Keep the entries of a block."""
@@ -68,10 +71,15 @@ class Listing(LabelStyle):
     def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
         """Write a file for each split."""
         for split in splits:
-            with writer.path(split.folder + self.file_name).open("wb") as file:
+            name = self.file_name.format(_name_split(split))
+            with writer.path(split.folder + name).open("wb") as file:
                 file.write(self.header.encode())
                 _write_entries(split, self.fragment, file, self.separator)
                 file.write(self.footer.encode())
+
+
+def _name_split(split: Fragments) -> str:
+    return split.folder.removesuffix("/") or "default"
 
 
 def _keep_entries(
@@ -89,19 +97,6 @@ def _write_entries(split: Fragments, fragment: str, file: IO[bytes], separator: 
         n_cut = 0
 
 
-def _with_texts(entry: str) -> Callable[[Sequence[str], Block], Iterator[str]]:
-    """Return a function that fills in name and text of each sample."""
-    fill = entry.format
-    return lambda names, block: map(fill, names, block.texts.tolist())
-
-
-def _with_quoted(entry: str) -> Callable[[Sequence[str], Block], Iterator[str]]:
-    """Return a function that fills in name and text of each sample as JSON strings."""
-    return lambda names, block: (
-        entry % pair for pair in zip(quote(names), quote(block.texts.tolist()), strict=True)
-    )
-
-
 _NEEDS_QUOTES = re.compile('[",\r\n]')
 
 
@@ -114,21 +109,27 @@ def _quote_csv(values: Sequence[str]) -> Sequence[str]:
     ]
 
 
-def _list_rows(names: Sequence[str], block: Block) -> Iterator[str]:
-    return map("{},{}\n".format, _quote_csv(names), _quote_csv(block.texts.tolist()))
+@dataclass(frozen=True)
+class _Records(Listing):
+    """Lines of JSON: file_name, and `fields.FIELDS`."""
+
+    name_mask: bool = False
+
+    def list_entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
+        heads = [f'"file_name": {name}' for name in quote(names)]
+        if self.name_mask:
+            masks = quote(_name_masks(names))
+            heads = [
+                f'{head}, "mask_file_name": {mask}'
+                for head, mask in zip(heads, masks, strict=True)
+            ]
+        rows = zip(heads, write_records(block), strict=True)
+        return (f"{{{head}, {record[1:]}\n" for head, record in rows)
 
 
-def _list_records(names: Sequence[str], block: Block) -> Iterator[str]:
-    rows = zip(quote(names), write_records(block), strict=True)
-    return (f'{{"file_name": {name}, {record[1:]}\n' for name, record in rows)
-
-
-def _list_masked_records(names: Sequence[str], block: Block) -> Iterator[str]:
-    rows = zip(quote(names), quote(_name_masks(names)), write_records(block), strict=True)
-    return (
-        f'{{"file_name": {name}, "mask_file_name": {mask}, {record[1:]}\n'
-        for name, mask, record in rows
-    )
+class _Doctr(Listing):
+    def list_entries(self, names: Sequence[str], block: Block) -> Iterable[str]:
+        return super().list_entries(_name_inside(names), block)
 
 
 def _name_inside(names: Sequence[str]) -> list[str]:
@@ -141,14 +142,13 @@ def _name_masks(names: Sequence[str]) -> list[str]:
 
 
 # RFC 4180.
-CSV = Listing("labels.csv", "labels.csv", _list_rows, header="file_name,text\n")
-# As the imagefolder loader of Hugging Face datasets reads it: file_name, and `fields.FIELDS`.
-JSON_LINES = Listing("metadata.jsonl", "metadata.jsonl", _list_records)
-# The same beside masks, which that loader gives as the column `mask`.
-MASKED_LINES = replace(JSON_LINES, list_entries=_list_masked_records)
+CSV = Listing("labels.csv", "labels.csv", "{},{}\n", header="file_name,text\n", quote=_quote_csv)
+# As the imagefolder loader of Hugging Face datasets reads it; beside masks it gives `mask`.
+JSON_LINES = _Records("metadata.jsonl", "metadata.jsonl")
+MASKED_LINES = replace(JSON_LINES, name_mask=True)
 # `ppocr/data/simple_dataset.py` of PaddleOCR cuts a line at each tab and puts `data_dir` before
 # the path: give it the folder of the split.
-PADDLEOCR = Listing("rec_gt.txt", "paddleocr", _with_texts("{}\t{}\n"))
+PADDLEOCR = Listing("rec_gt.txt", "paddleocr", "{}\t{}\n")
 # `trainer/dataset.py` of EasyOCR looks only into folders without sub-folders, so the file has one
 # of its own and its paths begin with ../. pandas cuts a line at the first comma
 # (`sep='^([^,]+),'`): nothing is quoted. It takes a column of digits for numbers, and the trainer
@@ -160,32 +160,29 @@ EASYOCR_BLANK = "-"  # the image of the line that is none
 EASYOCR = Listing(
     "easyocr/labels.csv",
     "easyocr",
-    _with_texts("../{},{}\n"),
+    "../{},{}\n",
     header="filename,words\n"
     f"{EASYOCR_BLANK},this line is no image: it keeps pandas from taking digits for numbers\n",
-    forbidden=",",
+    names="[^,]*$",
+    rule="names hold no ','",
 )
 # For `OCRDataset` of MMOCR 1.x. `load_data_list` in `mmengine/dataset/base_dataset.py` takes
 # metainfo and data_list, and puts `data_root` before each path: give it the folder of the split.
 MMOCR = Listing(
     "textrecog.json",
     "mmocr",
-    _with_quoted('{"img_path": %s, "instances": [{"text": %s}]}'),
+    '{{"img_path": {}, "instances": [{{"text": {}}}]}}',
     header='{"metainfo": {"dataset_type": "TextRecogDataset", "task_name": "textrecog"},\n'
     '"data_list": [\n',
     separator=",\n",
     footer="\n]}\n",
+    quote=quote,
 )
 # `doctr/datasets/recognition.py` of docTR puts `img_folder` before each path, and its
 # `references/recognition/train_pytorch.py` gives it `images` beside the file: paths leave images/
 # out.
-DOCTR = Listing(
-    "labels.json",
-    "doctr",
-    lambda names, block: _with_quoted("%s: %s")(_name_inside(names), block),
-    header="{\n",
-    separator=",\n",
-    footer="\n}\n",
+DOCTR = _Doctr(
+    "labels.json", "doctr", "{}: {}", header="{\n", separator=",\n", footer="\n}\n", quote=quote
 )
 
 
@@ -211,11 +208,10 @@ class _Coco(LabelStyle):
     ``segmentation`` is the ink as compressed run lengths.
     """
 
-    needs_masks: ClassVar[bool] = True
+    needs_masks = True
     licence: Mapping[str, str] = field(default_factory=dict)  # see `Licence.to_dict`
 
     def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
-        """Append images and annotations of a block to their fragments."""
         height = block.images.shape[1]
         rows = zip(quote(_name_inside(names)), block.widths_px.tolist(), strict=True)
         images = [
@@ -227,20 +223,20 @@ class _Coco(LabelStyle):
         _keep_alphabet(block, writer)
 
     def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
-        """Write a file for each split."""
-        categories = [
-            {"id": number + 1, "name": name, "supercategory": "character"}
-            for number, name in enumerate(_read_classes(splits[0]))
-        ]
-        terms = ""
+        head: dict[str, Any] = {}
         if licence := self.licence:
-            about = {"description": f"Handwritten numbers, made from {licence['attribution']}"}
+            about = f"Handwritten numbers, made from {licence['attribution']}"
             one = {"id": 1, "name": licence["license"], "url": licence["license_url"]}
-            terms = f'"info": {json.dumps(about)},\n"licenses": [{json.dumps(one)}],\n'
+            head = {"info": {"description": about}, "licenses": [one]}
+        head["categories"] = [
+            {"id": number, "name": name, "supercategory": "character"}
+            for number, name in enumerate(_read_classes(splits[0]), 1)
+        ]
         for split in splits:
-            name = f"annotations/instances_{split.folder.removesuffix('/') or 'default'}.json"
+            name = f"annotations/instances_{_name_split(split)}.json"
             with writer.path(split.folder + name).open("wb") as file:
-                file.write(f'{{{terms}"categories": {json.dumps(categories)}'.encode())
+                lines = [f'"{key}": {json.dumps(value)}' for key, value in head.items()]
+                file.write(f"{{{_SEPARATOR.join(lines)}".encode())
                 for key in ("images", "annotations"):
                     file.write(f',\n"{key}": [\n'.encode())
                     _write_entries(split, f"coco-{key}", file, _SEPARATOR)
@@ -258,17 +254,10 @@ class _Yolo(LabelStyle):
     paths in ``data.yaml`` from where that file is.
     """
 
-    def check(self, template: str) -> None:
-        """Raise an error for names that do not begin with ``images/``, or hold it twice."""
-        if not template.startswith("images/") or "/images/" in template:
-            raise UsageError(
-                f"the name template is {template!r}; with the labels yolo names begin with "
-                "images/ and have no other",
-                "Leave --name out, or begin it with images/",
-            )
+    names = "images/(?!.*/images/)(?!images/)"
+    rule = "names begin with images/ and have no other"
 
     def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
-        """Write a file for each image."""
         for name, lines in zip(_name_inside(names), _write_shares(block), strict=True):
             writer.write(f"labels/{name.rpartition('.')[0]}.txt", lines.encode())
         _keep_alphabet(block, writer)
@@ -285,6 +274,36 @@ class _Yolo(LabelStyle):
         names = enumerate(_read_classes(splits[0]))
         lines += ["names:", *(f"  {number}: {json.dumps(name)}" for number, name in names)]
         writer.write("data.yaml", ("\n".join(lines) + "\n").encode())
+
+
+class _Masks(LabelStyle):
+    """``masks/….png`` beside ``images/…``: the number of the character that each pixel belongs to.
+
+    See `masks.number_instances`. Images hold no texts: metadata.jsonl is written, too.
+    """
+
+    needs_masks = True
+    names = "(?!masks/)"
+    rule = "no image lies in masks"
+
+    def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
+        for name, data in zip(_name_masks(names), encode_instances(block), strict=True):
+            writer.write(name, data)
+
+
+class _Voc(Listing):
+    """``Annotations/….xml`` beside ``images/…``, and lists of names in ``ImageSets/Main``."""
+
+    def list_entries(self, names: Sequence[str], block: Block) -> Iterable[str]:  # noqa: ARG002 - as the others
+        return [f"{name.rpartition('.')[0]}\n" for name in _name_inside(names)]
+
+    def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
+        from mnistseq_cli.formats.voc import describe_sample  # noqa: PLC0415 - parsers of XML
+
+        super().write(names, block, writer)
+        for name, stem, sample in zip(names, self.list_entries(names, block), block, strict=True):
+            path = f"Annotations/{stem[:-1]}.xml"
+            writer.write(path, describe_sample(name, sample).encode())
 
 
 def _list_boxes(block: Block) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -343,51 +362,6 @@ def _write_shares(block: Block) -> list[str]:
     return ["".join(lines[start:stop]) for start, stop in zip([0, *stops], stops, strict=False)]
 
 
-class _Masks(LabelStyle):
-    """``masks/….png`` beside ``images/…``: the number of the character that each pixel belongs to.
-
-    See `masks.number_instances`. Images hold no texts: metadata.jsonl is written, too.
-    """
-
-    needs_masks = True
-
-    def check(self, template: str) -> None:
-        """Raise an error for names of images that could be those of masks."""
-        if template.startswith("masks/"):
-            raise UsageError(
-                f"the name template is {template!r}; with the labels masks no image lies in masks",
-                "Leave --name out, or begin it with images/",
-            )
-
-    def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
-        """Write a file for each image."""
-        for name, data in zip(_name_masks(names), encode_instances(block), strict=True):
-            writer.write(name, data)
-
-    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
-        """Do nothing: masks stand for themselves."""
-
-
-class _Voc(LabelStyle):
-    """``Annotations/….xml`` beside ``images/…``, and lists of names in ``ImageSets/Main``."""
-
-    def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
-        """Write a file for each image."""
-        from mnistseq_cli.formats.voc import describe_sample  # noqa: PLC0415 - parsers of XML
-
-        stems = [name.rpartition(".")[0] for name in _name_inside(names)]
-        for name, stem, sample in zip(names, stems, block, strict=True):
-            writer.write(f"Annotations/{stem}.xml", describe_sample(name, sample).encode())
-        writer.append("voc", "".join([f"{stem}\n" for stem in stems]).encode())
-
-    def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
-        """Write the lists of names."""
-        for split in splits:
-            name = f"ImageSets/Main/{split.folder.removesuffix('/') or 'default'}.txt"
-            with writer.path(split.folder + name).open("wb") as file:
-                split.copy_to("voc", file)
-
-
 def _keep_alphabet(block: Block, writer: PartWriter) -> None:
     more = f"\t{MARK}" if block.marks else ""
     writer.append(_ALPHABET, f"{block.alphabet}{more}\n".encode())
@@ -399,4 +373,5 @@ def _read_classes(split: Fragments) -> list[str]:
     return [*alphabet, more] if more else [*alphabet]
 
 
-COCO, YOLO, VOC, MASKS = _Coco(), _Yolo(), _Voc(), _Masks()
+COCO, YOLO, MASKS = _Coco(), _Yolo(), _Masks()
+VOC = _Voc("ImageSets/Main/{}.txt", "voc")

@@ -49,21 +49,24 @@ class Lmdb(Encoded):
             images = self._encode(block.images, block.widths_px)
             labels = [text.encode() for text in block.texts.tolist()]
             for kind, values in zip(_KINDS, (images, labels), strict=True):
-                lengths = [_LENGTH.pack(len(value)) for value in values]
-                pairs = zip(lengths, values, strict=True)
-                writer.append(kind, b"".join([piece for pair in pairs for piece in pair]))
+                writer.append(kind, b"".join([_LENGTH.pack(len(it)) + it for it in values]))
 
     def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
         """Write the databases."""
         for split in splits:
             path = writer.path(f"{split.folder}lmdb/data.mdb")
             # A value takes at most twice its size, in pages of its own; of the rest none is used.
-            size_bytes = sum(map(split.size_bytes, _KINDS))
-            environment = self._lmdb.open(
-                str(path), subdir=False, lock=False, map_size=4 * size_bytes + _LEAST_MAP_BYTES
-            )
-            with closing(environment):
-                _fill(environment, split)
+            map_size = 4 * sum(map(split.size_bytes, _KINDS)) + _LEAST_MAP_BYTES
+            with self._open(path, map_size=map_size) as environment:
+                for kind in _KINDS:
+                    numbers = count(1)
+                    for data in split.read(kind):
+                        key = f"{kind}-%09d".encode()
+                        pairs = [(key % next(numbers), value) for value in _unpack(data)]
+                        with environment.begin(write=True) as transaction:
+                            transaction.cursor().putmulti(pairs, append=True)
+                with environment.begin(write=True) as transaction:
+                    transaction.put(b"num-samples", b"%d" % (next(numbers) - 1))
 
     def read_split(
         self, split: str, folder: Path, wanted: Wanted | None
@@ -72,47 +75,28 @@ class Lmdb(Encoded):
         path = folder / "lmdb" / "data.mdb"
         path = path if path.exists() else folder / "data.mdb"
         prefix = f"{split}/" if split else ""
-        first = stop = n_samples = 1
+        first = n_samples = 1
         while first <= n_samples:
-            with (
-                naming_damage(path),
-                self._open(path) as environment,
-                environment.begin() as found,
-            ):
-                n_samples = int(_get(found, b"num-samples"))
-                stop = min(first + _N_MAPPED, n_samples + 1)
-                for number in range(first, stop):
-                    name = f"{prefix}image-{number:09d}"
-                    if wanted and not wanted(name):
-                        continue
-                    image = decode_grey(_get(found, b"image-%09d" % number))
-                    text = _get(found, b"label-%09d" % number).decode()
-                    yield LoadedSample(name, split, image, text)
-            first = stop
+            with naming_damage(path), self._open(path, readonly=True) as environment:
+                _check_size(environment, path)
+                with environment.begin() as found:
+                    n_samples = int(_get(found, b"num-samples"))
+                    for number in range(first, min(first + _N_MAPPED, n_samples + 1)):
+                        name = f"{prefix}image-{number:09d}"
+                        if not wanted or wanted(name):
+                            image = decode_grey(_get(found, b"image-%09d" % number))
+                            text = _get(found, b"label-%09d" % number).decode()
+                            yield LoadedSample(name, split, image, text)
+            first += _N_MAPPED
 
     @contextmanager
-    def _open(self, path: Path) -> Iterator[Any]:
+    def _open(self, path: Path, **options: int) -> Iterator[Any]:
         try:
-            with closing(
-                self._lmdb.open(str(path), subdir=False, readonly=True, lock=False)
-            ) as environment:
-                _check_size(environment, path)
+            environment = self._lmdb.open(str(path), subdir=False, lock=False, **options)
+            with closing(environment):
                 yield environment
         except self._lmdb.Error as error:
             raise ValueError(str(error)) from error
-
-
-def _fill(environment: Any, split: Fragments) -> None:  # noqa: ANN401 - lmdb has no types
-    """Append all values in the order of their keys, a transaction a part."""
-    numbers = count(1)
-    for kind in _KINDS:
-        numbers = count(1)
-        for data in split.read(kind):
-            pairs = [(b"%b-%09d" % (kind.encode(), next(numbers)), v) for v in _unpack(data)]
-            with environment.begin(write=True) as transaction:
-                transaction.cursor().putmulti(pairs, append=True)
-    with environment.begin(write=True) as transaction:
-        transaction.put(b"num-samples", b"%d" % (next(numbers) - 1))
 
 
 def _check_size(environment: Any, path: Path) -> None:  # noqa: ANN401 - lmdb has no types

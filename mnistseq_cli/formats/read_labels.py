@@ -10,7 +10,7 @@ from array import array
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from itertools import chain, compress
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import numpy as np
@@ -101,13 +101,13 @@ def row_from_record(record: Any, name: str | None = None) -> LabelRow:  # noqa: 
 
 def _first_of(record: dict[str, Any], keys: tuple[str, ...]) -> str:
     """Return the value of the first key that is there; a whole number is its digits."""
-    for key in keys:
-        if key in record:
-            value = record[key]
-            if type(value) is int and abs(value) < _NUMBER_LIMIT**2 and keys is TEXT_KEYS:
-                return str(value)
-            return value if type(value) is str else _expect(value, str, key)
-    raise ValueError(f"it has none of {', '.join(keys)}")
+    key = next((key for key in keys if key in record), None)
+    if key is None:
+        raise ValueError(f"it has none of {', '.join(keys)}")
+    value = record[key]
+    if keys is TEXT_KEYS and type(value) is int and abs(value) < _NUMBER_LIMIT**2:
+        return str(value)
+    return _expect(value, str, key)
 
 
 def _expect(value: Any, kind: type[ValueT], name: str) -> ValueT:  # noqa: ANN401 - as above
@@ -118,30 +118,24 @@ def _expect(value: Any, kind: type[ValueT], name: str) -> ValueT:  # noqa: ANN40
 
 def _value(record: Any, key: str, kind: type[ValueT], name: str) -> ValueT:  # noqa: ANN401 - as above
     """Return a value of an object, which must be of a type."""
-    values = _expect(record, dict, name)
-    if key not in values:
-        raise ValueError(f"{name} has no {key}; expected {_TYPES[kind]}")
-    return _expect(values[key], kind, f"{key} of {name}")
+    return _expect(_expect(record, dict, name).get(key), kind, f"{key} of {name}")
 
 
 def _parse_boxes(boxes: Any, key: str = "bbox") -> NDArray[np.int64]:  # noqa: ANN401 - as above
     """Return boxes, rounded to whole pixels."""
-    boxes = _expect(boxes, list, key)
-    if {*map(type, boxes)} <= {list} and {*map(len, boxes)} <= {BOX_NUMBERS}:
-        numbers = [*chain.from_iterable(boxes)]
-        if _are_numbers(numbers, {int, float}):
-            whole = numbers if {*map(type, numbers)} <= {int} else [*map(round, numbers)]
-            return np.array(whole, np.int64).reshape(-1, BOX_NUMBERS)
-    wrong = next(box for box in boxes if not _are_numbers(box, {int, float}) or len(box) != 4)  # noqa: PLR2004 - x, y, width, height
-    raise ValueError(
-        f"box {boxes.index(wrong) + 1} is {reprlib.repr(wrong)}; expected x, y, width and height"
-    )
+    for place, box in enumerate(_expect(boxes, list, key), 1):
+        if not _are_numbers(box, {int, float}) or len(box) != BOX_NUMBERS:
+            raise ValueError(
+                f"box {place} is {reprlib.repr(box)}; expected x, y, width and height"
+            )
+    numbers = map(round, chain.from_iterable(boxes))
+    return np.array([*numbers], np.int64).reshape(-1, BOX_NUMBERS)
 
 
 def _parse_numbers(numbers: Any, key: str) -> NDArray[np.int64]:  # noqa: ANN401 - as above
-    if _are_numbers(numbers, {int}):
-        return np.array(numbers, np.int64)
-    raise ValueError(f"{key} is {reprlib.repr(numbers)}; expected a list of whole numbers")
+    if not _are_numbers(numbers, {int}):
+        raise ValueError(f"{key} is {reprlib.repr(numbers)}; expected a list of whole numbers")
+    return np.array(numbers, np.int64)
 
 
 def _parse_texts(texts: Any, key: str) -> tuple[str, ...]:  # noqa: ANN401 - as above
@@ -151,11 +145,11 @@ def _parse_texts(texts: Any, key: str) -> tuple[str, ...]:  # noqa: ANN401 - as 
 
 
 def _are_numbers(values: Any, types: set[type]) -> bool:  # noqa: ANN401 - as above
-    found = {*map(type, values)} if type(values) is list else {None}
-    if found == {int}:  # the usual case, quickly
-        return bool(min(values) > -_NUMBER_LIMIT and max(values) < _NUMBER_LIMIT)
-    # NaN is not in the range.
-    return found <= types and all(-_NUMBER_LIMIT < value < _NUMBER_LIMIT for value in values)
+    return (
+        type(values) is list
+        and {*map(type, values)} <= types
+        and all(-_NUMBER_LIMIT < value < _NUMBER_LIMIT for value in values)  # nor is NaN
+    )
 
 
 _PARSERS: dict[str, Callable[[Any, str], Any]] = {
@@ -184,7 +178,7 @@ def _read_json_lines(path: Path, wanted: Wanted) -> Iterator[LabelRow]:
                 name = _peek_name(line)
                 if line.strip() and (name is None or wanted(name)):
                     row = row_from_record(json.loads(line))
-                    if name == row.name or wanted(row.name):
+                    if name == row.name or wanted(row.name):  # asked once of each name
                         yield row
 
 
@@ -226,15 +220,16 @@ def _read_any_json(path: Path) -> Iterator[LabelRow]:
             number = _value(value, "id", int, "a category")
             names[number] = _value(value, "name", str, "a category")
         elif key == "annotations":
-            box = _value(value, "bbox", list, "an annotation")
-            image, category = (
-                _value(value, name, int, "an annotation") for name in ("image_id", "category_id")
-            )
-            boxes.extend((image, category, *_parse_boxes([box])[0].tolist()))
+            (box,) = _parse_boxes([_value(value, "bbox", list, "an annotation")]).tolist()
+            for name in ("image_id", "category_id"):
+                boxes.append(_value(value, name, int, "an annotation"))
+            boxes.extend(box)
         elif key == "images":
             is_coco = True
-        elif isinstance(value, str) or key not in ("info", "licenses", "metainfo", "type"):
-            yield LabelRow(key, value) if isinstance(value, str) else row_from_record(value, key)
+        elif isinstance(value, str):
+            yield LabelRow(key, value)
+        elif key not in ("info", "licenses", "metainfo", "type"):
+            yield row_from_record(value, key)
     if is_coco:
         yield from _read_coco(path, names, np.array(boxes, np.int64).reshape(-1, 6))
 
@@ -251,10 +246,9 @@ def _read_coco(path: Path, names: dict[int, str], found: NDArray[np.int64]) -> I
             start, stop = np.searchsorted(found[:, 0], (number, number + 1))
             own = [names[category] for category in found[start:stop, 1].tolist()]
             is_mark = np.array([name == MARK for name in own], np.bool_)
-            boxes = found[start:stop, 2:]
-            known = {"boxes": boxes[~is_mark]}
+            known = {"boxes": found[start:stop, 2:][~is_mark]}
             if is_mark.any():
-                known["mark_boxes"] = boxes[is_mark]
+                known["mark_boxes"] = found[start:stop, 2:][is_mark]
             text = "".join(name for name in own if name != MARK)
             yield LabelRow(_value(image, "file_name", str, "an image"), text, known)
 
@@ -262,7 +256,7 @@ def _read_coco(path: Path, names: dict[int, str], found: NDArray[np.int64]) -> I
 _CHUNK = 1 << 18  # characters
 _VALUE_LIMIT = 1 << 24  # characters; a longer value is a damaged one
 _SPACE = re.compile(r"\s*")
-_ENDS = " \t\r\n,:]}"  # what may follow a value
+_ENDS = tuple(" \t\r\n,:]}")  # what may follow a value
 
 
 def iterate_json(path: Path) -> Iterator[tuple[str, Any]]:
@@ -302,7 +296,7 @@ class _JsonStream:
         is_next = self._text.startswith(sign, self._at)
         if is_needed and not is_next:
             raise ValueError(f"{sign!r} is missing")
-        self._at += len(sign) if is_next else 0
+        self._at += len(sign) * is_next
         return is_next
 
     def take(self) -> Any:  # noqa: ANN401 - whatever the file holds
@@ -315,8 +309,8 @@ class _JsonStream:
                 if len(self._text) - self._at > _VALUE_LIMIT or not self._read_on():
                     raise
             else:
-                follows = self._text[end : end + 1]  # a number may go on
-                if (follows and follows in _ENDS) or not self._read_on():
+                # A number may go on.
+                if self._text[end : end + 1] in _ENDS or not self._read_on():
                     self._at = end
                     return value
 
@@ -338,28 +332,17 @@ def _read_yolo(path: Path, wanted: Wanted) -> Iterator[LabelRow]:
     names = next((read_class_names(file) for file in above if file.is_file()), {})
     for image in _walk(folder / "images", IMAGE_ENDINGS):
         name = image.relative_to(folder).as_posix()
-        if not wanted(name):
-            continue
-        label = path / image.relative_to(folder / "images").with_suffix(".txt")
-        with naming_damage(label):
-            classes, shares = _parse_yolo(read_file(label).decode("utf-8-sig"))
-            is_read = np.array([names.get(one) != MARK for one in classes], np.bool_)
-            classes, shares = [*compress(classes, is_read)], shares[is_read]
-            left = shares[:, 0] - shares[:, 2] / 2
-            order = np.arange(len(left))
-            if (np.diff(left) < -_ROUNDING).any():  # digits that overlap may begin in one place
-                order = np.argsort(left, kind="stable")
-            if names and (unknown := {*classes} - names.keys()):
-                raise ValueError(f"class {min(unknown)!r:.80} is not among the names in data.yaml")
-            text = "".join(names.get(classes[place], classes[place]) for place in order)
-            row = LabelRow(name, text, shares=shares[order])
-        yield row
+        if wanted(name):
+            label = path / image.relative_to(folder / "images").with_suffix(".txt")
+            with naming_damage(label):
+                row = _parse_yolo(name, read_file(label).decode("utf-8-sig"), names)
+            yield row
 
 
-def _parse_yolo(text: str) -> tuple[list[str], NDArray[np.float64]]:
-    """Return the class of each box, and its shares of the image."""
-    lines = [line for line in map(str.split, text.splitlines()) if line]
-    for place, (_, *box) in enumerate(lines, 1):
+def _parse_yolo(name: str, lines: str, names: dict[str, str]) -> LabelRow:
+    """Return what the lines of a label file say: class, middle and size of each box."""
+    boxes = [line.split() for line in lines.splitlines() if line.strip()]
+    for place, (_, *box) in enumerate(boxes, 1):
         is_box = False
         with suppress(ValueError):
             is_box = all(-_MOST_OVER <= float(number) <= 1 + _MOST_OVER for number in box)
@@ -368,8 +351,16 @@ def _parse_yolo(text: str) -> tuple[list[str], NDArray[np.float64]]:
                 f"box {place} is {reprlib.repr(box)}; expected x, y, width and height, "
                 "as shares from 0 to 1"
             )
-    shares = np.array([box for _, *box in lines], np.float64).reshape(-1, BOX_NUMBERS)
-    return [line[0] for line in lines], shares
+    if names and (unknown := {number for number, *_ in boxes} - names.keys()):
+        raise ValueError(f"class {min(unknown)!r:.80} is not among the names in data.yaml")
+    boxes = [box for box in boxes if names.get(box[0]) != MARK]
+    shares = np.array([box for _, *box in boxes], np.float64).reshape(-1, BOX_NUMBERS)
+    left = shares[:, 0] - shares[:, 2] / 2
+    order = np.arange(len(left))
+    if (np.diff(left) < -_ROUNDING).any():  # digits that overlap may begin in one place
+        order = np.argsort(left, kind="stable")
+    text = "".join(names.get(boxes[place][0], boxes[place][0]) for place in order)
+    return LabelRow(name, text, shares=shares[order])
 
 
 _CLASS_NAMES = re.compile(
@@ -531,10 +522,8 @@ def find_split(label_file: Path) -> str:
 def read_labels(path: Path, wanted: Wanted | None = None) -> Iterator[LabelRow]:
     """Read a label file that `find_label_file` found, without rows of names not wanted."""
     name = path.name.lower()
-    read = next(
-        read
-        for pattern, read in LABEL_FILES.items()
-        if fnmatch(name, pattern.rpartition("/")[2].lower())
-    )
+    patterns = (pattern.rpartition("/")[2].lower() for pattern in LABEL_FILES)
+    readers = zip(patterns, LABEL_FILES.values(), strict=True)
     with naming_damage(path):
+        read = next(read for pattern, read in readers if fnmatch(name, pattern))
         yield from read(path, wanted or (lambda _: True))

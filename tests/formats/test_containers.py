@@ -18,7 +18,7 @@ from mnistseq_cli.bulk.plan import make_plan
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.formats import FORMATS, Output, find_format
-from mnistseq_cli.formats.arrays import NO_CLASS
+from mnistseq_cli.formats.columns import NO_CLASS
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.glyphs.idx import read_idx
 from mnistseq_cli.recipe import Recipe
