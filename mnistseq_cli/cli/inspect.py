@@ -129,8 +129,7 @@ def _check_report(path: Path) -> None:
             f"--report is {str(path)!r}; expected a name that ends with .html",
             f"For example: --report {suggest_name(path, 'report.html')}",
         )
-    for library in ("jinja2", "matplotlib"):
-        import_extra(library, "report", "a report")
+    import_extra("jinja2", "report", "a report")
     check_place(path)
 
 

@@ -18,12 +18,7 @@ from mnistseq_cli.errors import MnistseqError
 from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import check_place, read_file, write_whole
 from mnistseq_cli.inspection.predictions import align
-from mnistseq_cli.inspection.report.plots import (
-    NARROW_INCHES,
-    WIDE_INCHES,
-    draw_heat_map,
-    list_plots,
-)
+from mnistseq_cli.inspection.report.plots import list_plots
 from mnistseq_cli.inspection.wording import (
     describe_missing,
     describe_source,
@@ -63,6 +58,7 @@ _COLOURS = (
     *((0, 114, 178, 255), (230, 159, 0, 255), (0, 158, 115, 255), (204, 121, 167, 255)),
     *((86, 180, 233, 255), (213, 94, 0, 255)),
 )
+_RAMP = ((0, 32, 76), (124, 123, 120), (255, 233, 69))  # from no ink to most, as in page.css
 
 
 @dataclass(frozen=True)
@@ -134,6 +130,7 @@ def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    templates.globals["zip"] = zip
     templates.filters |= {
         "card_width": _find_card_width,
         "full_name": name_with_split,
@@ -152,8 +149,8 @@ def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
         survey=survey,
         facts=list_facts(survey),
         notes=describe_missing(survey) + list(map(" ".join, describe_warnings(survey, reader))),
-        plots=list_plots(survey, markup),
-        heat=_draw_heat(survey, markup),
+        plots=list_plots(survey),
+        heat=_draw_heat(survey),
         gallery=[
             Card(one, reader.predictions.find(one) if reader else None) for one in survey.samples
         ],
@@ -179,14 +176,15 @@ def _find_card_width(cards: list[Card]) -> int:
     return max(_NARROWEST_PX, min(2 * widest, _USUAL_PX), min(widest, _WIDEST_PX))
 
 
-def _draw_heat(survey: Survey, markup: Any) -> dict[str, Any]:  # noqa: ANN401 - as above
+def _draw_heat(survey: Survey) -> dict[str, Any]:
     height, width = survey.heat_map.shape
-    label = f"Mean ink of each of {width} × {height} pixels over all images"
+    most = float(survey.heat_map.max(initial=0.0))
+    steps = np.linspace(0, most or 1, len(_RAMP))
+    channels = [np.interp(survey.heat_map, steps, values) for values in np.transpose(_RAMP)]
     return {
-        "label": label,
-        "most": float(survey.heat_map.max(initial=0.0)),
-        "wide": markup(draw_heat_map("heat-wide", label, survey.heat_map, WIDE_INCHES)),
-        "narrow": markup(draw_heat_map("heat-narrow", label, survey.heat_map, NARROW_INCHES)),
+        "label": f"Mean ink of each of {width} × {height} pixels over all images",
+        "most": most,
+        "png": _encode(np.stack(channels, axis=-1).astype(np.uint8)),
     }
 
 
