@@ -5,50 +5,25 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import typer
 
 from mnistseq_cli.cli.commands import COMMANDS, Program, open_command
 from mnistseq_cli.cli.completion import answer_scripts
 from mnistseq_cli.cli.console import print_result, report_error
-from mnistseq_cli.cli.options import expand
+from mnistseq_cli.cli.options import HELP, expand
 from mnistseq_cli.cli.usage_errors import WrongUsage, explain, name_parameter
 from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 INTERRUPTED, TERMINATED = 130, 143
 DEBUG_VARIABLE = "MNISTSEQ_DEBUG"
 
-EXAMPLES = """\
-One number, 100 pixels wide, shown in the terminal:
-mnistseq sequence 3 5 0 --width 100 --show
-A thousand phone numbers, with boxes in COCO style:
-mnistseq phone -n 1000 --labels coco
-A hundred thousand random numbers of 3 to 7 digits:
-mnistseq batch -n 100000 --length 3 7 -o train
-All options of a command, with examples:
-mnistseq phone --help
-"""
-
-OPTIONS = """
-Options:
---version
-    Show the version and exit.
---install-completion
-    Install completion for the shell named after it (bash, zsh, fish, powershell), or for the one
-    it runs in.
---show-completion
-    Show the script that would be installed.
-"""
-
 app = typer.Typer(
     name="mnistseq",
-    help="Write numbers in real handwriting: images with exact labels and boxes.",
+    help=HELP["mnistseq"].about,
+    epilog=HELP["mnistseq"].examples,
     cls=Program,
-    epilog=EXAMPLES,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,  # `completion` has its own
@@ -70,7 +45,7 @@ def _start(
         raise typer.Exit
 
 
-app.callback(invoke_without_command=True)(expand(_start, OPTIONS))
+app.callback(invoke_without_command=True)(expand(_start, "mnistseq"))
 
 
 def main() -> NoReturn:
@@ -136,11 +111,7 @@ def _lacks_memory(error: Exception) -> bool:
 
 def _end_when_asked() -> None:
     """End as politely when the terminal is closed as when the program is terminated."""
-    signal.signal(signal.SIGTERM, _terminate)
-    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none, and nohup ignores it
-    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:
-        signal.signal(hang_up, _terminate)
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    sys.exit(TERMINATED)
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP, and nohup ignores it
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: sys.exit(TERMINATED))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistseq_cli.cli.console import print_table
-from mnistseq_cli.cli.make_dataset import PATTERN, make_dataset
+from mnistseq_cli.cli.make_dataset import make_dataset
 from mnistseq_cli.cli.output_options import OutputOptions
 from mnistseq_cli.cli.picture_options import Picture
 from mnistseq_cli.errors import TextError
@@ -17,28 +17,6 @@ if TYPE_CHECKING:
 
 # Presets in which a - is where people leave a gap, as `phone` does.
 PHONE_PLANS = ("jp", "jp-mobile", "us", "uk-mobile", "fr", "in-mobile", "cn-mobile")
-OPTIONS = f"""
-Text:
---digits TEXT
-    Write this number in every picture.
---length MIN [MAX]
-    Write random digits: from MIN to MAX of them, both included; one number is both.
---texts FILE
-    Write the numbers of a file, one a line, in their order.
-{PATTERN}
---list-patterns
-    Show the presets of --pattern, and stop.
---list-recipes
-    Show the built-in recipes of --recipe, and stop.
-"""
-EXAMPLES = """\
-mnistseq batch -n 100000 --length 3 7 --width 200 -o train
-mnistseq batch -n 5000 --pattern date-iso -o dates
-mnistseq batch -n 500 --digits 350 --augment medium
-mnistseq batch --texts numbers.txt --to webdataset -o shards
-mnistseq batch -n 1000 --recipe cheque -o cheques
-mnistseq batch --recipe train/recipe.toml -o again
-"""
 
 
 def batch(
@@ -52,11 +30,7 @@ def batch(
     list_patterns: bool = False,
     list_recipes: bool = False,
 ) -> None:
-    """Write many pictures of given or random numbers, with labels and boxes.
-
-    One of --length, --digits, --texts, --pattern and --recipe says which numbers.
-    All pictures have one width, that of the widest number there can be, unless --width says more.
-    """
+    """Run the command; `help.txt` says what each parameter is."""
     if list_patterns:
         print_table([("name", "example", "numbers", "what"), *find_patterns()], figures=(2,))
         return

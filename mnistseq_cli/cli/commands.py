@@ -12,22 +12,14 @@ from typer.main import get_command
 
 from mnistseq_cli.cli.completion import install_script, show_script
 from mnistseq_cli.cli.console import print_result
-from mnistseq_cli.cli.help import WELCOME, write_help
-from mnistseq_cli.cli.options import expand
+from mnistseq_cli.cli.help import write_help
+from mnistseq_cli.cli.options import HELP, expand
 from mnistseq_cli.cli.usage_errors import WrongUsage, check_strengths, repeat_single_length
 
 COMPLETION_OPTIONS = {"--install-completion": install_script, "--show-completion": show_script}
-# A command is one module: the function of its name, its OPTIONS, and the EXAMPLES that end its
-# help. What it does stands here as well, so that a list of commands opens none.
-COMMANDS = {
-    "sequence": "Write a number as one picture, or as several.",
-    "phone": "Write pictures of phone numbers, no number twice.",
-    "batch": "Write many pictures of given or random numbers, with labels and boxes.",
-    "inspect": "Show what is in a dataset: counts, digits, lengths, gaps, ink, duplicates.",
-    "verify": "Check that a dataset is complete and unchanged: name every file that is not.",
-    "hand": "Make a data set of your own handwriting: print a sheet, fill it in, photograph it.",
-    "download": "Bring data sets of handwriting into the cache.",
-}
+# A command is one module with the function of its name; `help.txt` says what it does.
+NAMES = ("sequence", "phone", "batch", "inspect", "verify", "hand", "download")
+COMMANDS = {name: HELP[name].about.partition("\n")[0] for name in NAMES}
 
 
 class Program(TyperGroup):
@@ -51,7 +43,7 @@ class Program(TyperGroup):
             if args:
                 COMPLETION_OPTIONS[option](*words)
             else:
-                for line in WELCOME.splitlines():
+                for line in HELP["welcome"].about.splitlines():
                     print_result(line)
             ctx.exit()
         return super().parse_args(ctx, args)
@@ -98,8 +90,8 @@ class Command(TyperCommand):
 @cache
 def open_command(name: str) -> Any:
     """Return a command of the program, with its options."""
-    module = import_module(f"mnistseq_cli.cli.{name}")
+    function = getattr(import_module(f"mnistseq_cli.cli.{name}"), name)
+    text = HELP[name]
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-    command = expand(getattr(module, name), module.OPTIONS)
-    alone.command(name, cls=Command, epilog=module.EXAMPLES)(command)
+    alone.command(name, cls=Command, help=text.about, epilog=text.examples)(expand(function, name))
     return get_command(alone)

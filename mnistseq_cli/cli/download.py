@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.cli.console import print_result, print_table, say, warn
-from mnistseq_cli.cli.options import DATA_DIR
 from mnistseq_cli.errors import DownloadError, UsageError
 
 if TYPE_CHECKING:
@@ -15,31 +14,6 @@ if TYPE_CHECKING:
     from mnistseq_cli.glyphs.catalog import Dataset
 
 FIGURES = (1, 2, 3)  # the columns that are numbers
-
-OPTIONS = f"""
-DATASET...
-    Names of data sets. [default: mnist]
-Options:
---list
-    Show the data sets there are, and stop.
---from PATH
-    Bring files that are on this machine: a folder, zip or tar archive with the gzip or the plain
-    IDX files, a Keras mnist.npz.
---mirror URL
-    A folder with the gzip files, tried first. Can be given several times.
---verify
-    Read and check every byte; what is damaged is made again.
---force
-    Download also what is in the cache.
-Glyphs:
-{DATA_DIR}
-"""
-EXAMPLES = """\
-mnistseq download
-mnistseq download --from ~/Downloads
-mnistseq download kmnist --mirror https://example.org/kmnist/
-mnistseq download mnist --verify
-"""
 
 
 def download(
@@ -52,10 +26,7 @@ def download(
     force: bool = False,
     data_dir: Path | None = None,
 ) -> None:
-    """Bring data sets of handwriting into the cache.
-
-    Each file is checked by its SHA-256 and lies where torchvision puts it.
-    """
+    """Run the command; `help.txt` says what each parameter is."""
     from mnistseq_cli.glyphs.catalog import DATASETS
     from mnistseq_cli.glyphs.download import check_mirrors
     from mnistseq_cli.glyphs.load import unknown_dataset

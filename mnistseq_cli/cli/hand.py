@@ -15,30 +15,6 @@ GLYPH_PX = 84  # about as large as they are on the page: three times those of MN
 CONTACT_SHEET = "contact-sheet.png"
 _WRITER = re.compile(r"[^\W_](?:[^\W_]|[.-])*")
 
-OPTIONS = """
-sheet|read
-    sheet: draw the pages to print; read: make glyphs of photos or scans of them.
-PHOTO...
-    Pages that one person has filled in: JPEG, PNG, TIFF or WebP.
-Output:
--o, --out PATH
-    The PDF of the sheet, or the folder of the glyphs. [default: sheet.pdf, my-hand]
-Sheet:
---characters TEXT
-    Which characters have fields. [default: 0123456789]
---fields N
-    How many fields each character has. [default: 18]
-Reading:
---writer NAME
-    Who wrote it; a folder can hold glyphs of several writers. [default: the folder's name]
-"""
-EXAMPLES = """\
-mnistseq hand sheet -o sheet.pdf
-mnistseq hand sheet --characters "0123456789.,-" --fields 14
-Print it, fill it in, photograph it:
-mnistseq hand read photo.jpg -o my-hand
-"""
-
 
 def hand(
     action: str,
@@ -49,12 +25,7 @@ def hand(
     fields: int | None = None,
     writer: str | None = None,
 ) -> None:
-    """Make a data set of your own handwriting: print a sheet, fill it in, photograph it.
-
-    The photo is straightened by the marks in the corners of the page; shadows, frames and lines
-    are taken away; fields that are empty or crossed out are left out. A contact sheet shows the
-    glyphs. Then --dataset my-hand writes with them.
-    """
+    """Run the command; `help.txt` says what each parameter is."""
     check_choice("action", action, ACTIONS)
     check_local("--out", out or "")
     if action == "sheet":

@@ -25,24 +25,6 @@ _OPTION = re.compile(r"(?<!\S)--?[a-z][\w-]*")
 # Numbers of colours and weights, as ECMA-48 has them.
 _FRAME, _HEADING, _NAME, _VALUE = "2", "1", "1;36", "33"
 
-WELCOME = """\
-mnistseq writes numbers in real
-handwriting, with labels and boxes.
-
-Try:
-
-  mnistseq sequence 350 --show
-      one number, as 350.png and here
-  mnistseq phone -n 1000
-      a thousand phone numbers
-  mnistseq download --list
-      the handwriting there is
-
-All commands and options:
-
-  mnistseq --help
-  mnistseq sequence --help"""
-
 
 def write_help(command: Any, ctx: Any, formatter: Any, commands: dict[str, str]) -> None:
     """Write the help of a command; `commands` are those below it, and what they do."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnistseq_cli.cli.options import DATA_DIR
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.recipe import COUNT_LIMIT
 from mnistseq_cli.validation import check_number, count
@@ -16,34 +15,6 @@ if TYPE_CHECKING:
     from mnistseq_cli.inspection.predictions import ReaderFigures
 
 SHEET_SAMPLES = 24
-
-OPTIONS = f"""
-DIR
-    Folder of a dataset, or of images with a label file.
-Output:
---sheet FILE
-    Write a contact sheet of 24 samples, with labels and boxes drawn on it; alone, it takes the
-    place of the summary.
---report FILE.html
-    Also write a page to open in a browser: plots, a gallery, the recipe. Needs the extra report.
---json
-    Print everything as JSON instead of a summary.
-Input:
---samples N
-    Look at so many samples, evenly spaced. Default: all.
-Reader:
---predictions FILE
-    What a trained model read, a table of file_name and text: adds how accurate it is.
-Glyphs:
-{DATA_DIR}
-"""
-EXAMPLES = """\
-mnistseq inspect train
-mnistseq inspect train --sheet sheet.png
-mnistseq inspect train --samples 10000
-mnistseq inspect train --report report.html --predictions read.csv
-mnistseq inspect train --json
-"""
 
 
 def inspect(
@@ -56,12 +27,7 @@ def inspect(
     predictions: Path | None = None,
     data_dir: Path | None = None,
 ) -> None:
-    """Show what is in a dataset: counts, digits, lengths, gaps, ink, duplicates.
-
-    It can be of any format that this program writes, or a folder of images with a label file.
-    Gaps are compared with the rule they were drawn by. What files do not hold, such as gaps in
-    LMDB, is made again from the recipe, where its glyphs are cached.
-    """
+    """Run the command; `help.txt` says what each parameter is."""
     import json
 
     from mnistseq_cli.bulk.storage import open_folder

@@ -35,12 +35,6 @@ _CARDS = {
 }
 _FEW_SHARDS = 8  # loaders often have four to eight workers
 
-PATTERN = """\
---pattern PRESET|PATTERN
-    Numbers of one form: a preset (batch --list-patterns shows them), or a pattern: # for any
-    digit, [2-9] or [A-Z] for some characters, {3} or {1,4} for so many of the one before, a
-    backslash before a character that stands for itself; all else stands as it is."""
-
 
 def make_dataset(
     picture: Picture,

@@ -1,9 +1,7 @@
-"""Options and arguments, declared as the help shows them: a text says what can be typed.
+"""Options and arguments: types and defaults are those of a function, `help.txt` has the words.
 
-A command is a plain function, and the text `OPTIONS` of its module has titles of panels, below
-them what can be typed, such as ``-w, --width PX``, and indented what it means. Types and defaults
-are those of the parameters. A parameter whose type is a dataclass stands for the options that are
-its fields; `OPTIONS` of that says what they are.
+A parameter whose type is a dataclass stands for the options that are its fields; they have a
+section of their own in `help.txt`, under the name of the parameter.
 """
 
 from __future__ import annotations
@@ -12,26 +10,76 @@ import re
 from dataclasses import fields, is_dataclass
 from functools import wraps
 from inspect import Parameter, signature
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import typer
 
 from mnistseq_cli.cli.completion import find_completer
+from mnistseq_cli.distortions.registry import AUGMENTATIONS, PAPERS, PRESETS
+from mnistseq_cli.recipe import NAMED_RECIPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-DATA_DIR = """\
---data-dir DIR
-    Where data sets are cached. [default: the user data folder]"""
-WORKERS = """\
---workers N
-    Processes that work at once; 0 stays in this one. [default: one for each core]"""
+_TABLES: dict[str, Iterable[str]] = {
+    "AUGMENTATIONS": AUGMENTATIONS,
+    "PAPERS": PAPERS,
+    "PRESETS": PRESETS,
+    "RECIPES": NAMED_RECIPES,
+}
 _VARIABLES = {"data_dir": "MNISTSEQ_DATA_DIR"}
 
 
-def expand(command: Callable[..., None], text: str) -> Callable[..., None]:
-    """Return a command with one flat list of options, each with what is said of it."""
+class HelpText(NamedTuple):
+    """What a section of `help.txt` says of a command, or of options that commands share."""
+
+    about: str  # paragraphs
+    entries: dict[str, OptionText]
+    examples: str
+
+
+class OptionText(NamedTuple):
+    """What the help says of an option or an argument."""
+
+    flags: list[str]  # such as -w and --width; an argument has none
+    metavar: str | None  # what stands for its value
+    panel: str
+    text: str
+
+
+def _read_help() -> dict[str, HelpText]:
+    """Return the sections of `help.txt`, with the names that stand in tables."""
+    text = Path(__file__).with_name("help.txt").read_text(encoding="utf-8")
+    text = Template(text).substitute({name: ", ".join(table) for name, table in _TABLES.items()})
+    _, *sections = re.split(r"^# (\w+)\n", text, flags=re.MULTILINE)
+    found = {}
+    for name, section in zip(sections[::2], sections[1::2], strict=True):
+        page, _, examples = section.partition("Examples:\n")
+        about, *panels = re.split(r"^([A-Z]\w+):\n(?=\S)", page, flags=re.MULTILINE)
+        entries = dict(_read_entries(panels))
+        found[name] = HelpText(about.strip(), entries, examples.strip())
+    return found
+
+
+def _read_entries(panels: list[str]) -> Iterator[tuple[str, OptionText]]:
+    """Yield what each option, by its name, or argument can be typed as, and what it means."""
+    for panel, text in zip(panels[::2], panels[1::2], strict=True):
+        for entry in re.split(r"\n(?=\S)", text.strip()):
+            head, _, meaning = entry.partition("\n")
+            words = head.replace(",", " ").split()
+            flags = [word for word in words if word[0] == "-"]
+            value = " ".join(word for word in words if word[0] != "-")
+            name = flags[-1].partition("/")[0].strip("-").replace("-", "_") if flags else value
+            yield name, OptionText(flags, value or None, panel, " ".join(meaning.split()))
+
+
+HELP = _read_help()
+
+
+def expand(command: Callable[..., None], section: str) -> Callable[..., None]:
+    """Return a command with one flat list of options, each with what a section says of it."""
     shape = signature(command, eval_str=True)
     own, groups = [], {}
     for name, parameter in shape.parameters.items():
@@ -46,50 +94,38 @@ def expand(command: Callable[..., None], text: str) -> Callable[..., None]:
             values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
         command(**values)
 
-    declared = [*_declare(own, text)]
-    for group in groups.values():
-        declared += _declare(signature(group, eval_str=True).parameters.values(), group.OPTIONS)
+    declared = [*_declare(own, section)]
+    for name, group in groups.items():
+        declared += _declare(signature(group, eval_str=True).parameters.values(), name)
     flat.__signature__ = shape.replace(parameters=declared)  # type: ignore[attr-defined]
     return flat
 
 
-def _declare(parameters: Iterable[Parameter], text: str) -> Iterator[Parameter]:
-    """Yield parameters as Typer takes them, with what a text says of each."""
-    said = dict(_read(text))
-    arguments = (name for name, about in said.items() if not about["flags"])
+def _declare(parameters: Iterable[Parameter], section: str) -> Iterator[Parameter]:
+    """Yield parameters as Typer takes them, with what a section says of each."""
+    entries = HELP["shared"].entries | HELP[section].entries
+    arguments = (entry for entry in entries.values() if not entry.flags)
     for parameter in parameters:
         name = parameter.name
-        is_argument = parameter.kind is Parameter.POSITIONAL_OR_KEYWORD
-        key = next(arguments) if is_argument else name.removesuffix("_px").rstrip("_")
-        about = said.get(key, {"flags": (), "hidden": True, "metavar": ""})
-        declare = typer.Option if about["flags"] else typer.Argument
+        if parameter.kind is Parameter.POSITIONAL_OR_KEYWORD:
+            entry = next(arguments)
+        else:
+            entry = entries.get(name.removesuffix("_px").rstrip("_"), OptionText([], None, "", ""))
+        declare = typer.Option if entry.flags else typer.Argument
         declared = declare(
             ... if parameter.default is Parameter.empty else parameter.default,
-            *about.pop("flags"),
-            **about,
-            autocompletion=find_completer(name, about["metavar"] or ""),
+            *entry.flags,
+            metavar=entry.metavar,
+            help=entry.text,
+            hidden=not entry.text,
+            rich_help_panel=entry.panel,
+            autocompletion=find_completer(name, entry.metavar or ""),
             parser=parse_lengths if parameter.annotation is Any else None,
             envvar=_VARIABLES.get(name),
             readable=False,  # who reads or writes a file says what is wrong with it
             show_default=False,
         )
         yield parameter.replace(default=declared, kind=Parameter.KEYWORD_ONLY)
-
-
-def _read(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the name of each option, or what stands for an argument, and what is said of it."""
-    panel = None
-    for block in re.split(r"\n(?=\S)", text.strip()):
-        head, _, about = block.partition("\n")
-        if not about:
-            panel = head.removesuffix(":")
-            continue
-        words = head.replace(",", " ").split()
-        flags = [word for word in words if word[0] == "-"]
-        value = " ".join(word for word in words if word[0] != "-")
-        name = flags[-1].partition("/")[0].strip("-").replace("-", "_") if flags else value
-        about = {"help": " ".join(about.split()), "metavar": value or None, "flags": flags}
-        yield name, about | {"rich_help_panel": panel} if flags else about
 
 
 def parse_lengths(value: str) -> Any:

@@ -6,9 +6,8 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from mnistseq_cli.cli.options import WORKERS
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.validation import check_local, check_number
 
@@ -43,56 +42,6 @@ class OutputOptions:
     dry_run: bool = False
     force: bool = False
     log_json: Path | None = None
-
-    OPTIONS: ClassVar[str] = f"""
-Output:
--n, --count N
-    How many images. [default: 10, or all of --texts]
--o, --out DIR|URL|-
-    Folder to write, new or empty, here or in a store (s3://bucket/path); with --to webdataset, -
-    writes one tar to stdout. [default: named after the command]
---to FORMAT
-    How the samples lie on disk: folder, webdataset, parquet, lmdb, hdf5, npz, npy, idx.
-    [default: folder]
---labels STYLE
-    Label files of a folder: csv, jsonl, coco, yolo, paddleocr, easyocr, mmocr, doctr, voc, masks;
-    can be given several times. [default: csv and jsonl]
---image-format FORMAT
-    Format of the images: png, jpg, or another that Pillow writes in grey. [default: png]
---name TEMPLATE
-    Names of the images, from {{index}}, {{shard}} (thousands) and {{text}}.
-    [default: images/{{shard:05d}}/{{index:08d}}]
---start I
-    Make samples I to I+N-1 of the recipe. [default: 0]
---splits NAME=WEIGHT...
-    Divide the dataset into splits that share no glyph and no text: --splits train=80 val=10
-    test=10. Test is written with the test glyphs, the others with training glyphs; --glyphs is
-    refused.
---sheet FILE
-    Also write a contact sheet of the first 24 images.
---show
-    Show the first 6 images in the terminal.
-Running:
-{WORKERS}
---dask ADDRESS|local
-    Work on a Dask cluster whose workers see the output folder; local tries it here.
---part-size N
-    Samples that are written and kept together: a run that is stopped loses at most the parts it
-    was working on. [default: 1000]
---share K/N|auto|auto/N
-    Make the K-th of N shares, beside other processes or machines that make the others; auto asks
-    the job array (SLURM, AWS Batch, SGE; auto/N also PBS, Kubernetes, GNU parallel). Needs --seed.
---resume
-    Finish a run that was interrupted; with a larger --count, add samples.
---overwrite
-    Replace a dataset in the folder; other files stay.
---dry-run
-    Say what would be made, and make nothing.
---force
-    Start even if the disk seems too small.
---log-json FILE
-    Write what happens to a file, one event a line.
-"""
 
     def check(self, folder: Path) -> None:
         """Raise early if something could not be done, or would be ignored.

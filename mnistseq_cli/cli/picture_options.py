@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.cli.console import say, warn
-from mnistseq_cli.cli.options import DATA_DIR
-from mnistseq_cli.distortions.registry import AUGMENTATIONS, PAPERS, PRESETS
 from mnistseq_cli.errors import CacheError, LayoutError, TextError, UsageError
 from mnistseq_cli.recipe import NAMED_RECIPES, WIDTH_LIMIT_PX, Recipe, read_named
 
@@ -48,73 +46,6 @@ class Picture:
     data_dir: Path | None = None
     seed: int | None = None
     recipe: str | None = None
-
-    OPTIONS: ClassVar[str] = f"""
-Picture:
--w, --width PX|natural|widest
-    Width of the image in pixels; natural: each as wide as its row; widest: all as wide as the
-    widest row there can be. [default: natural for sequence, widest for phone and batch]
---height PX
-    Height of the image in pixels, 16 to 256; digits and gaps grow with it. [default: 28]
---margin PX|LOW..HIGH
-    Paper above and below the ink: each row is scaled to the height that is left, to twice its
-    size at most. [default: rows keep their size]
---align left|center|right|random
-    Where the row stands in a wider image. [default: center]
---fit pad|shrink|stretch
-    Keep digits as they are, scale down a row that is too wide, or stretch every row to the width.
-    [default: pad]
---ink black|white
-    Colour of the ink; the paper is the other. [default: black]
-Text:
---unlabelled CHARS
-    Characters of the text that are written but not part of the label, such as .,
---dashes gap|ink
-    Whether a - is a wide gap or is written. [default: gap in phone numbers, ink elsewhere]
-Spacing:
---spacing MIN MAX
-    Smallest and largest gap in pixels, both included; below 0 digits may touch.
-    [default: 2 10 in a height of 28, and in proportion]
---touching P
-    How likely neighbours touch, from 0 to 1: their ink meets, and overlaps by 2 of 28 pixels at
-    most. [default: 0]
---spacing-mode variable|fixed
-    Each gap drawn on its own, or all gaps equal. [default: variable]
---edges/--no-edges
-    Whether the left and right margins are gaps too. [default: no-edges]
---measure ink|cell
-    Measure gaps between ink, or between cells, squares of the height. [default: ink]
-Glyphs:
---dataset auto|NAME|PATH
-    Data set by name, or a path: IDX files, an npz, a table, Parquet, a folder with a sub-folder
-    of pictures for each character, a zip or tar of these; or a mix by weight: mnist=2,strokes=1.
-    [default: auto]
---glyphs train|test|all
-    Which split of the data set to write with. [default: train]
---polarity auto|dark-ink|light-ink
-    Whether glyphs of your own are dark ink on light paper or light on dark; auto looks at the
-    paper around the ink. [default: auto]
---one-hand/--any-hands
-    Write each number with the digits of one person or, where writers are not known, with digits
-    that look alike. [default: any-hands]
-{DATA_DIR}
-Distortions:
---augment NAME[=VALUE]
-    Distort: NAME, NAME=VALUE, NAME=LOW..HIGH, or a preset ({", ".join(PRESETS)}); can be given
-    several times. Names: {", ".join(AUGMENTATIONS)}.
---augment-prob P
-    How likely each distortion is, for each digit or image, from 0 to 1. [default: 1]
---paper NAME|FOLDER[=P]
-    Write on paper of a kind, or on that of your own pictures, for a share P of the images; can be
-    given several times. Names: {", ".join(PAPERS)}. [default: 0.5 of the images]
-Running:
---seed N
-    Makes a run repeatable: the same number, 0 or more, gives the same pictures.
-    [default: drawn, shown and saved]
---recipe NAME|FILE
-    A built-in recipe ({", ".join(NAMED_RECIPES)}) or a saved one to start from; other options
-    change it.
-"""
 
     def open_generator(self, defaults: dict[str, Any], given: dict[str, Any]) -> SequenceGenerator:
         """Open what the user asked for; glyphs are downloaded where they must be.

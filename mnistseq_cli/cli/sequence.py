@@ -20,30 +20,6 @@ if TYPE_CHECKING:
 
 LONGEST_STEM = 40  # characters of the text in the name of a file
 
-OPTIONS = """
-DIGITS...
-    What to write: 3 5 0, 350 and 3,5,0 are the same; a space in quotes is a wider gap.
-Output:
--n, --count N
-    How many pictures of the number; with --recipe, how many of its samples, from the first on.
-    [default: 1]
--o, --out FILE
-    File to write; its ending names the format, and a file of that name is replaced.
-    [default: 350.png, then 350-2.png and so on]
---json
-    Print text, boxes, gaps, glyphs, seed and path, one line a picture.
---sheet FILE
-    Write all pictures as one contact sheet instead; not with --out or --json.
---show
-    Show the picture in the terminal; sharp where that has graphics and the extra show is
-    installed.
-"""
-EXAMPLES = """\
-mnistseq sequence 3 5 0 --width 100
-mnistseq sequence 0123456789 --spacing 0 4 --ink white -o digits.png
-mnistseq sequence 350 -n 12 --seed 7 --json
-"""
-
 
 def sequence(
     picture: Picture,
@@ -55,11 +31,7 @@ def sequence(
     sheet: Path | None = None,
     show: bool = False,
 ) -> None:
-    """Write a number as one picture, or as several.
-
-    The picture is 28 pixels high and as wide as its digits and gaps, unless --height and --width
-    say more.
-    """
+    """Run the command; `help.txt` says what each parameter is."""
     if out is not None:
         check_ending(out, "--out")
     if sheet is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mnistseq_cli.cli.options import DATA_DIR, WORKERS
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.validation import check_number, count
 
@@ -14,25 +13,6 @@ _CARDS = {
     "missing": "It has no card: the command that made it, with --resume, writes README.md.",
     "edited": "Its card, README.md, was edited.",
 }
-
-OPTIONS = f"""
-DIR
-    Folder of a dataset.
-N|all
-    With --deep: how many samples, or all.
-Running:
---deep
-    Make samples again from the recipe and compare pixels and labels: N of them, or all.
-    [default: 1000 samples]
-{WORKERS}
-Glyphs:
-{DATA_DIR}
-"""
-EXAMPLES = """\
-mnistseq verify train
-mnistseq verify train --deep
-mnistseq verify train --deep all --workers 8
-"""
 
 
 def verify(
@@ -43,13 +23,7 @@ def verify(
     workers: int | None = None,
     data_dir: Path | None = None,
 ) -> None:
-    """Check that a dataset is complete and unchanged: name every file that is not.
-
-    Names go to stdout, one a line, each with what is wrong: missing, short, altered, extra or
-    unreadable. The exit status is 1 if there is any. What file managers, trainers and hubs leave,
-    such as .DS_Store or README.md, is named and no problem. Of splits it is said whether they
-    share glyphs or texts.
-    """
+    """Run the command; `help.txt` says what each parameter is."""
     from mnistseq_cli.bulk.run import WORKERS_LIMIT
     from mnistseq_cli.bulk.storage import open_folder
     from mnistseq_cli.bulk.verify import VerifyProgress
