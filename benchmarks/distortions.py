@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from benchmarks.figures import Figure, take_turns
 from mnistseq_cli import load_glyphs
-from mnistseq_cli.distortions import make_pipeline
+from mnistseq_cli.distortions.pipeline import make_pipeline
 from mnistseq_cli.glyphs.stamps import Pages, Stamps
 from mnistseq_cli.randomness import draw_words
 

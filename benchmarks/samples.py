@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.figures import Figure, take_turns
 from mnistseq_cli import Recipe, SequenceGenerator, load_glyphs
-from mnistseq_cli.distortions import AUGMENTATIONS
+from mnistseq_cli.distortions.registry import AUGMENTATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

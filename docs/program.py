@@ -12,7 +12,8 @@ from typer.main import get_command
 
 from mnistseq_cli.cli import app
 from mnistseq_cli.cli.commands import COMMANDS, open_command
-from mnistseq_cli.distortions import AUGMENTATIONS, make_pipeline
+from mnistseq_cli.distortions.pipeline import make_pipeline
+from mnistseq_cli.distortions.registry import AUGMENTATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

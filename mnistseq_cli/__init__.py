@@ -12,7 +12,7 @@ if _typing.TYPE_CHECKING:
     from mnistseq_cli.api import generate_numbers_sequence, generate_phone_numbers
     from mnistseq_cli.compose.generator import SequenceGenerator
     from mnistseq_cli.compose.samples import Block, Sample
-    from mnistseq_cli.distortions import augment
+    from mnistseq_cli.distortions.array_api import augment
     from mnistseq_cli.errors import MnistseqError
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
     from mnistseq_cli.glyphs.load import load_glyphs
@@ -40,7 +40,7 @@ _HOMES = {
     "Recipe": "recipe",
     "Sample": "compose.samples",
     "SequenceGenerator": "compose.generator",
-    "augment": "distortions",
+    "augment": "distortions.array_api",
     "generate_numbers_sequence": "api",
     "generate_phone_numbers": "api",
     "load_glyphs": "glyphs.load",

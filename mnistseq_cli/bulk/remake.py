@@ -13,7 +13,7 @@ import numpy as np
 
 from mnistseq_cli.bulk.plan import describe_texts
 from mnistseq_cli.compose.splits import cut, open_splits, parse_weights
-from mnistseq_cli.distortions import AugmentPipeline, make_pipeline
+from mnistseq_cli.distortions.pipeline import AugmentPipeline, make_pipeline
 from mnistseq_cli.errors import GlyphError, OutputError, UsageError
 from mnistseq_cli.files import find_inside, naming_damage
 from mnistseq_cli.formats import Output

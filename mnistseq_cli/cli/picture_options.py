@@ -134,7 +134,7 @@ def read_recipe(value: str, height_px: int | None = None) -> dict[str, Any]:
 def _check_before_download(recipe: Recipe) -> None:
     """Raise if a distortion is none, or if a data set of the catalogue cannot write a text."""
     if recipe.augment or recipe.paper:
-        from mnistseq_cli.distortions import make_pipeline
+        from mnistseq_cli.distortions.pipeline import make_pipeline
 
         make_pipeline(recipe.augment, recipe.augment_prob, paper=recipe.paper)
     from mnistseq_cli.compose.texts import list_characters

@@ -56,18 +56,23 @@ class DigitStage:
         the left edge of the cell before it grew to either side, and so it may be negative.
         """
         motion, drawn, frames = self._fit(ink, draw, draw_of_row, may_grow=may_grow)
-        boxes = np.zeros((len(ink.images), 4), np.int64)
-        parts, groups = [], _group(frames, ink.images.shape[1])
+        n, height_px, _ = ink.images.shape
+        extents = np.zeros((n, 4), np.int64)
+        parts, groups = [], _group(frames, height_px)
         for chosen in groups:
             some = ink.take(chosen), motion.take(chosen), frames.take(chosen)
             part, start_px = _move(*some, SPARE_PX if drawn else 0, self.scale)
             for step, strengths, keys in drawn:
                 part = step.change(part, strengths[chosen], keys[chosen], part.__getitem__)
-            boxes[chosen] = extents = measure_ink(part)
-            parts.append(slide(part, -extents[:, 0]))
-            boxes[chosen, 0] += start_px
-        left, top, width, height = boxes.T
-        return GlyphInk(_put_together(groups, parts, width), left, top, width, height)
+            extents[chosen] = measure_ink(part)
+            parts.append(slide(part, -extents[chosen, 0]))
+            extents[chosen, 0] += start_px
+        left, top, width, height = extents.T
+        images = np.zeros((n, height_px, width.max(initial=1)), np.uint8)
+        for chosen, part in zip(groups, parts, strict=True):
+            part_px = min(part.shape[2], images.shape[2])
+            images[chosen, :, :part_px] = part[:, :, :part_px]
+        return GlyphInk(images, left, top, width, height)
 
     def bound(
         self, ink: GlyphInk, draw: Draw, draw_of_row: Draw | None = None, *, may_grow: bool = True
@@ -78,7 +83,7 @@ class DigitStage:
         takes a tenth of the time of `distort`.
         """
         frames = self._fit(ink, draw, draw_of_row, may_grow=may_grow)[2]
-        return frames.left_px - frames.growth_px[:, 0], frames.grown_px
+        return frames.left_px - frames.growth_px[0], frames.grown_px
 
     def widest_px(self, width_px: Ints, height_px: Ints) -> Ints:
         """Return a width that no distorted ink of these sizes, or smaller ones, exceeds.
@@ -119,11 +124,11 @@ class DigitStage:
         for step in self.motions:
             motion = step.record.apply(motion, *step.draw(draw, draw_of_row))
         if self.motions:
-            motion = motion.limit_bend(*_find_corners(ink))
+            motion = motion.limit_bend(_find_corners(ink))
         drawn = [(step, *step.draw(draw, draw_of_row)) for step in self.shapes]
-        growth_px = np.zeros((len(ink.images), 4), np.int64)
+        growth_px = np.zeros((4, len(ink.images)), np.int64)
         for step, strengths, _ in drawn:
-            growth_px += step.measure_growth(strengths)
+            growth_px += step.measure_growth(strengths).T
         return motion, drawn, _fit_frames(ink, motion, growth_px, self._grow_px if may_grow else 0)
 
     def _bound_growth(self) -> tuple[int, int]:
@@ -184,7 +189,7 @@ class Frames:
 
     factor: Floats  # (2, M), how much narrower and lower after the motion
     offset: Floats  # (2, M), how far they then move right and down
-    growth_px: Ints  # (M, 4), how far ink may then grow: left, up, right, down
+    growth_px: Ints  # (4, M), how far ink may then grow: left, up, right, down
     left_px: Ints  # (M,), the first column, from the left edge of the cell
     width_px: Ints  # (M,), how many columns ink needs before it grows
     moves: Bools  # (M,), whether it is resampled; others move by whole pixels
@@ -192,17 +197,12 @@ class Frames:
     @property
     def grown_px(self) -> Ints:
         """How many columns the ink needs after it has grown, shape (M,)."""
-        return self.width_px + self.growth_px[:, 0] + self.growth_px[:, 2]
-
-    @property
-    def down_px(self) -> Ints:
-        """How far digits that are not resampled move down, shape (M,)."""
-        return np.where(self.moves, 0, self.offset[1]).astype(np.int64)
+        grown_px: Ints = self.width_px + self.growth_px[0] + self.growth_px[2]
+        return grown_px
 
     def take(self, chosen: Ints) -> Frames:
         """Return the frames of some digits."""
-        factor, offset, *others = vars(self).values()
-        return Frames(factor[:, chosen], offset[:, chosen], *(value[chosen] for value in others))
+        return Frames(*(value[..., chosen] for value in vars(self).values()))
 
 
 def _fit_frames(ink: GlyphInk, motion: Motion, growth_px: Ints, grow_px: int) -> Frames:
@@ -212,7 +212,7 @@ def _fit_frames(ink: GlyphInk, motion: Motion, growth_px: Ints, grow_px: int) ->
     """
     is_still = motion.is_still
     low, high = _bound_ink(ink, motion)
-    before_px, after_px = growth_px.T.reshape(2, 2, -1)
+    before_px, after_px = growth_px.reshape(2, 2, -1)
     cell_px, more_px = np.array([ink.images.shape[:0:-1], (grow_px, 0)])[:, :, None]
     first, last = before_px - 1 - more_px, cell_px + more_px - after_px
     moves = ~is_still | (high - low > last - first).any(axis=0)
@@ -231,7 +231,7 @@ def _bound_ink(ink: GlyphInk, motion: Motion) -> tuple[Floats, Floats]:
     if motion.is_still.all():
         low = np.array([ink.left_px, ink.top_px], np.float64) - 1
         return low, low + np.array([ink.width_px, ink.height_px]) + 1
-    sent, middle = np.stack(motion.send(*_find_corners(ink))), _find_middle(ink)
+    sent, middle = motion.send(_find_corners(ink)), _find_middle(ink)
     return sent.min(axis=1) + middle, sent.max(axis=1) + middle
 
 
@@ -241,17 +241,15 @@ def _find_middle(ink: GlyphInk) -> Floats:
     return corner + (np.stack([ink.width_px, ink.height_px]) - 1) / 2
 
 
-def _find_corners(ink: GlyphInk) -> tuple[Floats, Floats]:
-    """Return how far ink reaches, from its middle, at its four corners, each of shape (4, M).
+def _find_corners(ink: GlyphInk) -> Floats:
+    """Return how far ink reaches, from its middle, at its four corners, shape (2, 4, M).
 
     A pixel of ink shows less than 1 px around it, so ink pixels 3..5 reach from 2 to 6, both
     excluded, and a cell of 28 px has room for what reaches from -1 to 28.
     """
-    half_x, half_y = (ink.width_px + 1) / 2, (ink.height_px + 1) / 2
-    return (
-        np.stack([-half_x, half_x, -half_x, half_x]),
-        np.stack([-half_y, -half_y, half_y, half_y]),
-    )
+    half_px = (np.stack([ink.width_px, ink.height_px]) + 1) / 2
+    corners: Floats = half_px[:, None] * np.array([[-1, 1, -1, 1], [-1, -1, 1, 1]])[:, :, None]
+    return corners
 
 
 def _group(frames: Frames, height_px: int) -> list[Ints]:
@@ -265,15 +263,6 @@ def _group(frames: Frames, height_px: int) -> list[Ints]:
     return groups
 
 
-def _put_together(groups: list[Ints], parts: list[Pixels], width_px: Ints) -> Pixels:
-    """Put the images of groups in the order of digits, as wide as the widest ink."""
-    images = np.zeros((len(width_px), parts[0].shape[1], width_px.max(initial=1)), np.uint8)
-    for chosen, part in zip(groups, parts, strict=True):
-        part_px = min(part.shape[2], images.shape[2])
-        images[chosen, :, :part_px] = part[:, :, :part_px]
-    return images
-
-
 def _round_up(size_px: int) -> int:
     return -(-size_px // NODE_PX) * NODE_PX
 
@@ -283,7 +272,7 @@ def _move(
 ) -> tuple[Pixels, Ints]:
     """Return digits after their motion, with room to grow, and where their images begin."""
     n, height_px, _ = ink.images.shape
-    left_px, _, right_px, _ = frames.growth_px.max(axis=0).tolist()
+    left_px, _, right_px, _ = frames.growth_px.max(axis=1).tolist()
     most_px = int((frames.width_px if frames.moves[0] else ink.width_px).max(initial=1))
     if frames.moves[0]:
         left_px = _round_up(left_px)
@@ -295,7 +284,7 @@ def _move(
     else:
         images = images[:, :height_px]
         images[:, :, left_px : left_px + most_px] = ink.images[:, :, :most_px]
-        images = slide(images, 0, frames.down_px)
+        images = slide(images, 0, frames.offset[1].astype(np.int64))
     return np.ascontiguousarray(images), frames.left_px - left_px
 
 
@@ -312,7 +301,7 @@ def _trace(
     places -= frames.offset[:, None, None].astype(np.float32)
     places /= frames.factor[:, None, None].astype(np.float32)
     places -= middle
-    places = motion.trace_back(*places)
+    places = motion.trace_back(places)
     middle[0] -= ink.left_px
     places += middle
     return places

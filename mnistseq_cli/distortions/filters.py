@@ -53,19 +53,16 @@ def _convolve(images: Pixels, weights: NDArray[np.uint16]) -> Pixels:
     field = np.zeros((n, height + 2 * reach, stride), np.uint16)
     rows = field[:, reach : reach + height, :width]
     rows[...] = images
-    flat = field.reshape(n, -1)
-    first, last = reach * stride, (reach + height) * stride
-    inside = flat[:, first:last]
+    flat, first, size = field.reshape(n, -1), reach * stride, height * stride
+    inside = flat[:, first : first + size]
     blurred, beside = np.empty_like(inside), np.empty_like(inside)
     for step in (1, stride):
         np.multiply(inside, weights[:, :1], out=blurred)
         for far in range(1, reach + 1):
-            before, after = first - far * step, first + far * step
-            np.add(
-                flat[:, before : before + inside.shape[1]],
-                flat[:, after : after + inside.shape[1]],
-                out=beside,
+            before, after = (
+                flat[:, at : at + size] for at in (first - far * step, first + far * step)
             )
+            np.add(before, after, out=beside)
             np.multiply(beside, weights[:, far, None], out=beside)
             np.add(blurred, beside, out=blurred)
         blurred += np.uint16(128)

@@ -224,107 +224,99 @@ NEAREST = 1 / 2  # what comes nearer to the eye looks twice as large at most
 
 @dataclass(frozen=True)
 class Motion:
-    """A map of the plane for each digit, about the middle of its ink; each array (M,).
+    """A map of the plane for each of M digits, about the middle of its ink.
 
     A point u of the ink goes to A u / (1 + bend · A u) + shift, and is then displaced by a
     smooth random field of at most `wave_px`.
     """
 
-    a: Floats  # the matrix A, row by row
-    b: Floats
-    c: Floats
-    d: Floats
-    bend_x: Floats  # perspective, in 1 / px
-    bend_y: Floats
-    shift_x: Floats  # in pixels, to the right and down
-    shift_y: Floats
-    wave_px: Floats
-    wave_keys: Words  # where the random field comes from
-    half_x: Floats  # half the width and height of the cell, in pixels
-    half_y: Floats
+    matrix: Floats  # A, (2, 2, M)
+    bend: Floats  # perspective to the right and down, in 1 / px, (2, M)
+    shift: Floats  # in pixels, to the right and down, (2, M)
+    wave_px: Floats  # (M,)
+    wave_keys: Words  # where the random field comes from, (M,)
+    half_px: Floats  # half the width and height of the cell, (2, M)
 
     @classmethod
     def stand_still(cls, images: Pixels) -> Self:
         """Return the map that moves nothing, for cells of shape (M, H, W)."""
-        n_digits, height, width = images.shape
-        zero, one = np.zeros(n_digits), np.ones(n_digits)
-        keys = np.zeros(n_digits, np.uint64)
-        half_x, half_y = one * (width / 2), one * (height / 2)
-        return cls(one, zero, zero, one, zero, zero, zero, zero, zero, keys, half_x, half_y)
+        n, height, width = images.shape
+        matrix, half_px = np.eye(2)[:, :, None], [[width / 2], [height / 2]]
+        zero, keys = np.zeros((2, n)), np.zeros(n, np.uint64)
+        return cls(np.tile(matrix, n), zero, zero, zero[0], keys, np.tile(half_px, n))
 
     @property
     def is_still(self) -> Bools:
         """Whether each digit stays as it is, shape (M,)."""
-        moves = np.stack(
-            [self.b, self.c, self.bend_x, self.bend_y, self.shift_x, self.shift_y, self.wave_px]
-        )
-        still: Bools = (self.a == 1) & (self.d == 1) & ~moves.any(axis=0)
+        turns = (self.matrix != np.eye(2)[:, :, None]).any(axis=(0, 1))
+        moves = np.concatenate([self.bend, self.shift, self.wave_px[None]]).any(axis=0)
+        still: Bools = ~(turns | moves)
         return still
 
     def take(self, chosen: Ints) -> Self:
         """Return the maps of some digits."""
-        return type(self)(*(value[chosen] for value in vars(self).values()))
+        return type(self)(*(value[..., chosen] for value in vars(self).values()))
 
-    def limit_bend(self, x: Floats, y: Floats) -> Self:
-        """Bend less where points of the ink, shape (n, M), would come too near to the eye."""
-        a, b, c, d, bend_x, bend_y = list(vars(self).values())[:6]
-        nearest = -(bend_x * (a * x + b * y) + bend_y * (c * x + d * y)).min(axis=0)
-        factor = NEAREST / np.maximum(nearest, NEAREST)
-        return replace(self, bend_x=self.bend_x * factor, bend_y=self.bend_y * factor)
+    def turn(self, points: Floats) -> Floats:
+        """Map points of the ink, or what else has two rows, by the matrix, shape (2, n, M)."""
+        turned: Floats = (self.matrix[:, :, None] * points).sum(axis=1)
+        return turned
 
-    def send(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-        """Map points of the ink, shape (n, M), without the random field."""
-        a, b, c, d, bend_x, bend_y, shift_x, shift_y = list(vars(self).values())[:8]
-        u, v = a * x + b * y, c * x + d * y
-        depth = 1 + bend_x * u + bend_y * v
-        return u / depth + shift_x, v / depth + shift_y
+    def limit_bend(self, points: Floats) -> Self:
+        """Bend less where points of the ink, shape (2, n, M), would come too near to the eye."""
+        nearest = -(self.bend[:, None] * self.turn(points)).sum(axis=0).min(axis=0)
+        return replace(self, bend=self.bend * (NEAREST / np.maximum(nearest, NEAREST)))
 
-    def trace_back(
-        self, x: NDArray[np.float32], y: NDArray[np.float32]
-    ) -> NDArray[np.floating[Any]]:
-        """Find the points of the ink, x and y, that `send` maps to given points, shape (…, M)."""
-        area = self.a * self.d - self.b * self.c
-        a, b, c, d, bend_x, bend_y, shift_x, shift_y = (
-            value.astype(np.float32)
-            for value in (
-                *(one / area for one in (self.a, self.b, self.c, self.d)),
-                *(self.bend_x, self.bend_y, self.shift_x, self.shift_y),
-            )
-        )
-        x, y = x - shift_x, y - shift_y
+    def send(self, points: Floats) -> Floats:
+        """Map points of the ink, shape (2, n, M), without the random field."""
+        turned = self.turn(points)
+        depth = 1 + self.bend[0] * turned[0] + self.bend[1] * turned[1]
+        sent: Floats = turned / depth + self.shift[:, None]
+        return sent
+
+    def trace_back(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Find the points of the ink that `send` maps to given points, shape (2, …, M)."""
+        area = self.matrix[0, 0] * self.matrix[1, 1] - self.matrix[0, 1] * self.matrix[1, 0]
+        a, b, c, d = (self.matrix / area).astype(np.float32).reshape(4, -1)
+        bend, shift = self.bend.astype(np.float32), self.shift.astype(np.float32)
+        x, y = points[0] - shift[0], points[1] - shift[1]
         # Behind the horizon there is no ink; a small depth keeps points there far away.
-        depth = np.maximum(1 - bend_x * x - bend_y * y, np.float32(_HORIZON))
-        return np.stack([d * x - b * y, a * y - c * x]) / depth
+        depth = np.maximum(1 - bend[0] * x - bend[1] * y, np.float32(_HORIZON))
+        traced: NDArray[np.float32] = np.stack([d * x - b * y, a * y - c * x]) / depth
+        return traced
+
+
+def _turn(motion: Motion, matrix: list[list[Floats]]) -> Motion:
+    return replace(motion, matrix=replace(motion, matrix=np.array(matrix)).turn(motion.matrix))
 
 
 def scale(motion: Motion, strengths: Floats, _: Words) -> Motion:
     """Make digits wider and higher, apart, by fractions, shape (M, 2)."""
     zero = np.zeros(len(strengths))
-    return _turn(motion, 1 + strengths[:, 0], zero, zero, 1 + strengths[:, 1])
+    return _turn(motion, [[1 + strengths[:, 0], zero], [zero, 1 + strengths[:, 1]]])
 
 
 def shear(motion: Motion, strengths: Floats, _: Words) -> Motion:
     """Lean digits to the right by degrees, shape (M, 1)."""
     sine, cosine = sine_and_cosine(strengths[:, 0])
     one = np.ones(len(strengths))
-    return _turn(motion, one, -sine / cosine, np.zeros(len(strengths)), one)
+    return _turn(motion, [[one, -sine / cosine], [0 * one, one]])
 
 
 def rotate(motion: Motion, strengths: Floats, _: Words) -> Motion:
     """Turn digits clockwise by degrees, shape (M, 1)."""
     sine, cosine = sine_and_cosine(strengths[:, 0])
-    return _turn(motion, cosine, -sine, sine, cosine)
+    return _turn(motion, [[cosine, -sine], [sine, cosine]])
 
 
 def tilt(motion: Motion, strengths: Floats, _: Words) -> Motion:
     """Make what is half a cell to the right, or down, smaller by fractions, shape (M, 2)."""
-    bend_x, bend_y = strengths[:, 0] / motion.half_x, strengths[:, 1] / motion.half_y
-    return replace(motion, bend_x=bend_x, bend_y=bend_y)
+    return replace(motion, bend=strengths.T / motion.half_px)
 
 
 def shift(motion: Motion, strengths: Floats, _: Words) -> Motion:
     """Move digits right and down by pixels, shape (M, 2)."""
-    return replace(motion, shift_x=strengths[:, 0], shift_y=strengths[:, 1])
+    return replace(motion, shift=strengths.T)
 
 
 def wave(motion: Motion, strengths: Floats, keys: Words) -> Motion:
@@ -347,16 +339,6 @@ def sine_and_cosine(angle_deg: Floats) -> tuple[Floats, Floats]:
     for _ in range(2):
         sine, cosine = 2 * sine * cosine, 1 - 2 * sine * sine
     return sine, cosine
-
-
-def _turn(motion: Motion, a: Floats, b: Floats, c: Floats, d: Floats) -> Motion:
-    return replace(
-        motion,
-        a=a * motion.a + b * motion.c,
-        b=a * motion.b + b * motion.d,
-        c=c * motion.a + d * motion.c,
-        d=c * motion.b + d * motion.d,
-    )
 
 
 def slide(images: Pixels, right_px: Ints | int, down_px: Ints | int = 0) -> Pixels:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -37,12 +37,12 @@ def thicken(images: Pixels, strengths: Floats, _: Words) -> Pixels:
     inside_out = np.where(strengths < 0, 255, 0).astype(np.uint8)
     distance = np.rint(np.abs(strengths[:, 0]) * 256).astype(np.int64)
 
-    def step(n_before: int, grown: Pixels, digits: Ints) -> Pixels:
-        part = np.clip(distance[digits] - 256 * n_before, 0, 256).astype(np.uint16)
+    def step(done: int, grown: Pixels, digits: Ints) -> Pixels:
+        part = np.clip(distance[digits] - done, 0, 256).astype(np.uint16)
         return _grow_edge(grown, inside_out[digits], part[:, None])
 
-    n_steps = -(-int(distance.max(initial=0)) // 256)
-    return _darken(_go_on(images, [partial(step, n) for n in range(n_steps)]), images)
+    steps = [partial(step, done) for done in range(0, int(distance.max(initial=0)), 256)]
+    return _darken(_go_on(images, steps), images)
 
 
 def dilate(images: Pixels, strengths: Floats, _: Words) -> Pixels:
@@ -75,9 +75,12 @@ def _grow_edge(images: Pixels, inside_out: Pixels, part: NDArray[np.uint16]) -> 
     """Move edges outwards by 0 to 256 / 256 px; erosion is the growth of paper."""
     down = images.shape[2]
     here, shifted = _surround(images ^ inside_out[:, :, None], inside_out, down + 1)
-    beside = _maximum(shifted(far) for far in (-1, 1, -down, down))
-    across = _maximum(shifted(far) for far in (-down - 1, 1 - down, down - 1, down + 1))
-    np.maximum(across, here, out=across)
+    beside = np.maximum(shifted(-1), shifted(1))
+    for far in (-down, down):
+        np.maximum(beside, shifted(far), out=beside)
+    across = np.maximum(here, shifted(-down - 1))
+    for far in (1 - down, down - 1, down + 1):
+        np.maximum(across, shifted(far), out=across)
     # A pixel across a corner is sqrt(2) px away: this is the ink 1 px on the way to it.
     across -= here
     rise = across.astype(np.uint16)
@@ -127,13 +130,13 @@ def _multiply(ink: NDArray[np.uint16], most: NDArray[np.uint16]) -> NDArray[np.u
 
 
 def _find_most(images: NDArray[np.integer]) -> NDArray[np.uint16]:
-    most: NDArray[np.uint16] = _flatten(images).max(axis=1).astype(np.uint16)
+    most: NDArray[np.uint16] = images.reshape(len(images), -1).max(axis=1).astype(np.uint16)
     return most
 
 
 def _weigh(images: Pixels) -> Ints:
     """Add up the ink of each image."""
-    pixels = _flatten(images)
+    pixels = images.reshape(len(images), -1)
     if pixels.shape[1] % 8 == 0 and pixels.shape[1] <= _LANES_PX:
         # Eight pixels at once, in lanes of 16 bits, which hold the ink of so many.
         words = pixels.view(np.uint64)
@@ -145,31 +148,19 @@ def _weigh(images: Pixels) -> Ints:
     return weights
 
 
-def _flatten(images: NDArray[np.integer]) -> NDArray[np.integer]:
-    return images.reshape(len(images), images.shape[1] * images.shape[2])
-
-
-def _maximum(images: Iterable[Pixels]) -> Pixels:
-    first, second, *others = images
-    most = np.maximum(first, second)
-    for other in others:
-        np.maximum(most, other, out=most)
-    return most
-
-
 def _widen(images: Pixels, windows: Floats, step: int) -> Pixels:
     """Take the maximum of a pixel, the one before, the one after, and so on."""
     largest = int(windows.max(initial=1))
     here, shifted = _surround(images, 0, largest // 2 * step)
-    most = None
+    most = here
     for place in range(1, largest):
         far = (place + 1) // 2 * step
         source = shifted(-far if place % 2 else far)
         taken = windows > place
         if not taken.all():
             source = source & np.where(taken, 255, 0).astype(np.uint8)
-        most = np.maximum(here if most is None else most, source, out=most)
-    return (here if most is None else most).reshape(images.shape)
+        most = np.maximum(most, source)
+    return most.reshape(images.shape)
 
 
 def _narrow(windows: Floats, place: int, images: Pixels, digits: Ints) -> Pixels:

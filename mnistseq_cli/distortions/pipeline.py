@@ -119,23 +119,17 @@ def _expand(strengths: Mapping[str, object]) -> dict[str, object]:
         if name not in known:
             message = f"there is no distortion {quote(name)}; expected one of: {', '.join(known)}"
             raise UsageError(message, suggest(name, known))
-    preset = _choose_preset({name: strengths[name] for name in PRESETS if name in strengths})
-    both = {**preset, **strengths}
-    return {name: both[name] for name in AUGMENTATIONS if both.get(name, False) is not False}
-
-
-def _choose_preset(presets: Mapping[str, object]) -> Mapping[str, str]:
-    """Return what the preset stands for, if there is one that is not False."""
-    chosen = [name for name, value in presets.items() if value is not False]
-    for name in chosen:
-        if (value := presets[name]) is not True:
+    presets = [name for name in PRESETS if strengths.get(name, False) is not False]
+    for name in presets:
+        if (value := strengths[name]) is not True:
             raise UsageError(
                 f"{name} is a preset and takes no value; it was given {quote(value)}",
                 f"A distortion of another strength goes beside it: {name} and rotate=10",
             )
-    if len(chosen) > 1:
-        raise UsageError(f"{' and '.join(chosen)} are presets; expected one preset at most")
-    return PRESETS[chosen[0]] if chosen else {}
+    if len(presets) > 1:
+        raise UsageError(f"{' and '.join(presets)} are presets; expected one preset at most")
+    both = {**(PRESETS[presets[0]] if presets else {}), **strengths}
+    return {name: both[name] for name in AUGMENTATIONS if both.get(name, False) is not False}
 
 
 def _read_range(name: str, value: object) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -144,11 +138,11 @@ def _read_range(name: str, value: object) -> tuple[tuple[float, ...], tuple[floa
     allowed = _spell_allowed(record)
     first, dots, last = (record.default if value is True else _write_value(value)).partition("..")
     low, high = _read_bound(record, first), _read_bound(record, last if dots else first)
-    if low is None or high is None:
-        hint = "" if isinstance(value, str) else _IN_PYTHON
-        raise UsageError(f"is {quote(value)}; {allowed}", hint, field=name)
-    if not all(_allows(record, strength) for strength in low + high):
-        raise UsageError(f"is {quote(value)}; {allowed}", field=name)
+    if low is None or high is None or not all(_allows(record, one) for one in low + high):
+        is_form = isinstance(value, str) or None not in {low, high}
+        raise UsageError(
+            f"is {quote(value)}; {allowed}", "" if is_form else _IN_PYTHON, field=name
+        )
     if not dots:
         return _around_neutral(record, high)
     if any(below > above for below, above in zip(low, high, strict=True)):

@@ -14,7 +14,7 @@ from mnistseq_cli.compose.gaps import count_gaps
 from mnistseq_cli.compose.layout import find_ranges
 from mnistseq_cli.compose.patterns import parse_pattern
 from mnistseq_cli.compose.texts import find_roles
-from mnistseq_cli.distortions import make_pipeline
+from mnistseq_cli.distortions.pipeline import make_pipeline
 from mnistseq_cli.errors import LayoutError
 from mnistseq_cli.inspection.figures import GapFigures
 from mnistseq_cli.recipe import Recipe

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mnistseq_cli.cli.commands import COMMANDS, open_command
-from mnistseq_cli.distortions import AUGMENTATIONS
+from mnistseq_cli.distortions.registry import AUGMENTATIONS
 from mnistseq_cli.formats import FORMATS, LABEL_STYLES
 from tests.helpers.program import Result, run_program
 

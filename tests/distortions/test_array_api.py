@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistseq_cli import augment
-from mnistseq_cli.distortions import AUGMENTATIONS, PRESETS
 from mnistseq_cli.distortions.array_api import Strengths
+from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from tests.helpers.augment_cases import only
@@ -26,7 +26,8 @@ N = 40
 OLD_PROCESSOR = """
 import hashlib, sys
 import numpy as np
-from mnistseq_cli.distortions import AUGMENTATIONS, augment
+from mnistseq_cli.distortions.array_api import augment
+from mnistseq_cli.distortions.registry import AUGMENTATIONS
 images = np.frombuffer(sys.stdin.buffer.read(), np.uint8).reshape(-1, 28, 28)
 for name in AUGMENTATIONS:
     if name != "jpeg":

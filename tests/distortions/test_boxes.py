@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistseq_cli.compose.generator import SequenceGenerator
-from mnistseq_cli.distortions import AUGMENTATIONS, PRESETS, make_pipeline
+from mnistseq_cli.distortions.pipeline import make_pipeline
+from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS
 from mnistseq_cli.errors import LayoutError
 from mnistseq_cli.glyphs.glyph_set import GlyphInk, GlyphSet
 from mnistseq_cli.glyphs.stamps import Stamps

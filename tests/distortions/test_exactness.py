@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mnistseq_cli.distortions import augment
+from mnistseq_cli.distortions.array_api import augment
 from mnistseq_cli.glyphs.glyph_set import GlyphSet, measure_ink
 from mnistseq_cli.randomness import expand, expand_fractions
 from tests.helpers.augment_cases import PAGE_PX, only

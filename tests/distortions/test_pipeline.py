@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mnistseq_cli.distortions import AUGMENTATIONS, PRESETS, make_pipeline
+from mnistseq_cli.distortions.pipeline import make_pipeline
+from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.randomness import draw_words
 from tests.helpers.augment_cases import draw_of

@@ -22,7 +22,7 @@ import pytest
 import mnistseq_cli
 from mnistseq_cli.bulk import events
 from mnistseq_cli.cli.commands import open_command
-from mnistseq_cli.distortions import AUGMENTATIONS
+from mnistseq_cli.distortions.registry import AUGMENTATIONS
 from mnistseq_cli.inspection import predictions
 from mnistseq_cli.randomness import Use
 from mnistseq_cli.recipe import CHOICES, Recipe

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mnistseq_cli.distortions import AugmentPipeline
+    from mnistseq_cli.distortions.pipeline import AugmentPipeline
     from mnistseq_cli.glyphs.glyph_set import GlyphInk, GlyphSet
 
 SEED = 7
