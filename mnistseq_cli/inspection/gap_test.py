@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -78,78 +77,67 @@ def compare_counts(
     return statistic, degrees, find_p_value(statistic, degrees)
 
 
-@dataclass(frozen=True)
 class GapRule:
-    """How the gaps of a dataset were drawn."""
+    """How the gaps of a dataset were drawn.
 
-    recipe: Recipe  # its texts do not matter
-    groups: dict[str, tuple[bool, ...]]  # by text, whether a group begins at each place
-    forms: tuple[tuple[re.Pattern[str], tuple[bool, ...]], ...]  # of a pattern, and their groups
-    keeps_widths: bool  # whether boxes or cells are as wide as digits were when gaps were drawn
+    Parameters
+    ----------
+    values : dict
+        Its recipe, as ``dataset.json`` has it.
+    texts : tuple of str
+        Those of the file that the recipe names, if any.
+    """
 
-    @classmethod
-    def from_recipe(cls, values: dict[str, Any], texts: tuple[str, ...] = ()) -> Self:
-        """Read the rule from a recipe as ``dataset.json`` has it, and the texts of its file."""
+    def __init__(self, values: dict[str, Any], texts: tuple[str, ...] = ()) -> None:
         recipe = Recipe.from_dict(values | ({"texts": ["0"]} if "texts" in values else {}))
         roles = find_roles(recipe, "")
-        groups = _find_groups(texts or (recipe.digits or "",), roles)
-        forms = parse_pattern(recipe.pattern).forms if recipe.pattern else ()
+        pattern = parse_pattern(recipe.pattern).forms if recipe.pattern else ()
+        self.recipe = recipe
+        self._forms = [_read_form(form, roles) for form in pattern]
+        self._groups = _find_groups(texts or (recipe.digits or "",), roles)
+        self.is_shared = recipe.spacing_mode == "fixed"  # all gaps of a row are one draw
+        self.room_px: int | None = None  # what digits and gaps must fit into
+        if isinstance(recipe.width_px, int) and recipe.fit == "pad":
+            self.room_px = recipe.width_px
         plan = make_pipeline(recipe.augment, recipe.augment_prob)
-        if recipe.measure == "cell":  # those of distorted digits grow
-            is_rigid = recipe.spacing_mode == "fixed" or not plan.at("geometry", "shape")
-            keeps_widths = is_rigid and recipe.margin_px is None
-        else:
-            is_scaled = recipe.fit != "pad" and recipe.width_px != "natural"
-            keeps_widths = not is_scaled and not plan.at("line", "lens")
-        return cls(recipe, groups, tuple(_read_form(form, roles) for form in forms), keeps_widths)
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether all gaps of a row are one draw."""
-        return self.recipe.spacing_mode == "fixed"
-
-    @property
-    def room_px(self) -> int | None:
-        """The width that digits and gaps must fit into, if any."""
-        width_px = self.recipe.width_px
-        return width_px if isinstance(width_px, int) and self.recipe.fit == "pad" else None
+        # Whether boxes or cells are as wide as the digits were when gaps were drawn.
+        self._keeps_boxes = not plan.at("line", "lens") and (
+            recipe.fit == "pad" or recipe.width_px == "natural"
+        )
+        is_rigid = self.is_shared or not plan.at("geometry", "shape")  # other cells grow
+        self._keeps_cells = is_rigid and recipe.margin_px is None
+        self.obstacle = ""  # to any comparison
+        if recipe.touching:
+            self.obstacle = "those of digits that touch follow from their ink"
+        if self.is_shared and self.room_px is not None:
+            self.obstacle = "the width decides them"
 
     def measure(self, samples: list[LoadedSample], n_digits: int) -> NDArray[np.int64] | None:
         """Return how wide digits were, shape (N, n); None where that is not known."""
-        if not self.keeps_widths:
-            return None
+        shape = len(samples), n_digits
         if self.recipe.measure == "cell":
-            return np.full((len(samples), n_digits), self.recipe.height_px)
-        boxes = [seen.boxes for seen in samples if seen.boxes is not None]
-        is_whole = len(boxes) == len(samples) and all(len(one) == n_digits for one in boxes)
-        return np.stack(boxes)[:, :, 2] if is_whole else None
+            return np.full(shape, self.recipe.height_px) if self._keeps_cells else None
+        boxes = [it.boxes for it in samples if it.boxes is not None and len(it.boxes) == n_digits]
+        return np.stack(boxes)[:, :, 2] if self._keeps_boxes and len(boxes) == shape[0] else None
 
     def find_groups(self, text: str) -> tuple[bool, ...] | None:
         """Return where groups begin in what is written of a text; None where that is not known."""
-        if not self.forms:
-            return self.groups.get(text, ())
-        found = {groups for form, groups in self.forms if form.fullmatch(text)}
+        if not self._forms:
+            return self._groups.get(text, ())
+        found = {groups for form, groups in self._forms if form.fullmatch(text)}
         return found.pop() if len(found) == 1 else None
 
     def find_ranges(self, samples: list[LoadedSample], widths_px: NDArray[np.int64]) -> GapRanges:
         """Find what gaps between digits of some widths, shape (N, n), can be."""
         n_rows, n_digits = widths_px.shape
         grouped = np.zeros(widths_px.shape, np.bool_)
-        if self.groups or self.forms:
+        if self._groups or self._forms:
             for row, seen in zip(grouped, samples, strict=True):
                 begins = (self.find_groups(seen.text) or ())[:n_digits]
                 row[: len(begins)] = begins
         return find_ranges(self.recipe, np.full(n_rows, n_digits), widths_px, grouped)
 
-    @property
-    def obstacle(self) -> str:
-        """Why gaps cannot be compared, however wide their digits; "" where they can."""
-        if self.is_shared and self.room_px is not None:
-            return "the width decides them"
-        return "those of digits that touch follow from their ink" if self.recipe.touching else ""
-
-    def explain(self) -> str:
-        """Describe in words what gaps are compared with."""
+    def __str__(self) -> str:
         low, high = self.recipe.spacing_px
         words = f"the uniform distribution from {low} to {high}"
         if self.is_shared:
@@ -222,14 +210,33 @@ class GapTally:
         """Return what was found; None where there are no gaps."""
         if not self._counts:
             return None
-        if self._rule is not None:
-            return self._compare(self._rule.explain())
-        low, high = min(self._counts), max(self._counts)
-        self._free[low, high - low + 1, 1, high - low] = self._counts.total()
-        self._tested = self._counts
-        return self._compare(
-            f"the uniform distribution from {low} to {high}, the smallest and the largest gap "
-            "found, because no recipe says how they were drawn"
+        rule = str(self._rule)
+        if self._rule is None:
+            low, high = min(self._counts), max(self._counts)
+            self._free[low, high - low + 1, 1, high - low] = self._counts.total()
+            self._tested = self._counts
+            rule = (
+                f"the uniform distribution from {low} to {high}, the smallest and the largest gap "
+                "found, because no recipe says how they were drawn"
+            )
+        counts = dict(sorted(self._counts.items()))
+        try:
+            free, tight = _expect(self._free), _expect(self._tight)
+        except LayoutError as error:
+            return GapFigures(counts, {}, f"nothing: {error.message}")
+        if not free and not tight:
+            why = self._rule.obstacle if self._rule else ""
+            why = why or "how wide digits were when gaps were drawn is not known"
+            return GapFigures(counts, {}, f"nothing: {why}")
+        both = self._tested + self._fitted
+        every = sorted({*free, *tight, *both})
+        expected = {gap: free.get(gap, 0.0) + tight.get(gap, 0.0) for gap in every}
+        statistic, degrees, p_value = compare_counts(self._tested, free) or (None, None, None)
+        if self._n_outside:
+            rule, p_value = f"{rule}, which {self._n_outside:,} gaps break", 0.0
+        n_tested = self._tested.total() if degrees else 0
+        return GapFigures(
+            counts, expected, rule, statistic, degrees, p_value, both.total(), n_tested
         )
 
     def _add_rows(
@@ -268,27 +275,6 @@ class GapTally:
         _count(self._fitted, gaps_px[is_tight].ravel())
         is_outside = (gaps_px < lowest_px) | (gaps_px > highest_px)
         self._n_outside += int(is_outside[is_free | is_tight].sum())
-
-    def _compare(self, rule: str) -> GapFigures:
-        counts = dict(sorted(self._counts.items()))
-        try:
-            free, tight = _expect(self._free), _expect(self._tight)
-        except LayoutError as error:
-            return GapFigures(counts, {}, f"nothing: {error.message}")
-        if not free and not tight:
-            why = self._rule.obstacle if self._rule else ""
-            why = why or "how wide digits were when gaps were drawn is not known"
-            return GapFigures(counts, {}, f"nothing: {why}")
-        both = self._tested + self._fitted
-        every = sorted({*free, *tight, *both})
-        expected = {gap: free.get(gap, 0.0) + tight.get(gap, 0.0) for gap in every}
-        statistic, degrees, p_value = compare_counts(self._tested, free) or (None, None, None)
-        if self._n_outside:
-            rule, p_value = f"{rule}, which {self._n_outside:,} gaps break", 0.0
-        n_tested = self._tested.total() if degrees else 0
-        return GapFigures(
-            counts, expected, rule, statistic, degrees, p_value, both.total(), n_tested
-        )
 
 
 def _expect(kinds: Counter[tuple[int, ...]]) -> dict[int, float]:

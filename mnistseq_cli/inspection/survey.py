@@ -130,7 +130,7 @@ def _find_rule(dataset: StoredDataset) -> GapRule | None:
     if "texts" in dataset.recipe and path:
         with suppress(MnistseqError):
             texts = read_texts(path)
-    return GapRule.from_recipe(dataset.recipe, texts)
+    return GapRule(dataset.recipe, texts)
 
 
 class _Surveyor:

@@ -208,8 +208,8 @@ def test_what_comes_from_a_dataset_stays_text(tmp_path: Path) -> None:
         + "".join(f'"{seen.split}/{seen.name}",<em>&\n' for seen in found.samples),
         encoding="utf-8",
     )
-    recipe = {"pattern": "</pre><script>"}
-    page = Page(make_page(replace(found, recipe=recipe), read_all(path, found)))
+    (found.folder / "recipe.toml").write_text('pattern = "</pre><script>"')
+    page = Page(make_page(found, read_all(path, found)))
     tags = {tag for tag, _ in page.elements}
     assert not tags & {"b", "i", "u", "s", "em"}
     assert len(page.find("script")) == 1

@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import json
 import shlex
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +30,7 @@ from mnistseq_cli.recipe import RECIPE_FILE
 from mnistseq_cli.validation import count
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -61,54 +60,6 @@ _COLOURS = (
 _RAMP = ((0, 32, 76), (124, 123, 120), (255, 233, 69))  # from no ink to most, as in page.css
 
 
-@dataclass(frozen=True)
-class Card:
-    """A sample on the page, and what was read of it; None where nothing says."""
-
-    sample: LoadedSample
-    read: str | None = None
-
-    @property
-    def png(self) -> str:
-        """The image, as PNG in base 64."""
-        return _encode(self.sample.image)
-
-    @property
-    def mask_png(self) -> str:
-        """The characters that pixels belong to, in colours in turn, as PNG; "" without a mask."""
-        if self.sample.mask is None:
-            return ""
-        numbers = self.sample.mask.astype(np.int64)
-        colours = np.array([(0, 0, 0, 0), *_COLOURS], np.uint8)
-        return _encode(colours[np.where(numbers, (numbers - 1) % len(_COLOURS) + 1, 0)])
-
-    @property
-    def state(self) -> str:
-        """Whether it was read right, as the filter of the gallery has it."""
-        if self.read is None:
-            return "none"
-        return "right" if self.read == self.sample.text else "wrong"
-
-    @property
-    def pairs(self) -> list[tuple[str, str]]:
-        """Characters written and read, aligned."""
-        return align(self.sample.text, self.read or "")
-
-    @property
-    def edits(self) -> str:
-        """How many edits there are."""
-        return count(sum(old != new for old, new in self.pairs), "edit")
-
-
-def _encode(pixels: NDArray[np.uint8]) -> str:
-    from PIL import Image  # noqa: PLC0415 - for reports alone
-
-    step = -(-max(pixels.shape[:2]) // _LARGEST_PX)
-    stream = io.BytesIO()
-    Image.fromarray(pixels[::step, ::step]).save(stream, "png")
-    return base64.b64encode(stream.getvalue()).decode()
-
-
 def write_report(path: Path, survey: Survey, reader: ReaderFigures | None = None) -> None:
     """Write the report of a dataset.
 
@@ -133,9 +84,12 @@ def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
     templates.globals["zip"] = zip
     templates.filters |= {
         "card_width": _find_card_width,
+        "colours": _colour_mask,
         "full_name": name_with_split,
         "percent": write_percent,
+        "png": _encode,
     }
+    templates.globals |= {"align": align, "count": count, "zip": zip}
     n_images = count(survey.n_samples, "image")
     script = _read("page.js")
     digest = hashlib.sha256(f"\n{script}".encode()).digest()
@@ -150,18 +104,18 @@ def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
         facts=list_facts(survey),
         notes=describe_missing(survey) + list(map(" ".join, describe_warnings(survey, reader))),
         plots=list_plots(survey),
-        heat=_draw_heat(survey),
+        heat=_colour_heat(survey.heat_map),
         gallery=[
-            Card(one, reader.predictions.find(one) if reader else None) for one in survey.samples
+            {"sample": one, "read": reader.predictions.find(one) if reader else None}
+            for one in survey.samples
         ],
-        gallery_shown=f"All {n_images}."
-        if len(survey.samples) == survey.n_samples
-        else f"{len(survey.samples):,} of {survey.n_samples:,} images, evenly chosen.",
         boxes_source=describe_source(survey, "boxes"),
         filters=_list_filters(survey, has_reader=reader is not None),
-        recipe=_describe_recipe(survey),
+        recipe=_read_recipe(survey),
         reader=reader,
-        **(_describe_reader(survey, reader) if reader else {}),
+        reader_facts=list_reader_facts(reader) if reader else [],
+        share_tables=[*list_share_tables(survey, reader, _MOST_ROWS)] if reader else [],
+        confusion=make_confusion(reader.confusion) if reader else {},
     )
     return page
 
@@ -170,22 +124,33 @@ def _read(name: str) -> str:
     return files(__package__).joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def _find_card_width(cards: list[Card]) -> int:
+def _find_card_width(samples: Iterable[LoadedSample]) -> int:
     """Return how wide columns are: pictures at about twice their size, wide ones at their size."""
-    widest = max((card.sample.image.shape[1] for card in cards), default=0)
+    widest = max((sample.image.shape[1] for sample in samples), default=0)
     return max(_NARROWEST_PX, min(2 * widest, _USUAL_PX), min(widest, _WIDEST_PX))
 
 
-def _draw_heat(survey: Survey) -> dict[str, Any]:
-    height, width = survey.heat_map.shape
-    most = float(survey.heat_map.max(initial=0.0))
-    steps = np.linspace(0, most or 1, len(_RAMP))
-    channels = [np.interp(survey.heat_map, steps, values) for values in np.transpose(_RAMP)]
-    return {
-        "label": f"Mean ink of each of {width} × {height} pixels over all images",
-        "most": most,
-        "png": _encode(np.stack(channels, axis=-1).astype(np.uint8)),
-    }
+def _encode(pixels: NDArray[np.uint8]) -> str:
+    """Return a picture as PNG in base 64."""
+    from PIL import Image  # noqa: PLC0415 - for reports alone
+
+    step = -(-max(pixels.shape[:2]) // _LARGEST_PX)
+    stream = io.BytesIO()
+    Image.fromarray(pixels[::step, ::step]).save(stream, "png")
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+def _colour_mask(mask: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """Return the characters that pixels belong to, in colours in turn; all else is clear."""
+    numbers = mask.astype(np.int64)
+    colours = np.array([(0, 0, 0, 0), *_COLOURS], np.uint8)
+    return colours[np.where(numbers, (numbers - 1) % len(_COLOURS) + 1, 0)]
+
+
+def _colour_heat(heat: NDArray[np.float64]) -> NDArray[np.uint8]:
+    steps = np.linspace(0, heat.max(initial=0) or 1, len(_RAMP))
+    channels = [np.interp(heat, steps, values) for values in np.transpose(_RAMP)]
+    return np.stack(channels, axis=-1).astype(np.uint8)
 
 
 def _list_filters(survey: Survey, *, has_reader: bool) -> list[tuple[str, str, dict[str, str]]]:
@@ -204,34 +169,16 @@ def _list_filters(survey: Survey, *, has_reader: bool) -> list[tuple[str, str, d
     return filters
 
 
-def _describe_recipe(survey: Survey) -> dict[str, str] | None:
+def _read_recipe(survey: Survey) -> dict[str, str] | None:
     """Return the recipe, and the command that makes the dataset again."""
     path = survey.folder / RECIPE_FILE
     try:
-        text, name = read_file(path, limit_bytes=_RECIPE_LIMIT_BYTES).decode(), str(path)
+        text = read_file(path, limit_bytes=_RECIPE_LIMIT_BYTES).decode()
     except (MnistseqError, UnicodeDecodeError):
-        if survey.recipe is None:
-            return None
-        # JSON's strings, numbers, booleans and lists are TOML's too.
-        lines = [
-            f"{key} = {json.dumps(value, ensure_ascii=False)}\n"
-            for key, value in survey.recipe.items()
-        ]
-        text, name = "".join(lines), RECIPE_FILE
+        return None
     to = [] if survey.format_name == "folder" else ["--to", survey.format_name]
-    command = shlex.join(["mnistseq", "batch", "--recipe", name, *to, "-o", "again"])
-    return {"command": command, "path": name, "text": text}
-
-
-def _describe_reader(survey: Survey, reader: ReaderFigures) -> dict[str, Any]:
-    n_wrong, n_shown = reader.all.n_samples - reader.all.n_right, len(reader.worst)
-    return {
-        "reader_facts": list_reader_facts(reader),
-        "share_tables": [*list_share_tables(survey, reader, _MOST_ROWS)],
-        "confusion": make_confusion(reader.confusion),
-        "worst": [Card(one.sample, one.read) for one in reader.worst],
-        "worst_shown": "All of them" if n_shown == n_wrong else f"{n_shown:,} of {n_wrong:,}",
-    }
+    command = shlex.join(["mnistseq", "batch", "--recipe", str(path), *to, "-o", "again"])
+    return {"command": command, "path": str(path), "text": text}
 
 
 def make_confusion(confusion: dict[tuple[str, str], int]) -> dict[str, Any]:
@@ -243,33 +190,22 @@ def make_confusion(confusion: dict[tuple[str, str], int]) -> dict[str, Any]:
     written = sorted({old for old, _ in confusion if old})
     is_other = any(new and new not in written for _, new in confusion)
     columns = [*written, *([_OTHER] if is_other else []), ""]
-    counts = {old: dict.fromkeys(columns, 0) for old in [*written, ""]}
+    counts = np.zeros((len(written) + 1, len(columns)), np.int64)  # the last row: inserted
     for (old, new), n in confusion.items():
-        counts[old][new if new in columns else _OTHER] += n
-    inserted = [n for new, n in counts.pop("").items() if new]
-    sums = {old: sum(row.values()) for old, row in counts.items()}
-    most = max(
-        (n / sums[old] for old, row in counts.items() for new, n in row.items() if new != old),
-        default=0,
-    )
-    rows = [
-        {
-            "name": _name_character(old),
-            "cells": [(n, _shade(n, sums[old] * most), new == old) for new, n in row.items()],
-            "accuracy": row[old] / sums[old],
-        }
-        for old, row in counts.items()
-    ]
+        row = written.index(old) if old else -1
+        counts[row, columns.index(new if new in columns else _OTHER)] += n
+    shares = counts[:-1] / counts[:-1].sum(axis=1, keepdims=True)
+    right = shares.diagonal().copy()
+    np.fill_diagonal(shares, 0)
+    shades = np.sqrt(shares / (shares.max(initial=0) or 1))  # so that rare mistakes show
+    inserted = counts[-1, :-1]
+    names = [name if name.strip() else "space" for name in columns[:-1]]
+    rows = zip(names, counts.tolist(), shades.tolist(), right.tolist(), strict=False)
     return {
-        "columns": [_name_character(new) if new else "missed" for new in columns],
-        "rows": rows,
-        "inserted": [(n, _shade(n, max(inserted))) for n in inserted],
+        "columns": [*names, "missed"],
+        "rows": [
+            {"name": name, "cells": [*zip(row, shaded, strict=True)], "accuracy": accuracy}
+            for name, row, shaded, accuracy in rows
+        ],
+        "inserted": [(n, (n / inserted.max()) ** 0.5 if n else 0) for n in inserted.tolist()],
     }
-
-
-def _shade(n: int, most: float) -> float:
-    return (n / most) ** 0.5 if n and most else 0.0  # the square root: so that rare mistakes show
-
-
-def _name_character(character: str) -> str:
-    return character if character.strip() else "space"
