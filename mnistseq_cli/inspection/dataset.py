@@ -59,16 +59,16 @@ def open_dataset(folder: Path) -> StoredDataset:
     if not is_store(folder) and not os.access(folder, os.R_OK | os.X_OK):
         raise OutputError(f"cannot read the folder {folder}: permission denied")
     plan = load_plan(folder)
+    is_finished = (folder / DATASET_FILE).exists() if plan else None
     if plan is None:
         _check_subfolders(folder)
-    is_finished = None if plan is None else (folder / DATASET_FILE).exists()
     format_name = find_format(folder)
-    if format_name is None and is_finished is False:
-        raise OutputError(
-            f"{folder} is unfinished, and nothing in it can be read yet",
-            "Run the command that began it again, with --resume.",
-        )
     if format_name is None:
+        if is_finished is False:
+            raise OutputError(
+                f"{folder} is unfinished, and nothing in it can be read yet",
+                "Run the command that began it again, with --resume.",
+            )
         listings = [name for name in LABEL_FILES if "." in name and "/" not in name]
         raise OutputError(
             f"{folder} holds nothing that can be read: no {', '.join(list(FORMATS)[1:])} and no "

@@ -149,29 +149,27 @@ class ReaderTally:
     def add(self, sample: LoadedSample) -> None:
         """Count the next sample of the dataset."""
         index, self._n_seen = self._n_seen, self._n_seen + 1
-        read = self._predictions.take(sample)
+        read = self._predictions.find(sample, take=True)
         if read is None:
             self._n_missing += 1
             return
         text = sample.text
         is_right = read == text
-        self._by["length"][len(text), is_right] += 1
-        if sample.gaps is not None:
-            has_edges = len(sample.gaps) == len(text) + 1
-            between = sample.gaps[1:-1] if has_edges else sample.gaps
-            if len(between):
-                self._by["gap"][int(between.min()), is_right] += 1
         pairs = [*zip(read, read, strict=True)] if is_right else align(text, read)
         self._confusion.update(pairs)
+        self._by["length"][len(text), is_right] += 1
+        gaps_px = sample.gaps if sample.gaps is not None else ()
+        between = gaps_px[1:-1] if len(gaps_px) == len(text) + 1 else gaps_px
+        if len(between):
+            self._by["gap"][int(min(between)), is_right] += 1
         written = (old == new for old, new in pairs if old)
         self._by["writer"].update(zip(sample.writers or (), written, strict=False))
-        if not is_right:
-            # As programs write numbers: 6405 or 6405.0 for 06405.
-            whole = read.removesuffix(".0")
-            are_numbers = text.isdecimal() and whole.isdecimal()
-            self._n_as_numbers += are_numbers and int(text) == int(whole)
-            n_edits = sum(old != new for old, new in pairs)
-            self._keep(Misread(index, sample, read, n_edits))
+        if is_right:
+            return
+        whole = read.removesuffix(".0")  # as programs write numbers: 6405 or 6405.0 for 06405
+        if text.isdecimal() and whole.isdecimal() and int(text) == int(whole):
+            self._n_as_numbers += 1
+        self._keep(Misread(index, sample, read, sum(old != new for old, new in pairs)))
 
     def figures(self) -> ReaderFigures:
         """Return the figures of all samples counted; a prediction for no sample is an error."""
@@ -224,22 +222,20 @@ class Predictions:
     places: dict[str, int]  # where in `reads` the prediction of a name stands
     taken: bytearray  # of each, whether a sample has it
 
-    def find(self, sample: LoadedSample) -> str | None:
-        """Return what was read of a sample; None where the file has no row for it."""
-        place = self._find_place(sample)
-        return None if place is None else self.reads[place]
+    def find(self, sample: LoadedSample, *, take: bool = False) -> str | None:
+        """Return what was read of a sample; None where the file has no row for it.
 
-    def take(self, sample: LoadedSample) -> str | None:
-        """Return what was read of a sample, and note it: two samples of one name are an error."""
+        It can be taken once: two samples of one name are an error.
+        """
         place = self._find_place(sample)
         if place is None:
             return None
-        if self.taken[place]:
+        if take and self.taken[place]:
             raise UsageError(
                 f"{self.path}: two samples of the dataset are called {sample.name!r}",
                 f"Write the split before the name: {sample.split}/{sample.name}",
             )
-        self.taken[place] = 1
+        self.taken[place] |= take
         return self.reads[place]
 
     def check_all_taken(self) -> None:

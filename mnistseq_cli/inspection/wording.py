@@ -14,7 +14,7 @@ from mnistseq_cli.validation import count
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from mnistseq_cli.inspection.figures import GapFigures, Spread, Survey, UseFigures
+    from mnistseq_cli.inspection.figures import Spread, Survey, UseFigures
     from mnistseq_cli.inspection.predictions import ReaderFigures
 
 NOT_HELD = "not in this dataset"
@@ -83,6 +83,8 @@ def list_facts(survey: Survey) -> list[Fact]:
         boxes = Fact("Boxes", "one per character", describe_source(survey, "boxes"))
     ink = f"of an image on average, {least} to {most}; {survey.ink} on {_PAPERS[survey.ink]}"
     length = write_range(survey.lengths)
+    pairs = ((survey.n_equal_images, "image"), (survey.n_equal_texts, "text"))
+    equal = ", ".join(count(n, noun) for n, noun in pairs if n)
     left_out = "images between those that were looked at"
     facts = [
         Fact("Format", survey.format_name, _STATES[survey.is_finished]),
@@ -95,7 +97,7 @@ def list_facts(survey: Survey) -> list[Fact]:
         Fact("Ink", mean, ink),
         _describe_margin("Left margin", survey.left_margin_px),
         _describe_margin("Right margin", survey.right_margin_px),
-        _describe_duplicates(survey),
+        Fact("Duplicates", equal or "none", "seen before" if equal else ""),
         glyphs,
         survey.writers and _describe_uses("Writers", survey.writers, "by digits"),
         boxes,
@@ -123,16 +125,10 @@ def _describe_sizes(survey: Survey) -> Fact:
 
 
 def _describe_margin(name: str, margin_px: Spread) -> Fact:
-    low, mean, high = margin_px.least, margin_px.mean, margin_px.most
+    low, high = margin_px.least, margin_px.most
     if low == high:
         return Fact(name, f"{low:.0f} px")
-    return Fact(name, f"{mean:.1f} px", f"on average, {low:,.0f} to {high:,.0f}")
-
-
-def _describe_duplicates(survey: Survey) -> Fact:
-    pairs = ((survey.n_equal_images, "image"), (survey.n_equal_texts, "text"))
-    listed = ", ".join(count(n, noun) for n, noun in pairs if n)
-    return Fact("Duplicates", listed or "none", "seen before" if listed else "")
+    return Fact(name, f"{margin_px.mean:.1f} px", f"on average, {low:,.0f} to {high:,.0f}")
 
 
 def _describe_uses(name: str, figures: UseFigures, more: str) -> Fact:
@@ -152,13 +148,11 @@ def _describe_uses(name: str, figures: UseFigures, more: str) -> Fact:
 
 def describe_source(survey: Survey, aspect: str) -> str:
     """Describe where one of `ASPECTS` comes from, and of how many samples if not of all."""
-    source = survey.sources[aspect]
-    pairs = {"from the labels": source.n_labels, "from the recipe": source.n_recipe}
-    whole = [words for words, n in pairs.items() if n == survey.n_samples]
-    listed = [f"{words} in {n:,}" for words, n in pairs.items() if n]
-    if whole or not listed:
-        return whole[0] if whole else "not known"
-    return f"{' and '.join(listed)} of {survey.n_samples:,} images"
+    source, n_all = survey.sources[aspect], survey.n_samples
+    pairs = (("from the labels", source.n_labels), ("from the recipe", source.n_recipe))
+    listed = [words if n == n_all else f"{words} in {n:,}" for words, n in pairs if n]
+    more = "" if n_all in {n for _, n in pairs} else f" of {n_all:,} images"
+    return " and ".join(listed) + more if listed else "not known"
 
 
 def describe_missing(survey: Survey) -> list[str]:
@@ -177,31 +171,27 @@ def describe_gaps(survey: Survey) -> list[str]:
     if gaps is None:
         is_known = survey.sources["gaps"].n_known > 0
         return ["There are no gaps." if is_known else f"Gaps are {NOT_HELD}."]
-    source = describe_source(survey, "gaps")
-    return [f"Taken {source}.", f"Compared with {gaps.rule}.", *_judge(gaps)]
-
-
-def _judge(gaps: GapFigures) -> Iterator[str]:
+    said = [f"Taken {describe_source(survey, 'gaps')}.", f"Compared with {gaps.rule}."]
     n_all = sum(gaps.counts.values())
     if 0 < gaps.n_compared < n_all:
-        yield f"{gaps.n_compared:,} of {n_all:,} gaps could be compared."
+        said.append(f"{gaps.n_compared:,} of {n_all:,} gaps could be compared.")
     if 0 < gaps.n_tested < gaps.n_compared:
-        yield f"Tested: {gaps.n_tested:,} gaps, in rows that have room for any gap."
+        said.append(f"Tested: {gaps.n_tested:,} gaps, in rows that have room for any gap.")
     elif gaps.n_compared and not gaps.n_tested and len(gaps.expected) > 1:
-        yield "Not tested: gaps that must fit into a width depend on each other."
+        said.append("Not tested: gaps that must fit into a width depend on each other.")
     if gaps.statistic is not None and gaps.p_value is not None:
-        p = f"p = {gaps.p_value:.3f}" if gaps.p_value >= RARE_P else f"p < {RARE_P}"
-        degrees = count(gaps.degrees or 0, "degree")
-        test = f"Chi-square {gaps.statistic:,.1f} with {degrees} of freedom, {p}"
-        yield f"{test}: {_interpret(gaps.p_value)}"
+        said.append(_judge(gaps.statistic, gaps.degrees or 0, gaps.p_value))
+    return said
 
 
-def _interpret(p_value: float) -> str:
-    if p_value >= CONSISTENT_P:
-        return "consistent with chance."
-    if p_value >= RARE_P:
-        return f"by chance, one dataset in {1 / p_value:,.0f} differs this much."
-    return "these gaps do not follow the rule."
+def _judge(statistic: float, degrees: int, p_value: float) -> str:
+    p, verdict = f"p = {p_value:.3f}", "consistent with chance"
+    if p_value < CONSISTENT_P:
+        verdict = f"by chance, one dataset in {1 / max(p_value, RARE_P):,.0f} differs this much"
+    if p_value < RARE_P:
+        p, verdict = f"p < {RARE_P}", "these gaps do not follow the rule"
+    freedom = f"{count(degrees, 'degree')} of freedom"
+    return f"Chi-square {statistic:,.1f} with {freedom}, {p}: {verdict}."
 
 
 def list_reader_facts(reader: ReaderFigures) -> list[Fact]:
