@@ -23,7 +23,7 @@ from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.glyphs.idx import read_idx
 from mnistseq_cli.recipe import Recipe
 from tests.helpers.bulk_cases import check_installed
-from tests.helpers.shelf import Split, check_read_back, write_dataset
+from tests.helpers.shelf import Split, check_read_back, read_dataset, write_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,6 @@ RECIPES = {
     "natural": Recipe(length=(1, 4), count=COUNT, seed=5, width_px="natural", ink="white"),
     "single": Recipe(length=(1, 1), count=COUNT, seed=5),
 }
-EXTRAS = {"parquet": "pyarrow", "lmdb": "lmdb", "hdf5": "h5py"}
 ARRAYS = ("npz", "npy", "hdf5", "idx")  # formats that need one width
 HELD = {  # of boxes, gaps and glyphs
     **{form: {"boxes", "gaps", "glyphs"} for form in ("folder", "webdataset", "parquet")},
@@ -101,15 +100,7 @@ def read_parquet(folder: Path) -> list[Read]:
 
 def read_lmdb(folder: Path) -> list[Read]:
     """Follow LmdbDataset of deep-text-recognition-benchmark."""
-    lmdb = need("lmdb")
-    environment = lmdb.open(
-        str(folder / "lmdb"),
-        max_readers=32,
-        readonly=True,
-        lock=False,
-        readahead=False,
-        meminit=False,
-    )
+    environment = need("lmdb").open(str(folder / "lmdb"), readonly=True, lock=False)
     found = []
     with environment.begin(write=False) as transaction:
         assert transaction.stat()["entries"] == 2 * int(transaction.get(b"num-samples")) + 1
@@ -121,36 +112,37 @@ def read_lmdb(folder: Path) -> list[Read]:
     return found
 
 
-def read_arrays(arrays: dict[str, Any]) -> list[Read]:
-    rows = zip(*(arrays[name] for name in ("images", "labels", "lengths", "boxes")), strict=True)
+def read_arrays(images: Any, labels: Any, lengths: Any, boxes: Any) -> list[Read]:
     found = []
-    for image, digits, length, boxes in rows:
+    for image, digits, length, own in zip(images, labels, lengths, boxes, strict=True):
         label = np.atleast_1d(digits)  # single ones are so many numbers
         assert (label[length:] == NO_CLASS).all()
-        assert not boxes[length:].any()
+        assert not own[length:].any()
         text = "".join(map(str, label[:length].tolist()))
-        found.append(Read(text, image, boxes[:length].tolist()))
+        found.append(Read(text, image, own[:length].tolist()))
     return found
 
 
+NAMES = ("images", "labels", "lengths", "boxes")
+
+
 def read_npy(folder: Path) -> list[Read]:
-    names = ("images", "labels", "lengths", "boxes")
-    return read_arrays({name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names})
+    return read_arrays(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES))
 
 
 def read_npz(folder: Path) -> list[Read]:
-    if (folder / "data.npz").exists():
-        with np.load(folder / "data.npz") as archive:
-            return read_arrays(dict(archive))
-    names = {"images": "x", "labels": "y", "lengths": "lengths", "boxes": "boxes"}
-    with np.load(folder.parent / "data.npz") as archive:
-        return read_arrays({name: archive[f"{key}_{folder.name}"] for name, key in names.items()})
+    names, path = NAMES, folder / "data.npz"
+    if not path.exists():
+        names = tuple(f"{key}_{folder.name}" for key in ("x", "y", "lengths", "boxes"))
+        path = folder.parent / "data.npz"
+    with np.load(path) as archive:
+        return read_arrays(*(archive[name] for name in names))
 
 
 def read_hdf5(folder: Path) -> list[Read]:
     with need("h5py").File(folder / "data.h5") as file:
         assert all(file[name].chunks for name in file)
-        return read_arrays({name: file[name][:] for name in file})
+        return read_arrays(*(file[name][:] for name in NAMES))
 
 
 def read_idx_files(folder: Path) -> list[Read]:
@@ -159,10 +151,9 @@ def read_idx_files(folder: Path) -> list[Read]:
         read_idx(next(folder.glob(f"{prefix}-{name}")))
         for name in ("images-idx3-ubyte", "labels-idx[12]-ubyte", "lengths-idx1-int")
     )
-    rows = zip(images, labels, lengths.tolist(), strict=True)
     return [
         Read("".join(map(str, np.atleast_1d(label)[:length])), image.astype(np.uint8))
-        for image, label, length in rows
+        for image, label, length in zip(images, labels, lengths.tolist(), strict=True)
     ]
 
 
@@ -182,10 +173,6 @@ READERS: dict[str, Callable[[Path], list[Read]]] = {
 def form(request: pytest.FixtureRequest) -> str:
     check_installed(request.param)
     return str(request.param)
-
-
-def test_every_format_has_a_reader() -> None:
-    assert set(READERS) == set(FORMATS)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -209,16 +196,51 @@ def test_what_is_read_is_what_was_made(
             sample = generator[index]
             assert read.text == sample.text
             assert np.array_equal(read.image, sample.image)
-            for got, made in (
-                (read.boxes, sample.boxes),
-                (read.glyphs, sample.glyphs),
-                (read.gaps, sample.gaps),
-            ):
-                assert got is None or got == made.tolist()
+            for key in ("boxes", "glyphs", "gaps"):
+                assert getattr(read, key) in (None, getattr(sample, key).tolist())
             for x, y, width, height in read.boxes or []:
                 assert min(x, y) >= 0 < min(width, height)
                 assert y + height <= read.image.shape[0]
                 assert x + width <= read.image.shape[1]
+
+
+ENDS = {
+    "folder": ("images/00000/00000000.png", "images/00000/00000022.png"),
+    **dict.fromkeys(("webdataset", "parquet"), ("000000000.png", "000000022.png")),
+    "lmdb": ("train/image-000000001", "test/image-000000007"),
+    **dict.fromkeys(ARRAYS, ("train/0", "test/6")),
+}
+LABELLED = [f"folder {style}" for style in ("jsonl", "coco", "yolo", "csv", "easyocr")]
+OF_MARKS = {
+    **dict.fromkeys(("folder jsonl", "webdataset", "parquet"), ("written", "mark_boxes")),
+    **dict.fromkeys(("npz", "npy", "hdf5"), ("mark_boxes", "all")),
+    "folder coco": ("mark_boxes",),
+}
+
+
+@pytest.mark.parametrize("case", [*LABELLED, *(name for name in FORMATS if name != "folder")])
+def test_marks_are_told_from_labels(case: str, punctuated: GlyphSet, tmp_path: Path) -> None:
+    to, _, style = case.partition(" ")
+    check_installed(to)
+    texts = ("$1,250.00", "3A50", "5,Z")
+    recipe = Recipe(texts=texts, unlabelled=".,", count=COUNT, spacing_px=(-4, 4))
+    generator = SequenceGenerator(recipe, punctuated)
+    output = Output(folder=tmp_path, to=to, labels=(style or "csv",))
+    write_dataset(output, generator, LAYOUTS["splits"])
+    held, found = OF_MARKS.get(case, ()), read_dataset(tmp_path)
+    for seen, name in zip((found[0], found[-1]), ENDS[to], strict=True):
+        assert name.endswith(seen.name.removeprefix("../"))
+    for seen, sample in zip(found, generator, strict=True):
+        assert seen.text == sample.text
+        if seen.boxes is not None:
+            assert np.array_equal(np.sort(seen.boxes), np.sort(sample.boxes))
+        assert seen.written == (sample.written if "written" in held else None)
+        boxes = np.array([mark.box for mark in sample.marks]).reshape(-1, 4).tolist()
+        is_held = "mark_boxes" in held and (boxes or len(held) > 1)
+        of_marks = None if seen.mark_boxes is None else seen.mark_boxes.tolist()
+        assert of_marks == (boxes if is_held else None)
+    if to == "lmdb":
+        assert len(read_dataset(tmp_path / "val" / "lmdb")) == 5
 
 
 def test_idx_refuses_more_images_than_its_header_counts(tmp_path: Path) -> None:
@@ -267,11 +289,12 @@ def read_as_torchvision_does(data: bytes) -> NDArray[Any]:
     return parsed.reshape(shape)
 
 
-@pytest.mark.parametrize("name", EXTRAS)
+@pytest.mark.parametrize("to", ["parquet-pyarrow", "lmdb-lmdb", "hdf5-h5py"])
 def test_what_is_not_installed_is_named(
-    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    to: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(sys.modules, EXTRAS[name], None)
+    name, library = to.split("-")
+    monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(UsageError, match=rf"pip install 'mnistseq\[{name}\]'"):
         Output(folder=tmp_path, to=name)
 
@@ -304,15 +327,3 @@ def test_single_digits_with_splits_lie_as_readers_of_mnist_and_keras_expect(
     with np.load(tmp_path / "data.npz") as archive:
         assert archive["y_train"].shape == (16,)
         assert archive["x_test"].shape == (COUNT - 16, 28, 28)
-
-
-def test_idx_of_longer_texts_or_other_splits_has_a_folder_for_each(
-    glyphs: GlyphSet, tmp_path: Path
-) -> None:
-    generator = SequenceGenerator(RECIPES["digits"], glyphs)
-    write_dataset(
-        Output(folder=tmp_path, to="idx"),
-        generator,
-        [Split("train/", 0, 9), Split("test/", 9, 11)],
-    )
-    assert (tmp_path / "test" / "t10k-images-idx3-ubyte").exists()

@@ -53,19 +53,26 @@ def read_csv(folder: Path) -> list[Read]:
 
 
 def read_jsonl(folder: Path) -> list[Read]:
-    lines = (folder / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
-    return [
-        Read(folder / record["file_name"], record["text"], record["objects"]["bbox"])
-        for record in map(json.loads, lines)
-    ]
+    """Follow the imagefolder of Hugging Face datasets: a column for each name of a file."""
+    found = []
+    for line in (folder / "metadata.jsonl").read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        found.append(Read(folder / record["file_name"], record["text"], record["objects"]["bbox"]))
+        if "mask_file_name" in record:
+            numbers = imageio.imread(folder / record["mask_file_name"])
+            assert ((numbers > 0) == (imageio.imread(found[-1].path) < 255)).all()
+            assert numbers.max() == len(record["text"])
+    return found
+
+
+def name_split(folder: Path) -> str:
+    return folder.name if folder.name in ("train", "val", "test") else "default"
 
 
 def read_coco(folder: Path) -> list[Read]:
     """Follow the format's description: annotations name their image by its id."""
-    name = (
-        f"instances_{folder.name if folder.name in ('train', 'val', 'test') else 'default'}.json"
-    )
-    values = json.loads((folder / "annotations" / name).read_text(encoding="utf-8"))
+    path = folder / "annotations" / f"instances_{name_split(folder)}.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
     names = {category["id"]: category["name"] for category in values["categories"]}
     assert len({one["id"] for one in values["annotations"]}) == len(values["annotations"])
     found = []
@@ -73,8 +80,7 @@ def read_coco(folder: Path) -> list[Read]:
         own = [one for one in values["annotations"] if one["image_id"] == image["id"]]
         text = "".join(names[one["category_id"]] for one in own)
         found.append(Read(place(folder, image["file_name"]), text, [one["bbox"] for one in own]))
-        height, width = imageio.imread(found[-1].path).shape
-        assert (image["height"], image["width"]) == (height, width)
+        assert imageio.imread(found[-1].path).shape == (image["height"], image["width"])
         assert all(0 < one["area"] <= one["bbox"][2] * one["bbox"][3] for one in own)
         assert all(one["id"] > 0 == one["iscrowd"] for one in own)
     return found
@@ -104,11 +110,9 @@ def read_yolo(folder: Path) -> list[Read]:
 
 def read_paddleocr(folder: Path) -> list[Read]:
     """Follow SimpleDataSet of ppocr/data/simple_dataset.py."""
-    with (folder / "rec_gt.txt").open("rb") as file:
-        lines = file.readlines()
     found = []
-    for line in lines:
-        name, text = line.decode("utf-8").strip("\n").strip("\r").split("\t")
+    for line in (folder / "rec_gt.txt").read_bytes().splitlines():
+        name, text = line.decode("utf-8").split("\t")
         assert not name.startswith("[")  # or it would be taken for a list of names
         found.append(Read(folder / name, text))
     return found
@@ -132,27 +136,25 @@ def is_taken(text: str) -> bool:
 def read_mmocr(folder: Path) -> list[Read]:
     """Follow load_data_list of mmengine/dataset/base_dataset.py, and OCRDataset of MMOCR 1.x."""
     values = json.loads((folder / "textrecog.json").read_text(encoding="utf-8"))
-    assert isinstance(values, dict)
     assert values["metainfo"] == {"dataset_type": "TextRecogDataset", "task_name": "textrecog"}
-    found = []
-    for one in values["data_list"]:
-        (instance,) = one["instances"]
-        found.append(Read(folder / one["img_path"], instance["text"]))
-    return found
+    return [
+        Read(folder / one["img_path"], instance["text"])
+        for one in values["data_list"]
+        for instance in one["instances"]
+    ]
 
 
 def read_doctr(folder: Path) -> list[Read]:
     """Follow RecognitionDataset of doctr/datasets/recognition.py."""
-    with (folder / "labels.json").open(encoding="utf-8") as file:
-        values = json.load(file)
+    values = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
     return [Read(place(folder, name), text) for name, text in values.items()]
 
 
 def read_voc(folder: Path) -> list[Read]:
     """Follow VOCDetection of torchvision and pascal_voc.py of Detectron2: corners count from 1."""
-    split = folder.name if folder.name in ("train", "val", "test") else "default"
     found = []
-    for name in (folder / "ImageSets" / "Main" / f"{split}.txt").read_text().splitlines():
+    names = folder / "ImageSets" / "Main" / f"{name_split(folder)}.txt"
+    for name in names.read_text().splitlines():
         tree = ET.parse(folder / "Annotations" / f"{name}.xml")  # noqa: S314 - ours
         path = folder / f"{tree.findtext('folder')}" / f"{tree.findtext('filename')}"
         size = [tree.findtext(f"size/{key}") for key in ("height", "width")]
@@ -164,19 +166,6 @@ def read_voc(folder: Path) -> list[Read]:
             boxes.append([x - 1.0, y - 1.0, right - x + 1.0, bottom - y + 1.0])
             text += one.findtext("name") or ""
         found.append(Read(path, text, boxes))
-    return found
-
-
-def read_masks(folder: Path) -> list[Read]:
-    """Follow the imagefolder of Hugging Face datasets: a column for each name of a file."""
-    found = []
-    for line in (folder / "metadata.jsonl").read_text(encoding="utf-8").splitlines():
-        record = json.loads(line)
-        numbers = imageio.imread(folder / record["mask_file_name"])
-        path = folder / record["file_name"]
-        assert ((numbers > 0) == (imageio.imread(path) < 255)).all()
-        assert numbers.max() == len(record["text"])
-        found.append(Read(path, record["text"]))
     return found
 
 
@@ -195,12 +184,8 @@ READERS: dict[str, Callable[[Path], list[Read]]] = {
     "mmocr": read_mmocr,
     "doctr": read_doctr,
     "voc": read_voc,
-    "masks": read_masks,
+    "masks": read_jsonl,
 }
-
-
-def test_every_label_style_has_a_reader() -> None:
-    assert set(READERS) == set(LABEL_STYLES)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -222,22 +207,17 @@ def test_labels_say_what_was_made(
             assert read.boxes is None or np.allclose(read.boxes, sample.boxes, atol=0.01)
 
 
-@pytest.mark.parametrize(
-    ("layout", "expected"),
-    [
-        ("whole", {"train": "images"}),
-        ("splits", {"train": "train/images", "val": "val/images", "test": "test/images"}),
-    ],
-)
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_yolo_is_told_where_images_are_and_what_classes_are_called(
-    layout: str, expected: dict[str, str], glyphs: GlyphSet, tmp_path: Path
+    layout: str, glyphs: GlyphSet, tmp_path: Path
 ) -> None:
     generator = SequenceGenerator(RECIPES["zeros"], glyphs)
     write_dataset(Output(folder=tmp_path, labels=("yolo",)), generator, LAYOUTS[layout])
     yaml = pytest.importorskip("yaml", reason="PyYAML is not installed: YOLO's file needs it")
     values: dict[str, Any] = yaml.safe_load((tmp_path / "data.yaml").read_text(encoding="utf-8"))
     assert values.pop("names") == {number: str(number) for number in range(10)}
-    assert values == expected
+    names = ("train", "val", "test") if layout == "splits" else ("",)
+    assert values == {name or "train": f"{name}/images".lstrip("/") for name in names}
     assert all((tmp_path / folder).is_dir() for folder in values.values())
 
 
@@ -275,14 +255,9 @@ def test_the_trainer_of_easyocr_reads_digits_as_text(glyphs: GlyphSet, tmp_path:
     assert all((path.parent / table.at[place, "filename"]).exists() for place in taken)
 
 
-@pytest.fixture
-def letters(glyphs: GlyphSet) -> GlyphSet:
-    """Give glyphs of ten letters."""
+def test_classes_of_letters_are_called_by_them(glyphs: GlyphSet, tmp_path: Path) -> None:
     about: dict[str, Any] = {"name": "letters", "split": "train", "licence": "none", "sha256": ""}
-    return GlyphSet(glyphs.images, glyphs.labels, alphabet="ABCDEFGHab", **about)
-
-
-def test_classes_of_letters_are_called_by_them(letters: GlyphSet, tmp_path: Path) -> None:
+    letters = GlyphSet(glyphs.images, glyphs.labels, alphabet="ABCDEFGHab", **about)
     recipe = Recipe(texts=("Bad", "Had", "aGE"), count=6)
     with pytest.raises(TextError):
         SequenceGenerator(recipe, letters).block(0, 6)

@@ -5,12 +5,16 @@ And read back by the format that is found in its folder.
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import pytest
+from imageio import v3 as imageio
 
+from mnistseq_cli.errors import MnistseqError, OutputError
 from mnistseq_cli.formats import Output, find_format, open_format
 from mnistseq_cli.formats.base import Fragments
 
@@ -76,6 +80,24 @@ def read_dataset(folder: Path) -> list[LoadedSample]:
     form = find_format(folder)
     assert form is not None
     return list(open_format(Output(folder=folder, to=form)).read(folder))
+
+
+def refuse(folder: Path) -> MnistseqError:
+    """Give the error that reading ends with; it takes no memory to find it."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(OutputError) as caught:
+            read_dataset(folder)
+        assert tracemalloc.get_traced_memory()[1] < 2**25
+    finally:
+        tracemalloc.stop()
+    return caught.value
+
+
+def write_image(path: Path) -> None:
+    """Write 30 x 20 pixels of paper."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    imageio.imwrite(path, np.full((20, 30), 255, np.uint8))
 
 
 def check_read_back(

@@ -1,0 +1,184 @@
+"""Image files are encoded so that others read them, and decoded whatever they hold."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from imageio import v3 as imageio
+from PIL import Image
+
+from mnistseq_cli.compose.generator import SequenceGenerator
+from mnistseq_cli.errors import UsageError
+from mnistseq_cli.formats import IMAGE_FORMATS, Output, open_format
+from mnistseq_cli.formats.images import decode_grey, open_encoder
+from mnistseq_cli.formats.png import encode_pngs
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
+from mnistseq_cli.recipe import Recipe
+from tests.helpers.shelf import refuse
+
+Images = hnp.arrays(
+    np.uint8,
+    st.tuples(st.integers(1, 4), st.integers(1, 30), st.integers(1, 40)),
+    elements=st.integers(0, 255),
+)
+RAMP = np.arange(28 * 100, dtype=np.uint8).reshape(1, 28, 100)
+WIDTHS = np.array([100])
+
+
+@given(Images, st.data())
+def test_a_png_is_read_and_does_not_depend_on_its_block(
+    images: np.ndarray, data: st.DataObject
+) -> None:
+    widths = data.draw(hnp.arrays(np.int64, len(images), elements=st.integers(1, images.shape[2])))
+    files = encode_pngs(images, widths)
+    for file, image, width in zip(files, images, widths, strict=True):
+        decoded = imageio.imread(file, extension=".png")
+        assert decoded.dtype == np.uint8
+        assert np.array_equal(decoded, image[:, :width])
+        assert encode_pngs(image[None, :, :width], np.array([width])) == [file]
+
+
+def test_chunks_have_the_lengths_and_checksums_of_the_standard() -> None:
+    file = encode_pngs(RAMP, WIDTHS)[0]
+    assert file[:8] == b"\x89PNG\r\n\x1a\n"
+    chunks, at = [], 8
+    while at < len(file):
+        length = int.from_bytes(file[at : at + 4])
+        body = file[at + 4 : at + 8 + length]
+        assert int.from_bytes(file[at + 8 + length : at + 12 + length]) == zlib.crc32(body)
+        chunks.append((body[:4], body[4:]))
+        at += 12 + length
+    assert [kind for kind, _ in chunks] == [b"IHDR", b"IDAT", b"IEND"]
+    rows = np.frombuffer(zlib.decompress(chunks[1][1]), np.uint8).reshape(28, 101)
+    assert not rows[:, 0].any()
+    assert np.array_equal(rows[:, 1:], RAMP[0])
+
+
+@pytest.mark.parametrize("width", [1, 65_535])
+def test_the_narrowest_and_the_widest_image(width: int) -> None:
+    image = np.full((1, 28, width), 255, np.uint8)
+    assert imageio.imread(encode_pngs(image, np.array([width]))[0]).shape == (28, width)
+
+
+@pytest.mark.parametrize("image_format", IMAGE_FORMATS)
+def test_grey_formats_keep_size_and_pixels(glyphs: GlyphSet, image_format: str) -> None:
+    recipe = Recipe(length=(1, 3), count=20, seed=1, width_px="natural")
+    block = SequenceGenerator(recipe, glyphs).block(0, 20)
+    files = open_encoder(image_format)(block.images, block.widths_px)
+    for sample, file in zip(block, files, strict=True):
+        difference = np.abs(decode_grey(file).astype(int) - sample.image)
+        assert difference.mean() < (8 if image_format == "jpg" else 1e-9)
+
+
+@pytest.mark.parametrize("image_format", ["webp", "eps", "pdf", "mp4", "foo", "", "../png"])
+def test_other_formats_are_refused_with_those_that_work(image_format: str) -> None:
+    with pytest.raises(UsageError, match="png, jpg"):
+        Output(folder=Path("out"), image_format=image_format)
+
+
+@pytest.mark.parametrize(
+    ("image_format", "width_px", "is_right"),
+    [("jpg", 65_500, True), ("jpg", 65_501, False), ("tga", 65_536, False), ("png", 70_000, True)],
+)
+def test_images_wider_than_a_format_holds_are_refused_before_work(
+    image_format: str, width_px: int, *, is_right: bool
+) -> None:
+    output = Output(folder=Path("out"), image_format=image_format)
+    with nullcontext() if is_right else pytest.raises(UsageError, match=image_format):
+        open_format(output).check(Recipe(length=3), (28, width_px))
+    with pytest.raises(UsageError, match="expected at most 16,777,216"):
+        open_format(Output(folder=Path("out"), to="npy")).check(
+            Recipe(length=3, width_px=99), (28, 600_000)
+        )
+
+
+def save(image: np.ndarray[Any, Any] | Image.Image, kind: str = "png", **options: Any) -> bytes:
+    stream = io.BytesIO()
+    image = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["L", "RGB", "RGBA", "P", "1", "LA"])
+def test_images_of_all_kinds_become_grey(kind: str) -> None:
+    rows = np.zeros((6, 8), np.uint8)
+    rows[2:4, 3] = 255
+    assert np.array_equal(decode_grey(save(Image.fromarray(rows).convert(kind))), rows)
+
+
+def test_grey_of_16_bits_is_scaled_and_of_several_frames_the_first_is_read() -> None:
+    deep = np.array([[0, 128, 129, 257, 32_767], [32_768, 65_000, 65_406, 65_407, 65_535]])
+    for ending in ("png", "tiff"):
+        decoded = decode_grey(save(deep.astype(np.uint16), ending))
+        assert decoded.tolist() == np.rint(deep / 257).astype(int).tolist()
+        assert decoded.dtype == np.uint8
+    frames = [Image.fromarray(np.full((5, 6), grey, np.uint8)) for grey in (255, 0)]
+    data = save(frames[0], "gif", save_all=True, append_images=frames[1:])
+    assert decode_grey(data).tolist() == [[255] * 6] * 5
+
+
+@pytest.mark.parametrize(
+    "values", [np.array([[0.5, 1]], np.float32), np.array([[7, 65_536]], np.int32)]
+)
+def test_numbers_that_are_no_greys_are_refused(values: np.ndarray[Any, Any]) -> None:
+    with pytest.raises(ValueError, match=r"its pixels are (float|int)32; expected 8 or 16"):
+        decode_grey(save(values, "tiff"))
+
+
+def test_a_png_with_more_chunks_is_read_and_one_that_ends_too_early_refused() -> None:
+    data = encode_pngs(RAMP, WIDTHS)[0]
+    text = b"\0\0\0\5tEXta\0bcd" + b"\0\0\0\0"
+    assert np.array_equal(decode_grey(data[:33] + text + data[33:]), RAMP[0])
+    for cut in (10, 30, 40, 60, -20, -13):
+        with pytest.raises((ValueError, OSError, SyntaxError)):
+            decode_grey(data[:cut])
+
+
+def make_png(width: int, height: int) -> bytes:
+    """Make a file that says how large it is, and holds 100 pixels."""
+    size = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunks = [(b"IHDR", size), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b"")]
+    packed = [
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
+NO_IMAGE = "it is no image of a format"
+DAMAGED = {
+    **{f"a PNG of {side}": (make_png(side, side), "") for side in (0, 9000, 10**5, 2**31)},
+    "a PNG without rows": (make_png(3, 0), ""),
+    "nothing": (b"", NO_IMAGE),
+    "text": (b"garbage", NO_IMAGE),
+    "a signature": (b"\x89PNG\r\n\x1a\n" + bytes(60), NO_IMAGE),
+    # Pillow would start other programs on these.
+    "PostScript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n" + bytes(99), NO_IMAGE),
+    "PDF": (b"%PDF-1.4\n" + bytes(99), NO_IMAGE),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED)
+def test_what_is_no_image_is_named_and_takes_no_memory(case: str, tmp_path: Path) -> None:
+    data, message = DAMAGED[case]
+    (tmp_path / "a.png").write_bytes(data)
+    (tmp_path / "labels.csv").write_text("a.png,1\n")
+    error = refuse(tmp_path)
+    assert error.message.startswith(f"{tmp_path / 'a.png'} is damaged: {message or 'it '}")
+    assert error.hint == ""
+
+
+@pytest.mark.parametrize("side", [8200, 10_000, 14_000])
+def test_an_image_of_too_many_pixels_is_refused(side: int) -> None:
+    with pytest.raises(ValueError, match=r"expected at most|more than"):
+        decode_grey(save(Image.new("1", (side, side)), "tiff", compression="group4"))
