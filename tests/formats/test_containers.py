@@ -123,7 +123,7 @@ def read_arrays(images: Any, labels: Any, lengths: Any, boxes: Any) -> list[Read
     return found
 
 
-NAMES = ("images", "labels", "lengths", "boxes")
+NAMES = ["images", "labels", "lengths", "boxes"]
 
 
 def read_npy(folder: Path) -> list[Read]:
@@ -133,7 +133,7 @@ def read_npy(folder: Path) -> list[Read]:
 def read_npz(folder: Path) -> list[Read]:
     names, path = NAMES, folder / "data.npz"
     if not path.exists():
-        names = tuple(f"{key}_{folder.name}" for key in ("x", "y", "lengths", "boxes"))
+        names = [f"{key}_{folder.name}" for key in ("x", "y", "lengths", "boxes")]
         path = folder.parent / "data.npz"
     with np.load(path) as archive:
         return read_arrays(*(archive[name] for name in names))

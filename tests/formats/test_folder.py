@@ -38,13 +38,13 @@ def test_names_come_from_index_thousand_and_text(glyphs: GlyphSet) -> None:
     assert names[0] == f"{block.texts[0]}/no_1999-1.jpg"
 
 
-REFUSED = """images/{shard} /images/{index} ../{index} a/../../{index} a//{index} ./{index}
-{index}/
- a\\{index} C:/{index} {index}{text} {text}{index} {index}0{text} {index:.2f} {index:e} {index!r}
-{index:{shard}}
-{text.__class__}-{index} {indx} {}-{index} {index {text:.1}-{index}
+REFUSED = """
+images/{shard} /images/{index} ../{index} a/../../{index} a//{index} ./{index} {index}/
+a\\{index} C:/{index} {index}{text} {text}{index} {index}0{text} {index:.2f} {index:e}
+{index!r} {index:{shard}} {text.__class__}-{index} {indx} {}-{index} {index {text:.1}-{index}
 .mnistseq/{index} labels.csv/{index} LABELS.csv/{index} labels.csv/more/{index}
-easyocr/labels.csv/{index} Dataset.json/{index} texts.txt/{index}"""
+easyocr/labels.csv/{index} Dataset.json/{index} texts.txt/{index}
+"""
 
 
 @pytest.mark.parametrize("template", [*REFUSED.split(), "{index}\n", ""])
