@@ -59,8 +59,8 @@ def describe_presets() -> dict[str, str]:
 
 
 def _list_amounts(before: str, separator: str, after: str) -> Iterator[str]:
-    """Yield the forms of amounts of one to six digits."""
-    for n_digits in range(1, 7):
+    """Yield the forms of amounts of one to six digits, the zeros of round ones among them."""
+    for n_digits in range(1, 7 - after.count("0")):
         digits = FIRST_DIGIT + "#" * (n_digits - 1)
         first = (n_digits - 1) % 3 + 1
         groups = [digits[:first], *(digits[at : at + 3] for at in range(first, n_digits, 3))]

@@ -13,7 +13,7 @@ from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.distortions.registry import PAPERS
 from mnistseq_cli.errors import MnistseqError
 from mnistseq_cli.formats.images import write_image
-from mnistseq_cli.recipe import Recipe
+from mnistseq_cli.recipe import NAMED_RECIPES, Recipe
 from tests.helpers.program import Result
 
 BLANK = Recipe(length=(1, 5), count=40, seed=3, width_px=200, height_px=40, dataset="strokes")
@@ -61,6 +61,22 @@ def test_digits_can_be_read_on_all_paper(height_px: int) -> None:
                 here = dark[y : y + height, x : x + width]
                 if on.any() and off.any():
                     assert here[on].mean() - here[off].mean() >= CONTRAST
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMED_RECIPES)
+def test_digits_of_built_in_recipes_can_be_read(name: str) -> None:
+    """Faint ink on dark paper in poor light: hardly any digit stands out by less."""
+    generator = SequenceGenerator(Recipe.named(name, count=500, seed=3, dataset="strokes"))
+    contrasts = []
+    for start in range(0, 500, 100):
+        for sample in generator.block(start, start + 100, masks=True):
+            darkness = 255 - sample.image.astype(int)
+            assert sample.masks is not None
+            paper = np.median(darkness[~sample.masks.any(axis=0)])
+            digits = sample.masks[: len(sample.text)]
+            contrasts += [np.percentile(darkness[digit], 85) - paper for digit in digits]
+    assert np.mean(np.array(contrasts) < CONTRAST) < 0.05
 
 
 def test_as_many_pages_have_paper_as_was_said() -> None:
