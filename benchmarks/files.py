@@ -18,7 +18,7 @@ from zlib_ng import zlib_ng
 
 from benchmarks.figures import Figure, take_turns
 from mnistseq_cli import Recipe, SequenceGenerator, load_glyphs
-from mnistseq_cli.bulk.plan import make_plan
+from mnistseq_cli.bulk.plan import Plan
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.bulk.verify import verify
 from mnistseq_cli.formats import Output
@@ -66,7 +66,7 @@ def write_dataset(
 
     def work() -> None:
         output = Output(folder=place.empty("made"), to=to, image_format=image_format)
-        run(make_plan(recipe, output), workers=workers, glyphs=glyphs)
+        run(Plan(recipe, output), workers=workers, glyphs=glyphs)
 
     return work
 

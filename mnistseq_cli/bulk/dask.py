@@ -15,12 +15,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_hex
 from shutil import rmtree
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
-from mnistseq_cli.bulk.manifest import KEPT
+from mnistseq_cli.bulk.manifest import PLAN_FILE
 from mnistseq_cli.bulk.parts import PartMaker, find_versions
-from mnistseq_cli.bulk.plan import Plan
 from mnistseq_cli.bulk.storage import Store
 from mnistseq_cli.bulk.workers import (
     count_cores,
@@ -34,7 +33,6 @@ from mnistseq_cli.extras import import_extra, suggest_install
 from mnistseq_cli.files import is_store
 from mnistseq_cli.formats import open_format
 from mnistseq_cli.glyphs.load import resolve_dataset
-from mnistseq_cli.recipe import RECIPE_FILE, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -44,8 +42,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.bulk.output_folder import OutputFolder
     from mnistseq_cli.bulk.parts import WrittenPart
-    from mnistseq_cli.bulk.plan import Part
-    from mnistseq_cli.formats import Output
+    from mnistseq_cli.bulk.plan import Part, Plan
 
 LOCAL = "local"
 _TASKS_PER_WORKER = 2
@@ -55,15 +52,11 @@ _CONNECT_S = 8
 
 @dataclass(frozen=True)
 class _Order:
-    """What a worker must know of a run; the recipe, which can be long, it reads itself."""
+    """What a worker must know of a run."""
 
-    recipe: Path
-    dataset: str
-    output: Output
-    part_size: int
-    start: int
+    plan: Plan
     data_dir: Path | None
-    versions: tuple[tuple[str, str], ...]  # of all that decides bytes, on the client
+    versions: dict[str, str]  # of all that decides bytes, on the client
 
 
 _kept = threading.local()  # a worker's thread keeps what it made ready for its last order
@@ -86,38 +79,32 @@ def make_part(order: _Order, part: Part) -> WrittenPart:
 def _make_maker(order: _Order) -> PartMaker:
     """Make what makes parts, where this machine is fit for it."""
     address = import_extra("distributed", "dask", "--dask").get_worker().address
-    if not order.recipe.is_file():
+    folder = order.plan.output.folder
+    if not (folder / PLAN_FILE).is_file():
         raise OutputError(
-            f"worker {address} does not see the folder {order.output.folder}",
+            f"worker {address} does not see the folder {folder}",
             "Choose an --out on a file system that all machines share under the same path.",
         )
-    here = find_versions(open_format(order.output))
-    for name, wanted in order.versions:
+    here = find_versions(open_format(order.plan.output))
+    for name, wanted in order.versions.items():
         if here[name] != wanted:
             raise OutputError(
                 f"worker {address} has {name} {here[name]}, the client has {wanted}",
                 f"Install the same on all machines: pip install {name}=={wanted}",
             )
-    recipe = replace(Recipe.load(order.recipe), dataset=order.dataset)
-    plan = Plan(recipe, order.output, order.part_size, order.start)
-    if not is_store(order.output.folder):
-        return PartMaker(plan, order.data_dir)
+    if not is_store(folder):
+        return PartMaker(order.plan, order.data_dir)
     scratch = Path(mkdtemp(prefix="mnistseq-"))
     atexit.register(rmtree, scratch, ignore_errors=True)
-    store = Store(order.output.folder, scratch)
-    return PartMaker(plan, order.data_dir, staging=scratch, commit=store.commit)
+    commit = Store(folder, scratch).commit
+    return PartMaker(order.plan, order.data_dir, staging=scratch, commit=commit)
 
 
 @contextmanager
 def open_cluster(address: str, n_workers: int | None = None) -> Iterator[Client]:
-    """Connect to a Dask scheduler, or start one with workers on this machine.
+    """Connect to a Dask scheduler, such as ``tcp://10.0.0.5:8786``.
 
-    Parameters
-    ----------
-    address : str
-        Such as ``tcp://10.0.0.5:8786``, or "local".
-    n_workers : int, optional
-        Worker processes of "local"; by default as many as there are usable cores.
+    "local" starts one with workers on this machine, by default as many as there are usable cores.
     """
     distributed = import_extra("distributed", "dask", "--dask")
     if n_workers == 0:
@@ -127,7 +114,7 @@ def open_cluster(address: str, n_workers: int | None = None) -> Iterator[Client]
             with closing(_connect(distributed, address)) as client:
                 yield client
             return
-        ensure_helpers("spawn")
+        ensure_helpers(with_server=False)
         # Workers are born with Ctrl-C held back: the terminal sends it to every process.
         with hold_signals():
             machines = distributed.LocalCluster(
@@ -150,7 +137,7 @@ def make_on_cluster(
 ) -> Generator[WrittenPart]:
     """Make parts and yield them, in no particular order."""
     distributed = import_extra("distributed", "dask", "--dask")
-    order = _make_order(plan, folder, data_dir)
+    order = _make_order(plan, folder.path, data_dir)
     pending: dict[Future[Any], Part] = {}
     try:
         while True:
@@ -174,21 +161,12 @@ def make_on_cluster(
             client.cancel([*pending], force=True)
 
 
-def _make_order(plan: Plan, folder: OutputFolder | Store, data_dir: Path | None) -> _Order:
-    """Write the recipe where workers can read it."""
-    with TemporaryDirectory() as scratch:
-        plan.recipe.save(scratch)
-        for path in Path(scratch).iterdir():
-            folder.write(f"{KEPT}/{path.name}", path.read_bytes())
-    return _Order(
-        folder.path / KEPT / RECIPE_FILE,
-        resolve_dataset(plan.recipe.dataset),  # workers run in other folders
-        replace(plan.output, folder=folder.path),
-        plan.part_size,
-        plan.start,
-        data_dir and data_dir.resolve(),
-        tuple(find_versions(open_format(plan.output)).items()),
-    )
+def _make_order(plan: Plan, folder: Path, data_dir: Path | None) -> _Order:
+    """Return what workers must know, which run in other folders."""
+    recipe = replace(plan.recipe, dataset=resolve_dataset(plan.recipe.dataset))
+    plan = replace(plan, recipe=recipe, output=replace(plan.output, folder=folder))
+    versions = find_versions(open_format(plan.output))
+    return _Order(plan, data_dir and data_dir.resolve(), versions)
 
 
 def _take_result(future: Future[Any], part: Part, distributed: ModuleType) -> WrittenPart:

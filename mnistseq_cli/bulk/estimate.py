@@ -29,28 +29,13 @@ _BLOCK_BYTES = 4096  # of a disk
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run would take.
+    """What a run would take."""
 
-    Parameters
-    ----------
-    n_files : int
-        Files of the whole dataset, without the manifest and its records: those that `verify`
-        counts.
-    size_bytes : int
-        What is in them.
-    disk_bytes : int
-        Space that the samples left take at the most, fragments included.
-    seconds : float
-        Time that they take in one process.
-    free_bytes : int or None
-        None of a store, which has no end.
-    """
-
-    n_files: int
-    size_bytes: int
-    disk_bytes: int
-    seconds: float
-    free_bytes: int | None
+    n_files: int  # of the whole dataset, as `verify` counts them
+    size_bytes: int  # what is in them
+    disk_bytes: int  # that the samples left take at the most, fragments included
+    seconds: float  # that they take in one process
+    free_bytes: int | None  # None of a store, which has no end
 
     def check_space(self, folder: Path) -> None:
         """Raise OutputError if there is less space than is needed."""
@@ -74,17 +59,9 @@ def estimate(
     n_left: int | None = None,
     data_dir: Path | None = None,
 ) -> Estimate:
-    """Estimate what a run would take; a handful of samples is made where temporary files are.
+    """Estimate what a run would take that has `n_left` samples to make, by default all.
 
-    Parameters
-    ----------
-    plan : Plan
-    generator : SequenceGenerator, optional
-        Of its recipe.
-    n_left : int, optional
-        Samples that are still to be made; by default all.
-    data_dir : Path, optional
-        Where glyphs are cached.
+    A handful of samples is made where temporary files are.
     """
     generator = generator or SequenceGenerator(plan.recipe, data_dir=data_dir)
     n_left = plan.recipe.count if n_left is None else n_left

@@ -23,7 +23,7 @@ from mnistseq_cli.bulk.manifest import (
     load_manifest,
     record_name,
 )
-from mnistseq_cli.bulk.output_folder import JOINED, OF_OLDER_VERSIONS
+from mnistseq_cli.bulk.output_folder import JOINED
 from mnistseq_cli.bulk.parts import Staging, check_files, find_versions
 from mnistseq_cli.bulk.plan import cut_parts
 from mnistseq_cli.compose.splits import open_splits
@@ -72,19 +72,9 @@ def finish(
     parts: list[WrittenPart],
     joined: list[FileEntry] | None,
 ) -> Manifest:
-    """Write what spans parts, unless that is there, and ``dataset.json``; may be done twice.
+    """Write what spans parts, unless `find_joined` found it, and ``dataset.json``.
 
-    Parameters
-    ----------
-    plan : Plan
-    folder : OutputFolder or Store
-    generator : SequenceGenerator
-        Of the recipe, with glyphs as `data_dir` has them.
-    data_dir : Path or None
-    parts : list of WrittenPart
-        All parts, in order.
-    joined : list of FileEntry or None
-        What `find_joined` found.
+    The parts are all, in order. It may be done twice.
     """
     form = open_format(plan.output)
     staging = Staging(folder.stage(JOINED))
@@ -126,7 +116,7 @@ def finish(
     folder.write(DATASET_FILE, manifest.to_json())
     for name, data in pages.items():  # last: by its hash there the card is known as ours
         folder.write(name, data)
-    folder.remove_own(KEPT, STAGING, record_name(JOINED), PLAN_FILE, *OF_OLDER_VERSIONS)
+    folder.remove_own(KEPT, STAGING, record_name(JOINED), PLAN_FILE)
     return manifest
 
 

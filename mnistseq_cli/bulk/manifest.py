@@ -104,30 +104,15 @@ class FileEntry(NamedTuple):
 
 @dataclass(frozen=True)
 class PartRecord:
-    """What a part consists of.
+    """What a part consists of."""
 
-    Parameters
-    ----------
-    part : str
-        Its name.
-    start, stop : int
-        First sample, and the one after the last.
-    versions : dict
-        Of the programs that made it.
-    kept : list of FileEntry
-        Fragments of files that span parts; removed when those are written.
-    files : list of FileEntry
-    md5 : list of str
-        Of `kept` and `files`, for stores, which list that; of a dataset in a folder it is empty.
-    """
-
-    part: str
+    part: str  # its name
     start: int
     stop: int
-    versions: dict[str, str]
-    kept: list[FileEntry]
+    versions: dict[str, str]  # of the programs that made it
+    kept: list[FileEntry]  # fragments of files that span parts; removed when those are written
     files: list[FileEntry]
-    md5: list[str] = field(default_factory=list)
+    md5: list[str] = field(default_factory=list)  # of kept and files, in stores, which list that
 
 
 def record_name(part: str) -> str:
@@ -196,32 +181,15 @@ class PartSummary:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What ``dataset.json`` says.
+    """What ``dataset.json`` says."""
 
-    Parameters
-    ----------
-    plan : dict
-        What decides the files, as plain values; see `Plan.to_dict`.
-    glyphs : dict
-        Name, split, licence, hash and number of the glyphs.
-    shared_texts : str
-        Which texts splits share because there are too few; "" if none.
-    versions : list of dict
-        Of the programs that made the parts: one, unless they changed between two runs.
-    files : list of FileEntry
-        The files that belong to no part.
-    parts : list of PartSummary
-        In order.
-    card : dict
-        SHA-256 of the ``README.md`` as it was written; {} where another one was there.
-    """
-
-    plan: dict[str, Any]
-    glyphs: dict[str, Any]
-    shared_texts: str
-    versions: list[dict[str, str]]
-    files: list[FileEntry]
-    parts: list[PartSummary]
+    plan: dict[str, Any]  # what decides the files; see `Plan.to_dict`
+    glyphs: dict[str, Any]  # their name, split, licence, hash and number
+    shared_texts: str  # which texts splits share because there are too few
+    versions: list[dict[str, str]]  # of what made the parts: one, unless that changed meanwhile
+    files: list[FileEntry]  # that belong to no part
+    parts: list[PartSummary]  # in order
+    # SHA-256 of the ``README.md`` as it was written; {} where another one was there.
     card: dict[str, str] = field(default_factory=dict)
 
     @classmethod

@@ -69,7 +69,6 @@ else:
 
 
 JOINED = "joined"  # called like a part: what spans all of them
-OF_OLDER_VERSIONS = (f"{OWN_FOLDER}/boot_id",)
 _UNFINISHED = (PARTS, KEPT, STAGING, PLAN_FILE)
 _SHARE = "share-"  # in the names of locks, and of folders where shares stage
 _LOOK_EVERY_S = 0.05
@@ -77,26 +76,13 @@ _PATIENCE_S = 10.0  # with another share that begins or finishes
 
 
 class OutputFolder:
-    """A folder that is one run's alone, or shared by shares; see `open_output_folder`.
+    """A folder that is one run's alone, or shared by shares; see `open_output_folder`."""
 
-    Attributes
-    ----------
-    path : Path
-        Its real path.
-    inherited : tuple of int
-        Descriptors of the locks, which a forked worker must not keep.
-    staging : Path
-        Where parts are made.
-    is_written_by_workers : bool
-        Whether `commit` is called by those who make parts.
-    """
+    is_written_by_workers = False  # whether `commit` is called by those who make parts
 
-    is_written_by_workers = False
-
-    def __init__(self, path: Path, descriptor: int, share: str = "") -> None:
-        self.path = path
-        self.inherited = (descriptor,)
-        self.staging = path / STAGING / share
+    def __init__(self, path: Path, share: str = "") -> None:
+        self.path = path  # the real one
+        self.staging = path / STAGING / share  # where parts are made
         self._share = share
         self.card: dict[str, str] = {}  # of an earlier dataset; see `Manifest`
         self._listed: set[str] = set()  # files of an earlier run, which may be replaced
@@ -117,7 +103,7 @@ class OutputFolder:
     ) -> Generator[WrittenPart]:
         """Compare the files of parts with their records."""
         check = partial(check_part, self.path, with_fragments=with_fragments)
-        return map_unordered(partial(partial, check), parts, n_workers, inherited=self.inherited)
+        return map_unordered(partial(partial, check), parts, n_workers)
 
     def prepare(self) -> None:
         """Make the folders that a run needs, and remove what an earlier one left half made."""
@@ -152,7 +138,18 @@ class OutputFolder:
         The files of a part with a record may have their final names already: the record is all
         that says whose they are.
         """
-        _sweep(self.staging)
+        staged = [*self.staging.iterdir()] if self.staging.is_dir() else []
+        for share in [path for path in staged if path.name.startswith(_SHARE)]:
+            staged.remove(share)
+            staged += share.iterdir()
+        for path in staged:
+            if not path.is_dir():
+                path.unlink()
+            elif (path / RECORD).exists():
+                for inside in ("files", "kept"):
+                    shutil.rmtree(path / inside, ignore_errors=True)
+            else:
+                shutil.rmtree(path, ignore_errors=True)
 
     def abandon(self) -> None:
         """Leave nothing behind where nothing was made."""
@@ -223,19 +220,6 @@ class OutputFolder:
                 )
 
 
-def _sweep(staging: Path) -> None:
-    for path in [*staging.iterdir()] if staging.is_dir() else ():
-        if not path.is_dir():
-            path.unlink()
-        elif path.name.startswith(_SHARE):
-            _sweep(path)
-        elif (path / RECORD).exists():
-            for inside in ("files", "kept"):
-                shutil.rmtree(path / inside, ignore_errors=True)
-        else:
-            shutil.rmtree(path, ignore_errors=True)
-
-
 @contextmanager
 def open_output_folder(
     plan: Plan, *, resume: bool, overwrite: bool, share: tuple[int, int] | None = None
@@ -260,18 +244,18 @@ def open_output_folder(
     (path / OWN_FOLDER).mkdir(parents=True, exist_ok=True)
     with _removing_empty(path, is_new), ExitStack() as stack, ExitStack() as beginning:
         holder, patience_s = (beginning, _PATIENCE_S) if share else (stack, 0)
-        descriptor = holder.enter_context(_lock(path / LOCK, plan.output.folder, patience_s))
+        holder.enter_context(_lock(path / LOCK, plan.output.folder, patience_s))
         name = f"{_SHARE}{share[0]}-of-{share[1]}" if share else ""
         if share:
             lock = _lock(path / f"{LOCK}-{name}", f"{name} of {plan.output.folder}")
-            descriptor = stack.enter_context(lock)
+            stack.enter_context(lock)
         else:
             for other in [*(path / OWN_FOLDER).glob(f"lock-{_SHARE}*")]:
                 with _lock(other, plan.output.folder):
                     pass
         # Once more, now that nobody else can change it.
         _check_folder(plan, path, **options)
-        folder = OutputFolder(path, descriptor, name)
+        folder = OutputFolder(path, name)
         _begin(plan, folder, overwrite=overwrite)
         beginning.close()
         yield folder
@@ -292,7 +276,7 @@ def _begin(plan: Plan, folder: OutputFolder | Store, *, overwrite: bool) -> None
         (folder.path / CARD_FILE).unlink()  # while its hash is there to say that it is ours
         folder.remove_own(PREVIEW_FILE)
     if overwrite:
-        folder.remove_own(DATASET_FILE, PREVIEW_FILE, *_UNFINISHED, *OF_OLDER_VERSIONS)
+        folder.remove_own(DATASET_FILE, PREVIEW_FILE, *_UNFINISHED)
     folder.prepare()
     folder.list_replaceable(listed)
     folder.card = manifest.card if manifest else {}
@@ -360,7 +344,7 @@ def _check_folder(plan: Plan, path: Path, *, resume: bool, overwrite: bool, join
     if not path.exists():
         return
     if not is_store(path):
-        _refuse_links(path / DATASET_FILE, path / OWN_FOLDER)
+        _refuse_links(path)
     if overwrite:
         return
     folder = plan.output.folder
@@ -382,23 +366,18 @@ def _check_folder(plan: Plan, path: Path, *, resume: bool, overwrite: bool, join
         )
     wanted = plan.to_dict()
     if resume and plan.recipe.count > saved["recipe"]["count"]:
-        _check_growth(plan, saved["recipe"]["count"])
-        wanted["recipe"]["count"] = saved["recipe"]["count"]
+        n_there = wanted["recipe"]["count"] = saved["recipe"]["count"]
+        if plan.weights or plan.output.to not in PARTED:
+            reason = "its splits would change" if plan.weights else f"{plan.output.to} is one file"
+            raise OutputError(
+                f"{folder} cannot grow from {count(n_there, 'image')} to "
+                f"{plan.recipe.count:,}: {reason}",
+                "Choose another --out, or --overwrite.",
+            )
     if differences := [*_compare(saved, wanted)]:
         raise OutputError(
             f"{folder} holds another dataset: " + "; ".join(differences),
             "Resume with the same options, use --overwrite, or choose another --out.",
-        )
-
-
-def _check_growth(plan: Plan, n_there: int) -> None:
-    """Raise for a dataset that cannot be made larger without changing what is there."""
-    if plan.weights or plan.output.to not in PARTED:
-        reason = "its splits would change" if plan.weights else f"{plan.output.to} is one file"
-        raise OutputError(
-            f"{plan.output.folder} cannot grow from {count(n_there, 'image')} to "
-            f"{plan.recipe.count:,}: {reason}",
-            "Choose another --out, or --overwrite.",
         )
 
 
@@ -417,13 +396,14 @@ def _compare(saved: dict[str, Any], wanted: dict[str, Any], within: str = "") ->
             yield f"{key} is {quote(there)} there, {quote(here)} here"
 
 
-def _refuse_links(*paths: Path) -> None:
+def _refuse_links(path: Path) -> None:
     """Raise an error for a file or folder of ours that is a link, or in which one lies."""
-    for path in paths:
-        inside = (Path(at, name) for at, *names in os.walk(path) for name in chain(*names))
-        for one in chain([path], inside):
-            if one.is_symlink():
-                raise _refuse_link(one)
+    inside = (
+        Path(at, name) for at, *names in os.walk(path / OWN_FOLDER) for name in chain(*names)
+    )
+    for one in chain([path / DATASET_FILE, path / OWN_FOLDER], inside):
+        if one.is_symlink():
+            raise _refuse_link(one)
 
 
 def _refuse_link(path: Path | str) -> OutputError:
@@ -434,12 +414,8 @@ def _refuse_link(path: Path | str) -> OutputError:
 
 
 @contextmanager
-def _lock(path: Path, name: Path | str, patience_s: float = 0) -> Iterator[int]:
-    """Hold the lock that a file stands for; it ends with the process, however that ends.
-
-    Yields the descriptor of the file: a forked child must close its copy, or it would go on
-    holding the lock.
-    """
+def _lock(path: Path, name: Path | str, patience_s: float = 0) -> Iterator[None]:
+    """Hold the lock that a file stands for; it ends with the process, however that ends."""
     until_s = time.monotonic() + patience_s
     while (descriptor := _try_file(path)) is None:
         if time.monotonic() > until_s:
@@ -449,7 +425,7 @@ def _lock(path: Path, name: Path | str, patience_s: float = 0) -> Iterator[int]:
             )
         time.sleep(_LOOK_EVERY_S)
     try:
-        yield descriptor
+        yield
     finally:
         with suppress(OSError):  # Windows does not remove an open file
             path.unlink()

@@ -57,14 +57,9 @@ def describe_file(path: Path | str, name: str) -> FileEntry:
 
 
 class Staging:
-    """Takes the files of one part; a `PartWriter`.
+    """Takes the files of one part into a new folder; a `PartWriter`.
 
-    Parameters
-    ----------
-    folder : Path
-        Does not exist yet; afterwards it holds ``files``, ``kept`` and whatever is added.
-    within : str
-        Goes before the names of files: the folder of a split with a ``/`` at its end, or "".
+    The folder of their split, `within`, goes before the names of files.
     """
 
     def __init__(self, folder: Path, within: str = "") -> None:
@@ -140,21 +135,10 @@ class WrittenPart:
 
 
 class PartMaker:
-    """Makes parts; a `Work`.
+    """Makes parts in a folder of this machine; a `Work`.
 
-    Parameters
-    ----------
-    plan : Plan
-    data_dir : Path, optional
-        Where glyphs are cached.
-    glyphs : GlyphSet, optional
-        The glyphs, if they are at hand in this process.
-    staging : Path, optional
-        Folder of this machine to write in.
-    widest_px : int, optional
-        Width of the images, if it is known: to find it takes as long as a thousand of them.
-    commit : callable, optional
-        Takes the folder of a part and its name, where this process gives files their final names.
+    Without `glyphs` it loads its own. The width of the images, `widest_px`, takes as long to find
+    as a thousand of them. Where this process gives files their final names, `commit` does.
     """
 
     def __init__(

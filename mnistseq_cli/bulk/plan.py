@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from mnistseq_cli.recipe import COUNT_LIMIT, TEXTS_FILE
 from mnistseq_cli.validation import check_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from mnistseq_cli.compose.generator import SequenceGenerator
     from mnistseq_cli.compose.splits import Split
@@ -29,22 +29,12 @@ PART_SIZE_LIMIT = 100_000  # a part's names and hashes are in memory while it is
 
 @dataclass(frozen=True)
 class Part:
-    """Consecutive samples written together: the unit of commit and of resume.
+    """Consecutive samples written together: the unit of commit and of resume."""
 
-    Parameters
-    ----------
-    number : int
-        Counted from 0 in each split.
-    start, stop : int
-        First sample, and the one after the last.
-    split : str
-        The split it belongs to; "" where there are no splits.
-    """
-
-    number: int
+    number: int  # counted from 0 in each split
     start: int
     stop: int
-    split: str = ""
+    split: str = ""  # the name of its split
 
     @property
     def name(self) -> str:
@@ -67,23 +57,17 @@ class Part:
 class Plan:
     """A recipe, where its samples go, and in which parts.
 
-    Parameters
-    ----------
-    recipe : Recipe
-        With a data set that has a name, and the hash of its glyphs.
-    output : Output
-    part_size : int
-        Samples in a part, 1 to 100,000.
-    start : int
-        Index of the first sample; those before it belong to other datasets of the recipe.
+    With splits, its glyphs are all of them, for the splits to draw from.
     """
 
     recipe: Recipe
     output: Output
-    part_size: int = PART_SIZE
-    start: int = 0
+    part_size: int = PART_SIZE  # samples in a part
+    start: int = 0  # the first sample; those before it belong to other datasets of the recipe
 
     def __post_init__(self) -> None:
+        if self.recipe.splits:
+            object.__setattr__(self, "recipe", use_all_glyphs(self.recipe))
         check_number("start", self.start, 0, COUNT_LIMIT)
         check_number("part_size", self.part_size, 1, PART_SIZE_LIMIT)
         if self.start and self.recipe.splits:
@@ -138,20 +122,6 @@ class Plan:
             "part_size": self.part_size,
             "splits": dict(self.weights),
         } | ({"start": self.start} if self.start else {})
-
-
-def make_plan(
-    recipe: Recipe,
-    output: Output,
-    part_size: int = PART_SIZE,
-    splits: Iterable[tuple[str, int]] | None = None,
-    start: int = 0,
-) -> Plan:
-    """Make a plan; see `Plan`. With splits, those given or the recipe's, glyphs are all."""
-    if splits is not None:
-        recipe = replace(recipe, splits=tuple(f"{name}={weight}" for name, weight in splits))
-    recipe = use_all_glyphs(recipe) if recipe.splits else recipe
-    return Plan(recipe, output, part_size, start)
 
 
 def choose_part_size(generator: SequenceGenerator) -> int:

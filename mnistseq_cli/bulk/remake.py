@@ -46,25 +46,17 @@ _BOX_STAGES: tuple[Stage, ...] = (*_DIGIT_STAGES, "line", "lens")  # all that mo
 
 @dataclass(frozen=True)
 class Difference:
-    """Something of a sample that is not what the recipe makes.
-
-    Parameters
-    ----------
-    sample : LoadedSample
-    aspect : str
-        "name", "text", "image" or one of `ASPECTS`.
-    """
+    """Something of a sample that is not what the recipe makes."""
 
     sample: LoadedSample
-    aspect: str
+    aspect: str  # "name", or an attribute of a sample
 
     def __str__(self) -> str:
         name = name_with_split(self.sample)
         if self.aspect == "name":
             return f"the recipe makes no sample called {name}"
-        words = {"mark_boxes": "boxes of marks", "written": "writing"}.get(
-            self.aspect, self.aspect
-        )
+        names = {"mark_boxes": "boxes of marks", "written": "writing"}
+        words = names.get(self.aspect, self.aspect)
         verb = "are" if words.endswith("s") else "is"
         return f"the {words} of {name} {verb} not what the recipe makes"
 
@@ -72,34 +64,26 @@ class Difference:
 class Remaker:
     """Makes the samples of a dataset again.
 
-    Parameters
-    ----------
-    manifest : mapping
-        What `load_plan` gave, or the plan of a `Manifest`; its recipe and output count.
-    folder : Path
-        The dataset.
-    data_dir : Path, optional
-        Where glyphs are cached.
-    download : bool
-        Whether glyphs that are not cached may be fetched.
+    The plan is what `load_plan` gave, or that of a `Manifest`. Glyphs that are not cached are
+    fetched where `download` allows it.
     """
 
     def __init__(
         self,
-        manifest: Mapping[str, Any],
+        plan: Mapping[str, Any],
         folder: Path,
         data_dir: Path | None = None,
         *,
         download: bool = True,
     ) -> None:
         with naming_damage(f"what {folder} says of itself"):
-            self.recipe = _restore_recipe(manifest["recipe"], folder)
+            self.recipe = _restore_recipe(plan["recipe"], folder)
             weights = parse_weights(self.recipe.splits)
-            if [*weights] != [*manifest["splits"].items()]:
+            if [*weights] != [*plan["splits"].items()]:
                 raise ValueError("its splits are not those of its recipe")
-            self.splits = cut(weights, self.recipe.count, manifest.get("start", 0))
+            self.splits = cut(weights, self.recipe.count, plan.get("start", 0))
             with _naming_use(f"the output of {folder}"):
-                self.output = Output(folder=folder, **manifest["output"])
+                self.output = Output(folder=folder, **plan["output"])
             self._distortions = make_pipeline(self.recipe.augment, self.recipe.augment_prob)
         if not download:
             _check_cached(self.recipe, data_dir)

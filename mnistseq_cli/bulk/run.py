@@ -36,9 +36,6 @@ from mnistseq_cli.bulk.output_folder import open_output_folder
 from mnistseq_cli.bulk.parts import PartMaker, read_part
 from mnistseq_cli.bulk.storage import is_shared
 from mnistseq_cli.bulk.workers import (
-    DEFAULT_START_METHOD,
-    StartMethod,
-    check_open_files,
     count_cores,
     exit_on_signals,
     map_unordered,
@@ -85,7 +82,6 @@ def run(
     resume: bool = False,
     overwrite: bool = False,
     check_space: bool = False,
-    start_method: StartMethod = DEFAULT_START_METHOD,
     data_dir: Path | None = None,
     glyphs: GlyphSet | None = None,
     dask: str | None = None,
@@ -109,8 +105,6 @@ def run(
         Remove what an earlier run wrote; files that mnistseq did not make stay.
     check_space : bool
         Measure a few samples first, and refuse what does not fit on the disk.
-    start_method : "fork", "forkserver" or "spawn"
-        Of worker processes. Forking from a process that has threads is not safe.
     data_dir : Path, optional
         Where glyphs are cached.
     glyphs : GlyphSet, optional
@@ -151,7 +145,7 @@ def run(
                 n_workers = sum(cluster.nthreads().values())
             else:
                 n_workers = choose_workers(plan, job.n_left, workers)
-                make = partial(job.make_here, n_workers=n_workers, start_method=start_method)
+                make = partial(job.make_here, n_workers)
             job.make(make, n_workers, part_s)
             with folder.finishing():
                 return job.finish()
@@ -162,11 +156,10 @@ def run(
 
 def choose_workers(plan: Plan, n_left: int, workers: int | None) -> int:
     """Return how many workers to use: those given, or as the work is."""
-    if workers is None:
-        n_parts = -(-n_left // plan.part_size)
-        workers = 0 if n_left <= max(_FEW_SAMPLES, plan.part_size) else min(count_cores(), n_parts)
-    check_open_files(workers)
-    return workers
+    if workers is not None:
+        return workers
+    n_parts = -(-n_left // plan.part_size)
+    return 0 if n_left <= max(_FEW_SAMPLES, plan.part_size) else min(count_cores(), n_parts)
 
 
 class _Job:
@@ -247,9 +240,7 @@ class _Job:
             for made in all_made:
                 self._keep(made)
 
-    def make_here(
-        self, parts: Iterator[Part], *, n_workers: int, start_method: StartMethod
-    ) -> Generator[WrittenPart]:
+    def make_here(self, n_workers: int, parts: Iterator[Part]) -> Generator[WrittenPart]:
         """Make parts in this process, or in others on this machine."""
         folder, generator = self._folder, self._generator
         glyphs = generator.glyphs if n_workers == 0 else None
@@ -259,10 +250,8 @@ class _Job:
             partial(PartMaker, self._plan, *own, commit=commit),
             parts,
             n_workers,
-            start_method=start_method,
             report=self._advance,
             report_retry=self._retry,
-            inherited=folder.inherited,
         )
 
     def finish(self) -> Summary:
@@ -348,16 +337,9 @@ def stream(
 ) -> None:
     """Write the samples of a plan in their order as one tar, such as to a pipe.
 
+    The plan is of the format webdataset, without splits; the other parameters are those of `run`.
     Parts are made as for a folder, in the folder of temporary files; each is there until those
     before it are written.
-
-    Parameters
-    ----------
-    plan : Plan
-        Of the format webdataset, without splits.
-    file : binary file
-    workers, data_dir, glyphs, report
-        As for `run`.
     """
     generator = SequenceGenerator(plan.recipe, glyphs, data_dir)
     n_workers = choose_workers(plan, plan.recipe.count, workers)

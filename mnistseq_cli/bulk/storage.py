@@ -74,14 +74,9 @@ def open_store(path: Path) -> Iterator[Store]:
 class Store:
     """The folder of a dataset in a store; has the methods of `OutputFolder`.
 
-    Parameters
-    ----------
-    path : UPath
-    staging : Path
-        A folder of this machine for what is being made.
+    What is being made lies in a folder of this machine.
     """
 
-    inherited: tuple[int, ...] = ()
     is_written_by_workers = True
 
     def __init__(self, path: Path, staging: Path) -> None:

@@ -24,13 +24,7 @@ from mnistseq_cli.bulk.parts import Problem, check_files, check_part
 from mnistseq_cli.bulk.plan import cut_parts
 from mnistseq_cli.bulk.remake import Remaker
 from mnistseq_cli.bulk.split_overlap import OverlapTally, describe_overlaps
-from mnistseq_cli.bulk.workers import (
-    DEFAULT_START_METHOD,
-    StartMethod,
-    Work,
-    count_cores,
-    map_unordered,
-)
+from mnistseq_cli.bulk.workers import Work, count_cores, map_unordered
 from mnistseq_cli.compose.splits import cut
 from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
 from mnistseq_cli.formats import Output, open_format
@@ -71,31 +65,15 @@ class VerifyProgress:
 
 @dataclass(frozen=True)
 class Report:
-    """What was found.
+    """What was found."""
 
-    Parameters
-    ----------
-    n_files, n_samples : int
-        In the dataset.
-    n_made : int
-        Samples made again and compared.
-    problems : tuple of Problem
-        In the order of names.
-    also_there : tuple of str
-        Files that other programs left, which are no problem; see `is_litter`.
-    overlap : str
-        What the splits share, in words; "" where there are none, or problems.
-    card : str
-        Whose its ``README.md`` is; see `check_card`.
-    """
-
-    n_files: int
+    n_files: int  # in the dataset
     n_samples: int
-    n_made: int
-    problems: tuple[Problem, ...]
-    also_there: tuple[str, ...] = ()
-    overlap: str = ""
-    card: str = "own"
+    n_made: int  # samples made again and compared
+    problems: tuple[Problem, ...]  # in the order of names
+    also_there: tuple[str, ...] = ()  # what others left, which is no problem; see `is_litter`
+    overlap: str = ""  # what the splits share, in words; "" where there are none, or problems
+    card: str = "own"  # whose its ``README.md`` is; see `check_card`
 
 
 def verify(
@@ -103,7 +81,6 @@ def verify(
     *,
     deep: int | None = 0,
     workers: int | None = None,
-    start_method: StartMethod = DEFAULT_START_METHOD,
     data_dir: Path | None = None,
     report: Callable[[VerifyProgress], None] = lambda _: None,
 ) -> Report:
@@ -117,7 +94,6 @@ def verify(
     workers : int, optional
         Worker processes; 0 works in this process. By default as many as there are usable cores,
         but none for a few files.
-    start_method : "fork", "forkserver" or "spawn"
     data_dir : Path, optional
         Where glyphs are cached, for `deep`.
     report : callable
@@ -126,7 +102,7 @@ def verify(
     manifest = load_manifest(folder)
     if workers is None:
         workers = count_cores() if manifest.n_files > _FEW_FILES else 0
-    check = _Check(folder, manifest, workers, start_method, report)
+    check = _Check(folder, manifest, workers, report)
     problems = check.read()
     chosen = check.choose(deep)
     overlap = ""
@@ -156,14 +132,12 @@ class _Check:
         folder: Path,
         manifest: Manifest,
         n_workers: int,
-        start_method: StartMethod,
         report: Callable[[VerifyProgress], None],
     ) -> None:
         self._folder = folder
         self._manifest = manifest
         self._parts = _list_parts(folder, manifest)
         self._n_workers = n_workers
-        self._start_method = start_method
         self._report = report
         self.also_there: list[str] = []
         self._n_files_all = manifest.n_files
@@ -257,8 +231,7 @@ class _Check:
     def _work(
         self, make_work: Callable[[], Work[TaskT, ResultT]], tasks: list[TaskT]
     ) -> Iterator[ResultT]:
-        done = map_unordered(make_work, tasks, self._n_workers, start_method=self._start_method)
-        with closing(done) as results:
+        with closing(map_unordered(make_work, tasks, self._n_workers)) as results:
             yield from results
 
     def _tell(self) -> None:

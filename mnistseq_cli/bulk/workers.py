@@ -20,7 +20,7 @@ from itertools import islice
 from multiprocessing import connection as mp_connection
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mnistseq_cli.errors import MnistseqError, OutputError
 
@@ -29,22 +29,18 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
-if sys.platform != "win32":
-    import resource
-
-StartMethod = Literal["fork", "forkserver", "spawn"]
 TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")
 Work = Callable[[TaskT, Callable[[int], None]], ResultT]  # does a task; says how much is done
 
-DEFAULT_START_METHOD: StartMethod = "spawn" if sys.platform == "win32" else "forkserver"
+# Forking from a process that has threads is not safe.
+_START_METHOD = "spawn" if sys.platform == "win32" else "forkserver"
 DEATHS_ALLOWED = 2
 TERMINATED = 143  # exit status after SIGTERM
 _STARTS_ALLOWED = 5  # of workers that end before they begin
 _PAUSE_S = 0.1
 _SAY_EVERY_S = 0.2
 _LOOK_EVERY_S = 1.0  # for a parent that is gone
-_FILES_AT_REST, _FILES_PER_WORKER = 32, 4
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUP = Path("/proc/self/cgroup")
 
@@ -119,53 +115,26 @@ def hold_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def check_open_files(n_workers: int) -> None:
-    """Raise OutputError if there are more workers than open files, such as pipes, allow."""
-    needed = _FILES_AT_REST + _FILES_PER_WORKER * n_workers
-    limit = needed
-    if sys.platform != "win32":
-        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if n_workers and limit < needed:
-        raise OutputError(
-            f"too many files are open: {n_workers} workers need {needed}, the limit is {limit}",
-            f"Use fewer --workers, or raise the limit: ulimit -n {needed}",
-        )
-
-
 def map_unordered(
     make_work: Callable[[], Work[TaskT, ResultT]],
     tasks: Iterable[TaskT],
     n_workers: int,
     *,
-    start_method: StartMethod = DEFAULT_START_METHOD,
     report: Callable[[TaskT, int], None] = lambda _, __: None,
     report_retry: Callable[[TaskT, int, int | None], None] = lambda _, __, ___: None,
-    inherited: tuple[int, ...] = (),
 ) -> Generator[ResultT]:
     """Do tasks and yield their results, in no particular order.
 
-    Parameters
-    ----------
-    make_work : callable
-        Makes what does a task; called once in each worker, so it must be picklable.
-    tasks : iterable
-        Picklable and hashable.
-    n_workers : int
-        Worker processes; 0 works in this process.
-    start_method : "fork", "forkserver" or "spawn"
-    report : callable
-        Takes a task, and how much of it is done.
-    report_retry : callable
-        Takes a task whose worker died, which attempt comes next, and the exit code.
-    inherited : tuple of int
-        File descriptors that a forked worker must not keep.
+    Each worker process calls `make_work`, which must be picklable; 0 workers are this process.
+    Reported are a task and how much of it is done; a task whose worker died, which attempt comes
+    next, and the exit code.
     """
     if n_workers == 0:
         work = make_work()
         for task in tasks:
             yield work(task, partial(report, task))
         return
-    crew = _Crew(partial(_start, make_work, start_method, inherited), report, report_retry)
+    crew = _Crew(partial(_start, make_work), report, report_retry)
     tasks, todo = iter(tasks), deque[TaskT]()
     done: list[ResultT] = []
     try:
@@ -274,22 +243,18 @@ class _Crew:
         self._report_retry(worker.task, n_deaths + 1, exit_code)
 
 
-def _start(
-    make_work: Callable[[], Work[Any, Any]], start_method: StartMethod, inherited: tuple[int, ...]
-) -> _Worker:
+def _start(make_work: Callable[[], Work[Any, Any]]) -> _Worker:
     """Start a worker; try again where helpers of multiprocessing are being replaced."""
-    context: Any = mp.get_context(start_method)
-    if start_method == "forkserver":
+    context: Any = mp.get_context(_START_METHOD)
+    if _START_METHOD == "forkserver":
         context.set_forkserver_preload(["mnistseq_cli.bulk.parts"])
     for attempt in range(_STARTS_ALLOWED):
         time.sleep(_PAUSE_S * attempt)
         try:
-            ensure_helpers(start_method)
+            ensure_helpers()
             ours, theirs = context.Pipe()
             with theirs:
-                close = (*inherited, ours.fileno()) if start_method == "fork" else ()
-                process = context.Process(target=_serve, args=(make_work, theirs, close))
-                process.daemon = True
+                process = context.Process(target=_serve, args=(make_work, theirs), daemon=True)
                 # It is born with Ctrl-C held back, not to die with a traceback of its own.
                 with hold_signals():
                     process.start()
@@ -302,15 +267,14 @@ def _start(
 def _refuse_start(why: str) -> OutputError:
     return OutputError(
         f"worker processes cannot be started, or are ended at once: {why}",
-        "Try fewer --workers; --workers 0 needs no other process.",
+        "Try fewer --workers, or a higher limit (ulimit -n 1024); --workers 0 needs no other.",
     )
 
 
-def ensure_helpers(start_method: StartMethod) -> None:
-    """Start the helper processes of multiprocessing, with what they say to nobody.
+def ensure_helpers(*, with_server: bool = True) -> None:
+    """Start the helper processes of multiprocessing; they are started anew where they are killed.
 
-    Where a process is killed, they and what they have just started speak of leaks and lost
-    semaphores on the terminal. Python starts them anew where they are killed themselves.
+    Where a process is killed, they would speak of leaks and lost semaphores on the terminal.
     """
     if sys.platform == "win32":
         return
@@ -322,7 +286,7 @@ def ensure_helpers(start_method: StartMethod) -> None:
         with hold_signals():
             os.dup2(nobody, 2)
             resource_tracker.ensure_running()
-            if start_method == "forkserver":
+            if with_server:
                 forkserver.ensure_running()
     finally:
         os.dup2(saved, 2)
@@ -330,12 +294,8 @@ def ensure_helpers(start_method: StartMethod) -> None:
         os.close(nobody)
 
 
-def _serve(
-    make_work: Callable[[], Work[Any, Any]], pipe: Connection, close: tuple[int, ...]
-) -> None:
+def _serve(make_work: Callable[[], Work[Any, Any]], pipe: Connection) -> None:
     """Do tasks: say how much is done now and then, then ``(result,)`` or an exception."""
-    for descriptor in close:
-        os.close(descriptor)
     # The terminal sends Ctrl-C to every process; the parent decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in _ENDING:

@@ -108,7 +108,7 @@ def _plan(
     folder: str,
 ) -> tuple[SequenceGenerator, Plan]:
     """Return what makes the samples, which all fit, and what is to be made of them."""
-    from mnistseq_cli.bulk.plan import choose_part_size, make_plan
+    from mnistseq_cli.bulk.plan import Plan, choose_part_size
     from mnistseq_cli.cli.progress import Display
     from mnistseq_cli.formats import open_format
 
@@ -127,7 +127,7 @@ def _plan(
     with Display("samples", after_s=1.0) as display:
         generator.check(lambda n: display.show("Checking that all fit", n, len(generator)))
     part_size = output.part_size or choose_part_size(generator)
-    return generator, make_plan(generator.recipe, place, part_size, start=output.start or 0)
+    return generator, Plan(generator.recipe, place, part_size, start=output.start or 0)
 
 
 def _read_drawn(

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from mnistseq_cli.bulk.events import Event, PartFinished
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
 from tests.helpers.bulk_cases import Case, read_tree
@@ -19,23 +18,11 @@ from tests.helpers.bulk_cases import Case, read_tree
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
 MODES: list[dict[str, Any]] = [{}, {"resume": True}, {"overwrite": True}]
 LINKED = (
-    ".mnistseq",
-    ".mnistseq/staging",
-    ".mnistseq/kept",
-    ".mnistseq/parts",
-    ".mnistseq/kept/00000000",
-    ".mnistseq/parts/00000000.json",
-    ".mnistseq/parts/joined.json",
-    ".mnistseq/staging/joined",
-    ".mnistseq/lock",
-    ".mnistseq/plan.json",
-    ".mnistseq/boot_id",
-    "dataset.json",
-    "recipe.toml",
-    "labels.csv",
-    "images",
-    "images/00000",
-    "images/00000/00000000.png",
+    *(".mnistseq", *(f".mnistseq/{name}" for name in ("staging", "kept", "parts", "lock"))),
+    *(".mnistseq/kept/00000000", ".mnistseq/parts/00000000.json", ".mnistseq/parts/joined.json"),
+    *(".mnistseq/staging/joined", ".mnistseq/plan.json"),
+    *("dataset.json", "recipe.toml", "labels.csv"),
+    *("images", "images/00000", "images/00000/00000000.png"),
 )
 
 
@@ -62,19 +49,6 @@ def try_run(case: Case, folder: Path, **options: Any) -> None:
         return
 
 
-def stop_after_parts(case: Case, folder: Path, n_parts: int) -> None:
-    left = n_parts
-
-    def stop(event: Event) -> None:
-        nonlocal left
-        left -= isinstance(event, PartFinished)
-        if left == 0:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run(case.plan(folder), workers=0, report=stop)
-
-
 @pytest.mark.parametrize("options", MODES, ids=["new", "resume", "overwrite"])
 @pytest.mark.parametrize("name", LINKED)
 @pytest.mark.parametrize("state", ["empty", "stopped", "finished"])
@@ -83,14 +57,14 @@ def test_links_are_not_followed(
 ) -> None:
     out = tmp_path / "out"
     if state == "stopped":
-        stop_after_parts(case, out, 2)
+        case.stop(out, 2)
     elif state == "finished":
         run(case.plan(out), workers=0)
     link = out / name
     if link.exists():
         link.rename(tmp_path / "moved")
     link.parent.mkdir(parents=True, exist_ok=True)
-    is_file = Path(name).suffix or name.endswith(("lock", "boot_id"))
+    is_file = Path(name).suffix or name.endswith("lock")
     link.symlink_to(outside / "x" if is_file else outside)
     before = read_tree(outside)
     try_run(case, out, **options)
@@ -169,25 +143,18 @@ def test_a_changed_file_is_not_removed_and_nothing_else_is_then(
     assert read_tree(out) == before
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        ".DS_Store",
-        "Thumbs.db",
-        "desktop.ini",
-        "README.md",
-        ".gitattributes",
-        ".cache/x",
-        "lost+found/x",
-    ],
-)
-def test_a_folder_with_litter_alone_is_empty(case: Case, tmp_path: Path, name: str) -> None:
+def test_a_folder_with_litter_alone_is_empty(case: Case, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    (out / name).parent.mkdir(parents=True)
-    (out / name).write_text("litter")
+    names = (
+        *(".DS_Store", "Thumbs.db", "desktop.ini", "README.md", ".gitattributes"),
+        *(".cache/x", "lost+found/x"),
+    )
+    for name in names:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text("litter")
     run(case.plan(out), workers=0)
     run(case.plan(out), workers=0, overwrite=True)
-    assert (out / name).read_text() == "litter"
+    assert {(out / name).read_text() for name in names} == {"litter"}
     assert (out / "dataset.json").exists()
 
 

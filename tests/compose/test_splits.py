@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistseq_cli.bulk.plan import make_plan
+from mnistseq_cli.bulk.plan import Plan
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.bulk.verify import verify
 from mnistseq_cli.compose.splits import (
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WEIGHTS = (("train", 80), ("val", 10), ("test", 10))
+SPLITS = tuple(f"{name}={weight}" for name, weight in WEIGHTS)
 Weights = st.lists(st.integers(1, 50), min_size=1, max_size=5).map(
     lambda weights: tuple((f"s{n}", weight) for n, weight in enumerate(weights))
 )
@@ -169,8 +171,8 @@ def test_listed_texts_are_dealt_out_with_their_repeats() -> None:
 def test_a_dataset_of_splits_is_proven_to_share_nothing(
     glyph_folder: Path, tmp_path: Path
 ) -> None:
-    recipe = Recipe(length=(2, 4), count=200, seed=1, dataset=str(glyph_folder))
-    plan = make_plan(recipe, Output(folder=tmp_path / "out"), 30, WEIGHTS)
+    recipe = Recipe(length=(2, 4), count=200, seed=1, dataset=str(glyph_folder), splits=SPLITS)
+    plan = Plan(recipe, Output(folder=tmp_path / "out"), 30)
     run(plan, workers=0)
     used = []
     for split in plan.splits:
@@ -188,14 +190,14 @@ def test_a_dataset_of_splits_is_proven_to_share_nothing(
 
 
 def test_splits_are_the_same_whoever_makes_them(glyph_folder: Path, tmp_path: Path) -> None:
-    recipe = Recipe(length=(2, 4), count=200, seed=1, dataset=str(glyph_folder))
+    recipe = Recipe(length=(2, 4), count=200, seed=1, dataset=str(glyph_folder), splits=SPLITS)
     for workers in (0, 2):
         output = Output(folder=tmp_path / str(workers))
-        run(make_plan(recipe, output, 30, WEIGHTS), workers=workers)
+        run(Plan(recipe, output, 30), workers=workers)
     assert read_tree(tmp_path / "0") == read_tree(tmp_path / "2")
-    run(make_plan(recipe, output, 30, WEIGHTS), workers=0, resume=True)
+    run(Plan(recipe, output, 30), workers=0, resume=True)
     with pytest.raises(OutputError, match="splits"):
-        run(make_plan(recipe, output, 30, WEIGHTS[:2]), workers=0, resume=True)
+        run(Plan(replace(recipe, splits=SPLITS[:2]), output, 30), workers=0, resume=True)
 
 
 def test_verify_finds_what_two_splits_share(
@@ -207,15 +209,15 @@ def test_verify_finds_what_two_splits_share(
         "mnistseq_cli.compose.splits.deal_glyphs",
         lambda _glyphs, splits, _by: {split.name: everything for split in splits},
     )
-    recipe = Recipe(length=(2, 4), count=200, seed=1, dataset=str(glyph_folder))
-    run(make_plan(recipe, Output(folder=tmp_path / "out"), 30, WEIGHTS), workers=0)
+    recipe = Recipe(length=(2, 4), count=200, seed=1, dataset=str(glyph_folder), splits=SPLITS)
+    run(Plan(recipe, Output(folder=tmp_path / "out"), 30), workers=0)
     (problem,) = verify(tmp_path / "out", workers=0).problems
     assert "share" in str(problem)
     assert "glyphs" in str(problem)
 
 
 def test_generators_of_splits_share_nothing_but_their_width(glyph_folder: Path) -> None:
-    recipe = Recipe(length=(2, 4), count=200, seed=1, dataset=str(glyph_folder))
+    recipe = Recipe(length=(2, 4), count=200, seed=1, dataset=str(glyph_folder), splits=SPLITS)
     splits = cut(WEIGHTS, 200)
     generators = open_splits(recipe, splits)
     used, widths = [], set()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from mnistseq_cli.bulk.plan import make_plan
+from mnistseq_cli.bulk.plan import Plan
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.formats import Output
@@ -40,7 +40,7 @@ class Made:
 
     def write(self, to: str, *labels: str) -> Path:
         output = Output(folder=self.folder, to=to, labels=labels)
-        run(make_plan(self.recipe, output, part_size=5), workers=0)
+        run(Plan(self.recipe, output, part_size=5), workers=0)
         return self.folder
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from imageio import v3 as imageio
 
-from mnistseq_cli.bulk.plan import make_plan
+from mnistseq_cli.bulk.plan import Plan
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.formats import FORMATS, Output, find_format
@@ -246,8 +246,8 @@ def test_marks_are_told_from_labels(case: str, punctuated: GlyphSet, tmp_path: P
 def test_idx_refuses_more_images_than_its_header_counts(tmp_path: Path) -> None:
     recipe = Recipe(length=(3, 3), count=2**32, width_px=100)
     with pytest.raises(UsageError, match="at most 4294967295 images"):
-        make_plan(recipe, Output(folder=tmp_path, to="idx"))
-    make_plan(recipe, Output(folder=tmp_path, to="webdataset"))
+        Plan(recipe, Output(folder=tmp_path, to="idx"))
+    Plan(recipe, Output(folder=tmp_path, to="webdataset"))
 
 
 @pytest.mark.parametrize("name", ARRAYS)
@@ -255,9 +255,9 @@ def test_arrays_refuse_natural_widths_before_any_work(name: str, tmp_path: Path)
     check_installed(name)
     output = Output(folder=tmp_path / "out", to=name)
     with pytest.raises(UsageError, match="natural width do not fit into one array"):
-        make_plan(RECIPES["natural"], output)
+        Plan(RECIPES["natural"], output)
     assert not output.folder.exists()
-    make_plan(RECIPES["natural"], Output(folder=tmp_path))
+    Plan(RECIPES["natural"], Output(folder=tmp_path))
 
 
 def test_a_tar_is_as_pythons_own(glyphs: GlyphSet, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from mnistseq_cli.bulk.plan import make_plan
+from mnistseq_cli.bulk.plan import Plan
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.bulk.verify import verify
 from mnistseq_cli.compose.splits import cut, open_splits
@@ -32,7 +32,8 @@ BY_WRITER, BY_GLYPH = replace(ROWS, hand="any"), replace(ROWS, hand="any", split
 
 
 def make(folder: Path, recipe: Recipe = ROWS, **output: Any) -> Path:
-    run(make_plan(recipe, Output(folder=folder, **output), 10, WEIGHTS), workers=0)
+    splits = tuple(f"{name}={weight}" for name, weight in WEIGHTS)
+    run(Plan(replace(recipe, splits=splits), Output(folder=folder, **output), 10), workers=0)
     return folder
 
 

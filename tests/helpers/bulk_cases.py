@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from mnistseq_cli.bulk.plan import Plan, make_plan
+from mnistseq_cli.bulk.events import Event, PartFinished, Started
+from mnistseq_cli.bulk.plan import Plan
+from mnistseq_cli.bulk.run import run
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.formats import Output
 from mnistseq_cli.recipe import Recipe
@@ -30,7 +32,7 @@ class Case:
 
     def plan(self, folder: Path, **recipe: Any) -> Plan:
         output = Output(folder=folder, **self.output)
-        return make_plan(Recipe(**self._recipe() | recipe), output, self.part_size)
+        return Plan(Recipe(**self._recipe() | recipe), output, self.part_size)
 
     def start(self, folder: Path, **more: Any) -> subprocess.Popen[str]:
         """Start a process that makes it, in a session of its own."""
@@ -53,6 +55,24 @@ class Case:
         with self.start(folder, **more) as process:
             _, message = process.communicate(timeout=60)
         return process.returncode, message
+
+    def tree(self, folder: Path, **recipe: Any) -> dict[str, bytes]:
+        """Make it in this process; return its files."""
+        run(self.plan(folder, **recipe), workers=0)
+        return read_tree(folder)
+
+    def stop(self, folder: Path, n_parts: int, **options: Any) -> None:
+        """Interrupt a run as Ctrl-C does, when so many parts are finished."""
+        left = n_parts
+
+        def stop(event: Event) -> None:
+            nonlocal left
+            left -= isinstance(event, PartFinished)
+            if left <= 0 and isinstance(event, PartFinished | Started):
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            run(self.plan(folder), workers=0, report=stop, **options)
 
     def _recipe(self) -> dict[str, Any]:
         basis = {"length": (1, 4), "count": 95, "seed": 5, "dataset": str(self.dataset)}

@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.bulk.events import Event, PartFinished, PartRetried, Started, Stopped
-from mnistseq_cli.bulk.plan import Plan, make_plan
+from mnistseq_cli.bulk.plan import Plan
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.bulk.storage import open_folder
 from mnistseq_cli.errors import MnistseqError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def plan_of(folder: Path, recipe: dict[str, Any], output: dict[str, Any], part_size: int) -> Plan:
-    return make_plan(Recipe(**recipe), Output(folder=folder, **output), part_size)
+    return Plan(Recipe(**recipe), Output(folder=folder, **output), part_size)
 
 
 def say(event: Event) -> None:
