@@ -29,7 +29,7 @@ GONE = object()
 WRONG: tuple[Any, ...] = (
     *(GONE, None, -1, "x", [], {}, 1e300, 10**9, 10**18, True, ["x"], {"x": None}),
 )
-OPTIONS = "--dashes gap -n 12 --length 1 4 --seed 5 --part-size 4 --splits train=2 b=1".split()
+OPTIONS = "--dashes gap -n 12 --length 1 4 --seed 5 --part-size 4 --splits train=2 b=1"
 
 
 @pytest.fixture(scope="module")
@@ -256,13 +256,13 @@ def test_commands_refuse_a_damaged_manifest(
     found = run("verify", dataset, glyphs=False)
     check_refused(found, "dataset.json")
     check_refused(run("inspect", dataset, glyphs=False), name)
-    check_refused(run("batch", *OPTIONS, "-o", dataset, "--resume"), name)
+    check_refused(run("batch", *OPTIONS.split(), "-o", dataset, "--resume"), name)
     if "plan" in name:
-        assert run("batch", *OPTIONS, "-o", dataset, "--overwrite").status == 0
+        assert run("batch", *OPTIONS.split(), "-o", dataset, "--overwrite").status == 0
         assert run("verify", dataset, glyphs=False).status == 0
     else:
         before = (dataset / IMAGE).read_bytes()
-        check_refused(run("batch", *OPTIONS, "-o", dataset, "--overwrite"), name)
+        check_refused(run("batch", *OPTIONS.split(), "-o", dataset, "--overwrite"), name)
         assert (dataset / IMAGE).read_bytes() == before
 
 
@@ -273,9 +273,9 @@ def test_resuming_makes_a_damaged_part_again(
 ) -> None:
     SPOILERS[spoiler](dataset / ".mnistseq/parts/b-00000000.json")
     if spoiler == "a folder":  # it is in the way, and not ours to remove
-        check_refused(run("batch", *OPTIONS, "-o", dataset, "--resume"), "s a directory")
+        check_refused(run("batch", *OPTIONS.split(), "-o", dataset, "--resume"), "s a directory")
         return
-    assert run("batch", *OPTIONS, "-o", dataset, "--resume").status == 0
+    assert run("batch", *OPTIONS.split(), "-o", dataset, "--resume").status == 0
     assert read_tree(dataset) == read_tree(intact)
 
 
@@ -287,7 +287,7 @@ def test_pipes_among_what_a_run_notes_are_not_waited_for(
     unfinish(dataset)
     for name in ("boot_id", "parts/a.json"):
         os.mkfifo(dataset / ".mnistseq" / name)
-    assert run("batch", *OPTIONS, "-o", dataset, option).status == 0
+    assert run("batch", *OPTIONS.split(), "-o", dataset, option).status == 0
     (dataset / ".mnistseq/parts/a.json").unlink(missing_ok=True)
     assert read_tree(dataset) == read_tree(intact)
 

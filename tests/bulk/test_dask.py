@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -103,16 +102,6 @@ def machines(tmp_path: Path) -> Iterator[Machines]:
         machines.stop()
 
 
-@pytest.fixture
-def case(glyph_folder: Path) -> Case:
-    return Case(glyph_folder)
-
-
-def make_here(case: Case, folder: Path, **options: Any) -> dict[str, bytes]:
-    run(case.plan(folder), workers=0, **options)
-    return read_tree(folder)
-
-
 def test_a_killed_worker_changes_nothing(case: Case, tmp_path: Path, machines: Machines) -> None:
     """Also with splits, and again on the workers that are left."""
     case = Case(case.dataset, recipe={"count": 2000}, part_size=50)
@@ -128,17 +117,17 @@ def test_a_killed_worker_changes_nothing(case: Case, tmp_path: Path, machines: M
     assert len([event for event in events if isinstance(event, PartFinished)]) == 40
     assert machines.processes[1].wait() == -signal.SIGKILL
     assert machines.processes[2].poll() is None
-    assert read_tree(tmp_path / "out") == make_here(case, tmp_path / "undisturbed")
+    assert read_tree(tmp_path / "out") == case.tree(tmp_path / "undisturbed")
     split = Case(case.dataset, recipe={"splits": ("train=8", "val=1", "test=1")})
     run(split.plan(tmp_path / "splits"), dask=machines.address)
-    assert read_tree(tmp_path / "splits") == make_here(split, tmp_path / "splits here")
+    assert read_tree(tmp_path / "splits") == split.tree(tmp_path / "splits here")
 
 
 def test_workers_take_glyphs_from_their_own_cache_or_the_data_folder(
     tmp_path: Path, machines: Machines
 ) -> None:
     case = Case(Path("strokes"), recipe={"splits": ("train=8", "test=2")})
-    undisturbed = make_here(case, tmp_path / "undisturbed")
+    undisturbed = case.tree(tmp_path / "undisturbed")
     run(case.plan(tmp_path / "own"), dask=machines.address)
     assert read_tree(tmp_path / "own") == undisturbed
     run(case.plan(tmp_path / "given"), dask=machines.address, data_dir=tmp_path / "data")
@@ -158,7 +147,7 @@ def test_a_part_that_kills_workers_ends_the_run(case: Case, tmp_path: Path) -> N
     run(case.plan(tmp_path / "out"), workers=0, resume=True, report=events.append)
     assert [event.n_parts_done for event in events if isinstance(event, Started)] > [0]
     assert not [event for event in events if isinstance(event, PartRetried)]
-    assert read_tree(tmp_path / "out") == make_here(case, tmp_path / "undisturbed")
+    assert read_tree(tmp_path / "out") == case.tree(tmp_path / "undisturbed")
 
 
 def test_an_error_that_cannot_be_sent_is_told(case: Case, tmp_path: Path) -> None:
@@ -174,7 +163,7 @@ def test_an_error_that_cannot_be_sent_is_told(case: Case, tmp_path: Path) -> Non
 
 def test_local_equals_the_local_run_and_ctrl_c_keeps_parts(case: Case, tmp_path: Path) -> None:
     run(case.plan(tmp_path / "out"), dask="local", workers=2)
-    undisturbed = make_here(case, tmp_path / "undisturbed")
+    undisturbed = case.tree(tmp_path / "undisturbed")
     assert read_tree(tmp_path / "out") == undisturbed
     long = Case(case.dataset, recipe={"count": 400_000}, part_size=100)
     with long.start(tmp_path / "long", dask="local", workers=2) as process:

@@ -28,16 +28,6 @@ if TYPE_CHECKING:
     from tests.helpers.program import Result
 
 
-@pytest.fixture
-def case(glyph_folder: Path) -> Case:
-    return Case(glyph_folder)
-
-
-def make_whole(case: Case, folder: Path, **recipe: Any) -> dict[str, bytes]:
-    run(case.plan(folder, **recipe), workers=0)
-    return read_tree(folder)
-
-
 # Shares
 
 
@@ -51,7 +41,7 @@ def test_shares_in_any_order_make_what_one_run_makes(
     summaries = [run(case.plan(out), workers=0, share=(number, 3)) for number in order]
     assert [summary.is_whole for summary in summaries] == [False, False, True]
     assert sum(summary.n_samples for summary in summaries[:2]) < 95 == summaries[2].n_samples
-    assert read_tree(out) == make_whole(case, tmp_path / "whole")
+    assert read_tree(out) == case.tree(tmp_path / "whole")
     again = run(case.plan(out), workers=0, share=(2, 3))  # a task that is run once more
     assert again.n_samples == 95
     assert read_tree(out) == read_tree(tmp_path / "whole")
@@ -67,7 +57,7 @@ def test_more_shares_than_parts_and_a_run_that_finishes(case: Case, tmp_path: Pa
     with pytest.raises(OutputError, match="holds another dataset"):
         run(case.plan(out, seed=6), workers=0, share=(20, 20))
     run(case.plan(out), workers=0, resume=True)
-    assert read_tree(out) == make_whole(case, tmp_path / "whole")
+    assert read_tree(out) == case.tree(tmp_path / "whole")
 
 
 def test_a_share_is_made_by_one_process_and_not_beside_a_whole_run(
@@ -86,7 +76,7 @@ def test_a_share_is_made_by_one_process_and_not_beside_a_whole_run(
 
     run(case.plan(out), workers=0, share=(1, 2), report=try_others)
     assert len(refused) == 2
-    assert read_tree(out) == make_whole(case, tmp_path / "whole")
+    assert read_tree(out) == case.tree(tmp_path / "whole")
 
 
 @pytest.mark.slow
@@ -107,7 +97,7 @@ def test_four_processes_that_are_killed_now_and_then(glyph_folder: Path, tmp_pat
             messages = [process.communicate(timeout=60)[1] for process in running]
         assert "Traceback" not in "".join(messages)
     assert (out / "dataset.json").exists()
-    assert read_tree(out) == make_whole(case, tmp_path / "whole")
+    assert read_tree(out) == case.tree(tmp_path / "whole")
 
 
 @pytest.mark.parametrize(
@@ -186,7 +176,7 @@ def test_a_larger_count_adds_samples(
     with pytest.raises(OutputError, match="is unfinished"):
         verify(out)
     run(case.plan(out), workers=0, resume=True, report=lambda _: None)
-    assert read_tree(out) == make_whole(case, tmp_path / "whole")
+    assert read_tree(out) == case.tree(tmp_path / "whole")
     if to != "folder":  # whose labels of old samples are gone into the label files
         assert made[0] == f"{n_before // 10:08d}"
 
@@ -201,7 +191,7 @@ def test_what_cannot_grow_says_why(
         return
     check_installed(to)
     case = Case(glyph_folder, recipe=recipe, output={"to": to})
-    before = make_whole(case, tmp_path / "out")
+    before = case.tree(tmp_path / "out")
     with pytest.raises(OutputError, match="cannot grow from 95 images to 120"):
         run(case.plan(tmp_path / "out", count=120), workers=0, resume=True)
     assert read_tree(tmp_path / "out") == before

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import re
-import sys
 import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 import imageio.v3 as imageio
 import numpy as np
 import pytest
-import typer
 
 from mnistseq_cli.bulk.run import run as make
 from mnistseq_cli.bulk.verify import VerifyProgress, verify
-from mnistseq_cli.cli.verify import verify as verify_command
-from mnistseq_cli.errors import GlyphError, OutputError, UsageError
+from mnistseq_cli.errors import GlyphError, OutputError
 from mnistseq_cli.formats import FORMATS, LABEL_STYLES
 from tests.helpers.bulk_cases import Case, check_installed, read_tree
 
@@ -135,27 +132,24 @@ def list_again(folder: Path, name: str) -> None:
     (folder / "dataset.json").write_text(json.dumps(manifest))
 
 
-def test_deep_finds_a_forged_pixel(dataset: Path) -> None:
+def test_deep_finds_forged_pixels_and_labels(dataset: Path) -> None:
     image = imageio.imread(dataset / IMAGE)
     image[14, 3] ^= 1
     imageio.imwrite(dataset / IMAGE, image)
-    list_again(dataset, IMAGE)
+    forged = [(IMAGE, "not what the recipe makes")]
+    for name, before in (("labels.csv", ","), ("metadata.jsonl", '"text": "')):
+        lines = (dataset / name).read_text().splitlines(keepends=True)
+        start = lines[50].index(before) + len(before)
+        lines[50] = f"{lines[50][:start]}{int(lines[50][start]) ^ 1}{lines[50][start + 1 :]}"
+        (dataset / name).write_text("".join(lines))
+        forged.append((name, "the text of images/"))
+    for name, _ in forged:
+        list_again(dataset, name)
     assert find_problems(dataset, workers=0) == []
-    assert find_problems(dataset, workers=0, deep=None) == [
-        f"altered: {IMAGE} (not what the recipe makes)"
-    ]
-
-
-@pytest.mark.parametrize("name", ["labels.csv", "metadata.jsonl"])
-def test_deep_finds_a_forged_label(dataset: Path, name: str) -> None:
-    lines = (dataset / name).read_text().splitlines(keepends=True)
-    start = lines[50].index('"text": "') + 9 if name.endswith("l") else lines[50].index(",") + 1
-    lines[50] = f"{lines[50][:start]}{int(lines[50][start]) ^ 1}{lines[50][start + 1 :]}"
-    (dataset / name).write_text("".join(lines))
-    list_again(dataset, name)
-    assert find_problems(dataset, workers=0) == []
-    (found,) = find_problems(dataset, workers=2, deep=None)
-    assert found.startswith(f"altered: {name} (the text of images/")
+    for problem, (name, words) in zip(
+        find_problems(dataset, workers=2, deep=None), forged, strict=True
+    ):
+        assert problem.startswith(f"altered: {name} ({words}")
 
 
 @pytest.mark.parametrize("to", FORMATS)
@@ -261,7 +255,9 @@ def test_deep_names_the_sample_that_differs(
     ]
 
 
-def test_deep_compares_only_so_many_samples(glyph_folder: Path, tmp_path: Path) -> None:
+def test_deep_compares_no_fewer_samples_than_asked_for_and_no_others(
+    glyph_folder: Path, tmp_path: Path
+) -> None:
     """Parts of 10, the last one of 5: fifteen samples are the first part and the last."""
     out = tmp_path / "out"
     make(Case(glyph_folder, output={"to": "npy"}).plan(out), workers=0)
@@ -273,35 +269,18 @@ def test_deep_compares_only_so_many_samples(glyph_folder: Path, tmp_path: Path) 
         assert bool(find_problems(out, workers=0, deep=15)) is is_found
         images[place, 0, 0] ^= 1
         np.save(out / "images.npy", images)
-
-
-@pytest.mark.parametrize("deep", [1, 55, 95, 1000, None])
-def test_deep_takes_no_fewer_samples_than_asked_for(
-    glyph_folder: Path, tmp_path: Path, deep: int | None
-) -> None:
-    """Parts at the end of splits are small."""
-    out = tmp_path / "out"
-    recipe = {"splits": ("train=61", "val=11", "test=23")}
-    make(Case(glyph_folder, recipe=recipe, output={"to": "npy"}).plan(out), workers=0)
-    report = verify(out, deep=deep, workers=0)
-    assert report.problems == ()
-    assert report.n_made >= min(deep or 95, 95)
-
-
-def test_deep_counts_samples(glyph_folder: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    make(Case(glyph_folder, output={"to": "npy"}).plan(out), workers=0)
+    list_again(out, "images.npy")
+    recipe = {"splits": ("train=61", "val=11", "test=23")}  # with small parts at their ends
+    make(Case(glyph_folder, recipe=recipe, output={"to": "npy"}).plan(tmp_path / "s"), workers=0)
+    for deep in (1, 55, 95, 1000, None):
+        report = verify(tmp_path / "s", deep=deep, workers=0)
+        assert report.problems == ()
+        assert report.n_made >= min(deep or 95, 95)
     for name in ("images", "labels", "lengths", "boxes"):
         np.save(out / f"{name}.npy", np.load(out / f"{name}.npy")[:-1])
         list_again(out, f"{name}.npy")
-    assert find_problems(out, workers=0, deep=10) == [
-        "altered: images.npy (94 samples instead of 95)"
-    ]
-
-
-def test_deep_names_a_joined_file_that_cannot_be_read(glyph_folder: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    make(Case(glyph_folder, output={"to": "npy"}).plan(out), workers=0)
+    words = "altered: images.npy (94 samples instead of 95)"
+    assert find_problems(out, workers=0, deep=10) == [words]
     os.truncate(out / "boxes.npy", 300)
     list_again(out, "boxes.npy")
     (found,) = find_problems(out, workers=0, deep=10)
@@ -334,23 +313,17 @@ def test_records_that_lead_out_of_the_dataset_are_refused(dataset: Path) -> None
     assert "is not inside the dataset" in find_problems(dataset, workers=0)[0]
 
 
-def test_parts_left_out_of_the_manifest_are_noticed(dataset: Path) -> None:
-    manifest = json.loads((dataset / "dataset.json").read_bytes())
+def test_what_is_no_whole_dataset_is_told(dataset: Path, tmp_path: Path) -> None:
+    path = dataset / "dataset.json"
+    manifest = json.loads(path.read_bytes())
     del manifest["parts"][3]
-    (dataset / "dataset.json").write_text(json.dumps(manifest))
+    path.write_text(json.dumps(manifest))
     with pytest.raises(OutputError, match="its parts are not the whole"):
         verify(dataset, workers=0)
-
-
-def test_what_is_no_finished_dataset_is_told(dataset: Path, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="is not a dataset"):
-        verify(tmp_path)
-    with pytest.raises(OutputError, match="is not a dataset"):
-        verify(tmp_path / "nothing")
-    (dataset / "dataset.json").write_text("{")
-    with pytest.raises(OutputError, match="is damaged"):
-        verify(dataset)
-    (dataset / "dataset.json").unlink()
+    for folder in (tmp_path, tmp_path / "nothing"):
+        with pytest.raises(OutputError, match="is not a dataset"):
+            verify(folder)
+    path.unlink()
     (dataset / ".mnistseq/plan.json").write_text("{}")
     with pytest.raises(OutputError, match="is unfinished") as caught:
         verify(dataset)
@@ -365,34 +338,20 @@ def test_progress_ends_at_the_end(dataset: Path) -> None:
     assert told == sorted(told, key=lambda checking: (checking.n_files, checking.n_made))
 
 
-def call(monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
-    app = typer.Typer()
-    app.command()(verify_command)
-    monkeypatch.setattr(sys, "argv", ["verify", *map(str, words)])
-    app(standalone_mode=False)
-
-
-def test_the_command_names_files_on_stdout(
-    dataset: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_names_files_on_stdout(dataset: Path, run: Callable[..., Result]) -> None:
     for words in ([], ["--deep"], ["--deep", "all"], ["--deep", "30", "--workers", "0"]):
-        call(monkeypatch, dataset, *words)
-        shown = capsys.readouterr()
-        assert shown.out == ""
-        assert "is complete: 99 files, 95 samples" in shown.err
-        assert ("re-rendered" in shown.err) == bool(words)
+        result = run("verify", dataset, *words, glyphs=False)
+        assert (result.status, result.out) == (0, "")
+        assert "is complete: 99 files, 95 samples" in " ".join(result.err.split())
+        assert ("re-rendered" in result.err) == bool(words)
     (dataset / IMAGE).unlink()
-    with pytest.raises(OutputError, match=r": 1 file\b"):
-        call(monkeypatch, dataset)
-    assert capsys.readouterr().out == f"missing: {IMAGE}\n"
-
-
-@pytest.mark.parametrize("words", [["all"], ["--deep", "0"], ["--deep", "x"]])
-def test_the_command_refuses_what_it_does_not_understand(
-    dataset: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
-) -> None:
-    with pytest.raises(UsageError, match=words[-1]):
-        call(monkeypatch, dataset, *words)
+    result = run("verify", dataset, glyphs=False)
+    assert (result.status, result.out) == (1, f"missing: {IMAGE}\n")
+    assert ": 1 file" in result.err
+    for words in (["all"], ["--deep", "0"], ["--deep", "x"]):
+        result = run("verify", dataset, *words, glyphs=False)
+        assert result.status == 2
+        assert words[-1] in result.err
 
 
 LITTER = (
