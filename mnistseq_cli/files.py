@@ -28,6 +28,7 @@ _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _MODE = 0o666  # less the umask, as everywhere
 
 _STEP = 1000
+_STALE_AFTER_S = 3600
 
 _FREE_SPACE = "Free some space, then run it again with --resume."
 _OTHER_FOLDER = "Choose a folder that can be written, with --out."
@@ -107,35 +108,17 @@ def write_new(path: str, data: bytes) -> None:
         os.close(descriptor)
 
 
-def write_whole(
-    path: Path,
-    blocks: Iterable[bytes],
-    *,
-    error: type[MnistseqError] = OutputError,
-    hint: str = "Choose a folder that can be written.",
-) -> None:
+def write_whole(path: Path, blocks: Iterable[bytes]) -> None:
     """Write a file that appears under its name when it is complete, replacing what is there.
 
     Any number of processes can do this at once: the last one wins, and a reader that has the old
     file open or mapped keeps it. If `blocks` raises, nothing is left behind.
     """
-    part = path.with_name(f".{path.name}.{token_hex(8)}.part")
     try:
-        with part.open("xb") as file:
-            file.writelines(blocks)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as cause:
-        is_mended = error is not OutputError or isinstance(cause, PermissionError)
-        message = f"cannot write {path}: {cause.strerror or cause}"
-        raise error(message, hint if is_mended else "") from cause
-    finally:
-        with suppress(OSError):  # where it could not be made, it cannot be looked for either
-            part.unlink(missing_ok=True)
-
-
-_STALE_AFTER_S = 3600
+        _replace(path, blocks)
+    except OSError as error:
+        hint = "Choose a folder that can be written." if isinstance(error, PermissionError) else ""
+        raise OutputError(f"cannot write {path}: {error.strerror or error}", hint) from error
 
 
 def place_file(path: Path, blocks: Iterable[bytes]) -> None:
@@ -143,16 +126,31 @@ def place_file(path: Path, blocks: Iterable[bytes]) -> None:
 
     What killed processes left there is removed when nobody has written to it for an hour.
     """
-    hint = "Choose a folder that can be written, with --data-dir DIR or MNISTSEQ_DATA_DIR."
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        for part in path.parent.glob(".*.part"):
+            with suppress(OSError):  # another process may have finished it just now
+                if time.time() - part.stat().st_mtime > _STALE_AFTER_S:
+                    part.unlink()
+        _replace(path, blocks)
     except OSError as error:
-        raise CacheError(f"cannot write {path}: {error.strerror or error}", hint) from error
-    for part in path.parent.glob(".*.part"):
-        with suppress(OSError):  # another process may have finished it just now
-            if time.time() - part.stat().st_mtime > _STALE_AFTER_S:
-                part.unlink()
-    write_whole(path, blocks, error=CacheError, hint=hint)
+        raise CacheError(
+            f"cannot write {path}: {error.strerror or error}",
+            "Choose a folder that can be written, with --data-dir DIR or MNISTSEQ_DATA_DIR.",
+        ) from error
+
+
+def _replace(path: Path, blocks: Iterable[bytes]) -> None:
+    part = path.with_name(f".{path.name}.{token_hex(8)}.part")
+    try:
+        with part.open("xb") as file:
+            file.writelines(blocks)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        with suppress(OSError):  # where it could not be made, it cannot be looked for either
+            part.unlink(missing_ok=True)
 
 
 READ_LIMIT_BYTES = 2**30  # of a file that is read whole, such as a picture

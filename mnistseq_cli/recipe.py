@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass, fields, replace
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, Self, cast, get_args
+from typing import Any, Literal, Self, cast, get_args, get_origin, get_type_hints
 
 from mnistseq_cli.errors import LayoutError, OutputError, TextError, UsageError
 from mnistseq_cli.files import (
@@ -45,22 +44,11 @@ Group = Literal["glyph", "writer"]
 Polarity = Literal["auto", "dark-ink", "light-ink"]
 FlexibleWidth = Literal["natural", "widest"]
 
-CHOICES: dict[str, tuple[str, ...]] = {
-    "spacing_mode": get_args(SpacingMode),
-    "measure": get_args(Measure),
-    "align": get_args(Align),
-    "fit": get_args(Fit),
-    "ink": get_args(Ink),
-    "glyphs": get_args(Split),
-    "polarity": get_args(Polarity),
-    "dashes": get_args(Dashes),
-    "hand": get_args(Hand),
-    "splits_by": get_args(Group),
-}
 RECIPE_VERSION = 2  # those of version 1 are read as well: what they lack has its default
 RECIPE_FILE = "recipe.toml"
 TEXTS_FILE = "texts.txt"
 NAMED_RECIPES = ("cheque", "form", "ledger", "photo")
+_NAMED = Path(__file__).parent / "recipes"
 SEED_LIMIT = 2**63  # TOML has signed 64-bit numbers
 COUNT_LIMIT = 10**10
 LENGTH_LIMIT = 1000
@@ -195,42 +183,9 @@ class Recipe:
     writers_sha256: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("texts", "augment", "paper", "splits"):
-            object.__setattr__(self, name, check_texts(name, getattr(self, name)))
-        _check_source(self)
-        object.__setattr__(self, "count", check_number("count", self.count, 1, COUNT_LIMIT))
-        object.__setattr__(self, "seed", check_number("seed", self.seed, 0, SEED_LIMIT - 1))
-        height_px = check_number("height_px", self.height_px, *HEIGHT_LIMITS_PX)
-        object.__setattr__(self, "height_px", height_px)
-        width_px, words = self.width_px, get_args(FlexibleWidth)
-        if not (isinstance(width_px, str) and width_px in words):
-            width_px = check_number("width_px", width_px, 1, WIDTH_LIMIT_PX, words)
-        object.__setattr__(self, "width_px", width_px)
-        if self.margin_px is not None:
-            # A quarter of the height, at least, is for the ink.
-            margin_px = check_pair("margin_px", self.margin_px, 0, 3 * height_px // 8)
-            object.__setattr__(self, "margin_px", margin_px)
-        _check_spacing(self)
-        for name, allowed in CHOICES.items():
-            check_choice(name, getattr(self, name), allowed)
-        check_flag("edges", self.edges)
-        for name in ("augment_prob", "touching"):
-            check_share(name, getattr(self, name))
-        if self.touching and self.spacing_mode == "fixed":
-            raise UsageError(
-                f"is {self.touching:g}, but all gaps are to be equal",
-                "Leave out touching, or use spacing_mode variable",
-                field="touching",
-            )
-        for name in ("dataset", "glyphs_sha256", "paper_sha256", "unlabelled", "writers_sha256"):
-            if not isinstance(value := getattr(self, name), str):
-                raise UsageError(f"is {quote(value)}; expected a text", field=name)
-        if " " in self.unlabelled or (self.unlabelled and self.length is not None):
-            raise UsageError(
-                f"is {quote(self.unlabelled)}; expected characters of the texts that are written, "
-                "no space; random digits have none",
-                field="unlabelled",
-            )
+        for name, value in _check_each(self).items():
+            object.__setattr__(self, name, value)
+        _check_together(self)
 
     def __repr__(self) -> str:
         defaults = {field.name: field.default for field in fields(self)}
@@ -343,21 +298,92 @@ class Recipe:
             raise UsageError(f"{path}: {error.message}", error.hint) from error
 
 
+CHOICES: dict[str, tuple[str, ...]] = {
+    name: get_args(hint)
+    for name, hint in get_type_hints(Recipe).items()
+    if get_origin(hint) is Literal
+}
+
+
+def _check_each(recipe: Recipe) -> dict[str, object]:
+    """Return values of fields as plain ones, each checked by itself."""
+    given = vars(recipe)
+    height_px = check_number("height_px", recipe.height_px, *HEIGHT_LIMITS_PX)
+    checked: dict[str, object] = {
+        "count": check_number("count", recipe.count, 1, COUNT_LIMIT),
+        "seed": check_number("seed", recipe.seed, 0, SEED_LIMIT - 1),
+        "height_px": height_px,
+    }
+    for name in ("texts", "augment", "paper", "splits"):
+        checked[name] = check_texts(name, given[name])
+    if recipe.length is not None:
+        both = recipe.length if to_int(recipe.length) is None else (recipe.length,) * 2
+        checked["length"] = check_pair("length", both, 1, LENGTH_LIMIT)
+    words = get_args(FlexibleWidth)
+    if not (isinstance(recipe.width_px, str) and recipe.width_px in words):
+        checked["width_px"] = check_number("width_px", recipe.width_px, 1, WIDTH_LIMIT_PX, words)
+    if recipe.margin_px is not None:  # a quarter of the height, at least, is for the ink
+        checked["margin_px"] = check_pair("margin_px", recipe.margin_px, 0, 3 * height_px // 8)
+    checked["spacing_px"] = _find_spacing(height_px)
+    if recipe.spacing_px is not None:
+        checked["spacing_px"] = check_pair(
+            "spacing_px", recipe.spacing_px, -height_px, GAP_LIMIT_PX
+        )
+    for name, allowed in CHOICES.items():
+        check_choice(name, given[name], allowed)
+    check_flag("edges", recipe.edges)
+    for name in ("augment_prob", "touching"):
+        check_share(name, given[name])
+    for name in ("dataset", "glyphs_sha256", "paper_sha256", "unlabelled", "writers_sha256"):
+        if not isinstance(given[name], str):
+            raise UsageError(f"is {quote(given[name])}; expected a text", field=name)
+    return checked
+
+
+def _check_together(recipe: Recipe) -> None:
+    sources = ("digits", "length", "pattern", "texts")
+    given = [name for name in sources if getattr(recipe, name) is not None]
+    if len(given) != 1:
+        raise TextError(
+            f"a recipe needs one of {', '.join(sources)}; it has {' and '.join(given) or 'none'}",
+            "For example: mnistseq sequence 3 5 0, or mnistseq batch --length 3 7",
+        )
+    if recipe.texts == ():
+        raise TextError("is empty; expected at least one", field="texts")
+    for text in recipe.texts or ():
+        check_text("a text", text, LENGTH_LIMIT)
+    for name in {"digits", "pattern"}.intersection(given):
+        check_text(name, getattr(recipe, name), LENGTH_LIMIT)
+    if recipe.edges and recipe.spacing_px[0] < 0:
+        raise LayoutError(
+            f"margins are gaps too with edges, and a gap of {recipe.spacing_px[0]} px would cut "
+            "a digit off",
+            "Use a MIN of 0 or more, or no edges",
+        )
+    if recipe.touching and recipe.spacing_mode == "fixed":
+        raise UsageError(
+            f"is {recipe.touching:g}, but all gaps are to be equal",
+            "Leave out touching, or use spacing_mode variable",
+            field="touching",
+        )
+    if " " in recipe.unlabelled or (recipe.unlabelled and recipe.length is not None):
+        raise UsageError(
+            f"is {quote(recipe.unlabelled)}; expected characters of the texts that are written, "
+            "no space; random digits have none",
+            field="unlabelled",
+        )
+
+
 def read_named(name: str) -> dict[str, Any]:
     """Return what a built-in recipe says, which is no count and no seed."""
-    import tomllib  # noqa: PLC0415 - only when a recipe is read
-
     check_choice("recipe", name, NAMED_RECIPES)
-    return tomllib.loads(_read_named_text(name))
+    return _read_toml(_NAMED / f"{name}.toml")
 
 
 def describe_named() -> dict[str, str]:
     """Return what each built-in recipe is for: the first line of its file."""
-    return {name: _read_named_text(name).splitlines()[0].strip("# ") for name in NAMED_RECIPES}
-
-
-def _read_named_text(name: str) -> str:
-    return files("mnistseq_cli").joinpath("recipes", f"{name}.toml").read_text("utf-8")
+    texts = {name: (_NAMED / f"{name}.toml").read_text("utf-8") for name in NAMED_RECIPES}
+    return {name: text.splitlines()[0].strip("# ") for name, text in texts.items()}
 
 
 def scale_px(length_px: int, height_px: int, of_height_px: int = PAGE_PX) -> int:
@@ -439,35 +465,3 @@ def _check_keys(text: str) -> None:
     for line in text.split("\n"):
         if line.count(".") > _DOTS_LIMIT and _STRING.sub("", line).count(".") > _DOTS_LIMIT:
             raise ValueError("a key has too many dots")
-
-
-def _check_spacing(recipe: Recipe) -> None:
-    spacing_px = _find_spacing(recipe.height_px)
-    if recipe.spacing_px is not None:
-        spacing_px = check_pair("spacing_px", recipe.spacing_px, -recipe.height_px, GAP_LIMIT_PX)
-    object.__setattr__(recipe, "spacing_px", spacing_px)
-    if recipe.edges and recipe.spacing_px[0] < 0:
-        raise LayoutError(
-            f"margins are gaps too with edges, and a gap of {recipe.spacing_px[0]} px would cut "
-            "a digit off",
-            "Use a MIN of 0 or more, or no edges",
-        )
-
-
-def _check_source(recipe: Recipe) -> None:
-    names = ("digits", "length", "pattern", "texts")
-    given = [name for name in names if getattr(recipe, name) is not None]
-    if len(given) != 1:
-        raise TextError(
-            f"a recipe needs one of {', '.join(names)}; it has {' and '.join(given) or 'none'}",
-            "For example: mnistseq sequence 3 5 0, or mnistseq batch --length 3 7",
-        )
-    if recipe.length is not None:
-        both = recipe.length if to_int(recipe.length) is None else (recipe.length,) * 2
-        object.__setattr__(recipe, "length", check_pair("length", both, 1, LENGTH_LIMIT))
-    if recipe.texts == ():
-        raise TextError("is empty; expected at least one", field="texts")
-    for text in recipe.texts or ():
-        check_text("a text", text, LENGTH_LIMIT)
-    for name in {"digits", "pattern"}.intersection(given):
-        check_text(name, getattr(recipe, name), LENGTH_LIMIT)

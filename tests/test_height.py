@@ -147,7 +147,7 @@ def test_a_saved_recipe_is_written_again_larger(run: Run, tmp_path: Path) -> Non
         ("--height 300", "--height is 300; expected a whole number from 16 to 256"),
         ("--margin 3..1", "--margin goes from 3 to 1"),
         ("--margin 12", "--margin is 12; expected a whole number from 0 to 10"),
-        ("--margin x", "expected pixels, or LOW..HIGH"),
+        ("--margin x", "expected two whole numbers, MIN and MAX"),
     ],
 )
 def test_what_is_no_height_or_margin_is_refused(options: str, message: str, run: Run) -> None:

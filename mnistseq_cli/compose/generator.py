@@ -173,7 +173,7 @@ class SequenceGenerator:
             recipe = replace(recipe, dataset=glyphs.name)
         writers_sha256 = _find_writers(recipe, glyphs.own)
         _check_hash(recipe, recipe.dataset, "glyphs_sha256", glyphs.sha256)
-        _check_hash(recipe, f"who wrote {recipe.dataset}", "writers_sha256", writers_sha256)
+        _check_hash(recipe, "the list of writers", "writers_sha256", writers_sha256)
         glyphs = _add_symbols(glyphs, list_characters(recipe, glyphs.alphabet))
         self.glyphs = glyphs = glyphs.at_height(recipe.height_px)
         self.alphabet = list_classes(recipe, glyphs.alphabet)

@@ -130,7 +130,7 @@ def test_what_no_writer_can_write_is_refused_before_work() -> None:
 def test_a_recipe_needs_the_writers_it_was_made_with(glyphs: GlyphSet) -> None:
     recipe = SequenceGenerator(Recipe(digits="0", hand="writer"), make_set({1: [3]})).recipe
     assert recipe.writers_sha256
-    with pytest.raises(GlyphError, match="not those that the recipe was made with"):
+    with pytest.raises(GlyphError, match="not what the recipe was made with"):
         SequenceGenerator(recipe, make_set({2: [3]}))
     with pytest.raises(GlyphError, match="is not known, and the recipe needs it"):
         SequenceGenerator(Recipe(digits="0", hand="writer"), glyphs)
