@@ -24,7 +24,8 @@ from mnistseq_cli.glyphs.hand_sheet import (
     read_photo,
     solve_homography,
 )
-from mnistseq_cli.glyphs.strokes import PEN_CHARACTERS, draw_characters
+from mnistseq_cli.glyphs.strokes import N_HANDS, draw_by_id, number_glyphs
+from mnistseq_cli.glyphs.strokes.characters import PEN_CHARACTERS
 from mnistseq_cli.recipe import NAMED_RECIPES
 from mnistseq_cli.sheet import FRAME_GREY, FRAME_PX, GAP_PX, enlarge, make_sheet
 
@@ -201,9 +202,8 @@ def show_symbols() -> NDArray[np.uint8]:
     others = PEN_CHARACTERS[10:]
     rows = []
     for character in others:
-        number, hands = PEN_CHARACTERS.index(character), np.arange(COLUMNS // 2)
-        numbers, copies = np.full_like(hands, number), np.zeros_like(hands)
-        rows.append(np.hstack([*draw_characters("test", numbers, hands, copies)]))
+        ids = number_glyphs(character)[N_HANDS["train"] :][: COLUMNS // 2, 0]
+        rows.append(np.hstack([*draw_by_id(ids)]))
     half = -(-len(rows) // 2)
     rows += [np.zeros_like(rows[0])] * (2 * half - len(rows))
     return 255 - np.hstack([np.concatenate(rows[:half]), np.concatenate(rows[half:])])

@@ -97,8 +97,8 @@ def _list_rows(data_dir: Path | None) -> Iterator[tuple[str, ...]]:
     from mnistseq_cli.glyphs.catalog import DATASETS
 
     for name, dataset in DATASETS.items():
-        is_known = all(file.size_bytes for file in dataset.files())
-        size = spell_size(dataset.size_bytes) if is_known else "unknown"
+        sizes_bytes = [file.size_bytes for file in dataset.files()]
+        size = spell_size(sum(sizes_bytes)) if all(sizes_bytes) else "unknown"
         if not dataset.mirrors:  # where files come from instead
             size = "drawn" if dataset.is_drawn else "--from"
         cached = "yes" if is_cached(dataset, data_dir) else "no"

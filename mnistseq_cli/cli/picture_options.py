@@ -146,7 +146,7 @@ def _check_before_download(recipe: Recipe) -> None:
         return
     alphabet = DATASETS[name].alphabet
     if unknown := list_characters(recipe, alphabet) - {*alphabet}:
-        from mnistseq_cli.glyphs.strokes.writing import PEN_ADDITIONS
+        from mnistseq_cli.glyphs.strokes.characters import PEN_ADDITIONS
 
         if unknown := unknown - {*PEN_ADDITIONS}:
             text = "".join(recipe.texts or (recipe.digits or min(unknown),))

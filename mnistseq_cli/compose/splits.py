@@ -105,8 +105,7 @@ def deal_glyphs(glyphs: GlyphSet, splits: tuple[Split, ...], by: str = "glyph") 
     """
     is_added = glyphs.ids >= len(glyphs.images)
     own, added = glyphs.ids[~is_added], glyphs.ids[is_added]
-    set_of = np.zeros(len(own)) if glyphs.set_of is None else glyphs.set_of[own]
-    sets = [*(own[set_of == one] for one in range(len(glyphs.weights))), added]
+    sets = [*(own[glyphs.set_of[own] == one] for one in range(len(glyphs.weights))), added]
     dealt = [_deal_set(glyphs, ids, splits, by) for ids in sets if ids.size]
     return {
         split.name: np.sort(np.concatenate([ids[split.name] for ids in dealt])) for split in splits
@@ -117,11 +116,11 @@ def _deal_set(glyphs: GlyphSet, ids: Ints, splits: tuple[Split, ...], by: str) -
     """Return which of these ids, those of one set, each split gets."""
     dealt = {}
     classes = np.unique(glyphs.labels[ids])
-    if glyphs.is_test is not None and glyphs.is_test[ids].any():
+    if glyphs.is_test[ids].any():
         dealt[TEST] = ids[glyphs.is_test[ids]]
         ids = ids[~glyphs.is_test[ids]]
     groups = ids
-    if glyphs.pen_ids is not None and ids[0] >= len(glyphs.images):
+    if ids[0] >= len(glyphs.images):
         from mnistseq_cli.glyphs.symbols import find_hands  # noqa: PLC0415 - most need none
 
         groups = find_hands(glyphs.pen_ids[ids])  # all symbols of a row are by one
@@ -264,7 +263,7 @@ def open_splits(
             source = RandomTexts(recipe.lengths, n_classes, recipe.seed, deal)
         generators[split.name] = SequenceGenerator(
             replace(whole.recipe, texts=own_texts.get(split.name, recipe.texts)),
-            glyphs.change(ids=ids[split.name]),
+            replace(glyphs, ids=ids[split.name]),
             source=source,
             widest_px=whole.width_px,
         )

@@ -20,7 +20,7 @@ import numpy as np
 from mnistseq_cli.distortions.registry import PAPERS
 from mnistseq_cli.errors import GlyphError, UsageError
 from mnistseq_cli.glyphs.glyph_set import measure_ink
-from mnistseq_cli.glyphs.local import PICTURE_SUFFIXES, read_picture
+from mnistseq_cli.glyphs.pictures import PICTURE_SUFFIXES, read_picture
 from mnistseq_cli.glyphs.sources import open_source
 from mnistseq_cli.randomness import (
     expand,

@@ -34,7 +34,6 @@ def adopt(dataset: Dataset, source: Path, data_dir: str | Path | None = None) ->
     list of Path
         The files in the cache.
     """
-    folder = find_raw_dir(dataset, data_dir)
     named = DATASETS.get(dataset.writers_from, dataset)
     with open_source(source) as entries:
         found = _find_files(dataset.files(), entries)
@@ -42,11 +41,16 @@ def adopt(dataset: Dataset, source: Path, data_dir: str | Path | None = None) ->
         missing = [file for file in dataset.files() if file not in found]
         if missing and (found or not of_writers):
             found |= _encode_arrays(dataset, missing, source, entries)
-    _place(found, folder)
-    _place(of_writers, find_raw_dir(named, data_dir))
-    return [folder / file.name for file in found] + [
-        find_raw_dir(named, data_dir) / file.name for file in of_writers
-    ]
+    placed = []
+    for owner, files in ((dataset, found), (named, of_writers)):
+        folder = find_raw_dir(owner, data_dir)
+        for file, (name, data) in files.items():
+            place_file(folder / name, [data])
+            if name != file.name and not unpack(file, folder):
+                # Its hash is not known: it may be no larger than its header says.
+                place_file(folder / file.name, [encode_idx(read_idx_stream(BytesIO(data), name))])
+            placed.append(folder / file.name)
+    return placed
 
 
 def _find_files(
@@ -64,53 +68,40 @@ def _find_files(
             ):
                 is_alike = entry.size_bytes == size_bytes or (not size_bytes and own_name == name)
                 if sha256 and is_alike and found.get(file, ("",))[0] != file.packed_name:
-                    data = _read_entry(entry)
+                    data = entry.read()
                     if hashlib.sha256(data).hexdigest() == sha256:
                         found[file] = (name, data)
             if not file.is_known and own_name in {file.name, file.packed_name}:
-                found[file] = (own_name, _read_entry(entry))
+                found[file] = (own_name, entry.read())
     return found
-
-
-def _place(found: dict[DataFile, tuple[str, bytes]], folder: Path) -> None:
-    for file, (name, data) in found.items():
-        place_file(folder / name, [data])
-        if name != file.name and not unpack(file, folder):
-            # Its hash is not known: it may be no larger than its header says.
-            place_file(folder / file.name, [encode_idx(read_idx_stream(BytesIO(data), name))])
 
 
 def _encode_arrays(
     dataset: Dataset, missing: list[DataFile], source: Path, entries: list[Entry]
 ) -> dict[DataFile, tuple[str, bytes]]:
     """Make the files from arrays of the same glyphs, such as those of an npz."""
+    first = missing[0]
     if not all(file.unpacked_sha256 for file in missing):
-        if not missing[0].sha256:
-            raise _not_there(dataset, missing[0], source, entries)
+        if not first.sha256:
+            raise _not_there(dataset, first, source, entries)
         raise GlyphError(
-            f"{source} has no {missing[0].packed_name}, and without the gzip files {dataset.name} "
+            f"{source} has no {first.packed_name}, and without the gzip files {dataset.name} "
             "cannot be checked",
             f"Bring the .gz files, or fetch them: mnistseq download {dataset.name}",
         )
     try:
         parts = read_local(source, SPLITS)
     except GlyphError as error:
-        raise _not_there(dataset, missing[0], source, entries) from error
+        raise _not_there(dataset, first, source, entries) from error
     encoded = [encode_idx(array) for part in parts for array in (part.images, part.labels)]
-    found = {
-        file: (file.name, data)
-        for file in missing
-        for data in encoded
-        if hashlib.sha256(data).hexdigest() == file.unpacked_sha256
-    }
-    if len(found) < len(missing):
-        n_glyphs = sum(len(part.labels) for part in parts)
+    by_hash = {hashlib.sha256(data).hexdigest(): data for data in encoded}
+    if {file.unpacked_sha256 for file in missing} - {*by_hash}:
         raise GlyphError(
-            f"{source} holds {n_glyphs:,} glyphs, but not those of {dataset.name}: SHA-256 of "
-            f"{missing[0].name} differs",
+            f"{source} holds {sum(len(part.labels) for part in parts):,} glyphs, but not those of "
+            f"{dataset.name}: SHA-256 of {first.name} differs",
             f"Use what is there as it is: --dataset {shlex.quote(str(source))}",
         )
-    return found
+    return {file: (file.name, by_hash[file.unpacked_sha256]) for file in missing}
 
 
 def _not_there(
@@ -126,8 +117,3 @@ def _not_there(
         "Expected a folder, zip or tar archive with "
         + ", ".join(file.packed_name for file in dataset.files()),
     )
-
-
-def _read_entry(entry: Entry) -> bytes:
-    with entry.open() as stream:
-        return stream.read(entry.size_bytes)

@@ -6,9 +6,8 @@ import hashlib
 import os
 import shlex
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from enum import StrEnum
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,14 +15,12 @@ import numpy as np
 from platformdirs import user_data_path
 
 from mnistseq_cli.errors import CacheError, DownloadError, GlyphError
-from mnistseq_cli.files import place_file
+from mnistseq_cli.files import naming_damage, place_file
 from mnistseq_cli.glyphs.catalog import DATASETS, PATIENT, SPLITS
 from mnistseq_cli.glyphs.idx import encode_idx, unpacking
 from mnistseq_cli.validation import check_local
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from mnistseq_cli.glyphs.catalog import DataFile, Dataset, Patience, SplitName
@@ -102,16 +99,17 @@ def ensure_cached(
         else:
             missing.append(file)
     if missing and dataset.is_drawn:
-        _draw(dataset, missing, folder, progress)
+        for split in SPLITS:
+            files = dataset.files((split,))
+            if not set(files).isdisjoint(missing):
+                for file, array in zip(files, draw_split(dataset, split, progress), strict=True):
+                    place_file(folder / file.name, [encode_idx(array)])
     elif missing:
-        if is_offline() or not missing[0].sha256:
-            raise _missing(dataset, missing[0], data_dir)
-        _fetch(dataset, missing, data_dir, mirrors, patience=patience, progress=progress)
+        _fetch(dataset, missing, data_dir, mirrors, patience, progress)
         if not only_labels:
             with suppress(DownloadError):  # glyphs are of use without
-                ensure_writers(
-                    dataset, data_dir, mirrors=mirrors, patience=patience, progress=progress
-                )
+                options = {"mirrors": mirrors, "patience": patience, "progress": progress}
+                ensure_writers(dataset, data_dir, **options)
     action = Action.DRAWN if dataset.is_drawn else Action.DOWNLOADED
     return done | {file.name: action for file in missing}
 
@@ -119,29 +117,16 @@ def ensure_cached(
 def ensure_writers(
     dataset: Dataset,
     data_dir: str | Path | None = None,
-    *,
-    mirrors: tuple[str, ...] = (),
-    progress: Progress | None = None,
-    patience: Patience = PATIENT,
-    verify: bool = False,
-    force: bool = False,
+    **options: Any,  # noqa: ANN401 - those of `ensure_cached`
 ) -> dict[str, Action]:
-    """See to it that the files are there that say who wrote the glyphs; see `ensure_cached`.
+    """See to it that the files are there that say who wrote the glyphs, as `ensure_cached` does.
 
     They are the labels of another data set; there is nothing to do where none names writers.
     """
     if dataset.writers_from in {"", dataset.name}:
         return {}
-    return ensure_cached(
-        DATASETS[dataset.writers_from],
-        data_dir,
-        only_labels=True,
-        mirrors=mirrors,
-        progress=progress,
-        patience=patience,
-        verify=verify,
-        force=force,
-    )
+    named = DATASETS[dataset.writers_from]
+    return ensure_cached(named, data_dir, only_labels=True, **options)
 
 
 def draw_split(
@@ -150,22 +135,22 @@ def draw_split(
     """Draw the images and labels of a split with the built-in pen."""
     from mnistseq_cli.glyphs import strokes  # noqa: PLC0415 - a warm start draws nothing
 
-    n_glyphs, bar = dataset.split(split).n_glyphs, f"{dataset.name} {split}"
+    files, bar = dataset.split(split), f"{dataset.name} {split}"
+    images, labels = (np.empty(file.shape, np.uint8) for file in (files.images, files.labels))
     if progress:
-        progress.start(bar, n_glyphs * prod(dataset.split(split).images.shape[1:]))
-    blocks = []
-    for ids in np.split(np.arange(n_glyphs), range(_GLYPHS_PER_STEP, n_glyphs, _GLYPHS_PER_STEP)):
-        blocks.append(strokes.draw_glyphs(split, ids))
+        progress.start(bar, images.nbytes)
+    for start in range(0, files.n_glyphs, _GLYPHS_PER_STEP):
+        ids = np.arange(start, min(start + _GLYPHS_PER_STEP, files.n_glyphs))
+        images[ids], labels[ids] = strokes.draw_glyphs(split, ids)
         if progress:
-            progress.advance(bar, blocks[-1][0].nbytes)
-    images, labels = (np.concatenate(arrays) for arrays in zip(*blocks, strict=True))
+            progress.advance(bar, images[ids].nbytes)
     if progress:
         progress.finish(bar)
     sha256 = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
-    if sha256 != dataset.split(split).sha256:
+    if sha256 != files.sha256:
         raise GlyphError(
             f"{dataset.name} came out wrong on this machine: SHA-256 of {split} is {sha256}, not "
-            f"{dataset.split(split).sha256}",
+            f"{files.sha256}",
             "Please report this with the version of NumPy. Another data set: --dataset mnist",
         )
     return images, labels
@@ -182,7 +167,7 @@ def download_command(name: str, data_dir: str | Path | None, options: str = "") 
 def _is_in_place(file: DataFile, folder: Path, *, verify: bool = False) -> bool:
     """Whether the unpacked file is right, and with `verify` the gzip file too if there is one."""
     packed, unpacked = folder / file.packed_name, folder / file.name
-    with _naming_read_errors(folder):
+    with naming_damage(folder, CacheError):
         if not file.is_known:
             return unpacked.is_file()
         if not unpacked.is_file() or unpacked.stat().st_size != file.unpacked_size_bytes:
@@ -199,7 +184,7 @@ def _is_in_place(file: DataFile, folder: Path, *, verify: bool = False) -> bool:
 def unpack(file: DataFile, folder: Path) -> bool:
     """Unpack a packed file beside itself if its hash is right; return whether it was."""
     packed = folder / file.packed_name
-    with _naming_read_errors(folder):
+    with naming_damage(folder, CacheError):
         if not file.sha256 or not packed.is_file() or _hash(packed) != file.sha256:
             return False
         with packed.open("rb") as stream, unpacking(stream, packed.name) as unpacked:
@@ -207,25 +192,16 @@ def unpack(file: DataFile, folder: Path) -> bool:
     return True
 
 
-def _draw(
-    dataset: Dataset, missing: list[DataFile], folder: Path, progress: Progress | None
-) -> None:
-    for split in SPLITS:
-        files = dataset.files((split,))
-        if not set(files).isdisjoint(missing):
-            for file, array in zip(files, draw_split(dataset, split, progress), strict=True):
-                place_file(folder / file.name, [encode_idx(array)])
-
-
-def _fetch(
+def _fetch(  # noqa: PLR0917 - what `ensure_cached` is given
     dataset: Dataset,
     missing: list[DataFile],
     data_dir: str | Path | None,
     mirrors: tuple[str, ...],
-    *,
     patience: Patience,
     progress: Progress | None,
 ) -> None:
+    if is_offline() or not missing[0].sha256:
+        raise _missing(dataset, missing[0], data_dir)
     from mnistseq_cli.glyphs.download import fetch_file  # noqa: PLC0415 - a warm start needs no network
 
     folder = find_raw_dir(dataset, data_dir)
@@ -250,16 +226,14 @@ def _fetch(
 def _missing(dataset: Dataset, file: DataFile, data_dir: str | Path | None) -> DownloadError:
     path = find_raw_dir(dataset, data_dir) / file.name
     is_there = path.exists() or path.with_name(file.packed_name).exists()
-    state = f"{path} is {'damaged' if is_there else 'missing'}"
-    by_hand = download_command(dataset.name, data_dir, "--from FOLDER")
+    reason = "MNISTSEQ_OFFLINE forbids downloads"
+    mend = "Unset MNISTSEQ_OFFLINE, or bring the files from elsewhere"
     if not dataset.mirrors:
-        return DownloadError(
-            f"{state}, and no mirror has the files of {dataset.name} one by one",
-            f"Unpack gzip.zip of the EMNIST dataset (nist.gov), then: {by_hand}",
-        )
+        reason = f"no mirror has the files of {dataset.name} one by one"
+        mend = "Unpack gzip.zip of the EMNIST dataset (nist.gov), then"
+    by_hand = download_command(dataset.name, data_dir, "--from FOLDER")
     return DownloadError(
-        f"{state}, and MNISTSEQ_OFFLINE forbids downloads",
-        f"Unset MNISTSEQ_OFFLINE, or bring the files from elsewhere: {by_hand}",
+        f"{path} is {'damaged' if is_there else 'missing'}, and {reason}", f"{mend}: {by_hand}"
     )
 
 
@@ -267,11 +241,3 @@ def _hash(path: Path, *, unpack: bool = False) -> str:
     """Return the SHA-256 of a file, or of what it unpacks to."""
     with path.open("rb") as stream, unpacking(stream, path.name if unpack else "") as content:
         return hashlib.file_digest(cast("Any", content), "sha256").hexdigest()
-
-
-@contextmanager
-def _naming_read_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise CacheError(f"cannot read {error.filename or folder}: {error.strerror}") from error

@@ -6,6 +6,7 @@ Folders are named as torchvision names them, so that either program can use the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from math import prod
 from pathlib import Path
 from typing import Literal
@@ -82,6 +83,12 @@ class SplitFiles:
         """Number of glyphs."""
         return self.images.shape[0]
 
+    @property
+    def known_sha256(self) -> str:
+        """Hash of the glyphs; "" where those of the files are not known."""
+        both = f"{self.images.sha256}{self.labels.sha256}".encode()
+        return self.sha256 or (sha256(both).hexdigest() if self.images.is_known else "")
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -108,11 +115,6 @@ class Dataset:
         """Number of glyphs in both splits."""
         return sum(file.shape[0] for file in self.files() if len(file.shape) == 3)  # noqa: PLR2004
 
-    @property
-    def size_bytes(self) -> int:
-        """Size of all packed files: what a download costs; 0 where that is not known."""
-        return sum(file.size_bytes for file in self.files())
-
     def split(self, name: SplitName) -> SplitFiles:
         """Return a split by its name."""
         return self.train if name == "train" else self.test
@@ -127,21 +129,15 @@ class Dataset:
         return tuple(dict.fromkeys(files))
 
 
-def _read_checksums() -> dict[str, tuple[int, str, str]]:
-    """Return size and SHA-256 of each packed file, and SHA-256 of it unpacked, by its place."""
-    known = {}
-    for line in Path(__file__).with_name("checksums.txt").read_text("utf-8").splitlines():
-        if not line.startswith("#"):
-            place, size_bytes, packed, unpacked = line.replace(" -", " ").split(" ")
-            known[place.removesuffix(".gz").removesuffix(".xz")] = (
-                int(size_bytes),
-                packed,
-                unpacked,
-            )
-    return known
-
-
-_CHECKSUMS = _read_checksums()
+# Size and SHA-256 of each packed file, and SHA-256 of it unpacked, by where that lies.
+_CHECKSUMS = {
+    place.removesuffix(".gz").removesuffix(".xz"): (int(size_bytes), packed, unpacked)
+    for place, size_bytes, packed, unpacked in (
+        line.replace(" -", " ").split(" ")
+        for line in Path(__file__).with_name("checksums.txt").read_text("utf-8").splitlines()
+        if not line.startswith("#")
+    )
+}
 
 
 def _split(
@@ -151,24 +147,27 @@ def _split(
 
     Labels may be rows of eight numbers: the class, where the glyph comes from, its writer.
     """
-    folder, _, prefix = place.partition("/")
 
     def file(kind: str, *shape: int, item_bytes: int = 1) -> DataFile:
-        name = f"{prefix}-{kind}"
-        known = _CHECKSUMS.get(f"{folder}/{name}", (0, "", ""))
-        return DataFile(name, shape, *known, item_bytes, packing)
+        known = _CHECKSUMS.get(f"{place}-{kind}", (0, "", ""))
+        name = Path(f"{place}-{kind}").name
+        return DataFile(name, (n_glyphs, *shape), *known, item_bytes, packing)
 
-    labels = file("labels-idx1-ubyte", n_glyphs)
-    if has_rows:
-        labels = file("labels-idx2-int", n_glyphs, 8, item_bytes=4)
-    return SplitFiles(file("images-idx3-ubyte", n_glyphs, 28, 28), labels, sha256)
+    labels = file("labels-idx2-int", 8, item_bytes=4) if has_rows else file("labels-idx1-ubyte")
+    return SplitFiles(file("images-idx3-ubyte", 28, 28), labels, sha256)
 
 
-MNIST = Dataset(
+def _mnist_like(
+    name: str, folder: str, mirrors: tuple[str, ...], licence: str, writers_from: str = ""
+) -> Dataset:
+    """Return a data set of as many glyphs as MNIST, in files that are called as MNIST's."""
+    train, test = _split(f"{folder}/train", 60_000), _split(f"{folder}/t10k", 10_000)
+    return Dataset(name, folder, train, test, mirrors, licence, writers_from=writers_from)
+
+
+MNIST = _mnist_like(
     "mnist",
     "MNIST",
-    _split("MNIST/train", 60_000),
-    _split("MNIST/t10k", 10_000),
     (
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -176,22 +175,18 @@ MNIST = Dataset(
     "CC BY-SA 3.0",
     writers_from="qmnist",
 )
-FASHION_MNIST = Dataset(
+FASHION_MNIST = _mnist_like(
     "fashion-mnist",
     "FashionMNIST",
-    _split("FashionMNIST/train", 60_000),
-    _split("FashionMNIST/t10k", 10_000),
     (
         "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     ),
     "MIT",
 )
-KMNIST = Dataset(
+KMNIST = _mnist_like(
     "kmnist",
     "KMNIST",
-    _split("KMNIST/train", 60_000),
-    _split("KMNIST/t10k", 10_000),
     (
         "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
         "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
@@ -257,17 +252,12 @@ def _emnist(kind: str, n_train: int, n_test: int) -> Dataset:
     )
 
 
+_EMNIST = (
+    _emnist("digits", 240_000, 40_000),
+    _emnist("letters", 124_800, 20_800),
+    _emnist("balanced", 112_800, 18_800),
+)
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
-    for dataset in (
-        MNIST,
-        FASHION_MNIST,
-        KMNIST,
-        QMNIST,
-        NIST,
-        _emnist("digits", 240_000, 40_000),
-        _emnist("letters", 124_800, 20_800),
-        _emnist("balanced", 112_800, 18_800),
-        STROKES,
-    )
+    for dataset in (MNIST, FASHION_MNIST, KMNIST, QMNIST, NIST, *_EMNIST, STROKES)
 }

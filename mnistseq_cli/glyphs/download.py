@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import http.client
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from time import monotonic, sleep, time
-from typing import IO, TYPE_CHECKING, Protocol
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 
 BACKOFF_S = 0.5  # the wait after the first round; doubles with each
-LONGEST_WAIT_S = 30  # whatever a server asks for
 _SCHEMES = ("https", "http")
 _BLOCK_BYTES = 1 << 16
 # Without "identity" some servers compress the gzip file once more.
@@ -51,7 +49,6 @@ class FailedTry(Exception):  # noqa: N818 - one try, not yet an error
 
     reason: str
     again: bool = False
-    wait_s: float = 0
     is_reached: bool = True
 
 
@@ -89,7 +86,6 @@ def fetch_file(
     failures: dict[str, FailedTry] = {}
     waiting = list(dict.fromkeys(mirrors))
     for number in range(patience.rounds):
-        wait_s = BACKOFF_S * 2**number
         for place, mirror in enumerate(tried := tuple(waiting)):
             # A mirror that drips leaves time for the others.
             until = monotonic() + (deadline - monotonic()) / (len(tried) - place)
@@ -99,7 +95,6 @@ def fetch_file(
                 place_file(folder / file.packed_name, blocks)
             except FailedTry as failure:
                 failures[mirror] = failure
-                wait_s = max(wait_s, failure.wait_s)
                 if not failure.again:
                     waiting.remove(mirror)
                 continue
@@ -110,7 +105,7 @@ def fetch_file(
         if not waiting or left_s <= 0:
             break
         if number < patience.rounds - 1:
-            sleep(min(wait_s, LONGEST_WAIT_S, left_s))
+            sleep(min(BACKOFF_S * 2**number, left_s))
     raise _name_reasons(file, failures)
 
 
@@ -162,7 +157,10 @@ def _open_url(url: str, size_bytes: int, timeout_s: float, deadline: float) -> I
                 yield block
     except HTTPError as error:
         error.close()
-        raise _name_status(error) from error
+        if error.status in range(300, 400):
+            raise FailedTry("redirects in circles") from error
+        again = error.status in _BUSY_STATUSES
+        raise FailedTry(_spell_status(error.status), again=again) from error
     except TimeoutError as error:
         raise FailedTry(f"nothing came for {timeout_s:g} s", again=True) from error
     except URLError as error:
@@ -176,14 +174,6 @@ def _open_url(url: str, size_bytes: int, timeout_s: float, deadline: float) -> I
 def _name_cause(cause: str | BaseException) -> str:
     words = cause.strerror if isinstance(cause, OSError) else None
     return words or str(cause) or type(cause).__name__
-
-
-def _name_status(error: HTTPError) -> FailedTry:
-    if error.status in range(300, 400):
-        return FailedTry("redirects in circles")
-    busy = error.status in _BUSY_STATUSES
-    wait_s = _read_retry_after(error.headers.get("Retry-After", "")) if busy else 0
-    return FailedTry(_spell_status(error.status), again=busy, wait_s=wait_s)
 
 
 def _spell_status(status: int | None) -> str:
@@ -202,32 +192,15 @@ def _check_answer(response: http.client.HTTPResponse, size_bytes: int) -> None:
         raise FailedTry(f"offers {length[:20]} bytes, not {size_bytes}")
 
 
-def _read_retry_after(value: str) -> float:
-    """Read a Retry-After header: seconds or a date (RFC 9110, section 10.2.3)."""
-    if value.strip().isdecimal():
-        return float(value[:20])
-    try:
-        return max(0, parsedate_to_datetime(value).timestamp() - time())
-    except (ValueError, OverflowError):
-        return 0
-
-
 class _Redirects(HTTPRedirectHandler):
     """Follows a few redirects, none of them from https to http."""
 
     max_redirections = 5
 
-    def redirect_request(  # noqa: PLR0917 - the signature is the standard library's
-        self,
-        req: Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> Request | None:
+    def redirect_request(self, *arguments: Any) -> Request | None:  # noqa: ANN401 - six, see there
+        req, fp, *_, newurl = arguments
         fp.close()  # or its body, however long, would be read before going on
         allowed = _SCHEMES if req.type == "http" else ("https",)
         if urlsplit(newurl).scheme not in allowed:
             raise FailedTry(f"redirects to {newurl!r}, which is refused: it is not https")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+        return super().redirect_request(*arguments)

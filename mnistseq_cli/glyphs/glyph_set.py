@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from mnistseq_cli.errors import GlyphError, TextError
-from mnistseq_cli.glyphs.writers import join_writers
+from mnistseq_cli.glyphs.resize import resize
 from mnistseq_cli.randomness import draw_by_weight, scale_words
 
 if TYPE_CHECKING:
@@ -20,23 +20,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.glyphs.writers import Writers
 
 SIDE_PX = 28
-# What a set that was made from another has from that one, if nothing else is said.
-_OWN = {
-    "labels",
-    "n_own",
-    "name",
-    "split",
-    "licence",
-    "sha256",
-    "alphabet",
-    "ids",
-    "writers",
-    "is_test",
-    "pen_ids",
-    "set_of",
-    "weights",
-    "height_px",
-}
+_UNSAID: Any = None  # what `GlyphSet` makes itself
 _N_SIZED = 200  # glyphs that say how large those of a set are
 _CUT_OUT = ("_flat", "_n_cut", "_place", "_extents")
 _CUT_OUT_BYTES = 3 * 2**25  # of glyphs that are kept cut out: all of the pen at 64 px
@@ -60,6 +44,7 @@ class GlyphInk:
         return GlyphInk(*(value[chosen] for value in vars(self).values()))
 
 
+@dataclass(eq=False, repr=False)
 class GlyphSet:
     """The glyphs of one data set and split.
 
@@ -79,59 +64,53 @@ class GlyphSet:
         The glyphs to draw from; all by default. A glyph's id is its place in `images`.
     writers : Writers, optional
         Who wrote each glyph, where that is known.
+    is_test : ndarray of bool, shape (N,), optional
+        Which glyphs are to test with, in a set of both splits.
     pen_ids : ndarray of int64, shape (N,), optional
         Which glyph of the built-in pen each is, those to test with going on from those to train
         with; -1 for others. The pen draws them anew at any height.
-    n_own : int, optional
-        How many characters of the alphabet are the set's own; the pen adds the others, whose
-        glyphs have labels but no images.
     set_of : ndarray of int64, shape (N,), optional
         Which set of a mix each glyph belongs to.
     weights : tuple of int
         How often each set of a mix is drawn.
+    n_own : int, optional
+        How many characters of the alphabet are the set's own; the pen adds the others, whose
+        glyphs have labels but no images.
     height_px : int, optional
         Height of the glyphs when they are cut out; by default that of `images`.
-    is_test : ndarray of bool, shape (N,), optional
-        Which glyphs are to test with, in a set of both splits.
     """
 
-    def __init__(
-        self,
-        images: NDArray[np.uint8],
-        labels: NDArray[np.uint8],
-        *,
-        name: str,
-        split: str,
-        licence: str,
-        sha256: str,
-        alphabet: str = "0123456789",
-        ids: NDArray[np.int64] | None = None,
-        writers: Writers | None = None,
-        is_test: NDArray[np.bool_] | None = None,
-        pen_ids: NDArray[np.int64] | None = None,
-        set_of: NDArray[np.int64] | None = None,
-        weights: tuple[int, ...] = (1,),
-        n_own: int | None = None,
-        height_px: int | None = None,
-    ) -> None:
-        self.images = images
-        self.labels = labels
-        self.name = name
-        self.split = split
-        self.licence = licence
-        self.sha256 = sha256
-        self.alphabet = alphabet
-        self.writers = writers
-        self.is_test = is_test
-        self.pen_ids = pen_ids
-        self.set_of = set_of
-        self.weights = weights
-        self.n_own = len(alphabet) if n_own is None else n_own
-        self.height_px = height_px or images.shape[1]
-        chosen = np.arange(len(labels)) if ids is None else np.sort(ids)
-        order = np.argsort(labels[chosen], kind="stable")
-        self.ids: NDArray[np.int64] = chosen[order]
-        self.counts: NDArray[np.int64] = np.bincount(labels[chosen], minlength=len(alphabet))
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    _: KW_ONLY
+    name: str
+    split: str
+    licence: str
+    sha256: str
+    alphabet: str = "0123456789"
+    ids: NDArray[np.int64] = _UNSAID
+    writers: Writers | None = None
+    is_test: NDArray[np.bool_] = _UNSAID
+    pen_ids: NDArray[np.int64] = _UNSAID
+    set_of: NDArray[np.int64] = _UNSAID
+    weights: tuple[int, ...] = (1,)
+    n_own: int = _UNSAID
+    height_px: int = _UNSAID
+
+    def __post_init__(self) -> None:
+        n_glyphs = len(self.labels)
+        made = {
+            "ids": np.arange(n_glyphs),
+            "is_test": np.zeros(n_glyphs, np.bool_),
+            "pen_ids": np.full(n_glyphs, -1),
+            "set_of": np.zeros(n_glyphs, np.int64),
+            "n_own": len(self.alphabet),
+            "height_px": self.images.shape[1],
+        }
+        vars(self).update({key: one for key, one in made.items() if getattr(self, key) is None})
+        ids = np.sort(self.ids)
+        self.ids = ids[np.argsort(self.labels[ids], kind="stable")]
+        self.counts = np.bincount(self.labels[ids], minlength=len(self.alphabet))
         self._starts = np.cumsum(self.counts) - self.counts
         self._reset_cache()
 
@@ -146,15 +125,9 @@ class GlyphSet:
         from mnistseq_cli import sheet  # noqa: PLC0415 - only notebooks need it
 
         n_each = -(-160 // np.count_nonzero(self.counts))
-        rows = [
-            self.ids[start : start + min(n_each, n)]
-            for start, n in zip(self._starts, self.counts, strict=True)
-            if n
-        ]
-        return sheet.to_html(
-            sheet.make_sheet([255 - np.concatenate([*self.images[ids]], axis=1) for ids in rows]),
-            repr(self),
-        )
+        rows = [ids[:n_each] for ids in np.split(self.ids, self._starts[1:]) if ids.size]
+        pictures = [255 - np.concatenate([*self.images[ids]], axis=1) for ids in rows]
+        return sheet.to_html(sheet.make_sheet(pictures), repr(self))
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is cut out again when needed; of a mapped file the place is enough."""
@@ -181,40 +154,35 @@ class GlyphSet:
         self._place = np.full(n_glyphs, -1, np.int32)  # of each glyph in `_flat`
         self._extents = np.zeros((n_glyphs, 4), np.int64)  # also of those that are not kept
 
-    def change(self, **values: Any) -> GlyphSet:  # noqa: ANN401 - as for the class
-        """Return the same glyphs with another height, or those of some ids."""
-        own = {name: getattr(self, name) for name in _OWN}
-        return GlyphSet(self.images, **own | values)
-
     @cached_property
     def own(self) -> GlyphSet:
         """The set without what the pen adds."""
         if self.n_own == len(self.alphabet):
             return self
         n = len(self.images)
-        names = ("labels", "writers", "is_test", "pen_ids", "set_of")
-        parts = {name: getattr(self, name) for name in names}
-        parts = {name: None if part is None else part[:n] for name, part in parts.items()}
-        ids, alphabet = self.ids[self.ids < n], self.alphabet[: self.n_own]
-        return self.change(**parts, ids=ids, alphabet=alphabet, n_own=None)
+        names = ("labels", "is_test", "pen_ids", "set_of")
+        return replace(
+            self,
+            **{name: getattr(self, name)[:n] for name in names},
+            writers=self.writers[:n] if self.writers else None,
+            ids=self.ids[self.ids < n],
+            alphabet=self.alphabet[: self.n_own],
+        )
 
     def at_height(self, height_px: int) -> GlyphSet:
         """Return the same glyphs at another height: drawn by the pen, or resampled, when used."""
-        return self if height_px == self.height_px else self.change(height_px=height_px)
+        return self if height_px == self.height_px else replace(self, height_px=height_px)
 
     def classes_of(self, text: str) -> NDArray[np.uint8]:
         """Return the class of each character of a text, shape (len(text),).
 
-        Raises
-        ------
-        TextError
-            A character is not in the alphabet of the set.
+        A character that is not in the alphabet of the set raises a TextError.
         """
         codes, known = _code_points(text), _code_points(self.alphabet)
         order = np.argsort(known)
         classes = order[np.searchsorted(known, codes, sorter=order) % len(known)]
         for place in np.flatnonzero(known[classes] != codes)[:1]:
-            from mnistseq_cli.glyphs.strokes.writing import PEN_ADDITIONS  # noqa: PLC0415
+            from mnistseq_cli.glyphs.strokes.characters import PEN_ADDITIONS  # noqa: PLC0415
 
             raise TextError(
                 f"{text[place]!r} cannot be written: {self.name} has only {self.alphabet}, and "
@@ -228,7 +196,7 @@ class GlyphSet:
         In a mix the set is drawn first, by the weights of those that have the class.
         """
         starts, counts = self._starts[classes], self.counts[classes]
-        if self.set_of is not None:
+        if len(self.weights) > 1:
             of_sets, starts_of_sets = self._count_sets
             sets, words = draw_by_weight(words, np.where(of_sets > 0, self.weights, 0)[classes])
             starts, counts = starts_of_sets[classes, sets], of_sets[classes, sets]
@@ -239,18 +207,14 @@ class GlyphSet:
     def _count_sets(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the number of glyphs of each class and set, and the place of the first in ids."""
         shape = (len(self.alphabet), len(self.weights))
-        set_of = 0 if self.set_of is None else self.set_of[self.ids]
-        cells = self.labels[self.ids].astype(np.int64) * shape[1] + set_of
+        cells = self.labels[self.ids].astype(np.int64) * shape[1] + self.set_of[self.ids]
         counts = np.bincount(cells, minlength=shape[0] * shape[1])
         return counts.reshape(shape), (np.cumsum(counts) - counts).reshape(shape)
 
     def cut_out(self, ids: NDArray[np.int64]) -> GlyphInk:
         """Return the ink of glyphs, moved to the left edge of its cells.
 
-        Raises
-        ------
-        GlyphError
-            A glyph is blank.
+        A blank glyph raises a GlyphError.
         """
         place = self._place[ids]
         if (place < 0).any():
@@ -262,10 +226,7 @@ class GlyphSet:
     def measure(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the extent of the ink of glyphs as x, y, width, height, shape (N, 4).
 
-        Raises
-        ------
-        GlyphError
-            A glyph is blank.
+        A blank glyph raises a GlyphError.
         """
         unknown = ids[self._extents[ids, 2] == 0]
         if unknown.size:
@@ -283,14 +244,19 @@ class GlyphSet:
             from mnistseq_cli.glyphs.strokes.characters import read_forms  # noqa: PLC0415
 
             widest_px = np.array([read_forms().widest_px[one] for one in added])
-            if self._symbol_px != SIDE_PX:
-                widest_px = -(-(widest_px + 1) * self._symbol_px // SIDE_PX) + 1
-            return np.append(self.own.widest_px, np.minimum(widest_px, self.height_px))
+            widest_px = self._bound(widest_px, SIDE_PX, self._symbol_px)
+            return np.append(self.own.widest_px, widest_px)
         parts = (self.images[self.ids[part]] for part in split_up(len(self.ids), self.images))
         widths = np.concatenate([_measure_along(_find_columns(images))[1] for images in parts])
-        # Ids are sorted by class.
-        classes = np.split(self._bound(widths, self.images.shape[1]), self._starts[1:])
+        widths = self._bound(widths, self.images.shape[1], self.height_px)
+        classes = np.split(widths, self._starts[1:])  # ids are sorted by class
         return np.array([of_class.max(initial=0) for of_class in classes])
+
+    def _bound(self, widths_px: NDArray[np.int64], side_px: int, to_px: int) -> NDArray[np.int64]:
+        """Return a bound of the widths of ink in cells of one size that are made another."""
+        if side_px != to_px:
+            widths_px = -(-(widths_px + 1) * to_px // side_px) + 1
+        return np.minimum(widths_px, self.height_px)
 
     @cached_property
     def _symbol_px(self) -> int:
@@ -304,12 +270,6 @@ class GlyphSet:
         em_px = 20 if abs(em_px - 20) <= 2 else em_px  # noqa: PLR2004 - as those of MNIST
         return (self.height_px * em_px + 10) // 20
 
-    def _bound(self, widths_px: NDArray[np.int64], side_px: int) -> NDArray[np.int64]:
-        """Return a bound of the widths of ink in cells of so many pixels, at the height."""
-        if self.height_px == side_px:
-            return widths_px
-        return np.minimum(-(-(widths_px + 1) * self.height_px // side_px) + 1, self.height_px)
-
     def _cut_out(self, ids: NDArray[np.int64]) -> None:
         """Cut out glyphs that are not yet; forget the others if there is no room for all."""
         new = _find_different(ids[self._place[ids] < 0])
@@ -320,8 +280,7 @@ class GlyphSet:
                 self._flat = np.empty((len(new), self.height_px**2), np.uint8)
         images = self._render(new)
         extents = measure_ink(images)
-        if not extents[:, 2].all():
-            blank = new[np.flatnonzero(extents[:, 2] == 0)[0]]
+        for blank in new[extents[:, 2] == 0][:1]:
             raise GlyphError(f"glyph {blank} of {self.name} is blank: it has no ink to write with")
         moved = move_left(images, extents[:, 0]).reshape(len(new), -1)
         self._flat[self._n_cut : self._n_cut + len(new)] = moved
@@ -331,22 +290,16 @@ class GlyphSet:
 
     def _render(self, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return glyphs at the height, shape (N, height, height)."""
+        is_added = ids >= len(self.images)
         is_resized = self.height_px != self.images.shape[1]
-        is_drawn = ids >= len(self.images)
-        if is_resized and self.pen_ids is not None:
-            is_drawn |= self.pen_ids[ids] >= 0
-        own = self.images[ids[~is_drawn]]
-        if is_resized:
-            from mnistseq_cli.glyphs.resize import resize  # noqa: PLC0415 - for other heights only
-
-            own = resize(own, self.height_px)
-        if self.pen_ids is None or not is_drawn.any():
+        is_drawn = is_added | (is_resized & (self.pen_ids[ids] >= 0))
+        own = resize(self.images[ids[~is_drawn]], self.height_px)
+        if not is_drawn.any():
             return own
-        from mnistseq_cli.glyphs.strokes import draw_by_id  # noqa: PLC0415
+        from mnistseq_cli.glyphs.strokes import draw_by_id  # noqa: PLC0415 - most draw nothing
 
         images = np.empty((len(ids), self.height_px, self.height_px), np.uint8)
         images[~is_drawn] = own
-        is_added = ids >= len(self.images)
         sizes = ((is_drawn & ~is_added, self.height_px), (is_added, self._symbol_px))
         for chosen, side_px in sizes:
             if chosen.any():
@@ -362,39 +315,6 @@ def _center(images: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
     padded = np.pad(images, ((0, 0), around, around))
     first = (padded.shape[1] - side_px) // 2
     return padded[:, first : first + side_px, first : first + side_px]
-
-
-def join_sets(sets: list[GlyphSet], split: str) -> GlyphSet:
-    """Return the glyphs of several sets of the same classes as one, ids going on.
-
-    Raises
-    ------
-    GlyphError
-        The sets have different classes.
-    """
-    first = sets[0]
-    if len({one.alphabet for one in sets}) > 1:
-        raise GlyphError(
-            f"{first.name}: train and test have different classes: "
-            f"{' and '.join(one.alphabet for one in sets)}"
-        )
-    pen_ids = [
-        np.full(len(one.labels), -1) if one.pen_ids is None else one.pen_ids for one in sets
-    ]
-    return GlyphSet(
-        np.concatenate([one.images for one in sets]),
-        np.concatenate([one.labels for one in sets]),
-        name=first.name,
-        split=split,
-        licence=first.licence,
-        sha256=hashlib.sha256("".join(one.sha256 for one in sets).encode()).hexdigest(),
-        alphabet=first.alphabet,
-        writers=join_writers((one.writers, len(one.labels)) for one in sets),
-        is_test=np.repeat(
-            [one.split == "test" for one in sets], [len(one.labels) for one in sets]
-        ),
-        pen_ids=np.concatenate(pen_ids),
-    )
 
 
 def hash_glyphs(images: NDArray[Any], labels: NDArray[Any], alphabet: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import unicodedata
-import warnings
 import zlib
 from dataclasses import dataclass
 from itertools import combinations
@@ -20,7 +19,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
 from mnistseq_cli.errors import GlyphError, TextError
-from mnistseq_cli.files import naming_damage, read_file
+from mnistseq_cli.files import read_file
+from mnistseq_cli.glyphs.pictures import open_picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,13 +48,12 @@ Write each character in its fields with a dark pen, between the two lines.
 Put a large X, from corner to corner, over a field that went wrong; leave fields empty if you like.
 Photograph the whole page with its four corner marks:  mnistseq hand read PHOTO -o my-hand"""
 
-PHOTO_LIMIT_PX, FILE_LIMIT_BYTES = 2**26, 2**28
+FILE_LIMIT_BYTES = 2**28
 SEARCH_PX = 1600  # longer side of the picture in which marks are looked for
 LEAST_MODULE_PX, LEAST_VOTES, MOST_MARKS, MOST_CROSSINGS = 1.5, 6, 6, 1500
 PALEST_INK = 60  # levels below paper; frames and lines are paler, pencils darker
 LEAST_INK_PX, MOST_INK_SHARE = 12, 0.45  # less is dust, more is blacked out
 CORNER, LEAST_CORNERS = 15, 3  # legs of the triangles that a cross reaches, and how many it must
-_FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
 
@@ -70,25 +69,15 @@ class SheetField:
 def draw_pdf(characters: str, n_fields: int) -> bytes:
     """Draw a sheet with so many fields for each character, as a PDF of one page or more.
 
-    Raises
-    ------
-    TextError
-        A character is unknown, or there twice.
+    A character that is unknown, or there twice, raises a TextError.
     """
     for one in characters:
         if one not in CHARACTERS or characters.count(one) > 1:
             raise TextError(f"--characters has {one!r}; expected each at most once: {CHARACTERS}")
-    pages, file = draw_pages(characters, n_fields), io.BytesIO()
-    pages[0].save(
-        file,
-        "PDF",
-        resolution=25.4 * PX_PER_MM,
-        quality=95,
-        save_all=True,
-        append_images=pages[1:],
-        creationDate=None,
-        modDate=None,
-    )
+    (first, *others), file = draw_pages(characters, n_fields), io.BytesIO()
+    undated = {"creationDate": None, "modDate": None}
+    pages = {"save_all": True, "append_images": others, "resolution": 25.4 * PX_PER_MM}
+    first.save(file, "PDF", quality=95, **pages, **undated)
     return file.getvalue()
 
 
@@ -153,10 +142,7 @@ def _decode(cells: NDArray[np.bool_]) -> tuple[str, int] | None:
 def read_photo(path: Path) -> list[SheetField]:
     """Read the fields of a page from a photo or a scan, whichever way up it is.
 
-    Raises
-    ------
-    GlyphError
-        It is no picture, too large, or shows no whole page.
+    What is no picture, too large, or shows no whole page raises a GlyphError.
     """
     photo = _open_photo(path)
     scale = max(1, round(max(photo.size) / SEARCH_PX))
@@ -169,7 +155,8 @@ def read_photo(path: Path) -> list[SheetField]:
     x, y = _place_cells().astype(np.int64).T
     for corners in _list_corners(marks):
         if found := _decode(np.asarray(_straighten(dark, corners))[y, x].round() == 1):
-            return _cut_fields(_lift_ink(_straighten(photo, corners * scale)), *found)
+            ink = _lift_ink(_straighten(photo, corners * scale))
+            return [_cut_field(ink, *place) for place in list_fields(*found)]
     raise GlyphError(
         f"{path} has corner marks, but the black and white cells between the upper two do not "
         "add up to those of a sheet",
@@ -184,15 +171,8 @@ def _open_photo(path: Path) -> Image.Image:
             f"{path} is a HEIC picture, which cannot be read",
             "Save it as JPEG; on an iPhone: Settings, Camera, Formats, Most Compatible",
         )
-    with naming_damage(path, GlyphError), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of large pictures
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-            if image.width * image.height > PHOTO_LIMIT_PX:
-                raise GlyphError(
-                    f"{path} is {image.width} by {image.height} pixels; expected at most "
-                    f"{PHOTO_LIMIT_PX:,}"
-                )
-            upright = ImageOps.exif_transpose(image).convert("L")
+    with open_picture(io.BytesIO(data), str(path)) as image:
+        upright = ImageOps.exif_transpose(image).convert("L")
     return upright.reduce(max(1, max(upright.size) // (2 * SEARCH_PX)))
 
 
@@ -278,12 +258,10 @@ def _lift_ink(page: Image.Image) -> NDArray[np.uint8]:
     return np.clip(ink, 0, 255).astype(np.uint8)
 
 
-def _cut_fields(ink: NDArray[np.uint8], characters: str, n_fields: int) -> list[SheetField]:
-    fields, side = [], FIELD - 2 * INSET
-    for left, top, character in list_fields(characters, n_fields):
-        inside = ink[top + INSET :, left + INSET :][:side, :side]
-        fields.append(SheetField(character, _find_state(inside), inside))
-    return fields
+def _cut_field(ink: NDArray[np.uint8], left: int, top: int, character: str) -> SheetField:
+    side = FIELD - 2 * INSET
+    inside = ink[top + INSET :, left + INSET :][:side, :side]
+    return SheetField(character, _find_state(inside), inside)
 
 
 def _find_state(ink: NDArray[np.uint8]) -> Literal["written", "empty", "crossed out"]:

@@ -6,7 +6,7 @@ glyphs that lie closest to one of these styles.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,28 +25,6 @@ SLANT_UNITS = 24  # of 1 px to the side for each px down
 STROKE_UNITS = 6  # of 1 px
 
 
-class Hands(Protocol):
-    """Hands that write rows."""
-
-    def choose(
-        self,
-        classes: NDArray[np.uint8],
-        inside: NDArray[np.bool_],
-        hand_words: NDArray[np.uint64],
-        glyph_words: NDArray[np.uint64],
-    ) -> NDArray[np.int64]:
-        """Choose a hand for each row, and ids of its glyphs.
-
-        Parameters
-        ----------
-        classes, inside : ndarray, shape (N, n)
-            The class of each character, and whether there is one.
-        hand_words : ndarray of uint64, shape (N,)
-        glyph_words : ndarray of uint64, shape (N, n)
-        """
-        ...
-
-
 class WriterHands:
     """The writers of a glyph set.
 
@@ -59,10 +37,8 @@ class WriterHands:
             raise unknown_writers(glyphs.name)
         ids = glyphs.ids[glyphs.writers.numbers[glyphs.ids] >= 0]
         n_sets = len(glyphs.weights)
-        set_of = np.zeros(len(ids), np.int64) if glyphs.set_of is None else glyphs.set_of[ids]
-        found, writer = np.unique(
-            glyphs.writers.numbers[ids].astype(np.int64) * n_sets + set_of, return_inverse=True
-        )
+        of_sets = glyphs.writers.numbers[ids].astype(np.int64) * n_sets + glyphs.set_of[ids]
+        found, writer = np.unique(of_sets, return_inverse=True)
         self._set_of = found % n_sets
         self._weights = np.array(glyphs.weights)
         n_classes = len(glyphs.alphabet)
@@ -87,7 +63,11 @@ class WriterHands:
         hand_words: NDArray[np.uint64],
         glyph_words: NDArray[np.uint64],
     ) -> NDArray[np.int64]:
-        """Choose a writer for each row, and ids of his glyphs; see `Hands`."""
+        """Choose a writer for each row, and ids of his glyphs, shape (N, n).
+
+        `classes` and `inside`, (N, n), are the class of each character, and whether there is one;
+        words have the shapes (N,) and (N, n).
+        """
         writers = self._choose_writers(classes, inside, hand_words)[:, None]
         counts = np.maximum(1, self._counts[writers, classes])
         earlier = np.zeros(classes.shape, np.int64)  # places of the row with the same class
@@ -101,8 +81,7 @@ class WriterHands:
             is_same = (classes[later] == classes[here]) & (rounds[later] == rounds[here])
             chosen[later] += is_same & (chosen[later] >= chosen[here])
         at = self._starts[writers, classes] + chosen
-        ids: NDArray[np.int64] = self._ids[np.minimum(at, len(self._ids) - 1)]
-        return ids
+        return np.take(self._ids, at, mode="clip")
 
     def _choose_writers(
         self, classes: NDArray[np.uint8], inside: NDArray[np.bool_], words: NDArray[np.uint64]
@@ -118,8 +97,7 @@ class WriterHands:
             lacks |= self._set_of != sets[:, None]
         shares = np.where(lacks, np.int32(0), self._n_given).cumsum(axis=1, dtype=np.int32)
         drawn = scale_words(words, shares[:, -1])
-        writers: NDArray[np.int64] = (shares <= drawn[:, None]).sum(axis=1)
-        return writers
+        return np.asarray((shares <= drawn[:, None]).sum(axis=1))
 
 
 def _pack(flags: NDArray[np.bool_]) -> NDArray[np.uint64]:
@@ -144,15 +122,17 @@ class AlikeHands:
     def choose(
         self,
         classes: NDArray[np.uint8],
-        inside: NDArray[np.bool_],  # noqa: ARG002 - see `Hands`
+        inside: NDArray[np.bool_],  # noqa: ARG002 - as of `WriterHands`
         hand_words: NDArray[np.uint64],
         glyph_words: NDArray[np.uint64],
     ) -> NDArray[np.int64]:
-        """Choose a hand for each row, and ids of its glyphs; see `Hands`."""
+        """Choose a hand for each row, and ids of its glyphs; see `WriterHands.choose`."""
         hands = self._hand_of[scale_words(hand_words, len(self._hand_of))]
         place = scale_words(glyph_words, self._ids.shape[2])
-        chosen: NDArray[np.int64] = self._ids[hands[:, None], classes, place]
-        return chosen
+        return np.asarray(self._ids[hands[:, None], classes, place])
+
+
+Hands = WriterHands | AlikeHands
 
 
 def measure_styles(images: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -162,19 +142,18 @@ def measure_styles(images: NDArray[np.uint8]) -> NDArray[np.int64]:
     learning applied to document recognition", 1998) take out of digits. The stroke width is twice
     the ink over the length of its edges, which is the sum of all steps between pixels.
     """
-    parts = split_up(len(images), images)
-    return np.concatenate([_measure_part(images[part]) for part in parts])
+    return np.concatenate(
+        [_measure_part(images[part].astype(np.int64)) for part in split_up(len(images), images)]
+    )
 
 
-def _measure_part(images: NDArray[np.uint8]) -> NDArray[np.int64]:
-    ink = images.astype(np.int64)
+def _measure_part(ink: NDArray[np.int64]) -> NDArray[np.int64]:
     places = np.arange(ink.shape[1])
     by_row, by_column = ink.sum(axis=2), ink.sum(axis=1)
     mass = np.maximum(1, by_row.sum(axis=1))
     sum_y, sum_x = by_row @ places, by_column @ places
-    sum_xy = (ink @ places) @ places
     # Moments around the centre, times the mass.
-    mu11 = sum_xy * mass - sum_x * sum_y
+    mu11 = (ink @ places) @ places * mass - sum_x * sum_y
     mu02 = np.maximum(1, (by_row @ places**2) * mass - sum_y**2)
     steps = np.abs(np.diff(ink, axis=1)).sum(axis=(1, 2)) + np.abs(np.diff(ink)).sum(axis=(1, 2))
     slant = (2 * SLANT_UNITS * mu11 + mu02) // (2 * mu02)

@@ -10,9 +10,8 @@ from __future__ import annotations
 import gzip
 import io
 import lzma
-from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -37,22 +36,13 @@ _TYPES: dict[int, np.dtype[np.integer[Any]]] = {
 _CODES = {dtype: code for code, dtype in _TYPES.items()}
 
 
-@dataclass(frozen=True)
-class IdxHeader:
+class IdxHeader(NamedTuple):
     """What the first bytes of an IDX file say."""
 
     dtype: np.dtype[np.integer[Any]]  # uint8, or int32 big-endian
     shape: tuple[int, ...]  # no axis is 0 long
-
-    @property
-    def offset_bytes(self) -> int:
-        """Place of the first item."""
-        return 4 + 4 * len(self.shape)
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of the whole file."""
-        return self.offset_bytes + self.dtype.itemsize * prod(self.shape)
+    offset_bytes: int  # place of the first item
+    size_bytes: int  # of the whole file
 
 
 def read_header(stream: BinaryIO, name: str) -> IdxHeader:
@@ -60,19 +50,20 @@ def read_header(stream: BinaryIO, name: str) -> IdxHeader:
     magic = stream.read(4)
     if len(magic) != 4 or magic[:2] != b"\0\0":  # noqa: PLR2004 - the four bytes read above
         raise GlyphError(f"{name} is no IDX file: it begins with {magic!r}, not with two zeros")
-    if magic[2] not in _TYPES or not 1 <= magic[3] <= _MAX_AXES:
+    code, n_axes = magic[2:]
+    if code not in _TYPES or not 1 <= n_axes <= _MAX_AXES:
         raise GlyphError(
-            f"{name} is an IDX file of type 0x{magic[2]:02x} with {magic[3]} axes; "
+            f"{name} is an IDX file of type 0x{code:02x} with {n_axes} axes; "
             f"expected 0x08 (uint8) or 0x0c (int32) with 1 to {_MAX_AXES}"
         )
-    lengths = stream.read(4 * magic[3])
-    if len(lengths) != 4 * magic[3]:
+    lengths = stream.read(4 * n_axes)
+    if len(lengths) != 4 * n_axes:
         raise GlyphError(f"{name} ends within its IDX header")
-    shape = tuple(int(length) for length in np.frombuffer(lengths, ">u4"))
-    header = IdxHeader(_TYPES[magic[2]], shape)
-    if prod(shape) == 0 or header.size_bytes > 2 * MAX_BYTES:
+    shape, offset_bytes = tuple(np.frombuffer(lengths, ">u4").tolist()), 4 + 4 * n_axes
+    size_bytes = offset_bytes + _TYPES[code].itemsize * prod(shape)
+    if prod(shape) == 0 or size_bytes > 2 * MAX_BYTES:
         raise GlyphError(f"{name} says it holds an array of shape {shape}: no items, or too many")
-    return header
+    return IdxHeader(_TYPES[code], shape, offset_bytes, size_bytes)
 
 
 def read_idx(path: Path) -> NDArray[np.integer[Any]]:
@@ -100,11 +91,11 @@ def read_idx_stream(stream: BinaryIO, name: str) -> NDArray[np.integer[Any]]:
                 f"{name} would unpack to {header.size_bytes:,} bytes; expected at most "
                 f"{MAX_BYTES:,}"
             )
-        items = bytearray()
-        missing = header.size_bytes - header.offset_bytes
-        while missing and (block := unpacked.read(min(missing, _BLOCK_BYTES))):
+        items = bytearray()  # which grows with what is there, not with what the header says
+        while block := unpacked.read(
+            min(header.size_bytes - header.offset_bytes - len(items), _BLOCK_BYTES)
+        ):
             items += block
-            missing -= len(block)
         more = unpacked.read(1)
     _check_size(header.offset_bytes + len(items) + len(more), header, name)
     return np.frombuffer(items, header.dtype).reshape(header.shape)

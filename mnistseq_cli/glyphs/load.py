@@ -6,6 +6,7 @@ import hashlib
 import os
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,9 @@ from mnistseq_cli.glyphs.cache import (
     is_offline,
 )
 from mnistseq_cli.glyphs.catalog import DATASETS, HASTY, MNIST, SPLITS, STROKES
-from mnistseq_cli.glyphs.glyph_set import GlyphSet, hash_glyphs, join_sets
+from mnistseq_cli.glyphs.glyph_set import GlyphSet, hash_glyphs
 from mnistseq_cli.glyphs.idx import read_idx
+from mnistseq_cli.glyphs.mix import join_sets, parse_mix
 from mnistseq_cli.glyphs.writers import Writers
 
 if TYPE_CHECKING:
@@ -82,30 +84,30 @@ def load_glyphs(
         raise UsageError(f"unknown split {split!r}; expected train, test or all")
     names = tuple(name for name in SPLITS if split in {name, "all"})
     name = resolve_dataset(dataset, data_dir, progress, warn)
-    known = DATASETS.get(name)
-    if not known and (members := find_members(name)):
-        from mnistseq_cli.glyphs.mix import mix_sets  # noqa: PLC0415 - most load one set
-
-        said = [("auto" if one in DATASETS else polarity, one) for one in members]
+    if known := DATASETS.get(name):
+        if polarity == "dark-ink":
+            raise UsageError(
+                f"is {polarity!r}, but {name} is known to be light ink on dark paper",
+                "Leave it out: it is for glyphs of your own",
+                field="polarity",
+            )
+        sets = _read_known(known, names, data_dir, progress, warn)
+    elif members := find_members(name):
+        said = {one: "auto" if one in DATASETS else polarity for one in members}
         sets = [
             load_glyphs(one, split, data_dir, progress, warn, polarity=polarity)
-            for polarity, one in said
+            for one, polarity in said.items()
         ]
-        return mix_sets(sets, tuple(members.values()), name, split)
-    if known and polarity == "dark-ink":
-        raise UsageError(
-            f"is {polarity!r}, but {name} is known to be light ink on dark paper",
-            "Leave it out: it is for glyphs of your own",
-            field="polarity",
-        )
-    if known:
-        sets = _read_known(known, names, data_dir, progress, warn)
+        return join_sets(sets, name, split, tuple(members.values()))
     else:
         from mnistseq_cli.glyphs.local import read_local  # noqa: PLC0415 - readers of all kinds
 
         sets = read_local(Path(name), names, polarity)
+    if len({one.alphabet for one in sets}) > 1:
+        classes = " and ".join(one.alphabet for one in sets)
+        raise GlyphError(f"{name}: train and test have different classes: {classes}")
     # A path without splits is one set, which stands for all.
-    return sets[0] if len(sets) == 1 else join_sets(sets, split)
+    return sets[0] if len(sets) == 1 else join_sets(sets, name, split)
 
 
 def resolve_dataset(
@@ -125,10 +127,10 @@ def resolve_dataset(
     if name in DATASETS:
         return name
     if members := find_members(name):
-        from mnistseq_cli.glyphs.mix import write_mix  # noqa: PLC0415 - most load one set
-
         resolved = {resolve_dataset(one): weight for one, weight in members.items()}
-        return write_mix(resolved) if len(resolved) > 1 else next(iter(resolved))
+        if len(resolved) == 1:
+            return next(iter(resolved))
+        return ",".join(f"{one}={weight}" for one, weight in resolved.items())
     try:
         path = Path(name).expanduser()
         if name and path.exists():
@@ -151,8 +153,6 @@ def find_members(name: str) -> dict[str, int]:
     with suppress(OSError, ValueError, RuntimeError):
         if Path(name).expanduser().exists():
             return {}
-    from mnistseq_cli.glyphs.mix import parse_mix  # noqa: PLC0415 - most load one set
-
     return parse_mix(name)
 
 
@@ -177,14 +177,13 @@ def _find_auto(
         if is_cached(MNIST, data_dir) or is_offline() or not _has_failed_lately(failed):
             ensure_cached(MNIST, data_dir, progress=progress, patience=HASTY)
             return MNIST.name
-    except DownloadError as error:
-        if not is_offline():
+    except GlyphError as error:
+        if isinstance(error, CacheError) or not is_offline():
             missed = error
+        if isinstance(error, DownloadError) and not is_offline():
             with suppress(OSError):
                 failed.parent.mkdir(parents=True, exist_ok=True)
                 failed.touch()
-    except CacheError as error:
-        missed = error
     if warn:
         warn(missed)
     return STROKES.name
@@ -205,7 +204,7 @@ def _read_known(
     warn: Callable[[GlyphError], None] | None,
 ) -> list[GlyphSet]:
     """Map splits from the cache; what the pen draws is held in memory if it cannot be kept."""
-    splits = []
+    drawn: dict[SplitName, tuple[NDArray[np.uint8], NDArray[np.uint8]]] = {}
     try:
         ensure_cached(dataset, data_dir, splits=names, progress=progress)
     except CacheError as error:
@@ -213,57 +212,52 @@ def _read_known(
             raise
         if warn:
             warn(error)
-        splits = [draw_split(dataset, name, progress) for name in names]
+        drawn = {name: draw_split(dataset, name, progress) for name in names}
     folder = find_raw_dir(dataset, data_dir)
+    sets = []
     try:
-        if dataset.test_writers:
-            images, labels = (_read_file(file, folder) for file in dataset.files())
-            return [_cut_split(dataset, names, images, labels)]
-        for name in () if splits else names:
-            images, labels = (_read_file(file, folder) for file in dataset.files((name,)))
-            splits.append((images, labels))
-        return [
-            _make_set(dataset, name, *pair, _find_writers(dataset, name, data_dir))
-            for name, pair in zip(names, splits, strict=True)
-        ]
+        for name in names[:1] if dataset.test_writers else names:
+            files = dataset.files((name,))
+            images, labels = drawn.get(name) or [_read_file(file, folder) for file in files]
+            writers = _find_writers(dataset, name, labels, data_dir)
+            sets.append(_make_set(dataset, name, images, labels, writers))
     except GlyphError as error:
         option = "--verify" if dataset.mirrors or dataset.is_drawn else "--from FOLDER"
         raise GlyphError(
             f"a file of {dataset.name} is damaged: {error.message}",
             f"Make it again: {download_command(dataset.name, data_dir, option)}",
         ) from error
+    return [_cut_split(dataset, names, sets[0])] if dataset.test_writers else sets
 
 
 def _find_writers(
-    dataset: Dataset, name: SplitName, data_dir: str | Path | None
+    dataset: Dataset, name: SplitName, labels: NDArray[Any], data_dir: str | Path | None
 ) -> Writers | None:
     """Return who wrote the glyphs of a split, where that is known."""
-    n_glyphs = dataset.split(name).n_glyphs
     if per_writer := dataset.glyphs_per_writer:
         first = 0 if name == "train" else dataset.train.n_glyphs  # no writer is in both splits
-        return Writers(np.arange(first, first + n_glyphs) // per_writer, dataset.name)
+        return Writers(np.arange(first, first + len(labels)) // per_writer, dataset.name)
+    if dataset.writers_from == dataset.name:
+        return Writers(labels[:, _WRITER], "nist")
     source = DATASETS.get(dataset.writers_from)
     if source and is_cached(source, data_dir, only_labels=True):
         with suppress(GlyphError):  # what is damaged is not known
             rows = _read_file(source.split(name).labels, find_raw_dir(source, data_dir))
-            return Writers(rows[:n_glyphs, _WRITER], "nist")
+            return Writers(rows[: len(labels), _WRITER], "nist")
     return None
 
 
-def _cut_split(
-    dataset: Dataset, names: tuple[SplitName, ...], images: NDArray[Any], labels: NDArray[Any]
-) -> GlyphSet:
+def _cut_split(dataset: Dataset, names: tuple[SplitName, ...], whole: GlyphSet) -> GlyphSet:
     """Return the glyphs of a split, or of both, where one pair of files holds all."""
-    writers = Writers(labels[:, _WRITER], "nist")
-    is_test = np.zeros(len(labels), np.bool_)
-    for some in dataset.test_writers:
-        is_test |= (some.start <= writers.numbers) & (writers.numbers < some.stop)
-    whole = _make_set(dataset, names[0], images, labels, writers)
+    numbers = whole.writers.numbers if whole.writers else np.zeros(0)
+    ranges = ((numbers >= one.start) & (numbers < one.stop) for one in dataset.test_writers)
+    is_test = np.any([*ranges], axis=0)
     split = names[0] if len(names) == 1 else "all"
-    return whole.change(
+    return replace(
+        whole,
         split=split,
         sha256=hashlib.sha256(f"{whole.sha256}{split}".encode()).hexdigest(),
-        ids=None if split == "all" else np.flatnonzero(is_test == (split == "test")),
+        ids=whole.ids if split == "all" else np.flatnonzero(is_test == (split == "test")),
         is_test=is_test,
     )
 
@@ -291,13 +285,6 @@ def _make_set(
     if not 0 <= classes.min() <= classes.max() < len(dataset.alphabet):
         low, high = labels.min(), labels.max()
         raise GlyphError(f"{split.labels.name} has labels from {low} to {high}")
-    if split.sha256:
-        sha256 = split.sha256
-    elif split.images.is_known:
-        both = f"{split.images.sha256}{split.labels.sha256}"
-        sha256 = hashlib.sha256(both.encode()).hexdigest()
-    else:
-        sha256 = hash_glyphs(images, labels, dataset.alphabet)
     first_id = dataset.train.n_glyphs if name == "test" else 0
     return GlyphSet(
         images.transpose(0, 2, 1) if dataset.is_transposed else images,
@@ -305,8 +292,8 @@ def _make_set(
         name=dataset.name,
         split=name,
         licence=dataset.licence,
-        sha256=sha256,
+        sha256=split.known_sha256 or hash_glyphs(images, labels, dataset.alphabet),
         alphabet=dataset.alphabet,
         writers=writers,
-        pen_ids=first_id + np.arange(len(classes)) if dataset.is_drawn else None,
+        pen_ids=np.where(dataset.is_drawn, first_id + np.arange(len(classes)), -1),
     )

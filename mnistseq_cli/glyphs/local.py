@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import io
 import re
-import warnings
 import zipfile
 from dataclasses import dataclass
 from functools import partial
-from math import isqrt, prod
+from math import isqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from PIL import Image
 
 from mnistseq_cli.errors import GlyphError
 from mnistseq_cli.extras import import_extra
@@ -22,25 +20,29 @@ from mnistseq_cli.glyphs.catalog import DIGITS, EMNIST_CLASSES
 from mnistseq_cli.glyphs.glyph_set import GlyphSet, hash_glyphs, split_up
 from mnistseq_cli.glyphs.idx import (
     MAX_BYTES,
-    MAX_DEFLATE_RATIO,
     PACKED_SUFFIXES,
     read_header,
     read_idx,
     read_idx_stream,
     unpacking,
 )
-from mnistseq_cli.glyphs.polarity import clean_paper, has_dark_ink
-from mnistseq_cli.glyphs.resize import resize
+from mnistseq_cli.glyphs.pictures import (
+    PICTURE_SUFFIXES,
+    SIDES_PX,
+    clean_paper,
+    has_dark_ink,
+    make_square,
+    read_squares,
+)
 from mnistseq_cli.glyphs.sources import Entry, open_source
 from mnistseq_cli.glyphs.writers import WRITER_LIMIT_BYTES, Writers, name_writers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
     from mnistseq_cli.glyphs.catalog import SplitName
-    from mnistseq_cli.glyphs.idx import IdxHeader
 
     _Reader = Callable[[], "LocalGlyphs"]
     _Found = list[tuple[str, _Reader]]  # the name of each set of glyphs, and its reader
@@ -49,24 +51,18 @@ EXPECTED = (
     "an IDX pair (images and labels), an .npz file, a table such as train.csv, a Parquet file, "
     "a folder with one sub-folder of pictures per class, or a zip or tar archive of these"
 )
-_PICTURE_LIMIT_PX = 2**26
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
-_PICTURE_FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")
 _LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp")
 _SPLIT_WORDS = {
     "train": "train", "training": "train", "test": "test", "testing": "test", "t10k": "test",
 }  # fmt: skip
 # What libraries and tutorials call images and labels in an npz, with or without a split.
-_NPZ_NAMES = (("x", "y"), ("images", "labels"), ("image", "label"), ("data", "target"),
-              ("arr_0", "arr_1"))  # fmt: skip
-_NPZ_PARTNERS = dict(_NPZ_NAMES) | {labels: images for images, labels in _NPZ_NAMES}
+_NPZ_LABELS = {
+    "x": "y", "images": "labels", "image": "label", "data": "target", "arr_0": "arr_1",
+}  # fmt: skip
+_NPZ_PARTNERS = _NPZ_LABELS | {labels: images for images, labels in _NPZ_LABELS.items()}
 _NPZ_KEY = re.compile(rf"(?:train|test)?_?({'|'.join(_NPZ_PARTNERS)})_?(?:train|test)?")
-# Luma of red, green and blue in thousandths (ITU-R BT.601).
-_LUMA = np.array([299, 587, 114])
-_LARGEST_PX = 256  # the height and width of glyphs that are kept: more than images can have
-_SIDES_PX = range(4, 4097)  # of glyphs that are read
 _N_PIXELS = 28 * 28  # of a table
-_KIND_WORDS = r"images?|labels?|idx\d|ubyte|int|byte"  # of the names of IDX files
+_KIND_WORDS = r"images?|labels?|idx\d|ubyte|int|byte|gz|xz"  # of the names of IDX files
 _IMAGE_AXES = 3  # glyphs, y, x
 _CHUNK = 4096  # rows of a table that are read at once
 
@@ -138,17 +134,16 @@ def _group_by_split(found: _Found, path: Path) -> dict[str, _Reader]:
     """Return the reader of each split, or one called "" for all."""
     if len(found) == 1:
         return {"": found[0][1]}
-    by_split: dict[str, list[_Reader]] = {}
-    for name, reader in found:
-        by_split.setdefault(_find_split(name), []).append(reader)
-    if any(len(by_split.get(split, [])) != 1 for split in ("train", "test")):
+    splits = [_find_split(name) for name, _ in found]
+    by_split = {split: reader for split, (_, reader) in zip(splits, found, strict=True)}
+    if splits.count("train") != 1 or splits.count("test") != 1:
         names = ", ".join(name for name, _ in found[:6])
         raise GlyphError(
             f"{path} holds {len(found)} sets of glyphs, but not one for train and one for test: "
             f"{names}",
             "Name the one that is meant: --dataset FOLDER/FILE",
         )
-    return {split: by_split[split][0] for split in ("train", "test")}
+    return {split: by_split[split] for split in ("train", "test")}
 
 
 def _find_split(name: str) -> str:
@@ -159,43 +154,39 @@ def _find_split(name: str) -> str:
 
 def _find_pairs(entries: list[Entry], own: list[Entry]) -> _Found:
     """Find IDX files of images and the labels of each, by their headers and counts."""
-    headers: dict[str, tuple[Entry, tuple[int, ...]]] = {}
+    found: dict[str, tuple[Entry, tuple[int, ...]]] = {}
+    # Unpacked files come last and stay.
     for entry in sorted(entries, key=lambda e: not e.name.endswith(PACKED_SUFFIXES)):
-        if header := _read_header(entry):
-            # Unpacked files come last and stay.
-            headers[_strip_packing(entry.name)] = (entry, header.shape)
-    labels = {name: found for name, found in headers.items() if len(found[1]) != _IMAGE_AXES}
+        if shape := _read_shape(entry):
+            found[entry.name.removesuffix(".gz").removesuffix(".xz")] = (entry, shape)
+    labels = {name: one for name, one in found.items() if len(one[1]) != _IMAGE_AXES}
     return [
         (name, partial(_read_pair, entry, _find_labels(entry, shape[0], labels)))
-        for name, (entry, shape) in sorted(headers.items())
+        for name, (entry, shape) in sorted(found.items())
         if len(shape) == _IMAGE_AXES and entry in own
     ]
 
 
-def _strip_packing(name: str) -> str:
-    return name.removesuffix(".gz").removesuffix(".xz")
-
-
-def _read_header(entry: Entry) -> IdxHeader | None:
-    """Read the header of an IDX file; None if it is another file."""
+def _read_shape(entry: Entry) -> tuple[int, ...]:
+    """Return the shape of the array in an IDX file; that of another file is empty."""
     name = entry.name.lower()
     if name.endswith(PICTURE_SUFFIXES):
-        return None
+        return ()
     try:
         with entry.open() as stream:
-            return read_header(unpacking(stream, name), entry.title)
+            return read_header(unpacking(stream, name), entry.title).shape
     except GlyphError:
         if "idx" in name or "ubyte" in name:
             raise
-        return None
+        return ()
 
 
 def _find_labels(
     images: Entry, n_images: int, labels: dict[str, tuple[Entry, tuple[int, ...]]]
 ) -> Entry:
     """Return the labels of images: those of the same name, or the only ones of as many."""
-    same = [found for name, found in labels.items() if _stem(name) == _stem(images.name)]
-    as_many = [found for found in labels.values() if found[1][0] == n_images]
+    same = [entry for entry, _ in labels.values() if _stem(entry.name) == _stem(images.name)]
+    as_many = [entry for entry, shape in labels.values() if shape[0] == n_images]
     chosen = same if len(same) == 1 else as_many
     if len(chosen) != 1:
         names = ", ".join(sorted(labels)) or "none"
@@ -204,24 +195,24 @@ def _find_labels(
             f"labels ({names})",
             f"Name it as the images, such as {Path(images.name).name.replace('images', 'labels')}",
         )
-    return chosen[0][0]
+    return chosen[0]
 
 
 def _stem(name: str) -> str:
     """Return what the names of images and of their labels have in common."""
-    words = re.findall(r"[a-z0-9]+", _strip_packing(name.lower()))
-    return "-".join(w for w in words if not re.fullmatch(_KIND_WORDS, w))
+    words = re.findall(r"[a-z0-9]+", name.lower())
+    return "-".join(word for word in words if not re.fullmatch(_KIND_WORDS, word))
 
 
 def _read_pair(images: Entry, labels: Entry) -> LocalGlyphs:
-    classes = _read_array(labels)
+    pixels, classes = map(_read_array, (images, labels))
     # QMNIST has eight numbers for each glyph: the class, and where it comes from.
     classes = classes[:, 0] if classes.ndim > 1 else classes
-    return _convert(_read_array(images), classes, images.title, labels.title)
+    return _convert(pixels, classes, images.title, labels.title)
 
 
 def _read_array(entry: Entry) -> NDArray[Any]:
-    if entry.path and not entry.name.endswith(PACKED_SUFFIXES):
+    if entry.path:
         return read_idx(entry.path)
     with entry.open() as stream:
         return read_idx_stream(stream, entry.title)
@@ -256,7 +247,7 @@ def _find_npz(entry: Entry, _: Path) -> _Found:
             partner = key.replace(match[1], _NPZ_PARTNERS[match[1]])
             if partner not in names:
                 raise GlyphError(f"{entry.title} has {key}, but no {partner}")
-            if match[1] in dict(_NPZ_NAMES):
+            if match[1] in _NPZ_LABELS:
                 reader = partial(_read_npz, entry, name, names[partner])
                 found.append((f"{entry.name} {key}", reader))
     if not found:
@@ -267,38 +258,28 @@ def _find_npz(entry: Entry, _: Path) -> _Found:
     return found
 
 
-def _read_npz(entry: Entry, images_key: str, labels_key: str) -> LocalGlyphs:
+def _read_npz(entry: Entry, *keys: str) -> LocalGlyphs:
+    titles = [f"{key} in {entry.title}" for key in keys]
     with entry.open() as stream, zipfile.ZipFile(stream) as archive:
-        images, labels = (
-            _read_npy(archive, key, f"{key} in {entry.title}") for key in (images_key, labels_key)
-        )
-    return _convert(
-        images, labels, f"{images_key} in {entry.title}", f"{labels_key} in {entry.title}"
-    )
+        images, labels = map(_read_npy, (archive, archive), keys, titles)
+    return _convert(images, labels, *titles)
 
 
 def _read_npy(archive: zipfile.ZipFile, key: str, title: str) -> NDArray[Any]:
-    """Read an array, once what it says of itself is checked."""
+    """Read an array; what it says of itself takes no memory before the bytes are there."""
     info = archive.getinfo(key)
+    if info.file_size > MAX_BYTES:
+        raise GlyphError(f"{title} has {info.file_size:,} bytes; expected at most {MAX_BYTES:,}")
     with naming_damage(title, GlyphError), archive.open(info) as stream:
-        major, _ = np.lib.format.read_magic(stream)
-        version = "1_0" if major == 1 else "2_0"
-        shape, _, dtype = getattr(np.lib.format, f"read_array_header_{version}")(stream)
+        version = "1_0" if np.lib.format.read_magic(stream)[0] == 1 else "2_0"
+        shape, is_fortran, dtype = getattr(np.lib.format, f"read_array_header_{version}")(stream)
         if dtype.hasobject:
             raise GlyphError(
                 f"{title} holds Python objects (pickles), which are not loaded",
                 "Save it again as an array of numbers.",
             )
-        n_bytes = prod(shape) * dtype.itemsize
-        most_bytes = min(MAX_BYTES, info.compress_size * MAX_DEFLATE_RATIO)
-        if not 0 < n_bytes <= most_bytes or n_bytes != info.file_size - stream.tell():
-            raise GlyphError(
-                f"{title} says it is an array of shape {shape}, {n_bytes:,} bytes, in a file of "
-                f"{info.compress_size:,} bytes; expected at most {MAX_BYTES:,}"
-            )
-        stream.seek(0)
-        array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
-    return array
+        items = np.frombuffer(stream.read(), dtype)
+        return items.reshape(shape, order="F" if is_fortran else "C")
 
 
 def _find_tables(entry: Entry, path: Path) -> _Found:
@@ -336,8 +317,6 @@ def _find_parquet(entry: Entry, _: Path) -> _Found:
 def _read_parquet(entry: Entry) -> LocalGlyphs:
     """Read a Parquet file as Hugging Face has MNIST: packed pictures and labels."""
     parquet = import_extra("pyarrow.parquet", "parquet", f"reading {entry.title}")
-    images: list[NDArray[np.uint8]] = []
-    labels: list[int] = []
     with entry.open() as stream:
         table = parquet.ParquetFile(stream)
         if {"image", "label"} - {*table.schema_arrow.names}:
@@ -345,14 +324,15 @@ def _read_parquet(entry: Entry) -> LocalGlyphs:
                 f"{entry.title} has the columns {', '.join(table.schema_arrow.names)}; "
                 "expected image and label"
             )
-        n_glyphs = table.metadata.num_rows
-        for batch in table.iter_batches(_CHUNK, columns=["image", "label"]):
-            for row in batch.to_pylist():
-                picture = row["image"]["bytes"] if isinstance(row["image"], dict) else row["image"]
-                images.append(_read_square(io.BytesIO(picture), f"a picture in {entry.title}"))
-                labels.append(row["label"])
-                _check_size(n_glyphs, images[0], entry.title)
-    return _convert(_stack(images), np.array(labels), entry.title, entry.title)
+        labels = table.read(["label"])["label"].to_numpy()
+        packed = (
+            image["bytes"] if isinstance(image, dict) else image
+            for batch in table.iter_batches(_CHUNK, columns=["image"])
+            for image in batch["image"].to_pylist()
+        )
+        name = f"a picture in {entry.title}"
+        images = read_squares(((io.BytesIO(one), name) for one in packed), len(labels))
+    return _convert(images, labels, entry.title, entry.title)
 
 
 def _find_pictures(entries: list[Entry], path: Path) -> _Found:
@@ -381,23 +361,25 @@ def _read_class(name: str) -> str:
 
 def _read_pictures(entries: list[Entry], of: str) -> LocalGlyphs:
     """Read the pictures of class folders, then sort them by class and name."""
-    found = []
-    for entry in entries:
-        folder, name = Path(entry.name).parts[-2:]
-        with entry.open() as stream:
-            picture = _read_square(stream, entry.title)
-        found.append((_read_class(folder), name, picture))
-        _check_size(len(entries), picture, entry.title)
-    found.sort(key=lambda one: one[:2])
-    alphabet = "".join(sorted({name for name, _, _ in found}))
+    images = read_squares(_open_each(entries), len(entries))
+    folders, names = zip(*(Path(entry.name).parts[-2:] for entry in entries), strict=True)
+    characters = [_read_class(folder) for folder in folders]
+    alphabet = "".join(sorted({*characters}))
+    order = sorted(range(len(entries)), key=lambda at: (characters[at], names[at]))
     return LocalGlyphs(
-        _stack([picture for _, _, picture in found]),
-        np.array([alphabet.index(name) for name, _, _ in found], np.uint8),
+        images[order],
+        np.array([alphabet.index(characters[at]) for at in order], np.uint8),
         alphabet,
         has_pictures=True,
-        is_lossy=any(entry.name.lower().endswith(_LOSSY_SUFFIXES) for entry in entries),
-        writers=_read_writers([name for _, name, _ in found], of),
+        is_lossy=any(name.lower().endswith(_LOSSY_SUFFIXES) for name in names),
+        writers=_read_writers([names[at] for at in order], of),
     )
+
+
+def _open_each(entries: list[Entry]) -> Iterator[tuple[BinaryIO, str]]:
+    for entry in entries:
+        with entry.open() as stream:
+            yield stream, entry.title
 
 
 def _read_writers(names: list[str], of: str) -> Writers | None:
@@ -409,79 +391,6 @@ def _read_writers(names: list[str], of: str) -> Writers | None:
     return name_writers([name.decode(errors="ignore") for name in spelt])
 
 
-def _read_square(stream: BinaryIO, name: str) -> NDArray[np.uint8]:
-    """Read a picture as one square glyph, shape (1, side, side)."""
-    picture = read_picture(stream, name)
-    if max(picture.shape) not in _SIDES_PX:
-        raise GlyphError(
-            f"{name} is {picture.shape[1]} by {picture.shape[0]} pixels; expected "
-            f"{_SIDES_PX[0]} to {_SIDES_PX[-1]} at the longer side"
-        )
-    return _square(picture[np.newaxis])
-
-
-def read_picture(stream: BinaryIO, name: str) -> NDArray[np.uint8]:
-    """Read a picture as grey levels; transparent pixels are white."""
-    with naming_damage(name, GlyphError), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of large and of cut pictures
-        with Image.open(stream, formats=_PICTURE_FORMATS) as image:
-            if image.width * image.height > _PICTURE_LIMIT_PX:
-                raise GlyphError(
-                    f"{name} is {image.width} by {image.height} pixels; expected at most "
-                    f"{_PICTURE_LIMIT_PX:,} pixels"
-                )
-            if image.mode.startswith(("I", "F")):
-                raise GlyphError(f"{name} has pixels of more than 8 bits; expected 8")
-            if image.mode in {"1", "L"}:
-                return np.asarray(image.convert("L"))
-            has_alpha = "A" in image.mode or (image.mode != "RGB" and "transparency" in image.info)
-            pixels = np.asarray(image.convert("RGBA" if has_alpha else "RGB")).astype(np.int64)
-    grey: NDArray[np.int64] = (pixels[..., :3] @ _LUMA + 500) // 1000
-    if has_alpha:
-        alpha = pixels[..., 3]
-        grey = (grey * alpha + 255 * (255 - alpha) + 127) // 255
-    return grey.astype(np.uint8)
-
-
-def _check_size(n_glyphs: int, picture: NDArray[np.uint8], name: str) -> None:
-    if n_glyphs * picture.size > MAX_BYTES:
-        raise GlyphError(
-            f"{name} is one of {n_glyphs:,} glyphs of {picture.shape[1]} px: too many"
-        )
-
-
-def _stack(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Return square glyphs as one array: all as large as the largest."""
-    side_px = max(picture.shape[1] for picture in pictures)
-    return np.concatenate([_resize(picture, side_px) for picture in pictures])
-
-
-def _resize(images: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
-    """Return square images at another size, whatever their polarity."""
-    if images.shape[1] == side_px:
-        return images
-    flip = np.uint8(255 if _find_paper(images) > 127 else 0)  # noqa: PLR2004 - half way
-    resized: NDArray[np.uint8] = resize(images ^ flip, side_px) ^ flip
-    return resized
-
-
-def _square(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return images in the middle of square ones, of at most `_LARGEST_PX`."""
-    _, height, width = images.shape
-    if height != width:
-        margins = ((max(height, width) - size) for size in (height, width))
-        sides = [(margin // 2, margin - margin // 2) for margin in margins]
-        images = np.pad(images, ((0, 0), *sides), constant_values=_find_paper(images))
-    return _resize(images, min(max(height, width), _LARGEST_PX))
-
-
-def _find_paper(images: NDArray[np.uint8]) -> np.uint8:
-    """Return the level at the two sides that ink is farther from."""
-    _, height, width = images.shape
-    sides = images[:, [0, -1]] if height >= width else images[:, :, [0, -1]]
-    return np.uint8(np.median(sides))
-
-
 def _to_glyphs(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
     """Return images as uint8, shape (N, side, side): of levels 0 to 255, or of shares 0 to 1."""
     shape = images.shape
@@ -491,10 +400,10 @@ def _to_glyphs(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
         side = isqrt(shape[1])
         images = images.reshape(-1, side, side) if side * side == shape[1] else images
     is_stack = images.ndim == 3 and images.size > 0  # noqa: PLR2004 - (N, height, width)
-    if not is_stack or max(images.shape[1:]) not in _SIDES_PX:
+    if not is_stack or max(images.shape[1:]) not in SIDES_PX:
         raise GlyphError(
             f"{name} has the shape {shape}; expected glyphs, (N, height, width), of at most "
-            f"{_SIDES_PX[-1]} by {_SIDES_PX[-1]} pixels"
+            f"{SIDES_PX[-1]} by {SIDES_PX[-1]} pixels"
         )
     if images.dtype.kind not in "buif":
         raise GlyphError(f"{name} holds {images.dtype}; expected numbers")
@@ -502,12 +411,12 @@ def _to_glyphs(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
     if not (low >= 0 and high <= 255):  # noqa: PLR2004 - not a number is neither
         raise GlyphError(f"{name} has levels from {low} to {high}; expected 0 to 255, or 0 to 1")
     if high > 1 and images.dtype == np.uint8:
-        return _square(images)
+        return make_square(images)
     glyphs = np.empty(images.shape, np.uint8)
     scale = 255 if high <= 1 else 1
     for part in split_up(len(images), images):
         glyphs[part] = np.rint(images[part].astype(np.float64) * scale)
-    return _square(glyphs)
+    return make_square(glyphs)
 
 
 def _to_classes(

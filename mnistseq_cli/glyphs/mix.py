@@ -1,4 +1,4 @@
-"""Mixes of data sets, such as ``mnist=2,strokes=1``: one union with weights."""
+"""Several sets as one: train and test, or a mix by weight, such as ``mnist=2,strokes=1``."""
 
 from __future__ import annotations
 
@@ -39,8 +39,10 @@ def write_mix(members: dict[str, int]) -> str:
     return ",".join(f"{member}={weight}" for member, weight in members.items())
 
 
-def mix_sets(sets: list[GlyphSet], weights: tuple[int, ...], name: str, split: str) -> GlyphSet:
-    """Return one union of several sets, from which characters are drawn by weight.
+def join_sets(
+    sets: list[GlyphSet], name: str, split: str, weights: tuple[int, ...] = ()
+) -> GlyphSet:
+    """Return one union of several sets, ids going on; with weights characters are drawn by them.
 
     Glyphs of different sizes become as large as the largest.
     """
@@ -48,12 +50,13 @@ def mix_sets(sets: list[GlyphSet], weights: tuple[int, ...], name: str, split: s
     side_px = max(one.images.shape[1] for one in sets)
     sizes = [len(one.labels) for one in sets]
     starts = np.cumsum([0, *sizes[:-1]])
-    parts = [f"{one.sha256}{weight}" for one, weight in zip(sets, weights, strict=True)]
+    parts = [one.sha256 for one in sets]
+    if weights:
+        parts = [f"{sha256}{weight}" for sha256, weight in zip(parts, weights, strict=True)]
+    classes = [np.array([*map(alphabet.index, one.alphabet)], np.uint8) for one in sets]
     return GlyphSet(
         np.concatenate([resize(one.images, side_px) for one in sets]),
-        np.concatenate(
-            [np.array([*map(alphabet.index, one.alphabet)], np.uint8)[one.labels] for one in sets]
-        ),
+        np.concatenate([of[one.labels] for of, one in zip(classes, sets, strict=True)]),
         name=name,
         split=split,
         licence=" and ".join(dict.fromkeys(one.licence for one in sets)),
@@ -61,17 +64,8 @@ def mix_sets(sets: list[GlyphSet], weights: tuple[int, ...], name: str, split: s
         alphabet=alphabet,
         ids=np.concatenate([one.ids + start for one, start in zip(sets, starts, strict=True)]),
         writers=join_writers((one.writers, len(one.labels)) for one in sets),
-        is_test=np.concatenate(
-            [
-                np.full(len(one.labels), one.split == "test")
-                if one.is_test is None
-                else one.is_test
-                for one in sets
-            ]
-        ),
-        pen_ids=np.concatenate(
-            [np.full(len(one.labels), -1) if one.pen_ids is None else one.pen_ids for one in sets]
-        ),
-        set_of=np.repeat(np.arange(len(sets)), sizes),
-        weights=weights,
+        is_test=np.concatenate([one.is_test | (one.split == "test") for one in sets]),
+        pen_ids=np.concatenate([one.pen_ids for one in sets]),
+        set_of=np.repeat(np.arange(len(sets)) * bool(weights), sizes),
+        weights=weights or (1,),
     )

@@ -54,10 +54,12 @@ def _resize(images: NDArray[np.uint8], height_px: int) -> NDArray[np.uint8]:
 def _weigh(side_px: int, height_px: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the weights of ink and of the most ink around, in 1 / `_ONE`, (height, side)."""
     if height_px < side_px:
-        means = _round(_weigh_means(side_px, height_px))
+        means = np.rint(_weigh_means(side_px, height_px) * _ONE).astype(np.float32)
         return means, means
     at = place_pixels(height_px, side_px / height_px)
-    return _round(weigh_cubic(at, side_px)[:, 2:-2]), _round(_weigh_linear(at, side_px))
+    linear = np.maximum(0, 1 - np.abs(at[:, None] - np.arange(side_px)))
+    cubic, linear = (np.rint(w * _ONE) for w in (weigh_cubic(at, side_px)[:, 2:-2], linear))
+    return cubic.astype(np.float32), linear.astype(np.float32)
 
 
 def place_pixels(n_pixels: int, step: float) -> NDArray[np.float64]:
@@ -71,22 +73,21 @@ def weigh_cubic(at: NDArray[np.float64], n: int) -> NDArray[np.float64]:
     The shape is (len(at), n + 4); of the rows each adds up to 1.
     """
     before = np.floor(at)
-    t = at - before
-    taps = (
+    weights = np.zeros((len(at), n + 4))
+    for place, tap in enumerate(weigh_catmull_rom(at - before).T, start=1):
+        weights[np.arange(len(at)), before.astype(np.int64) + place] = tap
+    return weights
+
+
+def weigh_catmull_rom(t: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the weights of four points for what lies t after the second, shape (len(t), 4)."""
+    weights = (
         (-t + 2 * t * t - t * t * t) / 2,
         (2 - 5 * t * t + 3 * t * t * t) / 2,
         (t + 4 * t * t - 3 * t * t * t) / 2,
         (t * t * t - t * t) / 2,
     )
-    weights = np.zeros((len(at), n + 4))
-    for place, tap in enumerate(taps, start=1):
-        weights[np.arange(len(at)), before.astype(np.int64) + place] = tap
-    return weights
-
-
-def _weigh_linear(at: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    weights: NDArray[np.float64] = np.maximum(0, 1 - np.abs(at[:, None] - np.arange(n)))
-    return weights
+    return np.stack(weights, axis=1)
 
 
 def _weigh_means(n: int, n_pixels: int) -> NDArray[np.float64]:
@@ -96,10 +97,6 @@ def _weigh_means(n: int, n_pixels: int) -> NDArray[np.float64]:
     shares = np.minimum(low + step, np.arange(n) + 1) - np.maximum(low, np.arange(n))
     weights: NDArray[np.float64] = np.maximum(0, shares) / step
     return weights
-
-
-def _round(weights: NDArray[np.float64]) -> NDArray[np.float32]:
-    return np.rint(weights * _ONE).astype(np.float32)
 
 
 def interpolate(

@@ -8,6 +8,7 @@ import zipfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from posixpath import normpath
 from typing import TYPE_CHECKING, BinaryIO
@@ -45,6 +46,11 @@ class Entry:
         with naming_damage(self.title, GlyphError), self._open() as stream:
             yield stream
 
+    def read(self) -> bytes:
+        """Return what it holds, at most as much as the list of files says."""
+        with self.open() as stream:
+            return stream.read(self.size_bytes)
+
 
 @contextmanager
 def open_source(path: Path) -> Iterator[list[Entry]]:
@@ -57,25 +63,18 @@ def open_source(path: Path) -> Iterator[list[Entry]]:
         with naming_damage(path, GlyphError):
             if not path.exists():
                 raise GlyphError(f"there is no file or folder {path}")
+            name = path.name.lower()
             if path.is_dir():
                 entries = _list_folder(path, _DEEPEST)
-            elif path.suffix.lower() == ".zip":
-                stream = stack.enter_context(open_regular(path, error=GlyphError))
-                entries = _list_zip(stack.enter_context(zipfile.ZipFile(stream)))
-            elif path.name.lower().endswith(_TAR_SUFFIXES):
-                stream = stack.enter_context(open_regular(path, error=GlyphError))
-                try:
-                    archive = stack.enter_context(tarfile.open(fileobj=stream))
-                except tarfile.ReadError as error:  # whose message has five lines
-                    raise GlyphError(f"{path} is not a tar archive, or it is damaged") from error
-                entries = _list_tar(archive, path)
-            else:
+            elif not name.endswith((".zip", *_TAR_SUFFIXES)):
                 entries = _list_folder(path.parent, 0)
-            found = []
-            for entry in entries:
-                found.append(entry)
-                if len(found) > _MOST_FILES:
-                    raise GlyphError(f"{path} holds more than {_MOST_FILES:,} files")
+            else:
+                stream = stack.enter_context(open_regular(path, error=GlyphError))
+                list_archive = _list_zip if name.endswith(".zip") else _list_tar
+                entries = list_archive(stream, path, stack)
+            found = [*islice(entries, _MOST_FILES + 1)]
+            if len(found) > _MOST_FILES:
+                raise GlyphError(f"{path} holds more than {_MOST_FILES:,} files")
         yield [entry for entry in found if not _is_litter(entry.name)]
 
 
@@ -97,13 +96,18 @@ def _list_folder(folder: Path, deepest: int) -> Iterator[Entry]:
                 yield Entry((place / name).as_posix(), size_bytes, opening, path)
 
 
-def _list_zip(archive: zipfile.ZipFile) -> Iterator[Entry]:
+def _list_zip(stream: BinaryIO, _: Path, stack: ExitStack) -> Iterator[Entry]:
+    archive = stack.enter_context(zipfile.ZipFile(stream))
     for info in archive.infolist():
         if not info.is_dir():
             yield Entry(normpath(info.filename), info.file_size, partial(archive.open, info))  # type: ignore[arg-type]  # it reads bytes
 
 
-def _list_tar(archive: tarfile.TarFile, path: Path) -> Iterator[Entry]:
+def _list_tar(stream: BinaryIO, path: Path, stack: ExitStack) -> Iterator[Entry]:
+    try:
+        archive = stack.enter_context(tarfile.TarFile.open(fileobj=stream))
+    except tarfile.ReadError as error:  # whose message has five lines
+        raise GlyphError(f"{path} is not a tar archive, or it is damaged") from error
     for member in archive:
         if archive.offset > _MOST_BYTES:
             raise GlyphError(f"{path} unpacks to more than {_MOST_BYTES:,} bytes")

@@ -5,20 +5,16 @@ A set and the pen are one set then, in which the pen writes what the other does 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mnistseq_cli.glyphs.glyph_set import SIDE_PX
 from mnistseq_cli.glyphs.hands import find_closest, measure_styles
-from mnistseq_cli.glyphs.strokes import (
-    N_ALL_HANDS,
-    N_HANDS,
-    PEN_CHARACTERS,
-    draw_traits,
-    number_glyphs,
-)
-from mnistseq_cli.glyphs.strokes.writing import PEN_ADDITIONS, Trait
+from mnistseq_cli.glyphs.strokes import N_ALL_HANDS, N_HANDS, draw_traits, number_glyphs
+from mnistseq_cli.glyphs.strokes.characters import PEN_ADDITIONS, PEN_CHARACTERS
+from mnistseq_cli.glyphs.strokes.writing import Trait
 from mnistseq_cli.glyphs.writers import Writers, join_writers
 from mnistseq_cli.randomness import scale_words
 
@@ -54,24 +50,22 @@ def add_symbols(own: GlyphSet, characters: set[str]) -> GlyphSet:
     labels[added] = len(own.alphabet) + np.arange(len(lacking))[:, None]
     if own.split != "all":
         added = added[is_test[added] == (own.split == "test")]
-    others = np.zeros(n_own, np.bool_) if own.is_test is None else own.is_test
-    pen_ids = np.full(n_own, -1) if own.pen_ids is None else own.pen_ids
     writers = [(own.writers, n_own), (Writers(_HAND_OF, "strokes"), len(_HAND_OF))]
-    return own.change(
+    return replace(
+        own,
         labels=np.concatenate([own.labels, labels]),
         alphabet=own.alphabet + "".join(lacking),
         n_own=len(own.alphabet),
         ids=np.append(own.ids, n_own + added.ravel()),
-        is_test=np.append(others, is_test),
-        pen_ids=np.append(pen_ids, np.arange(len(_HAND_OF))),
+        is_test=np.append(own.is_test, is_test),
+        pen_ids=np.append(own.pen_ids, np.arange(len(_HAND_OF))),
         writers=join_writers(writers) if own.writers else None,
     )
 
 
 def find_hands(pen_ids: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the number of the hand by which the pen wrote each of some glyphs."""
-    hands: NDArray[np.int64] = _HAND_OF[pen_ids]
-    return hands
+    return np.asarray(_HAND_OF[pen_ids])
 
 
 class SymbolHands:
@@ -80,7 +74,6 @@ class SymbolHands:
     def __init__(self, glyphs: GlyphSet) -> None:
         self._glyphs = glyphs
         self._n_own = len(glyphs.images)
-        self._pen_ids = glyphs.own.pen_ids
         symbols = glyphs.ids[glyphs.ids >= self._n_own] - self._n_own
         self._hands = np.unique(_HAND_OF[symbols])
         traits = draw_traits()[self._hands][:, [Trait.SLANT, Trait.PEN]]
@@ -98,17 +91,11 @@ class SymbolHands:
     ) -> NDArray[np.int64]:
         """Choose the ids of symbols, shape (N, n); of other characters they mean nothing.
 
-        Parameters
-        ----------
-        classes, ids, is_own : ndarray, shape (N, n)
-            The class of each character, and the glyph that writes it where that is one of the set.
-        hand_words : ndarray of uint64, shape (N,)
-        glyph_words : ndarray of uint64, shape (N, n)
+        `ids`, (N, n), are the glyphs of the characters that are the set's own, as `is_own` says.
         """
         hands = self._choose_hands(ids, is_own, hand_words)[:, None]
         copies = (glyph_words >> np.uint64(63)).astype(np.int64)
-        symbols: NDArray[np.int64] = _ALL_GLYPHS[self._numbers[classes], hands, copies]
-        return self._n_own + symbols
+        return np.asarray(self._n_own + _ALL_GLYPHS[self._numbers[classes], hands, copies])
 
     def _choose_hands(
         self, ids: NDArray[np.int64], is_own: NDArray[np.bool_], words: NDArray[np.uint64]
@@ -126,12 +113,10 @@ class SymbolHands:
         places = closest[np.arange(len(ids)), scale_words(words, n_closest)]
         places = np.where(n_own > 0, places, scale_words(words, len(self._hands)))
         chosen: NDArray[np.int64] = self._hands[places]
-        if self._pen_ids is not None:
-            first = self._pen_ids[ids[np.arange(len(ids)), is_own.argmax(axis=1)]]
-            hands = find_hands(first)
-            is_known = (n_own > 0) & (first >= 0) & np.isin(hands, self._hands)
-            chosen = np.where(is_known, hands, chosen)
-        return chosen
+        first = self._glyphs.pen_ids[ids[np.arange(len(ids)), is_own.argmax(axis=1)]]
+        hands = find_hands(first)
+        is_known = (n_own > 0) & (first >= 0) & np.isin(hands, self._hands)
+        return np.where(is_known, hands, chosen)
 
     def _measure(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return slant and stroke of glyphs of the set, in 1/1000 of a deviation."""
@@ -141,8 +126,7 @@ class SymbolHands:
             characters = (self._glyphs.alphabet[one] for one in self._glyphs.labels[new].tolist())
             slants = [_SLANTS.get(one, _SLANT) for one in characters]
             slant, stroke = measure_styles(images).T
-            over = np.stack(
-                [slant - slants, stroke * SIDE_PX // images.shape[1] - _STROKE], axis=1
-            )
+            stroke = stroke * SIDE_PX // images.shape[1]
+            over = np.stack([slant - slants, stroke - _STROKE], axis=1)
             self._measured[new] = over * _UNIT * 1000 // _DEVIATIONS
         return self._measured[ids].astype(np.int64)

@@ -55,15 +55,6 @@ def ensure(dataset: Dataset, data_dir: Path, *, verify: bool = False) -> dict[st
     return ensure_cached(dataset, data_dir, patience=QUICK, verify=verify)
 
 
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """Give a folder that any user can reach."""
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
-        Path(name).chmod(0o755)
-
-
 @contextmanager
 def unprivileged() -> Iterator[None]:
     """Be a user whom file modes hold back: root is not."""
@@ -104,6 +95,12 @@ def test_a_cold_cache_is_filled_as_by_torchvision_and_a_warm_one_asks_nobody(
     assert len(mirror.asked) == 4
 
 
+def test_the_hint_of_a_failed_download_names_data_set_and_folder(tmp_path: Path) -> None:
+    with serving({}) as empty, pytest.raises(DownloadError, match="answers 404") as caught:
+        ensure(replace(TINY, mirrors=(empty.url,)), tmp_path)
+    assert f": mnistseq download tiny --from FOLDER --data-dir {tmp_path}" in caught.value.hint
+
+
 def test_mirrors_of_the_user_come_first_and_the_one_that_worked_stays_first(
     mirror: Mirror, tmp_path: Path
 ) -> None:
@@ -128,46 +125,30 @@ def test_what_is_cut_short_is_made_again(warm: Dataset, mirror: Mirror, tmp_path
     assert read_all(tmp_path) == before
 
 
-@pytest.mark.parametrize("unpacked_known", [True, False])
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
 @pytest.mark.parametrize(
-    ("flip_packed", "flip_unpacked", "action"),
-    [
-        (True, False, Action.DOWNLOADED),
-        (False, True, Action.UNPACKED),
-        (True, True, Action.DOWNLOADED),
-    ],
+    "flip", [("packed",), ("unpacked",), ("packed", "unpacked")], ids="-".join
 )
 def test_a_flipped_bit_is_found_by_verify_and_mended(
-    *,
-    unpacked_known: bool,
-    flip_packed: bool,
-    flip_unpacked: bool,
-    action: Action,
-    mirror: Mirror,
-    tmp_path: Path,
-) -> None:
-    dataset, _ = make_tiny(mirror.url, unpacked_known=unpacked_known)
-    ensure(dataset, tmp_path)
-    before = read_all(tmp_path)
-    file = dataset.train.images
-    for name, flip in ((file.packed_name, flip_packed), (file.name, flip_unpacked)):
-        if flip:
-            data = bytearray(before[name])
-            data[len(data) // 2] ^= 4
-            (tmp_path / "Tiny/raw" / name).write_bytes(data)
-    assert ensure(dataset, tmp_path, verify=True)[file.name] is action
-    assert read_all(tmp_path) == before
-
-
-@pytest.mark.parametrize(("known", "action"), [(True, Action.USED), (False, Action.DOWNLOADED)])
-def test_without_a_gzip_file_verify_trusts_a_known_hash_only(
-    *, known: bool, action: Action, mirror: Mirror, tmp_path: Path
+    *, known: bool, flip: tuple[str, ...], mirror: Mirror, tmp_path: Path
 ) -> None:
     dataset, _ = make_tiny(mirror.url, unpacked_known=known)
     ensure(dataset, tmp_path)
-    (tmp_path / "Tiny/raw" / TINY.train.labels.packed_name).unlink()
-    assert ensure(dataset, tmp_path)[TINY.train.labels.name] is Action.USED
-    assert ensure(dataset, tmp_path, verify=True)[TINY.train.labels.name] is action
+    before = read_all(tmp_path)
+    file = dataset.train.images
+    for name in flip:
+        path = tmp_path / "Tiny/raw" / (file.packed_name if name == "packed" else file.name)
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 4
+        path.write_bytes(data)
+    mended = Action.DOWNLOADED if "packed" in flip else Action.UNPACKED
+    assert ensure(dataset, tmp_path, verify=True)[file.name] is mended
+    assert read_all(tmp_path) == before
+    # Without the gzip file the unpacked one is trusted only where its hash is known.
+    (tmp_path / "Tiny/raw" / file.packed_name).unlink()
+    assert ensure(dataset, tmp_path)[file.name] is Action.USED
+    trusted = Action.USED if known else Action.DOWNLOADED
+    assert ensure(dataset, tmp_path, verify=True)[file.name] is trusted
 
 
 def test_what_killed_processes_left_is_removed_after_an_hour(tmp_path: Path) -> None:
@@ -211,72 +192,60 @@ def test_offline_is_an_answer_at_once(
     warm: Dataset, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MNISTSEQ_OFFLINE", "1")
-    cold = tmp_path / "a b"
-    raw = tmp_path / "Tiny/raw"
-    labels = warm.test.labels
+    cold, raw, labels = tmp_path / "a b", tmp_path / "Tiny/raw", warm.test.labels
     for name in (labels.name, labels.packed_name):
         (raw / name).write_bytes(b"cut")
-    for folder, file, state in (
-        (cold, cold / "Tiny/raw" / TINY.train.images.name, "missing"),
-        (tmp_path, raw / labels.name, "damaged"),
+    for folder, state in (
+        (cold, f"{cold}/Tiny/raw/{TINY.train.images.name} is missing"),
+        (tmp_path, f"{raw / labels.name} is damaged"),
     ):
         with pytest.raises(DownloadError, match="MNISTSEQ_OFFLINE") as caught:
             ensure(warm, folder)
-        assert caught.value.message.startswith(f"{file} is {state}, and ")
-        command = f"mnistseq download tiny --from FOLDER --data-dir {shlex.quote(str(folder))}"
-        assert caught.value.hint.endswith(f": {command}")
+        assert caught.value.message.startswith(f"{state}, and ")
+        assert caught.value.hint.endswith(f"--from FOLDER --data-dir {shlex.quote(str(folder))}")
     assert mirror.asked == []
     assert not cold.exists()
 
 
-def test_the_hint_of_a_failed_download_names_data_set_and_folder(tmp_path: Path) -> None:
-    with serving({}) as empty, pytest.raises(DownloadError, match="answers 404") as caught:
-        ensure(replace(TINY, mirrors=(empty.url,)), tmp_path)
-    command = f"mnistseq download tiny --from FOLDER --data-dir {tmp_path}"
-    assert caught.value.hint.endswith(f": {command}")
-
-
 def test_one_deadline_holds_for_all_files(tmp_path: Path) -> None:
     """Each file comes in time, all together do not."""
-    patience = replace(QUICK, deadline_s=1)
     start = time.monotonic()
-    with serving({name: [pause(body, 0.4)] for name, body in BODIES.items()}) as slow:
-        dataset = replace(TINY, mirrors=(slow.url,))
-        with pytest.raises(DownloadError, match="too slow"):
-            ensure_cached(dataset, tmp_path, patience=patience)
+    answers = {name: [stall_between(body, 0.4)] for name, body in BODIES.items()}
+    with serving(answers) as slow, pytest.raises(DownloadError, match="too slow"):
+        ensure_cached(
+            replace(TINY, mirrors=(slow.url,)), tmp_path, patience=replace(QUICK, deadline_s=1)
+        )
     assert time.monotonic() - start < 1.5
     assert set(read_all(tmp_path)) >= {TINY.train.images.packed_name}
 
 
-def pause(body: bytes, for_s: float) -> Answer:
+def stall_between(body: bytes, for_s: float) -> Answer:
     """Send a body in two parts."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        handler.end_headers()
-        handler.wfile.write(body[:9])
+        send(body[:9], length=False)(handler)
         time.sleep(for_s)
         handler.wfile.write(body[9:])
 
     return answer
 
 
-def test_a_cache_that_cannot_be_written(mirror: Mirror, tmp_path: Path, open_folder: Path) -> None:
-    dataset = replace(TINY, mirrors=(mirror.url,))
+def test_a_cache_that_cannot_be_written(warm: Dataset, tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
     with pytest.raises(CacheError, match="taken") as caught:
-        ensure(dataset, tmp_path / "taken")
+        ensure(warm, tmp_path / "taken")
     assert "--data-dir" in caught.value.hint
-    open_folder.chmod(0o555)
-    with unprivileged(), pytest.raises(CacheError, match="Permission denied") as caught:
-        ensure(dataset, open_folder)
-    assert "--data-dir" in caught.value.hint
-    open_folder.chmod(0o755)
-    ensure(dataset, open_folder)
-    (open_folder / "Tiny/raw").chmod(0o555)
-    with unprivileged():  # what is valid works, read-only
-        assert set(ensure(dataset, open_folder, verify=True).values()) == {Action.USED}
-    (open_folder / "Tiny/raw").chmod(0o755)
+    with tempfile.TemporaryDirectory() as name:  # which any user can reach
+        folder = Path(name)
+        folder.chmod(0o555)
+        with unprivileged(), pytest.raises(CacheError, match="Permission denied"):
+            ensure(warm, folder)
+        folder.chmod(0o755)
+        ensure(warm, folder)
+        (folder / "Tiny/raw").chmod(0o555)
+        with unprivileged():  # what is valid works, read-only
+            assert set(ensure(warm, folder, verify=True).values()) == {Action.USED}
+        (folder / "Tiny/raw").chmod(0o755)
 
 
 def test_a_full_disk_leaves_no_half_file(mirror: Mirror, tmp_path: Path) -> None:
@@ -300,22 +269,20 @@ def test_the_place_of_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_real_files_come_past_a_web_page_and_a_cut(mnist_folder: Path, tmp_path: Path) -> None:
-    names = [file.packed_name for file in MNIST.files()]
-    bodies = {name: (mnist_folder / name).read_bytes() for name in names}
-    page = send(b"<html>moved</html>", Content_Type="text/html")
-    cut = {
-        name: [send(body[: len(body) // 2], Content_Length=str(len(body)))]
-        for name, body in bodies.items()
+    bodies = {
+        file.packed_name: (mnist_folder / file.packed_name).read_bytes() for file in MNIST.files()
     }
-    with (
-        serving({name: [page] for name in names}) as first,
-        serving(cut) as second,
-        serving(serve_well(bodies)) as third,
-    ):
+    page = send(b"<html>moved</html>", Content_Type="text/html")
+    answers = (
+        {name: [page] for name in bodies},
+        {name: [send(one[:9], Content_Length=str(len(one)))] for name, one in bodies.items()},
+        serve_well(bodies),
+    )
+    with serving(answers[0]) as first, serving(answers[1]) as second, serving(answers[2]) as third:
         mirrors = (first.url, second.url, third.url)
         done = ensure_cached(replace(MNIST, writers_from=""), tmp_path, mirrors=mirrors)
-    assert first.asked == second.asked == names[:1]
-    assert third.asked == names
+    assert first.asked == second.asked == [*bodies][:1]
+    assert third.asked == [*bodies]
     assert set(done.values()) == {Action.DOWNLOADED}
     assert set(ensure(MNIST, tmp_path, verify=True).values()) == {Action.USED}
 

@@ -52,10 +52,8 @@ def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
 
 
 def is_equal(glyphs: GlyphSet, *drawn: tuple[object, object]) -> bool:
-    images, labels = zip(*drawn, strict=True)
-    return np.array_equal(glyphs.images, np.concatenate(images)) and np.array_equal(
-        glyphs.labels, np.concatenate(labels)
-    )
+    images, labels = map(np.concatenate, zip(*drawn, strict=True))
+    return np.array_equal(glyphs.images, images) and np.array_equal(glyphs.labels, labels)
 
 
 def test_a_name_is_downloaded_once(mirror: Mirror, tmp_path: Path) -> None:
@@ -80,11 +78,11 @@ def test_a_warm_start_opens_no_socket(mirror: Mirror, tmp_path: Path) -> None:
     code = (
         "import os, sys\n"
         "sys.addaudithook(lambda event, _: event.startswith('socket.') and os._exit(3))\n"
-        "import pathlib\nfrom tests.helpers import mirror\n"
+        "from tests.helpers import mirror\n"
         "from mnistseq_cli.glyphs.catalog import DATASETS\n"
         "from mnistseq_cli.glyphs.load import load_glyphs\n"
         "DATASETS['tiny'] = mirror.make_tiny(sys.argv[2])[0]\n"
-        "print(len(load_glyphs('tiny', 'all', pathlib.Path(sys.argv[1]))))"
+        "print(len(load_glyphs('tiny', 'all', sys.argv[1])))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, tmp_path, mirror.url],
@@ -125,9 +123,8 @@ def test_labels_with_more_than_the_class(tmp_path: Path, monkeypatch: pytest.Mon
     images, labels = TRAIN
     rows = np.arange(8 * N_TRAIN, dtype=np.int32).reshape(-1, 8) - 5
     rows[:, 0] = labels
-    raw = tmp_path / "Q/raw"
-    write_idx(raw / "i-idx3-ubyte", images)
-    write_idx(raw / "l-idx2-int", rows)
+    write_idx(tmp_path / "Q/raw/i-idx3-ubyte", images)
+    write_idx(tmp_path / "Q/raw/l-idx2-int", rows)
     split = SplitFiles(
         DataFile("i-idx3-ubyte", images.shape, 1, "a"),
         DataFile("l-idx2-int", rows.shape, 1, "b", item_bytes=4),
@@ -138,31 +135,26 @@ def test_labels_with_more_than_the_class(tmp_path: Path, monkeypatch: pytest.Mon
     assert glyphs.labels.dtype == np.uint8
 
 
-def write_pairs(folder: Path, *names: str) -> Path:
+def write_pairs(folder: Path, *names: str) -> str:
     for name, (images, labels) in zip(names, (TRAIN, TEST), strict=False):
         write_idx(folder / f"{name}-images-idx3-ubyte", images)
         write_idx(folder / f"{name}-labels-idx1-ubyte", labels)
-    return folder
+    return str(folder)
 
 
-def test_a_path_that_is_split(tmp_path: Path) -> None:
-    path = str(write_pairs(tmp_path, "train", "test"))
+def test_a_path_that_is_split_and_its_hash_which_is_that_of_the_content(tmp_path: Path) -> None:
+    path = write_pairs(tmp_path / "a", "train", "test")
     train, test, both = (load_glyphs(path, split) for split in ("train", "test", "all"))
     assert is_equal(train, TRAIN)
     assert is_equal(test, TEST)
     assert is_equal(both, TRAIN, TEST)
     assert train.name == path
     assert len({train.sha256, test.sha256, both.sha256}) == 3
-
-
-def test_the_hash_of_a_path_is_that_of_its_content(tmp_path: Path) -> None:
-    first = load_glyphs(str(write_pairs(tmp_path / "a", "my")))
-    again = load_glyphs(str(write_pairs(tmp_path / "b", "your")))
-    assert first.sha256 == again.sha256
+    assert load_glyphs(write_pairs(tmp_path / "b", "my")).sha256 == train.sha256
     other = TRAIN[0].copy()
     other[3, 2, 1] ^= 1
-    write_idx(tmp_path / "b/your-images-idx3-ubyte", other)
-    assert load_glyphs(str(tmp_path / "b")).sha256 != first.sha256
+    write_idx(tmp_path / "b/my-images-idx3-ubyte", other)
+    assert load_glyphs(str(tmp_path / "b")).sha256 != train.sha256
 
 
 def test_splits_with_different_classes_are_not_joined(tmp_path: Path) -> None:
@@ -186,13 +178,10 @@ def test_an_unknown_name(name: str, hint: str) -> None:
         load_glyphs("mnist", "tset")
 
 
-@pytest.mark.parametrize(
-    "name", ["no/such/folder", "absent.npz", "~nosuchuser/x", "a\0b", "x/" * 3000]
-)
-def test_a_path_that_is_not_there_or_cannot_be(name: str) -> None:
-    message = r"there is no file or folder|is not a path|unknown data set"
-    with pytest.raises(MnistseqError, match=message):
-        load_glyphs(name)
+def test_a_path_that_is_not_there_or_cannot_be() -> None:
+    for name in ("no/such/folder", "absent.npz", "~nosuchuser/x", "a\0b", "x/" * 3000):
+        with pytest.raises(MnistseqError, match=r"no file or folder|is not a path|unknown data"):
+            load_glyphs(name)
 
 
 def test_auto_is_mnist_when_it_is_there_or_can_be_had(

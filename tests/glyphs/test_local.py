@@ -68,50 +68,40 @@ def write_picture(path: Path, pixels: NDArray[Any], **options: Any) -> None:
     Image.fromarray(pixels).save(path, **options)
 
 
-def write_classes(folder: Path, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Path:
-    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
-        write_picture(folder / str(label) / f"{number:03d}.png", image)
-    return folder
-
-
 def is_right(path: Path, *, other: bool = False, split: str = "train") -> bool:
     found = read(path, split)
     assert found.images.dtype == found.labels.dtype == np.uint8
     assert found.alphabet == "0123456789"
-    order = np.argsort(OTHER_LABELS if other else LABELS, kind="stable")
-    expected = (OTHER_IMAGES if other else IMAGES)[order], (OTHER_LABELS if other else LABELS)
-    return np.array_equal(found.images[found.ids], expected[0]) and np.array_equal(
-        found.labels[found.ids], expected[1][order]
+    images, labels = (OTHER_IMAGES, OTHER_LABELS) if other else (IMAGES, LABELS)
+    order = np.argsort(labels, kind="stable")
+    return np.array_equal(found.images[found.ids], images[order]) and np.array_equal(
+        found.labels[found.ids], labels[order]
     )
 
 
 def check_both(path: Path) -> None:
     assert is_right(path, split="train", other=True)
     assert is_right(path, split="test")
+    assert has_splits(path)
 
 
-def test_a_pair_by_its_images_file_and_by_its_folder(tmp_path: Path) -> None:
-    path = write_pair(tmp_path)
-    for given in (path, tmp_path):
+@pytest.mark.parametrize("suffix", ["", ".gz", ".xz"])
+@pytest.mark.parametrize("packed", ["images-idx3", "images-idx3 labels-idx1"])
+def test_a_pair_by_its_images_file_and_by_its_folder(
+    packed: str, suffix: str, tmp_path: Path
+) -> None:
+    write_pair(tmp_path)
+    for kind in packed.split():
+        path = tmp_path / f"my-{kind}-ubyte"
+        data = path.read_bytes()
+        path.unlink()
+        packed_data = {"": data, ".gz": gzip.compress(data), ".xz": lzma.compress(data)}[suffix]
+        path.with_name(f"{path.name}{suffix}").write_bytes(packed_data)
+    for given in (tmp_path, next(tmp_path.glob("*images*"))):
         assert is_right(given, split="train")
         assert is_right(given, split="test")
         assert not has_splits(given)
-    assert isinstance(read(tmp_path).images.base, np.memmap)
-
-
-@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress], ids=["gz", "xz"])
-@pytest.mark.parametrize("packed", ["images-idx3", "images-idx3 labels-idx1"])
-def test_a_pair_that_is_packed(
-    packed: str, pack: Callable[[bytes], bytes], tmp_path: Path
-) -> None:
-    write_pair(tmp_path)
-    suffix = "gz" if pack is gzip.compress else "xz"
-    for kind in packed.split():
-        path = tmp_path / f"my-{kind}-ubyte"
-        path.with_name(f"{path.name}.{suffix}").write_bytes(pack(path.read_bytes()))
-        path.unlink()
-    assert is_right(tmp_path)
-    assert is_right(next(tmp_path.glob("*images*")))
+    assert suffix or isinstance(read(tmp_path).images.base, np.memmap)
 
 
 def rename_dotted(folder: Path) -> None:
@@ -153,7 +143,6 @@ def test_two_pairs_are_found_however_they_lie(
     if archive:
         source = type(source)(shutil.make_archive(str(tmp_path / "packed"), archive, source))
     check_both(source)
-    assert has_splits(source)
 
 
 def test_several_pairs_without_a_split_are_refused(tmp_path: Path) -> None:
@@ -170,20 +159,28 @@ def test_several_pairs_without_a_split_are_refused(tmp_path: Path) -> None:
     [
         (IMAGES[:, :2, :3], LABELS, r"shape \(20, 2, 3\)"),
         (IMAGES.astype(np.int32) * 9, LABELS, "levels from 0 to"),
+        (IMAGES / 127.5 - 1, LABELS, "levels from -1.0 to"),
+        (IMAGES * np.nan, LABELS, "levels from nan"),
         (IMAGES[:-1], LABELS, "19 images, but .* 20 labels"),
+        (IMAGES[:0], LABELS, "holds 0 images"),
+        (IMAGES.astype("U3"), LABELS, "expected numbers"),
         (IMAGES, LABELS + np.uint8(1), "labels from 1 to 10; expected whole numbers from 0 to 9"),
         (IMAGES, LABELS.astype(np.int32) - 1, "labels from -1 to 8"),
     ],
-    ids=range(5),
+    ids=range(9),
 )
-def test_a_pair_that_does_not_go_together(
+def test_arrays_that_do_not_go_together(
     images: NDArray[Any], labels: NDArray[Any], message: str, tmp_path: Path
 ) -> None:
+    np.savez(tmp_path / "x.npz", images=images, labels=labels, allow_pickle=True)
     with pytest.raises(GlyphError, match=message):
-        read(write_pair(tmp_path, "x-", images, labels))
+        read(tmp_path / "x.npz")
+    if images.size and images.dtype in {np.dtype(np.uint8), np.dtype(np.int32)}:
+        with pytest.raises(GlyphError, match=message):
+            read(write_pair(tmp_path, "x-", images, labels))
 
 
-def test_a_file_of_another_kind(tmp_path: Path) -> None:
+def test_what_is_no_set_of_glyphs(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     with pytest.raises(GlyphError, match="expected an IDX pair"):
         read(tmp_path / "notes.txt")
@@ -191,6 +188,12 @@ def test_a_file_of_another_kind(tmp_path: Path) -> None:
     with pytest.raises(GlyphError, match="has x_train, but no y_train"):
         read(tmp_path / "x.npz")
     (tmp_path / "x.npz").unlink()
+    (tmp_path / "7").mkdir()
+    with pytest.raises(GlyphError, match="one sub-folder of pictures per class"):
+        read(tmp_path)
+    write_picture(tmp_path / "seven/x.png", IMAGES[0])
+    with pytest.raises(GlyphError, match="named by one character"):
+        read(tmp_path)
     write_idx(tmp_path / "images-idx3-ubyte", IMAGES)
     with pytest.raises(GlyphError, match="labels"):
         read(tmp_path)
@@ -244,7 +247,6 @@ def test_an_npz(arrays: dict[str, NDArray[Any]], tmp_path: Path) -> None:
     path = write_npz(tmp_path / "mnist.npz", **arrays)
     check_both(path)
     check_both(tmp_path)
-    assert has_splits(path)
     np.savez(tmp_path / "x.npz", images=IMAGES, labels=LABELS)
     assert is_right(tmp_path / "x.npz", split="test")
     assert not has_splits(tmp_path / "x.npz")
@@ -257,23 +259,6 @@ def test_single_digits_that_are_narrower_than_glyphs(paper: int, tmp_path: Path)
     ink[:, 9, 9] = 255
     np.savez(tmp_path / "x.npz", images=255 - ink if paper else ink, labels=np.arange(10))
     assert (read(tmp_path / "x.npz").images == np.pad(ink, ((0, 0), (0, 0), (4, 4)))).all()
-
-
-@pytest.mark.parametrize(
-    ("array", "message"),
-    [
-        (OTHER_IMAGES / 127.5 - 1, "levels from -1.0 to"),
-        (OTHER_IMAGES * np.nan, "levels from nan"),
-        (OTHER_IMAGES[:, :2, :3], r"shape \(30, 2, 3\)"),
-        (OTHER_IMAGES[:0], "shape"),
-        (OTHER_IMAGES[:-1], "holds 29 images, but .* 30 labels"),
-        (OTHER_IMAGES.astype("U3"), "expected numbers"),
-    ],
-    ids=range(6),
-)
-def test_an_npz_with_other_images(array: NDArray[Any], message: str, tmp_path: Path) -> None:
-    with pytest.raises(GlyphError, match=message):
-        read(write_npz(tmp_path / "x.npz", x_train=array))
 
 
 class Bomb:
@@ -313,7 +298,7 @@ def test_a_header_that_claims_too_much_takes_no_memory(
             archive.writestr(name, header.getvalue() + IMAGES.tobytes())
     tracemalloc.start()
     try:
-        with pytest.raises(GlyphError, match="says it is an array of shape"):
+        with pytest.raises(GlyphError, match=r"x_train.* is damaged"):
             read(path)
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:
@@ -363,17 +348,13 @@ def test_a_table(*, header: str, label_last: bool, tmp_path: Path) -> None:
 def test_a_parquet_file_of_hugging_face(tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
-    for name, images, labels in (
-        ("train", OTHER_IMAGES, OTHER_LABELS),
-        ("test", IMAGES, LABELS),
-    ):
-        rows = []
-        for image in images:
-            packed = io.BytesIO()
-            Image.fromarray(image).save(packed, "PNG")
-            rows.append({"bytes": packed.getvalue(), "path": None})
+    (tmp_path / "mnist").mkdir()
+    for name, images, labels in (("train", OTHER_IMAGES, OTHER_LABELS), ("test", IMAGES, LABELS)):
+        packed = [io.BytesIO() for _ in images]
+        for file, image in zip(packed, images, strict=True):
+            Image.fromarray(image).save(file, "PNG")
+        rows = [{"bytes": file.getvalue(), "path": None} for file in packed]
         table = pyarrow.table({"image": rows, "label": labels.astype(np.int64)})
-        (tmp_path / "mnist").mkdir(exist_ok=True)
         parquet.write_table(table, tmp_path / f"mnist/{name}-00000-of-00001.parquet")
     check_both(tmp_path)
 
@@ -396,8 +377,9 @@ def test_a_folder_of_class_folders(suffix: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", [("train", "test"), ("training", "testing")])
 def test_class_folders_with_splits(names: tuple[str, str], archive: str, tmp_path: Path) -> None:
     source = tmp_path / "source"
-    write_classes(source / names[0], OTHER_IMAGES, OTHER_LABELS)
-    write_classes(source / names[1], IMAGES, LABELS)
+    for name, *glyphs in zip(names, (OTHER_IMAGES, IMAGES), (OTHER_LABELS, LABELS), strict=True):
+        for number, (image, label) in enumerate(zip(*glyphs, strict=True)):
+            write_picture(source / f"{name}/{label}/{number:03d}.png", image)
     if archive:
         source = type(source)(shutil.make_archive(str(tmp_path / "packed"), archive, source))
     check_both(source)
@@ -463,13 +445,4 @@ def test_a_picture_that_cannot_be_a_glyph(tmp_path: Path) -> None:
     path.unlink()
     os.mkfifo(path)
     with pytest.raises(GlyphError, match=r"1.x\.png"):
-        read(tmp_path)
-
-
-def test_folders_that_are_no_classes(tmp_path: Path) -> None:
-    (tmp_path / "7").mkdir()
-    with pytest.raises(GlyphError, match="one sub-folder of pictures per class"):
-        read(tmp_path)
-    write_picture(tmp_path / "seven/x.png", IMAGES[0])
-    with pytest.raises(GlyphError, match="named by one character"):
         read(tmp_path)

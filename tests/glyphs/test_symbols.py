@@ -87,7 +87,7 @@ def test_symbols_of_splits_are_of_different_hands(
     }
     assert len(set.union(*hands.values())) == 1200
     for name, ids in dealt.items():
-        used = SequenceGenerator(replace(AMOUNT, glyphs="all"), united.change(ids=ids)).block(
+        used = SequenceGenerator(replace(AMOUNT, glyphs="all"), replace(united, ids=ids)).block(
             0, 200
         )
         assert np.isin(used.glyphs, ids).all(), name

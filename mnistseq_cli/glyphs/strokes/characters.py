@@ -41,3 +41,8 @@ def read_forms() -> Forms:
             share, path = line.split(maxsplit=1)
             ways.append(Allograph(character, int(share), path, next(rest).strip()))
     return Forms(proportions, widest_px, tuple(ways))
+
+
+PEN_CHARACTERS = "".join(read_forms().proportions)
+# What the pen adds to sets that lack it. Not digits: who names a set of digits means its own.
+PEN_ADDITIONS = "".join(one for one in PEN_CHARACTERS if not one.isdigit())

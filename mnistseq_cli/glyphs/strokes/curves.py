@@ -9,13 +9,13 @@ uniform cubic B-spline, which cuts corners as a hasty hand does.
 from __future__ import annotations
 
 from functools import cache
-from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistseq_cli.glyphs.strokes.characters import Allograph, read_forms
+from mnistseq_cli.glyphs.resize import weigh_catmull_rom
+from mnistseq_cli.glyphs.strokes.characters import read_forms
 
 N_SAMPLES = 144
 MAX_POINTS = 16
@@ -26,7 +26,6 @@ _STRETCH = 6.0
 _CENTRE, _HALF_HEIGHT = (30.0, 50.0), 50.0
 
 FloatArray = NDArray[np.float64]
-Weights = tuple[float, float, float, float]
 
 
 class Curves(NamedTuple):
@@ -40,19 +39,12 @@ class Curves(NamedTuple):
 
 
 class Path(NamedTuple):
-    """A path as it was noted."""
+    """A path of P points as it was noted."""
 
-    points: list[tuple[float, float]]
-    corners: set[int]  # points that are corners
-    lifts: set[int]  # points that the pen reaches through the air
-
-    def begins(self, point: int) -> bool:
-        """Whether a stroke begins here."""
-        return point == 0 or point in self.lifts
-
-    def ends(self, point: int) -> bool:
-        """Whether a stroke ends here."""
-        return point + 1 == len(self.points) or point + 1 in self.lifts
+    points: FloatArray  # (P, 2)
+    is_corner: NDArray[np.bool_]  # (P,)
+    begins: NDArray[np.bool_]  # (P,), whether a stroke begins here
+    ends: NDArray[np.bool_]
 
 
 def tabulate_curves(numbers: list[int]) -> Curves:
@@ -65,122 +57,74 @@ def _tabulate_curve(number: int) -> Curves:
     """Return one allograph, without the first axis."""
     allograph = read_forms().allographs[number]
     path = parse_path(allograph.path)
-    taps, exact, hasty = _tabulate(path)
+    points, (start, t) = np.zeros((MAX_POINTS, 2)), _place_samples(path)
+    points[: len(path.points)] = path.points - _CENTRE
+    alone = path.begins[start], path.ends[start + 1]
+    cornered = alone[0] | path.is_corner[start], alone[1] | path.is_corner[start + 1]
     return Curves(
-        points=_pad_points(path),
-        habits=_pad_habits(allograph, path),
-        taps=np.array(taps, dtype=np.int64),
-        exact=np.array(exact),
-        hasty=np.array(hasty),
+        points=points / _HALF_HEIGHT,
+        habits=_read_habits(allograph.habits, path) / _HALF_HEIGHT,
+        taps=np.clip(start[:, None] + (-1, 0, 1, 2), 0, len(path.points) - 1),
+        exact=_reflect(weigh_catmull_rom(t), *cornered),
+        hasty=_reflect(_weigh_hasty(t), *alone),
     )
 
 
 def parse_path(text: str) -> Path:
     """Read the notation of a path."""
-    path = Path([], set(), set())
-    for mark in text.split():
-        if mark == "/":
-            path.lifts.add(len(path.points))
-            continue
-        if mark.endswith("!"):
-            path.corners.add(len(path.points))
-        x, y = mark.rstrip("!").split(",")
-        path.points.append((float(x), float(y)))
-    return path
-
-
-def _pad_points(path: Path) -> FloatArray:
-    points = np.zeros((MAX_POINTS, 2))
-    points[: len(path.points)] = np.array(path.points) - _CENTRE
-    return points / _HALF_HEIGHT
-
-
-def _pad_habits(allograph: Allograph, path: Path) -> FloatArray:
-    """Return the moves of an allograph's own habits and of the two that all have: longer ends."""
-    habits = np.zeros((MAX_HABITS, MAX_POINTS, 2))
-    for number, habit in enumerate(allograph.habits.split("|")):
-        for move in habit.split():
-            point, by = move.split(":")
-            habits[number, int(point)] = [float(part) for part in by.split(",")]
-    for end in range(len(path.points)):
-        if path.begins(end):
-            habits[-2, end] = _overshoot(path.points[end + 1], path.points[end])
-        if path.ends(end):
-            habits[-1, end] = _overshoot(path.points[end - 1], path.points[end])
-    return habits / _HALF_HEIGHT
-
-
-def _overshoot(before: tuple[float, float], end: tuple[float, float]) -> tuple[float, float]:
-    dx, dy = end[0] - before[0], end[1] - before[1]
-    scale = _OVERSHOOT / sqrt(dx * dx + dy * dy)
-    return dx * scale, dy * scale
-
-
-def _tabulate(path: Path) -> tuple[list[list[int]], list[Weights], list[Weights]]:
-    taps, exact, hasty = [], [], []
-    last = len(path.points) - 1
-    for start, t in _place_samples(path):
-        end = start + 1
-        alone_before, alone_after = path.begins(start), path.ends(end)
-        taps.append([min(max(start + step, 0), last) for step in (-1, 0, 1, 2)])
-        hasty.append(_reflect(_weigh_hasty(t), before=alone_before, after=alone_after))
-        exact.append(
-            _reflect(
-                _weigh_exact(t),
-                before=alone_before or start in path.corners,
-                after=alone_after or end in path.corners,
-            )
-        )
-    return taps, exact, hasty
-
-
-def _place_samples(path: Path) -> list[tuple[int, float]]:
-    """Spread the samples over the path: the point before each, and how far on to the next."""
-    lengths = [_measure(path, start) for start in range(len(path.points) - 1)]
-    total = 0.0
-    for length in lengths:
-        total += length
-    places, start, passed = [], 0, 0.0
-    for sample in range(N_SAMPLES):
-        along = total * sample / (N_SAMPLES - 1)
-        while start < len(lengths) - 1 and along >= passed + lengths[start]:
-            passed += lengths[start]
-            start += 1
-        places.append((start, min(1.0, (along - passed) / lengths[start])))
-    return places
-
-
-def _measure(path: Path, start: int) -> float:
-    """Measure from one point to the next, and some more: habits may pull them apart."""
-    if path.ends(start):
-        return 0.0
-    (ax, ay), (bx, by) = path.points[start : start + 2]
-    return sqrt((bx - ax) * (bx - ax) + (by - ay) * (by - ay)) + _STRETCH
-
-
-def _weigh_exact(t: float) -> Weights:
-    return (
-        (-t + 2 * t * t - t * t * t) / 2,
-        (2 - 5 * t * t + 3 * t * t * t) / 2,
-        (t + 4 * t * t - 3 * t * t * t) / 2,
-        (t * t * t - t * t) / 2,
+    strokes = [stroke.split() for stroke in text.split("/")]
+    marks = [mark for stroke in strokes for mark in stroke]
+    begins = np.array([at == 0 for stroke in strokes for at in range(len(stroke))])
+    return Path(
+        np.array([[float(part) for part in mark.rstrip("!").split(",")] for mark in marks]),
+        np.array([mark.endswith("!") for mark in marks]),
+        begins,
+        np.append(begins[1:], True),
     )
 
 
-def _weigh_hasty(t: float) -> Weights:
-    return (
+def _read_habits(text: str, path: Path) -> FloatArray:
+    """Return the moves of an allograph's own habits and of the two that all have: longer ends."""
+    habits = np.zeros((MAX_HABITS, MAX_POINTS, 2))
+    for number, habit in enumerate(text.split("|")):
+        for move in habit.split():
+            point, by = move.split(":")
+            habits[number, int(point)] = [float(part) for part in by.split(",")]
+    for number, is_end, step in ((-2, path.begins, 1), (-1, path.ends, -1)):
+        for end in np.flatnonzero(is_end).tolist():
+            dx, dy = path.points[end] - path.points[end + step]
+            habits[number, end] = np.array([dx, dy]) * (_OVERSHOOT / np.sqrt(dx * dx + dy * dy))
+    return habits
+
+
+def _place_samples(path: Path) -> tuple[NDArray[np.int64], FloatArray]:
+    """Spread the samples over the path: the point before each, and how far on to the next."""
+    dx, dy = np.diff(path.points, axis=0).T
+    # Some more than the way from point to point: habits may pull them apart.
+    lengths = np.where(path.ends[:-1], 0.0, np.sqrt(dx * dx + dy * dy) + _STRETCH)
+    ends = np.cumsum(lengths)
+    along = ends[-1] * np.arange(N_SAMPLES) / (N_SAMPLES - 1)
+    start = np.minimum(np.searchsorted(ends, along, side="right"), len(lengths) - 1)
+    passed = np.append(0.0, ends)[start]
+    return start, np.minimum(1.0, (along - passed) / lengths[start])
+
+
+def _weigh_hasty(t: FloatArray) -> FloatArray:
+    weights = (
         (1 - 3 * t + 3 * t * t - t * t * t) / 6,
         (4 - 6 * t * t + 3 * t * t * t) / 6,
         (1 + 3 * t + 3 * t * t - 3 * t * t * t) / 6,
         t * t * t / 6,
     )
+    return np.stack(weights, axis=1)
 
 
-def _reflect(weights: Weights, *, before: bool, after: bool) -> Weights:
+def _reflect(
+    weights: FloatArray, before: NDArray[np.bool_], after: NDArray[np.bool_]
+) -> FloatArray:
     """Put the mirror image of the point opposite where there is no point before or after."""
-    a, b, c, d = weights
-    if before:
-        a, b, c = 0.0, b + 2 * a, c - a
-    if after:
-        b, c, d = b - d, c + 2 * d, 0.0
-    return a, b, c, d
+    a, b, c, d = weights.T
+    lost = np.where(before, a, 0.0)
+    a, b, c = a - lost, b + 2 * lost, c - lost
+    lost = np.where(after, d, 0.0)
+    return np.stack([a, b - lost, c + 2 * lost, d - lost], axis=1)

@@ -22,9 +22,37 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.glyphs.strokes.curves import FloatArray
 
+
+class Trait(IntEnum):
+    """What sets hands apart; each is a number that is nearly normal."""
+
+    SLANT = 0
+    WIDTH = 1
+    PEN = 2  # its radius
+    SOFTNESS = 3  # of the edge of the ink
+    HASTE = 4  # which cuts corners
+    TAPER = 5  # this and the following bend the plane, see `_bend`
+    BOW = 6
+    WAIST = 7
+    TILT = 8
+    SAG = 9
+
+
 HABIT = 1.1
 TREMOR = 0.03
 PRESSURE = 0.08
+N_PRESSURES = 8
+N_TRAITS = len(Trait)
+_PERCENT = 100
+# The squares of both parts add up to 1: what is mixed has deviation 1 again.
+_HAND_TRAIT, _OWN_TRAIT = 0.97, 0.243
+_HAND_HABIT, _OWN_HABIT = 0.8, 0.6
+
+# Words by which a hand writes a character: the allograph, and the habits.
+WAY_WORDS = 1 + MAX_HABITS
+# Words of a glyph: traits, habits, tremor, pressure.
+GLYPH_WORDS = N_TRAITS + MAX_HABITS + 2 * MAX_POINTS + N_PRESSURES
+_GLYPH_PARTS = np.cumsum([N_TRAITS, MAX_HABITS, 2 * MAX_POINTS])
 
 
 class Line(NamedTuple):
@@ -37,39 +65,76 @@ class Line(NamedTuple):
     soft_px: FloatArray  # (N,), width of the edge between ink and paper
 
 
-def trace_lines(numbers: NDArray[np.int64], hand: Hand) -> Line:
-    """Let each hand write its character, by the number of it in `PEN_CHARACTERS`, shape (N,)."""
+def read_normal(words: NDArray[np.uint64]) -> FloatArray:
+    """Turn each word into a number of mean 0 and deviation 1, nearly normal, within ±3.47.
+
+    It is the sum of the word's four 16-bit parts, scaled: exact, unlike a logarithm.
+    """
+    shifts = np.array([0, 16, 32, 48], np.uint64)
+    total = ((words[..., None] >> shifts) & np.uint64(0xFFFF)).sum(axis=-1)
+    numbers: FloatArray = (total.astype(np.int64) - 131_070) / 37_837.0
+    return numbers
+
+
+def _read_flat(words: NDArray[np.uint64]) -> FloatArray:
+    """Turn each word into a number of mean 0 and deviation 1, uniform, within ±1.74."""
+    return ((words >> np.uint64(48)).astype(np.float64) - 32_767.5) / 18_918.6
+
+
+def trace_lines(
+    numbers: NDArray[np.int64],
+    trait_words: NDArray[np.uint64],
+    way_words: NDArray[np.uint64],
+    glyph_words: NDArray[np.uint64],
+) -> Line:
+    """Let each hand write its character, by the number of it in `PEN_CHARACTERS`, shape (N,).
+
+    Words are rows of `N_TRAITS`, `WAY_WORDS` and `GLYPH_WORDS`: of the hand, of how that writes
+    the character, and of the glyph.
+    """
+    own_traits, own_habits, tremor, pressure = np.split(glyph_words, _GLYPH_PARTS, axis=1)
+    traits = _HAND_TRAIT * read_normal(trait_words) + _OWN_TRAIT * read_normal(own_traits)
+    habits = _HAND_HABIT * _read_flat(way_words[:, 1:]) + _OWN_HABIT * _read_flat(own_habits)
+    # The first allograph whose upper bound lies above the draw.
+    draws = numbers * _PERCENT + scale_words(way_words[:, 0], _PERCENT)
+    bounds = np.cumsum([allograph.share for allograph in read_forms().allographs])
+    allographs = np.searchsorted(bounds, draws, side="right")
+    tremor_by = read_normal(tremor).reshape(-1, MAX_POINTS, 2)
+    x, y = _bend(*_follow(allographs, habits, tremor_by, traits[:, Trait.HASTE]), traits)
     proportions = np.array([*read_forms().proportions.values()])[numbers]
     slant, slant_spread, width, width_spread, pen, pen_spread, wide = proportions.T
-    x, y = _bend(*_follow(hand), hand.traits)
-    x = x * (width * (1 + width_spread * hand.traits[:, Trait.WIDTH]))[:, None]
-    x = x - (slant + slant_spread * hand.traits[:, Trait.SLANT])[:, None] * y
+    x = x * (width * (1 + width_spread * traits[:, Trait.WIDTH]))[:, None]
+    x = x - (slant + slant_spread * traits[:, Trait.SLANT])[:, None] * y
+    # What is wider than high is narrowed: people rarely write so, some digits less than others.
+    steepness = (y.max(axis=1) - y.min(axis=1)) / (x.max(axis=1) - x.min(axis=1))
+    narrow = np.where(steepness < 1, wide + (1 - wide) * steepness, 1.0)
     # Thick pens are further from the mean than thin ones.
-    thick = hand.traits[:, Trait.PEN]
+    thick = traits[:, Trait.PEN]
     thick = thick + 0.12 * (thick * thick - 1)
     return Line(
-        x=_narrow(x, y, wide),
+        x=x * narrow[:, None],
         y=y,
         radius_px=np.maximum(0.5, pen * (1 + pen_spread * thick)),
-        swell=_press(hand.pressure),
-        soft_px=1.3 + 0.2 * hand.traits[:, Trait.SOFTNESS],
+        swell=_press(read_normal(pressure)),
+        soft_px=1.3 + 0.2 * traits[:, Trait.SOFTNESS],
     )
 
 
-def _follow(hand: Hand) -> tuple[FloatArray, FloatArray]:
+def _follow(
+    allographs: NDArray[np.int64], habits: FloatArray, tremor: FloatArray, haste: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Move the points of the path by habits and tremor, and sample the curve through them."""
-    used, way = np.unique(hand.allograph, return_inverse=True)
+    used, way = np.unique(allographs, return_inverse=True)
     curves = tabulate_curves(used.tolist())
     points = curves.points[way]
     for number in range(MAX_HABITS):
-        amount = HABIT * hand.habits[:, number, None, None]
-        points += amount * curves.habits[way, number]
-    points += TREMOR * (hand.tremor + np.roll(hand.tremor, 1, axis=1))
-    haste = np.clip(0.25 + 0.22 * hand.traits[:, Trait.HASTE, None], -0.1, 1.0)
+        points += HABIT * habits[:, number, None, None] * curves.habits[way, number]
+    points += TREMOR * (tremor + np.roll(tremor, 1, axis=1))
+    cut = np.clip(0.25 + 0.22 * haste[:, None], -0.1, 1.0)
     x, y = np.zeros((2, len(points), N_SAMPLES))
     for tap in range(TAPS):
         exact, hasty = curves.exact[way, :, tap], curves.hasty[way, :, tap]
-        weight = exact + haste * (hasty - exact)
+        weight = exact + cut * (hasty - exact)
         at = curves.taps[way, :, tap]
         x += weight * np.take_along_axis(points[:, :, 0], at, axis=1)
         y += weight * np.take_along_axis(points[:, :, 1], at, axis=1)
@@ -87,12 +152,6 @@ def _bend(x: FloatArray, y: FloatArray, traits: FloatArray) -> tuple[FloatArray,
     return bent_x, bent_y
 
 
-def _narrow(x: FloatArray, y: FloatArray, wide: FloatArray) -> FloatArray:
-    """Narrow what is wider than high: people rarely write so, some digits less than others."""
-    steepness = (y.max(axis=1) - y.min(axis=1)) / (x.max(axis=1) - x.min(axis=1))
-    return x * np.where(steepness < 1, wide + (1 - wide) * steepness, 1.0)[:, None]
-
-
 def _press(pressure: FloatArray) -> FloatArray:
     """Run straight from pressure to pressure along the line."""
     last = N_SAMPLES - 1
@@ -102,95 +161,3 @@ def _press(pressure: FloatArray) -> FloatArray:
     low, high = pressure[:, before], pressure[:, before + 1]
     swell: FloatArray = 1 + PRESSURE * (low + part * (high - low))
     return swell
-
-
-class Trait(IntEnum):
-    """What sets hands apart; each is a number that is nearly normal."""
-
-    SLANT = 0
-    WIDTH = 1
-    PEN = 2  # its radius
-    SOFTNESS = 3  # of the edge of the ink
-    HASTE = 4  # which cuts corners
-    TAPER = 5  # this and the following bend the plane, see `_bend`
-    BOW = 6
-    WAIST = 7
-    TILT = 8
-    SAG = 9
-
-
-PEN_CHARACTERS = "".join(read_forms().proportions)
-# What the pen adds to sets that lack it. Not digits: who names a set of digits means its own.
-PEN_ADDITIONS = "".join(one for one in PEN_CHARACTERS if not one.isdigit())
-N_PRESSURES = 8
-N_TRAITS = len(Trait)
-_PERCENT = 100
-# The squares of both parts add up to 1: what is mixed has deviation 1 again.
-_HAND_TRAIT, _OWN_TRAIT = 0.97, 0.243
-_HAND_HABIT, _OWN_HABIT = 0.8, 0.6
-
-# Words by which a hand writes a character: the allograph, and the habits.
-WAY_WORDS = 1 + MAX_HABITS
-# Words of a glyph: traits, habits, tremor, pressure.
-GLYPH_WORDS = N_TRAITS + MAX_HABITS + 2 * MAX_POINTS + N_PRESSURES
-_GLYPH_PARTS = np.cumsum([N_TRAITS, MAX_HABITS, 2 * MAX_POINTS])
-
-
-class Hand(NamedTuple):
-    """How each of N glyphs is written."""
-
-    traits: FloatArray  # (N, traits)
-    allograph: NDArray[np.int64]  # (N,), places in `Forms.allographs`
-    habits: FloatArray  # (N, MAX_HABITS), how much it has of each habit of the allograph
-    tremor: FloatArray  # (N, MAX_POINTS, 2)
-    pressure: FloatArray  # (N, N_PRESSURES), from the start of the path to its end
-
-
-def read_hands(
-    numbers: NDArray[np.int64],
-    trait_words: NDArray[np.uint64],
-    way_words: NDArray[np.uint64],
-    glyph_words: NDArray[np.uint64],
-) -> Hand:
-    """Turn words into the hands of N glyphs.
-
-    They are rows of `N_TRAITS`, `WAY_WORDS` and `GLYPH_WORDS`: of the hand, of how that writes
-    the character, and of the glyph.
-    """
-    traits, habits, tremor, pressure = np.split(glyph_words, _GLYPH_PARTS, axis=1)
-    return Hand(
-        traits=_HAND_TRAIT * read_traits(trait_words) + _OWN_TRAIT * _normal(traits),
-        allograph=_choose_allographs(numbers, way_words[:, 0]),
-        habits=_HAND_HABIT * _flat(way_words[:, 1:]) + _OWN_HABIT * _flat(habits),
-        tremor=_normal(tremor).reshape(-1, MAX_POINTS, 2),
-        pressure=_normal(pressure),
-    )
-
-
-def read_traits(words: NDArray[np.uint64]) -> FloatArray:
-    """Turn the words of hands into their traits, shape (N, N_TRAITS)."""
-    return _normal(words)
-
-
-def _choose_allographs(numbers: NDArray[np.int64], words: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Choose by share: the first allograph whose upper bound lies above the draw."""
-    draws = numbers * _PERCENT + scale_words(words, _PERCENT)
-    bounds = np.cumsum([allograph.share for allograph in read_forms().allographs])
-    return np.searchsorted(bounds, draws, side="right").astype(np.int64)
-
-
-def _normal(words: NDArray[np.uint64]) -> FloatArray:
-    """Turn each word into a number of mean 0 and deviation 1, nearly normal, within ±3.47.
-
-    It is the sum of the word's four 16-bit parts, scaled: exact, unlike a logarithm.
-    """
-    total = np.zeros(words.shape, dtype=np.int64)
-    for shift in (0, 16, 32, 48):
-        total += ((words >> np.uint64(shift)) & np.uint64(0xFFFF)).astype(np.int64)
-    return (total - 131_070) / 37_837.0
-
-
-def _flat(words: NDArray[np.uint64]) -> FloatArray:
-    """Turn each word into a number of mean 0 and deviation 1, uniform, within ±1.74."""
-    high = (words >> np.uint64(48)).astype(np.float64)
-    return (high - 32_767.5) / 18_918.6
