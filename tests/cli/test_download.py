@@ -37,40 +37,6 @@ def test_list_shows_every_data_set(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_help_names_every_option_and_has_examples(tmp_path: Path) -> None:
-    done = run("--help", data_dir=tmp_path)
-    assert done.status == 0
-    for word in ("--list", "--from", "--mirror", "--verify", "--force", "--data-dir"):
-        assert word in done.out
-    assert "mnistseq download --from ~/Downloads" in done.out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "status", "words"),
-    [
-        (["mnits"], 2, "'mnits' Did you mean mnist?"),
-        (["mnist", "kmnits"], 2, "Did you mean kmnist?"),
-        (["--mirror", "example.org"], 2, "'example.org' is not a mirror https://"),
-        (["--from", "no/such/folder"], 1, "no/such/folder"),
-        (["--from", ".", "--force"], 2, "--from --force"),
-        (["--from", ".", "strokes"], 2, "strokes draws it mnistseq download strokes"),
-        ([], 1, "MNISTSEQ_OFFLINE mnistseq download mnist --from"),
-    ],
-    ids=["name", "second name", "mirror", "from", "both", "drawn", "offline"],
-)
-def test_what_is_wrong_is_said_in_a_few_lines(
-    arguments: list[str], status: int, words: str, tmp_path: Path
-) -> None:
-    done = run(*arguments, data_dir=tmp_path, MNISTSEQ_OFFLINE="1")
-    assert done.status == status
-    assert done.out == ""
-    assert len(done.err.splitlines()) <= 2
-    assert "Traceback" not in done.err
-    for word in words.split():
-        assert word in done.err
-    assert list(tmp_path.iterdir()) == []
-
-
 def read_to_end(terminal: int) -> bytes:
     """Read what a program writes to a pseudo-terminal; its end is an error on Linux."""
     seen = b""

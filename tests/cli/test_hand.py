@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import imageio.v3 as imageio
 import numpy as np
-import pytest
 from PIL import Image, ImageDraw
 
 from mnistseq_cli.glyphs.hand_sheet import draw_pages, list_fields
-from tests.helpers.program import Result
+from tests.helpers.program import Run
 
-Run = Callable[..., Result]
 SYMBOLS = "0123456789/.A"
 
 
@@ -62,37 +59,11 @@ def test_a_folder_can_hold_several_writers_each_once(run: Run) -> None:
     assert "my-hand has glyphs of bob already" in again.err
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["draw"], "is 'draw'; expected one of: sheet, read"),
-        (["sheet", "photo.png"], "takes no photo"),
-        (["sheet", "--writer", "anna"], "takes no photo and no --writer"),
-        (["sheet", "--characters", "00"], "--characters has '0'"),
-        (["sheet", "--characters", "ä"], "--characters has 'ä'"),
-        (["sheet", "--fields", 0], "--fields is 0"),
-        (["sheet", "--fields", 183], "--fields is 183"),
-        (["read"], "takes photos"),
-        (["sheet", "-o", "s3://bucket/sheet.pdf"], "object stores are not supported"),
-        (["read", "photo.png", "--fields", 3], "no --characters or --fields"),
-        (["read", "photo.png", "--writer", "a_b"], "--writer is 'a_b'"),
-        (["read", "photo.png", "--writer", "../x"], "--writer is '../x'"),
-    ],
-)
-def test_wrong_usage_is_explained(words: list[object], message: str, run: Run) -> None:
-    Image.new("L", (100, 100)).save("photo.png")
-    result = run("hand", *words, glyphs=False)
-    assert (result.status, result.out) == (2, "")
-    assert message in result.err
-    assert {path.name for path in Path().iterdir()} == {"photo.png"}
-
-
 def test_what_is_no_sheet_leaves_nothing(run: Run) -> None:
     Image.new("L", (100, 100)).save("photo.png")
     draw_pages("01", 3)[0].save("empty.png")
-    for photo in ("photo.png", "missing.jpg", "empty.png"):
+    for photo in ("photo.png", "empty.png"):
         result = run("hand", "read", photo, glyphs=False)
         assert result.status == 1
         assert photo in result.err
     assert not Path("my-hand").exists()
-    assert run("hand", "sheet", "-o", "no/sheet.pdf", glyphs=False).status == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,9 @@ class Result:
     status: int
     out: str
     err: str
+
+
+Run = Callable[..., Result]  # the fixture `run`
 
 
 def run_program(
