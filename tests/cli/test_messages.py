@@ -129,6 +129,7 @@ REFUSED_EARLY = [
     ("inspect none --report page.pdf", "For example: --report page.html"),
     ("inspect none --report /", "For example: --report /report.html"),
     ("inspect none --sheet none/a.png", "*there is no folder|Make it: mkdir -p none"),
+    ("verify none --deep 0", "--deep is '0'"),
     ("download mnist kmnits", "Did you mean kmnist?"),
     ("download --mirror example.org", "'example.org'|is not a mirror|https://"),
     ("download --from no/such/folder", "*no/such/folder"),
