@@ -3,9 +3,7 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
-import subprocess
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -37,42 +35,23 @@ def test_list_shows_every_data_set(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def read_to_end(terminal: int) -> bytes:
-    """Read what a program writes to a pseudo-terminal; its end is an error on Linux."""
-    seen = b""
-    with suppress(OSError):
-        while block := os.read(terminal, 1 << 16):
-            seen += block
-    return seen
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals on this system")
+def test_a_terminal_sees_a_bar_for_each_file(mnist_folder: Path, tmp_path: Path) -> None:
+    from tests.helpers.terminal import open_terminal, read_until  # noqa: PLC0415
 
-
-@pytest.mark.skipif(not hasattr(os, "openpty"), reason="no pseudo-terminals on this system")
-def test_a_terminal_sees_a_bar_for_each_file(
-    mnist_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setenv("TERM", "xterm")
+    settings = {"no_proxy": "127.0.0.1", "https_proxy": NOWHERE, "TERM": "xterm"}
+    settings |= {"MNISTSEQ_DATA_DIR": str(tmp_path), "COLUMNS": "300"}
     names = [file.packed_name for file in MNIST.files()]
     bodies = {name: (mnist_folder / name).read_bytes() for name in names}
-    master, slave = os.openpty()
-    with ThreadPoolExecutor() as pool, serving(serve_well(bodies)) as mirror:
-        reading = pool.submit(read_to_end, master)
-        done = subprocess.run(
-            [*PROGRAM, "download", "--mirror", mirror.url],
-            env=os.environ
-            | {"MNISTSEQ_DATA_DIR": str(tmp_path), "COLUMNS": "300", "https_proxy": NOWHERE},
-            stdout=subprocess.PIPE,
-            stderr=slave,
-            check=False,
-            timeout=60,
-        )
-        os.close(slave)
-        seen = reading.result(timeout=10).decode(errors="replace")
-    os.close(master)
-    assert (done.returncode, done.stdout.decode()) == (0, f"{tmp_path / 'MNIST/raw'}\n")
+    with serving(serve_well(bodies)) as mirror:
+        words = [*PROGRAM, "download", "--mirror", mirror.url]
+        process, terminal = open_terminal(words, columns=300, env=os.environ | settings)
+        seen = read_until(terminal, seconds=60).decode(errors="replace")
+        assert process.wait(timeout=10) == 0
+    os.close(terminal)
+    assert f"{tmp_path / 'MNIST/raw'}\r\n" in seen
     assert mirror.asked[:4] == names
-    for name in names:
-        assert name in seen
+    assert all(name in seen for name in names)
     assert "Who wrote the glyphs of mnist stays unknown" in seen  # nobody has that file
     assert seen.index("\x1b[?25l") < seen.rindex("\x1b[?25h")
 

@@ -113,6 +113,8 @@ REFUSED_EARLY = [
     ("verify", "DIR|See mnistseq verify --help"),
     ("sequenc 3", "'sequenc'|Did you mean 'sequence'?|See mnistseq --help"),
     ("--foo", "--foo|See mnistseq --help"),
+    ("--install-completion ksh", "--install-completion is 'ksh'"),
+    ("--install-completion zsh batch", "takes one shell: leave out batch"),
     ("phone extra", "mnistseq phone --help"),
     ("sequence 3b5a --dataset mnist", "'b'"),
     ("batch --digits b --dataset strokes", "'b'"),

@@ -2,11 +2,8 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
-import select
 import signal
-import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -25,9 +22,16 @@ from mnistseq_cli.bulk.events import (
 from mnistseq_cli.cli import progress
 from mnistseq_cli.cli.progress import Display, RunProgress
 from mnistseq_cli.errors import OutputError
+from tests.helpers.program import PROGRAM
+
+if sys.platform == "win32":
+    pytest.skip("terminals are played with pseudo-terminals", allow_module_level=True)
+
+from tests.helpers.terminal import open_terminal, read_until
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from subprocess import Popen
 
 EVENTS: list[Event] = [
     Started(n_samples=3000, n_parts=3, n_samples_done=1000, n_parts_done=1, n_workers=2),
@@ -72,9 +76,12 @@ def test_lines_are_seldom(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize(("total", "shown"), [(4000, "2,500 of 4,000"), (None, "2,500, ")])
-def test_a_bar_is_shown_in_a_terminal(
+@pytest.mark.parametrize(
+    ("total", "after_s", "shown"), [(4000, 0, "2,500 of 4,000"), (None, 0, "2,500, "), (9, 10, "")]
+)
+def test_a_bar_is_shown_in_a_terminal_of_what_takes_long(
     total: int | None,
+    after_s: float,
     shown: str,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -82,24 +89,13 @@ def test_a_bar_is_shown_in_a_terminal(
     console = Console(stderr=True, force_terminal=True, width=80)
     monkeypatch.setattr(progress, "get_console", lambda: console)
     monkeypatch.setenv("FORCE_COLOR", "1")
-    with Display("samples") as display:
+    with Display("samples", after_s=after_s) as display:
         display.show("Samples", 2000, total)
         display.show("Samples", 2500, total)
     found = capsys.readouterr()
     assert found.out == ""
-    assert "Samples" in found.err
+    assert ("Samples" in found.err) == bool(shown)
     assert shown in found.err
-
-
-def test_quick_work_shows_no_progress(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    console = Console(stderr=True, force_terminal=True, width=80)
-    monkeypatch.setattr(progress, "get_console", lambda: console)
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    with Display("samples", after_s=10) as display:
-        display.show("Samples", 10, 10)
-    assert capsys.readouterr().err == ""
 
 
 def test_the_log_has_an_event_a_line(tmp_path: Path) -> None:
@@ -121,81 +117,45 @@ def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         RunProgress(tmp_path / "nothing" / "log.jsonl")
 
 
+def start(folder: Path, words: str, dataset: Path, columns: int) -> tuple[Popen[bytes], int]:
+    more = "--length 1 3 --part-size 100 --workers 2 --force -o out --dataset"
+    command = [*PROGRAM, "batch", *words.split(), *more.split(), str(dataset)]
+    environment = os.environ | {"COLUMNS": str(columns), "TERM": "xterm"}
+    return open_terminal(command, columns=columns, cwd=folder, env=environment)
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no pty")
 @pytest.mark.parametrize("columns", [20, 100])
 def test_ctrl_c_in_a_terminal_gives_the_cursor_back(
     glyph_folder: Path, tmp_path: Path, columns: int
 ) -> None:
-    words = "batch -n 500000 --length 1 3 --part-size 100 --workers 2 --force -o out --dataset"
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mnistseq_cli", *words.split(), str(glyph_folder)],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        cwd=tmp_path,
-        env=os.environ | {"COLUMNS": str(columns), "TERM": "xterm"},
-        start_new_session=True,
-    )
-    os.close(theirs)
-    shown = read_until(ours, b"Images", 20)
+    process, terminal = start(tmp_path, "-n 500000", glyph_folder, columns)
+    shown = read_until(terminal, b"Images")
     start_s = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
-    shown += read_until(ours, None, 10)
+    shown += read_until(terminal)
     assert process.wait(timeout=10) == 130
     assert time.monotonic() - start_s < 2
-    os.close(ours)
+    os.close(terminal)
     assert shown.rfind(b"\x1b[?25h") > shown.rfind(b"\x1b[?25l") > -1
     assert b"Traceback" not in shown
     assert b"--resume" in shown.replace(b"\r\n", b" ")
 
 
-def read_until(terminal: int, words: bytes | None, seconds: float) -> bytes:
-    """Read what a program shows until some words, or until it ends."""
-    shown, deadline = b"", time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if select.select([terminal], [], [], 0.1)[0]:
-            try:
-                data = os.read(terminal, 1 << 16)
-            except OSError:  # the other side is closed
-                return shown
-            if not data:
-                return shown
-            shown += data
-            if words and words in shown:
-                return shown
-    return shown
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no pty")
 def test_a_terminal_that_is_closed_ends_the_run_in_order(
     glyph_folder: Path, tmp_path: Path
 ) -> None:
-    words = "batch -n 40000 --length 1 3 --part-size 100 --workers 2 --force -o out --dataset"
-    command = [sys.executable, "-m", "mnistseq_cli", *words.split(), str(glyph_folder)]
-    take_terminal = (
-        "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
-        "os.execv(sys.argv[1], sys.argv[1:])"
-    )
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-c", take_terminal, *command],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        cwd=tmp_path,
-        env=os.environ | {"COLUMNS": "80", "TERM": "xterm"},
-        start_new_session=True,
-    )
-    os.close(theirs)
-    read_until(ours, b" kept", 20)
-    os.close(ours)  # as a window that is closed
+    process, terminal = start(tmp_path, "-n 40000", glyph_folder, 80)
+    read_until(terminal, b" kept")
+    os.close(terminal)  # as a window that is closed
     assert process.wait(timeout=20) == 143
     # A part that was stopped on its way to its final names left its record, for the next run.
     left_over = {path.name for path in tmp_path.glob("out/.mnistseq/staging/*/*")}
     assert left_over <= {"record.json"}
     assert not (tmp_path / "out/dataset.json").exists()
-    assert subprocess.run([*command, "--resume"], cwd=tmp_path, check=False).returncode == 0
+    process, terminal = start(tmp_path, "-n 40000 --resume", glyph_folder, 80)
+    read_until(terminal, seconds=60)
+    os.close(terminal)
+    assert process.wait(timeout=20) == 0
     assert not (tmp_path / "out/.mnistseq/staging").exists()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -26,8 +26,7 @@ SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 TAB = "\t"
 
 
-@dataclass(frozen=True)
-class Home:
+class Home(NamedTuple):
     """A new home folder, with the program on its path."""
 
     shell: str
@@ -101,111 +100,70 @@ def test_first_tab_completes(home: Home) -> None:
 @pytest.mark.parametrize(
     ("typed", "completed"),
     [
-        ("mnistseq down", "mnistseq download "),
-        ("mnistseq --vers", "mnistseq --version "),
-        ("mnistseq sequence 350 --align ce", "mnistseq sequence 350 --align center "),
-        ("mnistseq sequence --align=ri", "mnistseq sequence --align=right "),
-        ("mnistseq batch -w wi", "mnistseq batch -w widest "),
-        ("mnistseq batch --labels csv --labels co", "mnistseq batch --labels csv --labels coco "),
-        ("mnistseq batch --augment=rot", "mnistseq batch --augment=rotate "),
-        ("mnistseq phone --pattern jp-", "mnistseq phone --pattern jp-mobile "),
-        ("mnistseq phone --no-ed", "mnistseq phone --no-edges "),
-        ("mnistseq download mnist km", "mnistseq download mnist kmnist "),
+        ("down", "download "),
+        ("--vers", "--version "),
+        ("sequence 350 --align ce", "sequence 350 --align center "),
+        ("sequence --align=ri", "sequence --align=right "),
+        ("batch -w wi", "batch -w widest "),
+        ("batch --labels csv --labels co", "batch --labels csv --labels coco "),
+        ("batch --augment=rot", "batch --augment=rotate "),
+        ("phone --pattern jp-", "phone --pattern jp-mobile "),
+        ("phone --no-ed", "phone --no-edges "),
+        ("download mnist km", "download mnist kmnist "),
+        # What nothing completes stays as it is.
+        ("batch --augment rotate=5", "batch --augment rotate=5"),
+        ("batch --width=100", "batch --width=100"),
+        ("phone --pattern '[789]0##", "phone --pattern '[789]0##"),
+        ("batch --name '{index:05d}", "batch --name '{index:05d}"),
+        ("download --mirror https://example.org/mn", "download --mirror https://example.org/mn"),
+        ('sequence "3 5', 'sequence "3 5'),
+        ("nothing-like-this", "nothing-like-this"),
+        # Paths, however they are begun.
+        ("batch -o my", r"batch -o my\ numbers/"),
+        ("download --from my", r"download --from my\ numbers/"),
+        ("batch --dataset my", r"batch --dataset my\ numbers/"),
+        ("verify my", r"verify my\ numbers/"),
+        ("sequence 3 -o num", r"sequence 3 -o numbers\ list.txt "),
+        ("batch --labels csv --sheet num", r"batch --labels csv --sheet numbers\ list.txt "),
+        ("batch --texts num", r"batch --texts numbers\ list.txt "),
+        ("batch --texts=num", r"batch --texts=numbers\ list.txt "),
+        ("batch --texts 'num", "batch --texts 'numbers list.txt' "),
+        (r"batch --texts numbers\ l", r"batch --texts numbers\ list.txt "),
+        ("batch --texts ./num", r"batch --texts ./numbers\ list.txt "),
+        ("batch --dataset ./ot", "batch --dataset ./other/"),
     ],
 )
-def test_words_complete(prompt: Prompt, typed: str, completed: str) -> None:
-    assert prompt.type(typed + TAB) == completed
-
-
-@pytest.mark.parametrize(
-    "typed",
-    [
-        "mnistseq batch --augment rotate=5",
-        "mnistseq batch --width=100",
-        "mnistseq phone --pattern '[789]0##",
-        "mnistseq batch --name '{index:05d}",
-        "mnistseq download --mirror https://example.org/mn",
-        'mnistseq sequence "3 5',
-        "mnistseq nothing-like-this",
-    ],
-)
-def test_what_nothing_completes_stays_as_it_is(prompt: Prompt, typed: str) -> None:
-    assert prompt.type(typed + TAB) == typed
-
-
-@pytest.mark.parametrize(
-    ("before", "path"),
-    [
-        ("mnistseq batch -o my", r"my\ numbers/"),
-        ("mnistseq download --from my", r"my\ numbers/"),
-        ("mnistseq batch --dataset my", r"my\ numbers/"),
-        ("mnistseq verify my", r"my\ numbers/"),
-        ("mnistseq batch --texts num", r"numbers\ list.txt "),
-        ("mnistseq sequence 3 -o num", r"numbers\ list.txt "),
-        ("mnistseq batch --labels csv --sheet num", r"numbers\ list.txt "),
-    ],
-)
-def test_paths_complete(prompt: Prompt, before: str, path: str) -> None:
-    assert prompt.type(before + TAB) == f"{before.rpartition(' ')[0]} {path}"
-
-
-def test_paths_complete_however_they_are_begun(prompt: Prompt) -> None:
-    begun = "mnistseq batch --texts"
-    assert prompt.type(f"{begun}=num{TAB}") == rf"{begun}=numbers\ list.txt "
-    assert prompt.type(f"{begun} 'num{TAB}") == f"{begun} 'numbers list.txt' "
-    assert prompt.type(rf"{begun} numbers\ l{TAB}") == rf"{begun} numbers\ list.txt "
-    assert prompt.type(f"{begun} ./num{TAB}") == rf"{begun} ./numbers\ list.txt "
-    assert (
-        prompt.type(f"mnistseq batch --dataset ./ot{TAB}") == "mnistseq batch --dataset ./other/"
-    )
-
-
-def list_choices(prompt: Prompt, typed: str, choices: Iterable[str]) -> str:
-    """Press Tab where there is a choice, and give what is listed."""
-    tabs = TAB * 2 if prompt.shell == "bash" else TAB
-    assert prompt.type(typed + tabs) == typed
-    lines = prompt.wait_for(lambda lines: set(choices) <= set(drop_prompt(lines).split()))
-    return drop_prompt(lines)
-
-
-def drop_prompt(lines: list[str]) -> str:
-    return "\n".join(line for line in lines if not line.startswith(PROMPT))
-
-
-@pytest.mark.parametrize(
-    ("typed", "choices"),
-    [
-        ("mnistseq sequence 350 --fit ", CHOICES["fit"]),
-        ("mnistseq batch --dataset ", ["auto", *DATASETS]),
-        ("mnistseq batch --labels csv --labels ", LABEL_STYLES),
-        ("mnistseq batch --augment rotate=5 --augment ", [*PRESETS, *AUGMENTATIONS]),
-    ],
-)
-def test_values_are_listed(prompt: Prompt, typed: str, choices: list[str]) -> None:
-    listed = list_choices(prompt, typed, choices)
-    assert sorted(listed.split()) == sorted(choices)
+def test_words_and_paths_complete(prompt: Prompt, typed: str, completed: str) -> None:
+    assert prompt.type(f"mnistseq {typed}{TAB}") == f"mnistseq {completed}"
 
 
 @pytest.mark.parametrize(
     ("typed", "choices", "about"),
     [
-        ("mnistseq ", list(COMMANDS), "Write pictures of phone numbers"),
-        (
-            "mnistseq batch --d",
-            ["--dataset", "--data-dir", "--dask", "--dry-run"],
-            "make nothing.",
-        ),
-        (
-            "mnistseq batch --sp",
-            ["--spacing", "--spacing-mode", "--splits"],
-            "Smallest and largest gap",
-        ),
-        ("mnistseq phone --pattern ", ["jp-mobile", "fr", "us"], "Japan, mobile"),
+        ("sequence 350 --fit ", CHOICES["fit"], ""),
+        ("batch --dataset ", ["auto", *DATASETS], ""),
+        ("batch --labels csv --labels ", LABEL_STYLES, ""),
+        ("batch --augment rotate=5 --augment ", [*PRESETS, *AUGMENTATIONS], ""),
+        ("", COMMANDS, "Write pictures of phone numbers"),
+        ("batch --d", ["--dataset", "--data-dir", "--dask", "--dry-run"], "make nothing."),
+        ("batch --sp", ["--spacing", "--splits"], "Smallest and largest gap"),
+        ("phone --pattern ", ["jp-mobile", "fr", "us"], "Japan, mobile"),
     ],
 )
-def test_choices_are_explained(prompt: Prompt, typed: str, choices: list[str], about: str) -> None:
-    listed = list_choices(prompt, typed, choices)
-    assert (about in listed) == (prompt.shell != "bash")
+def test_choices_are_listed_and_explained(
+    prompt: Prompt, typed: str, choices: Iterable[str], about: str
+) -> None:
+    tabs = TAB * 2 if prompt.shell == "bash" else TAB
+    assert prompt.type(f"mnistseq {typed}{tabs}") == f"mnistseq {typed}"
+
+    def read(lines: list[str]) -> str:
+        return "\n".join(line for line in lines if not line.startswith(PROMPT))
+
+    listed = read(prompt.wait_for(lambda lines: {*choices} <= {*read(lines).split()}))
+    if not about:
+        assert sorted(listed.split()) == sorted(choices)
+    elif prompt.shell != "bash":
+        assert about in listed
     assert "\\" not in listed
 
 

@@ -14,25 +14,22 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.helpers.program import Result
+from tests.helpers.program import Run
 
 if sys.platform == "win32":
     pytest.skip("terminals are played with pseudo-terminals", allow_module_level=True)
 
+from tests.helpers import terminal
 from tests.helpers.terminal import (
     ATTRIBUTES,
-    ITERM2,
     KITTY,
     KITTY_QUERY,
-    MUTE,
     PLAIN,
     SIXEL,
     STATUS,
-    Shown,
     decode_half_blocks,
     decode_kitty,
     decode_sixel,
-    run_in_terminal,
 )
 
 pytestmark = pytest.mark.slow
@@ -41,7 +38,7 @@ HAS_GRAPHICS = find_spec("textual_image") is not None
 needs_graphics = pytest.mark.skipif(
     not HAS_GRAPHICS, reason="textual-image, extra show, is not installed"
 )
-Show = Callable[..., Shown]
+Show = Callable[..., terminal.Shown]
 Decode = Callable[[bytes], list[NDArray[np.uint8]]]
 DECODERS: list[Decode] = [decode_sixel, decode_kitty]
 
@@ -50,11 +47,10 @@ DECODERS: list[Decode] = [decode_sixel, decode_kitty]
 def show(glyph_folder: Path, tmp_path: Path) -> Show:
     """Return a function that writes a picture in a terminal, and shows it there."""
 
-    def run(answers: dict[bytes, bytes], *words: object, **terminal: Any) -> Shown:
+    def run(answers: dict[bytes, bytes], *words: object, **more: Any) -> terminal.Shown:
         told = [*(words or ["sequence", "350", "-o", "a.png", "--show"])]
-        shown = run_in_terminal(
-            [*told, "--dataset", glyph_folder], tmp_path, answers=answers, **terminal
-        )
+        told += ["--dataset", glyph_folder]
+        shown = terminal.run_in_terminal(told, tmp_path, answers=answers, **more)
         assert shown.status == 0
         assert (shown.left, shown.echoes) == ("", True)
         assert b"Traceback" not in shown.out
@@ -87,7 +83,7 @@ def assert_is_picture(sent: NDArray[np.uint8], picture: NDArray[np.uint8]) -> No
 @needs_graphics
 @pytest.mark.parametrize(
     ("answers", "decode"),
-    [(KITTY, decode_kitty), (SIXEL, decode_sixel), (ITERM2, decode_sixel)],
+    [(KITTY, decode_kitty), (SIXEL, decode_sixel), (terminal.ITERM2, decode_sixel)],
     ids=["kitty", "sixel", "iterm2"],
 )
 def test_the_picture_is_sharp_where_the_terminal_can(
@@ -114,7 +110,7 @@ def test_tmux_is_not_asked_what_would_become_its_title(
 
 @pytest.mark.parametrize(
     ("answers", "ink"),
-    [(PLAIN, "black"), (PLAIN, "white"), (MUTE, "black")],
+    [(PLAIN, "black"), (PLAIN, "white"), ({}, "black")],
     ids=["plain", "white ink", "mute"],
 )
 def test_half_blocks_with_a_frame_are_drawn_elsewhere(
@@ -152,13 +148,6 @@ def test_a_job_in_the_background_is_not_stopped(show: Show, tmp_path: Path) -> N
     assert STATUS not in shown.out
 
 
-@pytest.mark.parametrize("words", [["sequence", "3", "-o", "a.png"], ["phone", "-n", 2]])
-def test_a_terminal_is_asked_nothing_without_show(words: list[object], show: Show) -> None:
-    shown = show(KITTY, *words)
-    for question in (STATUS, ATTRIBUTES, KITTY_QUERY):
-        assert question not in shown.out
-
-
 @pytest.mark.parametrize(
     ("environment", "why"),
     [
@@ -176,7 +165,10 @@ def test_a_terminal_without_colours_is_told_so(
     assert STATUS not in shown.out
 
 
-def test_nothing_is_shown_where_stdout_is_piped(run: Callable[..., Result]) -> None:
+def test_without_show_or_a_terminal_nothing_is_asked_or_shown(show: Show, run: Run) -> None:
+    for words in (["sequence", "3", "-o", "a.png"], ["phone", "-n", 2]):
+        shown = show(KITTY, *words)
+        assert not any(word in shown.out for word in (STATUS, ATTRIBUTES, KITTY_QUERY))
     result = run("sequence", "3", "-o", "a.png", "--show")
     assert result.out == "a.png\n"
     assert "▀" not in result.err
@@ -204,14 +196,10 @@ def test_wide_pictures_fit_and_can_be_read(
     shown = show(answers, "sequence", "0123456789" * 4, "-o", "a.png", "--show", columns=columns)
     width = read_picture(tmp_path).shape[1]
     is_sharp = answers is not PLAIN and HAS_GRAPHICS
-    if is_sharp:
-        sent = [image for decode in DECODERS for image in decode(shown.out)]
-        assert all(image.shape[1] <= columns * 10 for image in sent)
-        assert all(image.shape[0] >= 30 for image in sent)
-    else:
-        sent = decode_half_blocks(shown.out)
-        assert all(image.shape[1] <= columns for image in sent)
-        assert all(image.shape[0] >= 8 for image in sent)
+    decoders = DECODERS if is_sharp else [decode_half_blocks]
+    sent = [image for decode in decoders for image in decode(shown.out)]
+    assert all(image.shape[1] <= columns * (10 if is_sharp else 1) for image in sent)
+    assert all(image.shape[0] >= (30 if is_sharp else 8) for image in sent)
     assert len(sent) == -(-width // ((6 if is_sharp else 3) * (columns - 2)))
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
 import shlex
-import struct
-import subprocess
-import sys
-import termios
 import time
 from typing import TYPE_CHECKING
 
 import pyte
+
+from tests.helpers.terminal import open_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,11 +21,6 @@ PATIENCE_S = 30.0
 PROMPT = "ready>"
 ARGUMENTS = {"bash": ["--norc", "--noprofile", "-i"], "zsh": ["-d", "-i"], "fish": ["-i"]}
 CLEAR_LINE, CLEAR_SCREEN, TELL = "\x15", "\x0c", "\x14"
-TAKE_TERMINAL = (
-    "import fcntl, os, sys, termios\n"
-    "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
-    "os.execvp(sys.argv[1], sys.argv[1:])\n"
-)
 # Where a shell reads its settings, and settings that give it a short prompt and a key that tells
 # the line, as the title of the window, when everything typed before has been dealt with.
 SETTINGS = {
@@ -70,19 +62,14 @@ class Prompt:
         self.shell = shell
         self._screen = pyte.Screen(COLUMNS, ROWS)
         self._stream = pyte.ByteStream(self._screen)
-        self._terminal, inside = os.openpty()
-        fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         environment = {"HOME": str(home), "PATH": path, "TERM": "linux", "LANG": "C.UTF-8"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", TAKE_TERMINAL, shell, *ARGUMENTS[shell]],
+        self._process, self._terminal = open_terminal(
+            [shell, *ARGUMENTS[shell]],
+            columns=COLUMNS,
+            rows=ROWS,
             env=environment | {"MNISTSEQ_OFFLINE": "1"},
             cwd=home / "work",
-            stdin=inside,
-            stdout=inside,
-            stderr=inside,
-            start_new_session=True,
         )
-        os.close(inside)
         if shell == "bash":  # it would read the settings of the machine as well
             self._send(f"source {shlex.quote(str(home / '.bashrc'))}\n")
         self._read_until(lambda: any(line == PROMPT for line in self.see()))

@@ -17,6 +17,7 @@ import time
 import tty
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import imageio.v3 as imageio
 import numpy as np
@@ -32,32 +33,63 @@ SIXEL = PLAIN | {ATTRIBUTES: b"\x1b[?62;4;22c", CELL: b"\x1b[6;20;10t"}
 KITTY = PLAIN | {KITTY_QUERY: b"\x1b_Gi=31;OK\x1b\\", CELL: b"\x1b[6;20;10t"}
 # reportDeviceAttribute (VT400) in sources/VT100Output.m of https://github.com/gnachman/iTerm2.
 ITERM2 = KITTY | {ATTRIBUTES: b"\x1b[?64;1;2;4;6;17;18;21;22c"}
-MUTE: dict[bytes, bytes] = {}
+
+
+TAKE_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    "os.execvp(sys.argv[1], sys.argv[1:])"
+)
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What became of a program in a terminal.
-
-    Parameters
-    ----------
-    status : int
-        Its exit status.
-    out : bytes
-        All that it wrote.
-    left : str
-        What the next program, a shell, would read without a key pressed.
-    echoes : bool
-        Whether the terminal shows again what is typed.
-    seconds : float
-        How long it ran.
-    """
+    """What became of a program in a terminal."""
 
     status: int
-    out: bytes
-    left: str
-    echoes: bool
-    seconds: float
+    out: bytes  # all that it wrote
+    left: str  # what the next program, a shell, would read without a key pressed
+    echoes: bool  # whether the terminal shows again what is typed
+    seconds: float  # how long it ran
+
+
+def open_terminal(
+    command: list[str],
+    *,
+    columns: int = 80,
+    rows: int = ROWS,
+    has_pixels: bool = True,
+    **more: Any,
+) -> tuple[subprocess.Popen[bytes], int]:
+    """Run a program at a terminal of its own; return it, and our end of the terminal."""
+    ours, theirs = pty.openpty()
+    # One that is far away does not tell its size in pixels.
+    size_px = (columns * CELL_PX[0], rows * CELL_PX[1]) if has_pixels else (0, 0)
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, *size_px))
+    process = subprocess.Popen(
+        [sys.executable, "-c", TAKE_TERMINAL, *command],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        **more,
+    )
+    os.close(theirs)
+    return process, ours
+
+
+def read_until(terminal: int, words: bytes | None = None, seconds: float = 20) -> bytes:
+    """Read what a program shows until some words, or until it ends."""
+    shown, end_s = b"", time.monotonic() + seconds
+    while time.monotonic() < end_s and not (words and words in shown):
+        if select.select([terminal], [], [], 0.1)[0]:
+            try:
+                data = os.read(terminal, 1 << 16)
+            except OSError:  # so Linux says that it is closed
+                break
+            if not data:
+                break
+            shown += data
+    return shown
 
 
 def run_in_terminal(
@@ -71,24 +103,18 @@ def run_in_terminal(
     environment: dict[str, str] | None = None,
 ) -> Shown:
     """Run the program in a terminal that answers after a delay, and afterwards play its shell."""
-    ours, theirs = pty.openpty()
-    # One that is far away does not tell its size in pixels.
-    size_px = (0, 0) if delay_s else (columns * CELL_PX[0], ROWS * CELL_PX[1])
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, *size_px))
     kept = {name: value for name, value in os.environ.items() if name not in UNWANTED}
     result = folder / "shell.json"
-    with subprocess.Popen(
-        [sys.executable, __file__, result, str(delay_s), str(int(background)), *map(str, words)],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
+    played = [str(result), str(delay_s), str(int(background)), *map(str, words)]
+    shell, ours = open_terminal(
+        [sys.executable, __file__, *played],
+        columns=columns,
+        has_pixels=not delay_s,
         cwd=folder,
         env=kept | {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | (environment or {}),
-        start_new_session=True,
-    ) as shell:
-        os.close(theirs)
-        out = _answer(ours, answers, delay_s)
-    assert shell.returncode == 0, out.decode()
+    )
+    out = _answer(ours, answers, delay_s)
+    assert shell.wait() == 0, out.decode()
     os.close(ours)
     return Shown(out=out, **json.loads(result.read_text(encoding="utf-8")))
 
@@ -120,7 +146,6 @@ def _answer(ours: int, answers: dict[bytes, bytes], delay_s: float) -> bytes:
 
 
 def _play_shell(result: str, delay_s: str, background: str, *words: str) -> None:
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     command = [sys.executable, "-m", "mnistseq_cli", *words]
     began_s = time.monotonic()
     group = 0 if int(background) else None
@@ -131,12 +156,8 @@ def _play_shell(result: str, delay_s: str, background: str, *words: str) -> None
     left = b""
     while select.select([0], [], [], 0.1 + 2 * float(delay_s))[0]:
         left += os.read(0, 4096)
-    Path(result).write_text(
-        json.dumps(
-            {"status": status, "left": left.decode(), "echoes": echoes, "seconds": seconds}
-        ),
-        encoding="utf-8",
-    )
+    found = {"status": status, "left": left.decode(), "echoes": echoes, "seconds": seconds}
+    Path(result).write_text(json.dumps(found), encoding="utf-8")
 
 
 def decode_kitty(out: bytes) -> list[NDArray[np.uint8]]:
@@ -157,11 +178,8 @@ def decode_kitty(out: bytes) -> list[NDArray[np.uint8]]:
 
 
 def _scale(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    y, x = (
-        np.arange(height) * image.shape[0] // height,
-        np.arange(width) * image.shape[1] // width,
-    )
-    return image[np.ix_(y, x)]
+    sizes = zip((height, width), image.shape, strict=True)
+    return image[np.ix_(*(np.arange(new) * old // new for new, old in sizes))]
 
 
 def decode_sixel(out: bytes) -> list[NDArray[np.uint8]]:
