@@ -34,15 +34,12 @@ class PartWriter(Protocol):
 
     def write(self, name: str, data: bytes) -> None:
         """Write a whole file."""
-        ...
 
     def path(self, name: str) -> Path:
         """Return a path to write a file at, for what is large or written by a library."""
-        ...
 
     def append(self, fragment: str, data: Buffer) -> None:
         """Append to this part's fragment of a file that spans parts; see `Format.join`."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -140,6 +137,11 @@ def list_files(folder: Path, mark: str) -> list[Path]:
     return sorted(path for path in folder.glob(mark) if path.is_file())
 
 
+def want_all(_: str) -> bool:
+    """Return True: all samples are wanted."""
+    return True
+
+
 class Format(ABC):
     """One way for samples to lie on disk; made with an `Output`, which it checks."""
 
@@ -155,11 +157,7 @@ class Format(ABC):
     def check(self, recipe: Recipe, largest_px: tuple[int, int] | None = None) -> None:
         """Raise an error for a recipe whose samples this format cannot hold, before any is made.
 
-        Parameters
-        ----------
-        recipe : Recipe
-        largest_px : (int, int), optional
-            Height and width of the largest image that it can make, where that is known.
+        `largest_px` is height and width of the largest image that it can make, where known.
         """
 
     @abstractmethod
@@ -185,10 +183,8 @@ class Format(ABC):
         and their images are not decoded.
         """
         for split, path in find_splits(folder, self.holds):
-            yield from self.read_split(split, path, wanted)
+            yield from self.read_split(split, path, wanted or want_all)
 
     @abstractmethod
-    def read_split(
-        self, split: str, folder: Path, wanted: Wanted | None
-    ) -> Iterator[LoadedSample]:
+    def read_split(self, split: str, folder: Path, wanted: Wanted) -> Iterator[LoadedSample]:
         """Read the samples that lie in a folder."""

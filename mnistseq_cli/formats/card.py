@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePath
+from string import Template
 from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.files import spell_size
@@ -33,34 +34,24 @@ def _read_own(name: str) -> str:
 
 
 @cache
-def _load_licences() -> dict[str, Any]:
+def _load_tables() -> dict[str, Any]:
     import tomllib  # noqa: PLC0415 - few need it
 
-    return tomllib.loads(_read_own("licences.toml"))
+    return tomllib.loads(_read_own("card.toml"))
 
 
 @dataclass(frozen=True)
 class Licence:
-    """Under which terms a dataset may be used.
+    """Under which terms a dataset may be used."""
 
-    Parameters
-    ----------
-    ids : tuple of str
-        Identifiers as the Hub has them, such as "cc-by-sa-3.0"; "other" where it is not known.
-    urls : tuple of str
-        Of the texts, where there are.
-    attribution : str
-        Whom to name.
-    """
-
-    ids: tuple[str, ...]
-    urls: tuple[str, ...]
-    attribution: str
+    ids: tuple[str, ...]  # of the Hub, such as "cc-by-sa-3.0"; "other" where it is not known
+    urls: tuple[str, ...]  # of the texts, where there are
+    attribution: str  # whom to name
 
     @classmethod
     def of(cls, dataset: str) -> Licence:
         """Return the licence of what is written with a data set, or with a mix of them."""
-        tables = _load_licences()
+        tables = _load_tables()
         found: dict[str, str] = {}
         named = []
         for piece in [dataset] if dataset in DATASETS else dataset.split(","):
@@ -96,31 +87,16 @@ class Licence:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a manifest says of a dataset.
+    """What a manifest says of a dataset."""
 
-    Parameters
-    ----------
-    recipe, output : dict
-        As ``dataset.json`` has them.
-    splits : dict of str to int
-        Images of each split; one called "" without splits.
-    fields : tuple of str
-        The names of `FIELDS` that are known.
-    n_glyphs, size_bytes : int
-    files : tuple of (str, int, str)
-        Name, size and SHA-256 of the files that span parts.
-    command : str
-        What makes the dataset again.
-    """
-
-    recipe: dict[str, Any]
+    recipe: dict[str, Any]  # as ``dataset.json`` has them
     output: dict[str, Any]
-    splits: dict[str, int]
-    fields: tuple[str, ...]
+    splits: dict[str, int]  # images of each; one split called "" where there are none
+    fields: tuple[str, ...]  # the names of `FIELDS` that are known
     n_glyphs: int
     size_bytes: int
-    files: tuple[tuple[str, int, str], ...]
-    command: str
+    files: tuple[tuple[str, int, str], ...]  # name, size and SHA-256 of those that span parts
+    command: str  # what makes the dataset again
 
     @property
     def licence(self) -> Licence:
@@ -153,17 +129,6 @@ class Facts:
 
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"))
 _LOADED = {"webdataset": "*.tar", "parquet": "*.parquet"}  # by load_dataset
-_LOAD_DATASET = (
-    'from datasets import load_dataset\n\ndataset = load_dataset("USER/NAME")  # or its folder'
-)
-_LOADERS = {
-    "lmdb": 'import lmdb\n\ndatabase = lmdb.open("{}lmdb", readonly=True, lock=False)',
-    "hdf5": 'import h5py\n\nfile = h5py.File("{}data.h5")',
-    "npz": 'import numpy\n\narrays = numpy.load("data.npz")',
-    "npy": 'import numpy\n\nimages = numpy.load("{}images.npy", mmap_mode="r")',
-    "idx": "from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor as read\n\n"
-    'images = read("{}train-images-idx3-ubyte")',
-}
 
 
 def write_card(facts: Facts, preview: str) -> str:
@@ -186,12 +151,13 @@ def write_card(facts: Facts, preview: str) -> str:
         *([] if licence.spdx else ["The licence of the glyphs is not known: fill it in."]),
     ]
     folder = f"{next(iter(facts.splits))}/".lstrip("/")
+    loaders = _load_tables()["loaders"]
     return _read_own("card.md").format(
         head="".join(lines),
         title=facts.title,
         preview=preview,
         introduction=_introduce(facts),
-        load=_LOADERS.get(facts.output["to"], _LOAD_DATASET).format(folder),
+        load=loaders.get(facts.output["to"], loaders["other"]).format(folder),
         fields=_list_fields(facts),
         statistics=_list_statistics(facts),
         command=facts.command,
@@ -244,105 +210,62 @@ def _list_statistics(facts: Facts) -> str:
 
 # Croissant.
 
-_MEDIA_TYPES = {
-    "png": "image/png",
-    "jpg": "image/jpeg",
-    "jpeg": "image/jpeg",
-    "tiff": "image/tiff",
-    "json": "application/json",
-    "jsonl": "application/jsonlines",
-    "csv": "text/csv",
-    "txt": "text/plain",
-    "toml": "application/toml",
-    "tar": "application/x-tar",
-    "parquet": "application/x-parquet",
-}
-
 
 def write_croissant(facts: Facts) -> str:
     """Write the metadata, with records of folders and Parquet."""
-    licence = facts.licence
-    files = [
-        _describe(
-            "FileObject",
-            name,
-            contentUrl=name,
-            contentSize=f"{size_bytes} B",
-            encodingFormat=_find_media_type(name),
-            sha256=sha256,
-        )
-        for name, size_bytes, sha256 in facts.files
-    ]
-    values: dict[str, Any] = json.loads(_read_own("croissant.json")) | {
+    licence, template = facts.licence, Template(_read_own("croissant.json"))
+    images = _find_images(facts.output, "*")
+    values = json.loads(template.safe_substitute())["dataset"] | {
         "description": f"{facts.title}. {_introduce(facts)}",
         "license": [*licence.urls] or _OTHER,
         "citeAs": licence.attribution,
-        "distribution": files,
+        "distribution": [_describe_file(*file) for file in facts.files],
     }
-    if facts.output["to"] in ("folder", "parquet") and facts.holds_records:
-        described = [_describe_split(facts, split) for split in facts.splits]
-        files += [own for own, _ in described]
-        values["recordSet"] = [records for _, records in described]
+    for split in facts.splits if facts.holds_records else ():
+        name, within = split or "default", f"{split}/" if split else ""
+        filled = template.substitute(
+            split=name, within=within, images=images, type=_find_media_type(images)
+        )
+        if own := json.loads(filled).get(facts.output["to"]):
+            values["distribution"].append(own["files"])
+            fields = own["fields"]
+            fields += [_describe_field(facts, name, key, own["source"]) for key in facts.fields]
+            records = {"@type": "cr:RecordSet", "@id": name, "name": name, "field": fields}
+            values.setdefault("recordSet", []).append(records)
     return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
 
 def _find_media_type(name: str) -> str:
-    return _MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
+    types: dict[str, str] = _load_tables()["media_types"]
+    return types.get(name.rpartition(".")[2], "application/octet-stream")
 
 
-def _describe(kind: str, name: str, **more: object) -> dict[str, Any]:
-    return {"@type": f"cr:{kind}", "@id": name, "name": name} | more
+def _describe_file(name: str, size_bytes: int, sha256: str) -> dict[str, Any]:
+    return {
+        "@type": "cr:FileObject",
+        "@id": name,
+        "name": name,
+        "contentUrl": name,
+        "contentSize": f"{size_bytes} B",
+        "encodingFormat": _find_media_type(name),
+        "sha256": sha256,
+    }
 
 
-def _describe_split(facts: Facts, split: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the files of a split and its records.
-
-    In folders these are lines of metadata, joined with images by name.
-    """
-    name, within = split or "default", f"{split}/" if split else ""
-    is_parquet = facts.output["to"] == "parquet"
-    pattern = within + ("part-*.parquet" if is_parquet else _find_images(facts.output, "*"))
-    files = _describe(
-        "FileSet",
-        f"{name}-{'files' if is_parquet else 'images'}",
-        includes=pattern,
-        encodingFormat=_find_media_type(pattern),
-    )
-    own = {"fileSet": {"@id": files["@id"]}}
-    listing = own if is_parquet else {"fileObject": {"@id": f"{within}metadata.jsonl"}}
-
-    def describe(key: str, kind: str, about: str, **source: object) -> dict[str, Any]:
-        return _describe(
-            "Field", f"{name}/{key}", description=about, dataType=f"sc:{kind}", source=source
-        )
-
-    if is_parquet:
-        extract = {"extract": {"column": "image"}, "transform": {"jsonPath": "bytes"}}
-        fields = [describe("image", "ImageObject", "the image", **own, **extract)]
-    else:
-        content = {"extract": {"fileProperty": "content"}}
-        path = {
-            "extract": {"fileProperty": "fullpath"},
-            "transform": {"regex": f"^{within}(.*)$"},  # also makes a string of it
-        }
-        references = listing | {"extract": {"column": "file_name"}}
-        fields = [
-            describe("image", "ImageObject", "the image", **own, **content),
-            describe("file_name", "Text", "its path", **own, **path) | {"references": references},
-        ]
-    for key in facts.fields:
-        kind, (above, _, inside) = FIELDS[key].kind, key.rpartition(".")
-        transform = {"transform": {"jsonPath": inside}} if above else {}
-        field = describe(
-            key,
-            {"boxes": "Integer", "numbers": "Integer"}.get(kind, "Text"),
-            FIELDS[key].about,
-            **listing,
-            extract={"column": above or inside},
-            **transform,
-        )
-        # mlcroissant takes no array of NumPy, in which Parquet comes, for a bounding box.
-        is_box = kind == "boxes" and not is_parquet
-        field |= {"dataType": "cr:BoundingBox"} if is_box else {}
-        fields.append(field | ({"repeated": True} if kind != "text" else {}))
-    return files, _describe("RecordSet", name, field=fields)
+def _describe_field(facts: Facts, split: str, key: str, source: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    kind, (above, _, inside) = FIELDS[key].kind, key.rpartition(".")
+    # mlcroissant takes no array of NumPy, in which Parquet comes, for a bounding box.
+    box = "sc:Integer" if facts.output["to"] == "parquet" else "cr:BoundingBox"
+    return {
+        "@type": "cr:Field",
+        "@id": f"{split}/{key}",
+        "name": f"{split}/{key}",
+        "description": FIELDS[key].about,
+        "dataType": {"boxes": box, "numbers": "sc:Integer"}.get(kind, "sc:Text"),
+        "source": {
+            **source,
+            "extract": {"column": above or inside},
+            **({"transform": {"jsonPath": inside}} if above else {}),
+        },
+        **({"repeated": True} if kind != "text" else {}),
+    }

@@ -45,23 +45,12 @@ _COPY_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Column:
-    """An array with a row for each sample, but for the alphabet.
-
-    Parameters
-    ----------
-    dtype : dtype
-    axes : tuple of str
-        Of `_AXES`, and "4" for x, y, width and height.
-    field : str
-        The one of `fields.FIELDS` that it holds, of each digit or mark; "" for what is none.
-    blank : int or bytes
-        What stands after the last digit.
-    """
+    """An array with a row for each sample, but for the alphabet."""
 
     dtype: np.dtype[Any]
-    axes: tuple[str, ...]
-    field: str = ""
-    blank: int | bytes = 0
+    axes: tuple[str, ...]  # of `_AXES`, and "4" for x, y, width and height
+    field: str = ""  # the one of `FIELDS` that it holds, of each digit or mark, if any
+    blank: int | bytes = 0  # what stands after the last digit
 
     def measure(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """Return its shape, where axes are so long."""
@@ -142,12 +131,10 @@ class Columnar(Format):
         writer.append(_SIZES, json.dumps([*_join_sizes(sizes).values()]).encode())
         writer.append("alphabet", _to_points(block.alphabet).tobytes())
 
-    def read_split(
-        self, split: str, folder: Path, wanted: Wanted | None
-    ) -> Iterator[LoadedSample]:
+    def read_split(self, split: str, folder: Path, wanted: Wanted) -> Iterator[LoadedSample]:
         """Read the samples that lie in a folder."""
         for name, path, columns in self.open_columns(split, folder):
-            yield from iterate_samples(name, columns, wanted, where=path)
+            yield from iterate_samples(name, columns, wanted, path)
 
     @abstractmethod
     def open_columns(self, split: str, folder: Path) -> Iterator[Opened]:
@@ -165,8 +152,9 @@ def _check_widths(widths_px: Sequence[int] | NDArray[np.int64]) -> None:
 def _join_sizes(sizes: Sequence[Sequence[int]]) -> dict[str, int]:
     """Return the length of each of `_AXES` of arrays that are joined."""
     _check_widths([width_px for _, _, width_px, *_ in sizes])
-    longest = dict(zip(_AXES, map(max, zip(*sizes, strict=True)), strict=True))
-    return longest | {"N": sum(n for n, *_ in sizes), "marks": max(1, longest["marks"])}
+    # Version 0.1 knew no marks and no alphabet.
+    longest = dict(zip(_AXES, map(max, zip(*sizes, strict=True)), strict=False))
+    return longest | {"N": sum(n for n, *_ in sizes), "marks": max(1, longest.get("marks", 0))}
 
 
 def _to_points(text: str) -> NDArray[np.int32]:
@@ -269,9 +257,8 @@ def open_npy(file: IO[bytes], path: Path) -> FileArray:
 def iterate_samples(
     split: str,
     columns: Columns,
-    wanted: Wanted | None = None,
-    *,
-    where: Path | str = "the arrays",
+    wanted: Wanted,
+    where: Path,
 ) -> Iterator[LoadedSample]:
     """Yield the samples of a split, whose arrays may lie in any kind of file: see `COLUMNS`.
 
@@ -289,7 +276,7 @@ def iterate_samples(
         for start in range(0, n_samples, n_together):
             stop = min(start + n_together, n_samples)
             names = [f"{prefix}{number}" for number in range(start, stop)]
-            chosen = [place for place, name in enumerate(names) if not wanted or wanted(name)]
+            chosen = [place for place, name in enumerate(names) if wanted(name)]
             if chosen:
                 rows = {name: column[start:stop] for name, column in columns.items()}
                 for place, image, text, known in _cut_rows(rows, alphabet, chosen):
@@ -326,7 +313,7 @@ def _measure_row(column: ArrayLike) -> int:
     return column.dtype.itemsize * prod(column.shape[1:])
 
 
-def _check_column(name: str, column: ArrayLike, where: Path | str) -> None:
+def _check_column(name: str, column: ArrayLike, where: Path) -> None:
     """Raise an error for an array that cannot be read as what it is meant to be."""
     shape, dtype = column.shape, column.dtype
     if min(shape, default=0) < 0:

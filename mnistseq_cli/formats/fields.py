@@ -32,25 +32,13 @@ class Values(NamedTuple):
 
 @dataclass(frozen=True)
 class Field:
-    """Something that is known of a sample, of its digits or its gaps.
+    """Something that is known of a sample, of its digits or its gaps."""
 
-    Parameters
-    ----------
-    kind : str
-        "text" is one string or none; "texts" and "numbers" are lists, "boxes" lists of
-        x, y, width, height in pixels.
-    find : callable
-        Takes a block; returns values, or None where nothing is known.
-    aspect : str
-        The attribute of `LoadedSample` that it is read back into; "" where it is not.
-    about : str
-        What it is, for the card of a dataset.
-    """
-
+    # One string or none, lists of strings or numbers, lists of x, y, width and height in pixels.
     kind: Literal["text", "texts", "numbers", "boxes"]
-    find: Callable[[Block], Values | None]
-    aspect: str = ""
-    about: str = ""
+    find: Callable[[Block], Values | None]  # None where nothing is known
+    aspect: str = ""  # the attribute of `LoadedSample` that it is read back into, if any
+    about: str = ""  # what it is, for the card of a dataset
 
 
 def find_values(block: Block) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -127,7 +115,6 @@ FIELDS: dict[str, Field] = {
         about="the character of each mark",
     ),
 }
-ASPECTS = tuple(field.aspect for field in FIELDS.values() if field.aspect)
 
 
 def find_known(block: Block) -> dict[str, Values]:

@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnistseq_cli.files import explain_damage, naming_damage, read_file
+from mnistseq_cli.errors import MnistseqError
+from mnistseq_cli.files import explain_damage, read_file
 from mnistseq_cli.formats import open_label_style
-from mnistseq_cli.formats.base import find_splits
+from mnistseq_cli.formats.base import find_splits, want_all
 from mnistseq_cli.formats.images import Encoded, decode_grey
 from mnistseq_cli.formats.labels import COCO, JSON_LINES, MASKED_LINES
 from mnistseq_cli.formats.masks import decode_instances
@@ -24,41 +25,32 @@ from mnistseq_cli.formats.read_labels import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Output
     from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter, Wanted
 
 
 def _read_listed(
-    split: str, folder: Path, label_file: Path, wanted: Wanted | None
+    split: str, folder: Path, label_file: Path, wanted: Wanted
 ) -> Iterator[LoadedSample]:
-    finder, mask_finder = ImageFinder(folder, label_file), ImageFinder(folder, label_file)
+    images, masks = ImageFinder(folder, label_file), ImageFinder(folder, label_file)
     for row in read_labels(label_file, wanted):
+        path: Path | str = label_file
+        mask = None
         try:  # a context for each image would be slow
-            path = finder.find(row.name) or folder / row.name
-        except ValueError as error:
-            raise explain_damage(error, label_file) from error
-        data = read_file(path)
-        try:
-            image = decode_grey(data)
+            path = images.find(row.name) or folder / row.name
+            image = decode_grey(read_file(path))
+            if row.mask_name:
+                path = masks.find(row.mask_name) or folder / row.mask_name
+                mask = decode_instances(read_file(path))
+        except MnistseqError:
+            raise
         except Exception as error:
             raise explain_damage(error, Path(path) if isinstance(path, str) else path) from error
-        mask = None
-        if row.mask_name:
-            path = mask_finder.find(row.mask_name) or folder / row.mask_name
-            mask = _read_mask(Path(path) if isinstance(path, str) else path)
         try:
             yield row.with_image(split, image, mask)
         except ValueError as error:
             raise explain_damage(error, label_file, part=row.name) from error
-
-
-def _read_mask(path: Path) -> NDArray[np.uint16]:
-    with naming_damage(path):
-        return decode_instances(read_file(path))
 
 
 class Folder(Encoded):
@@ -104,11 +96,9 @@ class Folder(Encoded):
         # What else people put beside their splits is no label file.
         own = find_splits(folder, lambda path: find_label_file(path, own=True) is not None)
         for split, path in own or find_splits(folder, self.holds):
-            yield from self.read_split(split, path, wanted)
+            yield from self.read_split(split, path, wanted or want_all)
 
-    def read_split(
-        self, split: str, folder: Path, wanted: Wanted | None
-    ) -> Iterator[LoadedSample]:
+    def read_split(self, split: str, folder: Path, wanted: Wanted) -> Iterator[LoadedSample]:
         """Read the images of a split in the order of its label file."""
         label_files = find_label_files(folder)
         for label_file in label_files:

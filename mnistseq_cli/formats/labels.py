@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
+from io import StringIO
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,16 +99,12 @@ def _write_entries(split: Fragments, fragment: str, file: IO[bytes], separator: 
         n_cut = 0
 
 
-_NEEDS_QUOTES = re.compile('[",\r\n]')
-
-
-def _quote_csv(values: Sequence[str]) -> Sequence[str]:
-    if not _NEEDS_QUOTES.search("".join(values)):
-        return values
-    return [
-        '"' + value.replace('"', '""') + '"' if _NEEDS_QUOTES.search(value) else value
-        for value in values
-    ]
+class _Csv(Listing):
+    def list_entries(self, names: Sequence[str], block: Block) -> Iterable[str]:
+        rows = StringIO()
+        pairs = zip(names, block.texts.tolist(), strict=True)
+        csv.writer(rows, lineterminator="\n").writerows(pairs)
+        return [rows.getvalue()]
 
 
 @dataclass(frozen=True)
@@ -142,7 +140,7 @@ def _name_masks(names: Sequence[str]) -> list[str]:
 
 
 # RFC 4180.
-CSV = Listing("labels.csv", "labels.csv", "{},{}\n", header="file_name,text\n", quote=_quote_csv)
+CSV = _Csv("labels.csv", "labels.csv", header="file_name,text\n")
 # As the imagefolder loader of Hugging Face datasets reads it; beside masks it gives `mask`.
 JSON_LINES = _Records("metadata.jsonl", "metadata.jsonl")
 MASKED_LINES = replace(JSON_LINES, name_mask=True)
@@ -332,12 +330,11 @@ def _annotate(block: Block) -> list[str]:
         np.full_like(sample, block.images.shape[1]),
         block.widths_px[sample],
     ]
-    more = [""] * len(sample)
+    more = np.full(len(sample), "", object)
     if block.writers is not None:  # where CVAT keeps what else is known
-        is_digit = number < len(block.alphabet)
         names = quote(find_known(block)["writers"].flat.tolist())
-        for at, name in zip(np.flatnonzero(is_digit).tolist(), names, strict=True):
-            more[at] = f', "attributes": {{"writer": {name}}}'
+        attributes = [f', "attributes": {{"writer": {name}}}' for name in names]
+        more[number < len(block.alphabet)] = attributes
     rows = zip(*(column.tolist() for column in columns), quote(runs), areas_px, more, strict=True)
     return [_ANNOTATION.format(*row) for row in rows]
 

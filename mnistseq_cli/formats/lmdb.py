@@ -68,9 +68,7 @@ class Lmdb(Encoded):
                 with environment.begin(write=True) as transaction:
                     transaction.put(b"num-samples", b"%d" % (next(numbers) - 1))
 
-    def read_split(
-        self, split: str, folder: Path, wanted: Wanted | None
-    ) -> Iterator[LoadedSample]:
+    def read_split(self, split: str, folder: Path, wanted: Wanted) -> Iterator[LoadedSample]:
         """Read the samples that lie in a folder."""
         path = folder / "lmdb" / "data.mdb"
         path = path if path.exists() else folder / "data.mdb"
@@ -83,7 +81,7 @@ class Lmdb(Encoded):
                     n_samples = int(_get(found, b"num-samples"))
                     for number in range(first, min(first + _N_MAPPED, n_samples + 1)):
                         name = f"{prefix}image-{number:09d}"
-                        if not wanted or wanted(name):
+                        if wanted(name):
                             image = decode_grey(_get(found, b"image-%09d" % number))
                             text = _get(found, b"label-%09d" % number).decode()
                             yield LoadedSample(name, split, image, text)

@@ -25,14 +25,9 @@ _MOST_8_BIT = 255
 
 
 def encode_runs(block: Block) -> tuple[list[str], list[int]]:
-    """Encode masks for COCO; overlapping ones stay whole.
+    """Encode masks for COCO, overlapping ones whole; also return how many pixels each has.
 
-    Returns
-    -------
-    list of str
-        Of each character, sample by sample, marks after the text.
-    list of int
-        How many pixels each mask has.
+    There is one for each character, sample by sample, marks after the text.
     """
     inks, widths_px = _take_inks(block), block.widths_px
     order = np.lexsort((inks.instance, inks.sample))

@@ -16,7 +16,7 @@ from mnistseq_cli.formats.images import IMAGE_ENDINGS
 from mnistseq_cli.validation import check_choice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from mnistseq_cli.compose.samples import Block
 
@@ -40,7 +40,6 @@ _OWN = re.compile(
     r"|easyocr/labels\.csv|textrecog\.json|labels\.json|annotations/instances_[^/]*\.json"
     r"|imagesets/main/[^/]*\.txt|readme\.md|croissant\.json)/"
 )
-_Piece = tuple[str, str | None, str | None, str | None]
 
 
 def find_unknown_splits(names: Iterable[str]) -> list[str]:
@@ -48,22 +47,18 @@ def find_unknown_splits(names: Iterable[str]) -> list[str]:
     return [name for name in names if name not in SPLIT_WORDS]
 
 
+_Piece = tuple[str, str | None, str | None, str | None]
+
+
 class NameTemplate:
     """A checked template of names, and the ending that it lacks."""
 
     def __init__(self, template: str, ending: str) -> None:
-        try:
-            template.encode()  # what a shell gives may be no Unicode
-            pieces = list(Formatter().parse(template))
-        except ValueError as error:
-            raise _refuse(template, str(error)) from error
-        for _, field, spec, conversion in pieces:
-            if field is not None:
-                _check_field(template, field, spec or "", conversion)
-        if "index" not in [field for _, field, _, _ in pieces]:
-            raise _refuse(template, "without {index} two images could have the same name")
-        _check_separated(template, pieces)
-        _check_path(template, pieces)
+        for fault in _find_faults(template):
+            raise UsageError(
+                f"the name template is {template!r}; {fault}",
+                "The default: images/{shard:05d}/{index:08d}",
+            )
         self._template = f"{template}.{ending}"
 
     def fill(self, block: Block) -> list[str]:
@@ -82,45 +77,47 @@ def make_safe(text: str) -> str:
     return _UNSAFE.sub("_", text)
 
 
-def _check_field(template: str, field: str, spec: str, conversion: str | None) -> None:
-    check_choice("field of the name template", field, FIELDS)
-    allowed = spec == "" if field == "text" else _NUMBER_SPEC.fullmatch(spec)
-    if conversion or not allowed:
-        raise _refuse(template, "fields are written as {index}, {index:08d} or {text}")
+def _find_faults(template: str) -> Iterator[str]:
+    """Say what is wrong with a template."""
+    try:
+        template.encode()  # what a shell gives may be no Unicode
+        pieces = list(Formatter().parse(template))
+    except ValueError as error:
+        yield str(error)
+        return
+    for _, field, spec, conversion in pieces:
+        if field is not None:
+            check_choice("field of the name template", field, FIELDS)
+            allowed = spec == "" if field == "text" else _NUMBER_SPEC.fullmatch(spec or "")
+            if conversion or not allowed:
+                yield "fields are written as {index}, {index:08d} or {text}"
+    if "index" not in [field for _, field, _, _ in pieces]:
+        yield "without {index} two images could have the same name"
+    # As {index}{text}, 1 and 12 would be written as 11 and 2 are.
+    if any(field and all(map(str.isalnum, literal)) for literal, field, _, _ in pieces[1:]):
+        yield "put -, _ or / between two fields, so that they stay apart"
+    yield from _find_path_faults(template, pieces)
 
 
-def _check_separated(template: str, pieces: list[_Piece]) -> None:
-    """Raise an error for {index}{text}: 1 and 12 would be written as 11 and 2 are."""
-    for literal, field, _, _ in pieces[1:]:
-        if field is not None and all(character.isalnum() for character in literal):
-            raise _refuse(template, "put -, _ or / between two fields, so that they stay apart")
-
-
-def _check_path(template: str, pieces: list[_Piece]) -> None:
+def _find_path_faults(template: str, pieces: list[_Piece]) -> Iterator[str]:
+    """Say why names could not be paths, on some system or for some reader."""
     if any(_FORBIDDEN.search(literal) for literal, *_ in pieces):
-        raise _refuse(template, 'control characters and \\ : * ? " < > | are not allowed')
+        yield 'control characters and \\ : * ? " < > | are not allowed'
     steps = template.split("/")
     if {"", ".", ".."}.intersection(steps):
-        raise _refuse(template, "it must stay inside the dataset: no leading /, no . or ..")
+        yield "it must stay inside the dataset: no leading /, no . or .."
     if steps[0].lower() == OWN_FOLDER:
-        raise _refuse(template, f"{OWN_FOLDER} holds the records of the dataset")
+        yield f"{OWN_FOLDER} holds the records of the dataset"
     if _OWN.match(template.lower()):
-        raise _refuse(template, "its folder is a file of the dataset")
+        yield "its folder is a file of the dataset"
     if Path(template).suffix.lower() in IMAGE_ENDINGS:
-        raise _refuse(template, "it must have no ending: --image-format gives it")
-    words = {*re.split(r"[^a-z]+", _FIELD.sub("0", template))}
-    if words & SPLIT_WORDS:
-        raise _refuse(
-            template,
-            f"Hugging Face datasets takes the word {min(words & SPLIT_WORDS)} for a split, and "
-            "loses the labels; use another word, or --splits",
+        yield "it must have no ending: --image-format gives it"
+    words = re.split(r"[^a-z]+", _FIELD.sub("0", template))
+    if words := [*SPLIT_WORDS.intersection(words)]:
+        yield (
+            f"Hugging Face datasets takes the word {min(words)} for a split, and loses the "
+            "labels; use another word, or --splits"
         )
     for step in _FIELD.sub("1", template).split("/"):  # {index} may be 1
         if _RESERVED.fullmatch(step.partition(".")[0]) or step[-1] in ". ":
-            raise _refuse(template, f"Windows allows no file or folder {step!r}")
-
-
-def _refuse(template: str, why: str) -> UsageError:
-    return UsageError(
-        f"the name template is {template!r}; {why}", "The default: images/{shard:05d}/{index:08d}"
-    )
+            yield f"Windows allows no file or folder {step!r}"

@@ -123,9 +123,7 @@ class Parquet(Encoded):
             n_rows = max(1, min(_ROWS_TOGETHER, _BATCH_LIMIT_BYTES // max(1, largest)))
             yield from file.iter_batches(n_rows, row_groups=[number], columns=names)
 
-    def read_split(
-        self, split: str, folder: Path, wanted: Wanted | None
-    ) -> Iterator[LoadedSample]:
+    def read_split(self, split: str, folder: Path, wanted: Wanted) -> Iterator[LoadedSample]:
         """Read the samples that lie in a folder."""
         for path in list_files(folder, "*.parquet"):
             numbers = count(1)
@@ -134,7 +132,7 @@ class Parquet(Encoded):
                 for batch in self._iterate_batches(file):
                     for record, number in zip(batch.to_pylist(), numbers, strict=False):
                         name = _find_name(record) or f"{path.stem}/{number}"
-                        if wanted and not wanted(name):
+                        if not wanted(name):
                             continue
                         with naming_damage(path, part=f"row {number}"):
                             sample = _load(name, split, record)

@@ -31,18 +31,9 @@ _GREY_8_BIT = bytes([8, 0, 0, 0, 0])  # depth, colour type, compression, filter,
 
 
 def encode_pngs(images: NDArray[np.uint8], widths_px: NDArray[np.int64]) -> list[bytes]:
-    """Encode the images of a block.
+    """Encode the images of a block, shape (N, H, W), of which what is right of a width is cut off.
 
-    Parameters
-    ----------
-    images : ndarray of uint8, shape (N, H, W)
-    widths_px : ndarray of int64, shape (N,)
-        Width of each image, 1 to W; what is right of it is cut off.
-
-    Returns
-    -------
-    list of bytes
-        The same bytes for the same image, whatever block it is in.
+    The same image has the same bytes, whatever block it is in.
     """
     rows = np.zeros((*images.shape[:2], images.shape[2] + 1), np.uint8)
     rows[:, :, 1:] = images

@@ -33,16 +33,9 @@ def read_table(
 ) -> Iterator[tuple[int, str, str]]:
     """Yield the line, the name and the text of each row; a header is not needed.
 
-    Parameters
-    ----------
-    path : Path
-        In UTF-8, or UTF-16. Commas, semicolons, tabs or spaces stand between the columns.
-    text_keys : sequence of str
-        What the column of texts may be called.
-    is_image : callable, optional
-        Whether there is an image of a name: then a first row that is no header is data.
-    error : type
-        Of what is raised.
+    Commas, semicolons, tabs or spaces stand between the columns. `is_image` says whether there is
+    an image of a name: then a first row that is no header is data. `error` is the type of what is
+    raised.
     """
     hint = (
         f"Expected: a column for the image ({', '.join(NAME_KEYS)}) and one for its text "

@@ -61,14 +61,12 @@ class WebDataset(Encoded):
             yield from _pack(f"{index:09d}.txt", text.encode())
             yield from _pack(f"{index:09d}.json", (record[:-1] + licence).encode())
 
-    def read_split(
-        self, split: str, folder: Path, wanted: Wanted | None
-    ) -> Iterator[LoadedSample]:
+    def read_split(self, split: str, folder: Path, wanted: Wanted) -> Iterator[LoadedSample]:
         """Read the samples that lie in a folder."""
         for path in list_files(folder, "*.tar"):
             with naming_damage(path), open_regular(path) as file:
                 for key, members in _group(_read_members(file)):
-                    if wanted and not wanted(f"{key}.{next(iter(members))}"):
+                    if not wanted(f"{key}.{next(iter(members))}"):
                         continue
                     with naming_damage(path, part=key):
                         sample = _load(key, split, members)

@@ -67,34 +67,26 @@ def load_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return load
 
 
-def check_rows(rows: Iterable[dict[str, Any]], samples: list[Sample], image: str) -> None:
-    found = list(rows)
-    assert len(found) == len(samples)
-    for row, sample in zip(found, samples, strict=True):
-        assert row[image].mode == "L"
-        assert np.array_equal(np.asarray(row[image]), sample.image)
-
-
-def check_objects(rows: Iterable[dict[str, Any]], samples: list[Sample]) -> None:
+def check_rows(
+    rows: Iterable[dict[str, Any]], samples: list[Sample], image: str, record: str = ""
+) -> None:
+    """Check images, and what a row or a record in it says of them."""
     for row, sample in zip(rows, samples, strict=True):
-        assert row["text"] == sample.text
-        assert row["objects"]["bbox"] == sample.boxes.tolist()
-        assert row["objects"]["category"] == [int(digit) for digit in sample.text]
-        assert row["glyphs"] == sample.glyphs.tolist()
-        assert row["gaps"] == sample.gaps.tolist()
+        assert np.array_equal(np.asarray(row[image]), sample.image)
+        told = row[record] if record else row
+        assert told["text"] == sample.text
+        assert told["objects"]["bbox"] == sample.boxes.tolist()
+        assert told["objects"]["category"] == [int(digit) for digit in sample.text]
+        assert told["glyphs"] == sample.glyphs.tolist()
+        assert told["gaps"] == sample.gaps.tolist()
 
 
-def test_datasets_reads_the_folder(made: Made, load_dataset: Any) -> None:
-    rows = load_dataset("imagefolder", data_dir=str(made.write("folder", "jsonl")))
-    check_rows(rows, made.samples, "image")
-    check_objects(rows, made.samples)
-
-
-def test_datasets_reads_masks_as_a_column(made: Made, load_dataset: Any) -> None:
+def test_datasets_reads_the_folder_and_masks(made: Made, load_dataset: Any) -> None:
     folder = str(made.write("folder", "masks"))
     for rows in (load_dataset("imagefolder", data_dir=folder), load_dataset(folder)):
         check_rows(rows, made.samples, "image")
         for row, sample in zip(rows, made.samples, strict=True):
+            assert row["image"].mode == "L"
             assert np.array_equal(np.asarray(row["mask"]) > 0, sample.image < 255)
 
 
@@ -105,26 +97,18 @@ def test_datasets_reads_parquet(by_pattern: bool, made: Made, load_dataset: Any)
     named = {"data_files": str(folder / "*.parquet")}
     rows = load_dataset("parquet", **named) if by_pattern else load_dataset(str(folder))
     check_rows(rows, made.samples, "image")
-    check_objects(rows, made.samples)
 
 
-def test_datasets_reads_tars(made: Made, load_dataset: Any) -> None:
-    folder = made.write("webdataset")
-    rows = load_dataset("webdataset", data_files=str(folder / "*.tar"))
-    check_rows(rows, made.samples, "png")
-    check_objects((row["json"] for row in rows), made.samples)
-    assert [row["txt"] for row in rows] == [sample.text for sample in made.samples]
-
-
-def test_webdataset_reads_tars(made: Made) -> None:
+def test_tars_are_read(made: Made, load_dataset: Any) -> None:
     webdataset = need("webdataset")
     folder = made.write("webdataset")
     urls = sorted(str(path) for path in folder.glob("*.tar"))
-    rows = list(webdataset.WebDataset(urls, shardshuffle=False).decode("l8"))
-    assert [row["txt"] for row in rows] == [sample.text for sample in made.samples]
-    check_objects((row["json"] for row in rows), made.samples)
-    for row, sample in zip(rows, made.samples, strict=True):
-        assert np.array_equal(row["png"], sample.image)
+    for rows in (
+        load_dataset("webdataset", data_files=urls),
+        list(webdataset.WebDataset(urls, shardshuffle=False).decode("l8")),
+    ):
+        check_rows(rows, made.samples, "png", "json")
+        assert [row["txt"] for row in rows] == [sample.text for sample in made.samples]
 
 
 def test_webdataset_splits_tars_by_worker(made: Made) -> None:

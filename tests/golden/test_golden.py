@@ -12,6 +12,7 @@ import pytest
 
 from tests.golden.digests import Digests, Missing, is_of_version
 from tests.golden.goldens import GOLDENS, RENEW, load_records
+from tests.golden.renew import compare, merge
 
 RECORDS = load_records()
 OF_VERSION = [name for name in RECORDS if any(map(is_of_version, RECORDS[name]))]
@@ -60,3 +61,26 @@ def test_is_as_it_was_with_the_same_versions(name: str) -> None:
     if unknown:
         pytest.skip(f"no record, {RENEW} adds one: {unknown[0]}")
     assert made == {what: RECORDS[name][what] for what in made}
+
+
+OLD = {"labels": "1", "pixels, zlib-ng 2.0": "a", "pixels, zlib-ng 2.1": "b", "gone": "c"}
+
+
+def test_records_of_other_versions_are_kept() -> None:
+    made = {"labels": "1", "pixels, zlib-ng 2.2": "d"}
+    assert merge(OLD, made) == made | {"pixels, zlib-ng 2.0": "a", "pixels, zlib-ng 2.1": "b"}
+
+
+def test_records_of_other_versions_go_where_anything_else_changed() -> None:
+    made = {"labels": "2", "pixels, zlib-ng 2.1": "b"}
+    assert merge(OLD, made) == made
+
+
+def test_every_change_is_said() -> None:
+    made = {"labels": "2", "pixels, zlib-ng 2.0": "a", "new": "e"}
+    assert [*compare(OLD, made)] == [
+        "removed: gone",
+        "CHANGED: labels",
+        "new: new",
+        "removed: pixels, zlib-ng 2.1",
+    ]
