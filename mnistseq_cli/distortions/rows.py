@@ -52,10 +52,17 @@ def join(
     last = stamps.x_px[right] + stamps.boxes[right, 0] + stamps.boxes[right, 2] - 1
     strokes *= (begin[:, None] + np.arange(window_px) < last[:, None])[:, None]
     strokes = strokes * stamps.images[left].max(axis=(1, 2))[:, None, None] // 255
-    images = np.pad(stamps.images, ((0, 0), (0, 0), (0, window_px)))
-    windows = sliding_window_view(images, window_px, axis=2, writeable=True)
-    start = begin - stamps.x_px[left]
-    windows[left, :, start] = np.maximum(windows[left, :, start], strokes.astype(np.uint8))
+    return _add_ink(stamps, left, begin, strokes.astype(np.uint8))
+
+
+def _add_ink(
+    stamps: Stamps, chosen: NDArray[np.int64], x_px: NDArray[np.int64], ink: NDArray[np.uint8]
+) -> Stamps:
+    """Add ink, shape (P, H, W), to digits from columns of their pages on."""
+    images = np.pad(stamps.images, ((0, 0), (0, 0), (0, ink.shape[2])))
+    windows = sliding_window_view(images, ink.shape[2], axis=2, writeable=True)
+    start = x_px - stamps.x_px[chosen]
+    windows[chosen, :, start] = np.maximum(windows[chosen, :, start], ink)
     boxes = measure_ink(images)
     width_px = max(stamps.images.shape[2], int((boxes[:, 0] + boxes[:, 2]).max()))
     return replace(stamps, images=images[:, :, :width_px], boxes=boxes)
@@ -145,30 +152,50 @@ def crop(
     At the left and the right it is the outermost digit alone that loses ink, so that each still
     begins and ends further right than the one before.
     """
-    height, width = stamps.images.shape[1:]
-    side = scale_words(keys, 4)[stamps.sample]  # top, bottom, left, right
+    side = scale_words(keys, 4)
+    depth = _find_depths(stamps, widths_px, side[stamps.sample], strengths[stamps.sample, 0])
+    room = np.full(len(widths_px), 2**31)
+    np.minimum.at(room, stamps.sample, depth)
+    room = np.where(strengths[:, 0] > 0, np.maximum(room, 0), 0)
+    right, down = np.stack([[0, 0, -1, 1], [-1, 1, 0, 0]])[:, side] * room
+    return _move(stamps, widths_px, right[stamps.sample], down[stamps.sample])
+
+
+def _find_depths(
+    stamps: Stamps,
+    widths_px: NDArray[np.int64],
+    side: NDArray[np.int64],
+    strengths: NDArray[np.float64],
+) -> NDArray[np.int64]:
+    """Return how far the top, bottom, left or right edge may come into each page for a digit."""
     is_last = stamps.place == np.bincount(stamps.sample)[stamps.sample] - 1
     is_outer = np.choose(side, [True, True, stamps.place == 0, is_last])
-    share = np.rint(np.maximum(strengths[:, 0], 0) * 2**16).astype(np.int64)[stamps.sample]
-    ink = stamps.images.sum(axis=2), stamps.images.sum(axis=1)
-    allowed = ink[0].sum(axis=1).astype(np.int64) * share * is_outer >> 16
+    ink = stamps.images.sum(axis=2, dtype=np.int64), stamps.images.sum(axis=1, dtype=np.int64)
+    share = np.rint(np.maximum(strengths, 0) * 2**16).astype(np.int64)
+    allowed = ink[0].sum(axis=1) * share * is_outer >> 16
     depths = [
         (lines.cumsum(axis=1) <= allowed[:, None]).sum(axis=1)
         for one in ink
         for lines in (one, one[:, ::-1])
     ]
     depths[2] += stamps.x_px
-    depths[3] += widths_px[stamps.sample] - stamps.x_px - width
-    depth = np.choose(side, depths) - ~is_outer
-    room = np.full(len(widths_px), 2**31)
-    np.minimum.at(room, stamps.sample, depth)
-    move = (np.maximum(room, 0) * (strengths[:, 0] > 0))[stamps.sample]
-    x = stamps.x_px + move * np.choose(side, [0, 0, -1, 1])
-    y = move * np.choose(side, [-1, 1, 0, 0])
-    images = stamps.images.copy()
-    lost = np.arange(height) + y[:, None]
-    images[(lost < 0) | (lost >= height)] = 0
-    columns = np.arange(width) + x[:, None]
-    images *= ((columns >= 0) & (columns < widths_px[stamps.sample, None]))[:, None]
-    images = slide(images, np.minimum(x, 0), y)
-    return replace(stamps, images=images, x_px=np.maximum(x, 0), boxes=measure_ink(images))
+    depths[3] += widths_px[stamps.sample] - stamps.x_px - stamps.images.shape[2]
+    depth: NDArray[np.int64] = np.choose(side, depths) - ~is_outer
+    return depth
+
+
+def _move(
+    stamps: Stamps,
+    widths_px: NDArray[np.int64],
+    right_px: NDArray[np.int64],
+    down_px: NDArray[np.int64],
+) -> Stamps:
+    """Move digits on their pages, beyond which there is no ink."""
+    height, width = stamps.images.shape[1:]
+    x_px = stamps.x_px + right_px
+    rows, columns = np.arange(height) + down_px[:, None], np.arange(width) + x_px[:, None]
+    are_rows = (rows >= 0) & (rows < height)
+    are_columns = (columns >= 0) & (columns < widths_px[stamps.sample, None])
+    images = stamps.images * (are_rows[:, :, None] & are_columns[:, None])
+    images = slide(images, np.minimum(x_px, 0), down_px)
+    return replace(stamps, images=images, x_px=np.maximum(x_px, 0), boxes=measure_ink(images))
