@@ -1,19 +1,23 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from mnistseq_cli.errors import GlyphError
-from mnistseq_cli.glyphs.glyph_set import GlyphSet, measure_ink
+from mnistseq_cli.glyphs.glyph_set import measure_ink
 from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.randomness import Use, draw_words
 from tests.helpers.mirror import draw_tiny, write_idx
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 
 def test_ink_is_measured_pixel_by_pixel(glyphs: GlyphSet) -> None:
@@ -22,8 +26,6 @@ def test_ink_is_measured_pixel_by_pixel(glyphs: GlyphSet) -> None:
         x, y = columns.min(), rows.min()
         assert extent.tolist() == [x, y, columns.max() - x + 1, rows.max() - y + 1]
 
-
-def test_a_blank_image_has_no_extent() -> None:
     assert measure_ink(np.zeros((1, 28, 28), np.uint8)).tolist() == [[0, 0, 0, 0]]
 
 
@@ -50,13 +52,10 @@ def test_all_glyphs_of_a_class_are_equally_likely(glyphs: GlyphSet) -> None:
 
 
 def test_a_subset_gives_only_its_own_glyphs(glyphs: GlyphSet) -> None:
-    ids = np.arange(0, 60)
-    half = GlyphSet(
-        glyphs.images, glyphs.labels, name="half", split="train", licence="", sha256="", ids=ids
-    )
+    half = replace(glyphs, ids=np.arange(60))
     words = draw_words(3, Use.GLYPH, 0, 500, 1)[:, 0]
     chosen = half.choose((np.arange(500) % 10).astype(np.uint8), words)
-    assert set(chosen.tolist()) == set(ids.tolist())
+    assert set(chosen.tolist()) == set(range(60))
     assert np.array_equal(half.labels[chosen], np.arange(500) % 10)
 
 
@@ -66,30 +65,14 @@ def test_the_widest_ink_of_each_class(glyphs: GlyphSet) -> None:
         assert widest == widths[glyphs.labels == label].max()
 
 
-def test_a_blank_glyph_is_refused_when_it_is_met() -> None:
-    blank = GlyphSet(
-        np.zeros((1, 28, 28), np.uint8),
-        np.zeros(1, np.uint8),
-        name="none",
-        split="train",
-        licence="",
-        sha256="",
-    )
-    with pytest.raises(GlyphError, match="glyph 0 of none is blank"):
+def test_a_blank_glyph_is_refused_when_it_is_met(make_set: Callable[..., GlyphSet]) -> None:
+    blank = make_set(np.zeros(1), np.zeros((1, 28, 28), np.uint8))
+    with pytest.raises(GlyphError, match="glyph 0 of made-up is blank"):
         blank.cut_out(np.array([0]))
 
 
-def test_letters_have_classes_too() -> None:
-    letters = GlyphSet(
-        np.ones((3, 28, 28), np.uint8),
-        np.arange(3, dtype=np.uint8),
-        name="abc",
-        split="train",
-        licence="",
-        sha256="",
-        alphabet="xaé",
-    )
-    assert letters.classes_of("éxax").tolist() == [2, 0, 1, 0]
+def test_letters_have_classes_too(make_set: Callable[..., GlyphSet]) -> None:
+    assert make_set(np.arange(3), alphabet="xaé").classes_of("éxax").tolist() == [2, 0, 1, 0]
 
 
 def test_a_set_pickles_small_and_comes_back(tmp_path: Path) -> None:

@@ -35,8 +35,8 @@ Truth = list[tuple[str, str]]
 
 
 @pytest.fixture(scope="module")
-def pen(tmp_path_factory: pytest.TempPathFactory) -> GlyphSet:
-    return load_glyphs("strokes", "test", tmp_path_factory.mktemp("cache"))
+def pen(pen_dir: Path) -> GlyphSet:
+    return load_glyphs("strokes", "test", pen_dir)
 
 
 def fill_in(page: Image.Image, pen: GlyphSet, seed: int) -> tuple[Image.Image, Truth]:

@@ -113,14 +113,6 @@ def test_ink_is_grey_only_at_its_edges(drawn: dict[str, Glyphs]) -> None:
     assert levels[255] > levels[1:255].max()
 
 
-def test_a_hand_writes_every_digit_twice(drawn: dict[str, Glyphs]) -> None:
-    for split in SPLITS:
-        labels = drawn[split][1]
-        hands = np.arange(len(labels)) // 20
-        pairs = Counter(zip(hands.tolist(), labels.tolist(), strict=True))
-        assert set(pairs.values()) == {2}
-
-
 def draw(characters: str, hands: list[int], copies: list[int]) -> NDArray[np.uint8]:
     ids = [
         number_glyphs(one)[hand, copy]

@@ -1,25 +1,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.compose.splits import cut, deal_glyphs
 from mnistseq_cli.errors import TextError
-from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.glyphs.hands import measure_styles
 from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.recipe import Hand, Recipe
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from mnistseq_cli.glyphs.glyph_set import GlyphSet
+
+    MakeSet = Callable[..., GlyphSet]
+
 AMOUNT = Recipe(digits="$1,250.00-", dashes="ink", count=200, seed=3, spacing_px=(3, 3))
-
-
-@pytest.fixture(scope="module")
-def strokes(tmp_path_factory: pytest.TempPathFactory) -> GlyphSet:
-    return load_glyphs("strokes", "train", tmp_path_factory.mktemp("cache"))
 
 
 def test_digits_are_the_same_beside_symbols(glyphs: GlyphSet) -> None:
@@ -72,24 +76,17 @@ def test_letters_alone_are_of_one_hand(strokes: GlyphSet) -> None:
     assert len(np.unique(block.writers)) > 200
 
 
-def test_symbols_of_splits_are_of_different_hands(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    whole = load_glyphs("strokes", "all", tmp_path_factory.mktemp("cache"))
-    united = SequenceGenerator(AMOUNT, whole).glyphs
+def test_symbols_of_splits_are_of_different_hands(pen_dir: Path) -> None:
+    united = SequenceGenerator(AMOUNT, load_glyphs("strokes", "all", pen_dir)).glyphs
     dealt = deal_glyphs(united, cut((("train", 8), ("val", 1), ("test", 1)), 10))
     n_own = len(united.images)
     hands = {name: {*find_writers(united, ids[ids >= n_own])} for name, ids in dealt.items()}
-    assert {name: len(own) for name, own in hands.items()} == {
-        "train": 889,
-        "val": 111,
-        "test": 200,
-    }
+    sizes = {name: len(own) for name, own in hands.items()}
+    assert sizes == {"train": 889, "val": 111, "test": 200}
     assert len(set.union(*hands.values())) == 1200
     for name, ids in dealt.items():
-        used = SequenceGenerator(replace(AMOUNT, glyphs="all"), replace(united, ids=ids)).block(
-            0, 200
-        )
+        own = replace(united, ids=ids)
+        used = SequenceGenerator(replace(AMOUNT, glyphs="all"), own).block(0, 200)
         assert np.isin(used.glyphs, ids).all(), name
 
 
@@ -102,35 +99,24 @@ def test_the_widest_symbol_is_as_wide_as_it_is_said(strokes: GlyphSet) -> None:
     for height_px in (28, 50):
         recipe = replace(AMOUNT, digits="/-$.,€", height_px=height_px, count=1500)
         generator = SequenceGenerator(recipe, strokes)
-        widths = generator.glyphs.widest_px[10:]
-        assert (
-            generator.block(0, 1500).boxes[..., 2].max(axis=0)
-            <= widths[[generator.glyphs.alphabet[10:].index(one) for one in "/-$.,€"]]
-        ).all()
+        widest = generator.glyphs.widest_px[generator.glyphs.classes_of("/-$.,€")]
+        assert (generator.block(0, 1500).boxes[..., 2].max(axis=0) <= widest).all()
 
 
-def test_the_pen_adds_no_digits_to_a_set_without_them() -> None:
-    letters = GlyphSet(
-        np.ones((1, 28, 28), np.uint8),
-        np.zeros(1, np.uint8),
-        name="letters",
-        split="train",
-        licence="",
-        sha256="",
-        alphabet="A",
-    )
+def test_the_pen_adds_no_digits_to_a_set_without_them(make_set: MakeSet) -> None:
+    letters = make_set(np.zeros(1), alphabet="A")
     assert SequenceGenerator(Recipe(digits="A,A"), letters)[0].text == "A,A"
-    with pytest.raises(TextError, match="'0' cannot be written: letters has only A"):
+    with pytest.raises(TextError, match="'0' cannot be written: made-up has only A"):
         SequenceGenerator(Recipe(digits="A0", dashes="ink"), letters)
 
 
 @pytest.mark.parametrize(("height_px", "side_px"), [(28, 13), (28, 26), (56, 13)])
-def test_symbols_are_as_large_as_the_digits_of_the_set(height_px: int, side_px: int) -> None:
+def test_symbols_are_as_large_as_the_digits_of_the_set(
+    height_px: int, side_px: int, make_set: MakeSet
+) -> None:
     images = np.zeros((60, 28, 28), np.uint8)
     images[:, 14 - side_px // 2 : 14 - side_px // 2 + side_px, 12:15] = 255
-    labels = np.ones(60, np.uint8)
-    own = GlyphSet(images, labels, name="sticks", split="train", licence="", sha256="5")
     recipe = Recipe(digits="1B", count=60, height_px=height_px)
-    heights = SequenceGenerator(recipe, own).block(0, 60).boxes[:, :, 3]
-    digit, letter = np.median(heights, axis=0)
+    block = SequenceGenerator(recipe, make_set(np.ones(60), images)).block(0, 60)
+    digit, letter = np.median(block.boxes[:, :, 3], axis=0)
     assert 0.8 < letter / digit < 1.15
