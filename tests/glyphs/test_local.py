@@ -16,7 +16,7 @@ from PIL import Image
 
 from mnistseq_cli.errors import GlyphError
 from mnistseq_cli.glyphs.load import load_glyphs
-from tests.helpers.mirror import draw_tiny, write_idx
+from tests.helpers.mirror import draw_tiny, write_idx, write_picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,11 +61,6 @@ def write_npz(path: Path, **arrays: NDArray[Any]) -> Path:
     }  # fmt: skip
     np.savez_compressed(path, allow_pickle=True, **(standard | arrays))
     return path
-
-
-def write_picture(path: Path, pixels: NDArray[Any], **options: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, **options)
 
 
 def is_right(path: Path, *, other: bool = False, split: str = "train") -> bool:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from mnistseq_cli.errors import DownloadError
 from mnistseq_cli.glyphs.adopt import adopt
@@ -18,7 +17,16 @@ from mnistseq_cli.glyphs.cache import Action, ensure_cached, ensure_writers
 from mnistseq_cli.glyphs.catalog import DATASETS, DataFile, Dataset, SplitFiles
 from mnistseq_cli.glyphs.idx import encode_idx
 from mnistseq_cli.glyphs.load import load_glyphs
-from tests.helpers.mirror import N_TEST, N_TRAIN, QUICK, draw_tiny, make_tiny, serve_well, serving
+from tests.helpers.mirror import (
+    N_TEST,
+    N_TRAIN,
+    QUICK,
+    draw_tiny,
+    make_tiny,
+    serve_well,
+    serving,
+    write_picture,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,16 +42,9 @@ def make_file(
 ) -> tuple[DataFile, bytes]:
     plain = encode_idx(array)
     packed = pack(plain)
-    file = DataFile(
-        name,
-        array.shape,
-        len(packed),
-        hashlib.sha256(packed).hexdigest(),
-        hashlib.sha256(plain).hexdigest(),
-        array.dtype.itemsize,
-        ".gz" if pack is gzip.compress else ".xz",
-    )
-    return file, packed
+    known, unpacked = (hashlib.sha256(data).hexdigest() for data in (packed, plain))
+    kind = array.dtype.itemsize, ".gz" if pack is gzip.compress else ".xz"
+    return DataFile(name, array.shape, len(packed), known, unpacked, *kind), packed
 
 
 def make_rows(labels: NDArray[np.uint8], writers: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -138,27 +139,18 @@ def test_one_pair_of_lzma_files_holds_both_splits(
     pair = SplitFiles(replace(files[0][0], size_bytes=0, unpacked_sha256=""), files[1][0])
     bodies = {file.packed_name: body for file, body in files}
     with serving(serve_well(bodies)) as mirror:
+        places = ((mirror.url,), "BSD")
         small = Dataset(
-            "n",
-            "N",
-            pair,
-            pair,
-            (mirror.url,),
-            "BSD",
-            writers_from="n",
-            test_writers=(range(2, 4),),
+            "n", "N", pair, pair, *places, writers_from="n", test_writers=(range(2, 4),)
         )
         monkeypatch.setitem(DATASETS, "n", small)
-        train, test, both = (
-            load_glyphs("n", split, tmp_path) for split in ("train", "test", "all")
-        )
+        train, test, both = (load_glyphs("n", one, tmp_path) for one in ("train", "test", "all"))
     assert mirror.asked == ["x-images.xz", "x-labels.xz"]
     assert test.writers is not None
     assert set(test.writers[test.ids].spell().tolist()) == {"nist/2"}
     assert sorted(test.ids.tolist()) == list(range(20, 40))
     assert sorted(train.ids.tolist()) == [*range(20), *range(40, 60)]
     assert len(both) == small.n_glyphs == 60
-    assert both.is_test is not None
     assert np.flatnonzero(both.is_test).tolist() == list(range(20, 40))
     assert len({glyphs.sha256 for glyphs in (train, test, both)}) == 3
     assert isinstance(test.images.base, np.memmap)
@@ -170,21 +162,16 @@ def test_one_pair_of_lzma_files_holds_both_splits(
     assert set(ensure_cached(small, tmp_path / "again", verify=True).values()) == {Action.USED}
 
 
-@pytest.mark.parametrize(
-    ("names", "writers"),
-    [
-        (["anna_1", "bob_x_2"], ["my-hand/anna", "my-hand/bob_x"]),
-        (["anna_1", "anna_2"], []),
-        (["anna_1", "2"], []),
-    ],
-    ids=["two", "one alone", "not all"],
-)
-def test_names_of_pictures_may_say_who_wrote_them(
-    names: list[str], writers: list[str], tmp_path: Path
-) -> None:
-    for number, name in enumerate(names):
-        path = tmp_path / f"my-hand/{number}/{name}.png"
-        path.parent.mkdir(parents=True)
-        Image.fromarray(draw_tiny(1, number)[0][0]).save(path)
-    found = load_glyphs(str(tmp_path / "my-hand"))
-    assert (found.writers.spell().tolist() if found.writers else []) == writers
+def test_names_of_pictures_may_say_who_wrote_them(tmp_path: Path) -> None:
+    for number, (names, writers) in enumerate(
+        (
+            (["anna_1", "bob_x_2"], ["my-hand/anna", "my-hand/bob_x"]),
+            (["anna_1", "anna_2"], []),  # one alone
+            (["anna_1", "2"], []),  # not all
+        )
+    ):
+        folder = tmp_path / f"{number}/my-hand"
+        for label, name in enumerate(names):
+            write_picture(folder / f"{label}/{name}.png", draw_tiny(1, label)[0][0])
+        found = load_glyphs(str(folder))
+        assert (found.writers.spell().tolist() if found.writers else []) == writers

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from mnistseq_cli.files import place_file
 from mnistseq_cli.glyphs.catalog import DataFile, Dataset, Patience, SplitFiles
@@ -170,3 +171,8 @@ def serve_well(bodies: dict[str, bytes]) -> dict[str, list[Answer]]:
 
 def write_idx(path: Path, array: NDArray[np.integer[Any]]) -> None:
     place_file(path, [encode_idx(array)])
+
+
+def write_picture(path: Path, pixels: NDArray[Any], **options: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, **options)
