@@ -21,10 +21,9 @@ from mnistseq_cli.glyphs.idx import encode_idx, unpacking
 from mnistseq_cli.validation import check_local
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from mnistseq_cli.glyphs.catalog import DataFile, Dataset, Patience, SplitName
     from mnistseq_cli.glyphs.download import Progress
+    from mnistseq_cli.pixels import Pixels
 
 _BLOCK_BYTES = 1 << 20
 _GLYPHS_PER_STEP = 1000  # of the pen, between two steps of a bar
@@ -131,7 +130,7 @@ def ensure_writers(
 
 def draw_split(
     dataset: Dataset, split: SplitName, progress: Progress | None = None
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+) -> tuple[Pixels, Pixels]:
     """Draw the images and labels of a split with the built-in pen."""
     from mnistseq_cli.glyphs import strokes  # noqa: PLC0415 - a warm start draws nothing
 

@@ -12,6 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from mnistseq_cli.errors import GlyphError, TextError
 from mnistseq_cli.glyphs.resize import resize
+from mnistseq_cli.pixels import Bools, Classes, Ints, Pixels, Words, split_up
 from mnistseq_cli.randomness import draw_by_weight, scale_words
 
 if TYPE_CHECKING:
@@ -26,20 +27,20 @@ _CUT_OUT = ("_flat", "_n_cut", "_place", "_extents")
 _CUT_OUT_BYTES = 3 * 2**25  # of glyphs that are kept cut out: all of the pen at 64 px
 _LONG_PX = 100  # rows that are looked through faster one by one
 _CHUNK_PX = 2**18  # of images that are measured while they lie in a processor's cache
-_AT_ONCE_PX = 2**22  # of glyphs that are worked on together: more would take too much memory
+AT_ONCE_PX = 2**22  # of glyphs that are worked on together: more would take too much memory
 
 
 @dataclass(frozen=True)
 class GlyphInk:
     """The ink of some glyphs, moved to the left edge of its cells."""
 
-    images: NDArray[np.uint8]  # (N, height, height), 0 = paper; the first column holds ink
-    left_px: NDArray[np.int64]  # where the ink stood in its cell
-    top_px: NDArray[np.int64]
-    width_px: NDArray[np.int64]
-    height_px: NDArray[np.int64]
+    images: Pixels  # (N, height, height), 0 = paper; the first column holds ink
+    left_px: Ints  # where the ink stood in its cell
+    top_px: Ints
+    width_px: Ints
+    height_px: Ints
 
-    def take(self, chosen: NDArray[np.int64] | slice) -> GlyphInk:
+    def take(self, chosen: Ints | slice) -> GlyphInk:
         """Return the ink of some of the glyphs."""
         return GlyphInk(*(value[chosen] for value in vars(self).values()))
 
@@ -80,19 +81,19 @@ class GlyphSet:
         Height of the glyphs when they are cut out; by default that of `images`.
     """
 
-    images: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
+    images: Pixels
+    labels: Classes
     _: KW_ONLY
     name: str
     split: str
     licence: str
     sha256: str
     alphabet: str = "0123456789"
-    ids: NDArray[np.int64] = _UNSAID
+    ids: Ints = _UNSAID
     writers: Writers | None = None
-    is_test: NDArray[np.bool_] = _UNSAID
-    pen_ids: NDArray[np.int64] = _UNSAID
-    set_of: NDArray[np.int64] = _UNSAID
+    is_test: Bools = _UNSAID
+    pen_ids: Ints = _UNSAID
+    set_of: Ints = _UNSAID
     weights: tuple[int, ...] = (1,)
     n_own: int = _UNSAID
     height_px: int = _UNSAID
@@ -173,7 +174,7 @@ class GlyphSet:
         """Return the same glyphs at another height: drawn by the pen, or resampled, when used."""
         return self if height_px == self.height_px else replace(self, height_px=height_px)
 
-    def classes_of(self, text: str) -> NDArray[np.uint8]:
+    def classes_of(self, text: str) -> Pixels:
         """Return the class of each character of a text, shape (len(text),).
 
         A character that is not in the alphabet of the set raises a TextError.
@@ -190,7 +191,7 @@ class GlyphSet:
             )
         return classes.astype(np.uint8)
 
-    def choose(self, classes: NDArray[np.uint8], words: NDArray[np.uint64]) -> NDArray[np.int64]:
+    def choose(self, classes: Classes, words: Words) -> Ints:
         """Choose the id of a glyph of each class, all glyphs of a class equally likely.
 
         In a mix the set is drawn first, by the weights of those that have the class.
@@ -200,18 +201,18 @@ class GlyphSet:
             of_sets, starts_of_sets = self._count_sets
             sets, words = draw_by_weight(words, np.where(of_sets > 0, self.weights, 0)[classes])
             starts, counts = starts_of_sets[classes, sets], of_sets[classes, sets]
-        ids: NDArray[np.int64] = self.ids[starts + scale_words(words, counts)]
+        ids: Ints = self.ids[starts + scale_words(words, counts)]
         return ids
 
     @cached_property
-    def _count_sets(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _count_sets(self) -> tuple[Ints, Ints]:
         """Return the number of glyphs of each class and set, and the place of the first in ids."""
         shape = (len(self.alphabet), len(self.weights))
         cells = self.labels[self.ids].astype(np.int64) * shape[1] + self.set_of[self.ids]
         counts = np.bincount(cells, minlength=shape[0] * shape[1])
         return counts.reshape(shape), (np.cumsum(counts) - counts).reshape(shape)
 
-    def cut_out(self, ids: NDArray[np.int64]) -> GlyphInk:
+    def cut_out(self, ids: Ints) -> GlyphInk:
         """Return the ink of glyphs, moved to the left edge of its cells.
 
         A blank glyph raises a GlyphError.
@@ -223,7 +224,7 @@ class GlyphSet:
         images = self._flat[place].reshape(-1, self.height_px, self.height_px)
         return GlyphInk(images, *self._extents[ids].T)
 
-    def measure(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    def measure(self, ids: Ints) -> Ints:
         """Return the extent of the ink of glyphs as x, y, width, height, shape (N, 4).
 
         A blank glyph raises a GlyphError.
@@ -234,7 +235,7 @@ class GlyphSet:
         return self._extents[ids]
 
     @cached_property
-    def widest_px(self) -> NDArray[np.int64]:
+    def widest_px(self) -> Ints:
         """Width of the widest ink of each class, shape (classes,); 0 for a class without any.
 
         Where glyphs have another height than their images, it is a width that none exceeds: the
@@ -246,13 +247,15 @@ class GlyphSet:
             widest_px = np.array([read_forms().widest_px[one] for one in added])
             widest_px = self._bound(widest_px, SIDE_PX, self._symbol_px)
             return np.append(self.own.widest_px, widest_px)
-        parts = (self.images[self.ids[part]] for part in split_up(len(self.ids), self.images))
-        widths = np.concatenate([_measure_along(_find_columns(images))[1] for images in parts])
-        widths = self._bound(widths, self.images.shape[1], self.height_px)
+        images = self.images
+        widths = np.empty(len(images), np.int64)
+        for part in split_up(images, AT_ONCE_PX):
+            widths[part] = _measure_along(_find_columns(images[part]))[1]
+        widths = self._bound(widths[self.ids], images.shape[1], self.height_px)
         classes = np.split(widths, self._starts[1:])  # ids are sorted by class
         return np.array([of_class.max(initial=0) for of_class in classes])
 
-    def _bound(self, widths_px: NDArray[np.int64], side_px: int, to_px: int) -> NDArray[np.int64]:
+    def _bound(self, widths_px: Ints, side_px: int, to_px: int) -> Ints:
         """Return a bound of the widths of ink in cells of one size that are made another."""
         if side_px != to_px:
             widths_px = -(-(widths_px + 1) * to_px // side_px) + 1
@@ -270,7 +273,7 @@ class GlyphSet:
         em_px = 20 if abs(em_px - 20) <= 2 else em_px  # noqa: PLR2004 - as those of MNIST
         return (self.height_px * em_px + 10) // 20
 
-    def _cut_out(self, ids: NDArray[np.int64]) -> None:
+    def _cut_out(self, ids: Ints) -> None:
         """Cut out glyphs that are not yet; forget the others if there is no room for all."""
         new = _find_different(ids[self._place[ids] < 0])
         if self._n_cut + len(new) > len(self._flat):
@@ -288,7 +291,7 @@ class GlyphSet:
         self._n_cut += len(new)
         self._extents[new] = extents
 
-    def _render(self, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def _render(self, ids: Ints) -> Pixels:
         """Return glyphs at the height, shape (N, height, height)."""
         is_added = ids >= len(self.images)
         is_resized = self.height_px != self.images.shape[1]
@@ -308,7 +311,7 @@ class GlyphSet:
         return images
 
 
-def _center(images: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
+def _center(images: Pixels, side_px: int) -> Pixels:
     """Cut paper off around square images, or put it there, evenly."""
     more_px = max(0, side_px - images.shape[1])
     around = (more_px // 2, more_px - more_px // 2)
@@ -325,13 +328,7 @@ def hash_glyphs(images: NDArray[Any], labels: NDArray[Any], alphabet: str) -> st
     return digest.hexdigest()
 
 
-def split_up(n: int, images: NDArray[Any]) -> list[slice]:
-    """Return the parts in which so many glyphs, as large as these images, are worked on."""
-    size = max(1, _AT_ONCE_PX // images[0].size)
-    return [slice(start, start + size) for start in range(0, n, size)]
-
-
-def move_left(images: NDArray[np.uint8], by_px: NDArray[np.int64]) -> NDArray[np.uint8]:
+def move_left(images: Pixels, by_px: Ints) -> Pixels:
     """Move images to the left by so many columns as are blank there.
 
     Every row of an image begins with these, so its pixels move forward in memory as a whole.
@@ -339,33 +336,31 @@ def move_left(images: NDArray[np.uint8], by_px: NDArray[np.int64]) -> NDArray[np
     n, height, width = images.shape
     pixels = np.pad(images.reshape(n, -1), ((0, 0), (0, width)))
     moved = sliding_window_view(pixels, height * width, axis=1)
-    rows: NDArray[np.uint8] = moved[np.arange(n), by_px].reshape(images.shape)
+    rows: Pixels = moved[np.arange(n), by_px].reshape(images.shape)
     return rows
 
 
-def measure_ink(images: NDArray[np.uint8]) -> NDArray[np.int64]:
+def measure_ink(images: Pixels) -> Ints:
     """Return x, y, width, height in pixels of the ink of images, shape (N, 4).
 
     Ink is whatever is over 0; of a blank image all four are 0.
     """
     boxes = np.empty((len(images), 4), np.int64)
-    size = max(1, _CHUNK_PX // max(1, images[:1].size))
-    for start in range(0, len(images), size):
-        some = slice(start, start + size)
+    for some in split_up(images, _CHUNK_PX):
         left, width = _measure_along(_find_columns(images[some]))
         top, height = _measure_along(_find_rows(images[some]))
         boxes[some] = np.stack([left, top, width, height], axis=1)
     return boxes
 
 
-def _measure_along(is_ink: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _measure_along(is_ink: Bools) -> tuple[Ints, Ints]:
     """Return where ink begins in lines, shape (N, L), and how far it reaches; 0 without any."""
     first = is_ink.argmax(axis=1)
     last = is_ink.shape[1] - is_ink[:, ::-1].argmax(axis=1)
     return first, (last - first) * is_ink.any(axis=1)
 
 
-def _find_columns(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def _find_columns(images: Pixels) -> Bools:
     """Return which columns hold ink, (N, W): the lower half of the rows laid on the upper."""
     n, height, width = images.shape
     ink = images.reshape(n, height * width)
@@ -373,11 +368,11 @@ def _find_columns(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
         upper = height - height // 2
         ink = ink[:, : upper * width] | ink[:, -upper * width :]
         height = upper
-    is_ink: NDArray[np.bool_] = ink != 0
+    is_ink: Bools = ink != 0
     return is_ink
 
 
-def _find_rows(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def _find_rows(images: Pixels) -> Bools:
     """Return which rows hold ink, shape (N, H): all words of a row laid on its first."""
     n, height, width = images.shape
     if width > _LONG_PX:
@@ -390,7 +385,7 @@ def _find_rows(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
         further = min(laid, n_words - laid)
         ink = ink[:-further] | ink[further:]
         laid += further
-    is_ink: NDArray[np.bool_] = (ink[::n_words] != 0).reshape(n, height)
+    is_ink: Bools = (ink[::n_words] != 0).reshape(n, height)
     return is_ink
 
 
@@ -398,7 +393,7 @@ def _code_points(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
-def _find_different(ids: NDArray[np.int64]) -> NDArray[np.int64]:
+def _find_different(ids: Ints) -> Ints:
     """Sort ids and leave out repeats; np.unique would import masked arrays, 10 ms of a start."""
     ids = np.sort(ids)
     return ids[np.append(True, ids[1:] != ids[:-1])] if ids.size else ids

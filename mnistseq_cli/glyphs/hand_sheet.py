@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from numpy.typing import NDArray
+    from mnistseq_cli.pixels import Bools, Floats, Pixels
 
-    Points = NDArray[np.float64]  # (N, 2), x and y
+    Points = Floats  # (N, 2), x and y
 
 # In the order of fields and of cells: append only.
 CHARACTERS = digits + ascii_uppercase + ascii_lowercase + punctuation + "€£¥"
@@ -63,7 +63,7 @@ class SheetField:
 
     character: str
     state: Literal["written", "empty", "crossed out"]
-    ink: NDArray[np.uint8]  # (height, width), the inside of its frame
+    ink: Pixels  # (height, width), the inside of its frame
 
 
 def draw_pdf(characters: str, n_fields: int) -> bytes:
@@ -124,14 +124,14 @@ def _place_cells() -> Points:
     return np.stack([x, y], axis=1)
 
 
-def _encode(characters: str, n_fields: int) -> NDArray[np.bool_]:
+def _encode(characters: str, n_fields: int) -> Bools:
     """Return which cells are black: a bit for each character, the number of fields, a CRC-32."""
     known = "".join("01"[one in characters] for one in CHARACTERS) + f"{n_fields:0{COUNT_BITS}b}"
     check = zlib.crc32(known.encode()) % 2**CHECK_BITS
     return np.array([bit == "1" for bit in f"{known}{check:0{CHECK_BITS}b}"])
 
 
-def _decode(cells: NDArray[np.bool_]) -> tuple[str, int] | None:
+def _decode(cells: Bools) -> tuple[str, int] | None:
     """Return the characters and the number of fields; None where the cells do not add up."""
     is_there, count = cells[: len(CHARACTERS)], cells[len(CHARACTERS) :][:COUNT_BITS]
     characters = "".join(np.array([*CHARACTERS])[is_there])
@@ -176,13 +176,13 @@ def _open_photo(path: Path) -> Image.Image:
     return upright.reduce(max(1, max(upright.size) // (2 * SEARCH_PX)))
 
 
-def _find_dark(photo: Image.Image) -> NDArray[np.bool_]:
+def _find_dark(photo: Image.Image) -> Bools:
     """Return which pixels are darker than what is around them, in whatever light."""
     around = photo.filter(ImageFilter.BoxBlur(max(photo.size) / 20))
     return np.asarray(photo) < 0.75 * np.asarray(around)
 
 
-def _find_marks(is_dark: NDArray[np.bool_]) -> Points:
+def _find_marks(is_dark: Bools) -> Points:
     """Return the middles of what looks like a mark, the surest first."""
     across, down = _scan(is_dark), _scan(is_dark.T)[:, [1, 0, 2]]
     apart = np.abs(across[:, None] - down)
@@ -200,7 +200,7 @@ def _find_marks(is_dark: NDArray[np.bool_]) -> Points:
     return middles
 
 
-def _scan(is_dark: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _scan(is_dark: Bools) -> Floats:
     """Return where rows cross a mark: x, y and the width of a module, shape (N, 3)."""
     padded = np.pad(is_dark, ((0, 0), (1, 1)))
     y, x = np.nonzero(padded[:, 1:] != padded[:, :-1])  # dark begins, ends, begins, …
@@ -232,7 +232,7 @@ def _straighten(photo: Image.Image, corners: Points) -> Image.Image:
     )
 
 
-def solve_homography(points: Points, to: Points) -> NDArray[np.float64]:
+def solve_homography(points: Points, to: Points) -> Floats:
     """Return the coefficients a to h that take four points to four others.
 
     x becomes (a x + b y + c) / (g x + h y + 1), and y (d x + e y + f) / (g x + h y + 1).
@@ -240,11 +240,11 @@ def solve_homography(points: Points, to: Points) -> NDArray[np.float64]:
     place, none = np.column_stack([points, np.ones(4)]), np.zeros((4, 3))
     rows_x = np.hstack([place, none, -points * to[:, :1]])
     rows_y = np.hstack([none, place, -points * to[:, 1:]])
-    solved: NDArray[np.float64] = np.linalg.solve(np.concatenate([rows_x, rows_y]), to.T.ravel())
+    solved: Floats = np.linalg.solve(np.concatenate([rows_x, rows_y]), to.T.ravel())
     return solved
 
 
-def _lift_ink(page: Image.Image) -> NDArray[np.uint8]:
+def _lift_ink(page: Image.Image) -> Pixels:
     """Return what is written on a page: no shadow, no frame, no line.
 
     Paper is what a morphological closing leaves, in which all that is as narrow as a stroke goes.
@@ -258,13 +258,13 @@ def _lift_ink(page: Image.Image) -> NDArray[np.uint8]:
     return np.clip(ink, 0, 255).astype(np.uint8)
 
 
-def _cut_field(ink: NDArray[np.uint8], left: int, top: int, character: str) -> SheetField:
+def _cut_field(ink: Pixels, left: int, top: int, character: str) -> SheetField:
     side = FIELD - 2 * INSET
     inside = ink[top + INSET :, left + INSET :][:side, :side]
     return SheetField(character, _find_state(inside), inside)
 
 
-def _find_state(ink: NDArray[np.uint8]) -> Literal["written", "empty", "crossed out"]:
+def _find_state(ink: Pixels) -> Literal["written", "empty", "crossed out"]:
     is_ink, side = ink > 0, np.arange(len(ink))
     corner = side[:, None] + side < CORNER
     corners = (corner, corner[::-1], corner[:, ::-1], corner[::-1, ::-1])
@@ -274,7 +274,7 @@ def _find_state(ink: NDArray[np.uint8]) -> Literal["written", "empty", "crossed 
     return "written" if is_ink.sum() >= LEAST_INK_PX else "empty"
 
 
-def draw_glyphs(fields: list[SheetField], side_px: int) -> list[tuple[str, NDArray[np.uint8]]]:
+def draw_glyphs(fields: list[SheetField], side_px: int) -> list[tuple[str, Pixels]]:
     """Draw what was written as square pictures, black on white; return each with its character.
 
     Letters and digits stand in the middle, those of usual height in 20 of 28 parts of the side, as

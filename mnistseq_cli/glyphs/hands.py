@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistseq_cli.errors import GlyphError
-from mnistseq_cli.glyphs.glyph_set import split_up
+from mnistseq_cli.glyphs.glyph_set import AT_ONCE_PX
 from mnistseq_cli.glyphs.writers import unknown_writers
+from mnistseq_cli.pixels import Bools, Classes, Ints, Pixels, Words, split_up
 from mnistseq_cli.randomness import draw_by_weight, scale_words
 
 if TYPE_CHECKING:
@@ -57,12 +58,8 @@ class WriterHands:
             )
 
     def choose(
-        self,
-        classes: NDArray[np.uint8],
-        inside: NDArray[np.bool_],
-        hand_words: NDArray[np.uint64],
-        glyph_words: NDArray[np.uint64],
-    ) -> NDArray[np.int64]:
+        self, classes: Classes, inside: Bools, hand_words: Words, glyph_words: Words
+    ) -> Ints:
         """Choose a writer for each row, and ids of his glyphs, shape (N, n).
 
         `classes` and `inside`, (N, n), are the class of each character, and whether there is one;
@@ -83,13 +80,11 @@ class WriterHands:
         at = self._starts[writers, classes] + chosen
         return np.take(self._ids, at, mode="clip")
 
-    def _choose_writers(
-        self, classes: NDArray[np.uint8], inside: NDArray[np.bool_], words: NDArray[np.uint64]
-    ) -> NDArray[np.int64]:
+    def _choose_writers(self, classes: Classes, inside: Bools, words: Words) -> Ints:
         wanted = np.zeros((len(classes), self._counts.shape[1]), np.bool_)
         np.put_along_axis(wanted, classes.astype(np.int64), values=True, axis=1)
         wanted[:, 0] = ((classes == 0) & inside).any(axis=1)  # zeros fill the places after a text
-        lacks: NDArray[np.bool_] = np.any(_pack(wanted)[:, None] & self._lacking, axis=2)
+        lacks: Bools = np.any(_pack(wanted)[:, None] & self._lacking, axis=2)
         if len(self._weights) > 1:  # one of the sets that have such a writer, by weight
             of_sets = np.arange(len(self._weights))[:, None] == self._set_of  # (sets, writers)
             has_any = (~lacks[:, None] & of_sets).any(axis=2)
@@ -100,7 +95,7 @@ class WriterHands:
         return np.asarray((shares <= drawn[:, None]).sum(axis=1))
 
 
-def _pack(flags: NDArray[np.bool_]) -> NDArray[np.uint64]:
+def _pack(flags: Bools) -> Words:
     """Return flags as bits of words, shape (N, words)."""
     padded = np.pad(flags, ((0, 0), (0, -flags.shape[1] % 64)))
     return np.packbits(padded, axis=1).view(np.uint64)
@@ -121,11 +116,11 @@ class AlikeHands:
 
     def choose(
         self,
-        classes: NDArray[np.uint8],
-        inside: NDArray[np.bool_],  # noqa: ARG002 - as of `WriterHands`
-        hand_words: NDArray[np.uint64],
-        glyph_words: NDArray[np.uint64],
-    ) -> NDArray[np.int64]:
+        classes: Classes,
+        inside: Bools,  # noqa: ARG002 - as of `WriterHands`
+        hand_words: Words,
+        glyph_words: Words,
+    ) -> Ints:
         """Choose a hand for each row, and ids of its glyphs; see `WriterHands.choose`."""
         hands = self._hand_of[scale_words(hand_words, len(self._hand_of))]
         place = scale_words(glyph_words, self._ids.shape[2])
@@ -135,7 +130,7 @@ class AlikeHands:
 Hands = WriterHands | AlikeHands
 
 
-def measure_styles(images: NDArray[np.uint8]) -> NDArray[np.int64]:
+def measure_styles(images: Pixels) -> Ints:
     """Measure slant, in 1 / `SLANT_UNITS`, and stroke width, in 1 / `STROKE_UNITS` px, (N, 2).
 
     The slant is that of the moments of the ink, mu11 / mu02, which LeCun et al. ("Gradient-based
@@ -143,11 +138,11 @@ def measure_styles(images: NDArray[np.uint8]) -> NDArray[np.int64]:
     the ink over the length of its edges, which is the sum of all steps between pixels.
     """
     return np.concatenate(
-        [_measure_part(images[part].astype(np.int64)) for part in split_up(len(images), images)]
+        [_measure_part(images[part].astype(np.int64)) for part in split_up(images, AT_ONCE_PX)]
     )
 
 
-def _measure_part(ink: NDArray[np.int64]) -> NDArray[np.int64]:
+def _measure_part(ink: Ints) -> Ints:
     places = np.arange(ink.shape[1])
     by_row, by_column = ink.sum(axis=2), ink.sum(axis=1)
     mass = np.maximum(1, by_row.sum(axis=1))
@@ -161,9 +156,7 @@ def _measure_part(ink: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.stack([slant, stroke], axis=1)
 
 
-def find_closest(
-    wanted: NDArray[np.int64], styles: NDArray[np.int64], n_closest: int
-) -> NDArray[np.int64]:
+def find_closest(wanted: Ints, styles: Ints, n_closest: int) -> Ints:
     """Find the places of the closest styles to each wanted one, shape (wanted, n_closest)."""
     distance = np.zeros((len(wanted), len(styles)), np.int64)
     for axis in range(styles.shape[1]):

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.glyphs.catalog import DataFile, Dataset, SplitName
     from mnistseq_cli.glyphs.download import Progress
+    from mnistseq_cli.pixels import Pixels
 
 AUTO = "auto"
 _FAILED_FILE = ".mnist-unreachable"  # its age says when MNIST was asked for in vain
@@ -204,7 +205,7 @@ def _read_known(
     warn: Callable[[GlyphError], None] | None,
 ) -> list[GlyphSet]:
     """Map splits from the cache; what the pen draws is held in memory if it cannot be kept."""
-    drawn: dict[SplitName, tuple[NDArray[np.uint8], NDArray[np.uint8]]] = {}
+    drawn: dict[SplitName, tuple[Pixels, Pixels]] = {}
     try:
         ensure_cached(dataset, data_dir, splits=names, progress=progress)
     except CacheError as error:

@@ -17,7 +17,7 @@ from mnistseq_cli.errors import GlyphError
 from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import naming_damage
 from mnistseq_cli.glyphs.catalog import DIGITS, EMNIST_CLASSES
-from mnistseq_cli.glyphs.glyph_set import GlyphSet, hash_glyphs, split_up
+from mnistseq_cli.glyphs.glyph_set import AT_ONCE_PX, GlyphSet, hash_glyphs
 from mnistseq_cli.glyphs.idx import (
     MAX_BYTES,
     PACKED_SUFFIXES,
@@ -36,6 +36,7 @@ from mnistseq_cli.glyphs.pictures import (
 )
 from mnistseq_cli.glyphs.sources import Entry, open_source
 from mnistseq_cli.glyphs.writers import WRITER_LIMIT_BYTES, Writers, name_writers
+from mnistseq_cli.pixels import Classes, Pixels, split_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,8 +72,8 @@ _CHUNK = 4096  # rows of a table that are read at once
 class LocalGlyphs:
     """Glyphs as they are in the user's files."""
 
-    images: NDArray[np.uint8]  # (N, side, side), of whatever polarity; mapped where it can be
-    labels: NDArray[np.uint8]
+    images: Pixels  # (N, side, side), of whatever polarity; mapped where it can be
+    labels: Classes
     alphabet: str = DIGITS  # the character of each class
     is_transposed: bool = False
     has_pictures: bool = False  # each glyph is a file of its own
@@ -391,7 +392,7 @@ def _read_writers(names: list[str], of: str) -> Writers | None:
     return name_writers([name.decode(errors="ignore") for name in spelt])
 
 
-def _to_glyphs(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
+def _to_glyphs(images: NDArray[Any], name: str) -> Pixels:
     """Return images as uint8, shape (N, side, side): of levels 0 to 255, or of shares 0 to 1."""
     shape = images.shape
     if images.ndim == 4 and 1 in {shape[1], shape[3]}:  # noqa: PLR2004 - with a channel
@@ -414,14 +415,12 @@ def _to_glyphs(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
         return make_square(images)
     glyphs = np.empty(images.shape, np.uint8)
     scale = 255 if high <= 1 else 1
-    for part in split_up(len(images), images):
+    for part in split_up(images, AT_ONCE_PX):
         glyphs[part] = np.rint(images[part].astype(np.float64) * scale)
     return make_square(glyphs)
 
 
-def _to_classes(
-    labels: NDArray[Any], alphabet: str, name: str, first_label: int = 0
-) -> NDArray[np.uint8]:
+def _to_classes(labels: NDArray[Any], alphabet: str, name: str, first_label: int = 0) -> Pixels:
     """Return labels as indices into an alphabet, shape (N,); they may be one-hot rows."""
     shape = labels.shape
     labels = labels.astype(np.uint8) if labels.dtype == np.bool_ else labels

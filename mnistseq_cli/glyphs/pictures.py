@@ -11,14 +11,14 @@ from PIL import Image
 
 from mnistseq_cli.errors import GlyphError
 from mnistseq_cli.files import naming_damage
-from mnistseq_cli.glyphs.glyph_set import split_up
+from mnistseq_cli.glyphs.glyph_set import AT_ONCE_PX
 from mnistseq_cli.glyphs.idx import MAX_BYTES
 from mnistseq_cli.glyphs.resize import resize
+from mnistseq_cli.pixels import Ints, Pixels, split_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from numpy.typing import NDArray
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
 SIDES_PX = range(4, 4097)  # of glyphs that are read
@@ -33,7 +33,7 @@ _DARK_PAPER, _LIGHT_PAPER = 63, 192
 _NOISE = 32  # levels over paper that compression or a scanner can make, after stretching
 
 
-def read_squares(pictures: Iterable[tuple[BinaryIO, str]], n_glyphs: int) -> NDArray[np.uint8]:
+def read_squares(pictures: Iterable[tuple[BinaryIO, str]], n_glyphs: int) -> Pixels:
     """Read pictures as square glyphs, all as large as the largest, shape (N, side, side)."""
     squares = []
     for stream, name in pictures:
@@ -50,7 +50,7 @@ def read_squares(pictures: Iterable[tuple[BinaryIO, str]], n_glyphs: int) -> NDA
     return np.concatenate([_resize(square, side_px) for square in squares])
 
 
-def read_picture(stream: BinaryIO, name: str) -> NDArray[np.uint8]:
+def read_picture(stream: BinaryIO, name: str) -> Pixels:
     """Read a picture as grey levels; transparent pixels are white."""
     with open_picture(stream, name) as image:
         if image.mode.startswith(("I", "F")):
@@ -59,14 +59,14 @@ def read_picture(stream: BinaryIO, name: str) -> NDArray[np.uint8]:
             return np.asarray(image.convert("L"))
         has_alpha = "A" in image.mode or (image.mode != "RGB" and "transparency" in image.info)
         pixels = np.asarray(image.convert("RGBA" if has_alpha else "RGB")).astype(np.int64)
-    grey: NDArray[np.int64] = (pixels[..., :3] @ _LUMA + 500) // 1000
+    grey: Ints = (pixels[..., :3] @ _LUMA + 500) // 1000
     if has_alpha:
         alpha = pixels[..., 3]
         grey = (grey * alpha + 255 * (255 - alpha) + 127) // 255
     return grey.astype(np.uint8)
 
 
-def _resize(images: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
+def _resize(images: Pixels, side_px: int) -> Pixels:
     """Return square images at another size, whatever their polarity."""
     if images.shape[1] == side_px:
         return images
@@ -88,7 +88,7 @@ def open_picture(stream: BinaryIO, name: str) -> Iterator[Image.Image]:
             yield image
 
 
-def make_square(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def make_square(images: Pixels) -> Pixels:
     """Return images in the middle of square ones, of at most `_LARGEST_PX`."""
     _, height, width = images.shape
     if height != width:
@@ -98,14 +98,14 @@ def make_square(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return _resize(images, min(max(height, width), _LARGEST_PX))
 
 
-def _find_far_paper(images: NDArray[np.uint8]) -> np.uint8:
+def _find_far_paper(images: Pixels) -> np.uint8:
     """Return the level at the two sides that ink is farther from."""
     _, height, width = images.shape
     sides = images[:, [0, -1]] if height >= width else images[:, :, [0, -1]]
     return np.uint8(np.median(sides))
 
 
-def has_dark_ink(images: NDArray[np.uint8], polarity: str, name: str) -> bool:
+def has_dark_ink(images: Pixels, polarity: str, name: str) -> bool:
     """Whether glyphs are dark ink on light paper; "auto" looks at the paper around the ink."""
     if polarity != "auto":
         return polarity == "dark-ink"
@@ -125,7 +125,7 @@ def has_dark_ink(images: NDArray[np.uint8], polarity: str, name: str) -> bool:
     )
 
 
-def clean_paper(images: NDArray[np.uint8], *, is_lossy: bool) -> NDArray[np.uint8]:
+def clean_paper(images: Pixels, *, is_lossy: bool) -> Pixels:
     """Return glyphs whose paper is 0 and whose darkest ink is 255, free of noise.
 
     Light ink on dark paper that is clean already stays as it is, to the byte, and mapped.
@@ -133,7 +133,7 @@ def clean_paper(images: NDArray[np.uint8], *, is_lossy: bool) -> NDArray[np.uint
     if not is_lossy and not _is_noisy(images):
         return images
     cleaned = np.empty(images.shape, np.uint8)
-    for chosen in split_up(len(images), images):
+    for chosen in split_up(images, AT_ONCE_PX):
         part = images[chosen].astype(np.int32)
         paper = _find_paper(images[chosen])[:, None, None].astype(np.int32)
         ink = np.maximum(part.max(axis=(1, 2), keepdims=True), paper + 1)
@@ -142,19 +142,19 @@ def clean_paper(images: NDArray[np.uint8], *, is_lossy: bool) -> NDArray[np.uint
     return cleaned
 
 
-def _is_noisy(images: NDArray[np.uint8]) -> bool:
+def _is_noisy(images: Pixels) -> bool:
     """Whether the paper of most glyphs is not quite 0, or specked."""
     border = _take_border(images)
     specked = ((border > 0) & (border <= _NOISE)).any(axis=1)
     return bool(np.median(_find_paper(images)) > 0 or specked.mean() > 0.5)  # noqa: PLR2004 - most
 
 
-def _find_paper(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _find_paper(images: Pixels) -> Pixels:
     """Return the level of the paper of each glyph: the median of its outermost pixels."""
-    levels: NDArray[np.uint8] = np.median(_take_border(images), axis=1).astype(np.uint8)
+    levels: Pixels = np.median(_take_border(images), axis=1).astype(np.uint8)
     return levels
 
 
-def _take_border(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _take_border(images: Pixels) -> Pixels:
     sides = (images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1])
     return np.concatenate(sides, axis=1)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mnistseq_cli.pixels import Floats, Pixels, split_up
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -24,19 +26,17 @@ _ALONE = 2**18  # products of matrices that OpenBLAS does not start threads for:
 CHUNK_PX = 2**17  # what the cache of a processor holds with all that is made of it
 
 
-def resize(images: NDArray[np.uint8], height_px: int) -> NDArray[np.uint8]:
+def resize(images: Pixels, height_px: int) -> Pixels:
     """Return square images, shape (N, S, S), as square ones of another height."""
-    n, side_px, _ = images.shape
-    if side_px == height_px:
+    if images.shape[1] == height_px:
         return images
-    resized = np.empty((n, height_px, height_px), np.uint8)
-    size = max(1, CHUNK_PX // height_px**2)
-    for start in range(0, n, size):
-        resized[start : start + size] = _resize(images[start : start + size], height_px)
+    resized = np.empty((len(images), height_px, height_px), np.uint8)
+    for some in split_up(resized, CHUNK_PX):
+        resized[some] = _resize(images[some], height_px)
     return resized
 
 
-def _resize(images: NDArray[np.uint8], height_px: int) -> NDArray[np.uint8]:
+def _resize(images: Pixels, height_px: int) -> Pixels:
     gain = max(_GAIN, round(_GAIN * height_px / (images.shape[1] * EDGE_PX)))
     weights, around = _weigh(images.shape[1], height_px)
     ink = interpolate(images, weights)
@@ -62,12 +62,12 @@ def _weigh(side_px: int, height_px: int) -> tuple[NDArray[np.float32], NDArray[n
     return cubic.astype(np.float32), linear.astype(np.float32)
 
 
-def place_pixels(n_pixels: int, step: float) -> NDArray[np.float64]:
+def place_pixels(n_pixels: int, step: float) -> Floats:
     """Return where pixels lie on a grid: pixels of it are as wide as `step`."""
     return np.arange(0.5, n_pixels) * np.float64(step) - np.float64(0.5)
 
 
-def weigh_cubic(at: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+def weigh_cubic(at: Floats, n: int) -> Floats:
     """Return how much of n grid points, and two before and after, makes what lies between them.
 
     The shape is (len(at), n + 4); of the rows each adds up to 1.
@@ -79,7 +79,7 @@ def weigh_cubic(at: NDArray[np.float64], n: int) -> NDArray[np.float64]:
     return weights
 
 
-def weigh_catmull_rom(t: NDArray[np.float64]) -> NDArray[np.float64]:
+def weigh_catmull_rom(t: Floats) -> Floats:
     """Return the weights of four points for what lies t after the second, shape (len(t), 4)."""
     weights = (
         (-t + 2 * t * t - t * t * t) / 2,
@@ -90,12 +90,12 @@ def weigh_catmull_rom(t: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack(weights, axis=1)
 
 
-def _weigh_means(n: int, n_pixels: int) -> NDArray[np.float64]:
+def _weigh_means(n: int, n_pixels: int) -> Floats:
     """Return how much of each of n pixels lies in each of fewer, wider ones."""
     step = n / n_pixels
     low = (np.arange(n_pixels) * step)[:, None]
     shares = np.minimum(low + step, np.arange(n) + 1) - np.maximum(low, np.arange(n))
-    weights: NDArray[np.float64] = np.maximum(0, shares) / step
+    weights: Floats = np.maximum(0, shares) / step
     return weights
 
 
@@ -115,14 +115,14 @@ def interpolate(
     return between
 
 
-def _round_off(ink: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _round_off(ink: NDArray[np.float32]) -> Pixels:
     np.maximum(ink, 0, out=ink)
     ink *= np.float32(1 / _ONE**2)
     ink += np.float32(0.5)
     return ink.astype(np.uint8)
 
 
-def _spread(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _spread(images: Pixels) -> Pixels:
     """Return the most ink in a square around each pixel."""
     for axis in (1, 2):
         lines, most = np.moveaxis(images, axis, 0), images.copy()

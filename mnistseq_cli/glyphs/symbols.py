@@ -19,9 +19,8 @@ from mnistseq_cli.glyphs.writers import Writers, join_writers
 from mnistseq_cli.randomness import scale_words
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
+    from mnistseq_cli.pixels import Bools, Classes, Ints, Words
 
 # Slant and stroke width of the pen's digits and of MNIST's, as `measure_styles` measures them:
 # the means of both differ by less than a quarter of the deviation.
@@ -63,7 +62,7 @@ def add_symbols(own: GlyphSet, characters: set[str]) -> GlyphSet:
     )
 
 
-def find_hands(pen_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+def find_hands(pen_ids: Ints) -> Ints:
     """Return the number of the hand by which the pen wrote each of some glyphs."""
     return np.asarray(_HAND_OF[pen_ids])
 
@@ -82,13 +81,8 @@ class SymbolHands:
         self._measured = np.full((self._n_own, 2), _UNKNOWN, np.int32)
 
     def choose(
-        self,
-        classes: NDArray[np.uint8],
-        ids: NDArray[np.int64],
-        is_own: NDArray[np.bool_],
-        hand_words: NDArray[np.uint64],
-        glyph_words: NDArray[np.uint64],
-    ) -> NDArray[np.int64]:
+        self, classes: Classes, ids: Ints, is_own: Bools, hand_words: Words, glyph_words: Words
+    ) -> Ints:
         """Choose the ids of symbols, shape (N, n); of other characters they mean nothing.
 
         `ids`, (N, n), are the glyphs of the characters that are the set's own, as `is_own` says.
@@ -97,9 +91,7 @@ class SymbolHands:
         copies = (glyph_words >> np.uint64(63)).astype(np.int64)
         return np.asarray(self._n_own + _ALL_GLYPHS[self._numbers[classes], hands, copies])
 
-    def _choose_hands(
-        self, ids: NDArray[np.int64], is_own: NDArray[np.bool_], words: NDArray[np.uint64]
-    ) -> NDArray[np.int64]:
+    def _choose_hands(self, ids: Ints, is_own: Bools, words: Words) -> Ints:
         """Return a hand for each row: one of the closest, or any where nothing else is written.
 
         Where the pen writes the first of the set's characters, it is that hand.
@@ -112,13 +104,13 @@ class SymbolHands:
         closest = find_closest(wanted, self._styles, n_closest)
         places = closest[np.arange(len(ids)), scale_words(words, n_closest)]
         places = np.where(n_own > 0, places, scale_words(words, len(self._hands)))
-        chosen: NDArray[np.int64] = self._hands[places]
+        chosen: Ints = self._hands[places]
         first = self._glyphs.pen_ids[ids[np.arange(len(ids)), is_own.argmax(axis=1)]]
         hands = find_hands(first)
         is_known = (n_own > 0) & (first >= 0) & np.isin(hands, self._hands)
         return np.where(is_known, hands, chosen)
 
-    def _measure(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _measure(self, ids: Ints) -> Ints:
         """Return slant and stroke of glyphs of the set, in 1/1000 of a deviation."""
         new = np.unique(ids[self._measured[ids, 0] == _UNKNOWN])
         if new.size:

@@ -24,7 +24,7 @@ from mnistseq_cli.glyphs.strokes.writing import (
 from mnistseq_cli.randomness import draw_words
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from mnistseq_cli.pixels import Floats, Ints, Pixels, Words
 
 N_DIGITS = 10
 COPIES = 2  # of each character that a hand writes
@@ -38,9 +38,7 @@ _SEED = 2470
 _BLOCK = 400
 
 
-def draw_glyphs(
-    split: str, ids: NDArray[np.int64], height_px: int = SIDE_PX
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def draw_glyphs(split: str, ids: Ints, height_px: int = SIDE_PX) -> tuple[Pixels, Pixels]:
     """Draw digits of a split: images, (N, height, height), 0 = paper, and their digits, (N,).
 
     A hand has consecutive ids: the digits 0 to 9, and again 0 to 9.
@@ -49,7 +47,7 @@ def draw_glyphs(
     return draw_by_id(first + ids, height_px), (ids % N_DIGITS).astype(np.uint8)
 
 
-def number_glyphs(character: str) -> NDArray[np.int64]:
+def number_glyphs(character: str) -> Ints:
     """Return the ids of a character among all glyphs, by hand and copy, shape (hands, copies).
 
     First are all digits, those of a hand one after the other, then all glyphs of each other
@@ -62,7 +60,7 @@ def number_glyphs(character: str) -> NDArray[np.int64]:
     return _ALL_DIGITS + (number - N_DIGITS) * of_hands.size + of_hands
 
 
-def draw_by_id(ids: NDArray[np.int64], height_px: int = SIDE_PX) -> NDArray[np.uint8]:
+def draw_by_id(ids: Ints, height_px: int = SIDE_PX) -> Pixels:
     """Draw glyphs by their ids, see `number_glyphs`: uint8 (N, height, height), 0 = paper."""
     is_digit = ids < _ALL_DIGITS
     others, of_others = np.divmod(ids - _ALL_DIGITS, COPIES * N_ALL_HANDS)
@@ -77,9 +75,7 @@ def draw_by_id(ids: NDArray[np.int64], height_px: int = SIDE_PX) -> NDArray[np.u
     return images
 
 
-def _write(
-    numbers: NDArray[np.int64], hands: NDArray[np.int64], copies: NDArray[np.int64]
-) -> Line:
+def _write(numbers: Ints, hands: Ints, copies: Ints) -> Line:
     """Let hands write characters, by their numbers in `PEN_CHARACTERS`."""
     ways = np.empty((len(numbers), WAY_WORDS), np.uint64)
     glyphs = np.empty((len(numbers), GLYPH_WORDS), np.uint64)
@@ -93,12 +89,12 @@ def _write(
     return trace_lines(numbers, _draw_rows(_SEED, hands, N_TRAITS), ways, glyphs)
 
 
-def draw_traits() -> NDArray[np.float64]:
+def draw_traits() -> Floats:
     """Return the traits of all hands, shape (hands, traits); see `writing.Trait`."""
     return read_normal(_draw_rows(_SEED, np.arange(N_ALL_HANDS), N_TRAITS))
 
 
-def _draw_rows(seed: int, hands: NDArray[np.int64], n_words: int) -> NDArray[np.uint64]:
+def _draw_rows(seed: int, hands: Ints, n_words: int) -> Words:
     """Draw a row of words for each hand, in whatever order."""
     rows, is_test = np.empty((len(hands), n_words), np.uint64), hands >= N_HANDS["train"]
     for use, chosen, before in (

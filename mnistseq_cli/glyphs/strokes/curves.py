@@ -9,13 +9,15 @@ uniform cubic B-spline, which cuts corners as a hasty hand does.
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mnistseq_cli.glyphs.resize import weigh_catmull_rom
 from mnistseq_cli.glyphs.strokes.characters import read_forms
+
+if TYPE_CHECKING:
+    from mnistseq_cli.pixels import Bools, Floats, Ints
 
 N_SAMPLES = 144
 MAX_POINTS = 16
@@ -25,26 +27,24 @@ _OVERSHOOT = 2.5
 _STRETCH = 6.0
 _CENTRE, _HALF_HEIGHT = (30.0, 50.0), 50.0
 
-FloatArray = NDArray[np.float64]
-
 
 class Curves(NamedTuple):
     """Allographs as arrays; A of them."""
 
-    points: FloatArray  # (A, MAX_POINTS, 2): x and y; y runs from -1 at the top to 1
-    habits: FloatArray  # (A, MAX_HABITS, MAX_POINTS, 2): how far each moves each point
-    taps: NDArray[np.int64]  # (A, N_SAMPLES, TAPS): the points that a sample is made of
-    exact: FloatArray  # and how much of each, where no corner is cut
-    hasty: FloatArray  # and where corners are cut
+    points: Floats  # (A, MAX_POINTS, 2): x and y; y runs from -1 at the top to 1
+    habits: Floats  # (A, MAX_HABITS, MAX_POINTS, 2): how far each moves each point
+    taps: Ints  # (A, N_SAMPLES, TAPS): the points that a sample is made of
+    exact: Floats  # and how much of each, where no corner is cut
+    hasty: Floats  # and where corners are cut
 
 
 class Path(NamedTuple):
     """A path of P points as it was noted."""
 
-    points: FloatArray  # (P, 2)
-    is_corner: NDArray[np.bool_]  # (P,)
-    begins: NDArray[np.bool_]  # (P,), whether a stroke begins here
-    ends: NDArray[np.bool_]
+    points: Floats  # (P, 2)
+    is_corner: Bools  # (P,)
+    begins: Bools  # (P,), whether a stroke begins here
+    ends: Bools
 
 
 def tabulate_curves(numbers: list[int]) -> Curves:
@@ -83,7 +83,7 @@ def parse_path(text: str) -> Path:
     )
 
 
-def _read_habits(text: str, path: Path) -> FloatArray:
+def _read_habits(text: str, path: Path) -> Floats:
     """Return the moves of an allograph's own habits and of the two that all have: longer ends."""
     habits = np.zeros((MAX_HABITS, MAX_POINTS, 2))
     for number, habit in enumerate(text.split("|")):
@@ -97,7 +97,7 @@ def _read_habits(text: str, path: Path) -> FloatArray:
     return habits
 
 
-def _place_samples(path: Path) -> tuple[NDArray[np.int64], FloatArray]:
+def _place_samples(path: Path) -> tuple[Ints, Floats]:
     """Spread the samples over the path: the point before each, and how far on to the next."""
     dx, dy = np.diff(path.points, axis=0).T
     # Some more than the way from point to point: habits may pull them apart.
@@ -109,7 +109,7 @@ def _place_samples(path: Path) -> tuple[NDArray[np.int64], FloatArray]:
     return start, np.minimum(1.0, (along - passed) / lengths[start])
 
 
-def _weigh_hasty(t: FloatArray) -> FloatArray:
+def _weigh_hasty(t: Floats) -> Floats:
     weights = (
         (1 - 3 * t + 3 * t * t - t * t * t) / 6,
         (4 - 6 * t * t + 3 * t * t * t) / 6,
@@ -119,9 +119,7 @@ def _weigh_hasty(t: FloatArray) -> FloatArray:
     return np.stack(weights, axis=1)
 
 
-def _reflect(
-    weights: FloatArray, before: NDArray[np.bool_], after: NDArray[np.bool_]
-) -> FloatArray:
+def _reflect(weights: Floats, before: Bools, after: Bools) -> Floats:
     """Put the mirror image of the point opposite where there is no point before or after."""
     a, b, c, d = weights.T
     lost = np.where(before, a, 0.0)

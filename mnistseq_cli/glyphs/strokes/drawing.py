@@ -14,11 +14,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from mnistseq_cli.glyphs.resize import CHUNK_PX, interpolate, place_pixels, weigh_cubic
 from mnistseq_cli.glyphs.strokes.writing import Line
+from mnistseq_cli.pixels import Bools, Floats, Ints, Pixels, split_up
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mnistseq_cli.glyphs.strokes.curves import FloatArray
 
 SIDE_PX, BOX_PX = 28, 20
 # Distances are measured in whole parts of a pixel.
@@ -27,9 +27,7 @@ _FAR = 2**30
 _ONE = 2**10  # the sum of the weights of a pixel: all sums are below 2**48
 
 
-def draw_lines(
-    line: Line, fills: NDArray[np.bool_], height_px: int = SIDE_PX
-) -> NDArray[np.uint8]:
+def draw_lines(line: Line, fills: Bools, height_px: int = SIDE_PX) -> Pixels:
     """Draw lines as glyphs, uint8 (N, height, height), 0 = paper, 255 = ink.
 
     Those that `fills` says, shape (N,), fill their box and are placed as those of MNIST; others
@@ -43,7 +41,7 @@ def draw_lines(
     return images
 
 
-def _fit(line: Line) -> dict[str, FloatArray]:
+def _fit(line: Line) -> dict[str, Floats]:
     """Scale and move lines so that their ink fills the box, in parts of a pixel."""
     (left, right), (top, bottom) = _reach(line.x), _reach(line.y)
     scale = _find_room(line, BOX_PX) / np.maximum(right - left, bottom - top)
@@ -53,7 +51,7 @@ def _fit(line: Line) -> dict[str, FloatArray]:
     }
 
 
-def _stand(line: Line) -> dict[str, FloatArray]:
+def _stand(line: Line) -> dict[str, Floats]:
     """Scale lines as digits are, whose height is 2, and leave them where they are in height."""
     (left, right), (top, bottom) = _reach(line.x), _reach(line.y)
     # Where the pen is pressed, ink is wider: a pixel at each edge is for that.
@@ -68,18 +66,18 @@ def _stand(line: Line) -> dict[str, FloatArray]:
     }
 
 
-def _reach(way: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _reach(way: Floats) -> tuple[Floats, Floats]:
     """Return the least and the most of each line, shape (N, 1)."""
     return way.min(axis=1, keepdims=True), way.max(axis=1, keepdims=True)
 
 
-def _find_room(line: Line, side_px: int) -> FloatArray:
+def _find_room(line: Line, side_px: int) -> Floats:
     """Return what the middle of a stroke may span so that its ink stays in a square, (N, 1)."""
-    room: FloatArray = (side_px - 2 * line.radius_px - line.soft_px) * _PARTS
+    room: Floats = (side_px - 2 * line.radius_px - line.soft_px) * _PARTS
     return room[:, None]
 
 
-def _draw(line: Line, side_px: int, height_px: int) -> NDArray[np.uint8]:
+def _draw(line: Line, side_px: int, height_px: int) -> Pixels:
     """Draw lines in a square of so many pixels of a 28-px glyph, shape (N, side, side).
 
     The field of squared distances to a line is so smooth that it is worked out for 28 pixels
@@ -93,9 +91,7 @@ def _draw(line: Line, side_px: int, height_px: int) -> NDArray[np.uint8]:
     soft = line.soft_px * _PARTS * min(1, SIDE_PX / height_px)
     n_pixels = -(-side_px * height_px // SIDE_PX)
     drawn = np.empty((len(soft), n_pixels, n_pixels), np.uint8)
-    size = max(1, CHUNK_PX // height_px**2)
-    for start in range(0, len(soft), size):
-        some = slice(start, start + size)
+    for some in split_up(drawn, CHUNK_PX):
         fine: NDArray[np.number] = power[some]
         if height_px != SIDE_PX:
             fine = interpolate(power[some], _weigh(side_px, n_pixels, height_px)) / _ONE**2
@@ -121,7 +117,7 @@ def _nearest(samples: NDArray[np.int32], side_px: int) -> NDArray[np.int32]:
 
 
 @lru_cache(maxsize=4)
-def _weigh(side_px: int, n_pixels: int, height_px: int) -> FloatArray:
+def _weigh(side_px: int, n_pixels: int, height_px: int) -> Floats:
     weights = weigh_cubic(place_pixels(n_pixels, SIDE_PX / height_px), side_px)
     inside = weights[:, 2:-2]
     # Parabolas through the three outermost pixels go on beyond them.
@@ -130,15 +126,15 @@ def _weigh(side_px: int, n_pixels: int, height_px: int) -> FloatArray:
     return np.rint(inside * _ONE)
 
 
-def _shade(power: NDArray[np.number], radius: FloatArray, soft: FloatArray) -> FloatArray:
+def _shade(power: NDArray[np.number], radius: Floats, soft: Floats) -> Floats:
     """Turn a field, shape (N, H, W), into grey levels: half of all ink at the edge."""
     depth = (radius - np.sqrt(np.maximum(power + radius * radius, 0.0))) / soft
     share = np.clip(0.5 + depth, 0.0, 1.0)
-    grey: FloatArray = np.rint(255 * (share * share * (3 - 2 * share)))
+    grey: Floats = np.rint(255 * (share * share * (3 - 2 * share)))
     return grey
 
 
-def _place(boxes: NDArray[np.uint8], height_px: int) -> NDArray[np.uint8]:
+def _place(boxes: Pixels, height_px: int) -> Pixels:
     """Put each box where its centre of mass comes nearest to the middle of the glyph."""
     images = np.zeros((len(boxes), height_px, height_px), dtype=np.uint8)
     places = sliding_window_view(images, boxes.shape[1:], axis=(1, 2), writeable=True)
@@ -147,13 +143,13 @@ def _place(boxes: NDArray[np.uint8], height_px: int) -> NDArray[np.uint8]:
     return images
 
 
-def _offset(profile: NDArray[np.int64], height_px: int) -> NDArray[np.int64]:
+def _offset(profile: Ints, height_px: int) -> Ints:
     """Find how far to move ink, given its sum in each row or column of its box."""
     n_pixels = profile.shape[1]
     total, moment = profile.sum(axis=1), profile @ np.arange(n_pixels)
     # MNIST puts it on pixel 14, whose middle is at 29 / 56 of the height.
     twice = 2 * SIDE_PX * total
-    nearest: NDArray[np.int64] = (
-        height_px * (SIDE_PX + 1) * total - 2 * SIDE_PX * moment
-    ) // np.maximum(1, twice)
+    nearest: Ints = (height_px * (SIDE_PX + 1) * total - 2 * SIDE_PX * moment) // np.maximum(
+        1, twice
+    )
     return np.clip(nearest, 0, height_px - n_pixels)

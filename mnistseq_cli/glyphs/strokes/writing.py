@@ -18,9 +18,7 @@ from mnistseq_cli.glyphs.strokes.curves import (
 from mnistseq_cli.randomness import scale_words
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from mnistseq_cli.glyphs.strokes.curves import FloatArray
+    from mnistseq_cli.pixels import Floats, Ints, Words
 
 
 class Trait(IntEnum):
@@ -58,35 +56,30 @@ _GLYPH_PARTS = np.cumsum([N_TRAITS, MAX_HABITS, 2 * MAX_POINTS])
 class Line(NamedTuple):
     """The lines of N glyphs, S samples each."""
 
-    x: FloatArray  # (N, S), the way of the pen
-    y: FloatArray  # (N, S), from about -1 to 1
-    radius_px: FloatArray  # (N,), half the width of the stroke in the glyph
-    swell: FloatArray  # (N, S), what the radius is multiplied with along the way
-    soft_px: FloatArray  # (N,), width of the edge between ink and paper
+    x: Floats  # (N, S), the way of the pen
+    y: Floats  # (N, S), from about -1 to 1
+    radius_px: Floats  # (N,), half the width of the stroke in the glyph
+    swell: Floats  # (N, S), what the radius is multiplied with along the way
+    soft_px: Floats  # (N,), width of the edge between ink and paper
 
 
-def read_normal(words: NDArray[np.uint64]) -> FloatArray:
+def read_normal(words: Words) -> Floats:
     """Turn each word into a number of mean 0 and deviation 1, nearly normal, within ±3.47.
 
     It is the sum of the word's four 16-bit parts, scaled: exact, unlike a logarithm.
     """
     shifts = np.array([0, 16, 32, 48], np.uint64)
     total = ((words[..., None] >> shifts) & np.uint64(0xFFFF)).sum(axis=-1)
-    numbers: FloatArray = (total.astype(np.int64) - 131_070) / 37_837.0
+    numbers: Floats = (total.astype(np.int64) - 131_070) / 37_837.0
     return numbers
 
 
-def _read_flat(words: NDArray[np.uint64]) -> FloatArray:
+def _read_flat(words: Words) -> Floats:
     """Turn each word into a number of mean 0 and deviation 1, uniform, within ±1.74."""
     return ((words >> np.uint64(48)).astype(np.float64) - 32_767.5) / 18_918.6
 
 
-def trace_lines(
-    numbers: NDArray[np.int64],
-    trait_words: NDArray[np.uint64],
-    way_words: NDArray[np.uint64],
-    glyph_words: NDArray[np.uint64],
-) -> Line:
+def trace_lines(numbers: Ints, trait_words: Words, way_words: Words, glyph_words: Words) -> Line:
     """Let each hand write its character, by the number of it in `PEN_CHARACTERS`, shape (N,).
 
     Words are rows of `N_TRAITS`, `WAY_WORDS` and `GLYPH_WORDS`: of the hand, of how that writes
@@ -121,8 +114,8 @@ def trace_lines(
 
 
 def _follow(
-    allographs: NDArray[np.int64], habits: FloatArray, tremor: FloatArray, haste: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+    allographs: Ints, habits: Floats, tremor: Floats, haste: Floats
+) -> tuple[Floats, Floats]:
     """Move the points of the path by habits and tremor, and sample the curve through them."""
     used, way = np.unique(allographs, return_inverse=True)
     curves = tabulate_curves(used.tolist())
@@ -141,7 +134,7 @@ def _follow(
     return x, y
 
 
-def _bend(x: FloatArray, y: FloatArray, traits: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _bend(x: Floats, y: Floats, traits: Floats) -> tuple[Floats, Floats]:
     """Bend the plane: wide at the top or the bottom, bowed, waist high or low, tilted, sagging."""
     taper, bow, waist, tilt, sag = (
         traits[:, trait, None]
@@ -152,12 +145,12 @@ def _bend(x: FloatArray, y: FloatArray, traits: FloatArray) -> tuple[FloatArray,
     return bent_x, bent_y
 
 
-def _press(pressure: FloatArray) -> FloatArray:
+def _press(pressure: Floats) -> Floats:
     """Run straight from pressure to pressure along the line."""
     last = N_SAMPLES - 1
     along = np.arange(N_SAMPLES) * (N_PRESSURES - 1)
     before = np.minimum(along // last, N_PRESSURES - 2)
     part = (along - before * last) / last
     low, high = pressure[:, before], pressure[:, before + 1]
-    swell: FloatArray = 1 + PRESSURE * (low + part * (high - low))
+    swell: Floats = 1 + PRESSURE * (low + part * (high - low))
     return swell
