@@ -49,8 +49,8 @@ class Estimate:
 
 def count_left(plan: Plan) -> int:
     """Return how many samples of a plan no earlier run has finished, by the names of records."""
-    names = (path.stem for path in (plan.output.folder / PARTS).glob("*.json"))
-    return plan.recipe.count - sum(len(part) for name in names if (part := plan.find_part(name)))
+    names = {path.stem for path in (plan.output.folder / PARTS).glob("*.json")}
+    return sum(len(part) for part in plan.parts() if part.name not in names)
 
 
 def estimate(

@@ -78,15 +78,20 @@ def finish(
     """
     form = open_format(plan.output)
     staging = Staging(folder.stage(JOINED))
-    own = [RECIPE_FILE] if plan.recipe.texts is None else [RECIPE_FILE, TEXTS_FILE]
-    for name in own:
+    recipe_files = [RECIPE_FILE] if plan.recipe.texts is None else [RECIPE_FILE, TEXTS_FILE]
+    for name in recipe_files:
         staging.path(name)
     options = shlex.join(_list_options(plan))
     plan.recipe.save(staging.files, options)
     if joined is None:
-        form.join(_find_fragments(plan, folder.path / KEPT), staging)
+        fragments = []
+        for split in plan.splits:
+            own = [*cut_parts(split, plan.part_size)]
+            names = [part.name for part in own]
+            fragments.append(Fragments(own[0].folder, folder.path / KEPT, names))
+        form.join(fragments, staging)
     written = {entry.name: entry for entry in staging.entries()}
-    files = [written.pop(name) for name in own]
+    files = [written.pop(name) for name in recipe_files]
     files += written.values() if joined is None else joined
     versions: list[dict[str, str]] = []
     for part in parts:
@@ -152,18 +157,6 @@ def _make_card(
     if is_new:
         pages[CARD_FILE] = data
     return card, pages
-
-
-def _find_fragments(plan: Plan, root: Path) -> list[Fragments]:
-    """Return what the parts of each split have written of the files that span parts."""
-    return [
-        Fragments(
-            f"{split.name}/" if split.name else "",
-            root,
-            [part.name for part in cut_parts(split, plan.part_size)],
-        )
-        for split in plan.splits
-    ]
 
 
 def _list_options(plan: Plan) -> list[str]:

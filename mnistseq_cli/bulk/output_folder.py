@@ -242,7 +242,8 @@ def open_output_folder(
     _check_folder(plan, path, **options)
     is_new = not path.exists()
     (path / OWN_FOLDER).mkdir(parents=True, exist_ok=True)
-    with _removing_empty(path, is_new), ExitStack() as stack, ExitStack() as beginning:
+    with ExitStack() as stack, ExitStack() as beginning:
+        stack.callback(_remove_empty, path / OWN_FOLDER, *([path] if is_new else []))
         holder, patience_s = (beginning, _PATIENCE_S) if share else (stack, 0)
         holder.enter_context(_lock(path / LOCK, plan.output.folder, patience_s))
         name = f"{_SHARE}{share[0]}-of-{share[1]}" if share else ""
@@ -259,6 +260,12 @@ def open_output_folder(
         _begin(plan, folder, overwrite=overwrite)
         beginning.close()
         yield folder
+
+
+def _remove_empty(*folders: Path) -> None:
+    with suppress(OSError):  # there is something in it
+        for folder in folders:
+            folder.rmdir()
 
 
 def _begin(plan: Plan, folder: OutputFolder | Store, *, overwrite: bool) -> None:
@@ -288,17 +295,6 @@ def _begin(plan: Plan, folder: OutputFolder | Store, *, overwrite: bool) -> None
         folder.write(record_name(JOINED), dump_record(record))
     folder.write(PLAN_FILE, dump_plan(plan), is_new=not (folder.path / PLAN_FILE).exists())
     folder.remove_own(DATASET_FILE)
-
-
-@contextmanager
-def _removing_empty(path: Path, is_new: bool) -> Iterator[None]:  # noqa: FBT001 - private
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # there is something in it
-            (path / OWN_FOLDER).rmdir()
-            if is_new:
-                path.rmdir()
 
 
 # In lower case. File managers, archivers, LMDB's readers, trainers that cache labels.

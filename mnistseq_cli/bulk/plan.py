@@ -101,19 +101,6 @@ class Plan:
         first, last = (self.n_parts * k // n_shares for k in (number - 1, number))
         return islice(parts, first, last)
 
-    def find_part(self, name: str) -> Part | None:
-        """Return the part of a name, or None if there is none."""
-        split_name, _, digits = name.rpartition("-")
-        if not (digits.isascii() and digits.isdigit()):
-            return None
-        for split in self.splits:
-            start = split.start + int(digits) * self.part_size
-            if split.name == split_name and start < split.stop:
-                stop = min(start + self.part_size, split.stop)
-                part = Part(int(digits), start, stop, split.name)
-                return part if part.name == name else None
-        return None
-
     def to_dict(self) -> dict[str, Any]:
         """Return all that decides the files, as plain values; texts by their hash."""
         return {

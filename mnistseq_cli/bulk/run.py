@@ -78,44 +78,20 @@ class Summary:
 def run(
     plan: Plan,
     *,
-    workers: int | None = None,
-    resume: bool = False,
-    overwrite: bool = False,
-    check_space: bool = False,
-    data_dir: Path | None = None,
-    glyphs: GlyphSet | None = None,
-    dask: str | None = None,
-    share: tuple[int, int] | None = None,
+    workers: int | None = None,  # 0: this process; else as many as usable cores, if there is much
+    resume: bool = False,  # keep what a run of this plan, or of fewer samples, has finished
+    overwrite: bool = False,  # remove what a run wrote; files that mnistseq did not make stay
+    check_space: bool = False,  # measure a few samples, and refuse what does not fit on the disk
+    data_dir: Path | None = None,  # where glyphs are cached
+    glyphs: GlyphSet | None = None,  # if they are at hand; workers still load their own
+    dask: str | None = None,  # a scheduler whose workers make the parts; see `open_cluster`
+    share: tuple[int, int] | None = None,  # K and N: make the K-th of N shares of the parts
     report: Report = lambda _: None,
 ) -> Summary:
     """Make a dataset: the parts that are wanted and not there, then what spans parts.
 
     The bytes of its files depend on the plan alone, not on workers, interruptions or the clock.
-
-    Parameters
-    ----------
-    plan : Plan
-    workers : int, optional
-        Worker processes; 0 works in this process. By default as many as there are usable cores,
-        but none for a few samples.
-    resume : bool
-        Keep the finished parts of an earlier run of the same plan, or of one of fewer samples,
-        and make the others.
-    overwrite : bool
-        Remove what an earlier run wrote; files that mnistseq did not make stay.
-    check_space : bool
-        Measure a few samples first, and refuse what does not fit on the disk.
-    data_dir : Path, optional
-        Where glyphs are cached.
-    glyphs : GlyphSet, optional
-        The glyphs, if they are at hand; workers still load their own.
-    dask : str, optional
-        Address of a Dask scheduler whose workers make the parts; see `open_cluster`.
-    share : (int, int), optional
-        K and N: make the K-th of N shares of the parts, beside runs that make the others. The one
-        that finds all parts finished writes what spans them.
-    report : callable
-        Takes events.
+    Of shares, the one that finds all parts finished writes what spans them.
     """
     if workers is not None and not 0 <= workers <= WORKERS_LIMIT:
         raise UsageError(f"workers is {workers}; expected 0 to {WORKERS_LIMIT}")
@@ -196,10 +172,10 @@ class _Job:
 
     def keep_finished(self, workers: int | None) -> None:
         """Find the parts that an earlier run finished."""
-        names = (name.removesuffix(".json") for name in self._folder.list_names(PARTS))
-        parts = [part for name in sorted(names) if (part := self._plan.find_part(name))]
-        if self._share:
-            parts = [*{*parts}.intersection(self._wanted())]
+        names = self._folder.list_names(PARTS)
+        if not names:
+            return
+        parts = [part for part in self._wanted() if f"{part.name}.json" in names]
         if not parts:
             return
         self._report(Checking(len(parts)))

@@ -133,21 +133,14 @@ class Store:
         """Return the names of what lies under a folder, without that."""
         return {name.removeprefix(f"{under}/") for name in self._list(under)}
 
-    def list_replaceable(self, entries: Iterable[FileEntry]) -> None:
-        """Do nothing: whatever has the name of a file of this plan is written anew."""
-
-    def sweep(self) -> None:
-        """Do nothing: what is half made is on this machine, and goes with its folder."""
-
-    def prepare(self) -> None:
-        """Do nothing: a store knows no folders."""
-
     def finishing(self) -> AbstractContextManager[object]:
         """Hold nothing: two that finish at once write the same."""
         return nullcontext()
 
-    def abandon(self) -> None:
-        """Leave the plan: another run may have begun to follow it."""
+    def _do_nothing(self, *_: object) -> None:
+        """Leave all as it is: what is half made is on this machine, a begun plan is for others."""
+
+    prepare = sweep = abandon = list_replaceable = _do_nothing
 
     def remove_own(self, *names: str) -> None:
         """Remove objects, and all that lie under them."""

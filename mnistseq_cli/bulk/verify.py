@@ -79,26 +79,12 @@ class Report:
 def verify(
     folder: Path,
     *,
-    deep: int | None = 0,
-    workers: int | None = None,
-    data_dir: Path | None = None,
+    deep: int | None = 0,  # how many samples, at least, to make again; None makes all
+    workers: int | None = None,  # 0: this process; else as many as usable cores, if there is much
+    data_dir: Path | None = None,  # where glyphs are cached
     report: Callable[[VerifyProgress], None] = lambda _: None,
 ) -> Report:
-    """Check a dataset against its manifest.
-
-    Parameters
-    ----------
-    folder : Path
-    deep : int or None
-        How many samples, at least, to make again and compare; None makes all of them.
-    workers : int, optional
-        Worker processes; 0 works in this process. By default as many as there are usable cores,
-        but none for a few files.
-    data_dir : Path, optional
-        Where glyphs are cached, for `deep`.
-    report : callable
-        Is told how far the check is.
-    """
+    """Check a dataset against its manifest, and `deep` samples against its recipe."""
     manifest = load_manifest(folder)
     if workers is None:
         workers = count_cores() if manifest.n_files > _FEW_FILES else 0
