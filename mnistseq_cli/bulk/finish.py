@@ -93,10 +93,7 @@ def finish(
     written = {entry.name: entry for entry in staging.entries()}
     files = [written.pop(name) for name in recipe_files]
     files += written.values() if joined is None else joined
-    versions: list[dict[str, str]] = []
-    for part in parts:
-        if part.versions not in versions:
-            versions.append(part.versions)
+    versions = [*{repr(part.versions): part.versions for part in parts}.values()]
     summaries = [part.summary for part in parts]
     manifest = Manifest.of(plan, generator.glyphs, versions, files, summaries)
     first = _make_first(plan, generator, data_dir)

@@ -269,11 +269,17 @@ def load_manifest(folder: Path) -> Manifest:
     """Read ``dataset.json``; what uses it may trust its kinds and ranges."""
     path = folder / DATASET_FILE
     with _naming_damage(path, suggest_anew(folder)):
-        _check_folder(folder)
+        if not folder.is_dir() and folder.exists():
+            raise OutputError(f"{folder} is a file; expected the folder of a dataset")
+        if not is_store(folder) and folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+            raise OutputError(f"cannot read the folder {folder}: permission denied")
         try:
             values = read_object(read_regular(path))
         except FileNotFoundError as error:
-            raise _explain_missing(folder) from error
+            state, hint = "is not a dataset", "Make one: mnistseq batch --out DIR"
+            if (folder / PLAN_FILE).exists():
+                state, hint = "is unfinished", "Run what began it again, with --resume."
+            raise OutputError(f"{folder} {state}: it has no {DATASET_FILE}", hint) from error
         if (version := take(values, version=int)["version"]) != MANIFEST_VERSION:
             raise OutputError(
                 f"{path} has version {version}; this program reads {MANIFEST_VERSION}",
@@ -336,13 +342,6 @@ def check_plan(values: dict[str, Any]) -> None:
     cut(take(values["splits"], **dict.fromkeys(values["splits"], int)).items(), count)
 
 
-def _check_folder(folder: Path) -> None:
-    if not folder.is_dir() and folder.exists():
-        raise OutputError(f"{folder} is a file; expected the folder of a dataset")
-    if not is_store(folder) and folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
-        raise OutputError(f"cannot read the folder {folder}: permission denied")
-
-
 @contextmanager
 def _naming_damage(path: Path, hint: str) -> Iterator[None]:
     """Turn what goes wrong while a file is read into an OutputError that names it."""
@@ -358,15 +357,3 @@ def _naming_damage(path: Path, hint: str) -> Iterator[None]:
         raise OutputError(explain_damage(error, path).message, hint) from error
     except Exception as error:  # of a store's library
         raise OutputError(f"cannot read {path}: {describe_damage(error)}") from error
-
-
-def _explain_missing(folder: Path) -> OutputError:
-    if (folder / PLAN_FILE).exists():
-        return OutputError(
-            f"{folder} is unfinished: it has no {DATASET_FILE}",
-            "Run the command that began it again, with --resume.",
-        )
-    return OutputError(
-        f"{folder} is not a dataset: it has no {DATASET_FILE}",
-        "Make one: mnistseq batch --out DIR",
-    )

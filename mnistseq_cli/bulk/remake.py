@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from string import Formatter
@@ -76,28 +75,44 @@ class Remaker:
         *,
         download: bool = True,
     ) -> None:
-        with naming_damage(f"what {folder} says of itself"):
-            self.recipe = _restore_recipe(plan["recipe"], folder)
-            weights = parse_weights(self.recipe.splits)
-            if [*weights] != [*plan["splits"].items()]:
-                raise ValueError("its splits are not those of its recipe")
-            self.splits = cut(weights, self.recipe.count, plan.get("start", 0))
-            with _naming_use(f"the output of {folder}"):
+        try:
+            with naming_damage(f"what {folder} says of itself"):
+                self.recipe = _restore_recipe(plan["recipe"], folder)
+                weights = parse_weights(self.recipe.splits)
+                if [*weights] != [*plan["splits"].items()]:
+                    raise ValueError("its splits are not those of its recipe")
+                self.splits = cut(weights, self.recipe.count, plan.get("start", 0))
                 self.output = Output(folder=folder, **plan["output"])
-            self._distortions = make_pipeline(self.recipe.augment, self.recipe.augment_prob)
+                distortions = make_pipeline(self.recipe.augment, self.recipe.augment_prob)
+        except UsageError as error:
+            message = f"the recipe of {folder} cannot be used: {error.message}"
+            raise OutputError(message, error.hint) from error
         if not download:
             _check_cached(self.recipe, data_dir)
         self._folder = folder
         self._data_dir = data_dir
+        self._distortions = distortions
         self._ranges = {split.name: range(split.start, split.stop) for split in self.splits}
-        self._numbering = _Numbering(self.output, self.splits)
         self._is_array = self.output.to in _ARRAYS
         self._is_lossless = self._is_array or self.output.image_format in _LOSSLESS
         self._generators: dict[tuple[Stage, ...], dict[str, SequenceGenerator]] = {}
+        pattern = r"(?P<index>\d+)\.\w+"
+        self._firsts: dict[str, int] | None = None  # samples called 0, where splits begin anew
+        if self.output.to == "folder":
+            pattern = _read_template(self.output.name, self.output.image_format)
+        elif self._is_array or self.output.to == "lmdb":
+            pattern = r"(?:(?P<split>.*)/)?(?:image-)?(?P<index>\d+)"
+            n_less = self.output.to == "lmdb"  # which counts from 1
+            self._firsts = {split.name: split.start - n_less for split in self.splits}
+        self._pattern = re.compile(pattern, re.ASCII)
 
     def find_index(self, name: str) -> int | None:
         """Return the index of the sample with this name; None where the recipe makes none."""
-        return self._numbering.find(name)
+        match = self._pattern.fullmatch(name)
+        if match is None or len(match["index"]) > 18:  # noqa: PLR2004 - digits of any index
+            return None
+        first = 0 if self._firsts is None else self._firsts.get(match["split"] or "")
+        return None if first is None else first + int(match["index"])
 
     def differences(self, samples: Iterable[LoadedSample]) -> Iterator[Difference]:
         """Compare samples with what the recipe makes; an image of no size is not compared."""
@@ -232,30 +247,6 @@ def name_with_split(sample: LoadedSample) -> str:
     return prefix + sample.name.removeprefix(prefix)
 
 
-class _Numbering:
-    """Finds the index of a sample by its name."""
-
-    # In these, names begin anew in each split; and with which number.
-    _FIRST = dict.fromkeys(_ARRAYS, 0) | {"lmdb": 1}
-
-    def __init__(self, output: Output, splits: tuple[Split, ...]) -> None:
-        pattern = r"(?P<index>\d+)\.\w+"
-        self._shifts: dict[str, int] | None = None
-        if output.to == "folder":
-            pattern = _read_template(output.name, output.image_format)
-        elif output.to in self._FIRST:
-            pattern = r"(?:(?P<split>.*)/)?(?:image-)?(?P<index>\d+)"
-            self._shifts = {it.name: it.start - self._FIRST[output.to] for it in splits}
-        self._pattern = re.compile(pattern, re.ASCII)
-
-    def find(self, name: str) -> int | None:
-        match = self._pattern.fullmatch(name)
-        if match is None or len(match["index"]) > 18:  # noqa: PLR2004 - digits of any index
-            return None
-        shift = 0 if self._shifts is None else self._shifts.get(match["split"] or "")
-        return None if shift is None else int(match["index"]) + shift
-
-
 def _read_template(template: str, ending: str) -> str:
     """Return a pattern for the names of a template; see `mnistseq_cli.formats.names`.
 
@@ -275,30 +266,16 @@ def _read_template(template: str, ending: str) -> str:
     return "".join(pieces) + re.escape(f".{ending}")
 
 
-@contextmanager
-def _naming_use(what: str) -> Iterator[None]:
-    try:
-        yield
-    except UsageError as error:
-        raise OutputError(f"{what} cannot be used: {error.message}", error.hint) from error
-
-
 def _restore_recipe(values: Mapping[str, Any], folder: Path) -> Recipe:
     values = dict(values)
-    if isinstance(values.get("texts"), dict):
-        values["texts"] = _read_texts(folder, values["texts"])
-    with _naming_use(f"the recipe of {folder}"):
-        return Recipe.from_dict(values)
-
-
-def _read_texts(folder: Path, listed: dict[str, Any]) -> tuple[str, ...]:
-    path = find_inside(folder, str(listed.get("file")))
-    if path is None:
-        raise OutputError(f"the texts of {folder} are not in the folder")
-    texts = read_texts(path)
-    if describe_texts(texts)["sha256"] != listed.get("sha256"):
-        raise OutputError(f"{path} does not hold the texts that the dataset was made from")
-    return texts
+    if isinstance(listed := values.get("texts"), dict):
+        path = find_inside(folder, str(listed.get("file")))
+        if path is None:
+            raise OutputError(f"the texts of {folder} are not in the folder")
+        values["texts"] = read_texts(path)
+        if describe_texts(values["texts"])["sha256"] != listed.get("sha256"):
+            raise OutputError(f"{path} does not hold the texts that the dataset was made from")
+    return Recipe.from_dict(values)
 
 
 def _check_cached(recipe: Recipe, data_dir: Path | None) -> None:
