@@ -150,6 +150,10 @@ def write_card(facts: Facts, preview: str) -> str:
         f"Made from {licence.attribution}.",
         *([] if licence.spdx else ["The licence of the glyphs is not known: fill it in."]),
     ]
+    fields = [f"Those of the format `{facts.output['to']}` of mnistseq."]
+    if facts.holds_records:
+        fields = ["| field | what |", "|---|---|", "| `image` | the image |"]
+        fields += [f"| `{name}` | {FIELDS[name].about} |" for name in facts.fields]
     folder = f"{next(iter(facts.splits))}/".lstrip("/")
     loaders = _load_tables()["loaders"]
     return _read_own("card.md").format(
@@ -158,8 +162,10 @@ def write_card(facts: Facts, preview: str) -> str:
         preview=preview,
         introduction=_introduce(facts),
         load=loaders.get(facts.output["to"], loaders["other"]).format(folder),
-        fields=_list_fields(facts),
-        statistics=_list_statistics(facts),
+        fields="\n".join(fields),
+        sizes="\n".join(f"| {name or 'all'} | {n:,} |" for name, n in facts.splits.items()),
+        size=spell_size(facts.size_bytes),
+        n_glyphs=f"{facts.n_glyphs:,}",
         command=facts.command,
         licence="\n\n".join(terms),
     )
@@ -193,19 +199,6 @@ def _find_images(output: Mapping[str, Any], star: str = "**/*") -> str:
     """Return a pattern of the images in the folder of a split."""
     top = output["name"].partition("{")[0].rpartition("/")[0]
     return f"{top}{'/' if top else ''}{star}.{output['image_format']}"
-
-
-def _list_fields(facts: Facts) -> str:
-    if not facts.holds_records:
-        return f"Those of the format `{facts.output['to']}` of mnistseq."
-    rows = [f"| `{name}` | {FIELDS[name].about} |" for name in facts.fields]
-    return "\n".join(["| field | what |", "|---|---|", "| `image` | the image |", *rows])
-
-
-def _list_statistics(facts: Facts) -> str:
-    rows = [f"| {name or 'all'} | {n:,} |" for name, n in facts.splits.items()]
-    end = f"{spell_size(facts.size_bytes)}; {facts.n_glyphs:,} glyphs to choose from."
-    return "\n".join(["| split | images |", "|---|---|", *rows, "", end])
 
 
 # Croissant.

@@ -268,7 +268,11 @@ def iterate_samples(
         for name, column in columns.items():
             with naming_damage(path := getattr(column, "path", where)):
                 _check_column(name, column, path)
-        alphabet = _read_alphabet(columns.pop("alphabet", None))
+        alphabet = None
+        points = columns.pop("alphabet", None)
+        if points is not None:
+            alphabet = "".join(map(chr, points[0 : points.shape[0]].tolist()))
+            alphabet.encode()
         n_samples = _check_together(columns)
         prefix = f"{split}/" if split else ""
         row_bytes = max(map(_measure_row, columns.values()))
@@ -325,6 +329,8 @@ def _check_column(name: str, column: ArrayLike, where: Path) -> None:
             f"{COLUMNS[name].expected}",
             "Scale them to 0..255, 0 black, and save them as uint8." if is_other else "",
         )
+    if name == "alphabet" and not 0 < shape[0] <= _MOST_CLASSES:
+        raise ValueError(f"its alphabet has {shape[0]:,} characters")
     if _measure_row(column) > READ_LIMIT_PX:
         raise ValueError(
             f"one of its {name} has the shape {shape[1:]}; expected at most {READ_LIMIT_PX:,}"
@@ -361,18 +367,6 @@ def _check_together(columns: Columns) -> int:
         n_boxes = columns["boxes"].shape[1]
         raise ValueError(f"it has boxes of {n_boxes} digits, and labels of {labels[1]}")
     return lengths["images"]
-
-
-def _read_alphabet(points: ArrayLike | None) -> str | None:
-    """Return the character of each class, if a file says it."""
-    if points is None:
-        return None
-    (n_classes,) = points.shape
-    if not 0 < n_classes <= _MOST_CLASSES:
-        raise ValueError(f"its alphabet has {n_classes:,} characters")
-    alphabet = "".join(map(chr, points[0:n_classes].tolist()))
-    alphabet.encode()
-    return alphabet
 
 
 def spell_classes(

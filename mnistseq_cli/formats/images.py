@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar
 from warnings import catch_warnings, simplefilter
@@ -147,7 +146,10 @@ def open_encoder(image_format: str) -> Encoder:
         data = _encode(np.arange(28 * 40, dtype=np.uint8).reshape(28, 40), image_format)
         with _open_image(data) as written:
             if written.mode == "L" and written.size == (40, 28):
-                return partial(_encode_block, image_format)
+                return lambda images, widths_px: [
+                    _encode(image[:, :width], image_format)
+                    for image, width in zip(images, widths_px.tolist(), strict=True)
+                ]
     except Exception as error:  # noqa: BLE001 - each format raises what it likes
         cause = error
     raise UsageError(
@@ -156,15 +158,6 @@ def open_encoder(image_format: str) -> Encoder:
         suggest(image_format, IMAGE_FORMATS),
         field="image_format",
     ) from cause
-
-
-def _encode_block(
-    image_format: str, images: NDArray[np.uint8], widths_px: NDArray[np.int64]
-) -> list[bytes]:
-    return [
-        _encode(image[:, :width], image_format)
-        for image, width in zip(images, widths_px.tolist(), strict=True)
-    ]
 
 
 def _encode(image: NDArray[np.uint8], image_format: str) -> bytes:

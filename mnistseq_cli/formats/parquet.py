@@ -82,7 +82,11 @@ class Parquet(Encoded):
             above, _, key = name.rpartition(".")
             column = self._to_array(FIELDS[name].kind, values)
             (columns.setdefault(above, {}) if above else columns)[key] = column
-            feature = _describe(name, block.alphabet)
+            feature: dict[str, Any] = _FEATURES[FIELDS[name].kind]
+            if name == "objects.category":
+                feature = feature | {
+                    "feature": {"names": [*block.alphabet], "_type": "ClassLabel"}
+                }
             (features.setdefault(above, {}) if above else features)[key] = feature
         for name, inside in columns.items():
             if type(inside) is dict:
@@ -131,26 +135,14 @@ class Parquet(Encoded):
             with naming_damage(path), self._parquet.ParquetFile(source) as file:
                 for batch in self._iterate_batches(file):
                     for record, number in zip(batch.to_pylist(), numbers, strict=False):
-                        name = _find_name(record) or f"{path.stem}/{number}"
+                        image = record.get("image")
+                        name = image.get("path") if isinstance(image, dict) else None
+                        name = name if isinstance(name, str) else f"{path.stem}/{number}"
                         if not wanted(name):
                             continue
                         with naming_damage(path, part=f"row {number}"):
                             sample = _load(name, split, record)
                         yield sample
-
-
-def _describe(name: str, alphabet: str) -> dict[str, Any]:
-    """Return the feature of a field."""
-    if name == "objects.category":
-        return {"feature": {"names": [*alphabet], "_type": "ClassLabel"}, "_type": "Sequence"}
-    feature: dict[str, Any] = _FEATURES[FIELDS[name].kind]
-    return feature
-
-
-def _find_name(record: dict[str, Any]) -> str | None:
-    image = record.get("image")
-    path = image.get("path") if isinstance(image, dict) else None
-    return path if isinstance(path, str) else None
 
 
 def _load(name: str, split: str, record: dict[str, Any]) -> LoadedSample:

@@ -10,7 +10,8 @@ from array import array
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from itertools import chain
+from functools import partial
+from itertools import chain, product
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import numpy as np
@@ -87,15 +88,14 @@ def check_boxes(boxes: NDArray[np.int64], shape: tuple[int, ...]) -> None:
 
 def row_from_record(record: Any, name: str | None = None) -> LabelRow:  # noqa: ANN401 - whatever a file holds
     """Return the row of a record of `FIELDS`, whatever name and text are called."""
-    record = _expect(record, dict, "it")
+    record = _expect(record, "it", dict)
     known = {}
     for above, key, parse, aspect in _READ:
-        inside = _expect(record.get(above) or {}, dict, above) if above else record
+        inside = _expect(record.get(above) or {}, above, dict) if above else record
         if inside.get(key) is not None:
             known[aspect] = parse(inside[key], key)
     name = _first_of(record, NAME_KEYS) if name is None else name
-    mask_name = record.get("mask_file_name")
-    mask_name = mask_name if type(mask_name) is str else ""
+    mask_name = _expect(record.get("mask_file_name") or "", "mask_file_name", str)
     return LabelRow(name, _first_of(record, TEXT_KEYS), known, mask_name=mask_name)
 
 
@@ -107,10 +107,10 @@ def _first_of(record: dict[str, Any], keys: tuple[str, ...]) -> str:
     value = record[key]
     if keys is TEXT_KEYS and type(value) is int and abs(value) < _NUMBER_LIMIT**2:
         return str(value)
-    return _expect(value, str, key)
+    return _expect(value, key, str)
 
 
-def _expect(value: Any, kind: type[ValueT], name: str) -> ValueT:  # noqa: ANN401 - as above
+def _expect(value: Any, name: str, kind: type[ValueT]) -> ValueT:  # noqa: ANN401 - as above
     if type(value) is not kind:
         raise ValueError(f"{name} is {reprlib.repr(value)}; expected {_TYPES[kind]}")
     return value
@@ -118,13 +118,13 @@ def _expect(value: Any, kind: type[ValueT], name: str) -> ValueT:  # noqa: ANN40
 
 def _value(record: Any, key: str, kind: type[ValueT], name: str) -> ValueT:  # noqa: ANN401 - as above
     """Return a value of an object, which must be of a type."""
-    return _expect(_expect(record, dict, name).get(key), kind, f"{key} of {name}")
+    return _expect(_expect(record, name, dict).get(key), f"{key} of {name}", kind)
 
 
 def _parse_boxes(boxes: Any, key: str = "bbox") -> NDArray[np.int64]:  # noqa: ANN401 - as above
     """Return boxes, rounded to whole pixels."""
-    for place, box in enumerate(_expect(boxes, list, key), 1):
-        if not _are_numbers(box, {int, float}) or len(box) != BOX_NUMBERS:
+    for place, box in enumerate(_expect(boxes, key, list), 1):
+        if not _holds_only(box, int, float) or len(box) != BOX_NUMBERS:
             raise ValueError(
                 f"box {place} is {reprlib.repr(box)}; expected x, y, width and height"
             )
@@ -132,31 +132,26 @@ def _parse_boxes(boxes: Any, key: str = "bbox") -> NDArray[np.int64]:  # noqa: A
     return np.array([*numbers], np.int64).reshape(-1, BOX_NUMBERS)
 
 
-def _parse_numbers(numbers: Any, key: str) -> NDArray[np.int64]:  # noqa: ANN401 - as above
-    if not _are_numbers(numbers, {int}):
-        raise ValueError(f"{key} is {reprlib.repr(numbers)}; expected a list of whole numbers")
-    return np.array(numbers, np.int64)
+def _parse_list(values: Any, key: str, kind: type, what: str) -> Any:  # noqa: ANN401 - as above
+    if not _holds_only(values, kind):
+        raise ValueError(f"{key} is {reprlib.repr(values)}; expected a list of {what}")
+    return np.array(values, np.int64) if kind is int else tuple(values)
 
 
-def _parse_texts(texts: Any, key: str) -> tuple[str, ...]:  # noqa: ANN401 - as above
-    if type(texts) is not list or {*map(type, texts)} - {str}:
-        raise ValueError(f"{key} is {reprlib.repr(texts)}; expected a list of strings")
-    return tuple(texts)
-
-
-def _are_numbers(values: Any, types: set[type]) -> bool:  # noqa: ANN401 - as above
+def _holds_only(values: Any, *types: type) -> bool:  # noqa: ANN401 - as above
+    """Whether it is a list of values of some types, numbers not too large."""
     return (
         type(values) is list
-        and {*map(type, values)} <= types
-        and all(-_NUMBER_LIMIT < value < _NUMBER_LIMIT for value in values)  # nor is NaN
+        and {*map(type, values)} <= {*types}
+        and (str in types or all(-_NUMBER_LIMIT < it < _NUMBER_LIMIT for it in values))  # no NaN
     )
 
 
 _PARSERS: dict[str, Callable[[Any, str], Any]] = {
-    "numbers": _parse_numbers,
+    "numbers": partial(_parse_list, kind=int, what="whole numbers"),
     "boxes": _parse_boxes,
-    "texts": _parse_texts,
-    "text": lambda text, key: _expect(text, str, key),
+    "texts": partial(_parse_list, kind=str, what="strings"),
+    "text": partial(_expect, kind=str),
 }
 _READ = [  # what stands before the dot, the key, how it is read, and what it is called
     (*path.rpartition(".")[::2], _PARSERS[field.kind], field.aspect)
@@ -439,16 +434,16 @@ class ImageFinder:
             return self._start + name if self._start else self._base / name
         steps = [step for step in re.split(r"[\\/]", name) if step not in ("", ".")]
         is_absolute = bool(_IS_ABSOLUTE.match(name))
-        for start in range(len(steps) if is_absolute else 1):
-            for base in self._bases:
-                inside = os.path.normpath(os.path.join(base, *steps[start:]))  # noqa: PTH118 - text
-                path = self._folder / inside
-                is_there = path.exists() if is_store(path) else os.path.lexists(path)
-                if steps and not inside.startswith("..") and is_there:
-                    if self._base is None and not is_absolute:
-                        self._base = self._folder if base == "." else self._folder / base
-                        self._start = "" if is_store(path) else f"{self._base}{os.sep}"
-                    return path
+        starts = range(len(steps) if is_absolute else min(1, len(steps)))
+        for start, base in product(starts, self._bases):
+            inside = os.path.normpath(os.path.join(base, *steps[start:]))  # noqa: PTH118 - text
+            path = self._folder / inside
+            is_there = path.exists() if is_store(path) else os.path.lexists(path)
+            if is_there and not inside.startswith(".."):
+                if self._base is None and not is_absolute:
+                    self._base = self._folder if base == "." else self._folder / base
+                    self._start = "" if is_store(path) else f"{self._base}{os.sep}"
+                return path
         if is_absolute or ".." in steps:
             raise ValueError(f"the image {name!r:.200} is not in {self._folder}")
         return None

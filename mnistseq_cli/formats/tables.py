@@ -13,7 +13,7 @@ from mnistseq_cli.files import describe_damage, hint_at_verify, open_text
 from mnistseq_cli.recipe import LENGTH_LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 NAME_KEYS = (
@@ -45,7 +45,7 @@ def read_table(
         sign = _find_sign(file, path.suffix.lower())
         # In files for PaddleOCR and its like, nothing is quoted.
         is_plain = path.suffix.lower() == ".txt" and sign in "\t "
-        lines = _read_lines(file)
+        lines: Iterable[str] = iter(lambda: _check_line(file.readline(_LINE_LIMIT)), "")
         if sign == " ":  # only the first spaces of a line: a text may have others
             lines = (re.sub(r"[ \t]+", "\t", line.lstrip(" "), count=1) for line in lines)
         rows = csv.reader(
@@ -90,11 +90,10 @@ def check_text(text: str, kind: str = "text", limit: int = LENGTH_LIMIT) -> None
         text.encode()
 
 
-def _read_lines(file: TextIO) -> Iterator[str]:
-    while line := file.readline(_LINE_LIMIT):
-        if len(line) == _LINE_LIMIT:
-            raise ValueError(f"it has more than {_LINE_LIMIT:,} characters")
-        yield line
+def _check_line(line: str) -> str:
+    if len(line) == _LINE_LIMIT:
+        raise ValueError(f"it has more than {_LINE_LIMIT:,} characters")
+    return line
 
 
 def _find_sign(file: TextIO, ending: str) -> str:
@@ -117,13 +116,11 @@ def _find_columns(
     line = ",".join(head)
     if len(head) < 2:  # noqa: PLR2004 - name and text
         raise ValueError(f"{line!r:.80} is one value, not two" if head else "it is empty")
-    if is_image is None:  # the row may be of an image called a.png, its text "word"
-        is_data = not names and not (texts and "." not in head[0])
-    else:
-        is_data = is_image(head[0])
-    if is_data:
+    # The row may be of an image called a.png, its text "word".
+    is_header = bool(names or (texts and "." not in head[0]))
+    if is_image(head[0]) if is_image else not is_header:
         return 0, 1, False
-    if names or (texts and "." not in head[0]):
+    if is_header:
         missing = "text" if names else "image"
         raise ValueError(f"the header {line!r:.80} has no column that is known for the {missing}")
     raise ValueError(
