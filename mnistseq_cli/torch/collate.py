@@ -80,8 +80,9 @@ def detection_collate(samples: Block | Sequence[Item]) -> DetectionBatch:
     for item in items:
         corner, size = item["boxes"].to(torch.float32).split(2, dim=1)
         boxes = torch.cat([corner, corner + size], dim=1)
-        target = {"boxes": boxes, "labels": item["classes"] + 1}
-        targets.append(target | {key: item[key] for key in ("masks",) if key in item})
+        targets.append({"boxes": boxes, "labels": item["classes"] + 1})
+        if "masks" in item:
+            targets[-1]["masks"] = item["masks"]
     return DetectionBatch([item["image"] for item in items], targets)
 
 
@@ -95,16 +96,12 @@ def pad_collate(
     `length` and `width_px` tell how many classes and boxes, and which columns, are meant.
     """
     lengths, widths_px = _measure(samples)
-    pad = torch.nn.utils.rnn.pad_sequence
-    return {
-        "index": torch.tensor([item["index"] for item in samples]),
-        "text": [item["text"] for item in samples],
-        "image": _pad_images(samples),
-        "width_px": widths_px,
-        "classes": pad([item["classes"] for item in samples], batch_first=True),
-        "boxes": pad([item["boxes"] for item in samples], batch_first=True),
-        "length": lengths,
-    }
+    batch = {"index": torch.tensor([item["index"] for item in samples])}
+    for name in ("classes", "boxes"):
+        rows = [item[name] for item in samples]
+        batch[name] = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    batch |= {"image": _pad_images(samples), "width_px": widths_px, "length": lengths}
+    return batch | {"text": [item["text"] for item in samples]}
 
 
 # How PyTorch's default_collate learns of a type, says its documentation.
@@ -117,21 +114,15 @@ def to_items(block: Block, paper: float) -> list[Item]:
     classes = torch.from_numpy(block.classes.astype(np.int64))
     boxes = torch.from_numpy(block.boxes)
     rows = zip(block.texts.tolist(), block.lengths.tolist(), block.widths_px.tolist(), strict=True)
-    items = [
-        Item(
-            index=block.start + place,
-            text=text,
-            image=images[place, :, :, :width],
-            classes=classes[place, :length],
-            boxes=boxes[place, :length],
-            paper=paper,
-        )
-        for place, (text, length, width) in enumerate(rows)
-    ]
-    if block.inks:
-        for place, item in enumerate(items):
-            masks = block.inks.masks(place, item["image"].shape[-1])[: len(item["classes"])]
+    items = []
+    for place, (text, length, width) in enumerate(rows):
+        item = Item(index=block.start + place, text=text, paper=paper)
+        item["image"] = images[place, :, :, :width]
+        item["classes"], item["boxes"] = classes[place, :length], boxes[place, :length]
+        if block.inks:
+            masks = block.inks.masks(place, width)[:length]
             item["masks"] = torch.from_numpy(masks.astype(np.uint8))
+        items.append(item)
     if block.marks:
         marks = zip(items, block.written.tolist(), block.marks.of_each(), strict=True)
         for item, written, (_, mark_boxes) in marks:

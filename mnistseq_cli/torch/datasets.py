@@ -109,29 +109,6 @@ class SequenceDataset(_Stream, Dataset[Item]):
         ]
 
 
-class _Loaded:
-    """A place in an epoch where one pass begins, with any number of workers."""
-
-    def __init__(self) -> None:
-        # An epoch, a batch in it, and how many workers the pass has, 0 before it.
-        self._place = torch.zeros(3, dtype=torch.int64).share_memory_()
-        self._used = torch.zeros(_MOST_WORKERS, dtype=torch.uint8).share_memory_()
-
-    def put(self, epoch: int, batch: int) -> None:
-        """Set the place for the next pass of that epoch."""
-        self._used.zero_()
-        self._place[:] = torch.tensor([epoch, batch, 0])
-
-    def use(self, epoch: int, worker: int, n_workers: int) -> int:
-        """Return the batch that a pass of an epoch begins at; each worker asks once."""
-        own_epoch, batch, n_users = self._place.tolist()
-        if own_epoch != epoch or n_users not in {0, n_workers} or self._used[worker]:
-            return 0
-        self._place[2] = n_workers
-        self._used[worker] = 1
-        return int(batch)
-
-
 class IterableSequenceDataset(_Stream, IterableDataset[Block]):
     """The samples of an epoch in batches, each made at once.
 
@@ -180,8 +157,9 @@ class IterableSequenceDataset(_Stream, IterableDataset[Block]):
             )
         self.batch_size = batch_size
         self.drop_last = drop_last
-        self._loaded = _Loaded()
         self._next = (0, 0)  # an epoch, and a batch in it
+        # The epoch of a state that was loaded, and where each worker begins its next pass.
+        self._loaded = torch.zeros(1 + _MOST_WORKERS, dtype=torch.int64).share_memory_()
 
     def __len__(self) -> int:
         """Return the number of batches of this rank."""
@@ -196,7 +174,11 @@ class IterableSequenceDataset(_Stream, IterableDataset[Block]):
         worker, n_workers = (info.id, info.num_workers) if info else (0, 1)
         self._shared[_IN_WORKERS] = info is not None
         epoch = self.epoch
-        first = self._loaded.use(epoch, worker, n_workers)
+        first = 0
+        if self._loaded[0] == epoch:
+            first = int(self._loaded[1 + worker])
+            self._loaded[1 + worker] = 0
+            self._loaded[1 + n_workers :] = 0  # a place is for the workers of one pass
         self._next = epoch, first
         return self._batches(epoch, range(first + worker, len(self), n_workers), worker)
 
@@ -220,12 +202,9 @@ class IterableSequenceDataset(_Stream, IterableDataset[Block]):
                 "workers make batches ahead, so the dataset cannot know how many were used",
                 "Count them in the loop: dataset.state_dict(n_batches)",
             )
-        epoch, batch = self._next
-        if n_batches is not None:
-            batch = n_batches
-        elif epoch != self.epoch:
-            batch = 0
-        return {"epoch": self.epoch, "batch": batch} | self._shape()
+        if n_batches is None:
+            n_batches = self._next[1] if self._next[0] == self.epoch else 0
+        return {"epoch": self.epoch, "batch": n_batches} | self._shape()
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Begin the epoch where `state_dict` was called; the number of workers may differ.
@@ -241,10 +220,10 @@ class IterableSequenceDataset(_Stream, IterableDataset[Block]):
         for name, value in self._shape().items():
             if state[name] != value:
                 raise UsageError(f"{name} is {value}, but the state was saved with {state[name]}")
-        if get_worker_info():
-            self._loaded = _Loaded()  # StatefulDataLoader gives each worker a place of its own
+        if get_worker_info():  # StatefulDataLoader gives each worker a place of its own
+            self._loaded = self._loaded.clone()
         self._next = state["epoch"], state["batch"]
-        self._loaded.put(*self._next)
+        self._loaded[0], self._loaded[1:] = self._next
         self.set_epoch(state["epoch"])
 
     def _batches(self, epoch: int, numbers: range, worker: int) -> Iterator[Block]:

@@ -23,7 +23,6 @@ import mnistseq_cli
 from mnistseq_cli.bulk import events
 from mnistseq_cli.cli.commands import open_command
 from mnistseq_cli.distortions.registry import AUGMENTATIONS
-from mnistseq_cli.inspection import predictions
 from mnistseq_cli.randomness import Use
 from mnistseq_cli.recipe import CHOICES, Recipe
 from tests.helpers.pages import PAGES, PROJECT, Block, Page, run
@@ -198,12 +197,6 @@ def test_the_table_of_events_names_their_fields() -> None:
     }
 
 
-def test_the_table_of_predictions_names_the_columns() -> None:
-    columns = FORMATS.names("Predictions", "column")
-    assert columns == ["file_name", "text"]
-    assert {"text", "prediction", "label"} <= {*predictions.READ_KEYS}
-
-
 def test_the_table_of_json_names_its_keys() -> None:
     (block,) = [block for block in FORMATS.blocks if "--json\n" in block.text]
     assert FORMATS.names("JSON of sequence", "key") == list(json.loads(block.output))
@@ -295,19 +288,6 @@ def test_the_man_page_is_installed() -> None:
     (installed,) = [file for file in files if file.name == "mnistseq.1"]
     kept = (PROJECT / "docs" / "mnistseq.1").read_text(encoding="utf-8")
     assert Path(str(installed.locate())).read_text(encoding="utf-8") == kept
-
-
-def test_the_program_is_in_the_man_page(tmp_path: Path) -> None:
-    text = (PROJECT / "docs" / "mnistseq.1").read_text(encoding="utf-8").replace("\\-", "-")
-    for option in re.findall(
-        r"--[a-z][a-z-]+", run(["mnistseq", "batch", "--help"], tmp_path).stdout
-    ):
-        assert option in text
-
-
-def test_the_test_command_is_the_one_that_is_run() -> None:
-    assert "bash .ci/test" in README.text
-    assert "bash .ci/test" in (PROJECT / ".ci" / "run").read_text(encoding="utf-8")
 
 
 def test_every_option_of_a_picture_is_documented() -> None:
