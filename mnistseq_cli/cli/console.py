@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-_ENDLESS = re.compile(r"[^\s/]{256,}")
+_ENDLESS = re.compile(r"([^\s/]{60})[^\s/]{176,}([^\s/]{20})")
 
 
 @cache
@@ -43,12 +43,12 @@ def is_terminal() -> bool:
 
 def escape(text: str) -> str:
     r"""Return a text as one harmless line: ``\x1b``, ``\n``, ``\u202e``; JSON stays JSON."""
-    return _UNSAFE.sub(lambda found: _escape_character(found[0]), text)
 
+    def spell(found: re.Match[str]) -> str:
+        # JSON escapes those below a space itself, and knows no \x.
+        return repr(found[0])[1:-1] if found[0] < " " else f"\\u{ord(found[0]):04x}"
 
-def _escape_character(character: str) -> str:
-    # JSON escapes those below a space itself, and knows no \x.
-    return repr(character)[1:-1] if character < " " else f"\\u{ord(character):04x}"
+    return _UNSAFE.sub(spell, text)
 
 
 def print_result(text: str) -> None:
@@ -86,15 +86,12 @@ def report_error(error: MnistseqError) -> None:
     _report("Error: ", "bold red", error.message, error.hint)
 
 
-def _report(kind: str, style: str, message: str, hint: str) -> None:
-    _print((kind, style), (_shorten(message), ""))
+def _report(kind: str, style: str, *lines: str) -> None:
+    # Words that are longer than a name of a file lack their middle.
+    message, hint = (_ENDLESS.sub(r"\1…\2", line) for line in lines)
+    _print((kind, style), (message, ""))
     if hint:
-        _print((f"  {_shorten(hint)}", ""))
-
-
-def _shorten(text: str) -> str:
-    """Return a text with the middle left out of words that are longer than a name of a file."""
-    return _ENDLESS.sub(lambda found: f"{found[0][:60]}…{found[0][-20:]}", text)
+        _print((f"  {hint}", ""))
 
 
 def _print(*parts: tuple[str, str]) -> None:

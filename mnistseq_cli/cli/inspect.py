@@ -28,14 +28,10 @@ def inspect(
     data_dir: Path | None = None,
 ) -> None:
     """Run the command; `help.txt` says what each parameter is."""
-    import json
-
     from mnistseq_cli.bulk.storage import open_folder
-    from mnistseq_cli.cli.console import print_result, say, warn
+    from mnistseq_cli.cli.console import say
     from mnistseq_cli.cli.output_options import check_image_file
-    from mnistseq_cli.inspection.figures import to_dict
     from mnistseq_cli.inspection.survey import pick_samples
-    from mnistseq_cli.inspection.wording import describe_warnings
 
     folder = open_folder(folder)
     if samples is not None:
@@ -50,14 +46,14 @@ def inspect(
     if samples is not None and predictions is not None:
         raise UsageError("--samples looks at some images, and --predictions at all; expected one")
     survey, reader = _look(folder, predictions, data_dir, samples)
-    _write_files(survey, reader, sheet, report)  # who reads the summary may not read to its end
-    if json_:
-        values = to_dict(survey) | ({"reader": reader.to_dict()} if reader else {})
-        print_result(json.dumps(values, ensure_ascii=False, allow_nan=False))
-    else:
-        _show(survey, reader)
-    for message, hint in describe_warnings(survey, reader):
-        warn(message, hint)
+    # Files go before the summary: who reads that may not read to its end.
+    if sheet is not None:
+        _write_sheet(sheet, survey.choose(SHEET_SAMPLES))
+    if report is not None:
+        from mnistseq_cli.inspection.report import write_report
+
+        write_report(report, survey, reader)
+    _print_findings(survey, reader, as_json=json_)
     if report is not None:
         say(f"The page is {report}: open it in a browser.")
 
@@ -99,17 +95,6 @@ def _check_report(path: Path) -> None:
     check_place(path)
 
 
-def _write_files(
-    survey: Survey, reader: ReaderFigures | None, sheet: Path | None, report: Path | None
-) -> None:
-    if sheet is not None:
-        _write_sheet(sheet, survey.choose(SHEET_SAMPLES))
-    if report is not None:
-        from mnistseq_cli.inspection.report import write_report
-
-        write_report(report, survey, reader)
-
-
 def _write_sheet(path: Path, samples: list[LoadedSample]) -> None:
     from mnistseq_cli.cli.console import say
     from mnistseq_cli.formats.images import write_image
@@ -117,6 +102,22 @@ def _write_sheet(path: Path, samples: list[LoadedSample]) -> None:
 
     write_image(path, make_labelled_sheet(samples))
     say(f"{count(len(samples), 'sample')} drawn on {path}.")
+
+
+def _print_findings(survey: Survey, reader: ReaderFigures | None, *, as_json: bool) -> None:
+    import json
+
+    from mnistseq_cli.cli.console import print_result, warn
+    from mnistseq_cli.inspection.figures import to_dict
+    from mnistseq_cli.inspection.wording import describe_warnings
+
+    if as_json:
+        values = to_dict(survey) | ({"reader": reader.to_dict()} if reader else {})
+        print_result(json.dumps(values, ensure_ascii=False, allow_nan=False))
+    else:
+        _show(survey, reader)
+    for message, hint in describe_warnings(survey, reader):
+        warn(message, hint)
 
 
 def _show(survey: Survey, reader: ReaderFigures | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,10 +97,8 @@ class Picture:
 
     def make_recipe(self, defaults: dict[str, Any], given: dict[str, Any]) -> Recipe:
         """Return the recipe: what was given, over a saved recipe, over defaults."""
-        own = {field.name: getattr(self, field.name) for field in fields(self)} | given
+        own = vars(self) | {"data_dir": None, "recipe": None} | given
         said = {key: value for key, value in own.items() if value is not None}
-        for name in ("data_dir", "recipe"):
-            said.pop(name, None)
         if (one_hand := said.pop("one_hand", None)) is not None:
             said.setdefault("hand", "writer" if one_hand else "any")
         if said.get("splits"):
@@ -182,17 +180,13 @@ def name_glyphs(dataset: str, split: str) -> str:
 
 def _warn_of_pen(missed: list[GlyphError], unkept: list[GlyphError]) -> None:
     """Warn why MNIST could not be had, or why what the pen drew in its place is not kept."""
-    for error in unkept[:1]:
-        warn(
-            "Glyphs cannot be kept, so that the built-in pen draws them anew each time: "
-            f"{error.message}",
-            error.hint,
-        )
+    if unkept:
+        why = "Glyphs cannot be kept, so that the built-in pen draws them anew each time"
+        warn(f"{why}: {unkept[0].message}", unkept[0].hint)
     for error in missed:
-        if not isinstance(error, CacheError):
-            why = (
-                "MNIST cannot be had; mnistseq download says why" if error.hint else error.message
-            )
-            warn(f"Using the built-in pen (--dataset strokes): {why}")
-        elif not unkept:
-            warn(f"Using the built-in pen (--dataset strokes): {error.message}", error.hint)
+        message, hint = error.message, error.hint
+        if isinstance(error, CacheError) and unkept:
+            continue
+        if hint and not isinstance(error, CacheError):
+            message, hint = "MNIST cannot be had; mnistseq download says why", ""
+        warn(f"Using the built-in pen (--dataset strokes): {message}", hint)

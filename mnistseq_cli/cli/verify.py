@@ -34,9 +34,9 @@ def verify(
     if workers is not None:
         check_number("workers", workers, 0, WORKERS_LIMIT)
     folder = open_folder(folder)
-    n_deep = _parse_samples(samples) if deep else 0
     if samples and not deep:
         raise UsageError(f"unexpected value {samples!r} after DIR", "Check folders one by one.")
+    n_deep = _parse_samples(samples) if deep else 0
     with Display("files") as display:
 
         def show(checking: VerifyProgress) -> None:
@@ -47,10 +47,9 @@ def verify(
         found = check(folder, deep=n_deep, workers=workers, data_dir=data_dir, report=show)
     for problem in found.problems:
         print_result(str(problem))
-    if found.also_there:
-        shown = ", ".join(found.also_there[:SHOWN_OTHERS])
-        more = len(found.also_there) - SHOWN_OTHERS
-        say(f"Also there, from other programs: {shown}" + (f" and {more:,} more" * (more > 0)))
+    if others := found.also_there:
+        more = f" and {len(others) - SHOWN_OTHERS:,} more" if others[SHOWN_OTHERS:] else ""
+        say(f"Also there, from other programs: {', '.join(others[:SHOWN_OTHERS])}{more}")
     if found.problems:
         raise OutputError(
             f"{folder} is not as it was written: {count(len(found.problems), 'file')}",
@@ -72,8 +71,6 @@ def _parse_samples(text: str) -> int | None:
     """Return how many samples to make again; None for all."""
     from mnistseq_cli.bulk.verify import DEEP_SAMPLES
 
-    if text == "all":
-        return None
-    if text and not re.fullmatch(r"[1-9]\d{0,17}", text, re.ASCII):
+    if not re.fullmatch(r"([1-9]\d{0,17}|all)?", text, re.ASCII):
         raise UsageError(f"--deep is {text!r}; expected a number of samples from 1 on, or all")
-    return int(text or DEEP_SAMPLES)
+    return None if text == "all" else int(text or DEEP_SAMPLES)
