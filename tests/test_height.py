@@ -5,61 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from mnistseq_cli import generate_numbers_sequence, generate_phone_numbers
 from mnistseq_cli.compose.generator import SequenceGenerator
-from mnistseq_cli.compose.samples import Sample
 from mnistseq_cli.formats import FORMATS, LABEL_STYLES
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.glyphs.load import load_glyphs
-from mnistseq_cli.recipe import CHOICES, Recipe
+from mnistseq_cli.recipe import Recipe
 from tests.helpers.program import Result
 
 Run = Callable[..., Result]
-ROWS = st.fixed_dictionaries(
-    {
-        "length": st.tuples(st.integers(1, 3), st.integers(3, 5)),
-        "seed": st.integers(0, 2**32),
-        "height_px": st.sampled_from([16, 27, 48, 64, 130]),
-        "margin_px": st.none() | st.tuples(st.integers(0, 2), st.integers(2, 5)),
-        "width_px": st.sampled_from(["natural", "widest"]),
-        "edges": st.booleans(),
-        "augment": st.sampled_from([(), (), ("shift=3", "scale=0.2", "dilate=2")]),
-        **{name: st.sampled_from(CHOICES[name]) for name in ("measure", "align", "spacing_mode")},
-    }
-)
-
-
-def find_ink(sample: Sample) -> NDArray[np.bool_]:
-    ink: NDArray[np.bool_] = sample.image != 255
-    return ink
-
-
-@given(values=ROWS)
-def test_boxes_bound_ink_and_gaps_lie_between_it(values: dict[str, Any], glyphs: GlyphSet) -> None:
-    recipe = Recipe(count=6, **values)
-    for sample in SequenceGenerator(recipe, glyphs):
-        ink = find_ink(sample)
-        assert len(ink) == recipe.height_px
-        low, high = recipe.spacing_px
-        assert all(low <= gap <= high for gap in sample.gaps)
-        if recipe.measure == "ink":
-            inner = sample.gaps[1:-1] if recipe.edges else sample.gaps
-            ends = sample.boxes[:, 0] + sample.boxes[:, 2]
-            assert np.array_equal(sample.boxes[1:, 0] - ends[:-1], inner)
-        for x, y, width, height in sample.boxes:
-            part = ink[:, x : x + width]
-            assert np.flatnonzero(part.any(axis=1))[[0, -1]].tolist() == [y, y + height - 1]
-            assert part[:, [0, -1]].any(axis=0).all()
-            ink[y : y + height, x : x + width] = False
-        assert not ink.any()
 
 
 @given(
@@ -73,7 +32,7 @@ def test_so_much_paper_is_above_and_below_the_ink(
     recipe = Recipe(length=5, count=20, height_px=height, margin_px=margin, augment=augment)
     margins = []
     for sample in SequenceGenerator(recipe, load_glyphs("strokes", "test")):
-        rows = np.flatnonzero(find_ink(sample).any(axis=1))
+        rows = np.flatnonzero((sample.image != 255).any(axis=1))
         margins += [rows[0], height - 1 - rows[-1]]
     # The palest edge of the ink may be lost where it is scaled.
     assert min(margins) >= margin[0]
@@ -101,15 +60,6 @@ def test_the_same_picture_comes_out_larger(height: int) -> None:
     difference = np.abs(boxes[1] - boxes[0])
     assert difference[..., [1, 3]].max() < 6
     assert difference[..., 1:].mean() < 2
-
-
-def test_functions_take_a_height(glyph_folder: Path) -> None:
-    image = generate_numbers_sequence(
-        [3, 5, 0], (5, 23), 250, seed=1, height_px=64, dataset=str(glyph_folder)
-    )
-    assert image.shape == (64, 250)
-    images, _ = generate_phone_numbers(2, seed=1, height_px=40, dataset=str(glyph_folder))
-    assert images.shape[:2] == (2, 40)
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.compose.splits import cut, parse_weights
-from mnistseq_cli.errors import LayoutError, MnistseqError, TextError, UsageError
+from mnistseq_cli.errors import MnistseqError, TextError, UsageError
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import CHOICES, NAMED_RECIPES, Recipe, read_lines, read_texts
 
@@ -42,12 +42,7 @@ RECIPES = st.builds(
 def test_a_saved_recipe_is_read_back_equal(
     recipe: Recipe, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    folder = tmp_path_factory.mktemp("recipe")
-    assert Recipe.load(recipe.save(folder)) == recipe
-
-
-@given(recipe=RECIPES)
-def test_a_recipe_survives_json(recipe: Recipe) -> None:
+    assert Recipe.load(recipe.save(tmp_path_factory.mktemp("recipe"))) == recipe
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
 
 
@@ -59,37 +54,36 @@ def test_the_docstring_lists_every_field() -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"count": 0}, "count is 0"),
-        ({"count": -1}, "count is -1"),
-        ({"count": 10**12}, "count is 1000000000000"),
-        ({"count": True}, "count is True"),
-        ({"count": "7"}, "count is '7'"),
-        ({"seed": -1}, "seed is -1"),
-        ({"seed": 2**63}, "seed is"),
-        ({"width_px": 0}, "width_px is 0"),
-        ({"width_px": -5}, "width_px is -5"),
-        ({"width_px": 10**6}, "width_px is 1000000"),
+        *(({"count": n}, f"count is {n!r}") for n in (0, -1, 10**12, True, "7")),
+        *(({"seed": n}, "seed is") for n in (-1, 2**63)),
+        *(({"width_px": n}, f"width_px is {n}") for n in (0, -5, 10**6)),
         ({"width_px": "wide"}, "width_px is 'wide'; expected .*, or natural, or widest"),
         ({"spacing_px": (10, 2)}, "from 10 to 2"),
         ({"spacing_px": (2,)}, "two whole numbers"),
         ({"spacing_px": (2.5, 3)}, "2.5"),
         ({"spacing_px": (-29, 3)}, "-29"),
-        ({"length": (0, 3)}, "length is 0"),
+        ({"spacing_px": np.array([[2, 3]])}, "spacing_px is .*; expected"),
+        ({"spacing_px": (-1, 4), "edges": True}, "cut a digit off"),
+        ({"length": 0}, "length is 0"),
         ({"length": (5, 3)}, "from 5 to 3"),
+        ({"length": None}, "a recipe needs one of"),
+        ({"digits": "1"}, "it has digits and length"),
+        ({"digits": "", "length": None}, "digits is ''; expected 1 to"),
+        ({"pattern": 35, "length": None}, "pattern is 35; expected a text in quotes"),
         ({"align": "centre"}, "'centre'; expected one of: left, center, right, random"),
         ({"edges": "yes"}, "edges is 'yes'"),
         ({"dataset": 7}, "dataset is 7"),
         ({"height_px": 15}, "height_px is 15; expected a whole number from 16 to 256"),
         ({"margin_px": (0, 11)}, "margin_px is 11; expected a whole number from 0 to 10"),
-        ({"augment_prob": 2}, "augment_prob is 2; expected a number from 0 to 1"),
-        ({"augment_prob": -0.1}, "augment_prob is -0.1"),
-        ({"augment_prob": float("nan")}, "augment_prob is nan"),
-        ({"augment_prob": "0.5"}, "augment_prob is '0.5'"),
-        ({"augment_prob": True}, "augment_prob is True"),
+        ({"touching": 0.5, "spacing_mode": "fixed"}, "touching is 0.5, but all gaps are to be"),
+        *(
+            ({"augment_prob": one}, f"augment_prob is {one!r}; expected a number from 0 to 1")
+            for one in (2, -0.1, float("nan"), "0.5", True)
+        ),
     ],
 )
 def test_a_value_that_is_not_allowed_is_named(values: dict[str, Any], words: str) -> None:
-    with pytest.raises(UsageError, match=words.replace("(", r"\(")):
+    with pytest.raises(UsageError, match=words):
         Recipe(**{"length": (1, 5)} | values)
 
 
@@ -116,39 +110,12 @@ def test_what_is_no_whole_number_of_numpy_is_refused(value: Any) -> None:
             Recipe(length=(1, 2), **{name: value})
 
 
-@pytest.mark.parametrize("value", [[2.5, 3], [[2, 3]], [True, True], [2]])
-def test_an_array_that_is_no_pair_is_refused(value: Any) -> None:
-    for name in ("length", "spacing_px"):
-        values: dict[str, Any] = {"length": (1, 2)} | {name: np.array(value)}
-        with pytest.raises(UsageError, match=f"{name} is .*; expected"):
-            Recipe(**values)
-
-
 def test_one_length_is_both_ends() -> None:
     one = Recipe(length=5, seed=1)
     assert one == Recipe(length=(5, 5), seed=1)
     assert repr(one) == "Recipe(length=(5, 5), seed=1)"
     with pytest.raises(UsageError, match="length is 0"):
         Recipe(length=0)
-
-
-@pytest.mark.parametrize("value", [{}, {"digits": "1", "length": (1, 2)}, {"digits": ""}])
-def test_exactly_one_source_of_text_is_asked_for(value: dict[str, Any]) -> None:
-    with pytest.raises(TextError):
-        Recipe(**value)
-
-
-@pytest.mark.parametrize("name", ["digits", "pattern"])
-def test_a_text_that_is_none_is_named(name: str) -> None:
-    with pytest.raises(TextError, match=f"{name} is 35; expected a text in quotes"):
-        Recipe(**cast("dict[str, Any]", {name: 35}))
-    with pytest.raises(TextError, match=f"{name} is ''; expected 1 to"):
-        Recipe(**cast("dict[str, Any]", {name: ""}))
-
-
-def test_margins_cannot_be_negative() -> None:
-    with pytest.raises(LayoutError, match="cut a digit off"):
-        Recipe(digits="1", spacing_px=(-1, 4), edges=True)
 
 
 @pytest.mark.parametrize(
@@ -173,17 +140,6 @@ def test_a_file_that_is_no_recipe_is_refused(text: str, words: str, tmp_path: Pa
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(UsageError, match=f"(?s)recipe.toml.*{words}"):
         Recipe.load(path)
-
-
-def test_a_probability_without_distortions_is_read(tmp_path: Path) -> None:
-    # Datasets without distortions were saved so, and one may be made again without some.
-    (tmp_path / "recipe.toml").write_text('digits = "1"\naugment = []\naugment_prob = 0.5\n')
-    assert Recipe.load(tmp_path / "recipe.toml").augment_prob == 0.5
-
-
-def test_a_missing_recipe_is_an_error_of_ours(tmp_path: Path) -> None:
-    with pytest.raises(MnistseqError, match="cannot read the recipe"):
-        Recipe.load(tmp_path / "none.toml")
 
 
 @pytest.mark.parametrize(
@@ -232,15 +188,16 @@ def test_what_is_long_is_refused_soon(values: dict[str, Any], glyphs: GlyphSet) 
     assert len(str(caught.value)) < 1000
 
 
-def test_a_recipe_that_never_ends_or_is_too_large_is_refused(tmp_path: Path) -> None:
+def test_a_recipe_that_never_ends_or_is_missing_or_too_large_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "recipe.toml").write_text('texts = "pipe"')
     (tmp_path / "large.toml").write_bytes(b"#" * (2**24 + 1))
     for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path / "recipe.toml"):
         with pytest.raises(MnistseqError, match="pipe or a device"):
             Recipe.load(path)
-    with pytest.raises(MnistseqError, match="16,777,216"):
-        Recipe.load(str(tmp_path / "large.toml"))
+    for name, words in (("large.toml", "16,777,216"), ("none.toml", "cannot read the recipe")):
+        with pytest.raises(MnistseqError, match=words):
+            Recipe.load(str(tmp_path / name))
 
 
 def test_only_as_many_texts_are_read_as_are_wanted(tmp_path: Path) -> None:
@@ -251,25 +208,26 @@ def test_only_as_many_texts_are_read_as_are_wanted(tmp_path: Path) -> None:
         read_lines(path)
 
 
-def test_texts_of_windows_are_read(tmp_path: Path) -> None:
-    path = tmp_path / "texts.txt"
-    path.write_bytes("\ufeff350\r\n\r\n  007 \n\n".encode())
-    assert read_texts(path) == ("350", "007")
-    path.write_bytes("350\r\n007\r\n".encode("utf-16"))
-    assert read_texts(path) == ("350", "007")
-    path.write_bytes("350\r\n007\r\n".encode("utf-16-le"))
-    assert read_texts(path) == ("350", "007")
-    path.write_bytes(b"350\n\xe9\n")
-    with pytest.raises(TextError, match=r"line 2: .*UTF-8"):
-        read_texts(path)
-
-
-@pytest.mark.parametrize("content", [b"", b"\n \n", b"\xff\xfe1"])
-def test_a_file_without_texts_is_refused(content: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "texts"),
+    [
+        ("\ufeff350\r\n\r\n  007 \n\n".encode(), ("350", "007")),
+        ("350\r\n007\r\n".encode("utf-16"), ("350", "007")),
+        ("350\r\n007\r\n".encode("utf-16-le"), ("350", "007")),
+        (b"350\n\xe9\n", r"texts\.txt, line 2: .*UTF-8"),
+        *((empty, r"texts\.txt") for empty in (b"", b"\n \n", b"\xff\xfe1")),
+    ],
+)
+def test_texts_are_read_or_refused(
+    content: bytes, texts: tuple[str, ...] | str, tmp_path: Path
+) -> None:
     path = tmp_path / "texts.txt"
     path.write_bytes(content)
-    with pytest.raises(TextError, match=r"texts\.txt"):
-        read_texts(path)
+    if isinstance(texts, tuple):
+        assert read_texts(path) == texts
+    else:
+        with pytest.raises(TextError, match=texts):
+            read_texts(path)
 
 
 def test_a_recipe_of_version_1_is_what_it_was() -> None:
@@ -293,15 +251,11 @@ def test_lengths_follow_the_height() -> None:
 @pytest.mark.parametrize("name", NAMED_RECIPES)
 def test_built_in_recipes_make_labels_that_can_be_read(name: str) -> None:
     recipe = Recipe.named(name, count=300, seed=1, dataset="strokes")
+    assert (recipe.count, recipe.seed) == (300, 1)
     block = SequenceGenerator(recipe).block(0, 300)
     assert all(text.isdigit() for text in block.texts)
     for sample, blank in zip(block, SequenceGenerator(replace(recipe, paper=())), strict=False):
         assert sample.text == blank.text
         assert (sample.boxes == blank.boxes).all()
-
-
-def test_a_built_in_recipe_is_changed_as_any_other() -> None:
-    recipe = Recipe.named("form", length=3, count=2, seed=9)
-    assert (recipe.lengths, recipe.count, recipe.seed) == ((3, 3), 2, 9)
-    with pytest.raises(MnistseqError, match="cheque"):
-        Recipe.named("chequ")
+    with pytest.raises(MnistseqError, match=name):
+        Recipe.named(name[:-1])

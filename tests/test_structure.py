@@ -89,36 +89,30 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     assert find_circle(imports) == []
 
 
-def test_no_two_public_classes_share_a_name() -> None:
-    homes: dict[str, list[str]] = {}
-    for module in MODULES:
-        for node in ast.parse(module.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                homes.setdefault(node.name, []).append(str(module.relative_to(PACKAGE)))
-    assert {name: paths for name, paths in homes.items() if len(paths) > 1} == {}
+def test_no_two_modules_and_no_two_public_classes_share_a_name() -> None:
+    names = [module.stem for module in MODULES if module.relative_to(PACKAGE).parts[0] != "cli"]
+    names += [
+        node.name
+        for module in MODULES
+        for node in ast.parse(module.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
+    assert {name for name in names if names.count(name) > 1} == {"__init__"}
 
 
-def test_no_two_modules_share_a_name() -> None:
-    modules = [module.relative_to(PACKAGE) for module in MODULES]
-    names = [module.stem for module in modules if module.parts[0] != "cli"]
-    shared = {name for name in names if names.count(name) > 1}
-    assert shared == {"__init__"}
-
-
-def packages_importing(*libraries: str) -> set[str]:
-    found = set()
-    for module in MODULES:
-        if {name.split(".")[0] for name in imports_of(module)} & set(libraries):
-            found.add(module.relative_to(PACKAGE).parts[0])
-    return found
-
-
-def test_only_the_command_line_knows_the_terminal() -> None:
-    assert packages_importing("typer", "rich") == {"cli"}
-
-
-def test_only_the_cache_opens_sockets() -> None:
-    assert packages_importing("socket", "urllib", "http", "ssl") == {"glyphs"}
+@pytest.mark.parametrize(
+    ("libraries", "package"),
+    [("typer rich", "cli"), ("socket urllib http ssl", "glyphs")],
+)
+def test_only_one_package_knows_the_terminal_and_one_opens_sockets(
+    libraries: str, package: str
+) -> None:
+    found = {
+        module.relative_to(PACKAGE).parts[0]
+        for module in MODULES
+        if {name.split(".")[0] for name in imports_of(module)} & {*libraries.split()}
+    }
+    assert found == {package}
 
 
 CORE = ("compose", "distortions", "glyphs", "randomness.py")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import date
 from itertools import product
 
@@ -30,7 +31,6 @@ def write_preset(name: str, count: int = 3000) -> list[str]:
     [
         ("350", "350"),
         ("#", "0 1 2 3 4 5 6 7 8 9"),
-        ("0[789]", "07 08 09"),
         ("[2-46]1", "21 31 41 61"),
         ("[33][A-C]", "3A 3B 3C"),
         ("1{3}", "111"),
@@ -38,36 +38,33 @@ def write_preset(name: str, count: int = 3000) -> list[str]:
         ("[12]{0,1}[89]", "8 9 18 19 28 29"),
         ("(1)[+-]2", "(1)+2 (1)-2"),
         (r"\#\[\\[\]\-a-b]", r"#[\] #[\- #[\a #[\b"),
-        ("1-2 3", "1-2~3"),
         ("€[,.]#{0}5", "€,5 €.5"),
     ],
 )
 def test_a_pattern_writes_each_of_its_numbers_once(text: str, numbers: str) -> None:
     pattern = parse_pattern(text)
-    expected = numbers.replace("~", " ") if "~" in numbers else numbers
-    expected_numbers = [expected] if "~" in numbers else expected.split(" ")
-    assert sorted(write(pattern, pattern.size)) == sorted(expected_numbers)
+    assert sorted(write(pattern, pattern.size)) == sorted(numbers.split(" "))
     assert write(pattern, 2 * pattern.size)[pattern.size :] == write(pattern, pattern.size)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        " ",
-        "[",
-        "[]",
-        "[5-2]",
-        "1]",
-        "{2}",
-        "1{3,2}",
-        "1{2",
-        "#{1,999}",
-        "#{1001}",
-        "1{0}",
-        "1\\",
-    ],
-)
+BAD = [
+    "",
+    " ",
+    "[",
+    "[]",
+    "[5-2]",
+    "1]",
+    "{2}",
+    "1{3,2}",
+    "1{2",
+    "#{1,999}",
+    "#{1001}",
+    "1{0}",
+    "1\\",
+]
+
+
+@pytest.mark.parametrize("text", BAD)
 def test_what_is_no_pattern_is_refused(text: str) -> None:
     with pytest.raises(TextError, match="pattern"):
         parse_pattern(text)
@@ -132,12 +129,8 @@ def test_numbers_of_a_preset_are_unique_unless_it_says_otherwise(name: str) -> N
         ("amount-us", "", True),
         ("date", " ", False),
         ("date", "./-", True),
-        ("meter", " ", False),
         ("meter", ",.", True),
         ("zip", " -", False),
-        ("card", " ", False),
-        ("isbn", " -", False),
-        ("us", " -", False),
         ("1 {0,1}#{1,2}", " ", True),
         ("#{1,2}", "", False),
     ],
@@ -148,44 +141,58 @@ def test_numbers_may_be_read_alike_that_are_written_otherwise(
     assert parse_pattern(text).can_repeat(ignored) is repeats
 
 
-def is_date(text: str) -> bool:
-    year, month, day = (int(part) for part in text.split("-"))
-    return date(year, month, day).isoformat() == text
-
-
-def test_dates_are_all_real_dates_of_a_hundred_years() -> None:
-    pattern = parse_pattern("date-iso")
-    dates = write(pattern, pattern.size)
-    assert all(map(is_date, dates))
-    expected = (date(2040, 1, 1) - date(1940, 1, 1)).days
-    assert len(set(dates)) == len(dates) == expected
-
-
-@pytest.mark.parametrize(("name", "month_at"), [("date-dmy", 1), ("date-mdy", 0)])
-def test_days_and_months_stand_in_their_order(name: str, month_at: int) -> None:
-    pattern = parse_pattern(name)
-    dates = write(pattern, pattern.size)
-    assert len(set(dates)) == len(dates)
-    for text in dates[::17]:
-        parts = [int(part) for part in re.split("[./-]", text)]
-        month, day, year = parts[month_at], parts[1 - month_at], parts[2]
+@pytest.mark.parametrize(("name", "order"), [("iso", "ymd"), ("dmy", "dmy"), ("mdy", "mdy")])
+def test_dates_are_all_real_dates_of_a_hundred_years(name: str, order: str) -> None:
+    pattern = parse_pattern(f"date-{name}")
+    texts = write(pattern, pattern.size)
+    assert len(set(texts)) == len(texts)
+    found = set()
+    for text in texts:
+        parts = dict(zip(order, map(int, re.split("[./-]", text)), strict=True))
+        year = parts["y"]
         full_year = year if year > 99 else 1900 + year if year >= 40 else 2000 + year
-        assert 1940 <= date(full_year, month, day).year < 2040
-    assert any(re.fullmatch(r"\d[./]\d[./]\d\d", text) for text in dates)
+        found.add(date(full_year, parts["m"], parts["d"]))
+    assert (min(found), max(found)) == (date(1940, 1, 1), date(2039, 12, 31))
+    assert len(found) == (date(2040, 1, 1) - date(1940, 1, 1)).days
+    is_short = [re.fullmatch(r"\d[./]\d[./]\d\d", text) for text in texts]
+    assert any(is_short) == (name != "iso")
 
 
-def count_luhn(text: str) -> int:
-    digits = [int(digit) for digit in text.replace(" ", "")][::-1]
-    return sum(digits[0::2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2])
+def check_card(text: str) -> bool:
+    digits = [int(digit) for digit in text[::-1]]
+    doubled = sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2])
+    return (sum(digits[0::2]) + doubled) % 10 == 0
 
 
-def test_cards_have_luhns_check_digit_and_the_lengths_of_their_networks() -> None:
-    assert count_luhn("4111 1111 1111 1111") % 10 == 0
-    cards = write_preset("card")
-    assert {count_luhn(card) % 10 for card in cards} == {0}
-    lengths = {card[0]: len(card.replace(" ", "")) for card in cards if card[:2] != "35"}
-    assert lengths == {"4": 16, "5": 16, "2": 16, "3": 15, "6": 16}
-    assert 300 < sum(card[:2] in {"34", "37"} for card in cards) < 700
+def check_iban(text: str) -> bool:
+    return int("".join(str(int(one, 36)) for one in text[4:] + text[:4])) % 97 == 1
+
+
+def check_isbn(text: str) -> bool:
+    digits = [int(digit) for digit in text]
+    return (sum(digits[::2]) + 3 * sum(digits[1::2])) % 10 == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "check", "known"),
+    [
+        ("card", check_card, "4111111111111111"),
+        ("iban", check_iban, "DE89370400440532013000"),
+        ("isbn", check_isbn, "9783161484100"),
+    ],
+)
+def test_check_digits_are_right(name: str, check: Callable[[str], bool], known: str) -> None:
+    assert check(known)
+    numbers = [re.sub("[ -]", "", number) for number in write_preset(name)]
+    assert all(map(check, numbers))
+    lengths = {number[:2]: len(number) for number in numbers}
+    if name == "iban":
+        assert lengths == IBAN_LENGTHS
+    elif name == "isbn":
+        assert lengths == {"97": 13}
+    else:
+        assert {len(number) for number in numbers} == {15, 16}
+        assert 300 < sum(number[:2] in {"34", "37"} for number in numbers) < 700
 
 
 # ISO 13616-1 and the SWIFT IBAN Registry: how long the number of a country is.
@@ -194,32 +201,6 @@ IBAN_LENGTHS = {
     "GB": 22, "HU": 28, "IE": 22, "IT": 27, "LU": 20, "NL": 18, "NO": 15, "PL": 28, "PT": 25,
     "SE": 24,
 }  # fmt: skip
-
-
-def check_iban(text: str) -> int:
-    return int("".join(str(int(one, 36)) for one in text[4:] + text[:4])) % 97
-
-
-def test_ibans_have_the_check_digits_and_the_length_of_their_country() -> None:
-    assert check_iban("DE89370400440532013000") == 1
-    ibans = [iban.replace(" ", "") for iban in write_preset("iban")]
-    assert {check_iban(iban) for iban in ibans} == {1}
-    assert {iban[:2]: len(iban) for iban in ibans} == IBAN_LENGTHS
-    assert all(2 <= int(iban[2:4]) <= 98 for iban in ibans)
-
-
-def check_isbn(text: str) -> int:
-    digits = [int(digit) for digit in text.replace("-", "")]
-    assert len(digits) == 13
-    return (sum(digits[::2]) + 3 * sum(digits[1::2])) % 10
-
-
-def test_isbns_have_their_check_digit() -> None:
-    assert check_isbn("978-3-16-148410-0") == 0
-    isbns = write_preset("isbn")
-    assert {check_isbn(isbn) for isbn in isbns} == {0}
-    assert {isbn[:3] for isbn in isbns} == {"978", "979"}
-    assert {isbn.count("-") for isbn in isbns} == {4}
 
 
 def test_first_digits_of_amounts_follow_benford() -> None:
@@ -252,15 +233,10 @@ def test_first_digits_of_amounts_follow_benford() -> None:
     ],
 )
 def test_presets_write_what_they_say(name: str, form: str) -> None:
-    assert [one for one in write_preset(name) if not re.fullmatch(form, one)] == []
-
-
-def test_long_codes_do_not_crowd_out_short_ones() -> None:
-    codes = write_preset("zip-us", 10_000)
-    assert 2500 < sum(len(code) == 5 for code in codes) < 5000
-
-
-def test_times_are_all_minutes_of_a_day() -> None:
-    pattern = parse_pattern("time")
-    times = {*write(pattern, pattern.size)}
-    assert {f"{hour:02}:{minute:02}" for hour, minute in product(range(24), range(60))} < times
+    numbers = write_preset(name)
+    assert [one for one in numbers if not re.fullmatch(form, one)] == []
+    if name == "zip-us":  # long codes do not crowd out short ones
+        assert 0.25 < np.mean([len(code) == 5 for code in numbers]) < 0.5
+    if name == "time":
+        times = {f"{hour:02}:{minute:02}" for hour, minute in product(range(24), range(60))}
+        assert times < {*write(parse_pattern(name), parse_pattern(name).size)}

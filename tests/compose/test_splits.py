@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from imageio.v3 import imread
 
 from mnistseq_cli.bulk.plan import Plan
 from mnistseq_cli.bulk.run import run
@@ -21,7 +22,7 @@ from mnistseq_cli.compose.splits import (
     deal_glyphs,
     deal_texts,
     find_shared,
-    open_splits,
+    parse_weights,
 )
 from mnistseq_cli.compose.texts import RandomTexts, Roles
 from mnistseq_cli.errors import OutputError, UsageError
@@ -70,36 +71,26 @@ def test_splits_cover_every_sample_once(weights: tuple[tuple[str, int], ...], co
 
 
 @pytest.mark.parametrize(
-    "weights",
-    [
-        (("train", 1), ("train", 1)),
-        (("", 1), ("b", 1)),
-        (("a/b", 1),),
-        (("..", 1),),
-        ((".mnistseq", 1),),
-        (("a", 0), ("b", 1)),
-        (("b", 1), ("a", 10**6)),
-    ],
+    "names",
+    ["train=1 train=1", "=1 b=1", "a/b=1", "..=1", ".mnistseq=1", "a=0 b=1", "b=1 a=1000000", "a"],
 )
-def test_splits_that_cannot_be_are_refused(weights: tuple[tuple[str, int], ...]) -> None:
+def test_splits_that_cannot_be_are_refused(names: str) -> None:
     with pytest.raises(UsageError):
-        cut(weights, 100)
+        cut(parse_weights(names.split()), 100)
 
 
-def test_no_glyph_is_in_two_splits_and_test_has_the_test_glyphs() -> None:
+@pytest.mark.parametrize("has_test", [True, False])
+def test_no_glyph_is_in_two_splits_and_test_has_the_test_glyphs(has_test: bool) -> None:
     labels = np.tile(np.arange(10, dtype=np.uint8), 70)
-    dealt = deal_glyphs(make_set(labels, np.arange(700) >= 600), cut(WEIGHTS, 100))
+    dealt = deal_glyphs(
+        make_set(labels, np.arange(700) >= 600 if has_test else None), cut(WEIGHTS, 100)
+    )
     assert sorted(np.concatenate([*dealt.values()]).tolist()) == list(range(700))
-    assert dealt["test"].tolist() == list(range(600, 700))
-    for name, n_each in (("train", 53), ("val", 7)):  # 8 to 1 of the 60 of each class
-        assert np.bincount(labels[dealt[name]]).tolist() == [n_each] * 10
-
-
-def test_without_test_glyphs_all_splits_share_what_there_is() -> None:
-    labels = np.tile(np.arange(10, dtype=np.uint8), 20)
-    dealt = deal_glyphs(make_set(labels), cut(WEIGHTS, 100))
-    assert [len(ids) for ids in dealt.values()] == [160, 20, 20]
-    assert sorted(np.concatenate([*dealt.values()]).tolist()) == list(range(200))
+    # 8 to 1 of the 60 of each class, or 8 to 1 to 1 of its 70
+    each = {"train": 53, "val": 7, "test": 10} if has_test else {"train": 56, "val": 7, "test": 7}
+    for name, n in each.items():
+        assert np.bincount(labels[dealt[name]]).tolist() == [n] * 10
+    assert (dealt["test"].tolist() == list(range(600, 700))) == has_test
 
 
 def test_too_few_glyphs_are_told() -> None:
@@ -122,19 +113,13 @@ def test_no_random_text_can_be_in_two_splits(length: tuple[int, int]) -> None:
 def test_the_texts_of_a_split_are_equally_likely() -> None:
     splits = cut(WEIGHTS, 3000)
     texts = open_dealt((2, 2), splits, splits[0]).texts(0, 80_000)
+    part = open_dealt((2, 2), splits, splits[0]).texts(17, 23)
+    assert np.array_equal(texts.classes[17:23], part.classes)  # whatever stretch is asked for
     counts = np.bincount(texts.classes[:, 0].astype(int) * 10 + texts.classes[:, 1])
     counts = counts[counts > 0]
     assert len(counts) == 80
     chi_square = float(((counts - 1000) ** 2 / 1000).sum())
     assert chi_square < 124  # 79 degrees of freedom: one false alarm in a thousand
-
-
-def test_texts_do_not_depend_on_the_stretch_asked_for() -> None:
-    splits = cut(WEIGHTS, 3000)
-    source = open_dealt((1, 12), splits, splits[1])
-    whole, part = source.texts(0, 50), source.texts(17, 23)
-    assert np.array_equal(whole.classes[17:23], part.classes)
-    assert np.array_equal(whole.lengths[17:23], part.lengths)
 
 
 def test_lengths_with_too_few_texts_are_shared_and_named() -> None:
@@ -168,23 +153,24 @@ def test_listed_texts_are_dealt_out_with_their_repeats() -> None:
     assert set(deal_texts(("1", "2"), splits, roles).values()) == {("1", "2")}
 
 
-def test_a_dataset_of_splits_is_proven_to_share_nothing(
+def test_a_dataset_of_splits_shares_nothing_but_its_width(
     glyph_folder: Path, tmp_path: Path
 ) -> None:
     recipe = Recipe(length=(2, 4), count=200, seed=1, dataset=str(glyph_folder), splits=SPLITS)
     plan = Plan(recipe, Output(folder=tmp_path / "out"), 30)
     run(plan, workers=0)
-    used = []
+    used, widths = [], set()
     for split in plan.splits:
         folder = tmp_path / "out" / split.name
         lines = [*map(json.loads, (folder / "metadata.jsonl").read_text().splitlines())]
         assert len(lines) == split.stop - split.start
         assert len((folder / "labels.csv").read_text().splitlines()) == len(lines) + 1
-        assert all((folder / line["file_name"]).is_file() for line in lines)
+        widths |= {imread(folder / line["file_name"]).shape for line in lines}
         used.append(
             {("text", line["text"]) for line in lines}
             | {("glyph", glyph) for line in lines for glyph in line["glyphs"]}
         )
+    assert len(widths) == 1
     assert sum(map(len, used)) == len(set().union(*used))
     assert verify(tmp_path / "out", deep=None, workers=0).problems == ()
 
@@ -214,16 +200,3 @@ def test_verify_finds_what_two_splits_share(
     (problem,) = verify(tmp_path / "out", workers=0).problems
     assert "share" in str(problem)
     assert "glyphs" in str(problem)
-
-
-def test_generators_of_splits_share_nothing_but_their_width(glyph_folder: Path) -> None:
-    recipe = Recipe(length=(2, 4), count=200, seed=1, dataset=str(glyph_folder), splits=SPLITS)
-    splits = cut(WEIGHTS, 200)
-    generators = open_splits(recipe, splits)
-    used, widths = [], set()
-    for split in splits:
-        block = generators[split.name].block(split.start, split.stop)
-        widths.add(block.images.shape[2])
-        used.append({glyph for sample in block for glyph in sample.glyphs.tolist()})
-    assert len(widths) == 1
-    assert sum(map(len, used)) == len(set().union(*used))

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from mnistseq_cli.compose.gaps import GapTable, count_gaps
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.compose.samples import Sample
-from mnistseq_cli.errors import UsageError
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.randomness import Use, draw_words
@@ -26,18 +25,13 @@ def strokes() -> GlyphSet:
 def find_apart(sample: Sample, glyphs: GlyphSet) -> list[int]:
     """Give the least distance of the ink of neighbours in any row; below 0 where they overlap."""
     cut = glyphs.cut_out(sample.glyphs)
-    apart = []
-    for right in range(1, len(sample.text)):
-        columns: list[list[int]] = []
-        for place in (right - 1, right):
-            ink = cut.images[place] > cut.images[place].max() // 2
-            x = int(sample.boxes[place, 0])
-            ends = [np.flatnonzero(row) + x for row in ink]
-            columns.append(
-                [int(one[0 if place == right else -1]) if one.size else -1 for one in ends]
-            )
-        rows = [b - a - 1 for a, b in zip(*columns, strict=True) if min(a, b) >= 0]
-        apart.append(min(rows, default=999))
+    is_ink = cut.images > cut.images.max(axis=(1, 2), keepdims=True) // 2
+    is_ink = np.pad(is_ink, ((0, 0), (0, 0), (0, 1)))
+    x = sample.boxes[:, 0, None]
+    first = x + np.where(is_ink.any(axis=2), is_ink.argmax(axis=2), 999)
+    last = x + is_ink.shape[2] - 1 - is_ink[:, :, ::-1].argmax(axis=2)
+    last[~is_ink.any(axis=2)] = -999
+    apart: list[int] = (first[1:] - last[:-1] - 1).min(axis=1).tolist()
     return apart
 
 
@@ -62,6 +56,10 @@ def test_so_many_touch(share: float, strokes: GlyphSet) -> None:
     counts = np.bincount(apart - 3, minlength=7)
     expected = len(apart) / 7
     assert ((counts - expected) ** 2 / expected).sum() < 27.9  # 6 degrees: once in 10,000
+    grouped = Recipe(digits="12-34", count=50, touching=1.0, width_px="natural", spacing_px=(2, 5))
+    gaps = SequenceGenerator(grouped, strokes).block(0, 50).gaps
+    assert (gaps[:, 2] >= 16).all()  # groups stay apart
+    assert (gaps[:, [1, 3]] <= 0).all()
 
 
 @given(seed=st.integers(0, 2**32), measure=st.sampled_from(["ink", "cell"]))
@@ -101,15 +99,3 @@ def test_a_picture_is_its_digits_at_their_boxes(strokes: GlyphSet) -> None:
             np.maximum(place, image[:, :width], out=place)
             assert image.any(axis=1).nonzero()[0][[0, -1]].tolist() == [y, y + height - 1]
         assert np.array_equal(sample.image, expected)
-
-
-def test_groups_stay_apart(strokes: GlyphSet) -> None:
-    recipe = Recipe(digits="12-34", count=50, touching=1.0, width_px="natural", spacing_px=(2, 5))
-    gaps = SequenceGenerator(recipe, strokes).block(0, 50).gaps
-    assert (gaps[:, 2] >= 16).all()
-    assert (gaps[:, [1, 3]] <= 0).all()
-
-
-def test_equal_gaps_do_not_go_with_it() -> None:
-    with pytest.raises(UsageError, match=r"touching is 0.5, but all gaps are to be equal"):
-        Recipe(digits="1", touching=0.5, spacing_mode="fixed")

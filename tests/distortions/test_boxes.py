@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.distortions.pipeline import make_pipeline
-from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS
+from mnistseq_cli.distortions.registry import AUGMENTATIONS
 from mnistseq_cli.errors import LayoutError
 from mnistseq_cli.glyphs.glyph_set import GlyphInk, GlyphSet
 from mnistseq_cli.glyphs.stamps import Stamps
-from mnistseq_cli.recipe import FlexibleWidth, Recipe
+from mnistseq_cli.recipe import FlexibleWidth, Measure, Recipe
 from tests.helpers.augment_cases import (
     DIGITS,
     PAGE_PX,
@@ -32,6 +32,7 @@ OF_DIGITS = [name for name, row in AUGMENTATIONS.items() if row.stage in ("geome
 OF_PAGES = [name for name in AUGMENTATIONS if name not in OF_DIGITS and name != "jpeg"]
 OF_ROWS = ("crop", "join")  # what happens to a digit follows from those beside it
 PAGES = 12
+SIDE = np.array([20])
 CELL_PX = 44  # of a cell that has grown as far as it may
 
 
@@ -59,25 +60,21 @@ def strongest(name: str) -> str:
 def test_ink_stands_at_the_left_edge_and_its_extent_is_known(
     items: list[str], glyphs: GlyphSet
 ) -> None:
-    ink = distort(glyphs, make_pipeline(items))
+    plan = make_pipeline(items, 0.8)
+    ink = distort(glyphs, plan)
     for place, image in enumerate(ink.images):
         size = [0, ink.top_px[place], ink.width_px[place], ink.height_px[place]]
         assert extent(image) == size
     assert ink.images.shape == (len(ink.left_px), 28, ink.width_px.max())
     assert (ink.left_px >= -8).all()
     assert (ink.left_px + ink.width_px <= 36).all()
-
-
-@pytest.mark.parametrize("items", [*([name] for name in OF_DIGITS), ["heavy"]])
-def test_a_digit_does_not_depend_on_the_digits_around_it(
-    items: list[str], glyphs: GlyphSet
-) -> None:
-    plan = make_pipeline(items, 0.7)
-    whole = distort(glyphs, plan, 40)
-    for start in (0, 13, 39):
+    for start in (0, 13, 39):  # whatever digits are around
         alone = plan.digits.distort(cut(glyphs, 1, start), draw_of(1, start=start))
-        some = GlyphInk(*(value[start : start + 1] for value in vars(whole).values()))
-        assert same(alone, some)
+        assert same(alone, ink.take(slice(start, start + 1)))
+    left, width = plan.digits.bound(cut(glyphs, 60), draw_of(60))
+    assert (left <= ink.left_px).all()
+    assert (ink.left_px + ink.width_px <= left + width).all()
+    assert (left + width - ink.left_px - ink.width_px).mean() < 6
 
 
 def flood(images: np.ndarray) -> np.ndarray:
@@ -100,28 +97,6 @@ def frame(n: int) -> GlyphInk:
     images[:, 4:24, 4:24] = 0
     full = np.full(n, 28)
     return GlyphInk(images, full * 0, full * 0, full, full)
-
-
-@pytest.mark.parametrize("strength", ["thickness=2..2", "thickness=1..1", "dilate=5..5"])
-def test_a_digit_that_must_shrink_to_grow_stays_in_its_cell(strength: str) -> None:
-    n = 81
-    width, height = 20 + np.arange(n) % 9, 20 + np.arange(n) // 9
-    rows, columns = np.arange(28)[:, None], np.arange(28)
-    images = (rows < height[:, None, None]) & (columns < width[:, None, None])
-    ink = GlyphInk(images * np.uint8(255), width * 0, width * 0, width, height)
-    after = make_pipeline([strength]).digits.distort(ink, draw_of(n), may_grow=False)
-    assert (after.left_px >= 0).all()
-    assert (after.left_px + after.width_px <= 28).all()
-
-
-@pytest.mark.parametrize("items", [*([name] for name in OF_DIGITS), ["heavy"], ["shear=45"]])
-def test_bounds_hold_the_ink_without_making_it(items: list[str], glyphs: GlyphSet) -> None:
-    plan, before = make_pipeline(items, 0.8), cut(glyphs, 120)
-    left, width = plan.digits.bound(before, draw_of(120))
-    after = plan.digits.distort(before, draw_of(120))
-    assert (left <= after.left_px).all()
-    assert (after.left_px + after.width_px <= left + width).all()
-    assert (left + width - after.left_px - after.width_px).mean() < 6
 
 
 def is_closed(ink: GlyphInk) -> np.ndarray:
@@ -161,19 +136,6 @@ def test_a_cell_grows_to_hold_its_ink(strengths: list[str], size: tuple[int, int
     assert (after.width_px[0], after.height_px[0]) == pytest.approx(size, abs=1)
     assert after.width_px <= CELL_PX
     assert after.images.shape[1] == 28
-
-
-def test_room_for_ink_to_grow_changes_no_pixel(glyphs: GlyphSet) -> None:
-    """So faint a change of the pen is none, but it is given the room of any other."""
-    _, y, _, height = glyphs.measure(glyphs.ids).T
-    ink = glyphs.cut_out(glyphs.ids[(y >= 3) & (y + height <= 25)])
-    draw = draw_of(len(ink.images))
-    moves = ["elastic=1.5", "shear=20"]
-    alone, faint = (
-        make_pipeline([*moves, *pen]).digits.distort(ink, draw)
-        for pen in ([], ["thickness=0.001..0.001"])
-    )
-    assert same(alone, faint)
 
 
 def test_a_digit_moves_only_as_far_as_it_must(glyphs: GlyphSet) -> None:
@@ -227,21 +189,11 @@ def test_no_digit_is_wider_than_the_widest(
         assert cells_px.max() <= plan.digits.widest_cell_px(int(before.width_px.max()))
 
 
-@pytest.mark.parametrize(
-    ("items", "width_px"),
-    [
-        (["shift=2"], 22),
-        (["rotate=10"], 25),
-        (["shear=10"], 25),
-        (["light"], 31),
-        (["medium"], 40),
-        (["rotate=45"], 30),
-    ],
-)
-def test_the_widest_is_hardly_wider_than_what_there_is(items: list[str], width_px: int) -> None:
+def test_the_widest_is_hardly_wider_than_what_there_is() -> None:
     """A square of 20 px in the worst case of each; one column more may show its faint edge."""
-    side = np.array([20])
-    assert make_pipeline(items).digits.widest_px(side, side) == [width_px]
+    widest = {"shift=2": 22, "rotate=10": 25, "shear=10": 25, "light": 31, "medium": 40}
+    for item, width_px in widest.items():
+        assert make_pipeline([item]).digits.widest_px(SIDE, SIDE) == [width_px]
 
 
 @pytest.mark.parametrize(
@@ -272,23 +224,13 @@ def test_rows_hold_grown_cells(values: dict[str, Any], measure: str, glyphs: Gly
 
 @pytest.mark.parametrize("measure", ["ink", "cell"])
 def test_what_changes_nothing_takes_no_room(measure: str, glyphs: GlyphSet) -> None:
-    def width_of(items: tuple[str, ...], probability: float = 1) -> int | None:
-        values: dict[str, Any] = {"length": (2, 4), "measure": measure}
-        recipe = Recipe(**values, augment=items, augment_prob=probability)
-        return SequenceGenerator(recipe, glyphs).width_px
-
+    recipe = Recipe(length=(2, 4), measure=cast("Measure", measure))
+    plain = SequenceGenerator(recipe, glyphs).width_px
     for name in OF_DIGITS:
-        assert width_of((f"{name}={AUGMENTATIONS[name].neutral}",)) == width_of(())
-    assert width_of(("medium",), 0) == width_of(())
-
-
-def test_a_cell_is_as_wide_as_ever_where_no_ink_leaves_it(glyphs: GlyphSet) -> None:
-    values: dict[str, Any] = {"length": (4, 4), "measure": "cell", "spacing_px": (0, 0)}
-    for strength, wider in (("thickness=-1..0", False), ("shear=45..45", True)):
-        recipe = Recipe(**values, augment=(strength,), width_px="natural", seed=1)
-        widths = SequenceGenerator(recipe, glyphs).block(0, 50).widths_px
-        assert (widths >= 112).all()
-        assert (widths > 112).any() == wider
+        neutral = replace(recipe, augment=(f"{name}={AUGMENTATIONS[name].neutral}",))
+        never = replace(recipe, augment=("medium",), augment_prob=0)
+        for one in (neutral, never):
+            assert SequenceGenerator(one, glyphs).width_px == plain
 
 
 def test_cells_with_equal_gaps_stay_equally_wide(glyphs: GlyphSet) -> None:
@@ -302,14 +244,6 @@ def test_cells_with_equal_gaps_stay_equally_wide(glyphs: GlyphSet) -> None:
     assert SequenceGenerator(replace(recipe, width_px="widest"), glyphs).width_px == 139
 
 
-def refusal(act: Callable[[], object]) -> str:
-    try:
-        act()
-    except LayoutError as error:
-        return str(error)
-    return ""
-
-
 @pytest.mark.parametrize("fit", ["pad", "shrink"])
 @pytest.mark.parametrize("spacing_mode", ["variable", "fixed"])
 @pytest.mark.parametrize("spacing_px", [(-5, -2), (0, 9)])
@@ -318,9 +252,15 @@ def test_a_recipe_is_refused_before_or_not_at_all(
 ) -> None:
     values: dict[str, Any] = {"fit": fit, "spacing_mode": spacing_mode, "spacing_px": spacing_px}
     recipe = Recipe(length=(1, 6), count=300, augment=("heavy",), seed=2, **values)
-    for width_px in (11, 13, 60, 110, 150, 200):
+    for width_px in (11, 60, 110, 150, 200):
         generator = SequenceGenerator(replace(recipe, width_px=width_px), glyphs)
-        assert refusal(generator.check) == refusal(lambda g=generator: list(g))  # type: ignore[misc]
+        try:
+            generator.check()
+        except LayoutError as error:
+            with pytest.raises(LayoutError, match=re.escape(str(error))):
+                list(generator)
+        else:
+            list(generator)
 
 
 @pytest.mark.parametrize(
@@ -341,15 +281,6 @@ def test_a_box_is_the_extent_of_the_digit_alone_on_the_page(
         assert extent(images[stamps.sample[digit]]) == boxes[digit].tolist()
 
 
-def test_boxes_end_where_the_page_ends(glyphs: GlyphSet) -> None:
-    stamps = put_on_pages(cut(glyphs, PAGES * DIGITS))
-    page_px = int((stamps.x_px + stamps.boxes[:, 2]).max())
-    images, boxes = finish(stamps, PAGES, make_pipeline(["blur=3..3"]), page_px)
-    assert images.shape[2] == page_px
-    assert (boxes[:, 0] >= 0).all()
-    assert (boxes[:, 0] + boxes[:, 2]).max() == page_px
-
-
 @pytest.mark.parametrize("items", [*([name] for name in [*OF_PAGES, "jpeg"]), ["all"]])
 def test_a_page_is_the_same_beside_wider_ones(items: list[str], glyphs: GlyphSet) -> None:
     plan = make_pipeline(items)
@@ -359,18 +290,6 @@ def test_a_page_is_the_same_beside_wider_ones(items: list[str], glyphs: GlyphSet
     assert (wide[:, :, :PAGE_PX] == narrow).all()
     assert not wide[:, :, PAGE_PX:].any()
     assert (boxes == wide_boxes).all()
-
-
-@pytest.mark.parametrize("preset", PRESETS)
-def test_real_digits_keep_their_ink_under_every_preset(preset: str, mnist: GlyphSet) -> None:
-    before = mnist.cut_out(mnist.ids[::60])
-    after = make_pipeline([preset]).digits.distort(before, draw_of(len(before.images)))
-    had, has = (ink.images.sum(axis=(1, 2), dtype=np.int64) for ink in (before, after))
-    assert (has * 4 > had).all()
-    assert (
-        after.width_px
-        <= make_pipeline([preset]).digits.widest_px(before.width_px, before.height_px)
-    ).all()
 
 
 @pytest.mark.parametrize("width_px", ["natural", "widest"])

@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from mnistseq_cli.distortions.pipeline import make_pipeline
 from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS
 from mnistseq_cli.errors import UsageError
-from mnistseq_cli.randomness import draw_words
 from tests.helpers.augment_cases import draw_of
 
 DEGREES = "expected numbers from -180 to 180 (degrees), alone or as LOW..HIGH"
@@ -21,55 +19,42 @@ PIXELS = "expected whole numbers from 1 to 5 (pixels), alone, as WxH or as LOW..
 FORMS = "a number, a pair (LOW, HIGH), a text such as '5..10', True or False"
 
 
-def only_step(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    (step,) = make_pipeline([text]).steps
-    return step.low, step.high
-
-
-BAD_ANGLES = ["fast", "nan", "1e3", "181", "5..181", "5..", "..5", "-5..5x", "1..2..3", "3x4"]
+BAD_WINDOWS = ["6", "1.5x2", "2x2x2", "-1"]
+BAD_ANGLES = ["", "fast", "nan", "1e3", "181", "5..181", "5..", "..5", "-5..5x", "1..2..3", "3x4"]
 
 
 @pytest.mark.parametrize(
     ("text", "low", "high"),
     [
-        ("rotate=15", (-15,), (15,)),
         ("rotate=-15", (-15,), (15,)),
-        ("rotate=5..10", (5,), (10,)),
         ("rotate=-5..-2.5", (-5,), (-2.5,)),
         ("rotate", (-10,), (10,)),
-        ("scale=0.1", (-0.1, -0.1), (0.1, 0.1)),
         ("scale=0.1x.2", (-0.1, -0.2), (0.1, 0.2)),
         ("blur=1.5", (0,), (1.5,)),
-        ("noise=0", (0,), (0,)),
         ("noise=1e-05", (0,), (0.00001,)),
         ("erode=3x2", (1, 1), (3, 2)),
         ("erode=3", (1, 1), (3, 3)),
         ("dilate=2x2..4x3", (2, 2), (4, 3)),
         ("contrast=2", (-0.9,), (2,)),
         ("jpeg=30", (30,), (100,)),
-        ("jpeg=30..60", (30,), (60,)),
-        ("lines=3", (0,), (3,)),
         ("erode=0", (1, 1), (1, 1)),
-        ("erode=0..2", (1, 1), (2, 2)),
-        ("dilate=0x2", (1, 1), (1, 2)),
         ("dilate=0x2..-0x3", (1, 2), (1, 3)),
+        ("lines=0..2.0", (0,), (2,)),  # as recipes of 0.1 say it
     ],
 )
 def test_values_become_ranges(text: str, low: tuple[float], high: tuple[float]) -> None:
-    assert only_step(text) == (low, high)
+    (step,) = make_pipeline([text]).steps
+    assert (step.low, step.high) == (low, high)
+    assert make_pipeline([step.write()]).steps == (step,)
 
 
 @pytest.mark.parametrize(
     ("items", "words"),
     [
         (["rotat=3"], ["'rotat'", "heavy", "'rotate'"]),
-        (["rotate="], ["rotate is ''", DEGREES]),
         *((["rotate=" + value], [f"rotate is {value!r}", DEGREES]) for value in BAD_ANGLES),
         (["rotate=10..5"], ["LOW over HIGH", "rotate=5..10"]),
-        (["erode=6"], ["erode is '6'", PIXELS]),
-        (["erode=1.5x2"], ["erode is '1.5x2'", PIXELS]),
-        (["erode=2x2x2"], ["erode is '2x2x2'", PIXELS]),
-        (["erode=-1"], ["erode is '-1'", PIXELS]),
+        *((["erode=" + value], [f"erode is {value!r}", PIXELS]) for value in BAD_WINDOWS),
         (["erode=3x3..2x2"], ["LOW over HIGH", "erode=2x2..3x3"]),
         (["jpeg=4"], ["whole numbers from 5 to 100 (the quality of JPEG), alone or as LOW..HIGH"]),
         (["light", "heavy"], ["light and heavy"]),
@@ -91,11 +76,7 @@ def test_a_probability_is_from_zero_to_one(probability: Any) -> None:
         make_pipeline(["rotate"], probability)
     assert caught.value.field == "augment_prob"
     assert repr(probability) in caught.value.message
-
-
-@pytest.mark.parametrize("probability", [0, 1, 0.5, np.float32(0.5), np.float64(0.5), np.int64(1)])
-def test_a_probability_is_any_number(probability: Any) -> None:
-    assert make_pipeline(["rotate"], probability).steps[0].probability == float(probability)
+    assert make_pipeline(["rotate"], float(np.float32(0.5))).steps[0].probability == 0.5
 
 
 def test_steps_stand_in_the_order_of_the_table_however_they_are_given() -> None:
@@ -113,17 +94,11 @@ def test_a_name_overrides_a_preset() -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        ([2, 3], "2..3"),
         (("1x2", "3"), "1x2..3"),
-        (((1, 1), (2, 3)), "1x1..2x3"),
-        ([[1, 1], [2, 3]], "1x1..2x3"),
+        ([[1, 1], (2, 3)], "1x1..2x3"),
         ((1, (2, 3)), "1..2x3"),
-        (np.array([2, 3]), "2..3"),
         (np.array([[1, 1], [2, 3]]), "1x1..2x3"),
-        (np.int64(3), "3"),
-        (np.float32(3), "3"),
         (np.array(3), "3"),
-        (3.0, "3"),
         ((np.int64(2), np.float32(3)), "2..3"),
         (True, "2x2"),
         (np.True_, "2x2"),
@@ -172,48 +147,21 @@ def test_a_plan_spelt_out_is_the_same_plan(items: list[str]) -> None:
 
 
 @given(
-    strengths=st.fixed_dictionaries(
-        {},
-        optional={
-            name: st.tuples(*[st.floats(*record.limits)] * 2).map(sorted)
-            for name, record in AUGMENTATIONS.items()
-            if not record.whole
-        },
-    )
-)
-def test_fractions_are_spelt_out_exactly(strengths: dict[str, list[float]]) -> None:
-    plan = make_pipeline(strengths)
-    assert make_pipeline(plan.spell_out()) == plan
-    for step in plan.steps:
-        assert {*step.low, *step.high} <= {*strengths[step.name]}
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("rotate=2", "rotate=-2.0..2.0"),
-        ("erode", "erode=1x1..2x2"),
-        ("lines=0..2.0", "lines=0..2"),
-        ("erode=1x1..2.0x2.0", "erode=1x1..2x2"),
-        ("jpeg=30.0..60.0", "jpeg=30..60"),
-    ],
-)
-def test_what_older_recipes_say_is_read(old: str, new: str) -> None:
-    assert make_pipeline([old]) == make_pipeline([new])
-    assert make_pipeline([old]).spell_out() == (new,)
-
-
-@given(
     name=st.sampled_from(list(AUGMENTATIONS)),
     bounds=st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted),
     seed=st.integers(0, 2**63 - 1),
 )
-def test_strengths_lie_in_their_range(name: str, bounds: list[float], seed: int) -> None:
+def test_strengths_lie_in_their_range_and_are_spelt_out_exactly(
+    name: str, bounds: list[float], seed: int
+) -> None:
     record = AUGMENTATIONS[name]
     low, high = (record.limits[0] + b * (record.limits[1] - record.limits[0]) for b in bounds)
     if record.whole:
         low, high = int(low), int(high)
-    (step,) = make_pipeline({name: (f"{low:.6f}", f"{high:.6f}")}).steps
+    plan = make_pipeline({name: (low, high)})
+    assert make_pipeline(plan.spell_out()) == plan
+    (step,) = plan.steps
+    assert {*step.low, *step.high} <= {low, high, record.neutral}
     strengths, _ = step.draw(draw_of(50, seed))
     assert strengths.shape == (50, record.n_strengths)
     assert (strengths >= step.low).all()
@@ -221,25 +169,15 @@ def test_strengths_lie_in_their_range(name: str, bounds: list[float], seed: int)
     assert not record.whole or (strengths == np.rint(strengths)).all()
 
 
-def test_strengths_are_uniform_and_drawn_apart() -> None:
-    plan = make_pipeline(["erode=1x1..4x4", "rotate=10"])
-    rotate, erode = plan.steps
-    sizes = erode.draw(draw_of(16_000))[0].astype(int)
-    counts = np.bincount(sizes[:, 0] * 4 + sizes[:, 1] - 5)
-    # Sixteen cells of about 1,000: chi-squared of 15 degrees is under 38 in 999 of 1,000 cases.
-    assert ((counts - 1000) ** 2 / 1000).sum() < 38
+@pytest.mark.parametrize(("sizes", "n"), [("1x1..4x4", 4), ("0..2", 2)])
+def test_strengths_are_uniform_and_drawn_apart(sizes: str, n: int) -> None:
+    rotate, erode = make_pipeline([f"erode={sizes}", "rotate=10"]).steps
+    across, down = erode.draw(draw_of(16_000))[0].astype(int).T
+    counts = np.bincount((across - 1) * n + down - 1, minlength=n * n)
+    # Sixteen cells: chi-squared of 15 degrees is under 38 in 999 of 1,000 cases; of 3, too.
+    assert ((counts - 16_000 / n**2) ** 2 / (16_000 / n**2)).sum() < 38
     angles = np.sort(rotate.draw(draw_of(16_000))[0][:, 0])
     assert np.abs(angles - np.linspace(-10, 10, 16_000)).max() < 0.3
-
-
-@pytest.mark.parametrize("name", ["erode", "dilate"])
-def test_no_window_is_not_twice_as_likely(name: str) -> None:
-    (step,) = make_pipeline([f"{name}=0..2"]).steps
-    sizes = step.draw(draw_of(8000))[0].astype(int)
-    counts = np.bincount(sizes[:, 0] * 2 + sizes[:, 1] - 3)
-    assert len(counts) == 4
-    # Four cells of about 2,000: chi-squared of 3 degrees is under 16.3 in 999 of 1,000 cases.
-    assert ((counts - 2000) ** 2 / 2000).sum() < 16.3
 
 
 def test_each_distortion_is_left_out_independently() -> None:
@@ -259,15 +197,9 @@ def test_each_distortion_is_left_out_independently() -> None:
 def test_digits_of_a_row_by_one_hand_are_distorted_alike(item: str) -> None:
     (step,) = make_pipeline([item], 0.8).steps
     n_rows, n_digits = 500, 8
-    row = np.arange(n_rows).repeat(n_digits)
-
-    def draw(use: int, n: int) -> NDArray[np.uint64]:
-        return draw_words(7, use, 0, n_rows * n_digits, n)
-
-    def draw_of_row(use: int, n: int) -> NDArray[np.uint64]:
-        return draw_words(7, use, 0, n_rows, n)[row]
-
-    strengths = step.draw(draw, draw_of_row)[0].reshape(n_rows, n_digits, -1)
+    draw, of_row = draw_of(n_rows * n_digits), draw_of(n_rows)
+    strengths = step.draw(draw, lambda use, n: of_row(use, n).repeat(n_digits, axis=0))[0]
+    strengths = strengths.reshape(n_rows, n_digits, -1)
     is_on = (strengths != step.record.neutral).any(axis=(1, 2))
     assert 0.7 < is_on.mean() < 0.9  # the whole row, or none of it
     low, high = np.array(step.low), np.array(step.high)

@@ -86,12 +86,6 @@ def test_as_many_pages_have_paper_as_was_said() -> None:
     assert abs(share - 0.3) < 0.05
 
 
-def test_pages_look_alike_at_any_height() -> None:
-    low = make(replace(BLANK, paper=("security=1",)))
-    high = make(replace(BLANK.at_height(80), paper=("security=1",)))
-    assert abs(low.mean() - high.mean()) < 4
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Two pictures of paper: grey that grows, and one that is smaller than a page."""
