@@ -6,11 +6,13 @@ import hashlib
 from array import array
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mnistseq_cli.formats.base import rank_split
 from mnistseq_cli.validation import count
 
 if TYPE_CHECKING:
@@ -35,9 +37,9 @@ class OverlapTally:
     """Collects which glyphs, writers and texts each split uses."""
 
     def __init__(self) -> None:
-        self._used: dict[str, dict[str, set[Any]]] = defaultdict(lambda: defaultdict(set))
+        self._used: dict[str, dict[str, set[Any]]] = {kind: defaultdict(set) for kind in KINDS}
         self._unknown: set[str] = set()
-        self._texts: dict[str, array[int]] = defaultdict(lambda: array("Q"))
+        self._texts: dict[str, array[int]] = defaultdict(partial(array, "Q"))
 
     def add(self, split: str, texts: Iterable[str], **used: Iterable[Any] | None) -> None:
         """Take note of texts of a split, and of its `glyphs` and `writers`, None if not known."""
@@ -50,9 +52,24 @@ class OverlapTally:
         hashes = [hashlib.blake2b(text.encode(), digest_size=_HASH_BYTES) for text in texts]
         self._texts[split].frombytes(b"".join(digest.digest() for digest in hashes))
 
+    def merge(self, other: OverlapTally) -> None:
+        """Add what was noted of other samples."""
+        for kind, by_split in other._used.items():
+            for split, values in by_split.items():
+                self._used[kind][split].update(values)
+        self._unknown |= other._unknown
+        for split, hashes in other._texts.items():
+            self._texts[split].extend(hashes)
+
+    def n_equal_texts(self) -> int:
+        """Return how many texts equal an earlier one, of whatever split."""
+        hashes = np.concatenate([np.array(found) for found in self._texts.values()])
+        return hashes.size - np.unique(hashes).size
+
     def overlaps(self) -> list[Overlap]:
         """Return what each two splits share."""
-        texts = {split: np.unique(np.array(found)) for split, found in self._texts.items()}
+        splits = sorted(self._texts, key=rank_split)
+        texts = {split: np.unique(np.array(self._texts[split])) for split in splits}
 
         def count_shared(kind: str, one: str, other: str) -> int | None:
             if kind in self._unknown:

@@ -73,7 +73,7 @@ def _look(
         found = survey(
             folder,
             lambda n_read: display.show("Samples", n_read, n_all),
-            watch=tally.add if tally else None,
+            reader=tally,
             data_dir=data_dir,
             n_samples=n_samples,
         )

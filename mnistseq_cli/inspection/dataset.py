@@ -100,25 +100,23 @@ class Filler:
     Nothing is filled in where the dataset is not ours, and no glyphs are fetched.
     """
 
-    def __init__(self, dataset: StoredDataset, data_dir: Path | None = None) -> None:
-        self.counts: Counter[str] = Counter()  # samples in which each of `ASPECTS` was filled in
-        self.why_not = ""  # why samples were left as they are, from one of them on
+    def __init__(
+        self, dataset: StoredDataset, data_dir: Path | None = None, why_not: str = ""
+    ) -> None:
+        self.why_not = why_not  # why samples are left as they are, from one of them on
         self._dataset = dataset
         self._data_dir = data_dir
 
     def fill(self, samples: list[LoadedSample], *, boxes: bool = False) -> list[LoadedSample]:
         """Return samples with what they lack, or all as they are; see `Remaker.fill`."""
-        known = count_known(samples)
-        is_whole = all(known[name] == len(samples) for name in ASPECTS)
+        is_whole = count_known(samples).total() == len(samples) * len(ASPECTS)
         if is_whole or self.why_not or self._dataset.manifest is None:
             return samples
         try:
-            filled = self._remaker.fill(samples, boxes=boxes)
+            return self._remaker.fill(samples, boxes=boxes)
         except MnistseqError as error:
             self.why_not = ". ".join(filter(None, (error.message, error.hint)))
             return samples
-        self.counts += count_known(filled) - known
-        return filled
 
     @cached_property
     def _remaker(self) -> Remaker:

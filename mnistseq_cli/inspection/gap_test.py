@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.compose.texts import Roles
     from mnistseq_cli.formats.base import LoadedSample
 
+Counts: TypeAlias = "defaultdict[str, Counter[Any]]"  # by what is counted
 LEAST_EXPECTED = 5.0  # in a bin, as Cochran's rule has it
 _PRECISION = 1e-16  # of a float: what is smaller does not change a sum of 1
 
@@ -182,15 +183,11 @@ class GapTally:
     tested. Of rows that must fit into a width only the expected counts are known to be right.
     """
 
-    def __init__(self, rule: GapRule | None) -> None:
+    def __init__(self, counts: Counts, rule: GapRule | None) -> None:
         self._rule = rule  # None where nothing is known of how they were drawn
-        self._counts: Counter[int] = Counter()
-        self._tested: Counter[int] = Counter()
-        self._fitted: Counter[int] = Counter()
-        # Gaps of the first, rows of the second, by lowest, size, gaps and slack.
-        self._free: Counter[tuple[int, ...]] = Counter()
-        self._tight: Counter[tuple[int, ...]] = Counter()
-        self._n_outside = 0
+        # Counted are gaps, all and those that can be compared; "free gaps" and "tight rows" by
+        # lowest, size, gaps and slack.
+        self._counts = counts
 
     def add(self, samples: list[LoadedSample]) -> None:
         """Count the gaps of some samples."""
@@ -202,39 +199,41 @@ class GapTally:
         for rows in alike.values():
             gaps_px = np.stack([seen.gaps for seen in rows if seen.gaps is not None])
             if self._rule is None:
-                _count(self._counts, gaps_px.ravel())
+                count_values(self._counts["gaps"], gaps_px.ravel())
             else:
                 self._add_rows(self._rule, gaps_px, rows)
 
     def figures(self) -> GapFigures | None:
         """Return what was found; None where there are no gaps."""
-        if not self._counts:
+        gaps, tested, free_gaps = (
+            self._counts[name] for name in ("gaps", "tested gaps", "free gaps")
+        )
+        if not gaps:
             return None
         rule = str(self._rule)
         if self._rule is None:
-            low, high = min(self._counts), max(self._counts)
-            self._free[low, high - low + 1, 1, high - low] = self._counts.total()
-            self._tested = self._counts
+            low, high = min(gaps), max(gaps)
+            tested, free_gaps = gaps, Counter({(low, high - low + 1, 1, high - low): gaps.total()})
             rule = (
                 f"the uniform distribution from {low} to {high}, the smallest and the largest gap "
                 "found, because no recipe says how they were drawn"
             )
-        counts = dict(sorted(self._counts.items()))
+        counts = dict(sorted(gaps.items()))
         try:
-            free, tight = _expect(self._free), _expect(self._tight)
+            free, tight = _expect(free_gaps), _expect(self._counts["tight rows"])
         except LayoutError as error:
             return GapFigures(counts, {}, f"nothing: {error.message}")
         if not free and not tight:
             why = self._rule.obstacle if self._rule else ""
             why = why or "how wide digits were when gaps were drawn is not known"
             return GapFigures(counts, {}, f"nothing: {why}")
-        both = self._tested + self._fitted
+        both = tested + self._counts["fitted gaps"]
         every = sorted({*free, *tight, *both})
         expected = {gap: free.get(gap, 0.0) + tight.get(gap, 0.0) for gap in every}
-        statistic, degrees, p_value = compare_counts(self._tested, free) or (None, None, None)
-        if self._n_outside:
-            rule, p_value = f"{rule}, which {self._n_outside:,} gaps break", 0.0
-        n_tested = self._tested.total() if degrees else 0
+        statistic, degrees, p_value = compare_counts(tested, free) or (None, None, None)
+        if n_outside := self._counts["gaps outside"].total():
+            rule, p_value = f"{rule}, which {n_outside:,} gaps break", 0.0
+        n_tested = tested.total() if degrees else 0
         return GapFigures(
             counts, expected, rule, statistic, degrees, p_value, both.total(), n_tested
         )
@@ -254,7 +253,7 @@ class GapTally:
         if rule.is_shared:
             gaps_px, lowest_px = gaps_px[:, :1], lowest_px.max(axis=1, keepdims=True)
             highest_px = np.maximum(lowest_px, recipe.spacing_px[1])
-        _count(self._counts, gaps_px.ravel())
+        count_values(self._counts["gaps"], gaps_px.ravel())
         needs_widths = rule.room_px is not None or recipe.spacing_px[0] < 0
         if rule.obstacle or (needs_widths and measured_px is None):
             return
@@ -267,20 +266,23 @@ class GapTally:
         is_even = (sizes == sizes[:, :1]) & (lowest_px == lowest_px[:, :1])
         is_tight = ~is_free & is_even.all(axis=1) & (slack_px >= 0)  # others are too many kinds
         free = lowest_px[is_free].ravel(), sizes[is_free].ravel()
-        _count(self._free, np.stack([*free, np.ones_like(free[0]), free[1] - 1], axis=1))
+        count_values(
+            self._counts["free gaps"],
+            np.stack([*free, np.ones_like(free[0]), free[1] - 1], axis=1),
+        )
         n_gaps = np.full_like(slack_px, sizes.shape[1])
         tight = np.stack([lowest_px[:, 0], sizes[:, 0], n_gaps, slack_px], axis=1)
-        _count(self._tight, tight[is_tight])
-        _count(self._tested, gaps_px[is_free].ravel())
-        _count(self._fitted, gaps_px[is_tight].ravel())
+        count_values(self._counts["tight rows"], tight[is_tight])
+        count_values(self._counts["tested gaps"], gaps_px[is_free].ravel())
+        count_values(self._counts["fitted gaps"], gaps_px[is_tight].ravel())
         is_outside = (gaps_px < lowest_px) | (gaps_px > highest_px)
-        self._n_outside += int(is_outside[is_free | is_tight].sum())
+        self._counts["gaps outside"][""] += int(is_outside[is_free | is_tight].sum())
 
 
 def _expect(kinds: Counter[tuple[int, ...]]) -> dict[int, float]:
     """Return how often each gap is expected in rows of some kinds."""
     expected: defaultdict[int, float] = defaultdict(float)
-    for (lowest, size, n_gaps, slack_px), n_rows in kinds.items():
+    for (lowest, size, n_gaps, slack_px), n_rows in sorted(kinds.items()):
         table = count_gaps((size,) * n_gaps)
         total = table.ways(0, slack_px)
         for gap in range(size):  # equally likely for each of the gaps
@@ -288,7 +290,7 @@ def _expect(kinds: Counter[tuple[int, ...]]) -> dict[int, float]:
     return expected
 
 
-def _count(counter: Counter[Any], values: NDArray[np.int64]) -> None:
+def count_values(counter: Counter[Any], values: NDArray[np.int64]) -> None:
     """Count numbers, shape (N,), or rows of numbers, as tuples, shape (N, n)."""
     found, counts = np.unique(values, axis=0, return_counts=True)
     keys = found.tolist() if values.ndim == 1 else map(tuple, found.tolist())

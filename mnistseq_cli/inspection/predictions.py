@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.files import naming_damage
 from mnistseq_cli.formats.tables import TEXT_KEYS, check_text, naming_line, read_table
@@ -139,69 +141,94 @@ class ReaderTally:
     """Counts, sample by sample, how well a reader reads; memory does not grow with them."""
 
     def __init__(self, predictions: Predictions) -> None:
-        self._predictions = predictions
-        self._n_seen = self._n_missing = self._n_as_numbers = 0
-        self._confusion: Counter[tuple[str, str]] = Counter()
-        # By what they are counted by: keys, each with whether it was read right.
-        self._by: defaultdict[str, Counter[tuple[Any, bool]]] = defaultdict(Counter)
+        self.predictions = predictions
+        self._taken = np.zeros(len(predictions.reads), np.bool_)  # those that a sample has
+        # By what is counted; by length, gap and writer, with whether it was read right.
+        self._counts: defaultdict[str, Counter[Any]] = defaultdict(Counter)
         self._worst: list[Misread] = []
 
-    def add(self, sample: LoadedSample) -> None:
-        """Count the next sample of the dataset."""
-        index, self._n_seen = self._n_seen, self._n_seen + 1
-        read = self._predictions.find(sample, take=True)
-        if read is None:
-            self._n_missing += 1
+    def add(self, sample: LoadedSample, index: int) -> None:
+        """Count a sample, by its index in the dataset."""
+        place = self.predictions.find_place(sample)
+        if place is None:
+            self._counts["missing"][""] += 1
             return
-        text = sample.text
+        if self._taken[place]:
+            raise self._refuse_second(place)
+        self._taken[place] = True
+        text, read = sample.text, self.predictions.reads[place]
         is_right = read == text
         pairs = [*zip(read, read, strict=True)] if is_right else align(text, read)
-        self._confusion.update(pairs)
-        self._by["length"][len(text), is_right] += 1
+        self._counts["confusion"].update(pairs)
+        self._counts["length"][len(text), is_right] += 1
         gaps_px = sample.gaps if sample.gaps is not None else ()
         between = gaps_px[1:-1] if len(gaps_px) == len(text) + 1 else gaps_px
         if len(between):
-            self._by["gap"][int(min(between)), is_right] += 1
+            self._counts["gap"][int(min(between)), is_right] += 1
         written = (old == new for old, new in pairs if old)
-        self._by["writer"].update(zip(sample.writers or (), written, strict=False))
+        self._counts["writer"].update(zip(sample.writers or (), written, strict=False))
         if is_right:
             return
         whole = read.removesuffix(".0")  # as programs write numbers: 6405 or 6405.0 for 06405
         if text.isdecimal() and whole.isdecimal() and int(text) == int(whole):
-            self._n_as_numbers += 1
+            self._counts["as numbers"][""] += 1
         self._keep(Misread(index, sample, read, sum(old != new for old, new in pairs)))
+
+    def merge(self, other: ReaderTally) -> None:
+        """Add what was counted of other samples."""
+        for place in np.flatnonzero(self._taken & other._taken)[:1]:
+            raise self._refuse_second(int(place))
+        self._taken |= other._taken
+        for name, counter in other._counts.items():
+            self._counts[name].update(counter)
+        for misread in other._worst:
+            self._keep(misread)
 
     def figures(self) -> ReaderFigures:
         """Return the figures of all samples counted; a prediction for no sample is an error."""
-        self._predictions.check_all_taken()
-        counts = dict(sorted(self._confusion.items()))
-        by = {name: _to_shares(of_keys) for name, of_keys in self._by.items()}
-        by_length = by.get("length", {})
+        names = [*self.predictions.places]
+        for place in np.flatnonzero(~self._taken)[:1]:
+            raise UsageError(
+                f"{self.predictions.path}: {names[place]!r} is not in the dataset; "
+                f"{(~self._taken).sum():,} of {len(names):,} names are not",
+                "Expected the file_name of the dataset's own label file in each row.",
+            )
+        confusion = dict(sorted(self._counts["confusion"].items()))
+        by_length = _to_shares(self._counts["length"])
         return ReaderFigures(
-            predictions=self._predictions,
-            n_missing=self._n_missing,
+            predictions=self.predictions,
+            n_missing=self._counts["missing"].total(),
             all=Share.of(by_length.values()),
-            n_characters=sum(n for (old, _), n in counts.items() if old),
-            n_edits=sum(n for (old, new), n in counts.items() if old != new),
-            confusion=counts,
+            n_characters=sum(n for (old, _), n in confusion.items() if old),
+            n_edits=sum(n for (old, new), n in confusion.items() if old != new),
+            confusion=confusion,
             by_length=by_length,
-            by_gap=by.get("gap", {}),
-            by_writer=by.get("writer", {}),
+            by_gap=_to_shares(self._counts["gap"]),
+            by_writer=_to_shares(self._counts["writer"]),
             worst=tuple(self._worst),
-            n_as_numbers=self._n_as_numbers,
+            n_as_numbers=self._counts["as numbers"].total(),
+        )
+
+    def _refuse_second(self, place: int) -> UsageError:
+        name = [*self.predictions.places][place]
+        return UsageError(
+            f"{self.predictions.path}: two samples of the dataset are called {name!r}",
+            f"Write the split before the name, such as test/{name}",
         )
 
     def _keep(self, misread: Misread) -> None:
         """Keep it if it is among the worst; of equals, those that come first are."""
-        worst = self._worst
-        if len(worst) == N_WORST and misread.n_edits <= worst[-1].n_edits:
+        rank = _rank(misread)
+        if len(self._worst) == N_WORST and rank > _rank(self._worst[-1]):
             return
-        misread = replace(misread, sample=copy_sample(misread.sample))
-        insort(worst, misread, key=lambda one: -one.n_edits)
-        while len(worst) > N_WORST or (
-            len(worst) > 1 and sum(one.sample.image.nbytes for one in worst) > _KEPT_BYTES
-        ):
-            worst.pop()
+        insort(self._worst, replace(misread, sample=copy_sample(misread.sample)), key=_rank)
+        n_bytes = sum(one.sample.image.nbytes for one in self._worst)
+        while len(self._worst) > N_WORST or (len(self._worst) > 1 and n_bytes > _KEPT_BYTES):
+            n_bytes -= self._worst.pop().sample.image.nbytes
+
+
+def _rank(misread: Misread) -> tuple[int, int]:
+    return -misread.n_edits, misread.index
 
 
 def _to_shares(counts: Counter[tuple[Any, bool]]) -> dict[Any, Share]:
@@ -209,7 +236,7 @@ def _to_shares(counts: Counter[tuple[Any, bool]]) -> dict[Any, Share]:
     return {key: Share(counts[key, True] + counts[key, False], counts[key, True]) for key in keys}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Predictions:
     """What was read, by the names of samples.
 
@@ -220,35 +247,14 @@ class Predictions:
     path: Path
     reads: list[str]  # in the order of the file; "" where nothing was read
     places: dict[str, int]  # where in `reads` the prediction of a name stands
-    taken: bytearray  # of each, whether a sample has it
 
-    def find(self, sample: LoadedSample, *, take: bool = False) -> str | None:
-        """Return what was read of a sample; None where the file has no row for it.
+    def find(self, sample: LoadedSample) -> str | None:
+        """Return what was read of a sample; None where the file has no row for it."""
+        place = self.find_place(sample)
+        return None if place is None else self.reads[place]
 
-        It can be taken once: two samples of one name are an error.
-        """
-        place = self._find_place(sample)
-        if place is None:
-            return None
-        if take and self.taken[place]:
-            raise UsageError(
-                f"{self.path}: two samples of the dataset are called {sample.name!r}",
-                f"Write the split before the name: {sample.split}/{sample.name}",
-            )
-        self.taken[place] |= take
-        return self.reads[place]
-
-    def check_all_taken(self) -> None:
-        """Raise an error if a row names no sample of the dataset."""
-        if n_unknown := self.taken.count(0):
-            name = list(self.places)[self.taken.index(0)]
-            raise UsageError(
-                f"{self.path}: {name!r} is not in the dataset; {n_unknown:,} of "
-                f"{len(self.reads):,} names are not",
-                "Expected the file_name of the dataset's own label file in each row.",
-            )
-
-    def _find_place(self, sample: LoadedSample) -> int | None:
+    def find_place(self, sample: LoadedSample) -> int | None:
+        """Return where in `reads` the prediction of a sample stands, if anywhere."""
         name = _normalise(sample.name)
         names = [name, f"{sample.split}/{name}"] if sample.split else [name]
         for one in names:
@@ -297,4 +303,4 @@ def read_predictions(path: Path) -> Predictions:
             f"{path} holds no predictions",
             "Expected in each row: the file_name of an image, and the text that was read.",
         )
-    return Predictions(path, reads, places, bytearray(len(reads)))
+    return Predictions(path, reads, places)

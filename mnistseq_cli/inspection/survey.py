@@ -1,45 +1,48 @@
-"""A survey of a dataset: one pass over its samples.
+"""A survey of a dataset: one pass over its samples, by one process or several.
 
 Memory does not grow with samples, but for 24 bytes each to find equal images and texts.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
-from contextlib import suppress
-from dataclasses import replace
-from itertools import chain
+from collections import Counter, deque
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mnistseq_cli.bulk.remake import ASPECTS
-from mnistseq_cli.bulk.split_overlap import OverlapTally
+from mnistseq_cli.bulk.workers import (
+    DEFAULT_START_METHOD,
+    StartMethod,
+    count_cores,
+    map_unordered,
+)
 from mnistseq_cli.errors import MnistseqError, OutputError
 from mnistseq_cli.files import find_inside
+from mnistseq_cli.formats.base import rank_split
 from mnistseq_cli.inspection.dataset import Filler, StoredDataset, count_known, open_dataset
-from mnistseq_cli.inspection.figures import (
-    Source,
-    Spread,
-    Survey,
-    UseFigures,
-    copy_sample,
-    pick_evenly,
-)
-from mnistseq_cli.inspection.gap_test import GapRule, GapTally
-from mnistseq_cli.inspection.tally import EqualTally, LabelTally, PictureTally
-from mnistseq_cli.recipe import TEXTS_FILE, read_texts
+from mnistseq_cli.inspection.figures import INK_BINS, Source, Spread, Survey, UseFigures
+from mnistseq_cli.inspection.gap_test import GapRule
+from mnistseq_cli.inspection.tally import SHARE_UNITS, Tally, guess_ink
+from mnistseq_cli.recipe import COUNT_LIMIT, TEXTS_FILE, read_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from mnistseq_cli.formats.base import LoadedSample, Wanted
+    from mnistseq_cli.formats.base import LoadedSample
+    from mnistseq_cli.inspection.predictions import ReaderTally
+    from mnistseq_cli.inspection.tally import Ink
 
 N_SAMPLES_KEPT = 240
+_FEW_SAMPLES = 10_000  # looked at before workers have started
 _CHUNK_SIZE = 256  # its images stay in the cache of a core
+_STRIPE_SIZE = 16 * _CHUNK_SIZE  # consecutive samples that one worker looks at
 _CHUNK_BYTES = 1 << 25
-_KEPT_BYTES = 1 << 26
 _MOST_USED = 10
 
 
@@ -47,58 +50,94 @@ def survey(
     folder: Path,
     on_progress: Callable[[int], None] = lambda _: None,
     n_kept: int = N_SAMPLES_KEPT,
-    watch: Callable[[LoadedSample], None] | None = None,
+    reader: ReaderTally | None = None,
     data_dir: Path | None = None,
     *,
     n_samples: int | None = None,
+    workers: int | None = None,
+    start_method: StartMethod = DEFAULT_START_METHOD,
 ) -> Survey:
     """Survey a dataset.
 
     What a dataset of ours does not hold of its samples is taken from its recipe, where the glyphs
-    are at hand.
+    are at hand. Findings do not depend on the number of workers.
 
     Parameters
     ----------
     folder : Path
     on_progress : callable
-        Called now and then with how many samples were read.
+        Called now and then with how many samples were looked at.
     n_kept : int
         How many samples, at most, to keep for the eye.
-    watch : callable, optional
-        Is given each sample, in order, for what else is to be found out in the same pass.
+    reader : ReaderTally, optional
+        Counts in the same pass how well the samples are read.
     data_dir : Path, optional
         Where glyphs are cached; none are fetched.
     n_samples : int, optional
         How many samples, at most, to look at, evenly spaced; by default all.
+    workers : int, optional
+        Worker processes; 0 works in this process. By default as many as there are usable cores,
+        but none for few samples.
+    start_method : "fork", "forkserver" or "spawn"
     """
     dataset = open_dataset(folder)
-    wanted, n_all = (None, 0) if n_samples is None else _choose(dataset, n_samples)
-    surveyor = _Surveyor(dataset, Filler(dataset, data_dir), n_kept)
-    for chunk in _take_chunks(dataset.read(wanted)):
-        for sample in surveyor.add(chunk):
-            if watch:
-                watch(sample)
-        on_progress(surveyor.n_samples)
-    if not surveyor.n_samples:
+    n_all = 1 if n_samples is None else _count(dataset)
+    if workers is None:
+        n_read = min(dataset.n_samples or 0, n_samples or COUNT_LIMIT)
+        workers = count_cores() if n_read > _FEW_SAMPLES else 0
+    predictions = reader.predictions if reader else None
+    look = _Look(
+        dataset=dataset,
+        filler=Filler(dataset, data_dir),
+        choose=partial(_Chosen, max(1, workers), min(n_samples or 1, n_all), n_all),
+        open_tally=partial(Tally, _find_ink(dataset), _find_rule(dataset), n_kept, predictions),
+    )
+    found = look.by_workers(workers, start_method, on_progress)
+    if found.failure:  # what is lacking is filled in everywhere or nowhere
+        look = replace(look, filler=Filler(dataset, data_dir, why_not=found.failure[1]))
+        found = look.by_workers(workers, start_method, on_progress)
+    if not found.n_samples:
         raise _explain_emptiness(dataset)
-    return replace(surveyor.finish(), n_left_out=max(0, n_all - surveyor.n_samples))
+    if reader and found.reader:
+        reader.merge(found.reader)
+    return look.describe(found)
 
 
 def pick_samples(folder: Path, n_picked: int, data_dir: Path | None = None) -> list[LoadedSample]:
     """Return evenly spaced samples of a dataset, with their boxes, without reading the others."""
     dataset = open_dataset(folder)
-    wanted, _ = _choose(dataset, n_picked)
-    samples = pick_evenly(list(dataset.read(wanted)), n_picked)
-    if not samples:
+    n_all = _count(dataset)
+    if not n_all:
         raise _explain_emptiness(dataset)
+    samples = list(dataset.read(_Chosen(1, min(n_picked, n_all), n_all)))
     return Filler(dataset, data_dir).fill(samples, boxes=True)
 
 
-def _choose(dataset: StoredDataset, n_chosen: int) -> tuple[Wanted, int]:
-    """Choose samples, evenly spaced, by their names; also return how many there are."""
-    names: dict[str, None] = {}
-    deque(dataset.read(lambda name: bool(names.setdefault(name))), maxlen=0)
-    return set(pick_evenly(list(names), n_chosen)).__contains__, len(names)
+def _count(dataset: StoredDataset) -> int:
+    """Count the samples that are there."""
+    number = count()
+    deque(dataset.read(lambda _: next(number) < 0), maxlen=0)
+    return next(number)
+
+
+class _Chosen:
+    """Whether samples are wanted, by their places: a share of all, or of some evenly spaced."""
+
+    def __init__(self, n_shares: int, n_chosen: int, n_all: int, share: int = 0) -> None:
+        self._n_shares, self._share = n_shares, share
+        self._n_chosen, self._n_all = n_chosen, n_all
+        self.n_seen = 0
+        self.places: deque[int] = deque()  # of samples to come, among those of all shares
+
+    def __call__(self, name: str) -> bool:
+        del name
+        place = -(-self.n_seen * self._n_chosen // self._n_all)
+        is_even = place * self._n_all // self._n_chosen == self.n_seen
+        self.n_seen += 1
+        if not is_even or place // _STRIPE_SIZE % self._n_shares != self._share:
+            return False
+        self.places.append(place)
+        return True
 
 
 def _explain_emptiness(dataset: StoredDataset) -> OutputError:
@@ -107,18 +146,34 @@ def _explain_emptiness(dataset: StoredDataset) -> OutputError:
     )
 
 
-def _take_chunks(samples: Iterable[LoadedSample]) -> Iterator[list[LoadedSample]]:
-    """Put samples together, few of them where images are large."""
+def _take_chunks(
+    samples: Iterable[LoadedSample], places: deque[int]
+) -> Iterator[tuple[int, list[LoadedSample]]]:
+    """Put consecutive samples together, few of them where images are large; yield where.
+
+    Where chunks begin does not depend on the number of shares.
+    """
     chunk: list[LoadedSample] = []
-    n_bytes = 0
+    n_bytes = place = 0
     for sample in samples:
+        place = places.popleft()
+        if chunk and (place % _CHUNK_SIZE == 0 or n_bytes >= _CHUNK_BYTES):
+            yield place - len(chunk), chunk
+            chunk, n_bytes = [], 0
         chunk.append(sample)
         n_bytes += sample.image.nbytes
-        if len(chunk) == _CHUNK_SIZE or n_bytes >= _CHUNK_BYTES:
-            yield chunk
-            chunk, n_bytes = [], 0
     if chunk:
-        yield chunk
+        yield place + 1 - len(chunk), chunk
+
+
+def _find_ink(dataset: StoredDataset) -> Ink:
+    """Return the ink of a recipe, or what that of the first images looks like."""
+    if dataset.recipe:
+        ink: Ink = dataset.recipe.get("ink", "black")
+        return ink
+    chosen = _Chosen(1, 1, 1)
+    _, first = next(_take_chunks(dataset.read(chosen), chosen.places), (0, []))
+    return guess_ink(first)
 
 
 def _find_rule(dataset: StoredDataset) -> GapRule | None:
@@ -133,128 +188,97 @@ def _find_rule(dataset: StoredDataset) -> GapRule | None:
     return GapRule(dataset.recipe, texts)
 
 
-class _Surveyor:
-    """Gathers what is to be known of a dataset, chunk by chunk."""
+@dataclass(frozen=True)
+class _Look:
+    """Looks at a share of the samples; a `Work`."""
 
-    def __init__(self, dataset: StoredDataset, filler: Filler, n_kept: int) -> None:
-        recipe = dataset.recipe
-        self._dataset = dataset
-        self._filler = filler
-        self._kept = _EvenSample(n_kept)
-        # By what is counted: of characters, glyphs and writers how often each occurs, …
-        self._counts: defaultdict[str, Counter[Any]] = defaultdict(Counter)
-        self._texts = EqualTally()
-        self._labels = LabelTally(is_ours=recipe is not None)
-        self._pictures = PictureTally(recipe.get("ink", "black") if recipe else None)
-        self._gaps = GapTally(_find_rule(dataset))
-        self._overlap = OverlapTally()
-        self.n_samples = 0
+    dataset: StoredDataset
+    filler: Filler
+    choose: Callable[..., _Chosen]
+    open_tally: Callable[[], Tally]
 
-    def add(self, samples: list[LoadedSample]) -> list[LoadedSample]:
-        """Look at some samples; return them with what they lack."""
-        samples = self._filler.fill(samples)
-        counts = self._counts
-        counts["known"] += count_known(samples)
-        by_split: defaultdict[str, list[LoadedSample]] = defaultdict(list)
-        for sample in samples:
-            by_split[sample.split].append(sample)
-        for split, inside in by_split.items():
-            texts = [it.text for it in inside]
-            glyphs = [it.glyphs for it in inside if it.glyphs is not None]
-            ids = np.concatenate(glyphs).tolist() if glyphs else []
-            writers = [it.writers for it in inside if it.writers is not None]
-            names = [*chain.from_iterable(writers)]
-            counts["splits"][split] += len(inside)
-            counts["digits"].update("".join(texts))
-            counts["lengths"].update(map(len, texts))
-            counts["glyphs"].update(ids)
-            counts["writers"].update(filter(None, names))
-            for text in texts:
-                self._texts.add(text.encode())
-            if split:
-                self._overlap.add(
-                    split,
-                    texts,
-                    glyphs=ids if len(glyphs) == len(inside) else None,
-                    writers=names if len(writers) == len(inside) else None,
-                )
-        counts["marks"][""] += sum(
-            len(it.mark_boxes) for it in samples if it.mark_boxes is not None
-        )
-        self._labels.add(samples)
-        self._pictures.add(samples)
-        self._gaps.add(samples)
-        self._kept.add(samples)
-        self.n_samples += len(samples)
-        return samples
+    def by_workers(
+        self, n_workers: int, start_method: StartMethod, on_progress: Callable[[int], None]
+    ) -> Tally:
+        """Look at all samples; return what was found."""
+        done: Counter[int] = Counter()
 
-    def finish(self) -> Survey:
-        """Return what was found."""
-        pictures, counts = self._pictures, self._counts
-        of_labels = counts["known"] - self._filler.counts
-        samples = tuple(self._filler.fill(self._kept.choose(), boxes=True))  # it counts these too
-        of_recipe = self._filler.counts
-        sources = {aspect: Source(of_labels[aspect], of_recipe[aspect]) for aspect in ASPECTS}
+        def report(share: int, n_done: int) -> None:
+            done[share] = n_done
+            on_progress(done.total())
+
+        found = self.open_tally()
+        work, shares = partial(replace, self), range(max(1, n_workers))
+        tallies = map_unordered(work, shares, n_workers, start_method=start_method, report=report)
+        with closing(tallies):
+            for one in tallies:
+                found.merge(one)
+        return found
+
+    def __call__(self, share: int, report: Callable[[int], None]) -> Tally:
+        """Look, until something that is to be filled in cannot be."""
+        found, chosen = self.open_tally(), self.choose(share)
+        is_filling = not self.filler.why_not
+        for start, chunk in _take_chunks(self.dataset.read(chosen), chosen.places):
+            samples = self.filler.fill(chunk)
+            if is_filling and self.filler.why_not:
+                found.failure = start, self.filler.why_not
+                break
+            found.add(samples, start)
+            found.counts["known"].update(count_known(samples))
+            found.counts["from labels"].update(count_known(chunk))
+            report(found.n_samples)
+        found.counts["seen"][share] = chosen.n_seen
+        return found
+
+    def describe(self, found: Tally) -> Survey:
+        """Return what was found, with the samples that were kept as whole as can be."""
+        counts, kept = found.counts, found.kept.choose()
+        samples = self.filler.fill(kept, boxes=True)
+        held = counts["from labels"]
+        known = counts["known"] + count_known(samples) - count_known(kept)
+        histogram = np.zeros(INK_BINS, np.int64)
+        for share, n in counts["ink"].items():
+            histogram[min(share * INK_BINS // SHARE_UNITS, INK_BINS - 1)] += n
         return Survey(
-            folder=self._dataset.folder,
-            format_name=self._dataset.format_name,
-            is_finished=self._dataset.is_finished,
-            recipe=self._dataset.recipe,
-            n_samples=self.n_samples,
-            splits=dict(counts["splits"]),
-            overlaps={f"{it.one}, {it.other}": it for it in self._overlap.overlaps()},
-            sizes=dict(pictures.sizes.most_common()),
+            folder=self.dataset.folder,
+            format_name=self.dataset.format_name,
+            is_finished=self.dataset.is_finished,
+            recipe=self.dataset.recipe,
+            n_samples=found.n_samples,
+            n_left_out=max(counts["seen"].values()) - found.n_samples,
+            splits=dict(sorted(counts["splits"].items(), key=lambda pair: rank_split(pair[0]))),
+            overlaps={f"{it.one}, {it.other}": it for it in found.overlap.overlaps()},
+            sizes=dict(sorted(counts["sizes"].items(), key=lambda pair: (-pair[1], pair[0]))),
             n_marks=counts["marks"].total(),
             digits=dict(sorted(counts["digits"].items())),
             lengths=dict(sorted(counts["lengths"].items())),
-            has_boxes=sources["boxes"].n_known > 0,
-            gaps=self._gaps.figures(),
-            glyphs=_describe_uses(counts["glyphs"]) if sources["glyphs"].n_known else None,
+            has_boxes=known["boxes"] > 0,
+            gaps=found.gaps.figures(),
+            glyphs=_describe_uses(counts["glyphs"]) if known["glyphs"] else None,
             writers=_describe_uses(counts["writers"]) if counts["writers"] else None,
-            sources=sources,
-            samples=samples,
-            why_not_recalled=self._filler.why_not,
-            damage=self._labels.find(pictures.equal.count() - pictures.equal_pairs.count()),
-            ink=pictures.ink,
-            ink_share=pictures.ink_share(),
-            ink_histogram=pictures.histogram,
-            left_margin_px=pictures.left_px.spread(),
-            right_margin_px=pictures.right_px.spread(),
-            n_equal_images=pictures.equal.count(),
-            n_equal_texts=self._texts.count(),
-            heat_map=pictures.heat_map(),
+            sources={name: Source(held[name], known[name] - held[name]) for name in ASPECTS},
+            samples=tuple(samples),
+            why_not_recalled=self.filler.why_not,
+            damage=found.damage(),
+            ink=found.ink,
+            ink_share=_find_spread(counts["ink"], SHARE_UNITS),
+            ink_histogram=histogram,
+            left_margin_px=_find_spread(counts["left"]),
+            right_margin_px=_find_spread(counts["right"]),
+            n_equal_images=found.n_equal("images"),
+            n_equal_texts=found.overlap.n_equal_texts(),
+            heat_map=found.heat_map(),
         )
 
 
+def _find_spread(counts: Counter[int], unit: int = 1) -> Spread:
+    if not counts:
+        return Spread(0, 0, 0)
+    mean = sum(value * n for value, n in counts.items()) / counts.total()
+    return Spread(min(counts) / unit, mean / unit, max(counts) / unit)
+
+
 def _describe_uses(used: Counter[Any]) -> UseFigures:
-    uses = used.values()
-    spread = Spread(min(uses), sum(uses) / len(uses), max(uses)) if uses else Spread(0, 0, 0)
     ordered = sorted(used.items(), key=lambda pair: (-pair[1], pair[0]))
-    return UseFigures(len(uses), spread, dict(ordered[:_MOST_USED]))
-
-
-class _EvenSample:
-    """Keeps evenly spaced samples of a stream whose length is not known."""
-
-    def __init__(self, n_most: int) -> None:
-        self._n_most = n_most
-        self._step = 1
-        self._n_seen = 0
-        self._kept: list[LoadedSample] = []
-
-    def add(self, samples: list[LoadedSample]) -> None:
-        """Take some samples."""
-        if self._n_most < 1:
-            return
-        self._kept += map(copy_sample, samples[-self._n_seen % self._step :: self._step])
-        self._n_seen += len(samples)
-        while len(self._kept) > 1 and (
-            len(self._kept) > 2 * self._n_most
-            or sum(sample.image.nbytes for sample in self._kept) > _KEPT_BYTES
-        ):
-            self._kept = self._kept[::2]
-            self._step *= 2
-
-    def choose(self) -> list[LoadedSample]:
-        """Return those to show."""
-        return pick_evenly(self._kept, self._n_most)
+    return UseFigures(len(used), _find_spread(Counter(used.values())), dict(ordered[:_MOST_USED]))

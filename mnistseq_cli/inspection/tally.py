@@ -1,4 +1,4 @@
-"""What is counted in the samples of a dataset: ink, margins, duplicates, damaged labels."""
+"""What is counted in the samples of a dataset; what is counted in parts of it adds up."""
 
 from __future__ import annotations
 
@@ -6,102 +6,112 @@ import hashlib
 import re
 from array import array
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from itertools import chain
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from mnistseq_cli.inspection.figures import INK_BINS, Damage, Spread
+from mnistseq_cli.bulk.split_overlap import OverlapTally
+from mnistseq_cli.inspection.figures import Damage, copy_sample, pick_evenly
+from mnistseq_cli.inspection.gap_test import GapTally, count_values
+from mnistseq_cli.inspection.predictions import ReaderTally
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnistseq_cli.formats.base import LoadedSample
+    from mnistseq_cli.inspection.gap_test import Counts, GapRule
+    from mnistseq_cli.inspection.predictions import Predictions
 
 Ink = Literal["black", "white"]
+SHARE_UNITS = 100_000  # in which shares of ink are counted
 _FULL = 255  # ink
-_SHARE_UNIT = 1 << 52  # shares are whole numbers of it, whose sums are exact in any order
 _HALF = 128
 _FAINT = 32  # ink of at most an eighth is taken for noise where there are no boxes
 _HEAT_LIMIT_PX = 1 << 22
 _HASH_BYTES = 8  # a million images give two equal hashes by chance once in 30 million datasets
+_KEPT_BYTES = 1 << 26
 _SCIENTIFIC = re.compile(r"\d(\.\d+)?[eE]\+\d+")  # 9.33787E+11
 _DECIMAL = re.compile(r"\d+\.0")  # 47922.0
 _MOSTLY = 0.8  # of texts have the same length: of numbers up to 99999, 90 % have five digits
 
 
-class SpreadTally:
-    """Finds least, mean and most of whole numbers."""
-
-    def __init__(self) -> None:
-        self._least: float = np.inf
-        self._most: float = -np.inf
-        self._sum = self._n = 0
-
-    def add(self, numbers: NDArray[np.int64]) -> None:
-        """Take some numbers, at least one."""
-        self._least = min(self._least, int(numbers.min()))
-        self._most = max(self._most, int(numbers.max()))
-        self._sum += int(numbers.sum())
-        self._n += numbers.size
-
-    def spread(self, unit: float = 1) -> Spread:
-        """Return what was found, in another unit."""
-        if not self._n:
-            return Spread(0, 0, 0)
-        return Spread(self._least / unit, self._sum / self._n / unit, self._most / unit)
+def guess_ink(samples: list[LoadedSample]) -> Ink:
+    """Guess from the borders of images whether their ink is black or white."""
+    borders = [np.concatenate([seen.image[0], seen.image[-1]]) for seen in samples]
+    return "black" if not borders or np.median(np.concatenate(borders)) >= _HALF else "white"
 
 
-class EqualTally:
-    """Counts what equals something earlier, by hashes."""
+class Tally:
+    """Counts what is in samples; in datasets of ours no damage is guessed from texts alone.
 
-    def __init__(self) -> None:
-        self._hashes = array("Q")
+    What is counted in different samples, in any order, adds up by `merge`.
+    """
 
-    def add(self, data: bytes | memoryview) -> bytes:
-        """Take one more; return its hash."""
-        found = hashlib.sha256(data).digest()[:_HASH_BYTES]
-        self._hashes.frombytes(found)
-        return found
-
-    def count(self) -> int:
-        """Return how many equal an earlier one."""
-        return len(self._hashes) - np.unique(np.array(self._hashes)).size
-
-
-class PictureTally:
-    """Looks at images, chunk by chunk; the borders of the first decide an `ink` of None."""
-
-    def __init__(self, ink: Ink | None) -> None:
-        self._ink = ink
-        self._sum = np.zeros((0, 0), np.uint64)
-        self.sizes: Counter[tuple[int, int]] = Counter()
-        self.left_px, self.right_px, self._share = SpreadTally(), SpreadTally(), SpreadTally()
-        self.histogram = np.zeros(INK_BINS, np.int64)
-        self.equal = EqualTally()
-        self.equal_pairs = EqualTally()  # of image and text
+    def __init__(
+        self, ink: Ink, rule: GapRule | None, n_kept: int, predictions: Predictions | None
+    ) -> None:
+        self.counts: Counts = defaultdict(Counter)
+        self.gaps = GapTally(self.counts, rule)
+        self.overlap = OverlapTally()
+        self.kept = EvenSample(n_kept)
+        self.reader = ReaderTally(predictions) if predictions else None
+        self.failure: tuple[int, str] | None = None  # where filling in ended, and why
+        self._is_ours = rule is not None
+        self.ink = ink
+        self._heat = np.zeros((0, 0), np.uint64)
+        # Of images, and of these with their texts.
+        self._hashes: defaultdict[str, array[int]] = defaultdict(partial(array, "Q"))
+        # By kind of damage, the first such label: its place, name and text.
+        self._first: dict[str, tuple[int, str, str]] = {}
 
     @property
-    def ink(self) -> Ink:
-        """Black on white, or white on black."""
-        return self._ink or "black"
+    def n_samples(self) -> int:
+        """How many samples were counted."""
+        return self.counts["splits"].total()
 
-    def ink_share(self) -> Spread:
-        """Return the mean ink of an image, 0 to 1."""
-        return self._share.spread(_SHARE_UNIT)
-
-    def add(self, samples: list[LoadedSample]) -> None:
-        """Look at some images."""
-        self._ink = self._ink or _guess_ink(samples)
-        alike: defaultdict[tuple[int, ...], list[LoadedSample]] = defaultdict(list)
-        for seen in samples:
-            alike[seen.image.shape].append(seen)
-        for shape, group in alike.items():
+    def add(self, samples: list[LoadedSample], start: int) -> None:
+        """Count consecutive samples of the dataset, from its sample `start` on."""
+        by_split: defaultdict[str, list[LoadedSample]] = defaultdict(list)
+        by_shape: defaultdict[tuple[int, ...], list[LoadedSample]] = defaultdict(list)
+        for place, sample in enumerate(samples, start):
+            by_split[sample.split].append(sample)
+            by_shape[sample.image.shape].append(sample)
+            if kind := self._find_damage(sample):
+                self.counts["damage"][kind] += 1
+                self._first.setdefault(kind, (place, sample.name, sample.text))
+            if self.reader:
+                self.reader.add(sample, place)
+        for split, inside in by_split.items():
+            self._add_labels(split, inside)
+        for shape, group in by_shape.items():
             images = np.concatenate([seen.image for seen in group]).reshape(-1, *shape)
-            self.sizes[shape[1], shape[0]] += len(group)
+            self.counts["sizes"][shape[1], shape[0]] += len(group)
             for image, sample in zip(images, group, strict=True):
-                self.equal_pairs.add(self.equal.add(image) + sample.text.encode())
-            self._add_ink(images if self._ink == "white" else np.invert(images))
+                self._note("pairs", self._note("images", image) + sample.text.encode())
+            self._add_ink(images if self.ink == "white" else np.invert(images))
             self._add_margins(images, group)
+        self.gaps.add(samples)
+        self.kept.add(samples, start)
+
+    def merge(self, other: Tally) -> None:
+        """Add what was counted in other samples."""
+        for name, counter in other.counts.items():
+            self.counts[name].update(counter)
+        height, width = other._heat.shape
+        self._make_room(height, width)
+        self._heat[:height, :width] += other._heat
+        for kind, hashes in other._hashes.items():
+            self._hashes[kind].extend(hashes)
+        for kind, first in other._first.items():
+            self._first[kind] = min(first, self._first.get(kind, first))
+        self.failure = min(filter(None, (self.failure, other.failure)), default=None)
+        self.overlap.merge(other.overlap)
+        self.kept.merge(other.kept)
+        if self.reader and other.reader:
+            self.reader.merge(other.reader)
 
     def heat_map(self) -> NDArray[np.float64]:
         """Return the mean ink of each pixel, 0 to 1.
@@ -109,19 +119,78 @@ class PictureTally:
         Smaller images count as paper beyond their right and lower edges; of images wider than
         anybody could look at, it is the left part.
         """
-        return self._sum / (_FULL * max(1, self.sizes.total()))
+        return self._heat / (_FULL * max(1, self.n_samples))
+
+    def n_equal(self, kind: str) -> int:
+        """Return how many "images", or "pairs" of image and text, equal an earlier one."""
+        hashes = np.array(self._hashes[kind])
+        return len(hashes) - np.unique(hashes).size
+
+    def damage(self) -> dict[str, Damage]:
+        """Return what spreadsheets and slips have done to labels, by kind."""
+        found = {
+            kind: Damage(self.counts["damage"][kind], name, text)
+            for kind, (_, name, text) in sorted(self._first.items(), key=itemgetter(1))
+        }
+        if n_contradicting := self.n_equal("images") - self.n_equal("pairs"):
+            found["contradicting"] = Damage(n_contradicting)
+        lengths = self.counts["lengths"]
+        n_all, n_longest = lengths.total(), lengths[max(lengths)]
+        may_lack_zeros = not self._is_ours and not self.counts["damage"]["none lost"]
+        if may_lack_zeros and _MOSTLY * n_all <= n_longest < n_all:
+            found["zeros"] = Damage(n_all - n_longest)
+        return found
+
+    def _find_damage(self, sample: LoadedSample) -> str:
+        text = sample.text
+        if not text:
+            return "empty"
+        if sample.boxes is not None and len(sample.boxes) > len(text):
+            return "short"
+        if text.isdecimal():
+            return ""
+        is_decimal = not self._is_ours and _DECIMAL.fullmatch(text)
+        return "spoiled" if is_decimal or _SCIENTIFIC.fullmatch(text) else ""
+
+    def _add_labels(self, split: str, samples: list[LoadedSample]) -> None:
+        counts = self.counts
+        texts = [it.text for it in samples]
+        glyphs = [it.glyphs for it in samples if it.glyphs is not None]
+        ids = np.concatenate(glyphs).tolist() if glyphs else []
+        writers = [it.writers for it in samples if it.writers is not None]
+        names = [*chain.from_iterable(writers)]
+        counts["splits"][split] += len(samples)
+        counts["digits"].update("".join(texts))
+        counts["lengths"].update(map(len, texts))
+        counts["glyphs"].update(ids)
+        counts["writers"].update(filter(None, names))
+        marks = [it.mark_boxes for it in samples if it.mark_boxes is not None]
+        counts["marks"][""] += sum(map(len, marks))
+        counts["damage"]["none lost"] += any(it[:1] == "0" or not it.isdecimal() for it in texts)
+        self.overlap.add(
+            split,
+            texts,
+            glyphs=ids if len(glyphs) == len(samples) else None,
+            writers=names if len(writers) == len(samples) else None,
+        )
+
+    def _note(self, kind: str, data: Any) -> bytes:  # noqa: ANN401 - of bytes, or an array
+        found = hashlib.sha256(data).digest()[:_HASH_BYTES]
+        self._hashes[kind].frombytes(found)
+        return found
+
+    def _make_room(self, *shape: int) -> None:
+        grown = np.maximum(self._heat.shape, shape) - self._heat.shape
+        if grown.any():
+            self._heat = np.pad(self._heat, [(0, more) for more in grown.tolist()])
 
     def _add_ink(self, inks: NDArray[np.uint8]) -> None:
         n, height, width = inks.shape
         shown = inks[:, :, : max(1, _HEAT_LIMIT_PX // height)]
-        grown = np.maximum(self._sum.shape, shown.shape[1:]) - self._sum.shape
-        if grown.any():
-            self._sum = np.pad(self._sum, [(0, more) for more in grown.tolist()])
-        self._sum[:height, : shown.shape[2]] += shown.sum(axis=0, dtype=np.uint32)
+        self._make_room(*shown.shape[1:])
+        self._heat[:height, : shown.shape[2]] += shown.sum(axis=0, dtype=np.uint32)
         shares = inks.reshape(n, -1).sum(axis=1, dtype=np.uint32) / (_FULL * height * width)
-        self._share.add((shares * _SHARE_UNIT).astype(np.int64))
-        bins = np.minimum((shares * INK_BINS).astype(np.int64), INK_BINS - 1)
-        self.histogram += np.bincount(bins, minlength=INK_BINS)
+        count_values(self.counts["ink"], np.rint(shares * SHARE_UNITS).astype(np.int64))
 
     def _add_margins(self, images: NDArray[np.uint8], group: list[LoadedSample]) -> None:
         width = images.shape[2]
@@ -132,62 +201,45 @@ class PictureTally:
             left = np.minimum.reduceat(boxes[:, 0], starts)
             right = width - np.maximum.reduceat(boxes[:, 0] + boxes[:, 2], starts)
         else:
-            most = (_FULL - images.min(axis=1)) if self._ink == "black" else images.max(axis=1)
+            most = (_FULL - images.min(axis=1)) if self.ink == "black" else images.max(axis=1)
             inked = most > _FAINT
             is_blank = ~inked.any(axis=1)
             left = np.where(is_blank, width, inked.argmax(axis=1))
             right = np.where(is_blank, width, inked[:, ::-1].argmax(axis=1))
-        self.left_px.add(left)
-        self.right_px.add(right)
+        count_values(self.counts["left"], left)
+        count_values(self.counts["right"], right)
 
 
-def _guess_ink(samples: list[LoadedSample]) -> Ink:
-    borders = [np.concatenate([seen.image[0], seen.image[-1]]) for seen in samples]
-    return "black" if np.median(np.concatenate(borders)) >= _HALF else "white"
+class EvenSample:
+    """Keeps evenly spaced samples, those whose places are multiples of a step that grows."""
 
+    def __init__(self, n_most: int) -> None:
+        self._n_most = n_most
+        self._step = 1
+        self._kept: dict[int, LoadedSample] = {}  # by their places
 
-class LabelTally:
-    """Counts what spreadsheets and slips do to labels: lost zeros, lost digits, empty cells.
+    def add(self, samples: list[LoadedSample], start: int) -> None:
+        """Take consecutive samples of the dataset, from its sample `start` on."""
+        if self._n_most:
+            places = range(start + -start % self._step, start + len(samples), self._step)
+            self._kept |= {place: copy_sample(samples[place - start]) for place in places}
+            self._thin_out(self._step)
 
-    In datasets of ours nothing is guessed from texts alone.
-    """
+    def merge(self, other: EvenSample) -> None:
+        """Add what was kept of other samples."""
+        self._kept |= other._kept
+        self._thin_out(max(self._step, other._step))
 
-    def __init__(self, *, is_ours: bool) -> None:
-        self._is_ours = is_ours
-        self._found: dict[str, Damage] = {}
-        self._lengths: Counter[int] = Counter()
-        self._may_lack_zeros = not is_ours
+    def choose(self) -> list[LoadedSample]:
+        """Return those to show, in order."""
+        return pick_evenly([self._kept[place] for place in sorted(self._kept)], self._n_most)
 
-    def add(self, samples: list[LoadedSample]) -> None:
-        """Look at the texts of some samples."""
-        for sample in samples:
-            text = sample.text
-            kind = ""
-            if not text:
-                kind = "empty"
-            elif sample.boxes is not None and len(sample.boxes) > len(text):
-                kind = "short"
-            elif not text.isdecimal() and self._is_spoiled(text):
-                kind = "spoiled"
-            if kind:
-                first = self._found.get(kind, Damage(0, sample.name, sample.text))
-                self._found[kind] = Damage(first.n + 1, first.name, first.text)
-        if self._may_lack_zeros:
-            texts = [sample.text for sample in samples]
-            self._lengths.update(map(len, texts))
-            self._may_lack_zeros = all(text.isdecimal() and text[0] != "0" for text in texts)
-
-    def find(self, n_contradicting: int) -> dict[str, Damage]:
-        """Return what was found, by kind, with images that equal another but for the text."""
-        found = dict(self._found)
-        if n_contradicting:
-            found["contradicting"] = Damage(n_contradicting)
-        n_all, longest = self._lengths.total(), max(self._lengths, default=0)
-        n_longest = self._lengths[longest]
-        if self._may_lack_zeros and _MOSTLY * n_all <= n_longest < n_all:
-            found["zeros"] = Damage(n_all - n_longest)
-        return found
-
-    def _is_spoiled(self, text: str) -> bool:
-        is_decimal = not self._is_ours and _DECIMAL.fullmatch(text)
-        return bool(is_decimal or _SCIENTIFIC.fullmatch(text))
+    def _thin_out(self, step: int) -> None:
+        while True:
+            self._step = step
+            self._kept = {at: sample for at, sample in self._kept.items() if at % step == 0}
+            n_bytes = sum(sample.image.nbytes for sample in self._kept.values())
+            n_kept = len(self._kept)
+            if n_kept <= 1 or (n_kept <= 2 * self._n_most and n_bytes <= _KEPT_BYTES):
+                return
+            step *= 2

@@ -86,8 +86,8 @@ def test_whose_characters_are_read_worst(tmp_path: Path) -> None:
         rows.append(f"{sample.split}/{sample.name},{wrong}")
     (tmp_path / "read.csv").write_text("\n".join(rows) + "\n")
     tally = ReaderTally(read_predictions(tmp_path / "read.csv"))
-    for sample in samples:
-        tally.add(sample)
+    for index, sample in enumerate(samples):
+        tally.add(sample, index)
     by_writer = tally.figures().by_writer
     assert sum(one.n_samples for one in by_writer.values()) == sum(len(s.text) for s in samples)
     assert samples[0].writers

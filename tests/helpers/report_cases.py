@@ -47,8 +47,8 @@ def write_predictions(path: Path, found: Survey) -> Path:
 def read_all(path: Path, found: Survey) -> ReaderFigures:
     """Compare predictions with the samples of a survey."""
     tally = ReaderTally(read_predictions(path))
-    for seen in found.samples:
-        tally.add(seen)
+    for index, seen in enumerate(found.samples):
+        tally.add(seen, index)
     return tally.figures()
 
 

@@ -70,8 +70,8 @@ def seen(name: str, text: str, *, split: str = "", gaps: list[int] | None = None
 
 def score(path: Path, samples: list[LoadedSample]) -> ReaderFigures:
     tally = ReaderTally(read_predictions(path))
-    for sample in samples:
-        tally.add(sample)
+    for index, sample in enumerate(samples):
+        tally.add(sample, index)
     return tally.figures()
 
 

@@ -21,7 +21,6 @@ from tests.helpers.bulk_cases import Case, check_installed
 
 if TYPE_CHECKING:
     from mnistseq_cli.compose.samples import Sample
-    from mnistseq_cli.formats.base import LoadedSample
 
 COUNT = 95
 TEXTS = tuple(map(str, range(COUNT)))
@@ -36,7 +35,7 @@ def make(dataset: Path, folder: Path, to: str = "folder", **recipe: Any) -> list
 
 def is_spread(found: Spread, numbers: list[float]) -> bool:
     expected = [min(numbers), sum(numbers) / len(numbers), max(numbers)]
-    return np.allclose([found.least, found.mean, found.most], expected, rtol=1e-12)
+    return np.allclose([found.least, found.mean, found.most], expected, rtol=1e-12, atol=1e-5)
 
 
 @pytest.mark.parametrize("to", FORMATS)
@@ -142,11 +141,9 @@ def test_samples_are_evenly_spaced(n_kept: int, glyph_folder: Path, tmp_path: Pa
 def test_the_caller_hears_of_every_sample(glyph_folder: Path, tmp_path: Path) -> None:
     samples = make(glyph_folder, tmp_path / "out", "idx", count=600)
     told: list[int] = []
-    watched: list[LoadedSample] = []
-    survey(tmp_path / "out", told.append, watch=watched.append)
+    survey(tmp_path / "out", told.append)
     assert told == sorted(set(told))
-    assert told[-1] == 600
-    assert [seen.text for seen in watched] == [one.text for one in samples]
+    assert told[-1] == len(samples) == 600
 
 
 PLAN = '{"recipe": {"digits": "1"}, "output": {}, "part_size": 1, "splits": {}}'
