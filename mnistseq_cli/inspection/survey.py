@@ -15,12 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnistseq_cli.bulk.remake import ASPECTS
-from mnistseq_cli.bulk.workers import (
-    DEFAULT_START_METHOD,
-    StartMethod,
-    count_cores,
-    map_unordered,
-)
+from mnistseq_cli.bulk.workers import count_cores, map_unordered
 from mnistseq_cli.errors import MnistseqError, OutputError
 from mnistseq_cli.files import find_inside
 from mnistseq_cli.formats.base import rank_split
@@ -55,7 +50,6 @@ def survey(
     *,
     n_samples: int | None = None,
     workers: int | None = None,
-    start_method: StartMethod = DEFAULT_START_METHOD,
 ) -> Survey:
     """Survey a dataset.
 
@@ -78,7 +72,6 @@ def survey(
     workers : int, optional
         Worker processes; 0 works in this process. By default as many as there are usable cores,
         but none for few samples.
-    start_method : "fork", "forkserver" or "spawn"
     """
     dataset = open_dataset(folder)
     n_all = 1 if n_samples is None else _count(dataset)
@@ -92,10 +85,10 @@ def survey(
         choose=partial(_Chosen, max(1, workers), min(n_samples or 1, n_all), n_all),
         open_tally=partial(Tally, _find_ink(dataset), _find_rule(dataset), n_kept, predictions),
     )
-    found = look.by_workers(workers, start_method, on_progress)
+    found = look.by_workers(workers, on_progress)
     if found.failure:  # what is lacking is filled in everywhere or nowhere
         look = replace(look, filler=Filler(dataset, data_dir, why_not=found.failure[1]))
-        found = look.by_workers(workers, start_method, on_progress)
+        found = look.by_workers(workers, on_progress)
     if not found.n_samples:
         raise _explain_emptiness(dataset)
     if reader and found.reader:
@@ -197,9 +190,7 @@ class _Look:
     choose: Callable[..., _Chosen]
     open_tally: Callable[[], Tally]
 
-    def by_workers(
-        self, n_workers: int, start_method: StartMethod, on_progress: Callable[[int], None]
-    ) -> Tally:
+    def by_workers(self, n_workers: int, on_progress: Callable[[int], None]) -> Tally:
         """Look at all samples; return what was found."""
         done: Counter[int] = Counter()
 
@@ -209,7 +200,7 @@ class _Look:
 
         found = self.open_tally()
         work, shares = partial(replace, self), range(max(1, n_workers))
-        tallies = map_unordered(work, shares, n_workers, start_method=start_method, report=report)
+        tallies = map_unordered(work, shares, n_workers, report=report)
         with closing(tallies):
             for one in tallies:
                 found.merge(one)
