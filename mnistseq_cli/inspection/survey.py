@@ -147,16 +147,17 @@ def _take_chunks(
     Where chunks begin does not depend on the number of shares.
     """
     chunk: list[LoadedSample] = []
-    n_bytes = place = 0
+    n_bytes = start = 0
     for sample in samples:
         place = places.popleft()
         if chunk and (place % _CHUNK_SIZE == 0 or n_bytes >= _CHUNK_BYTES):
-            yield place - len(chunk), chunk
+            yield start, chunk
             chunk, n_bytes = [], 0
+        start = start if chunk else place
         chunk.append(sample)
         n_bytes += sample.image.nbytes
     if chunk:
-        yield place + 1 - len(chunk), chunk
+        yield start, chunk
 
 
 def _find_ink(dataset: StoredDataset) -> Ink:

@@ -15,7 +15,8 @@ from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.formats import FORMATS
 from mnistseq_cli.inspection.dataset import open_dataset
-from mnistseq_cli.inspection.figures import INK_BINS, Damage, Source, Spread
+from mnistseq_cli.inspection.figures import INK_BINS, Damage, Source, Spread, to_dict
+from mnistseq_cli.inspection.predictions import ReaderTally, read_predictions
 from mnistseq_cli.inspection.survey import pick_samples, survey
 from tests.helpers.bulk_cases import Case, check_installed
 
@@ -144,6 +145,25 @@ def test_the_caller_hears_of_every_sample(glyph_folder: Path, tmp_path: Path) ->
     survey(tmp_path / "out", told.append)
     assert told == sorted(set(told))
     assert told[-1] == len(samples) == 600
+
+
+@pytest.mark.parametrize("to", ["folder", "idx"])
+def test_findings_do_not_depend_on_workers(to: str, glyph_folder: Path, tmp_path: Path) -> None:
+    splits = ("train=70", "val=10", "test=20")
+    make(glyph_folder, tmp_path / "out", to, count=9000, length=(1, 2), splits=splits)
+    few = [survey(tmp_path / "out", n_samples=4500, workers=workers) for workers in (0, 2)]
+    found = [to_dict(survey(tmp_path / "out", workers=workers)) for workers in (0, 2)]
+    assert to_dict(few[0]) == to_dict(few[1])
+    assert found[0] == found[1]
+    assert few[0].n_left_out == found[0]["n_samples"] // 2
+    rows = [f"{one['split']}/{one['name']},{one['text'][:1]}\n" for one in found[0]["samples"]]
+    (tmp_path / "read.csv").write_text("".join(rows))
+    tallies = [ReaderTally(read_predictions(tmp_path / "read.csv")) for _ in range(2)]
+    for workers, tally in enumerate(tallies):
+        survey(tmp_path / "out", reader=tally, workers=2 * workers)
+    one, other = (tally.figures().to_dict() for tally in tallies)
+    assert one == other
+    assert one["n_missing"] == 9000 - 240
 
 
 PLAN = '{"recipe": {"digits": "1"}, "output": {}, "part_size": 1, "splits": {}}'
