@@ -49,30 +49,15 @@ NAME_TEMPLATE = "images/{shard:05d}/{index:08d}"
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """Where samples go, and in which form.
+    """Where samples go, and in which form."""
 
-    Parameters
-    ----------
-    folder : Path
-        The folder of the dataset.
-    to : str
-        A name of `FORMATS`.
-    labels : tuple of str
-        Names of `LABEL_STYLES`; for formats whose labels lie in files of their own.
-    image_format : str
-        Such as "png"; for formats that hold encoded images.
-    name : str
-        Template of image names without their ending; see `formats.names`.
-    dataset : str
-        The data set whose licence files name, where they have a place for it; "" names none.
-    """
-
-    folder: Path
-    to: str = "folder"
+    folder: Path  # of the dataset
+    to: str = "folder"  # a name of `FORMATS`
+    # Names of `LABEL_STYLES`; for formats whose labels lie in files of their own.
     labels: tuple[str, ...] = ("csv", "jsonl")
-    image_format: str = "png"
-    name: str = NAME_TEMPLATE
-    dataset: str = ""
+    image_format: str = "png"  # for formats that hold encoded images
+    name: str = NAME_TEMPLATE  # of images without their ending; see `formats.names`
+    dataset: str = ""  # whose licence files name, where they have a place for it; "" names none
 
     def __post_init__(self) -> None:
         if is_store(self.folder):

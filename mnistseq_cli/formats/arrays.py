@@ -157,7 +157,17 @@ class Hdf5(Columnar):
             with self._h5py.File(writer.path(f"{split.folder}data.h5"), "w") as file:
                 file.attrs.update(self._licence)
                 for name, shape, arrays in join_columns(split):
-                    dataset = _create_dataset(file, name, shape)
+                    dtype = COLUMNS[name].dtype
+                    n_together = max(1, _CHUNK_BYTES // (dtype.itemsize * prod(shape[1:])))
+                    dataset = file.create_dataset(
+                        name,
+                        shape,
+                        dtype,
+                        chunks=(min(n_together, shape[0]), *shape[1:]),
+                        compression="gzip",
+                        compression_opts=_DEFLATE_LEVEL,
+                        track_times=False,
+                    )
                     start = 0
                     for array in arrays:
                         dataset[start : start + len(array)] = array
@@ -168,11 +178,8 @@ class Hdf5(Columnar):
         path = folder / "data.h5"
         with naming_damage(path), self._h5py.File(path) as file:
             names = [*file]  # looking a name up would follow a link
-            yield (
-                split,
-                path,
-                {name: self._open_column(file, name) for name in COLUMNS if name in names},
-            )
+            columns = {name: self._open_column(file, name) for name in COLUMNS if name in names}
+            yield split, path, columns
 
     def _open_column(self, file: Any, name: str) -> ArrayLike:  # noqa: ANN401 - h5py may be missing
         """Return an array that lies in the file itself, as large as the file can hold."""
@@ -186,20 +193,6 @@ class Hdf5(Columnar):
                 raise ValueError(f"it ends too early for {name} of shape {shape}")
         array: ArrayLike = dataset
         return array
-
-
-def _create_dataset(file: Any, name: str, shape: tuple[int, ...]) -> Any:  # noqa: ANN401 - h5py may be missing
-    dtype = COLUMNS[name].dtype
-    n_together = max(1, _CHUNK_BYTES // (dtype.itemsize * prod(shape[1:])))
-    return file.create_dataset(
-        name,
-        shape,
-        dtype,
-        chunks=(min(n_together, shape[0]), *shape[1:]),
-        compression="gzip",
-        compression_opts=_DEFLATE_LEVEL,
-        track_times=False,
-    )
 
 
 _MOST_SAMPLES = 2**32 - 1

@@ -72,44 +72,21 @@ FIRST_SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test"
 
 @dataclass(frozen=True)
 class LoadedSample:
-    """A sample as a dataset holds it; what its container does not hold is None.
+    """A sample as a dataset holds it; what its container does not hold is None."""
 
-    Parameters
-    ----------
-    name : str
-        What its label file or container calls it; in arrays and LMDB its number or key, after
-        the split and a ``/`` where there are splits. Arrays count from 0 in each split.
-    split : str
-        The split it belongs to; "" where there are no splits.
-    image : ndarray of uint8, shape (H, W)
-        As stored: black on white, or white on black.
-    text : str
-    boxes : ndarray of int64, shape (digits, 4), or None
-        x, y, width, height of each digit's ink in pixels, origin top left.
-    gaps : ndarray of int64, or None
-        Pixels between digits, shape (digits - 1,); with edges (digits + 1,).
-    glyphs : ndarray of int64, shape (digits,), or None
-        Glyph ids.
-    written : str or None
-        What stands on the paper, where characters are left unlabelled.
-    mark_boxes : ndarray of int64, shape (marks, 4), or None
-        The boxes of what is written and not read.
-    writers : tuple of str, or None
-        Names of who wrote each digit.
-    mask : ndarray of uint16, shape (H, W), or None
-        Which character each pixel belongs to, from 1, the text's first; 0 is paper.
-    """
-
+    # What its label file or container calls it; in arrays and LMDB its number or key, after the
+    # split and a / where there are splits. Arrays count from 0 in each split.
     name: str
-    split: str
-    image: NDArray[np.uint8]
+    split: str  # "" where there are none
+    image: NDArray[np.uint8]  # (height, width), as stored: black on white, or white on black
     text: str
-    boxes: NDArray[np.int64] | None = None
-    gaps: NDArray[np.int64] | None = None
-    glyphs: NDArray[np.int64] | None = None
-    written: str | None = None
-    mark_boxes: NDArray[np.int64] | None = None
-    writers: tuple[str, ...] | None = None
+    boxes: NDArray[np.int64] | None = None  # (digits, 4), of ink: x, y, width, height in pixels
+    gaps: NDArray[np.int64] | None = None  # pixels, (digits - 1,); with edges (digits + 1,)
+    glyphs: NDArray[np.int64] | None = None  # ids, (digits,)
+    written: str | None = None  # what stands on the paper, where characters are left unlabelled
+    mark_boxes: NDArray[np.int64] | None = None  # (marks, 4), of what is written and not read
+    writers: tuple[str, ...] | None = None  # who wrote each digit
+    # (height, width): which character a pixel belongs to, from 1, the text's first; 0 is paper.
     mask: NDArray[np.uint16] | None = None
 
 

@@ -153,7 +153,7 @@ def write_card(facts: Facts, preview: str) -> str:
     fields = [f"Those of the format `{facts.output['to']}` of mnistseq."]
     if facts.holds_records:
         fields = ["| field | what |", "|---|---|", "| `image` | the image |"]
-        fields += [f"| `{name}` | {FIELDS[name].about} |" for name in facts.fields]
+        fields += [f"| `{name}` | {_load_tables()['fields'][name]} |" for name in facts.fields]
     folder = f"{next(iter(facts.splits))}/".lstrip("/")
     loaders = _load_tables()["loaders"]
     return _read_own("card.md").format(
@@ -253,7 +253,7 @@ def _describe_field(facts: Facts, split: str, key: str, source: Mapping[str, Any
         "@type": "cr:Field",
         "@id": f"{split}/{key}",
         "name": f"{split}/{key}",
-        "description": FIELDS[key].about,
+        "description": _load_tables()["fields"][key],
         "dataType": {"boxes": box, "numbers": "sc:Integer"}.get(kind, "sc:Text"),
         "source": {
             **source,

@@ -38,14 +38,6 @@ class Field:
     kind: Literal["text", "texts", "numbers", "boxes"]
     find: Callable[[Block], Values | None]  # None where nothing is known
     aspect: str = ""  # the attribute of `LoadedSample` that it is read back into, if any
-    about: str = ""  # what it is, for the card of a dataset
-
-
-def find_values(block: Block) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which places of a block hold a digit, shape (N, n), and which a gap, (N, n + 1)."""
-    places, n_written = np.arange(block.gaps.shape[1]), block.n_written[:, None]
-    is_gap = (places <= n_written) if block.edges else (places > 0) & (places < n_written)
-    return np.arange(block.classes.shape[1]) < block.lengths[:, None], is_gap
 
 
 def _of_digits(name: str) -> Callable[[Block], Values | None]:
@@ -55,8 +47,8 @@ def _of_digits(name: str) -> Callable[[Block], Values | None]:
         values = getattr(block, name)
         if values is None:
             return None
-        is_digit, _ = find_values(block)
-        return Values(values[is_digit[:, : values.shape[1]]], block.lengths)
+        is_digit = np.arange(values.shape[1]) < block.lengths[:, None]
+        return Values(values[is_digit], block.lengths)
 
     return find
 
@@ -67,7 +59,8 @@ def _of_marks(find: Callable[[Marks], NDArray[Any]]) -> Callable[[Block], Values
 
 
 def _find_gaps(block: Block) -> Values:
-    _, is_gap = find_values(block)
+    places, n_written = np.arange(block.gaps.shape[1]), block.n_written[:, None]
+    is_gap = (places <= n_written) if block.edges else (places > 0) & (places < n_written)
     return Values(block.gaps[is_gap], is_gap.sum(axis=1))
 
 
@@ -77,42 +70,23 @@ def _find_writer(block: Block) -> Values | None:
     return Values(block.writers[:, 0], np.ones(len(block), np.int64))
 
 
-# By the path in a record: what stands before a dot is an object.
+def _find_written(block: Block) -> Values | None:
+    return Values(block.written, np.ones_like(block.lengths)) if block.marks else None
+
+
+# By the path in a record: what stands before a dot is an object. ``card.toml`` says what they are.
 FIELDS: dict[str, Field] = {
-    "text": Field(
-        "text",
-        lambda block: Values(block.texts, np.ones(len(block), np.int64)),
-        about="what the image says, a string: leading zeros count",
-    ),
-    "objects.bbox": Field(
-        "boxes",
-        _of_digits("boxes"),
-        "boxes",
-        "x, y, width, height of the ink of each character in pixels, origin top left",
-    ),
-    "objects.category": Field("numbers", _of_digits("classes"), about="class of each character"),
-    "glyphs": Field(
-        "numbers", _of_digits("glyphs"), "glyphs", "number of the glyph that writes each character"
-    ),
-    "writers": Field("texts", _of_digits("writers"), "writers", "who wrote each character"),
-    "writer": Field("text", _find_writer, about="who wrote all of them"),
-    "gaps": Field("numbers", _find_gaps, "gaps", "pixels between characters, as they were drawn"),
-    "written": Field(
-        "text",
-        lambda block: Values(block.written, np.ones_like(block.lengths)) if block.marks else None,
-        "written",
-        "what stands on the paper, with the marks",
-    ),
-    "marks.box": Field(
-        "boxes",
-        _of_marks(lambda marks: marks.boxes),
-        "mark_boxes",
-        "box of each mark: a character that is written but not read",
-    ),
+    "text": Field("text", lambda block: Values(block.texts, np.ones_like(block.lengths))),
+    "objects.bbox": Field("boxes", _of_digits("boxes"), "boxes"),
+    "objects.category": Field("numbers", _of_digits("classes")),
+    "glyphs": Field("numbers", _of_digits("glyphs"), "glyphs"),
+    "writers": Field("texts", _of_digits("writers"), "writers"),
+    "writer": Field("text", _find_writer),
+    "gaps": Field("numbers", _find_gaps, "gaps"),
+    "written": Field("text", _find_written, "written"),
+    "marks.box": Field("boxes", _of_marks(lambda marks: marks.boxes), "mark_boxes"),
     "marks.character": Field(
-        "texts",
-        _of_marks(lambda marks: np.array([*marks.characters], np.str_)),
-        about="the character of each mark",
+        "texts", _of_marks(lambda marks: np.array([*marks.characters], np.str_))
     ),
 }
 

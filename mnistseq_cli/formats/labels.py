@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mnistseq_cli.compose.samples import Block
+    from mnistseq_cli.compose.samples import Block, Sample
     from mnistseq_cli.formats.base import Fragments, PartWriter
 
 
@@ -290,18 +290,39 @@ class _Masks(LabelStyle):
 
 
 class _Voc(Listing):
-    """``Annotations/….xml`` beside ``images/…``, and lists of names in ``ImageSets/Main``."""
+    """``Annotations/….xml`` beside ``images/…``, and lists of names in ``ImageSets/Main``.
+
+    "The PASCAL Visual Object Classes Challenge 2012 Development Kit": corners are pixels that
+    belong to the box, and count from 1.
+    """
 
     def list_entries(self, names: Sequence[str], block: Block) -> Iterable[str]:  # noqa: ARG002 - as the others
         return [f"{name.rpartition('.')[0]}\n" for name in _name_inside(names)]
 
     def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
-        from mnistseq_cli.formats.voc import describe_sample  # noqa: PLC0415 - parsers of XML
-
         super().write(names, block, writer)
         for name, stem, sample in zip(names, self.list_entries(names, block), block, strict=True):
-            path = f"Annotations/{stem[:-1]}.xml"
-            writer.write(path, describe_sample(name, sample).encode())
+            writer.write(f"Annotations/{stem[:-1]}.xml", _write_annotation(name, sample).encode())
+
+
+def _write_annotation(name: str, sample: Sample) -> str:
+    from html import escape  # noqa: PLC0415 - its tables are large
+
+    height, width = sample.image.shape
+    folder, _, file_name = name.rpartition("/")
+    named = zip(sample.text, sample.boxes.tolist(), strict=True)
+    objects = [
+        f"<object><name>{escape(character)}</name><truncated>0</truncated>"
+        f"<difficult>0</difficult><bndbox><xmin>{x + 1}</xmin><ymin>{y + 1}</ymin>"
+        f"<xmax>{x + w}</xmax><ymax>{y + h}</ymax></bndbox></object>\n"
+        for character, (x, y, w, h) in [*named, *((MARK, mark.box) for mark in sample.marks)]
+    ]
+    return (
+        f"<annotation>\n<folder>{escape(folder)}</folder>\n"
+        f"<filename>{escape(file_name)}</filename>\n"
+        f"<size><width>{width}</width><height>{height}</height><depth>1</depth></size>\n"
+        f"<segmented>0</segmented>\n{''.join(objects)}</annotation>\n"
+    )
 
 
 def _list_boxes(block: Block) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

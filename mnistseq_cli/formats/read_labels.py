@@ -389,16 +389,44 @@ def read_class_names(path: Path) -> dict[str, str]:
 
 def _read_voc(path: Path, wanted: Wanted) -> Iterator[LabelRow]:
     """Read the files in a folder ``Annotations``; images lie where they say, or as usual."""
-    from mnistseq_cli.formats.voc import parse_annotation  # noqa: PLC0415 - parsers of XML
-
     for file in _walk(path, frozenset((".xml",))):
         with naming_damage(file):
-            folder, name, text, boxes = parse_annotation(read_file(file))
+            folder, name, text, boxes = _parse_annotation(read_file(file))
             inside = f"{folder}/{name}"
             name = inside if os.path.lexists(path.parent / inside) else name
             row = LabelRow(name, text, {"boxes": _parse_boxes(boxes)})
         if wanted(row.name):
             yield row
+
+
+def _parse_annotation(data: bytes) -> tuple[str, str, str, list[list[int]]]:
+    """Return folder and name of the image, and its text and boxes from left to right."""
+    from xml.etree import ElementTree as ET  # noqa: PLC0415 - few need it
+
+    class Builder(ET.TreeBuilder):
+        """Takes no document types, whose entities could unpack to any size."""
+
+        def doctype(self, *document_type: str | None) -> None:
+            raise ValueError(f"it has a document type: {document_type!r:.80}")
+
+    def find(inside: ET.Element, key: str) -> str:
+        text = inside.findtext(key)
+        if text is None:
+            raise ValueError(f"{inside.tag} has no {key}")
+        return text
+
+    parser = ET.XMLParser(target=Builder())  # noqa: S314 - no entities, see there
+    parser.feed(data)
+    tree = parser.close()
+    found = []
+    for one in tree.iter("object"):
+        corners = (find(one, f"bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax"))
+        left, top, right, bottom = (round(float(corner)) for corner in corners)
+        if (character := find(one, "name")) != MARK:
+            found.append((character, [left - 1, top - 1, right - left + 1, bottom - top + 1]))
+    found.sort(key=lambda pair: pair[1][0])
+    text = "".join(character for character, _ in found)
+    return tree.findtext("folder", ""), find(tree, "filename"), text, [box for _, box in found]
 
 
 def _walk(folder: Path, endings: frozenset[str], above: tuple[Path, ...] = ()) -> Iterator[Path]:
