@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +15,11 @@ from mnistseq_cli.files import spell_size
 from mnistseq_cli.validation import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mnistseq_cli.bulk.plan import Plan
     from mnistseq_cli.bulk.run import Summary
     from mnistseq_cli.cli.output_options import OutputOptions
     from mnistseq_cli.cli.picture_options import Picture
     from mnistseq_cli.compose.generator import SequenceGenerator
-    from mnistseq_cli.compose.samples import Sample
 
 SHOWN_SAMPLES = 6
 SHEET_SAMPLES = 24
@@ -71,11 +67,9 @@ def make_dataset(
     generator, plan = _plan(picture, output, given, {"count": 10} | defaults, folder)
     _warn_of_plan(plan, len(generator.glyphs.alphabet), is_stream=output.is_stream)
     say_writers_unknown(generator)
-    first = partial(_make_first, plan, generator, picture.data_dir)
     if output.dry_run:
         _show_dry_run(generator, plan, output, picture.data_dir)
-        _show_first(first)
-        _write_sheet(first, output.sheet)
+        _show_first(plan, generator, output, picture.data_dir)
         return
     where: dict[str, Any] = {"workers": output.workers, "data_dir": picture.data_dir}
     where["glyphs"] = generator.glyphs
@@ -94,9 +88,7 @@ def make_dataset(
             report=progress,
         )
     print_result(str(summary.folder))
-    _write_sheet(first, output.sheet)
-    if output.show:
-        _show_first(first)
+    _show_first(plan, generator, output, picture.data_dir)
     _say_summary(generator, plan, summary)
 
 
@@ -176,32 +168,35 @@ def _warn_of_plan(plan: Plan, n_classes: int, *, is_stream: bool) -> None:
         )
 
 
-def _make_first(
-    plan: Plan, generator: SequenceGenerator, data_dir: Path | None, n_samples: int
-) -> list[Sample]:
-    """Return the first samples of the dataset: with splits, each as its split has it."""
+def _show_first(
+    plan: Plan, generator: SequenceGenerator, output: OutputOptions, data_dir: Path | None
+) -> None:
+    """Draw the first samples of the dataset where that is asked for, each as its split has it."""
+    is_shown = output.show or output.dry_run
+    if not is_shown and output.sheet is None:
+        return
+    from mnistseq_cli.cli.terminal_images import show_images
     from mnistseq_cli.compose.splits import open_splits
+    from mnistseq_cli.formats.images import write_image
+    from mnistseq_cli.sheet import make_sheet
 
     generators = {"": generator}
     if plan.weights:
         generators = open_splits(plan.recipe, plan.splits, data_dir)
-    stop = plan.start + n_samples
-    return [
+    stop = plan.start + SHEET_SAMPLES
+    samples = [
         sample
         for split in plan.splits
         if split.start < stop
         for sample in generators[split.name].block(split.start, min(split.stop, stop))
     ]
-
-
-def _write_sheet(first: Callable[[int], list[Sample]], path: Path | None) -> None:
-    if path is None:
-        return
-    from mnistseq_cli.formats.images import write_image
-    from mnistseq_cli.sheet import make_sheet
-
-    write_image(path, make_sheet([sample.image for sample in first(SHEET_SAMPLES)]))
-    print_result(str(path))
+    if output.sheet is not None:
+        write_image(output.sheet, make_sheet([sample.image for sample in samples]))
+        print_result(str(output.sheet))
+    if is_shown:
+        samples = samples[:SHOWN_SAMPLES]
+        say(f"first    {', '.join(sample.text for sample in samples)}")
+        show_images((sample.text, sample.image) for sample in samples)
 
 
 def _say_summary(generator: SequenceGenerator, plan: Plan, summary: Summary) -> None:
@@ -266,15 +261,6 @@ def _spell_time(seconds: float) -> str:
         return f"{minutes} min {whole_s} s" if minutes else f"{whole_s} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours:,} h {minutes} min" if hours else f"{minutes} min"
-
-
-def _show_first(first: Callable[[int], list[Sample]]) -> None:
-    """Print what the first samples are, and show them where there is a terminal."""
-    from mnistseq_cli.cli.terminal_images import show_images
-
-    samples = first(SHOWN_SAMPLES)
-    say(f"first    {', '.join(sample.text for sample in samples)}")
-    show_images((sample.text, sample.image) for sample in samples)
 
 
 def _warn_of_ctc(generator: SequenceGenerator) -> None:
