@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,13 +19,7 @@ DISTRIBUTION = "mnistseq"
 
 
 def import_extra(library: str, extra: str, user: str = "") -> ModuleType:
-    """Import a library that an extra brings.
-
-    Parameters
-    ----------
-    library, extra : str
-    user : str
-        What needs it, such as ``"--dask"``; by default the format of the name of the extra.
+    """Import a library that an extra brings for a format of its name, or for another user.
 
     Raises
     ------
@@ -44,27 +40,19 @@ def suggest_install(extra: str) -> str:
     """Return the command that adds an extra, for the tool that installed the program."""
     from importlib.util import find_spec  # noqa: PLC0415 - slow to load
 
-    whole = f"'{DISTRIBUTION}[{extra}]'"
-    libraries = _list_libraries(extra)
     # Both add libraries to what is installed, wherever that came from.
-    if libraries and Path(sys.prefix, "pipx_metadata.json").exists():
+    if (libraries := _list_libraries(extra)) and Path(sys.prefix, "pipx_metadata.json").exists():
         return f"pipx inject {DISTRIBUTION} {' '.join(libraries)}"
     if libraries and Path(sys.prefix, "uv-receipt.toml").exists():
-        options = " ".join(f"--with {library}" for library in libraries)
-        return f"uv tool install {options} {DISTRIBUTION}"
-    return f"pip install {whole}" if find_spec("pip") else f"uv pip install {whole}"
+        return f"uv tool install --with {' --with '.join(libraries)} {DISTRIBUTION}"
+    return f"{'' if find_spec('pip') else 'uv '}pip install '{DISTRIBUTION}[{extra}]'"
 
 
 def _list_libraries(extra: str) -> list[str]:
     from importlib.metadata import PackageNotFoundError, requires  # noqa: PLC0415 - as above
 
-    try:
+    needed: list[str] = []
+    with suppress(PackageNotFoundError):
         needed = requires(DISTRIBUTION) or []
-    except PackageNotFoundError:
-        return []
-    parts = [requirement.partition(";") for requirement in needed]
-    return [
-        shlex.quote(library.strip())
-        for library, _, condition in parts
-        if condition.replace('"', "'").replace(" ", "") == f"extra=='{extra}'"
-    ]
+    parts = [re.sub("[\"' ]", "", requirement).partition(";extra==") for requirement in needed]
+    return [shlex.quote(library) for library, _, name in parts if name == extra]

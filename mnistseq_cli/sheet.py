@@ -40,34 +40,17 @@ class Drawable(Protocol):
 
 
 def make_sheet(images: Sequence[Pixels], scale: int = SCALE) -> Pixels:
-    """Put greyscale images side by side, enlarged, each in a thin frame, on white.
+    """Put greyscale images side by side, each enlarged and in a thin frame, on white.
 
-    Parameters
-    ----------
-    images : sequence of ndarray of uint8, each of shape (H, W)
-        At least one; W may differ.
-    scale : int
-        How many pixels of the sheet show one of an image, each way.
-
-    Returns
-    -------
-    ndarray of uint8, shape (height, width)
+    Pixels of an image, shape (H, W), are shown by `scale` each way; W may differ.
     """
     return _put_side_by_side([enlarge(image, scale) for image in images], WIDTH_PX)
 
 
 def make_labelled_sheet(samples: Sequence[Drawable]) -> Pixels:
-    """Put samples side by side, with labels over them and boxes around their digits.
+    """Put samples side by side, with labels over them and boxes around their digits, in colours.
 
-    Parameters
-    ----------
-    samples : sequence of Drawable
-        At least one. They are enlarged up to three times, while two stand side by side.
-
-    Returns
-    -------
-    ndarray of uint8, shape (height, width, 3)
-        Red, green, blue.
+    They are enlarged up to three times, while two stand side by side.
     """
     widest_px = max(sample.image.shape[1] for sample in samples)
     room_px = LABELLED_WIDTH_PX // 2 - 2 * GAP_PX

@@ -289,12 +289,8 @@ class SequenceGenerator:
         """Raise if the digits of a sample do not fit, before any image is made.
 
         Where the widest digits of all fit, this takes no time; otherwise the samples that may
-        be too wide are laid out once, without their images.
-
-        Parameters
-        ----------
-        report : callable, optional
-            Is given the number of samples that were looked at.
+        be too wide are laid out once, without their images. `report` is given the number of
+        samples that were looked at.
 
         Raises
         ------

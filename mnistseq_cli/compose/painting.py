@@ -86,22 +86,9 @@ LARGEST_SCALE = 2  # of rows that are to fill a height; what is low as a dash st
 
 
 def fill_height(ink: GlyphInk, row: Ints, above_px: Ints, below_px: Ints) -> tuple[GlyphInk, Ints]:
-    """Scale digits with their rows, so that so much paper is left above and below.
+    """Scale digits with their rows, so that so much paper is left above and below, (N,) each.
 
-    Parameters
-    ----------
-    ink : GlyphInk
-        M digits.
-    row : ndarray of int64, shape (M,)
-        The row of each.
-    above_px, below_px : ndarray of int64, shape (N,)
-        For each row.
-
-    Returns
-    -------
-    ink : GlyphInk
-    cells_px : ndarray of int64, shape (M,)
-        How high, and wide, the cells of digits have become.
+    Return them, and how high, and wide, the cell of each has become. `row` is that of each digit.
     """
     page_px = ink.images.shape[1]
     top_px, bottom_px = np.full(len(above_px), page_px), np.zeros(len(above_px), np.int64)
@@ -156,13 +143,8 @@ def paint(
     """Put digits on pages, from left to right; `shape` is (N, n), pages and places on each.
 
     With `blend` the darker pixel wins. It must where images overlap; otherwise the paper on the
-    right of each image is painted over by the next one.
-
-    Returns
-    -------
-    images : ndarray of uint8, shape (N, height, width_px)
-    boxes : ndarray of int64, shape (N, n, 4)
-        On the page; zeros after the end of a text.
+    right of each image is painted over by the next one. Return the images, and boxes on the page,
+    shape (N, n, 4), zeros after the end of a text.
     """
     _, height_px, stamp_px = stamps.images.shape
     canvas = np.zeros((shape[0], height_px, width_px + stamp_px), np.uint8)

@@ -64,20 +64,11 @@ class Form(NamedTuple):
 
 @dataclass(frozen=True)
 class Pattern:
-    """A parsed pattern.
-
-    Parameters
-    ----------
-    forms : tuple of Form
-    check : str
-        The rule of its check digits, a name in `CHECKS`; "" if it has none.
-    repeats : bool
-        Whether a number may come again.
-    """
+    """A parsed pattern."""
 
     forms: tuple[Form, ...]
-    check: str = ""
-    repeats: bool = False
+    check: str = ""  # the rule of its check digits, a name in `CHECKS`
+    repeats: bool = False  # whether a number may come again
 
     @property
     def size(self) -> int:

@@ -101,19 +101,11 @@ class Sample:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Marks:
-    """The marks of consecutive samples, sample by sample, from left to right.
+    """The marks of consecutive samples, sample by sample, from left to right."""
 
-    Parameters
-    ----------
-    lengths : ndarray of int64, shape (N,)
-        Number of marks of each sample.
-    characters : str
-    boxes : ndarray of int64, shape (len(characters), 4)
-    """
-
-    lengths: NDArray[np.int64]
+    lengths: NDArray[np.int64]  # (N,), number of marks of each sample
     characters: str
-    boxes: NDArray[np.int64]
+    boxes: NDArray[np.int64]  # (len(characters), 4)
 
     def of(self, place: int) -> tuple[Mark, ...]:
         """Return the marks of one sample."""
@@ -133,23 +125,13 @@ class Marks:
 class Inks:
     """The ink of each character, alone on its page: what masks are made of.
 
-    Parameters
-    ----------
-    images : ndarray of uint8, shape (M, height, W)
-        0 where there is no ink; nothing lies beyond the page.
-    sample, instance : ndarray of int64, shape (M,)
-        Which sample a character belongs to, counted in the block, and which one of it this is:
-        those of the text first, then marks.
-    x_px : ndarray of int64, shape (M,)
-        The column of the page at which an image begins; may be below 0.
-
     All first characters come first, then all second ones, and so on.
     """
 
-    images: NDArray[np.uint8]
-    sample: NDArray[np.int64]
-    instance: NDArray[np.int64]
-    x_px: NDArray[np.int64]
+    images: NDArray[np.uint8]  # (M, height, W), 0 without ink; nothing lies beyond the page
+    sample: NDArray[np.int64]  # (M,), which sample of the block a character belongs to
+    instance: NDArray[np.int64]  # (M,), which one of it: those of the text first, then marks
+    x_px: NDArray[np.int64]  # (M,), the column of the page where it begins; may be below 0
 
     def masks(self, sample: int, width_px: int) -> NDArray[np.bool_]:
         """Return where each character of a sample has ink, shape (characters, height, width)."""

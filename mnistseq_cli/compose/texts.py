@@ -10,7 +10,7 @@ from __future__ import annotations
 import string
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
@@ -79,12 +79,8 @@ def find_roles(recipe: Recipe, own: str) -> Roles:
     return Roles(gaps, recipe.unlabelled)
 
 
-class Extremes(NamedTuple):
-    """The widest texts there are: characters, groups, width of all characters, shape (N,)."""
-
-    lengths: Ints
-    n_groups: Ints
-    digits_px: Ints
+Extremes: TypeAlias = "tuple[Ints, Ints, Ints]"
+"""The widest texts there are: characters, groups, width of all characters, shape (N,) each."""
 
 
 class TextSource(Protocol):
@@ -193,7 +189,7 @@ class ListedTexts:
         """Return all texts."""
         digits_px = np.add.reduceat(class_px[self._classes], self._starts)
         n_groups = np.add.reduceat(self._grouped, self._starts, dtype=np.int64)
-        return Extremes(self._lengths, n_groups, digits_px)
+        return self._lengths, n_groups, digits_px
 
 
 class RandomTexts:
@@ -232,7 +228,7 @@ class RandomTexts:
     def widest(self, class_px: Ints) -> Extremes:
         """Return the widest text of each length."""
         lengths = np.arange(self._shortest, self.longest + 1)
-        return Extremes(lengths, np.zeros_like(lengths), lengths * class_px.max())
+        return lengths, np.zeros_like(lengths), lengths * class_px.max()
 
 
 class PatternTexts:
@@ -289,4 +285,4 @@ class PatternTexts:
             sum(not column.isdisjoint(self._roles.gaps) for column in form) for form in self._forms
         ]
         n_characters = [sum(px > 0 for px in form) for form in places]
-        return Extremes(np.array(n_characters), np.array(n_gaps), np.array([*map(sum, places)]))
+        return np.array(n_characters), np.array(n_gaps), np.array([*map(sum, places)])

@@ -18,24 +18,12 @@ _OVERLAP_PX = 2  # at most, on a page of 28 px
 
 
 def draw_contacts(words: Words, may_touch: Bools, share: float, stamps: Stamps) -> Ints:
-    """Draw which digits touch the one before them.
+    """Draw the gap before each digit that touches the one before it, shape (N, n).
 
-    Parameters
-    ----------
-    words : ndarray of uint64, shape (N, n, 2)
-        For each digit: whether it touches, and how far the ink of both overlaps.
-    may_touch : ndarray of bool, shape (N, n)
-    share : float
-        How likely two that may touch do.
-    stamps : Stamps
-        The digits, each with its ink in its image.
-
-    Returns
-    -------
-    ndarray of int64, shape (N, n)
-        The gap between the extents of both, with which ink meets ink in a row of pixels, and
-        overlaps by no more than is drawn in any. `APART_PX` for others, and for those that do not
-        meet before one begins, or ends, where the other does.
+    Of those that may, shape (N, n), a share touches; of two words for each digit, shape (N, n, 2),
+    the first says whether it does, the second how far ink may overlap. With its gap ink meets ink
+    in a row of pixels, and overlaps by no more in any. It is `APART_PX` for others, and for those
+    that do not meet before one begins, or ends, where the other does.
     """
     touches = may_touch & (to_fractions(words[..., 0]) < share)
     touches[:, 0] = False

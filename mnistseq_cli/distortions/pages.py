@@ -57,15 +57,11 @@ class PageStage:
         return stamps
 
     def distort(self, pages: Pages, stamps: Stamps, draw: Draw) -> tuple[Pixels, Ints]:
-        """Distort finished images on which these digits were painted.
+        """Distort finished images on which these digits were painted; return them, and boxes.
 
-        Returns
-        -------
-        images : ndarray of uint8, shape (N, H, W)
-        boxes : ndarray of int64, shape (M, 4)
-            x, y, width, height on the page of the ink of each digit in `stamps`: what the digit,
-            alone on the page, would show as ink after distortions of stage "lens". What others
-            add or take away is nobody's ink, and moves no box.
+        A box, x, y, width, height on the page, is around what the digit, alone on the page, would
+        show as ink after distortions of stage "lens". What others add or take away is nobody's
+        ink, and moves no box.
         """
         for step in self.inks:
             images = step.change(pages.images, *step.draw(draw), pages.take)

@@ -13,9 +13,8 @@ from mnistseq_cli.glyphs.glyph_set import measure_ink
 from mnistseq_cli.randomness import expand, scale_words, to_fractions
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from mnistseq_cli.glyphs.stamps import Stamps
+    from mnistseq_cli.pixels import Bools, Floats, Ints, Pixels, Words
 
 _REACH_PX, _SAG_PX = 12, 3  # of a stroke, on a page of 28 px
 _PARTS = 16  # of a pixel: places and distances are whole numbers of them
@@ -24,9 +23,9 @@ _N_POINTS = 24  # of a stroke, closer to each other than a pen is wide
 
 def join(
     stamps: Stamps,
-    widths_px: NDArray[np.int64],  # noqa: ARG001 - as other functions of its stage
-    strengths: NDArray[np.float64],
-    keys: NDArray[np.uint64],
+    widths_px: Ints,  # noqa: ARG001 - as other functions of its stage
+    strengths: Floats,
+    keys: Words,
     scale: float = 1,
 ) -> Stamps:
     """Let the pen run on from a digit into the next one, for a fraction of neighbours, (N, 1).
@@ -55,9 +54,7 @@ def join(
     return _add_ink(stamps, left, begin, strokes.astype(np.uint8))
 
 
-def _add_ink(
-    stamps: Stamps, chosen: NDArray[np.int64], x_px: NDArray[np.int64], ink: NDArray[np.uint8]
-) -> Stamps:
+def _add_ink(stamps: Stamps, chosen: Ints, x_px: Ints, ink: Pixels) -> Stamps:
     """Add ink, shape (P, H, W), to digits from columns of their pages on."""
     images = np.pad(stamps.images, ((0, 0), (0, 0), (0, ink.shape[2])))
     windows = sliding_window_view(images, ink.shape[2], axis=2, writeable=True)
@@ -68,9 +65,7 @@ def _add_ink(
     return replace(stamps, images=images[:, :, :width_px], boxes=boxes)
 
 
-def _choose_pairs(
-    stamps: Stamps, strengths: NDArray[np.float64], keys: NDArray[np.uint64]
-) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+def _choose_pairs(stamps: Stamps, strengths: Floats, keys: Words) -> tuple[Ints, Words]:
     """Return the left and the right digit of joins, shape (2, P), and words of each, (P, 4)."""
     digit = np.full((len(keys), int(stamps.place.max(initial=0)) + 2), -1)
     digit[stamps.sample, stamps.place] = np.arange(len(stamps.sample))
@@ -79,9 +74,7 @@ def _choose_pairs(
     return np.stack([digit[:, :-1][is_joined], digit[:, 1:][is_joined]]), words[is_joined]
 
 
-def _choose_rows(
-    stamps: Stamps, pairs: NDArray[np.int64], words: NDArray[np.uint64]
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _choose_rows(stamps: Stamps, pairs: Ints, words: Words) -> tuple[Ints, Bools]:
     """Return the rows where joins leave and enter, shape (2, P), and which pairs can have one.
 
     They are in the upper third of the rows that both digits have, or in the lower one.
@@ -95,9 +88,7 @@ def _choose_rows(
     return rows, are_beside & (3 * widths >= heights).all(axis=0)
 
 
-def _find_ink(
-    stamps: Stamps, chosen: NDArray[np.int64], rows: NDArray[np.int64], step: int
-) -> NDArray[np.int64]:
+def _find_ink(stamps: Stamps, chosen: Ints, rows: Ints, step: int) -> Ints:
     """Return the first (step 1) or last (-1) dark column of digits in a row; -1 for none."""
     is_dark = stamps.images[chosen, rows] > stamps.images[chosen].max(axis=(1, 2))[:, None] // 2
     column = is_dark[:, ::step].argmax(axis=1)
@@ -106,21 +97,17 @@ def _find_ink(
     return np.where(is_dark.any(axis=1), stamps.x_px[chosen] + column, -1)
 
 
-def _measure_pen(images: NDArray[np.uint8]) -> NDArray[np.int64]:
+def _measure_pen(images: Pixels) -> Ints:
     """Return the radius of the pen: ink over all steps between pixels, as of a stroke."""
     ink = images.astype(np.int64)
     down, across = (np.abs(np.diff(ink, axis=axis)).sum(axis=(1, 2)) for axis in (1, 2))
-    radius: NDArray[np.int64] = _PARTS * ink.sum(axis=(1, 2)) // np.maximum(1, down + across)
+    radius: Ints = _PARTS * ink.sum(axis=(1, 2)) // np.maximum(1, down + across)
     return np.maximum(_PARTS, radius)
 
 
 def _draw_strokes(
-    shape: tuple[int, int],
-    length_px: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    sag_px: NDArray[np.int64],
-    radius: NDArray[np.int64],
-) -> NDArray[np.int64]:
+    shape: tuple[int, int], length_px: Ints, rows: Ints, sag_px: Ints, radius: Ints
+) -> Ints:
     """Draw arcs from the left edge of windows, 0 to 255, shape (P, H, W).
 
     They begin and end in `rows`, shape (2, P), and hang through by `sag_px`. Squares of distances
@@ -136,15 +123,15 @@ def _draw_strokes(
         np.minimum(far, (down**2)[:, :, None] + (across**2)[:, None], out=far)
     radius = radius[:, None, None]
     edge = 2 * _PARTS * radius
-    ink: NDArray[np.int64] = np.clip((radius + _PARTS // 2) ** 2 - far, 0, edge)
+    ink: Ints = np.clip((radius + _PARTS // 2) ** 2 - far, 0, edge)
     return 255 * ink // edge
 
 
 def crop(
     stamps: Stamps,
-    widths_px: NDArray[np.int64],
-    strengths: NDArray[np.float64],
-    keys: NDArray[np.uint64],
+    widths_px: Ints,
+    strengths: Floats,
+    keys: Words,
     scale: float = 1,  # noqa: ARG001 - as other functions of its stage
 ) -> Stamps:
     """Move rows over an edge of the page, as far as no digit loses more than a fraction, (N, 1).
@@ -161,12 +148,7 @@ def crop(
     return _move(stamps, widths_px, right[stamps.sample], down[stamps.sample])
 
 
-def _find_depths(
-    stamps: Stamps,
-    widths_px: NDArray[np.int64],
-    side: NDArray[np.int64],
-    strengths: NDArray[np.float64],
-) -> NDArray[np.int64]:
+def _find_depths(stamps: Stamps, widths_px: Ints, side: Ints, strengths: Floats) -> Ints:
     """Return how far the top, bottom, left or right edge may come into each page for a digit."""
     is_last = stamps.place == np.bincount(stamps.sample)[stamps.sample] - 1
     is_outer = np.choose(side, [True, True, stamps.place == 0, is_last])
@@ -180,16 +162,11 @@ def _find_depths(
     ]
     depths[2] += stamps.x_px
     depths[3] += widths_px[stamps.sample] - stamps.x_px - stamps.images.shape[2]
-    depth: NDArray[np.int64] = np.choose(side, depths) - ~is_outer
+    depth: Ints = np.choose(side, depths) - ~is_outer
     return depth
 
 
-def _move(
-    stamps: Stamps,
-    widths_px: NDArray[np.int64],
-    right_px: NDArray[np.int64],
-    down_px: NDArray[np.int64],
-) -> Stamps:
+def _move(stamps: Stamps, widths_px: Ints, right_px: Ints, down_px: Ints) -> Stamps:
     """Move digits on their pages, beyond which there is no ink."""
     height, width = stamps.images.shape[1:]
     x_px = stamps.x_px + right_px
