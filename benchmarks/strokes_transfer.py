@@ -1,6 +1,6 @@
 """How well the built-in pen stands in for real digits, both ways.
 
-Run ``MNISTSEQ_TEST_MNIST=FOLDER python benchmarks/strokes_transfer.py`` with the project
+Run ``MNISTSEQ_TEST_MNIST=FOLDER python -m benchmarks.strokes_transfer`` with the project
 installed, where FOLDER holds the four official MNIST files, and for the network::
 
     pip install torch
@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.small_network import read, train
 from mnistseq_cli import load_glyphs
 from mnistseq_cli.glyphs.catalog import SPLITS, STROKES
 from mnistseq_cli.glyphs.strokes import draw_glyphs
@@ -31,53 +31,8 @@ if TYPE_CHECKING:
 
     Glyphs = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
-torch: Any = import_module("torch")
-nn: Any = torch.nn
-
 SEEDS = (0, 1, 2)
-EPOCHS = 5
-BATCH = 100
-LEARNING_RATE = 0.002
 MEASURES = ("ink", "ink width", "ink height", "slant", "stroke width")
-
-
-def make_network() -> Any:  # noqa: ANN401 - a torch module
-    """Give a network of two convolutions and two dense layers."""
-    return nn.Sequential(
-        *(nn.Conv2d(1, 32, 5), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Conv2d(32, 64, 5), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Flatten(), nn.Dropout(0.5), nn.Linear(1024, 128), nn.ReLU(), nn.Linear(128, 10)),
-    )
-
-
-def to_tensor(images: NDArray[np.uint8]) -> Any:  # noqa: ANN401 - a torch tensor
-    """Give images as the network wants them, 0 to 1."""
-    return torch.from_numpy(images.astype(np.float32) / 255)[:, None]
-
-
-def train(glyphs: Glyphs, seed: int) -> Any:  # noqa: ANN401 - a torch module
-    """Train a new network."""
-    torch.manual_seed(seed)
-    network = make_network()
-    images, labels = to_tensor(glyphs[0]), torch.from_numpy(glyphs[1].astype(np.int64))
-    optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
-    n_steps = EPOCHS * (len(images) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, n_steps)
-    for _ in range(EPOCHS):
-        for batch in torch.randperm(len(images))[: n_steps // EPOCHS * BATCH].split(BATCH):
-            loss = nn.functional.cross_entropy(network(images[batch]), labels[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-    return network.eval()
-
-
-def read(network: Any, images: NDArray[np.uint8]) -> NDArray[np.int64]:  # noqa: ANN401 - a torch module
-    """Read glyphs with a network, shape (N,)."""
-    with torch.no_grad():
-        parts = [network(part).argmax(1).numpy() for part in to_tensor(images).split(1000)]
-    return np.concatenate(parts)
 
 
 def print_transfer(title: str, learnt: Glyphs, tested: Glyphs) -> None:
@@ -86,7 +41,8 @@ def print_transfer(title: str, learnt: Glyphs, tested: Glyphs) -> None:
     images, labels = tested
     every = []
     for seed in SEEDS:
-        right = read(train(learnt, seed), images) == labels
+        network = train(*learnt, seed, channels=(32, 64), dropout=0.5, epochs=5)
+        right = read(network, images) == labels
         shares = [
             100 * right.mean(),
             *(100 * right[labels == digit].mean() for digit in range(10)),

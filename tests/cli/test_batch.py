@@ -7,9 +7,6 @@ import json
 import re
 import shlex
 import shutil
-import signal
-import subprocess
-import time
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -23,7 +20,7 @@ from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import NAMED_RECIPES
 from mnistseq_cli.sheet import make_sheet
 from tests.helpers.bulk_cases import read_tree
-from tests.helpers.program import PROGRAM, Run
+from tests.helpers.program import Run
 
 
 def read_labels(folder: Path | str) -> dict[str, str]:
@@ -221,42 +218,16 @@ def test_resume_without_a_seed_takes_the_one_that_was_drawn(run: Run) -> None:
     assert run(command).status == 0
     image = Path("out/images/00000/00000007.png")
     before = read_tree(Path("out"))
+    for how, is_nothing in (("--resume", True), ("--overwrite --seed 1", False)):
+        dry = run(f"{command} {how} --dry-run").err
+        assert bool(re.search(r"on disk +0 bytes", dry)) == is_nothing
     image.unlink()
-    assert run(f"{command} --resume").status == 0
-    assert read_tree(Path("out")) == before
-    assert run(f"{command} --resume").status == 0
-    assert read_tree(Path("out")) == before
+    for _ in range(2):
+        assert run(f"{command} --resume").status == 0
+        assert read_tree(Path("out")) == before
     other = run(f"{command} --resume --spacing 1 1")
     assert other.status != 0
     assert "spacing" in other.err
-
-
-def test_a_dry_run_counts_what_overwrite_makes_again(run: Run) -> None:
-    command = "batch -n 300 --length 3 3 -o out --seed 1"
-    assert run(command).status == 0
-    sizes = [run(f"{command} {how} --dry-run").err for how in ("--resume", "--overwrite")]
-    assert [re.search(r"on disk +0 bytes", said) is not None for said in sizes] == [True, False]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("signal_number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
-)
-def test_an_interrupted_run_is_finished_by_resume(
-    signal_number: int, status: int, glyph_folder: Path, tmp_path: Path
-) -> None:
-    words = "batch -n 60000 --seed 3 --workers 2 --part-size 500 --length 5 5 -o out --dataset"
-    command, pipe = [*PROGRAM, *words.split(), str(glyph_folder)], subprocess.PIPE
-    with subprocess.Popen(command, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True) as process:
-        while not list((tmp_path / "out").glob("images/*/*.png")):
-            assert process.poll() is None
-            time.sleep(0.02)
-        process.send_signal(signal_number)
-        _, err = process.communicate(timeout=20)
-    assert process.returncode == status
-    assert "Traceback" not in err
-    assert "--resume" in err
-    assert not (tmp_path / "out" / "dataset.json").exists()
 
 
 @pytest.mark.parametrize("weights", ["train=80 val=10 test=10", "train=80,val=10,test=10"])

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -89,10 +88,3 @@ def test_emnist_comes_from_a_folder_and_writes_letters(tmp_path: Path) -> None:
     glyphs = load_glyphs("emnist-letters", "test", cache)
     assert np.array_equal(glyphs.images, images.transpose(0, 2, 1))
     assert glyphs.classes_of("AJ").tolist() == [0, 9]
-
-
-def test_official_files_are_found_in_an_archive(mnist_folder: Path, tmp_path: Path) -> None:
-    packed = shutil.make_archive(str(tmp_path / "MNIST"), "gztar", mnist_folder)
-    done = run("--from", packed, data_dir=tmp_path / "cache", MNISTSEQ_OFFLINE="1")
-    assert done.status == 0, done.err
-    assert len(list((tmp_path / "cache/MNIST/raw").iterdir())) == 8

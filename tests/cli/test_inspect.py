@@ -83,14 +83,6 @@ def test_the_summary_fits_the_terminal(columns: int, dataset: Path, inspect: Run
     assert "\x1b" not in "".join(lines)
 
 
-def test_the_longest_bar_is_that_of_the_largest_number(dataset: Path, inspect: Run) -> None:
-    counts = survey(dataset).digits
-    chart = inspect(dataset).out.partition("Length")[0]
-    bars = dict(re.findall(r"^ +(\d) .*?([█▌]+)$", chart, re.MULTILINE))
-    assert len(bars) == 10
-    assert max(map(len, bars.values())) == len(bars[max(counts, key=lambda key: counts[key])])
-
-
 def test_everything_is_there_as_json(dataset: Path, inspect: Run) -> None:
     result = inspect(dataset, "--json")
     values = json.loads(result.out)
