@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from typer.core import TyperArgument, TyperGroup, TyperOption
+from typer.core import TyperArgument
 from typer.main import get_command
 
 from mnistseq_cli.cli import app
 from mnistseq_cli.cli.commands import COMMANDS, open_command
+from mnistseq_cli.cli.options import HELP
 from mnistseq_cli.distortions.pipeline import make_pipeline
 from mnistseq_cli.distortions.registry import AUGMENTATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_DEFAULT = re.compile(r"\s*\[default: (.*)\]$", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -136,60 +134,47 @@ _SUBJECTS = {
 
 def read_program() -> list[Command]:
     """Read the commands: first what the program does without one."""
-    program = get_command(app)
-    if not isinstance(program, TyperGroup):
-        raise TypeError("a program of one command has no reference")
-    root = _read_command("mnistseq", "[OPTIONS] COMMAND [ARGS]...", program)
-    return [
-        root,
-        *(_read_command(f"mnistseq {name}", "", open_command(name)) for name in COMMANDS),
-    ]
+    root = _read_command("mnistseq", "mnistseq [OPTIONS] COMMAND [ARGS]...", get_command(app))
+    return [root, *(_read_command(name, "", open_command(name)) for name in COMMANDS)]
 
 
-def _read_command(name: str, usage: str, command: object) -> Command:
-    shown = [
-        parameter
-        for parameter in getattr(command, "params", [])
-        if isinstance(parameter, TyperArgument | TyperOption) and not parameter.hidden
-    ]
-    parameters = [_read_parameter(parameter) for parameter in shown]
+def _read_command(section: str, usage: str, command: Any) -> Command:  # noqa: ANN401 - of Typer
+    help_text = HELP[section]
+    shown = [one for one in command.params if not one.hidden]
+    parameters = [_read_parameter(one) for one in shown]
     panels = list(dict.fromkeys(parameter.panel for parameter in parameters))
+    name = section if usage else f"mnistseq {section}"
     arguments = [
-        value.names[0] if parameter.required else f"[{value.names[0]}]"
-        for parameter, value in zip(shown, parameters, strict=True)
-        if isinstance(parameter, TyperArgument)
+        one for one in command.params if isinstance(one, TyperArgument) and not one.hidden
     ]
+    words = [str(one.metavar) if one.required else f"[{one.metavar}]" for one in arguments]
     return Command(
         name=name,
-        usage=f"{name} {usage or ' '.join(['[OPTIONS]', *arguments])}",
-        text=tuple(
-            " ".join(paragraph.split())
-            for paragraph in (getattr(command, "help", None) or "").split("\n\n")
-        ),
+        usage=usage or " ".join([name, "[OPTIONS]", *words]),
+        text=tuple(" ".join(text.split()) for text in help_text.about.split("\n\n")),
         parameters=tuple(sorted(parameters, key=lambda parameter: panels.index(parameter.panel))),
-        examples=tuple(_read_examples(getattr(command, "epilog", None) or "")),
+        examples=tuple(_read_examples(help_text.examples)),
     )
 
 
-def _read_parameter(parameter: TyperArgument | TyperOption) -> Parameter:
-    text = parameter.help or ""
-    default = _DEFAULT.search(text)
-    is_option = isinstance(parameter, TyperOption)
-    names = sorted([*parameter.opts, *parameter.secondary_opts], key=lambda name: name[:2] == "--")
+def _read_parameter(parameter: Any) -> Parameter:  # noqa: ANN401 - as above
+    text, _, default = parameter.help.partition("[default: ")
     value = "" if getattr(parameter, "is_flag", False) else parameter.metavar or ""
+    is_argument = isinstance(parameter, TyperArgument)
+    names = sorted([*parameter.opts, *parameter.secondary_opts], key=lambda name: name[:2] == "--")
     return Parameter(
-        names=tuple(names) if is_option else (value,),
-        value=value if is_option else "",
-        text=" ".join(_DEFAULT.sub("", text).split()),
-        default=default[1] if default else "",
+        names=(value,) if is_argument else tuple(names),
+        value="" if is_argument else value,
+        text=text.strip(),
+        default=default.removesuffix("]"),
         variable=str(parameter.envvar or ""),
-        panel=parameter.rich_help_panel or ("Options" if is_option else "Arguments"),
+        panel=parameter.rich_help_panel or "Options",
     )
 
 
-def _read_examples(epilog: str) -> Iterator[Example]:
+def _read_examples(lines: str) -> Iterator[Example]:
     text = ""
-    for line in map(str.strip, epilog.splitlines()):
+    for line in lines.splitlines():
         if line.startswith("mnistseq "):
             yield Example(text, line)
         text = line if line.endswith(":") else ""
