@@ -75,32 +75,28 @@ def test_every_format_holds_any_height(form: str, run: Run, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("style", LABEL_STYLES)
-def test_every_label_style_says_the_height(style: str, run: Run, tmp_path: Path) -> None:
-    command = f"batch -n 4 --length 2 4 --height 64 --seed 3 --labels {style} --workers 1"
-    assert run(*command.split(), "-o", tmp_path / "out").status == 0
-    assert run("verify", "--deep", tmp_path / "out", glyphs=False).status == 0
+def test_every_label_style_says_the_height(style: str, run: Run) -> None:
+    command = f"batch -n 4 --length 2 4 --height 64 --seed 3 --labels {style} --workers 1 -o out"
+    assert run(command).status == 0
+    assert run("verify", "--deep", "out", glyphs=False).status == 0
 
 
-def test_a_saved_recipe_is_written_again_larger(run: Run, tmp_path: Path) -> None:
-    command = "batch -n 2 --digits 350 --width 100 --workers 1"
-    assert run(*command.split(), "-o", tmp_path / "a").status == 0
-    recipe = tmp_path / "a/recipe.toml"
-    done = run("batch", "--recipe", recipe, "--height", 64, "-o", tmp_path / "b", glyphs=False)
+def test_a_saved_recipe_is_written_again_larger(run: Run) -> None:
+    assert run("batch -n 2 --digits 350 --width 100 --workers 1 -o a").status == 0
+    done = run("batch --recipe a/recipe.toml --height 64 -o b", glyphs=False)
     assert done.status == 0, done.err
-    larger = Recipe.load(tmp_path / "b/recipe.toml")
+    larger = Recipe.load("b/recipe.toml")
     assert (larger.height_px, larger.width_px, larger.spacing_px) == (64, 229, (5, 23))
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ("--height 300", "--height is 300; expected a whole number from 16 to 256"),
-        ("--margin 3..1", "--margin goes from 3 to 1"),
-        ("--margin 12", "--margin is 12; expected a whole number from 0 to 10"),
-        ("--margin x", "expected two whole numbers, MIN and MAX"),
-    ],
-)
-def test_what_is_no_height_or_margin_is_refused(options: str, message: str, run: Run) -> None:
-    refused = run("sequence", "350", *options.split())
-    assert refused.status in {1, 2}
-    assert message in " ".join(refused.err.split())
+def test_what_is_no_height_or_margin_is_refused(run: Run) -> None:
+    expected = {
+        "--height 300": "--height is 300; expected a whole number from 16 to 256",
+        "--margin 3..1": "--margin goes from 3 to 1",
+        "--margin 12": "--margin is 12; expected a whole number from 0 to 10",
+        "--margin x": "expected two whole numbers, MIN and MAX",
+    }
+    for options, message in expected.items():
+        refused = run(f"sequence 350 {options}")
+        assert refused.status == 2
+        assert message in " ".join(refused.err.split())

@@ -138,16 +138,6 @@ def test_a_cell_grows_to_hold_its_ink(strengths: list[str], size: tuple[int, int
     assert after.images.shape[1] == 28
 
 
-def test_a_digit_moves_only_as_far_as_it_must(glyphs: GlyphSet) -> None:
-    before = cut(glyphs, 60)
-    after = make_pipeline(["dilate=5x5..5x5"]).digits.distort(before, draw_of(60))
-    top, bottom = before.top_px - 2, 28 - before.top_px - before.height_px - 2
-    moved = np.where(top < 0, -top, np.minimum(bottom, 0))
-    fits = before.height_px + 4 <= 28
-    assert (after.top_px == before.top_px - 2 + moved)[fits].all()
-    assert (after.height_px == before.height_px + 4)[fits].all()
-
-
 def solids() -> GlyphInk:
     """Give ink that fills its box: every width, and heights from the least to the most."""
     width, height = (size.ravel() for size in np.meshgrid(np.arange(1, 29), [1, 10, 20, 28]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 
 from mnistseq_cli.distortions.array_api import augment
-from mnistseq_cli.glyphs.glyph_set import GlyphSet, measure_ink
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.randomness import expand, expand_fractions
 from tests.helpers.augment_cases import PAGE_PX
 
@@ -46,20 +45,6 @@ def test_erosion_and_dilation_are_the_least_and_the_most_in_a_window(
             assert (eroded[number] == least).all()
         else:
             assert eroded[number].sum() * 3 >= image.sum() * 0.9
-
-
-def test_a_larger_window_leaves_no_more_ink(images: np.ndarray) -> None:
-    inks, boxes = [], []
-    for size in range(1, 6):
-        eroded = augment(images, 1, erode=f"{size}x{size}..{size}x{size}")
-        inks.append(eroded.sum(axis=(1, 2), dtype=np.int64))
-        boxes.append(measure_ink(eroded)[:, 2:])
-    for larger, smaller in itertools.pairwise(boxes):
-        assert (smaller <= larger).all()
-    # What stays of a step that is taken in part is as dark as the digit was: a little more ink.
-    for more, less in itertools.pairwise(inks):
-        assert (less <= more * 1.1 + 255).all()
-    assert (inks[4] <= inks[0] * 0.7).all()
 
 
 @pytest.mark.parametrize("pen_px", [2, 3, 4, 5])
@@ -147,13 +132,6 @@ def test_elastic_moves_the_point_that_moves_most_by_its_strength() -> None:
     assert np.median(largest) >= 1.9
 
 
-def test_a_value_between_two_pixels_is_rounded_to_the_nearest() -> None:
-    bar = np.zeros((1, 28, 28), np.uint8)
-    bar[:, 4:24, 10:20] = 101
-    (after,) = augment(bar, 1, shift="0.5x0..0.5x0")
-    assert after[14, 10] == after[14, 20] == 51
-
-
 @pytest.mark.parametrize("sigma", [0.4, 1.0, 2.3])
 def test_blur_is_a_gaussian(sigma: float) -> None:
     dot = np.zeros((1, 41, 41), np.uint8)
@@ -213,22 +191,16 @@ def test_background_is_no_darker_than_its_strength_and_lets_ink_through() -> Non
     assert (after.std(axis=(1, 2)) > 2).all()
 
 
-def test_lines_add_strokes_and_take_no_ink_away(images: np.ndarray) -> None:
-    after = augment(images, 1, lines=(3, 3))
-    assert (after >= images).all()
-    assert ((after > images).sum(axis=(1, 2)) > 20).all()
-    fewer = augment(images, 1, lines=(1, 1))
-    assert (after >= fewer).all()
-
-
 @pytest.mark.parametrize("left", [0, 65, 130])
 @pytest.mark.parametrize("top", [0, 40, 80])
 def test_each_line_crosses_what_is_written_wherever_that_is(left: int, top: int) -> None:
     images = np.zeros((300, 100, 150), np.uint8)
     written = slice(top, top + 20), slice(left, left + 20)
     images[:, *written] = 100
-    drawn = augment(images, 1, lines=(1, 1)) > images
-    assert drawn[:, *written].any(axis=(1, 2)).all()
+    one, three = (augment(images, 1, lines=(n, n)) for n in (1, 3))
+    assert (one > images)[:, *written].any(axis=(1, 2)).all()
+    assert (one >= images).all()
+    assert (three >= one).all()
 
 
 def test_baseline_moves_digits_as_they_are(images: np.ndarray) -> None:
