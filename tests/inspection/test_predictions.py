@@ -20,6 +20,7 @@ from mnistseq_cli.inspection.predictions import (
     align,
     read_predictions,
 )
+from mnistseq_cli.inspection.wording import merge_neighbours, merge_shares
 
 TEXTS = st.text("0123é\0", max_size=8)
 
@@ -146,10 +147,16 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
         read_predictions(tmp_path / "pipe")
 
 
-def test_names_that_the_dataset_does_not_have_are_refused(tmp_path: Path) -> None:
+def test_names_are_those_of_samples_once_each(tmp_path: Path) -> None:
     path = write(tmp_path, 'file_name,text\na.png,1\n\n"b\nc.png",1\nd.png,1\n')
     with pytest.raises(UsageError, match=r"'b\\nc.png' is not .* 2 of 3 names are not"):
         score(path, [seen("a.png", "1")])
+    samples = [seen("0.png", "1", split="train"), seen("0.png", "2", split="test")]
+    path = write(tmp_path, "file_name,text\ntrain/0.png,1\ntest/0.png,2\n")
+    assert score(path, samples).all == Share(2, 2)
+    path = write(tmp_path, "file_name,text\n0.png,1\n")
+    with pytest.raises(UsageError, match=r"(?s)two samples .* '0.png'.*test/0.png"):
+        score(path, samples)
 
 
 def test_predictions_saved_as_numbers_are_counted(tmp_path: Path) -> None:
@@ -157,19 +164,6 @@ def test_predictions_saved_as_numbers_are_counted(tmp_path: Path) -> None:
     texts = {"a": "06405", "b": "0012", "c": "12", "d": "8"}
     figures = score(path, [seen(name, text) for name, text in texts.items()])
     assert (figures.n_as_numbers, figures.all) == (2, Share(4, 1))
-
-
-def test_names_may_have_their_split_before_them(tmp_path: Path) -> None:
-    path = write(tmp_path, "file_name,text\ntrain/0.png,1\ntest/0.png,2\n")
-    samples = [seen("0.png", "1", split="train"), seen("0.png", "2", split="test")]
-    assert score(path, samples).all == Share(2, 2)
-
-
-def test_a_name_that_two_splits_have_is_refused(tmp_path: Path) -> None:
-    path = write(tmp_path, "file_name,text\n0.png,1\n")
-    samples = [seen("0.png", "1", split="train"), seen("0.png", "2", split="test")]
-    with pytest.raises(UsageError, match=r"(?s)two samples .* '0.png'.*test/0.png"):
-        score(path, samples)
 
 
 def test_the_figures_of_a_reader(tmp_path: Path) -> None:
@@ -194,17 +188,6 @@ def test_the_figures_of_a_reader(tmp_path: Path) -> None:
     assert figures.character_error_rate == 4 / 15
     assert figures.by_length == {1: Share(1, 0), 2: Share(1, 0), 3: Share(4, 2)}
     assert figures.by_gap == {2: Share(2, 1), 4: Share(2, 0)}
-    assert figures.confusion == {
-        ("", "8"): 1,
-        ("0", ""): 1,
-        ("0", "0"): 2,
-        ("1", ""): 1,
-        ("1", "1"): 1,
-        ("3", "2"): 1,
-        ("3", "3"): 3,
-        ("5", "5"): 3,
-        ("7", "7"): 3,
-    }
     assert list(figures.confusion) == sorted(figures.confusion)
     worst = [(one.index, one.sample.name, one.read, one.n_edits) for one in figures.worst]
     assert worst == [(1, "b", "35", 1), (3, "c", "3850", 1), (4, "d", "12", 1), (5, "e", "", 1)]
@@ -230,10 +213,19 @@ def test_many_samples_give_what_each_would_give(tmp_path: Path) -> None:
 
 
 def test_images_of_the_worst_cases_do_not_keep_what_they_are_cut_from(tmp_path: Path) -> None:
-    images = np.zeros((2, 28, 40), np.uint8)
-    images[1] = 7
+    images = np.full((2, 28, 40), 7, np.uint8)
     path = write(tmp_path, "file_name,text\n1,2\n")
     (worst,) = score(path, [LoadedSample("1", "", images[1], "1")]).worst
     images[1] = 0
     assert worst.sample.image.base is None
     assert (worst.sample.image == 7).all()
+
+
+def test_neighbours_are_merged_when_there_are_many() -> None:
+    assert merge_neighbours([], 20) == []
+    assert merge_neighbours({5, 3}, 20) == [range(3, 4), range(4, 5), range(5, 6)]
+    ranges = merge_neighbours(range(-5, 295), 60)
+    assert (len(ranges), ranges[0], ranges[-1]) == (60, range(-5, 0), range(290, 295))
+    merged = merge_shares({gap: Share(4, gap % 5) for gap in (*range(0, 20, 2), 99)}, 20)
+    assert merged[0] == ("0 to 4", Share(12, 6))  # gaps 0, 2 and 4
+    assert [name for name, _ in merged] == ["0 to 4", "5 to 9", "10 to 14", "15 to 19", "95 to 99"]

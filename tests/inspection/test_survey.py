@@ -15,7 +15,7 @@ from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.formats import FORMATS
 from mnistseq_cli.inspection.dataset import open_dataset
-from mnistseq_cli.inspection.figures import INK_BINS, Damage, Source, Spread, to_dict
+from mnistseq_cli.inspection.figures import INK_BINS, Damage, Source, Spread, Survey, to_dict
 from mnistseq_cli.inspection.predictions import ReaderTally, read_predictions
 from mnistseq_cli.inspection.survey import pick_samples, survey
 from tests.helpers.bulk_cases import Case, check_installed
@@ -83,45 +83,41 @@ def check_held(found: Any, samples: list[Sample]) -> None:
     assert found.gaps.counts == dict(sorted(gaps.items()))
 
 
-def test_margins_without_boxes_are_blank_columns(tmp_path: Path) -> None:
+def write_images(folder: Path, *images: np.ndarray, texts: tuple[str, ...] = ()) -> Survey:
+    """Write images and a label file as others would; return what a survey finds."""
+    folder.mkdir(exist_ok=True)
+    lines = ["file_name,label"]
+    for number, image in enumerate(images):
+        imageio.imwrite(folder / f"{number}.png", image)
+        lines.append(f"{number}.png,{(texts or '1' * len(images))[number]}")
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
+    return survey(folder)
+
+
+def test_pictures_of_others_are_looked_at(tmp_path: Path) -> None:
+    blank = np.full((10, 12), 255, np.uint8)
     image = np.full((10, 40), 255, np.uint8)
     image[4:6, 7:31] = 0
     image[2, 2] = 230  # noise
-    imageio.imwrite(tmp_path / "a.png", image)
-    imageio.imwrite(tmp_path / "b.png", np.full((10, 12), 255, np.uint8))
-    (tmp_path / "labels.csv").write_text("file_name,label\na.png,8\nb.png,\n")
-    found = survey(tmp_path)
+    found = write_images(tmp_path / "margins", image, blank)
     assert found.left_margin_px == Spread(7, 9.5, 12)
     assert found.right_margin_px == Spread(9, 10.5, 12)
-
-
-def test_images_of_several_sizes_share_a_heat_map(tmp_path: Path) -> None:
-    sizes = [(40, 10), (12, 30), (12, 30)]
-    for number, (width, height) in enumerate(sizes):
-        imageio.imwrite(tmp_path / f"{number}.png", np.full((height, width), 255, np.uint8))
-    lines = ["file_name,label", *(f"{number}.png,1" for number in range(3))]
-    (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n")
-    found = survey(tmp_path)
+    tall = np.full((30, 12), 255, np.uint8)
+    found = write_images(tmp_path / "sizes", np.full((10, 40), 255, np.uint8), tall, tall)
     assert found.sizes == {(12, 30): 2, (40, 10): 1}
     assert found.heat_map.shape == (30, 40)
     assert (found.n_equal_images, found.n_equal_texts) == (1, 2)
     assert (found.is_finished, found.recipe, found.format_name) == (None, None, "folder")
-
-
-@pytest.mark.parametrize("ink", ["black", "white"])
-def test_ink_is_told_from_the_borders_where_no_recipe_says(ink: str, tmp_path: Path) -> None:
     page = np.zeros((20, 20), np.uint8)
-    page[1:19, 1:19] = 255  # more ink than paper
-    imageio.imwrite(tmp_path / "a.png", page if ink == "white" else 255 - page)
-    (tmp_path / "labels.csv").write_text("file_name,label\na.png,0\n")
-    found = survey(tmp_path)
-    assert found.ink == ink
-    assert found.ink_share.mean == pytest.approx(18 * 18 / 400)
-
-
-def test_splits_are_counted(glyph_folder: Path, tmp_path: Path) -> None:
-    make(glyph_folder, tmp_path / "out", splits=("train=70", "val=10", "test=20"))
-    assert list(survey(tmp_path / "out").splits) == ["train", "val", "test"]
+    page[1:19, 1:19] = 255  # more ink than paper: the borders tell
+    for ink, pixels in (("white", page), ("black", 255 - page)):
+        found = write_images(tmp_path / ink, pixels)
+        assert found.ink == ink
+        assert found.ink_share.mean == pytest.approx(18 * 18 / 400)
+    wide = np.full((28, 1_500_000), 255, np.uint8)
+    found = write_images(tmp_path / "wide", *(np.roll(wide, number) for number in range(3)))
+    assert sum(sample.image.nbytes for sample in found.samples) < 1e8
+    assert found.heat_map.nbytes < 5e7
 
 
 @pytest.mark.parametrize("n_kept", [1, 7, 40, 95, 200])
@@ -139,20 +135,15 @@ def test_samples_are_evenly_spaced(n_kept: int, glyph_folder: Path, tmp_path: Pa
         assert seen.image.base is None  # holds no chunk in memory
 
 
-def test_the_caller_hears_of_every_sample(glyph_folder: Path, tmp_path: Path) -> None:
-    samples = make(glyph_folder, tmp_path / "out", "idx", count=600)
-    told: list[int] = []
-    survey(tmp_path / "out", told.append)
-    assert told == sorted(set(told))
-    assert told[-1] == len(samples) == 600
-
-
 @pytest.mark.parametrize("to", ["folder", "idx"])
 def test_findings_do_not_depend_on_workers(to: str, glyph_folder: Path, tmp_path: Path) -> None:
     splits = ("train=70", "val=10", "test=20")
     make(glyph_folder, tmp_path / "out", to, count=9000, length=(1, 2), splits=splits)
     few = [survey(tmp_path / "out", n_samples=4500, workers=workers) for workers in (0, 2)]
-    found = [to_dict(survey(tmp_path / "out", workers=workers)) for workers in (0, 2)]
+    told: list[int] = []
+    found = [to_dict(survey(tmp_path / "out", told.append, workers=n)) for n in (0, 2)]
+    assert max(told) == 9000
+    assert list(found[0]["splits"]) == ["train", "val", "test"]
     assert to_dict(few[0]) == to_dict(few[1])
     assert found[0] == found[1]
     assert few[0].n_left_out == found[0]["n_samples"] // 2
@@ -199,17 +190,13 @@ def test_what_is_no_dataset_is_refused(name: str, tmp_path: Path) -> None:
     assert str(tmp_path / "x") in caught.value.message
 
 
-def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "x").touch()
-    with pytest.raises(OutputError, match="x is a file"):
-        survey(tmp_path / "x")
-    with pytest.raises(OutputError, match="does not exist"):
-        survey(tmp_path / "y")
-
-
-def test_several_datasets_are_not_splits_of_one(glyph_folder: Path, tmp_path: Path) -> None:
+def test_what_is_not_one_folder_is_refused(glyph_folder: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
         make(glyph_folder, tmp_path / name)
+    with pytest.raises(OutputError, match="does not exist"):
+        survey(tmp_path / "y")
+    with pytest.raises(OutputError, match="json is a file"):
+        survey(tmp_path / "a" / "dataset.json")
     with pytest.raises(OutputError, match="holds 2 datasets: a, b") as caught:
         survey(tmp_path)
     assert f"mnistseq inspect {tmp_path / 'a'}" in caught.value.hint
@@ -235,39 +222,26 @@ def test_few_samples_are_picked_without_reading_the_others(
     assert sum(seen.digits.values()) == sum(len(one.text) for one in seen.samples)
 
 
-def test_large_images_are_kept_in_bounds(tmp_path: Path) -> None:
-    page = np.full((28, 1_500_000), 255, np.uint8)
-    for number in range(3):
-        page[:, number] = 0
-        imageio.imwrite(tmp_path / f"{number}.png", page)
-    (tmp_path / "labels.csv").write_text("0.png,0\n1.png,1\n2.png,2\n")
-    found = survey(tmp_path)
-    assert found.n_samples == 3
-    assert sum(sample.image.nbytes for sample in found.samples) < 1e8
-    assert found.heat_map.nbytes < 5e7
-
-
 # Labels that were damaged ----------------------------------------------------------------------
 
 
-def write_labels(folder: Path, *texts: str) -> dict[str, Damage]:
-    """Write an image for each text and a label file; return what a survey finds."""
-    folder.mkdir()
+def find_damage(folder: Path, *texts: str) -> dict[str, Damage]:
+    """Return what a survey finds of labels."""
     rng = np.random.default_rng(0)
-    for number in range(len(texts)):
-        imageio.imwrite(folder / f"{number}.png", rng.integers(256, size=(9, 9), dtype=np.uint8))
-    lines = [f"{number}.png,{text}" for number, text in enumerate(texts)]
-    (folder / "labels.csv").write_text("\n".join(["file_name,text", *lines]) + "\n")
-    return survey(folder).damage
+    images = rng.integers(256, size=(len(texts), 9, 9), dtype=np.uint8)
+    return write_images(folder, *images, texts=texts).damage
 
 
 def test_what_spreadsheets_do_to_labels_is_counted(tmp_path: Path) -> None:
-    assert write_labels(tmp_path / "right", "00047", "12", "930", "7") == {}
-    found = write_labels(tmp_path / "spoiled", "47922.0", "9.33787E+11", "12", "")
+    assert find_damage(tmp_path / "right", "00047", "12", "930", "7") == {}
+    found = find_damage(tmp_path / "spoiled", "47922.0", "9.33787E+11", "12", "")
     assert found == {"spoiled": Damage(2, "0.png", "47922.0"), "empty": Damage(1, "3.png")}
     zeros = [str(number) for number in (47922, 933, 12345, 67890, 55555, 81234)]
-    assert write_labels(tmp_path / "zeros", *zeros) == {"zeros": Damage(1)}
-    assert write_labels(tmp_path / "other", "00933", *zeros) == {}
+    assert find_damage(tmp_path / "zeros", *zeros) == {"zeros": Damage(1)}
+    assert find_damage(tmp_path / "other", "00933", *zeros) == {}
+    labels = tmp_path / "other" / "labels.csv"
+    labels.write_text("file_name,text\n0.png,12\n0.png,12\n1.png,13\n1.png,31\n")
+    assert survey(tmp_path / "other").damage == {"contradicting": Damage(1)}
 
 
 def test_texts_with_fewer_characters_than_boxes_are_counted(
@@ -278,10 +252,3 @@ def test_texts_with_fewer_characters_than_boxes_are_counted(
     path.write_text(path.read_text().replace('"007"', '"7"'))
     damage = survey(tmp_path / "out").damage
     assert (damage["short"].n, damage["short"].text) == (1, "7")
-
-
-def test_equal_images_with_different_texts_are_counted(tmp_path: Path) -> None:
-    write_labels(tmp_path / "x", "12", "13", "14")
-    labels = tmp_path / "x" / "labels.csv"
-    labels.write_text("file_name,text\n0.png,12\n0.png,12\n1.png,13\n1.png,31\n")
-    assert survey(tmp_path / "x").damage == {"contradicting": Damage(1)}
