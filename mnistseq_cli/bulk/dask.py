@@ -137,7 +137,11 @@ def make_on_cluster(
 ) -> Generator[WrittenPart]:
     """Make parts and yield them, in no particular order."""
     distributed = import_extra("distributed", "dask", "--dask")
-    order = _make_order(plan, folder.path, data_dir)
+    # Workers run in other folders.
+    recipe = replace(plan.recipe, dataset=resolve_dataset(plan.recipe.dataset))
+    plan = replace(plan, recipe=recipe, output=replace(plan.output, folder=folder.path))
+    versions = find_versions(open_format(plan.output))
+    order = _Order(plan, data_dir and data_dir.resolve(), versions)
     pending: dict[Future[Any], Part] = {}
     try:
         while True:
@@ -159,14 +163,6 @@ def make_on_cluster(
     finally:
         with suppress(Exception):  # the cluster may be gone
             client.cancel([*pending], force=True)
-
-
-def _make_order(plan: Plan, folder: Path, data_dir: Path | None) -> _Order:
-    """Return what workers must know, which run in other folders."""
-    recipe = replace(plan.recipe, dataset=resolve_dataset(plan.recipe.dataset))
-    plan = replace(plan, recipe=recipe, output=replace(plan.output, folder=folder))
-    versions = find_versions(open_format(plan.output))
-    return _Order(plan, data_dir and data_dir.resolve(), versions)
 
 
 def _take_result(future: Future[Any], part: Part, distributed: ModuleType) -> WrittenPart:

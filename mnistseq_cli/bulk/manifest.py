@@ -248,18 +248,18 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """Return the bytes of ``dataset.json``, one line a part."""
-        values = {
-            "version": MANIFEST_VERSION,
-            **self.plan,
-            "glyphs": self.glyphs,
-            "shared_texts": self.shared_texts,
-            "versions": self.versions,
-            "n_samples": self.n_samples,
-            "n_files": self.n_files,
-            "size_bytes": self.size_bytes,
-            "card": self.card,
-            "files": [file._asdict() for file in self.files],
-        }
+        names = (
+            "glyphs",
+            "shared_texts",
+            "versions",
+            "n_samples",
+            "n_files",
+            "size_bytes",
+            "card",
+        )
+        values = {"version": MANIFEST_VERSION, **self.plan}
+        values |= {name: getattr(self, name) for name in names}
+        values["files"] = [file._asdict() for file in self.files]
         head = json.dumps(values, indent=1, ensure_ascii=False).removesuffix("\n}")
         lines = ",\n".join(json.dumps(part.__dict__, ensure_ascii=False) for part in self.parts)
         return f'{head},\n "parts": [\n{lines}\n ]\n}}\n'.encode()

@@ -329,10 +329,10 @@ def find_files(folder: Path) -> Iterator[str]:
         yield from (name for name in names if not name.startswith(f"{OWN_FOLDER}/"))
         return
     for root, folders, files in os.walk(folder):
-        within = os.path.relpath(root, folder).replace(os.sep, "/")
-        if within == ".":
+        within = root.removeprefix(str(folder)).replace(os.sep, "/").lstrip("/")
+        if not within:
             folders[:] = [name for name in folders if name != OWN_FOLDER]
-        yield from (name if within == "." else f"{within}/{name}" for name in files)
+        yield from (f"{within}/{name}".lstrip("/") for name in files)
 
 
 def _check_folder(plan: Plan, path: Path, *, resume: bool, overwrite: bool, joins: bool) -> None:

@@ -41,9 +41,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 _READ_BYTES = 1 << 20
-_SMALL_BYTES = 1 << 16
-# A pipe is not waited for; Windows has other flags.
-_READ_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+_SMALL_BYTES, _LARGE_BYTES = 1 << 16, 1 << 24  # read whole if listed as, and if it is no larger
 
 
 def describe_file(path: Path | str, name: str) -> FileEntry:
@@ -247,16 +245,15 @@ def check_files(folder: Path, entries: Iterable[FileEntry]) -> list[Problem]:
 
 def _check_file(path: Path | str, entry: FileEntry) -> Problem | None:
     try:
-        if not isinstance(path, str) or entry.size_bytes > _SMALL_BYTES:
+        if entry.size_bytes <= _SMALL_BYTES:
+            found = FileEntry.of(read_regular(path, _LARGE_BYTES), entry.name)
+        else:
             check_regular(path)
             found = describe_file(path, entry.name)
-        else:
-            found = FileEntry.of(_read_small(path, entry.size_bytes + 1), entry.name)
-        if found.sha256 == entry.sha256:
-            return None
-        check_regular(path)  # only here: it takes time, and a pipe is not what was written
     except (OSError, ValueError) as error:
         return _name_problem(error, entry.name)
+    if found.sha256 == entry.sha256:
+        return None
     if found.size_bytes < entry.size_bytes:
         detail = f"{found.size_bytes} bytes instead of {entry.size_bytes}"
         return Problem("short", entry.name, detail)
@@ -268,11 +265,3 @@ def _name_problem(error: OSError | ValueError, name: str) -> Problem:
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
         return Problem("missing", name)
     return Problem("unreadable", name, getattr(error, "strerror", None) or str(error))
-
-
-def _read_small(path: str, most_bytes: int) -> bytes:
-    descriptor = os.open(path, _READ_FLAGS)
-    try:
-        return os.read(descriptor, most_bytes)
-    finally:
-        os.close(descriptor)

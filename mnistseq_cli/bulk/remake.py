@@ -140,7 +140,9 @@ class Remaker:
                 if index is None:
                     raise OutputError(str(Difference(sample, "name")))
                 lacking[place] = index
-        stages = self._choose_stages(boxes=boxes)
+        # Those without which what is filled in would differ.
+        depends_on_widths = isinstance(self.recipe.width_px, int) or self.recipe.spacing_px[0] < 0
+        stages = _BOX_STAGES if boxes else _DIGIT_STAGES if depends_on_widths else ()
         left_out = {step.record.stage for step in self._distortions.steps}.difference(stages)
         aspects = ASPECTS if left_out.isdisjoint(_BOX_STAGES) else ("gaps", "glyphs")
         evidence = ["text"]
@@ -170,13 +172,6 @@ class Remaker:
             generator = self._open(())[split.name]
             for block in generator.blocks(split.start, split.stop):
                 yield split, block
-
-    def _choose_stages(self, *, boxes: bool) -> tuple[Stage, ...]:
-        """Return the stages of distortion without which what is to be filled in would differ."""
-        if boxes:
-            return _BOX_STAGES
-        depends_on_widths = isinstance(self.recipe.width_px, int) or self.recipe.spacing_px[0] < 0
-        return _DIGIT_STAGES if depends_on_widths else ()
 
     def _locate(self, sample: LoadedSample) -> int | None:
         """Return the index of a sample; None where the recipe gives its split no such name."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import shlex
 import shutil
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, BinaryIO
@@ -23,42 +26,60 @@ from mnistseq_cli.bulk.events import (
     Started,
     Stopped,
 )
-from mnistseq_cli.bulk.finish import find_joined, finish
 from mnistseq_cli.bulk.manifest import (
     DATASET_FILE,
+    KEPT,
     PARTS,
+    PLAN_FILE,
+    PREVIEW_FILE,
+    RECORD,
+    STAGING,
+    FileEntry,
+    Manifest,
+    PartRecord,
     check_card,
+    dump_record,
     list_recorded,
     load_manifest,
     record_name,
 )
-from mnistseq_cli.bulk.output_folder import open_output_folder
-from mnistseq_cli.bulk.parts import PartMaker, read_part
+from mnistseq_cli.bulk.output_folder import JOINED, open_output_folder
+from mnistseq_cli.bulk.parts import PartMaker, Staging, check_files, find_versions, read_part
+from mnistseq_cli.bulk.plan import cut_parts
 from mnistseq_cli.bulk.storage import is_shared
-from mnistseq_cli.bulk.workers import (
-    count_cores,
-    exit_on_signals,
-    map_unordered,
-)
+from mnistseq_cli.bulk.workers import count_cores, exit_on_signals, map_unordered
 from mnistseq_cli.compose.generator import SequenceGenerator
+from mnistseq_cli.compose.splits import open_splits
 from mnistseq_cli.errors import OutputError, UsageError
-from mnistseq_cli.files import naming_disk_errors
-from mnistseq_cli.formats import open_format
+from mnistseq_cli.files import naming_disk_errors, write_new
+from mnistseq_cli.formats import Output, open_format
+from mnistseq_cli.formats.base import Fragments
+from mnistseq_cli.formats.card import (
+    CARD_FILE,
+    CROISSANT_FILE,
+    Facts,
+    write_card,
+    write_croissant,
+)
+from mnistseq_cli.formats.fields import find_known
 from mnistseq_cli.formats.webdataset import end_tar, trim_tar
+from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE
+from mnistseq_cli.sheet import make_sheet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from mnistseq_cli.bulk.manifest import Manifest
     from mnistseq_cli.bulk.output_folder import OutputFolder
     from mnistseq_cli.bulk.parts import WrittenPart
     from mnistseq_cli.bulk.plan import Part, Plan
     from mnistseq_cli.bulk.storage import Store
+    from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
     Driver = Callable[[Iterator[Part]], Generator[WrittenPart]]  # makes parts, in any order
 
 WORKERS_LIMIT = 1024
+_N_SHOWN, _SHOWN_PX = 24, 480  # images on the picture of a card, and the width of their left part
 _FEW_SAMPLES = 4000  # made before workers have started
 _LONG_S = 10.0  # of a part: what stopping loses is told then
 
@@ -162,7 +183,7 @@ class _Job:
         self._making: dict[Part, int] = {}
         self._n_made = self._size_bytes = 0  # by this run
         self._started = False
-        self._joined = find_joined(folder.path)
+        self._joined = _find_joined(folder.path)
         self._n_samples = sum(map(len, self._wanted())) if share else plan.recipe.count
 
     @property
@@ -243,14 +264,68 @@ class _Job:
                 return Summary(self._plan.output.folder, *totals, is_whole=False)
         if self._joined is None:
             self._report(Joining())
-        parts = [self._done[part.name] for part in self._plan.parts()]
-        done = finish(
-            *(self._plan, self._folder, self._generator, self._data_dir),
-            parts=parts,
-            joined=self._joined,
-        )
+        done = self._join()
         self._report(Finished(done.n_samples, done.n_files, done.size_bytes))
         return self._sum_up(done)
+
+    def _join(self) -> Manifest:
+        """Write what spans parts, unless it is there, and ``dataset.json``; may be done twice."""
+        plan, folder = self._plan, self._folder
+        form = open_format(plan.output)
+        staging = Staging(folder.stage(JOINED))
+        options = shlex.join(_list_options(plan))
+        names = [RECIPE_FILE] if plan.recipe.texts is None else [RECIPE_FILE, TEXTS_FILE]
+        for name in names:
+            staging.path(name)
+        plan.recipe.save(staging.files, options)
+        if self._joined is None:
+            form.join(self._find_fragments(), staging)
+        written = {entry.name: entry for entry in staging.entries()}
+        files = [written.pop(name) for name in names]
+        files += written.values() if self._joined is None else self._joined
+        parts = [self._done[part.name] for part in plan.parts()]
+        versions = [*{repr(part.versions): part.versions for part in parts}.values()]
+        summaries = [part.summary for part in parts]
+        manifest = Manifest.of(plan, self._generator.glyphs, versions, files, summaries)
+        first = self._make_first()
+        facts = Facts(
+            recipe=manifest.plan["recipe"],
+            output=manifest.plan["output"],
+            splits={split.name: split.stop - split.start for split in plan.splits},
+            fields=tuple(find_known(first)),
+            n_glyphs=manifest.glyphs["n_glyphs"],
+            size_bytes=manifest.size_bytes,
+            files=tuple(files),
+            command=f"mnistseq batch --recipe {RECIPE_FILE} {options}",
+        )
+        croissant = write_croissant(facts).encode()
+        staging.write(CROISSANT_FILE, croissant)
+        files = [*files, FileEntry.of(croissant, CROISSANT_FILE)]
+        record = PartRecord(JOINED, 0, plan.recipe.count, find_versions(form), [], files)
+        write_new(str(staging.folder / RECORD), dump_record(record))
+        folder.commit(staging.folder, JOINED)
+        card, pages = _make_card(folder, facts, first)
+        manifest = replace(manifest, files=files, card=card)
+        folder.write(DATASET_FILE, manifest.to_json())
+        for name, data in pages.items():  # last: by its hash there the card is known as ours
+            folder.write(name, data)
+        folder.remove_own(KEPT, STAGING, record_name(JOINED), PLAN_FILE)
+        return manifest
+
+    def _find_fragments(self) -> list[Fragments]:
+        """Return what parts have kept of files that span them, split by split."""
+        kept = self._folder.path / KEPT
+        cut = [[*cut_parts(split, self._plan.part_size)] for split in self._plan.splits]
+        return [Fragments(own[0].folder, kept, [part.name for part in own]) for own in cut]
+
+    def _make_first(self) -> Block:
+        """Make the first samples, for the card."""
+        plan, generator = self._plan, self._generator
+        first = plan.splits[0]
+        if plan.weights:
+            splits = open_splits(plan.recipe, plan.splits, self._data_dir, generator.width_px)
+            generator = splits[first.name]
+        return generator.block(first.start, min(first.start + _N_SHOWN, first.stop))
 
     def _sum_up(self, done: Manifest) -> Summary:
         card = check_card(self._folder.path, done.card)
@@ -300,6 +375,52 @@ class _Job:
     def _report_progress(self) -> None:
         n_samples = self._n_made + sum(self._making.values())
         self._report(Progressed(n_samples, self._size_bytes))
+
+
+def _find_joined(path: Path) -> list[FileEntry] | None:
+    """Return the files that span parts of a finished dataset, if they are as they should be."""
+    if not (path / DATASET_FILE).exists():
+        return None
+    own = {RECIPE_FILE, TEXTS_FILE, CROISSANT_FILE}
+    entries = [entry for entry in load_manifest(path).files if entry.name not in own]
+    return None if check_files(path, entries) else entries
+
+
+def _make_card(
+    folder: OutputFolder | Store, facts: Facts, first: Block
+) -> tuple[dict[str, str], dict[str, bytes]]:
+    """Return the hash of the card, {} where another README is there, and what is to be written.
+
+    One that somebody edited is kept, with the hash of what it was.
+    """
+    data = write_card(facts, PREVIEW_FILE).encode()
+    card = {"sha256": hashlib.sha256(data).hexdigest()}
+    is_new = check_card(folder.path, card) != "own"
+    if is_new and check_card(folder.path, folder.card) not in {"missing", "own"}:
+        return folder.card, {}
+    pages = {}
+    if is_new or not (folder.path / PREVIEW_FILE).exists():
+        from PIL import Image  # noqa: PLC0415 - imageio takes three times as long to import
+
+        stream = BytesIO()
+        sheet = make_sheet([sample.image[:, :_SHOWN_PX] for sample in first])
+        Image.fromarray(sheet).save(stream, "jpeg", quality=90)
+        pages[PREVIEW_FILE] = stream.getvalue()
+    if is_new:
+        pages[CARD_FILE] = data
+    return card, pages
+
+
+def _list_options(plan: Plan) -> list[str]:
+    """Return the options of a command that writes in the same form, into a folder beside this."""
+    options = ["--start", str(plan.start)] if plan.start else []
+    default = Output(folder=plan.output.folder)
+    for name in ("to", "labels", "image_format", "name"):
+        value = getattr(plan.output, name)
+        if value != getattr(default, name):
+            for one in value if isinstance(value, tuple) else (value,):
+                options += [f"--{name.replace('_', '-')}", one]
+    return [*options, "-o", "../again"]
 
 
 def stream(

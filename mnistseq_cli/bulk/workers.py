@@ -41,15 +41,14 @@ _STARTS_ALLOWED = 5  # of workers that end before they begin
 _PAUSE_S = 0.1
 _SAY_EVERY_S = 0.2
 _LOOK_EVERY_S = 1.0  # for a parent that is gone
-_CGROUPS = Path("/sys/fs/cgroup")
-_OWN_CGROUP = Path("/proc/self/cgroup")
 
 
 def count_cores() -> int:
     """Count the cores that affinity and cgroup limits leave, 1 or more."""
     affinity = getattr(os, "sched_getaffinity", None)
     n_cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, int(min(n_cores, *_find_quotas(_CGROUPS, _read_line(_OWN_CGROUP)))))
+    own = _read_line(Path("/proc/self/cgroup"))
+    return max(1, int(min(n_cores, *_find_quotas(Path("/sys/fs/cgroup"), own))))
 
 
 def _find_quotas(root: Path, own: str) -> list[float]:
@@ -72,10 +71,9 @@ def _find_quotas(root: Path, own: str) -> list[float]:
 
 
 def _read_line(path: Path) -> str:
-    try:
+    with suppress(OSError):
         return path.read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
+    return ""
 
 
 _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
