@@ -121,7 +121,7 @@ def open_cluster(address: str, n_workers: int | None = None) -> Iterator[Client]
                 n_workers=n_workers or count_cores(),
                 threads_per_worker=1,
                 host="127.0.0.1",
-                dashboard_address="127.0.0.1:0",  # any port: another cluster may have the usual one
+                dashboard_address="127.0.0.1:0",  # any port that is free
                 silence_logs=logging.CRITICAL,
             )
         with machines, closing(_connect(distributed, machines.scheduler_address)) as client:
