@@ -107,9 +107,8 @@ def generate_numbers_sequence(
     >>> generate_numbers_sequence([3, 5, 0], (2, 10), 100).shape
     (28, 100)
     """
-    text = digits if isinstance(digits, str) else _join(digits)
-    width = "natural" if image_width is None else image_width
-    given = {"digits": text, "spacing_px": spacing_range, "width_px": width}
+    width: int | str = "natural" if image_width is None else image_width
+    given = {"digits": _join(digits), "spacing_px": spacing_range, "width_px": width}
     with _naming_parameters():
         return _to_float(_open(_make_recipe(seed, given, {**more}))[0].image)
 
@@ -165,15 +164,14 @@ def generate_phone_numbers(
     return _to_float(block.images), block.texts.tolist()
 
 
-def _join(digits: Iterable[int]) -> str:
-    if not isinstance(digits, Iterable):
+def _join(digits: object) -> str:
+    if isinstance(digits, str):
+        return digits
+    if not isinstance(digits, Iterable) or isinstance(digits, bytes):
         raise TextError(f"digits are {quote(digits)}; {_EXPECTED}")
-    written = [str(digit) for digit in digits]
-    if not written:
-        raise TextError(f"digits are empty; {_EXPECTED}")
-    for digit in written:
-        if len(digit) != 1 or isinstance(digits, bytes):
-            raise TextError(f"digits hold {quote(digit)}; {_EXPECTED}")
+    written = [*map(str, digits)]
+    if wrong := [digit for digit in written if len(digit) != 1]:
+        raise TextError(f"digits hold {quote(wrong[0])}; {_EXPECTED}")
     return "".join(written)
 
 
@@ -202,13 +200,13 @@ def _naming_parameters() -> Iterator[None]:
         raise error.renamed(_PARAMETERS) from None
 
 
-def _open(recipe: Recipe) -> SequenceGenerator:
-    return SequenceGenerator(recipe, _load(recipe.dataset, recipe.glyphs, recipe.polarity))
-
-
 @lru_cache(maxsize=4)
 def _load(dataset: str, split: str, polarity: str) -> GlyphSet:
     return load_glyphs(resolve_dataset(dataset), split, polarity=polarity)
+
+
+def _open(recipe: Recipe) -> SequenceGenerator:
+    return SequenceGenerator(recipe, _load(recipe.dataset, recipe.glyphs, recipe.polarity))
 
 
 def _to_float(images: NDArray[np.uint8]) -> NDArray[np.float32]:

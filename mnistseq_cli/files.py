@@ -70,13 +70,11 @@ def spell_size(size_bytes: int) -> str:
     """Write a size in the unit that suits it: 820 bytes, 12.3 kB, 66.8 GB; a kB has 1000 bytes."""
     if size_bytes < _STEP:
         return f"{size_bytes} byte{'' if size_bytes == 1 else 's'}"
-    *units, largest = ("kB", "MB", "GB", "TB")
-    size = size_bytes / _STEP
-    for unit in units:
-        if round(size, 1) < _STEP:
-            return f"{size:.1f} {unit}"
-        size /= _STEP
-    return f"{size:,.1f} {largest}"
+    size, unit = size_bytes / _STEP, "kB"
+    for larger in ("MB", "GB", "TB"):
+        if round(size, 1) >= _STEP:
+            size, unit = size / _STEP, larger
+    return f"{size:,.1f} {unit}"
 
 
 @contextmanager
@@ -156,6 +154,10 @@ def _replace(path: Path, blocks: Iterable[bytes]) -> None:
 READ_LIMIT_BYTES = 2**30  # of a file that is read whole, such as a picture
 _MANIFEST = "dataset.json"
 _MESSAGE_LIMIT = 500  # characters of a path, or of what a library says
+_PLAIN: dict[type[Exception], str] = {
+    RecursionError: "it is nested too deeply",
+    MemoryError: "it needs more memory than there is",
+}
 _TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".toml", ".yaml")
 _LINE_LIMIT_BYTES = 2**20  # of a line, while one is looked for
 # Opening a pipe must not wait for its writer; Windows has other flags.
@@ -322,15 +324,12 @@ def describe_damage(cause: Exception) -> str:
     """Return what an error says, in words that need no Python to be understood."""
     if isinstance(cause, UnicodeError):
         return f"it is no UTF-8 text: {cause.args[-1]}"
-    if isinstance(cause, RecursionError):
-        return "it is nested too deeply"
-    if isinstance(cause, MemoryError):
-        return "it needs more memory than there is"
-    if "int_max_str_digits" in str(cause):
-        return "it has a number of too many digits"
     if isinstance(cause, KeyError):
         return str(cause.args[0]) if " " in str(cause) else f"it lacks {cause}"
-    return str(cause).partition("\n")[0][:_MESSAGE_LIMIT] or type(cause).__name__
+    said = str(cause).partition("\n")[0][:_MESSAGE_LIMIT] or type(cause).__name__
+    if "int_max_str_digits" in str(cause):
+        said = "it has a number of too many digits"
+    return _PLAIN.get(type(cause), said)
 
 
 def hint_at_verify(path: Path | str) -> str:

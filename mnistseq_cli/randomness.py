@@ -100,18 +100,15 @@ def _encipher(index: Ints, n_columns: int, n_rows: int, round_keys: Words) -> In
 
 def _mix(half: Ints, key: np.uint64) -> Words:
     """Hash 64 bits to 64 bits: the finaliser of SplitMix64, twice."""
-    word = half.astype(np.uint64)
-    for _ in range(2):
-        word = _finalise(word + key)
-    return word
+    return _finalise(_finalise(half.astype(np.uint64) + key) + key)
 
 
 def _finalise(word: Words) -> Words:
     """Hash words in their place, as SplitMix64 does in the end."""
     shifted = np.empty_like(word)
-    for bits, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+    for bits, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, None)):
         word ^= np.right_shift(word, np.uint64(bits), out=shifted)
-        if factor != 1:
+        if factor:
             word *= np.uint64(factor)
     return word
 

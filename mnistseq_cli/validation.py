@@ -139,12 +139,8 @@ def check_texts(name: str, value: object) -> tuple[str, ...] | None:
 def to_int(value: object) -> int | None:
     """Return a whole number as a plain one, and None for anything else."""
     plain = to_plain(value)
-    if isinstance(plain, bool):
-        return None
-    try:
-        return operator.index(plain)  # type: ignore[arg-type]  # TypeError is its answer
-    except TypeError:
-        return None
+    is_whole = hasattr(plain, "__index__") and not isinstance(plain, bool)
+    return operator.index(plain) if is_whole else None  # type: ignore[arg-type]
 
 
 def to_plain(value: object) -> object:

@@ -134,7 +134,8 @@ class DigitStage:
     def _bound_growth(self) -> tuple[int, int]:
         """Return how far ink may grow to the left and right."""
         most = [step.measure_growth(np.array([step.high]))[0] for step in self.shapes]
-        return sum(int(px[0]) for px in most), sum(int(px[2]) for px in most)
+        left, _, right, _ = np.sum([(0, 0, 0, 0), *most], axis=0).tolist()
+        return left, right
 
     def _bound_strength(self, name: str) -> Floats:
         """Return the least and the largest strengths, shape (2, n); 0 is among them."""

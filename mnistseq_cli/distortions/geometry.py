@@ -117,7 +117,10 @@ def _sample(
     pixel += x >> _UNIT_BITS
     first = digit * (stride * (height + 1)) + (stride + 1)
     quads = _pack(images).take(pixel + first, mode="wrap")
-    right, lower = (_to_weights(place) for place in (x, y))
+    for place in (x, y):
+        np.right_shift(place, _UNIT_BITS - _WEIGHT_BITS, out=place)
+        np.bitwise_and(place, _WEIGHT - 1, out=place)
+    right, lower = x.astype(np.uint16), y.astype(np.uint16)
     ink = _blend(quads.astype(np.uint16), lower)
     quads >>= np.uint32(16)
     beside = _blend(quads.astype(np.uint16), lower)
@@ -128,12 +131,6 @@ def _sample(
     ink += _WEIGHT**2 // 2
     ink >>= 2 * _WEIGHT_BITS
     return ink
-
-
-def _to_weights(place: NDArray[np.signedinteger]) -> NDArray[np.unsignedinteger]:
-    place >>= _UNIT_BITS - _WEIGHT_BITS
-    place &= _WEIGHT - 1
-    return place.astype(np.uint16)
 
 
 def _blend(pairs: NDArray[np.uint16], lower: NDArray[np.uint16]) -> NDArray[np.uint16]:
@@ -376,16 +373,11 @@ def bend_line(
     traits = (expand_fractions(keys, 1, 2)[:, 0] + 1) / 2
     shortest, longest = (scale * period_px for period_px in _PERIOD_PX)
     turns = x / (shortest + traits[page, 0] * (longest - shortest)) + traits[page, 1]
-    down = slope * (2 * x / widths_px[page] - 1) + height * _wave(turns)
+    phase = 2 * (turns - np.floor(turns)) - 1
+    swing = 4 * phase * (1 - np.abs(phase))  # a parabola up and one down, near a sine
+    down = slope * (2 * x / widths_px[page] - 1) + height * swing
     top, bottom = stamps.boxes[:, 1], stamps.boxes[:, 1] + stamps.boxes[:, 3]
     down_px = np.clip(np.rint(down).astype(np.int64), -top, stamps.images.shape[1] - bottom)
     boxes = stamps.boxes.copy()
     boxes[:, 1] += down_px
     return replace(stamps, images=slide(stamps.images, 0, down_px), boxes=boxes)
-
-
-def _wave(turns: Floats) -> Floats:
-    """Return a wave from -1 to 1 of period 1: a parabola up and one down, near a sine."""
-    phase = 2 * (turns - np.floor(turns)) - 1
-    wave: Floats = 4 * phase * (1 - np.abs(phase))
-    return wave
