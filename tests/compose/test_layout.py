@@ -186,21 +186,6 @@ def test_a_digit_that_would_pass_has_its_smallest_gap_raised(
     assert (block.gaps[:, 1:5] <= np.maximum(most, lowest)).all()
 
 
-def test_overlapping_ink_takes_the_darker_pixel(glyphs: GlyphSet) -> None:
-    for sample in make(glyphs, 30, spacing_px=(-8, -4), width_px=140, ink="white"):
-        expected = np.zeros((28, 140), np.uint8)
-        ink = glyphs.cut_out(sample.glyphs)
-        for number, (x, _, width, _) in enumerate(sample.boxes):
-            place = expected[:, x : x + width]
-            np.maximum(place, ink.images[number, :, :width], out=place)
-        assert np.array_equal(sample.image, expected)
-
-
-def test_groups_are_a_wider_gap_apart(glyphs: GlyphSet) -> None:
-    block = make(glyphs, 50, length=None, pattern="##-##", spacing_px=(3, 3))
-    assert block.gaps[:, 1:4].tolist() == [[3, 3 + 14, 3]] * 50
-
-
 def test_the_widest_width_holds_every_row_and_is_reached(glyphs: GlyphSet) -> None:
     for measure, edges in product(["ink", "cell"], [False, True]):
         values: dict[str, Any] = {"length": (1, 3), "measure": measure, "edges": edges}

@@ -83,17 +83,6 @@ def test_numbers_of_any_length_are_unique_and_vary_everywhere(text: str) -> None
         assert set().union(*fixed) <= {" ", *country}
 
 
-@given(
-    st.sampled_from([*PRESETS, "#{1,3}-[A-C]{2}", "#{25}"]),
-    st.integers(0, 10**9),
-    st.integers(1, 40),
-)
-def test_a_number_does_not_depend_on_the_block(text: str, start: int, size: int) -> None:
-    pattern = parse_pattern(text)
-    block = write(pattern, start + size, start=start)
-    assert block[-1:] == write(pattern, start + size, start=start + size - 1)
-
-
 @given(st.text("0123456789#[]{},-A\\ ", max_size=12))
 def test_any_text_is_a_pattern_or_refused(text: str) -> None:
     try:

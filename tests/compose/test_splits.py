@@ -16,7 +16,6 @@ from mnistseq_cli.bulk.run import run
 from mnistseq_cli.bulk.verify import verify
 from mnistseq_cli.compose.splits import (
     Split,
-    count_ends,
     cut,
     deal_ends,
     deal_glyphs,
@@ -131,13 +130,6 @@ def test_lengths_with_too_few_texts_are_shared_and_named() -> None:
     assert find_shared(Recipe(length=(1, 4)), cut((), 1000)) == ""
     texts = [open_dealt((1, 1), splits, split).texts(0, 300) for split in splits]
     assert {len(np.unique(text.classes)) for text in texts} == {10}
-
-
-@pytest.mark.parametrize(("n_classes", "length"), [(10, 1), (10, 9), (10, 30), (62, 4), (47, 9)])
-def test_ends_are_as_many_as_can_be_dealt_out(n_classes: int, length: int) -> None:
-    n_dealt, n_ends = count_ends(n_classes, length)
-    assert n_ends == n_classes**n_dealt < 2**32
-    assert n_dealt == length or n_classes ** (n_dealt + 1) >= 2**32
 
 
 def test_listed_texts_are_dealt_out_with_their_repeats() -> None:

@@ -89,13 +89,16 @@ def test_the_other_gaps_are_drawn_from_those_that_fit(
             assert (gaps[apart] == 2 + drawn[0]).all()
 
 
-def test_a_picture_is_its_digits_at_their_boxes(strokes: GlyphSet) -> None:
-    recipe = Recipe(length=(1, 7), count=40, touching=0.8, ink="white", width_px="natural")
+@pytest.mark.parametrize(
+    "values", [{"touching": 0.8, "width_px": "natural"}, {"spacing_px": (-8, -4), "width_px": 160}]
+)
+def test_a_picture_is_its_digits_at_their_boxes(values: dict[str, Any], strokes: GlyphSet) -> None:
+    recipe = Recipe(length=(1, 7), count=40, ink="white", **values)
     for sample in SequenceGenerator(recipe, strokes):
         expected: NDArray[np.uint8] = np.zeros_like(sample.image)
         cut = strokes.cut_out(sample.glyphs)
         for image, (x, y, width, height) in zip(cut.images, sample.boxes, strict=True):
             place = expected[:, x : x + width]
-            np.maximum(place, image[:, :width], out=place)
+            np.maximum(place, image[:, :width], out=place)  # the darker pixel wins
             assert image.any(axis=1).nonzero()[0][[0, -1]].tolist() == [y, y + height - 1]
         assert np.array_equal(sample.image, expected)

