@@ -81,13 +81,8 @@ class TextError(UsageError):
 class LayoutError(UsageError):
     """Digits, gaps and width that do not go together.
 
-    Parameters
-    ----------
-    message, hint, field
-        As for `UsageError`.
-    remedies : tuple of (str, object)
-        Fields of the recipe and values that would mend it, each by itself; the hint names the
-        same as options.
+    `remedies` are fields of the recipe and values that would mend it, each by itself; the hint
+    names the same as options.
     """
 
     def __init__(

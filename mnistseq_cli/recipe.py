@@ -404,14 +404,7 @@ def read_texts(path: Path) -> tuple[str, ...]:
 def read_lines(path: Path, limit: int | None = None) -> dict[int, str]:
     """Read texts by the numbers of their lines, from 1; blank lines and a BOM are passed over.
 
-    With a limit, what follows so many texts is not read.
-
-    Raises
-    ------
-    OutputError
-        The file cannot be read.
-    TextError
-        It is no text, holds none, or one that is too long.
+    With a limit, what follows so many texts is not read. A file without any is refused.
     """
     texts: dict[int, str] = {}
     with naming_damage(path, TextError), open_text(path) as file:

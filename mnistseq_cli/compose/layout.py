@@ -86,11 +86,11 @@ def surely_fits(recipe: Recipe, digits: Digits, page_px: int) -> Bools:
 
 def _choose_gaps(recipe: Recipe, digits: Digits) -> Ints:
     """Choose the gaps before digit 0, 1, …, and after the last one, shape (N, n + 1)."""
-    texts = digits.chosen.texts
-    ranges = find_ranges(recipe, texts.lengths, digits.widths_px, texts.grouped, digits.touch_px)
+    texts, widths_px = digits.chosen.texts, digits.widths_px
+    ranges = find_ranges(recipe, texts.lengths, widths_px, texts.grouped, digits.touch_px)
     room_px = None
     if isinstance(recipe.width_px, int) and recipe.fit == "pad":
-        room_px = recipe.width_px - (digits.widths_px + ranges.extra_px[:, :-1]).sum(axis=1)
+        room_px = recipe.width_px - (widths_px + ranges.extra_px[:, :-1]).sum(axis=1)
     choose = _draw_each if recipe.spacing_mode == "variable" else _draw_equal
     return choose(recipe, digits, ranges, room_px) + ranges.extra_px
 

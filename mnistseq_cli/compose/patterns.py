@@ -174,13 +174,7 @@ def _count_choices(sizes: list[int]) -> tuple[int, int]:
 
 @lru_cache(maxsize=8)
 def parse_pattern(text: str) -> Pattern:
-    """Parse the name of a preset, or a pattern.
-
-    Raises
-    ------
-    TextError
-        It is no pattern, or one that writes some number in two ways.
-    """
+    """Parse the name of a preset, or a pattern, which may write no number in two ways."""
     if preset := load_presets().get(text):
         ways = [*list_dates(preset.dates), *(way for one in preset.forms for way in _parse(one))]
         forms = (_use(way, preset.share or SIZE_LIMIT, again=preset.repeats) for way in ways)

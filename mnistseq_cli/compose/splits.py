@@ -97,11 +97,6 @@ def deal_glyphs(glyphs: GlyphSet, splits: tuple[Split, ...], by: str = "glyph") 
     """Return the glyph ids of each split, no id and, by writers, no writer in two of them.
 
     Glyphs to test with are those of "test". Without any, it gets a part of the others too.
-
-    Raises
-    ------
-    UsageError
-        A split would have no glyph of a class.
     """
     is_added = glyphs.ids >= len(glyphs.images)
     own, added = glyphs.ids[~is_added], glyphs.ids[is_added]

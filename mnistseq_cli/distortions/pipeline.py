@@ -69,19 +69,11 @@ def make_pipeline(
 ) -> AugmentPipeline:
     """Return the pipeline of what a user wrote.
 
-    Parameters
-    ----------
-    distortions : sequence of str, or mapping
-        Presets, ``"NAME"``, ``"NAME=VALUE"``, ``"NAME=LOW..HIGH"``; VALUE, LOW and HIGH may be
-        ``WxH`` where width and height are drawn apart. Or names and strengths: a number, a pair
-        (LOW, HIGH) of numbers or of pairs (W, H), a text as after ``=``, True for the default or
-        a preset, False to leave it out. A name overrides a preset.
-    probability : float
-        0 to 1, of distortions.
-    scale : float
-        How much larger pages are than 28 px, for which strengths in pixels are meant.
-    paper : sequence of str
-        Kinds of paper or folders, ``"NAME"`` or ``"NAME=P"``.
+    Distortions are presets, ``"NAME"``, ``"NAME=VALUE"``, ``"NAME=LOW..HIGH"``, where VALUE, LOW
+    and HIGH may be ``WxH`` if width and height are drawn apart; or names and strengths: a number,
+    a pair (LOW, HIGH) of numbers or of pairs (W, H), a text as after ``=``, True for the default
+    or a preset, False to leave it out. A name overrides a preset. Paper is kinds or folders,
+    ``"NAME"`` or ``"NAME=P"``. Strengths in pixels are meant for pages `scale` times as small.
     """
     probability = float(check_share("augment_prob", probability))
     if not isinstance(distortions, Mapping):

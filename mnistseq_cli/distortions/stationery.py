@@ -356,15 +356,7 @@ def _place_window(size_px: int, wanted_px: int, step: int, number: int) -> Ints:
 
 
 def read_paper(items: Sequence[str]) -> Paper:
-    """Read what a user wrote: ``"NAME"`` or ``"FOLDER"``, with ``=P`` for how likely it is.
-
-    Raises
-    ------
-    UsageError
-        There is no such kind and no such folder, or P is not from 0 to 1.
-    GlyphError
-        A folder holds no pictures, or some that cannot be read.
-    """
+    """Read what a user wrote: ``"NAME"`` or ``"FOLDER"``, with ``=P`` for how likely it is."""
     kinds, folders = dict[str, Layer](), list[Layer]()
     for item in items:
         name, share = _split_share(item)
