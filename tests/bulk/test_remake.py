@@ -33,6 +33,7 @@ OUTPUTS: dict[str, dict[str, Any]] = {
     **{style: {"labels": (style,)} for style in LABEL_STYLES if style != "jsonl"},
 }
 HOLD_BOXES = HOLDS_ALL | {"hdf5", "npz", "npy", "coco", "yolo", "voc"}
+JSONL: dict[str, Any] = {"labels": ("jsonl",)}
 SPLITS = {"splits": ("test=20", "train=70", "val=10")}  # read in another order
 
 
@@ -62,7 +63,7 @@ def test_every_container_gives_what_all_labels_give(
     name: str, splits: dict[str, Any], glyph_folder: Path, tmp_path: Path
 ) -> None:
     check_installed(OUTPUTS[name].get("to", "folder"))
-    held = survey(make(glyph_folder, tmp_path / "held", {"labels": ("jsonl",)}, **splits))
+    held = survey(make(glyph_folder, tmp_path / "held", JSONL, **splits))
     found = survey(make(glyph_folder, tmp_path / "out", OUTPUTS[name], **splits))
     check_same(found, held)
     values = json.loads(json.dumps(to_dict(found)))
@@ -108,7 +109,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 def test_every_recipe_gives_what_all_labels_give(
     name: str, glyph_folder: Path, tmp_path: Path
 ) -> None:
-    held = survey(make(glyph_folder, tmp_path / "held", {"labels": ("jsonl",)}, **RECIPES[name]))
+    held = survey(make(glyph_folder, tmp_path / "held", JSONL, **RECIPES[name]))
     for other in ("idx", "csv", "npz"):
         folder = make(glyph_folder, tmp_path / other, OUTPUTS[other], **RECIPES[name])
         check_same(survey(folder), held)
@@ -130,7 +131,7 @@ def test_images_of_every_kind_and_name(
 ) -> None:
     recipe, output = OTHER_IMAGES[name]
     recipe = recipe | SPLITS
-    held = survey(make(glyph_folder, tmp_path / "held", {"labels": ("jsonl",)}, **recipe))
+    held = survey(make(glyph_folder, tmp_path / "held", JSONL, **recipe))
     found = survey(make(glyph_folder, tmp_path / "out", output | {"labels": (style,)}, **recipe))
     if style == "yolo" and name == "named by text":  # which is read by the order of names
         assert (found.gaps, found.glyphs) == (held.gaps, held.glyphs)
@@ -265,33 +266,27 @@ def test_a_label_that_was_changed_ends_it(glyph_folder: Path, tmp_path: Path) ->
 def test_missing_samples_shift_no_other(glyph_folder: Path, tmp_path: Path) -> None:
     """Texts are all the same and pictures say nothing: only names tell samples apart."""
     output = {"image_format": "jpg", "labels": ("csv",)}
-    recipe = {"length": None, "digits": "350"} | SPLITS
-    folder = make(glyph_folder, tmp_path / "out", output, **recipe)
-    held = survey(make(glyph_folder, tmp_path / "held", {"labels": ("jsonl",)}, **recipe))
+    folder = make(glyph_folder, tmp_path / "out", output, **ONE_TEXT, **SPLITS)
+    held = survey(make(glyph_folder, tmp_path / "held", JSONL, **ONE_TEXT, **SPLITS))
     path = folder / "train" / "labels.csv"
     lines = path.read_text(encoding="utf-8").splitlines()
     path.write_text("\n".join(lines[:3] + lines[9:]) + "\n", encoding="utf-8")
-    found = survey(folder)
-    expected = {Path(seen.name).stem: seen for seen in held.samples}
-    assert len(found.samples) == COUNT - 6
-    for seen in found.samples:
-        np.testing.assert_array_equal(seen.glyphs, expected[Path(seen.name).stem].glyphs)
-
-
-def test_an_unfinished_dataset_is_numbered_right(glyph_folder: Path, tmp_path: Path) -> None:
-    recipe = {"length": None, "digits": "350"}
-    folder = make(glyph_folder, tmp_path / "out", {"labels": ("yolo",)}, **recipe)
-    held = survey(make(glyph_folder, tmp_path / "held", {"labels": ("jsonl",)}, **recipe))
-    (folder / "dataset.json").rename(folder / ".mnistseq" / "plan.json")
+    unfinished = make(glyph_folder, tmp_path / "unfinished", {"labels": ("yolo",)}, **ONE_TEXT)
+    whole = survey(make(glyph_folder, tmp_path / "whole", JSONL, **ONE_TEXT))
+    (unfinished / "dataset.json").rename(unfinished / ".mnistseq" / "plan.json")
     for number in range(10, 30):
-        (folder / f"images/00000/{number:08d}.png").unlink()
-        (folder / f"labels/00000/{number:08d}.txt").unlink()
-    found = survey(folder)
-    assert (found.is_finished, found.n_samples, found.why_not_recalled) == (False, COUNT - 20, "")
-    left = [*held.samples[:10], *held.samples[30:]]
-    for seen, other in zip(found.samples, left, strict=True):
-        np.testing.assert_array_equal(seen.glyphs, other.glyphs)
-        np.testing.assert_array_equal(seen.gaps, other.gaps)
+        (unfinished / f"images/00000/{number:08d}.png").unlink()
+        (unfinished / f"labels/00000/{number:08d}.txt").unlink()
+    for found, all_samples, n_missing in (
+        (survey(folder), held, 6),
+        (survey(unfinished), whole, 20),
+    ):
+        assert (found.n_samples, found.why_not_recalled) == (COUNT - n_missing, "")
+        expected = {Path(seen.name).stem: seen for seen in all_samples.samples}
+        for seen in found.samples:
+            other = expected[Path(seen.name).stem]
+            np.testing.assert_array_equal(seen.glyphs, other.glyphs)
+            np.testing.assert_array_equal(seen.gaps, other.gaps)
 
 
 def test_glyphs_that_are_not_at_hand_are_not_fetched(
@@ -369,7 +364,7 @@ def test_what_is_held_is_left_as_it_is(glyph_folder: Path, tmp_path: Path) -> No
 def test_a_reader_is_judged_by_gaps(to: str, glyph_folder: Path, tmp_path: Path) -> None:
     check_installed(to)
     by_gap: list[dict[int, Share]] = []
-    for output in ({"labels": ("jsonl",)}, {"to": to}):
+    for output in (JSONL, {"to": to}):
         folder = make(glyph_folder, tmp_path / str(len(by_gap)), output, **SPLITS)
         path = tmp_path / "reads.csv"
         with path.open("w", encoding="utf-8", newline="") as file:
