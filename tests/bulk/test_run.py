@@ -17,7 +17,6 @@ from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import GlyphError, LayoutError, OutputError, UsageError
 from mnistseq_cli.formats import FORMATS
 from mnistseq_cli.formats.images import decode_grey
-from mnistseq_cli.recipe import Recipe
 from tests.helpers.bulk_cases import Case, check_installed, read_tree
 
 if TYPE_CHECKING:
@@ -43,15 +42,6 @@ def test_a_folder_holds_each_sample_of_the_recipe_once(case: Case, tmp_path: Pat
         for name, data in tree.items()
         if not name.startswith(".") and name not in {"dataset.json", "README.md"}
     )
-
-
-def test_the_recipe_beside_the_images_makes_them_again(case: Case, tmp_path: Path) -> None:
-    run(case.plan(tmp_path / "one"), workers=0)
-    again = case.plan(tmp_path / "two")
-    recipe = Recipe.load(tmp_path / "one" / "recipe.toml")
-    assert recipe.glyphs_sha256
-    run(type(again)(recipe, again.output, again.part_size), workers=0)
-    assert read_tree(tmp_path / "one") == read_tree(tmp_path / "two")
 
 
 @pytest.mark.slow
@@ -80,27 +70,6 @@ def test_a_second_run_is_equal_byte_for_byte(glyph_folder: Path, tmp_path: Path,
     for name in ("one", "two"):
         run(case.plan(tmp_path / name), workers=0)
     assert read_tree(tmp_path / "one") == read_tree(tmp_path / "two")
-
-
-@pytest.mark.parametrize(
-    "output",
-    [
-        {"labels": ()},
-        {"labels": ("csv",), "image_format": "jpg"},
-        {"name": "{text}/{index}"},
-        {"name": "{index:05d}-{text}"},
-    ],
-)
-def test_outputs_of_all_kinds_have_their_files(
-    glyph_folder: Path, tmp_path: Path, output: dict[str, Any]
-) -> None:
-    case = Case(glyph_folder, recipe={"width_px": "natural"}, output=output)
-    run(case.plan(tmp_path / "out"), workers=0)
-    names = [name for name in read_tree(tmp_path / "out") if not name.startswith(".")]
-    ending = output.get("image_format", "png")
-    assert len([name for name in names if name.endswith(ending)]) == 95
-    assert ("labels.csv" in names) == ("csv" in output.get("labels", ("csv",)))
-    assert len(names) == 95 + 4 + len(output.get("labels", ("csv", "jsonl")))
 
 
 def test_events_count_up_to_the_end(case: Case, tmp_path: Path) -> None:
@@ -139,22 +108,16 @@ def test_resume_begins_where_nothing_is_and_changes_nothing_that_is_finished(
     assert read_tree(out) == undisturbed
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "images/00000/00000042.png",
-        "labels.csv",
-        "metadata.jsonl",
-        "recipe.toml",
-        ".mnistseq/parts/00000003.json",
-    ],
-)
 def test_resume_mends_what_is_gone_or_cut_short(
-    case: Case, tmp_path: Path, undisturbed: dict[str, bytes], name: str
+    case: Case, tmp_path: Path, undisturbed: dict[str, bytes]
 ) -> None:
     run(case.plan(tmp_path / "out"), workers=0)
-    for spoil in (lambda path: path.unlink(), lambda path: os.truncate(path, 3)):
-        spoil(tmp_path / "out" / name)
+    names = ("images/00000/00000042.png", "labels.csv", "metadata.jsonl", "recipe.toml")
+    for name in (*names, ".mnistseq/parts/00000003.json"):
+        os.truncate(tmp_path / "out" / name, 3)
+        run(case.plan(tmp_path / "out"), workers=0, resume=True)
+        assert read_tree(tmp_path / "out") == undisturbed
+        (tmp_path / "out" / name).unlink()
         run(case.plan(tmp_path / "out"), workers=0, resume=True)
         assert read_tree(tmp_path / "out") == undisturbed
 
