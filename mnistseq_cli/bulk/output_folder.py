@@ -9,12 +9,12 @@ replaced that is neither listed nor the same already.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import sys
 import time
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
-from fnmatch import fnmatchcase
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -297,28 +297,22 @@ def _begin(plan: Plan, folder: OutputFolder | Store, *, overwrite: bool) -> None
     folder.remove_own(DATASET_FILE)
 
 
-# In lower case. File managers, archivers, LMDB's readers, trainers that cache labels.
-_ANYWHERE = (
-    *(".ds_store", "._*", "thumbs.db", "ehthumbs.db", "desktop.ini", ".directory", ".localized"),
-    *("icon\r", ".apdisk", ".nfs*", "lock.mdb", "data.mdb-lock", "*.cache"),
-)
-_AT_THE_TOP = ("readme.md", ".gitattributes", ".gitignore")  # of a published dataset
-# The second part: at the top of a disk that was formatted or mounted elsewhere.
-_FOLDERS = (
-    *(".cache", ".git", ".ipynb_checkpoints", "__macosx", "@eadir"),
-    *("lost+found", "$recycle.bin", "system volume information"),
-    *(".spotlight-v100", ".trashes", ".fseventsd"),
+# What a publisher adds; file managers, archivers, LMDB's readers, trainers that cache labels; and
+# folders of tools, some of them at the top of a disk that was formatted or mounted elsewhere.
+_LITTER = re.compile(
+    r"""readme\.md | \.gitattributes | \.gitignore
+    | (.*/)? (\.ds_store | \._[^/]* | (eh)?thumbs\.db | desktop\.ini | \.directory | \.localized
+        | icon\r | \.apdisk | \.nfs[^/]* | lock\.mdb | data\.mdb-lock | [^/]*\.cache)
+    | (.*/)? (\.cache | \.git | \.ipynb_checkpoints | __macosx | @eadir | lost\+found
+        | \$recycle\.bin | system\ volume\ information | \.spotlight-v100 | \.trashes
+        | \.fseventsd) /.*""",
+    re.IGNORECASE | re.VERBOSE,
 )
 
 
 def is_litter(name: str) -> bool:
     """Whether a file, named relative to its dataset with ``/``, is one that others leave."""
-    *folders, last = name.lower().split("/")
-    return (
-        (not folders and last in _AT_THE_TOP)
-        or any(folder in _FOLDERS for folder in folders)
-        or any(fnmatchcase(last, pattern) for pattern in _ANYWHERE)
-    )
+    return bool(_LITTER.fullmatch(name))
 
 
 def find_files(folder: Path) -> Iterator[str]:

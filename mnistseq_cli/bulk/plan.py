@@ -103,8 +103,13 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all that decides the files, as plain values; texts by their hash."""
+        recipe = self.recipe.to_dict()
+        for name, value in recipe.items():
+            recipe[name] = list(value) if isinstance(value, tuple) else value
+        if self.recipe.texts is not None:
+            recipe["texts"] = describe_texts(self.recipe.texts)
         return {
-            "recipe": describe_recipe(self.recipe),
+            "recipe": recipe,
             "output": self.output.to_dict(),
             "part_size": self.part_size,
             "splits": dict(self.weights),
@@ -122,17 +127,6 @@ def cut_parts(split: Split, part_size: int) -> Iterator[Part]:
     """Cut the samples of a split into parts."""
     for number, start in enumerate(range(split.start, split.stop, part_size)):
         yield Part(number, start, min(start + part_size, split.stop), split.name)
-
-
-def describe_recipe(recipe: Recipe) -> dict[str, Any]:
-    """Return a recipe as plain values; long lists of texts by the hash of their file."""
-    values = {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in recipe.to_dict().items()
-    }
-    if recipe.texts is not None:
-        values["texts"] = describe_texts(recipe.texts)
-    return values
 
 
 def describe_texts(texts: tuple[str, ...]) -> dict[str, str]:
