@@ -1,4 +1,4 @@
-"""Time to start, against importing what a command cannot do without."""
+"""Processor time to start, against importing what a command cannot do without."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.figures import Figure, take_turns
+from benchmarks.figures import Figure, read_processor, take_turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ IMPORTS = {
 
 
 def measure_start(dataset: str) -> Iterator[Figure]:
-    """Yield the time of a picture, of help and of a completion."""
+    """Yield the processor time of a picture, of help and of a completion."""
     libraries, terminal = IMPORTS
     words = {
         "_MNISTSEQ_COMPLETE": "complete_lines",
@@ -45,6 +44,6 @@ def measure_start(dataset: str) -> Iterator[Figure]:
         }
         floors = {name: start([sys.executable, "-c", code]) for name, code in IMPORTS.items()}
         ours = {name: work for name, (work, *_) in works.items()}
-        times = take_turns(floors | ours, ROUNDS, time.perf_counter)
+        times = take_turns(floors | ours, ROUNDS, read_processor)
     for name, (_, floor, goal) in works.items():
         yield Figure(name, times[name] * 1e3, "ms", times[name] / times[floor], floor, goal)

@@ -255,10 +255,7 @@ def open_npy(file: IO[bytes], path: Path) -> FileArray:
 
 
 def iterate_samples(
-    split: str,
-    columns: Columns,
-    wanted: Wanted,
-    where: Path,
+    split: str, columns: Columns, wanted: Wanted, where: Path
 ) -> Iterator[LoadedSample]:
     """Yield the samples of a split, whose arrays may lie in any kind of file: see `COLUMNS`.
 
