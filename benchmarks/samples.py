@@ -23,7 +23,6 @@ ROWS = {
     "each as wide as its row": Recipe(length=(11, 11), width_px="natural"),
     "gaps conditioned on fitting": Recipe(length=(11, 11), width_px=245),
     "digits that overlap": Recipe(length=(11, 11), spacing_px=(-4, 4)),
-    "64 px high": Recipe(length=(11, 11), height_px=64),
 }
 PAD = "--fit pad, 400 px"
 FITS = {
@@ -32,6 +31,7 @@ FITS = {
     "--fit stretch, 150 px": Recipe(length=(11, 11), width_px=150, fit="stretch"),
     "--fit stretch, 400 px": Recipe(length=(11, 11), width_px=400, fit="stretch"),
 }
+HEIGHTS_PX = (28, 64, 128)
 # Lengths whose images are from 0.01 to 0.9 megapixels, the last at another height.
 MEMORY = [(11, 28), (100, 28), (1000, 28), (100, 128)]
 
@@ -50,12 +50,14 @@ def make(glyphs: GlyphSet, recipe: Recipe) -> Callable[[], None]:
     return work
 
 
-def time_recipes(dataset: str, recipes: dict[str, Recipe]) -> dict[str, float]:
+def time_recipes(
+    dataset: str, recipes: dict[str, Recipe], rounds: int = ROUNDS
+) -> dict[str, float]:
     """Return the least microseconds a sample of each recipe."""
     glyphs = load_glyphs(dataset)
     glyphs.measure(glyphs.ids)
     works = {name: make(glyphs, recipe) for name, recipe in recipes.items()}
-    return {name: s / SIZE * 1e6 for name, s in take_turns(works, ROUNDS).items()}
+    return {name: s / SIZE * 1e6 for name, s in take_turns(works, rounds).items()}
 
 
 def measure_rows(dataset: str) -> Iterator[Figure]:
@@ -65,6 +67,20 @@ def measure_rows(dataset: str) -> Iterator[Figure]:
     times = time_recipes(dataset, FITS)
     for name, us in times.items():
         yield Figure(name, us, "µs", us / times[PAD], PAD, "" if name == PAD else "≤ 2.5")
+
+
+def measure_heights(dataset: str) -> Iterator[Figure]:
+    """Yield the time of samples by their height, and what a pixel costs against one at 28 px.
+
+    It is that of a long run, in which most glyphs have been met before.
+    """
+    for name in (dataset, "strokes"):
+        recipes = {f"{name}, {px} px": Recipe(length=(11, 11), height_px=px) for px in HEIGHTS_PX}
+        times = time_recipes(name, recipes, 2 * ROUNDS)
+        first, *_ = times.values()
+        for (what, us), px in zip(times.items(), HEIGHTS_PX, strict=True):
+            ratio = us / first / (px / HEIGHTS_PX[0]) ** 2
+            yield Figure(what, us, "µs", ratio, "28 px, a pixel", "≤ 1" if px > 28 else "")  # noqa: PLR2004
 
 
 def measure_presets(dataset: str) -> Iterator[Figure]:

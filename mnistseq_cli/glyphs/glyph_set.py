@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 SIDE_PX = 28
 _UNSAID: Any = None  # what `GlyphSet` makes itself
 _N_SIZED = 200  # glyphs that say how large those of a set are
-_CUT_OUT = ("_flat", "_n_cut", "_place", "_extents")
-_CUT_OUT_BYTES = 3 * 2**25  # of glyphs that are kept cut out: all of the pen at 64 px
+_CUT_OUT = ("_kept", "_block", "_owners", "_next", "_place", "_extents")
+_CUT_OUT_BYTES = 2**27  # of glyphs that are kept cut out: nearly all of MNIST at 64 px
 _LONG_PX = 100  # rows that are looked through faster one by one
 _CHUNK_PX = 2**18  # of images that are measured while they lie in a processor's cache
 AT_ONCE_PX = 2**22  # of glyphs that are worked on together: more would take too much memory
@@ -148,12 +148,19 @@ class GlyphSet:
         self._reset_cache()
 
     def _reset_cache(self) -> None:
-        n_glyphs, n_pixels = len(self.labels), self.height_px**2
-        n_kept = min(n_glyphs, _CUT_OUT_BYTES // n_pixels)
-        self._flat = np.empty((n_kept, n_pixels), np.uint8)
-        self._n_cut = 0
-        self._place = np.full(n_glyphs, -1, np.int32)  # of each glyph in `_flat`
+        n_glyphs, height_px = len(self.labels), self.height_px
         self._extents = np.zeros((n_glyphs, 4), np.int64)  # also of those that are not kept
+        fits = n_glyphs * height_px**2 <= _CUT_OUT_BYTES
+        self._make_room(height_px, height_px) if fits else self._make_room(1, 1)
+
+    def _make_room(self, high_px: int, wide_px: int) -> None:
+        """Keep glyphs cut out from now on, their ink in blocks of a size; forget the others."""
+        n_kept = min(len(self.labels), _CUT_OUT_BYTES // (high_px * wide_px))
+        self._block = high_px, wide_px
+        self._kept = np.empty((n_kept, high_px * wide_px), np.uint8)
+        self._owners = np.full(n_kept, -1)  # the glyph in each place
+        self._next = 0  # the place that is taken next, whoever has it
+        self._place = np.full(len(self.labels), -1)  # of each glyph
 
     @cached_property
     def own(self) -> GlyphSet:
@@ -218,10 +225,12 @@ class GlyphSet:
         A blank glyph raises a GlyphError.
         """
         place = self._place[ids]
-        if (place < 0).any():
-            self._cut_out(ids)
-            place = self._place[ids]
-        images = self._flat[place].reshape(-1, self.height_px, self.height_px)
+        images = self._unpack(place, self._extents[ids, 1])
+        is_new = place < 0
+        if is_new.any():
+            new = _find_different(ids[is_new])
+            cut = self._cut_out(new)
+            images[is_new] = cut[np.searchsorted(new, ids[is_new])]
         return GlyphInk(images, *self._extents[ids].T)
 
     def measure(self, ids: Ints) -> Ints:
@@ -231,7 +240,7 @@ class GlyphSet:
         """
         unknown = ids[self._extents[ids, 2] == 0]
         if unknown.size:
-            self._cut_out(unknown)
+            self._cut_out(_find_different(unknown))
         return self._extents[ids]
 
     @cached_property
@@ -273,23 +282,38 @@ class GlyphSet:
         em_px = 20 if abs(em_px - 20) <= 2 else em_px  # noqa: PLR2004 - as those of MNIST
         return (self.height_px * em_px + 10) // 20
 
-    def _cut_out(self, ids: Ints) -> None:
-        """Cut out glyphs that are not yet; forget the others if there is no room for all."""
-        new = _find_different(ids[self._place[ids] < 0])
-        if self._n_cut + len(new) > len(self._flat):
-            self._place[:] = -1
-            self._n_cut, new = 0, _find_different(ids)
-            if len(new) > len(self._flat):
-                self._flat = np.empty((len(new), self.height_px**2), np.uint8)
-        images = self._render(new)
+    def _cut_out(self, ids: Ints) -> Pixels:
+        """Cut out glyphs, measure them, and keep them instead of those that came first."""
+        images = self._render(ids)
         extents = measure_ink(images)
-        for blank in new[extents[:, 2] == 0][:1]:
+        for blank in ids[extents[:, 2] == 0][:1]:
             raise GlyphError(f"glyph {blank} of {self.name} is blank: it has no ink to write with")
-        moved = move_left(images, extents[:, 0]).reshape(len(new), -1)
-        self._flat[self._n_cut : self._n_cut + len(new)] = moved
-        self._place[new] = self._n_cut + np.arange(len(new))
-        self._n_cut += len(new)
-        self._extents[new] = extents
+        self._extents[ids] = extents
+        moved = move_left(images, extents[:, 0])
+        block = tuple(np.maximum(extents[:, [3, 2]].max(axis=0), self._block).tolist())
+        if block != self._block:
+            self._make_room(*block)
+        ids = ids[: len(self._kept)]
+        places = (self._next + np.arange(len(ids))) % len(self._kept)
+        self._next += len(ids)
+        evicted = self._owners[places]
+        self._place[evicted[evicted >= 0]] = -1
+        self._owners[places], self._place[ids] = ids, places
+        top = np.minimum(extents[: len(ids), 1], self.height_px - self._block[0])
+        blocks = sliding_window_view(moved, self._block, axis=(1, 2))
+        self._kept[places] = blocks[np.arange(len(ids)), top, 0].reshape(len(ids), -1)
+        return moved
+
+    def _unpack(self, place: Ints, top_px: Ints) -> Pixels:
+        """Return the images of glyphs that are kept; of others, whose place is -1, anything."""
+        blocks = self._kept[place].reshape(-1, *self._block)
+        if self._block == (self.height_px, self.height_px):
+            return blocks
+        images = np.zeros((len(place), self.height_px, self.height_px), np.uint8)
+        top = np.minimum(top_px, self.height_px - self._block[0])
+        windows = sliding_window_view(images, self._block, axis=(1, 2), writeable=True)
+        windows[np.arange(len(place)), top, 0] = blocks
+        return images
 
     def _render(self, ids: Ints) -> Pixels:
         """Return glyphs at the height, shape (N, height, height)."""

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 EDGE_PX = 1.5
-_ONE = 128  # the sum of the weights of a pixel: sums are below 2**24
+_ONE = 128  # parts of weights: sums are below 2**24 of their squares
 _GAIN = 16  # of edges, in parts
 _AROUND = 2  # ink is compared with the most ink so many pixels around
 _ALONE = 2**18  # products of matrices that OpenBLAS does not start threads for: they cost more
-CHUNK_PX = 2**17  # what the cache of a processor holds with all that is made of it
+CHUNK_PX = 2**15  # what the cache of a processor holds with all that is made of it
 
 
 def resize(images: Pixels, height_px: int) -> Pixels:
@@ -37,29 +37,31 @@ def resize(images: Pixels, height_px: int) -> Pixels:
 
 
 def _resize(images: Pixels, height_px: int) -> Pixels:
-    gain = max(_GAIN, round(_GAIN * height_px / (images.shape[1] * EDGE_PX)))
+    gain = max(_GAIN, round(_GAIN * height_px / (images.shape[1] * EDGE_PX))) / _GAIN
     weights, around = _weigh(images.shape[1], height_px)
     ink = interpolate(images, weights)
-    if gain == _GAIN:
-        return _round_off(np.minimum(ink, 255 * _ONE**2, out=ink))
+    if gain == 1:
+        return _round_off(ink, 255)
     # Half the ink around is where an edge was; what is far from all ink has none.
     most = interpolate(_spread(images), around)
-    ink *= np.float32(gain / _GAIN)
-    ink -= most * np.float32((gain - _GAIN) / (2 * _GAIN))
-    np.minimum(ink, most, out=ink)
-    return _round_off(ink)
+    ink *= np.float32(gain)
+    ink -= most * np.float32((gain - 1) / 2)
+    return _round_off(ink, most)
 
 
 @lru_cache(maxsize=8)
 def _weigh(side_px: int, height_px: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the weights of ink and of the most ink around, in 1 / `_ONE`, (height, side)."""
+    """Return the weights of ink and of the most ink around, (height, side)."""
     if height_px < side_px:
-        means = np.rint(_weigh_means(side_px, height_px) * _ONE).astype(np.float32)
+        means = _round(_weigh_means(side_px, height_px))
         return means, means
     at = place_pixels(height_px, side_px / height_px)
     linear = np.maximum(0, 1 - np.abs(at[:, None] - np.arange(side_px)))
-    cubic, linear = (np.rint(w * _ONE) for w in (weigh_cubic(at, side_px)[:, 2:-2], linear))
-    return cubic.astype(np.float32), linear.astype(np.float32)
+    return _round(weigh_cubic(at, side_px)[:, 2:-2]), _round(linear)
+
+
+def _round(weights: Floats) -> NDArray[np.float32]:
+    return (np.rint(weights * _ONE) / _ONE).astype(np.float32)
 
 
 def place_pixels(n_pixels: int, step: float) -> Floats:
@@ -102,9 +104,10 @@ def _weigh_means(n: int, n_pixels: int) -> Floats:
 def interpolate(
     images: NDArray[np.integer], weights: NDArray[np.floating]
 ) -> NDArray[np.floating]:
-    """Interpolate rows and columns of square images by whole weights, shape (pixels, side).
+    """Interpolate rows and columns of square images by weights, shape (pixels, side).
 
-    Floating point adds exactly, in any order, as long as all sums are whole numbers that it holds.
+    Floating point adds exactly, in any order, as long as it holds all sums, which are whole parts
+    of 1, as the weights are.
     """
     n, side_px, _ = images.shape
     across = np.matmul(images.astype(weights.dtype), weights.T)
@@ -115,20 +118,24 @@ def interpolate(
     return between
 
 
-def _round_off(ink: NDArray[np.float32]) -> Pixels:
-    np.maximum(ink, 0, out=ink)
-    ink *= np.float32(1 / _ONE**2)
+def _round_off(ink: NDArray[np.float32], most: NDArray[np.float32] | int) -> Pixels:
+    np.clip(ink, 0, most, out=ink)
     ink += np.float32(0.5)
     return ink.astype(np.uint8)
 
 
 def _spread(images: Pixels) -> Pixels:
     """Return the most ink in a square around each pixel."""
-    for axis in (1, 2):
-        lines, most = np.moveaxis(images, axis, 0), images.copy()
-        spread = np.moveaxis(most, axis, 0)
-        for far in range(1, _AROUND + 1):
-            np.maximum(spread[far:], lines[:-far], out=spread[far:])
-            np.maximum(spread[:-far], lines[far:], out=spread[:-far])
-        images = most
-    return images
+    n, side_px, _ = images.shape
+    wide_px = side_px + 2 * _AROUND
+    padded = np.zeros(
+        (n + 1, wide_px, wide_px), np.uint8
+    )  # the last one is what follows in memory
+    padded[:n, _AROUND:-_AROUND, _AROUND:-_AROUND] = images
+    pixels = padded.reshape(-1)
+    for step in (1, wide_px):
+        most = pixels.copy()
+        for far in range(step, (2 * _AROUND + 1) * step, step):
+            np.maximum(most[:-far], pixels[far:], out=most[:-far])
+        pixels = most
+    return pixels.reshape(padded.shape)[:n, :side_px, :side_px]

@@ -88,3 +88,18 @@ def test_a_set_pickles_small_and_comes_back(tmp_path: Path) -> None:
     assert repr(again) == repr(glyphs) == f"<GlyphSet {tmp_path} train: 3,000 glyphs, 10 classes>"
     assert np.array_equal(again.images, images)
     assert np.array_equal(again.cut_out(ids).images, ink.images)
+
+
+@pytest.mark.parametrize("height_px", [28, 40])
+def test_what_is_kept_cut_out_and_what_is_forgotten_are_the_same(
+    height_px: int, glyphs: GlyphSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = replace(glyphs, height_px=height_px).cut_out(np.arange(120))
+    monkeypatch.setattr("mnistseq_cli.glyphs.glyph_set._CUT_OUT_BYTES", 40 * height_px**2)
+    few = replace(glyphs, height_px=height_px)
+    for seed in range(30):
+        ids = np.random.default_rng(seed).integers(0, 120, 5 + seed * 4)
+        for found, expected in zip(
+            vars(few.cut_out(ids)).values(), vars(whole.take(ids)).values(), strict=True
+        ):
+            assert np.array_equal(found, expected)

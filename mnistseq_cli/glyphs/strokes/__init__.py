@@ -7,6 +7,7 @@ copy, to the byte, on every machine.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -82,27 +83,20 @@ def _write(numbers: Ints, hands: Ints, copies: Ints) -> Line:
     for number in np.unique(numbers).tolist():
         there = np.flatnonzero(numbers == number)
         seed = _SEED + ord(PEN_CHARACTERS[number])
-        words = _draw_rows(seed, hands[there], WAY_WORDS + COPIES * GLYPH_WORDS)
+        words = _draw_hands(seed, WAY_WORDS + COPIES * GLYPH_WORDS)[hands[there]]
         ways[there] = words[:, :WAY_WORDS]
         of_copies = words[:, WAY_WORDS:].reshape(-1, COPIES, GLYPH_WORDS)
         glyphs[there] = of_copies[np.arange(len(there)), copies[there]]
-    return trace_lines(numbers, _draw_rows(_SEED, hands, N_TRAITS), ways, glyphs)
+    return trace_lines(numbers, _draw_hands(_SEED, N_TRAITS)[hands], ways, glyphs)
 
 
 def draw_traits() -> Floats:
     """Return the traits of all hands, shape (hands, traits); see `writing.Trait`."""
-    return read_normal(_draw_rows(_SEED, np.arange(N_ALL_HANDS), N_TRAITS))
+    return read_normal(_draw_hands(_SEED, N_TRAITS))
 
 
-def _draw_rows(seed: int, hands: Ints, n_words: int) -> Words:
-    """Draw a row of words for each hand, in whatever order."""
-    rows, is_test = np.empty((len(hands), n_words), np.uint64), hands >= N_HANDS["train"]
-    for use, chosen, before in (
-        (_USES["train"], ~is_test, 0),
-        (_USES["test"], is_test, N_HANDS["train"]),
-    ):
-        if chosen.any():
-            own = hands[chosen] - before
-            first, last = int(own.min()), int(own.max())
-            rows[chosen] = draw_words(seed, use, first, last + 1, n_words)[own - first]
-    return rows
+@lru_cache(maxsize=12)  # the digits, what all share, and one character more: 15 MB
+def _draw_hands(seed: int, n_words: int) -> Words:
+    """Draw a row of words for each hand."""
+    rows = [draw_words(seed, _USES[split], 0, n, n_words) for split, n in N_HANDS.items()]
+    return np.concatenate(rows)
