@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.compose.samples import Sample
-from mnistseq_cli.errors import GlyphError, LayoutError
+from mnistseq_cli.errors import GlyphError
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import Recipe
 
@@ -75,33 +75,3 @@ def test_other_glyphs_than_those_of_the_recipe_are_refused(glyphs: GlyphSet) -> 
     with pytest.raises(GlyphError, match="the recipe names 5eed"):
         SequenceGenerator(Recipe(digits="1", glyphs_sha256="5eed"), glyphs)
     assert SequenceGenerator(Recipe(digits="1"), glyphs).recipe.glyphs_sha256 == "b107"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("values", "fits"),
-    [
-        ({"width_px": "widest"}, True),
-        ({"width_px": 5 * 20 + 4 * 2}, True),
-        ({"width_px": 90}, False),
-        ({"width_px": 60, "fit": "shrink"}, True),
-        ({"width_px": 9, "fit": "shrink"}, False),
-        ({"width_px": 5 * 28 + 4 * 2, "measure": "cell"}, True),
-        ({"width_px": 5 * 28 + 4 * 2 - 1, "measure": "cell"}, False),
-        ({"width_px": 5 * 28 + 4 * 3, "measure": "cell", "spacing_mode": "fixed"}, True),
-        ({"width_px": 5 * 28 + 4 * 3 + 1, "measure": "cell", "spacing_mode": "fixed"}, False),
-    ],
-)
-def test_a_recipe_is_checked_before_the_work(
-    values: dict[str, Any], fits: bool, glyphs: GlyphSet
-) -> None:
-    generator = SequenceGenerator(Recipe(length=(5, 5), count=3000, **values), glyphs)
-    if fits:
-        generator.check()
-        assert sum(1 for _ in generator) == 3000
-    else:
-        with pytest.raises(LayoutError) as refused:
-            generator.check()
-        with pytest.raises(LayoutError) as met:
-            list(generator)
-        assert str(met.value) == str(refused.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import product
 from typing import Any, cast
 
 import numpy as np
@@ -49,11 +50,6 @@ def same(one: GlyphInk, other: GlyphInk) -> bool:
 
 def widen(images: np.ndarray, width_px: int) -> np.ndarray:
     return np.pad(images, ((0, 0), (0, 0), (0, width_px - images.shape[2])))
-
-
-def strongest(name: str) -> str:
-    low, high = AUGMENTATIONS[name].limits
-    return f"{name}={low}..{high}"
 
 
 @pytest.mark.parametrize("items", [*([name] for name in OF_DIGITS), ["medium"], ["heavy"], []])
@@ -236,13 +232,14 @@ def test_cells_with_equal_gaps_stay_equally_wide(glyphs: GlyphSet) -> None:
 
 @pytest.mark.parametrize("fit", ["pad", "shrink"])
 @pytest.mark.parametrize("spacing_mode", ["variable", "fixed"])
-@pytest.mark.parametrize("spacing_px", [(-5, -2), (0, 9)])
+@pytest.mark.parametrize("spacing_px", [(-5, -2), (0, 9), (2, 2)])
 def test_a_recipe_is_refused_before_or_not_at_all(
     fit: str, spacing_mode: str, spacing_px: tuple[int, int], glyphs: GlyphSet
 ) -> None:
     values: dict[str, Any] = {"fit": fit, "spacing_mode": spacing_mode, "spacing_px": spacing_px}
-    recipe = Recipe(length=(1, 6), count=300, augment=("heavy",), seed=2, **values)
-    for width_px in (11, 60, 110, 150, 200):
+    widths: list[Any] = [11, 60, 108, 150, 200, "widest"]
+    for augment, width_px in product([(), ("heavy",)], widths):
+        recipe = Recipe(length=(1, 6), count=200, augment=augment, seed=2, **values)
         generator = SequenceGenerator(replace(recipe, width_px=width_px), glyphs)
         try:
             generator.check()
