@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -40,6 +39,7 @@ class Preset:
 def load_presets() -> dict[str, Preset]:
     """Read the presets."""
     import tomllib  # noqa: PLC0415 - only patterns need it
+    from importlib.resources import files  # noqa: PLC0415 - as above
 
     text = files(__package__).joinpath("presets.toml").read_text("utf-8")
     presets = {}

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
-from mnistseq_cli.compose.patterns import parse_pattern
-from mnistseq_cli.compose.presets import load_presets
 from mnistseq_cli.errors import TextError
 from mnistseq_cli.randomness import Use, draw_words, scale_words
 from mnistseq_cli.validation import count, quote, suggest
@@ -121,6 +119,8 @@ def open_source(recipe: Recipe, glyphs: GlyphSet) -> TextSource:
 def list_characters(recipe: Recipe, own: str) -> set[str]:
     """Return what a recipe can write, but for random characters, which are a data set's own."""
     if recipe.pattern is not None:
+        from mnistseq_cli.compose.patterns import parse_pattern  # noqa: PLC0415 - as below
+
         forms = parse_pattern(recipe.pattern).forms
         written = {one for form in forms for column in form.list_columns() for one in column}
     else:
@@ -235,6 +235,9 @@ class PatternTexts:
     """Numbers of a pattern, none twice, unless the pattern itself repeats them."""
 
     def __init__(self, recipe: Recipe, glyphs: GlyphSet) -> None:
+        from mnistseq_cli.compose.patterns import parse_pattern  # noqa: PLC0415 - few need it
+        from mnistseq_cli.compose.presets import load_presets  # noqa: PLC0415 - as above
+
         name = recipe.pattern or ""
         meant = "" if name in load_presets() else suggest(name.lower(), load_presets())
         self._pattern = parse_pattern(name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 
 from mnistseq_cli.files import naming_damage
 from mnistseq_cli.formats.card import Licence
+from mnistseq_cli.formats.images import check_size, open_encoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -165,3 +166,21 @@ class Format(ABC):
     @abstractmethod
     def read_split(self, split: str, folder: Path, wanted: Wanted) -> Iterator[LoadedSample]:
         """Read the samples that lie in a folder."""
+
+
+class Encoded(Format):
+    """A container of encoded images; see `Format`."""
+
+    needs: ClassVar[tuple[str, ...]] = ()  # libraries of an extra
+
+    def __init__(self, output: Output) -> None:
+        super().__init__(output)
+        self._ending = output.image_format
+        self._encode = open_encoder(output.image_format)
+        self.libraries = (*self.needs, "zlib-ng" if output.image_format == "png" else "pillow")
+
+    def check(self, recipe: Recipe, largest_px: tuple[int, int] | None = None) -> None:
+        """Raise an error for images that are larger than the image format can hold."""
+        del recipe
+        if largest_px:
+            check_size(*largest_px, self._ending)

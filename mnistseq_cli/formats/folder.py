@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from mnistseq_cli.errors import MnistseqError
 from mnistseq_cli.files import explain_damage, read_file
 from mnistseq_cli.formats import open_label_style
-from mnistseq_cli.formats.base import find_splits, want_all
-from mnistseq_cli.formats.images import Encoded, decode_grey
+from mnistseq_cli.formats.base import Encoded, find_splits, want_all
+from mnistseq_cli.formats.images import decode_grey
 from mnistseq_cli.formats.labels import COCO, JSON_LINES, MASKED_LINES
 from mnistseq_cli.formats.masks import decode_instances
 from mnistseq_cli.formats.names import NameTemplate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
@@ -11,7 +11,6 @@ import numpy as np
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.files import write_whole
 from mnistseq_cli.formats import IMAGE_FORMATS
-from mnistseq_cli.formats.base import Format
 from mnistseq_cli.formats.png import SIGNATURE, decode_plain_png, encode_pngs
 from mnistseq_cli.validation import suggest
 
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from PIL import Image
-
-    from mnistseq_cli.formats import Output
-    from mnistseq_cli.recipe import Recipe
 
     Encoder = Callable[[NDArray[np.uint8], NDArray[np.int64]], list[bytes]]
 
@@ -95,24 +91,6 @@ def _to_8_bits(image: NDArray[Any]) -> NDArray[np.uint8]:
         raise ValueError(f"its pixels are {image.dtype}; expected 8 or 16 bits of grey")
     scaled = (image.astype(np.uint32) * 255 + _MOST_16_BIT // 2) // _MOST_16_BIT
     return scaled.astype(np.uint8)
-
-
-class Encoded(Format):
-    """A container of encoded images; see `Format`."""
-
-    needs: ClassVar[tuple[str, ...]] = ()  # libraries of an extra
-
-    def __init__(self, output: Output) -> None:
-        super().__init__(output)
-        self._ending = output.image_format
-        self._encode = open_encoder(output.image_format)
-        self.libraries = (*self.needs, "zlib-ng" if output.image_format == "png" else "pillow")
-
-    def check(self, recipe: Recipe, largest_px: tuple[int, int] | None = None) -> None:
-        """Raise an error for images that are larger than the image format can hold."""
-        del recipe
-        if largest_px:
-            check_size(*largest_px, self._ending)
 
 
 def check_size(height_px: int, width_px: int, image_format: str = "") -> None:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import naming_damage
-from mnistseq_cli.formats.base import LoadedSample
-from mnistseq_cli.formats.images import Encoded, decode_grey
+from mnistseq_cli.formats.base import Encoded, LoadedSample
+from mnistseq_cli.formats.images import decode_grey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

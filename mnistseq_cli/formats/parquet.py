@@ -14,9 +14,9 @@ import numpy as np
 
 from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import is_store, naming_damage
-from mnistseq_cli.formats.base import list_files
+from mnistseq_cli.formats.base import Encoded, list_files
 from mnistseq_cli.formats.fields import FIELDS, find_known
-from mnistseq_cli.formats.images import Encoded, decode_grey
+from mnistseq_cli.formats.images import decode_grey
 from mnistseq_cli.formats.read_labels import row_from_record
 from mnistseq_cli.formats.tables import TEXT_KEYS
 

@@ -15,9 +15,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING, BinaryIO
 
 from mnistseq_cli.files import naming_damage, open_regular
-from mnistseq_cli.formats.base import list_files
+from mnistseq_cli.formats.base import Encoded, list_files
 from mnistseq_cli.formats.fields import write_records
-from mnistseq_cli.formats.images import Encoded, decode_grey
+from mnistseq_cli.formats.images import decode_grey
 from mnistseq_cli.formats.read_labels import row_from_record
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from platformdirs import user_data_path
 
 from mnistseq_cli.errors import CacheError, DownloadError, GlyphError
 from mnistseq_cli.files import naming_damage, place_file
@@ -42,6 +41,8 @@ def find_data_dir(data_dir: str | Path | None = None) -> Path:
     """Return the folder of the cache: the one named, else MNISTSEQ_DATA_DIR, else the user's."""
     named = data_dir or os.environ.get("MNISTSEQ_DATA_DIR")
     if not named:
+        from platformdirs import user_data_path  # noqa: PLC0415 - only where none is named
+
         return user_data_path("mnistseq")
     check_local("the folder of data sets", named)
     return Path(named)
