@@ -16,7 +16,6 @@ import stat
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, BinaryIO, TextIO, TypeGuard
 
 from mnistseq_cli.errors import CacheError, MnistseqError, OutputError
@@ -139,7 +138,7 @@ def place_file(path: Path, blocks: Iterable[bytes]) -> None:
 
 
 def _replace(path: Path, blocks: Iterable[bytes]) -> None:
-    part = path.with_name(f".{path.name}.{token_hex(8)}.part")
+    part = path.with_name(f".{path.name}.{os.urandom(8).hex()}.part")
     try:
         with part.open("xb") as file:
             file.writelines(blocks)

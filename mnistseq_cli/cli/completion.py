@@ -13,7 +13,6 @@ from typer.core import TyperArgument, TyperOption
 
 from mnistseq_cli.cli.console import print_result, say
 from mnistseq_cli.errors import UsageError
-from mnistseq_cli.recipe import NAMED_RECIPES
 from mnistseq_cli.validation import check_choice
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ _TABLES = {
     "names": ("glyphs.catalog.DATASETS",),
     "paper": ("distortions.registry.PAPERS",),
     "pattern": ("compose.presets.describe_presets",),
+    "recipe": ("recipe.NAMED_RECIPES",),
     "to": ("formats.FORMATS",),
 }
 
@@ -121,27 +121,31 @@ def find_completer(name: str, metavar: str) -> Callable[[str], list[Any]] | None
     Words in what stands for the value, such as ``left|right``, are values too.
     """
     words = [word for word in metavar.split("|") if re.fullmatch("[a-z-]{2,}", word)]
-    if name == "recipe":
-        return complete_recipe
     if name not in _TABLES and not words:
         return None
 
     def complete(incomplete: str) -> list[tuple[str, str]]:
         found = dict.fromkeys(words, "")
         for place in _TABLES.get(name, ()):
-            module, _, attribute = f"mnistseq_cli.{place}".rpartition(".")
-            table = getattr(import_module(module), attribute)
+            table = load_table(place)
             # What a function returns says what each value is.
             found |= table() if callable(table) else dict.fromkeys(table, "")
+        if name == "recipe":
+            found |= dict.fromkeys(_list_recipes(incomplete), "")
         return [item for item in found.items() if item[0].startswith(incomplete)]
 
     return complete
 
 
-def complete_recipe(incomplete: str) -> list[str]:
-    """Complete a built-in recipe by its name, or a file by its path."""
-    names = [name for name in NAMED_RECIPES if name.startswith(incomplete)]
+def load_table(place: str) -> Any:
+    """Return a table by its module in `mnistseq_cli` and its name there."""
+    module, _, name = f"mnistseq_cli.{place}".rpartition(".")
+    return getattr(import_module(module), name)
+
+
+def _list_recipes(incomplete: str) -> list[str]:
+    """Return files of recipes, and folders, that a path may become."""
     folder, _, start = incomplete.rpartition("/")
     paths = sorted(Path(folder or ".").glob(f"{glob.escape(start)}*")) if incomplete else []
     found = [str(path) + "/" * path.is_dir() for path in paths]
-    return names + [path for path in found if path.endswith((".toml", "/"))]
+    return [path for path in found if path.endswith((".toml", "/"))]

@@ -11,23 +11,20 @@ from dataclasses import fields, is_dataclass
 from functools import wraps
 from inspect import Parameter, signature
 from pathlib import Path
-from string import Template
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import typer
 
-from mnistseq_cli.cli.completion import find_completer
-from mnistseq_cli.distortions.registry import AUGMENTATIONS, PAPERS, PRESETS
-from mnistseq_cli.recipe import NAMED_RECIPES
+from mnistseq_cli.cli.completion import find_completer, load_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-_TABLES: dict[str, Iterable[str]] = {
-    "AUGMENTATIONS": AUGMENTATIONS,
-    "PAPERS": PAPERS,
-    "PRESETS": PRESETS,
-    "RECIPES": NAMED_RECIPES,
+_TABLES = {  # of names that stand in `help.txt`
+    "$AUGMENTATIONS": "distortions.registry.AUGMENTATIONS",
+    "$PAPERS": "distortions.registry.PAPERS",
+    "$PRESETS": "distortions.registry.PRESETS",
+    "$RECIPES": "recipe.NAMED_RECIPES",
 }
 _VARIABLES = {"data_dir": "MNISTSEQ_DATA_DIR"}
 
@@ -50,9 +47,8 @@ class OptionText(NamedTuple):
 
 
 def _read_help() -> dict[str, HelpText]:
-    """Return the sections of `help.txt`, with the names that stand in tables."""
+    """Return the sections of `help.txt`."""
     text = Path(__file__).with_name("help.txt").read_text(encoding="utf-8")
-    text = Template(text).substitute({name: ", ".join(table) for name, table in _TABLES.items()})
     _, *sections = re.split(r"^# (\w+)\n", text, flags=re.MULTILINE)
     found = {}
     for name, section in zip(sections[::2], sections[1::2], strict=True):
@@ -98,6 +94,7 @@ def expand(command: Callable[..., None], section: str) -> Callable[..., None]:
     for name, group in groups.items():
         declared += _declare(signature(group, eval_str=True).parameters.values(), name)
     flat.__signature__ = shape.replace(parameters=declared)  # type: ignore[attr-defined]
+    flat.__annotations__ = {one.name: one.annotation for one in declared}
     return flat
 
 
@@ -116,7 +113,7 @@ def _declare(parameters: Iterable[Parameter], section: str) -> Iterator[Paramete
             ... if parameter.default is Parameter.empty else parameter.default,
             *entry.flags,
             metavar=entry.metavar,
-            help=entry.text,
+            help=_fill_in(entry.text),
             hidden=not entry.text,
             rich_help_panel=entry.panel,
             autocompletion=find_completer(name, entry.metavar or ""),
@@ -126,6 +123,13 @@ def _declare(parameters: Iterable[Parameter], section: str) -> Iterator[Paramete
             show_default=False,
         )
         yield parameter.replace(default=declared, kind=Parameter.KEYWORD_ONLY)
+
+
+def _fill_in(text: str) -> str:
+    """Return a text with the names of tables, which are loaded when they are asked for."""
+    for name in re.findall(r"\$[A-Z]+", text):
+        text = text.replace(name, ", ".join(load_table(_TABLES[name])))
+    return text
 
 
 def parse_lengths(value: str) -> Any:

@@ -8,7 +8,6 @@ from typing import Any
 
 from typer import BadParameter
 
-from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS
 from mnistseq_cli.errors import UsageError
 
 # Typer has no public name for all wrong usage; this child of it has one.
@@ -59,8 +58,10 @@ def check_strengths(words: list[str], values: list[str], *, takes_digits: bool) 
 
     A command that takes digits takes that number for them where there are no others.
     """
-    if takes_digits and len(values) == 1:
+    if "--augment" not in words or (takes_digits and len(values) == 1):
         return
+    from mnistseq_cli.distortions.registry import AUGMENTATIONS
+
     for option, name, value in zip(words, words[1:], words[2:], strict=False):
         is_bare = option == "--augment" and name in AUGMENTATIONS
         if is_bare and _NUMBER.fullmatch(value) and value in values:
@@ -90,6 +91,8 @@ def explain(error: Exception, command: str) -> UsageError:
 
 def _suggest_option(unknown: str, known: list[str]) -> str:
     """Return what does the same here, or what is spelt nearly so."""
+    from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS
+
     name = unknown.lstrip("-").replace("_", "-").lower()
     if _NUMBER.fullmatch(unknown):
         return f"Put -- before a number with a minus: -- {unknown}."
