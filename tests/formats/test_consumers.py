@@ -141,11 +141,3 @@ def test_pycocotools_reads_coco(made: Made) -> None:
     evaluation.accumulate()
     evaluation.summarize()
     assert evaluation.stats[0] == pytest.approx(1.0)
-
-
-def test_h5py_reads_a_slice(made: Made) -> None:
-    h5py = need("h5py")
-    with h5py.File(made.write("hdf5") / "data.h5") as file:
-        expected = np.stack([sample.image for sample in made.samples[3:9]])
-        assert np.array_equal(file["images"][3:9], expected)
-        assert file["lengths"][-1] == len(made.samples[-1].text)
