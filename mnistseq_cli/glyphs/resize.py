@@ -119,7 +119,8 @@ def interpolate(
 
 
 def _round_off(ink: NDArray[np.float32], most: NDArray[np.float32] | int) -> Pixels:
-    np.clip(ink, 0, most, out=ink)
+    np.minimum(ink, most, out=ink)  # np.clip takes twice as long as the two
+    np.maximum(ink, 0, out=ink)
     ink += np.float32(0.5)
     return ink.astype(np.uint8)
 

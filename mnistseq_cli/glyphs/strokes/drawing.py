@@ -7,7 +7,7 @@ and places it in 28 × 28 by its centre of mass.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -92,7 +92,7 @@ def _draw(line: Line, side_px: int, height_px: int) -> Pixels:
     n_pixels = -(-side_px * height_px // SIDE_PX)
     drawn = np.empty((len(soft), n_pixels, n_pixels), np.uint8)
     for some in split_up(drawn, CHUNK_PX):
-        fine: NDArray[np.number] = power[some]
+        fine: NDArray[Any] = power[some]
         if height_px != SIDE_PX:
             fine = interpolate(power[some], _weigh(side_px, n_pixels, height_px)) / _ONE**2
         drawn[some] = _shade(fine, radius[some, None, None], soft[some, None, None])
@@ -126,12 +126,21 @@ def _weigh(side_px: int, n_pixels: int, height_px: int) -> Floats:
     return np.rint(inside * _ONE)
 
 
-def _shade(power: NDArray[np.number], radius: Floats, soft: Floats) -> Floats:
+def _shade(power: NDArray[Any], radius: Floats, soft: Floats) -> Floats:
     """Turn a field, shape (N, H, W), into grey levels: half of all ink at the edge."""
-    depth = (radius - np.sqrt(np.maximum(power + radius * radius, 0.0))) / soft
-    share = np.clip(0.5 + depth, 0.0, 1.0)
-    grey: Floats = np.rint(255 * (share * share * (3 - 2 * share)))
-    return grey
+    share: Floats = power + radius * radius  # in its own place from here on: memory takes the time
+    np.sqrt(np.maximum(share, 0.0, out=share), out=share)
+    np.subtract(radius, share, out=share)
+    share /= soft
+    share += 0.5
+    np.clip(share, 0.0, 1.0, out=share)
+    slope: Floats = 2 * share
+    np.subtract(3, slope, out=slope)
+    share *= share
+    share *= slope
+    share *= 255
+    np.rint(share, out=share)
+    return share
 
 
 def _place(boxes: Pixels, height_px: int) -> Pixels:
