@@ -203,7 +203,7 @@ class Frames:
 
     def take(self, chosen: Ints) -> Frames:
         """Return the frames of some digits."""
-        return Frames(*(value[..., chosen] for value in vars(self).values()))
+        return Frames(*(value.take(chosen, axis=-1) for value in vars(self).values()))
 
 
 def _fit_frames(ink: GlyphInk, motion: Motion, growth_px: Ints, grow_px: int) -> Frames:

@@ -252,7 +252,7 @@ class Motion:
 
     def take(self, chosen: Ints) -> Self:
         """Return the maps of some digits."""
-        return type(self)(*(value[..., chosen] for value in vars(self).values()))
+        return type(self)(*(value.take(chosen, axis=-1) for value in vars(self).values()))
 
     def turn(self, points: Floats) -> Floats:
         """Map points of the ink, or what else has two rows, by the matrix, shape (2, n, M)."""
