@@ -91,9 +91,12 @@ def row_from_record(record: Any, name: str | None = None) -> LabelRow:  # noqa: 
     record = _expect(record, "it", dict)
     known = {}
     for above, key, parse, aspect in _READ:
-        inside = _expect(record.get(above) or {}, above, dict) if above else record
-        if inside.get(key) is not None:
-            known[aspect] = parse(inside[key], key)
+        inside = record
+        if above and not (inside := record.get(above)):
+            continue
+        value = (inside if inside is record else _expect(inside, above, dict)).get(key)
+        if value is not None:
+            known[aspect] = parse(value, key)
     name = _first_of(record, NAME_KEYS) if name is None else name
     mask_name = _expect(record.get("mask_file_name") or "", "mask_file_name", str)
     return LabelRow(name, _first_of(record, TEXT_KEYS), known, mask_name=mask_name)
@@ -101,8 +104,10 @@ def row_from_record(record: Any, name: str | None = None) -> LabelRow:  # noqa: 
 
 def _first_of(record: dict[str, Any], keys: tuple[str, ...]) -> str:
     """Return the value of the first key that is there; a whole number is its digits."""
-    key = next((key for key in keys if key in record), None)
-    if key is None:
+    for key in keys:
+        if key in record:
+            break
+    else:
         raise ValueError(f"it has none of {', '.join(keys)}")
     value = record[key]
     if keys is TEXT_KEYS and type(value) is int and abs(value) < _NUMBER_LIMIT**2:
@@ -123,13 +128,17 @@ def _value(record: Any, key: str, kind: type[ValueT], name: str) -> ValueT:  # n
 
 def _parse_boxes(boxes: Any, key: str = "bbox") -> NDArray[np.int64]:  # noqa: ANN401 - as above
     """Return boxes, rounded to whole pixels."""
-    for place, box in enumerate(_expect(boxes, key, list), 1):
-        if not _holds_only(box, int, float) or len(box) != BOX_NUMBERS:
-            raise ValueError(
-                f"box {place} is {reprlib.repr(box)}; expected x, y, width and height"
-            )
-    numbers = map(round, chain.from_iterable(boxes))
-    return np.array([*numbers], np.int64).reshape(-1, BOX_NUMBERS)
+    is_shaped = {*map(type, _expect(boxes, key, list))} <= {list}
+    is_shaped = is_shaped and {*map(len, boxes)} <= {BOX_NUMBERS}
+    numbers = [*chain.from_iterable(boxes)] if is_shaped else []
+    if not is_shaped or not _holds_only(numbers, int, float):
+        for place, box in enumerate(boxes, 1):
+            if not _holds_only(box, int, float) or len(box) != BOX_NUMBERS:
+                raise ValueError(
+                    f"box {place} is {reprlib.repr(box)}; expected x, y, width and height"
+                )
+    pixels = np.array(numbers, np.int64 if {*map(type, numbers)} == {int} else np.float64)
+    return np.rint(pixels).astype(np.int64, copy=False).reshape(-1, BOX_NUMBERS)
 
 
 def _parse_list(values: Any, key: str, kind: type, what: str) -> Any:  # noqa: ANN401 - as above
@@ -140,11 +149,11 @@ def _parse_list(values: Any, key: str, kind: type, what: str) -> Any:  # noqa: A
 
 def _holds_only(values: Any, *types: type) -> bool:  # noqa: ANN401 - as above
     """Whether it is a list of values of some types, numbers not too large."""
-    return (
-        type(values) is list
-        and {*map(type, values)} <= {*types}
-        and (str in types or all(-_NUMBER_LIMIT < it < _NUMBER_LIMIT for it in values))  # no NaN
-    )
+    if type(values) is not list or not (kinds := {*map(type, values)}) <= {*types}:
+        return False
+    if kinds == {int}:
+        return bool(max(*values, -min(values)) < _NUMBER_LIMIT)
+    return float not in kinds or all(abs(it) < _NUMBER_LIMIT for it in values)  # no NaN
 
 
 _PARSERS: dict[str, Callable[[Any, str], Any]] = {

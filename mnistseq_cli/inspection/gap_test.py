@@ -196,12 +196,15 @@ class GapTally:
             is_known = self._rule is None or self._rule.find_groups(seen.text) is not None
             if seen.gaps is not None and len(seen.gaps) and is_known:
                 alike[len(seen.gaps)].append(seen)
+        found: defaultdict[str, list[NDArray[np.int64]]] = defaultdict(list)
         for rows in alike.values():
             gaps_px = np.stack([seen.gaps for seen in rows if seen.gaps is not None])
             if self._rule is None:
-                count_values(self._counts["gaps"], gaps_px.ravel())
+                found["gaps"].append(gaps_px.ravel())
             else:
-                self._add_rows(self._rule, gaps_px, rows)
+                self._add_rows(self._rule, gaps_px, rows, found)
+        for name, values in found.items():
+            count_values(self._counts[name], np.concatenate(values))
 
     def figures(self) -> GapFigures | None:
         """Return what was found; None where there are no gaps."""
@@ -239,7 +242,11 @@ class GapTally:
         )
 
     def _add_rows(
-        self, rule: GapRule, gaps_px: NDArray[np.int64], samples: list[LoadedSample]
+        self,
+        rule: GapRule,
+        gaps_px: NDArray[np.int64],
+        samples: list[LoadedSample],
+        found: defaultdict[str, list[NDArray[np.int64]]],
     ) -> None:
         recipe = rule.recipe
         n_digits = gaps_px.shape[1] + (-1 if recipe.edges else 1)
@@ -253,7 +260,7 @@ class GapTally:
         if rule.is_shared:
             gaps_px, lowest_px = gaps_px[:, :1], lowest_px.max(axis=1, keepdims=True)
             highest_px = np.maximum(lowest_px, recipe.spacing_px[1])
-        count_values(self._counts["gaps"], gaps_px.ravel())
+        found["gaps"].append(gaps_px.ravel())
         needs_widths = rule.room_px is not None or recipe.spacing_px[0] < 0
         if rule.obstacle or (needs_widths and measured_px is None):
             return
@@ -266,15 +273,12 @@ class GapTally:
         is_even = (sizes == sizes[:, :1]) & (lowest_px == lowest_px[:, :1])
         is_tight = ~is_free & is_even.all(axis=1) & (slack_px >= 0)  # others are too many kinds
         free = lowest_px[is_free].ravel(), sizes[is_free].ravel()
-        count_values(
-            self._counts["free gaps"],
-            np.stack([*free, np.ones_like(free[0]), free[1] - 1], axis=1),
-        )
+        found["free gaps"].append(np.stack([*free, np.ones_like(free[0]), free[1] - 1], axis=1))
         n_gaps = np.full_like(slack_px, sizes.shape[1])
         tight = np.stack([lowest_px[:, 0], sizes[:, 0], n_gaps, slack_px], axis=1)
-        count_values(self._counts["tight rows"], tight[is_tight])
-        count_values(self._counts["tested gaps"], gaps_px[is_free].ravel())
-        count_values(self._counts["fitted gaps"], gaps_px[is_tight].ravel())
+        found["tight rows"].append(tight[is_tight])
+        found["tested gaps"].append(gaps_px[is_free].ravel())
+        found["fitted gaps"].append(gaps_px[is_tight].ravel())
         is_outside = (gaps_px < lowest_px) | (gaps_px > highest_px)
         self._counts["gaps outside"][""] += int(is_outside[is_free | is_tight].sum())
 
@@ -292,6 +296,8 @@ def _expect(kinds: Counter[tuple[int, ...]]) -> dict[int, float]:
 
 def count_values(counter: Counter[Any], values: NDArray[np.int64]) -> None:
     """Count numbers, shape (N,), or rows of numbers, as tuples, shape (N, n)."""
-    found, counts = np.unique(values, axis=0, return_counts=True)
-    keys = found.tolist() if values.ndim == 1 else map(tuple, found.tolist())
-    counter.update(dict(zip(keys, counts.tolist(), strict=True)))
+    if values.ndim == 1:
+        found, counts = np.unique(values, return_counts=True)
+        counter.update(dict(zip(found.tolist(), counts.tolist(), strict=True)))
+    else:
+        counter.update(map(tuple, values.tolist()))
