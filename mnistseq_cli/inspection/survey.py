@@ -212,13 +212,13 @@ class _Look:
         found, chosen = self.open_tally(), self.choose(share)
         is_filling = not self.filler.why_not
         for start, chunk in _take_chunks(self.dataset.read(chosen), chosen.places):
-            samples = self.filler.fill(chunk)
+            held, samples = count_known(chunk), self.filler.fill(chunk)
             if is_filling and self.filler.why_not:
                 found.failure = start, self.filler.why_not
                 break
             found.add(samples, start)
-            found.counts["known"].update(count_known(samples))
-            found.counts["from labels"].update(count_known(chunk))
+            found.counts["from labels"].update(held)
+            found.counts["known"].update(held if samples is chunk else count_known(samples))
             report(found.n_samples)
         found.counts["seen"][share] = chosen.n_seen
         return found

@@ -9,7 +9,8 @@ from collections import Counter, defaultdict
 from functools import partial
 from itertools import chain
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
+from zlib import crc32
 
 import numpy as np
 
@@ -32,6 +33,7 @@ _HALF = 128
 _FAINT = 32  # ink of at most an eighth is taken for noise where there are no boxes
 _HEAT_LIMIT_PX = 1 << 22
 _HASH_BYTES = 8  # a million images give two equal hashes by chance once in 30 million datasets
+_HALF_HASH = np.uint64(32)  # bits, in which different texts of equal images differ
 _KEPT_BYTES = 1 << 26
 _SCIENTIFIC = re.compile(r"\d(\.\d+)?[eE]\+\d+")  # 9.33787E+11
 _DECIMAL = re.compile(r"\d+\.0")  # 47922.0
@@ -89,8 +91,11 @@ class Tally:
         for shape, group in by_shape.items():
             images = np.concatenate([seen.image for seen in group]).reshape(-1, *shape)
             self.counts["sizes"][shape[1], shape[0]] += len(group)
-            for image, sample in zip(images, group, strict=True):
-                self._note("pairs", self._note("images", image) + sample.text.encode())
+            hashes = b"".join(hashlib.sha256(image).digest()[:_HASH_BYTES] for image in images)
+            texts = np.array([crc32(it.text.encode()) for it in group], np.uint64)
+            self._hashes["images"].frombytes(hashes)
+            pairs = np.frombuffer(hashes, np.uint64) ^ (texts << _HALF_HASH)
+            self._hashes["pairs"].frombytes(pairs.tobytes())
             self._add_ink(images if self.ink == "white" else np.invert(images))
             self._add_margins(images, group)
         self.gaps.add(samples)
@@ -173,11 +178,6 @@ class Tally:
             glyphs=ids if len(glyphs) == len(samples) else None,
             writers=names if len(writers) == len(samples) else None,
         )
-
-    def _note(self, kind: str, data: Any) -> bytes:  # noqa: ANN401 - of bytes, or an array
-        found = hashlib.sha256(data).digest()[:_HASH_BYTES]
-        self._hashes[kind].frombytes(found)
-        return found
 
     def _make_room(self, *shape: int) -> None:
         grown = np.maximum(self._heat.shape, shape) - self._heat.shape
