@@ -9,7 +9,6 @@ same bytes on every processor. Pillow takes eight times as long to encode, four 
 from __future__ import annotations
 
 import struct
-import zlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +49,7 @@ def encode_pngs(images: NDArray[np.uint8], widths_px: NDArray[np.int64]) -> list
 def _encode(rows: NDArray[np.uint8], width: int, height: int) -> bytes:
     # Buffers are joined once: an image is copied as little as can be.
     data = zlib_ng.compress(rows.data, _LEVEL)
-    crc = zlib.crc32(data, _IDAT_CRC)
+    crc = zlib_ng.crc32(data, _IDAT_CRC)
     return b"".join(
         (_start(width, height), _LENGTH.pack(len(data)), b"IDAT", data, _LENGTH.pack(crc), _END)
     )
@@ -62,11 +61,11 @@ def _start(width: int, height: int) -> bytes:
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
-    crc = zlib.crc32(kind + data)
+    crc = zlib_ng.crc32(kind + data)
     return _LENGTH.pack(len(data)) + kind + data + _LENGTH.pack(crc)
 
 
-_IDAT_CRC = zlib.crc32(b"IDAT")
+_IDAT_CRC = zlib_ng.crc32(b"IDAT")
 _END = _chunk(b"IEND", b"")
 
 
