@@ -43,18 +43,8 @@ def make_dataset(
 ) -> None:
     """Make a dataset, or say what would be made.
 
-    Parameters
-    ----------
-    picture, output
-        What the user said.
-    given : dict
-        Values of the command's own options; None where the user said nothing.
-    command : str
-        The one that the user ran.
-    folder : str
-        Name of the folder where the user gave none.
-    defaults
-        Values of the recipe that hold for this command without a saved recipe.
+    `given` has the values of the command's own options; `folder` and `defaults` are what holds for
+    the command where the user says nothing.
     """
     from mnistseq_cli.bulk.run import run, stream
     from mnistseq_cli.cli.progress import RunProgress

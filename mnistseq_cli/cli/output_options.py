@@ -44,13 +44,7 @@ class OutputOptions:
     log_json: Path | None = None
 
     def check(self, folder: Path) -> None:
-        """Raise early if something could not be done, or would be ignored.
-
-        Parameters
-        ----------
-        folder : Path
-            Of the dataset.
-        """
+        """Raise early if something could not be done in a folder, or would be ignored."""
         from mnistseq_cli.bulk.plan import PART_SIZE_LIMIT
         from mnistseq_cli.bulk.run import WORKERS_LIMIT
         from mnistseq_cli.recipe import COUNT_LIMIT

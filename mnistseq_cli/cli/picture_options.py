@@ -50,12 +50,8 @@ class Picture:
     def open_generator(self, defaults: dict[str, Any], given: dict[str, Any]) -> SequenceGenerator:
         """Open what the user asked for; glyphs are downloaded where they must be.
 
-        Parameters
-        ----------
-        defaults : dict
-            Values of the command, used without a saved recipe.
-        given : dict
-            Values of the command's own options; None where the user said nothing.
+        `given` has the values of the command's own options, None where the user said nothing;
+        `defaults` are those of the command, used without a saved recipe.
         """
         from mnistseq_cli.cli.progress import DownloadProgress
         from mnistseq_cli.compose.generator import SequenceGenerator

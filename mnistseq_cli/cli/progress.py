@@ -6,7 +6,7 @@ import json
 import time
 from contextlib import suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import TYPE_CHECKING, Self
 
 from mnistseq_cli.cli.console import get_console, is_terminal, say
 from mnistseq_cli.errors import OutputError
@@ -27,12 +27,7 @@ _BAR_COLUMNS = 20  # leaves room for figures in 80 columns
 class Display:
     """Shows how far things are while it is the context of a ``with`` statement.
 
-    Parameters
-    ----------
-    unit : str
-        What is counted, such as "images"; "bytes" are spelt as sizes.
-    after_s : float
-        Nothing is shown of what takes less time.
+    A `unit` of "bytes" is spelt as sizes; of what takes less than `after_s` nothing is shown.
     """
 
     def __init__(self, unit: str, *, after_s: float = 0.0) -> None:
@@ -93,17 +88,14 @@ class Display:
 
 
 class RunProgress(Display):
-    """Shows the events of a run: how many images are made, and how many of them are kept.
-
-    Parameters
-    ----------
-    log : Path, optional
-        File to which each event is added as a line of JSON.
-    """
+    """Shows the events of a run, and adds each to a log as a line of JSON."""
 
     def __init__(self, log: Path | None = None) -> None:
         super().__init__("images")
-        self._log = _open_log(log) if log else None
+        try:
+            self._log = log.open("a", encoding="utf-8") if log else None
+        except OSError as error:
+            raise OutputError(f"cannot write the log {log}: {error.strerror}") from error
         self._n_samples = self._n_before = self._n_kept = self._n_retries = 0
 
     def __exit__(self, *_: object) -> None:
@@ -153,18 +145,8 @@ class RunProgress(Display):
         self.show("Images", self._n_before + n_made, self._n_samples, *figures)
 
 
-def _open_log(path: Path) -> TextIO:
-    try:
-        return path.open("a", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"cannot write the log {path}: {error.strerror}") from error
-
-
 class DownloadProgress(Display):
-    """Shows each file that comes.
-
-    Its methods are those of `mnistseq_cli.glyphs.download.Progress`.
-    """
+    """Shows each file that comes; see `mnistseq_cli.glyphs.download.Progress`."""
 
     def __init__(self) -> None:
         super().__init__("bytes")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,7 +98,8 @@ def _write(samples: list[Sample], out: Path | None, sheet: Path | None) -> Itera
     numbered = None if out is None else _number(out)
     for sample in samples:
         if numbered is None:
-            named = _number(Path(f"{make_safe(sample.text[:LONGEST_STEM])}.png"))
+            stem = re.sub(r"^\.", "_", make_safe(sample.text[:LONGEST_STEM]))  # or it is hidden
+            named = _number(Path(f"{stem}.png"))
             path = next(path for path in named if not path.exists())
         else:
             path = next(numbered)
