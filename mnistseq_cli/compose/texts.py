@@ -10,7 +10,7 @@ from __future__ import annotations
 import string
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -60,15 +60,6 @@ class Roles:
         """Return the label: what is read of a text."""
         return "".join(one for one in text if one not in self.gaps and one not in self.marks)
 
-    def strip_gaps(self, text: str) -> str:
-        """Return what is written of a text."""
-        return text.translate(dict.fromkeys(map(ord, self.gaps)))
-
-    def mark(self, classes: Classes, glyphs: GlyphSet) -> Bools | None:
-        """Return which characters are marks, in the shape of their classes; None without any."""
-        is_mark = np.isin([*glyphs.alphabet], [*self.marks])
-        return is_mark[classes] if is_mark.any() else None
-
 
 def find_roles(recipe: Recipe, own: str) -> Roles:
     """Return the roles of characters where a data set has characters of its own."""
@@ -107,8 +98,7 @@ def open_source(recipe: Recipe, glyphs: GlyphSet) -> TextSource:
     elif recipe.pattern is not None:
         source = PatternTexts(recipe, glyphs)
     else:
-        roles = find_roles(recipe, glyphs.alphabet)
-        source = ListedTexts(recipe.texts or (recipe.digits or "",), roles, glyphs)
+        source = ListedTexts(recipe, glyphs)
     for missing in source.classes[glyphs.counts[source.classes] == 0]:
         raise TextError(
             f"{glyphs.name} {glyphs.split} has no glyph of {glyphs.alphabet[missing]!r}"
@@ -145,51 +135,75 @@ def _code_points(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
-class ListedTexts:
+class _WrittenTexts:
+    """Texts of a recipe as characters, of which each is read, a mark or a gap."""
+
+    def __init__(self, recipe: Recipe, glyphs: GlyphSet, characters: set[str]) -> None:
+        self._roles = find_roles(recipe, glyphs.alphabet)
+        written = sorted(characters - {*self._roles.gaps})
+        self.classes: NDArray[np.integer] = glyphs.classes_of("".join(written))
+        self._class_of = np.zeros(ord(max(["-", *written])) + 1, np.uint8)
+        self._class_of[[*map(ord, written)]] = self.classes
+        self._is_gap = np.isin(np.arange(len(self._class_of)), _code_points(self._roles.gaps))
+        self._is_mark = np.isin([*glyphs.alphabet], [*self._roles.marks])
+
+    def _read(self, codes: NDArray[np.uint32], longest: int) -> Texts:
+        """Return texts from their code points, shape (N, n), with zeros at the end."""
+        is_gap = self._is_gap[codes]
+        is_written = (codes > 0) & ~is_gap
+        lengths = is_written.sum(axis=1)
+        inside = np.arange(longest) < lengths[:, None]
+        classes, grouped = np.zeros(inside.shape, np.uint8), np.zeros(inside.shape, np.bool_)
+        classes[inside] = self._class_of[codes[is_written]]
+        grouped[inside] = np.roll(is_gap, 1, axis=1)[is_written]
+        grouped[:, 0] = False
+        marked = self._is_mark[classes] & inside if self._is_mark.any() else None
+        return Texts(classes, lengths, grouped, marked)
+
+
+class ListedTexts(_WrittenTexts):
     """Texts from a list, again from its start when it ends."""
 
-    def __init__(self, texts: tuple[str, ...], roles: Roles, glyphs: GlyphSet) -> None:
-        joined = "".join(texts)
-        is_gap = np.isin(_code_points(joined), _code_points(roles.gaps))
-        ends = np.cumsum([len(text) for text in texts])
-        self._classes = glyphs.classes_of(roles.strip_gaps(joined))
-        self._lengths = np.diff(np.append(0, np.cumsum(~is_gap))[ends], prepend=0)
-        at_edge = is_gap[ends - 1] | is_gap[np.append(0, ends[:-1])]
-        for bad in np.flatnonzero(at_edge)[:1]:
+    def __init__(self, recipe: Recipe, glyphs: GlyphSet) -> None:
+        texts = recipe.texts or (recipe.digits or "",)
+        super().__init__(recipe, glyphs, {*"".join(texts)})
+        self._sizes = np.array([len(text) for text in texts])
+        self._starts = np.cumsum(self._sizes) - self._sizes
+        self._codes = _code_points("".join(texts))
+        is_gap = self._is_gap[self._codes]
+        for bad in np.flatnonzero(is_gap[self._starts] | is_gap[self._starts + self._sizes - 1])[
+            :1
+        ]:
+            is_dash = "-" in self._roles.gaps and "-" in texts[bad]
             raise TextError(
                 f"the text {quote(texts[bad])} begins or ends with a gap; expected a space or - "
                 "only between digits",
-                "Write a - as ink: --dashes ink"
-                if "-" in roles.gaps and "-" in texts[bad]
-                else "",
+                "Write a - as ink: --dashes ink" if is_dash else "",
             )
-        self._starts = np.cumsum(self._lengths) - self._lengths
-        self._grouped = np.append(False, is_gap[:-1])[~is_gap]
-        self._grouped[self._starts] = False
-        self._marked = roles.mark(self._classes, glyphs)
-        if self._marked is not None:
-            n_read = np.add.reduceat(~self._marked, self._starts, dtype=np.int64)
-            for bad in np.flatnonzero(n_read == 0)[:1]:
-                raise TextError(f"the text {quote(texts[bad])} has nothing that is to be read")
+        is_read = ~is_gap & ~self._is_mark[self._class_of[self._codes]]
+        for bad in np.flatnonzero(self._add_up(is_read) == 0)[:1]:
+            raise TextError(f"the text {quote(texts[bad])} has nothing that is to be read")
+        self._lengths = self._add_up(~is_gap)
         self.longest = int(self._lengths.max())
-        self.classes: NDArray[np.integer] = np.flatnonzero(np.bincount(self._classes))
 
     def texts(self, start: int, stop: int) -> Texts:
         """Return the texts of samples start..stop-1."""
-        chosen = np.arange(start, stop) % len(self._lengths)
-        lengths = self._lengths[chosen]
-        places = np.arange(lengths.max())
-        inside = places < lengths[:, None]
-        at = np.where(inside, self._starts[chosen][:, None] + places, 0)
-        classes = np.where(inside, self._classes[at], np.uint8(0))
-        marked = None if self._marked is None else self._marked[at] & inside
-        return Texts(classes, lengths, self._grouped[at] & inside, marked)
+        chosen = np.arange(start, stop) % len(self._sizes)
+        places = np.arange(self._sizes[chosen].max())
+        inside = places < self._sizes[chosen, None]
+        at = np.where(inside, self._starts[chosen, None] + places, 0)
+        return self._read(self._codes[at] * inside, int(self._lengths[chosen].max()))
 
     def widest(self, class_px: Ints) -> Extremes:
         """Return all texts."""
-        digits_px = np.add.reduceat(class_px[self._classes], self._starts)
-        n_groups = np.add.reduceat(self._grouped, self._starts, dtype=np.int64)
-        return self._lengths, n_groups, digits_px
+        is_gap = self._is_gap[self._codes]
+        digits_px = np.where(is_gap, 0, class_px[self._class_of[self._codes]])
+        begins = np.append(False, is_gap[:-1]) & ~is_gap
+        return self._lengths, self._add_up(begins), self._add_up(digits_px)
+
+    def _add_up(self, values: NDArray[Any]) -> Ints:
+        """Return sums over the characters of each text."""
+        return np.add.reduceat(values, self._starts, dtype=np.int64)
 
 
 class RandomTexts:
@@ -231,7 +245,7 @@ class RandomTexts:
         return lengths, np.zeros_like(lengths), lengths * class_px.max()
 
 
-class PatternTexts:
+class PatternTexts(_WrittenTexts):
     """Numbers of a pattern, none twice, unless the pattern itself repeats them."""
 
     def __init__(self, recipe: Recipe, glyphs: GlyphSet) -> None:
@@ -240,22 +254,16 @@ class PatternTexts:
 
         name = recipe.pattern or ""
         meant = "" if name in load_presets() else suggest(name.lower(), load_presets())
-        self._pattern = parse_pattern(name)
-        self._seed, self._glyphs = recipe.seed, glyphs
-        self._roles = find_roles(recipe, glyphs.alphabet)
+        self._pattern, self._seed = parse_pattern(name), recipe.seed
         self._forms = [form.list_columns() for form in self._pattern.forms]
-        written = {one for form in self._forms for column in form for one in column}
-        written -= (gaps := {*self._roles.gaps})
+        characters = {one for form in self._forms for column in form for one in column}
         try:
-            classes = glyphs.classes_of("".join(sorted(written)))
+            super().__init__(recipe, glyphs, characters)
         except TextError as error:
             raise TextError(error.message, meant or error.hint) from error
-        self.classes: NDArray[np.integer] = classes
-        self._class_of = np.zeros(ord(max(written, default=" ")) + 1, np.uint8)
-        self._class_of[sorted(map(ord, written))] = classes
-        self._is_gap = np.isin(np.arange(len(self._class_of)), _code_points(self._roles.gaps))
         if not all(self._roles.read("".join(map(min, form))) for form in self._forms):
             raise TextError(f"the pattern {quote(name)} has a number with nothing to read")
+        gaps = {*self._roles.gaps}
         self.longest = max(sum(column - gaps != set() for column in form) for form in self._forms)
         if recipe.count > self._pattern.size and not self._pattern.repeats:
             raise TextError(
@@ -268,17 +276,7 @@ class PatternTexts:
 
     def texts(self, start: int, stop: int) -> Texts:
         """Return the numbers of samples start..stop-1."""
-        codes = self._pattern.write(self._seed, start, stop)
-        is_gap = self._is_gap[codes]
-        is_written = (codes > 0) & ~is_gap
-        lengths = is_written.sum(axis=1)
-        inside = np.arange(self.longest) < lengths[:, None]
-        classes, grouped = np.zeros(inside.shape, np.uint8), np.zeros(inside.shape, np.bool_)
-        classes[inside] = self._class_of[codes[is_written]]
-        grouped[inside] = np.roll(is_gap, 1, axis=1)[is_written]
-        grouped[:, 0] = False
-        marked = self._roles.mark(classes, self._glyphs)
-        return Texts(classes, lengths, grouped, None if marked is None else marked & inside)
+        return self._read(self._pattern.write(self._seed, start, stop), self.longest)
 
     def widest(self, class_px: Ints) -> Extremes:
         """Return a bound of the widest number of each form: the widest character everywhere."""
