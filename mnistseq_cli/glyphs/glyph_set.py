@@ -148,14 +148,15 @@ class GlyphSet:
         self._reset_cache()
 
     def _reset_cache(self) -> None:
-        n_glyphs, height_px = len(self.labels), self.height_px
-        self._extents = np.zeros((n_glyphs, 4), np.int64)  # also of those that are not kept
-        fits = n_glyphs * height_px**2 <= _CUT_OUT_BYTES
-        self._make_room(height_px, height_px) if fits else self._make_room(1, 1)
+        self._extents = np.zeros(
+            (len(self.labels), 4), np.int64
+        )  # also of those that are not kept
+        fits = len(self.ids) * self.height_px**2 <= _CUT_OUT_BYTES
+        self._make_room(*((self.height_px, self.height_px) if fits else (1, 1)))
 
     def _make_room(self, high_px: int, wide_px: int) -> None:
         """Keep glyphs cut out from now on, their ink in blocks of a size; forget the others."""
-        n_kept = min(len(self.labels), _CUT_OUT_BYTES // (high_px * wide_px))
+        n_kept = max(1, min(len(self.ids), _CUT_OUT_BYTES // (high_px * wide_px)))
         self._block = high_px, wide_px
         self._kept = np.empty((n_kept, high_px * wide_px), np.uint8)
         self._owners = np.full(n_kept, -1)  # the glyph in each place

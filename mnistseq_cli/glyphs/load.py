@@ -174,27 +174,24 @@ def _find_auto(
     """Return MNIST if it can be had; who is offline is not kept waiting each time."""
     failed = find_data_dir(data_dir) / _FAILED_FILE
     missed: GlyphError = DownloadError("MNIST is not cached")
+    age_s = -1.0
+    with suppress(OSError):
+        age_s = time.time() - failed.stat().st_mtime
     try:
-        if is_cached(MNIST, data_dir) or is_offline() or not _has_failed_lately(failed):
+        if is_cached(MNIST, data_dir) or is_offline() or not 0 <= age_s < _ASK_AGAIN_AFTER_S:
             ensure_cached(MNIST, data_dir, progress=progress, patience=HASTY)
             return MNIST.name
-    except GlyphError as error:
-        if isinstance(error, CacheError) or not is_offline():
+    except CacheError as error:
+        missed = error
+    except DownloadError as error:
+        if not is_offline():
             missed = error
-        if isinstance(error, DownloadError) and not is_offline():
             with suppress(OSError):
                 failed.parent.mkdir(parents=True, exist_ok=True)
                 failed.touch()
     if warn:
         warn(missed)
     return STROKES.name
-
-
-def _has_failed_lately(failed: Path) -> bool:
-    try:
-        return 0 <= time.time() - failed.stat().st_mtime < _ASK_AGAIN_AFTER_S
-    except OSError:
-        return False
 
 
 def _read_known(

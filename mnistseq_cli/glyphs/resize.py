@@ -23,7 +23,7 @@ _ONE = 128  # parts of weights: sums are below 2**24 of their squares
 _GAIN = 16  # of edges, in parts
 _AROUND = 2  # ink is compared with the most ink so many pixels around
 _ALONE = 2**18  # products of matrices that OpenBLAS does not start threads for: they cost more
-CHUNK_PX = 2**15  # what the cache of a processor holds with all that is made of it
+CHUNK_PX = 2**16  # what the cache of a processor holds with all that is made of it
 
 
 def resize(images: Pixels, height_px: int) -> Pixels:
