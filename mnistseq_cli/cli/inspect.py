@@ -25,9 +25,11 @@ def inspect(
     samples: int | None = None,
     json_: bool = False,
     predictions: Path | None = None,
+    workers: int | None = None,
     data_dir: Path | None = None,
 ) -> None:
     """Run the command; `help.txt` says what each parameter is."""
+    from mnistseq_cli.bulk.run import WORKERS_LIMIT
     from mnistseq_cli.bulk.storage import open_folder
     from mnistseq_cli.cli.console import say
     from mnistseq_cli.cli.output_options import check_image_file
@@ -36,6 +38,8 @@ def inspect(
     folder = open_folder(folder)
     if samples is not None:
         check_number("samples", samples, 1, COUNT_LIMIT)
+    if workers is not None:
+        check_number("workers", workers, 0, WORKERS_LIMIT)
     if sheet is not None:
         check_image_file(sheet, "--sheet")
     if report is not None:
@@ -45,7 +49,7 @@ def inspect(
         return
     if samples is not None and predictions is not None:
         raise UsageError("--samples looks at some images, and --predictions at all; expected one")
-    survey, reader = _look(folder, predictions, data_dir, samples)
+    survey, reader = _look(folder, predictions, data_dir, samples, workers)
     # Files go before the summary: who reads that may not read to its end.
     if sheet is not None:
         _write_sheet(sheet, survey.choose(SHEET_SAMPLES))
@@ -59,7 +63,11 @@ def inspect(
 
 
 def _look(
-    folder: Path, predictions: Path | None, data_dir: Path | None, n_samples: int | None
+    folder: Path,
+    predictions: Path | None,
+    data_dir: Path | None,
+    n_samples: int | None,
+    workers: int | None,
 ) -> tuple[Survey, ReaderFigures | None]:
     """Read the dataset once, with a bar where there is a terminal."""
     from mnistseq_cli.cli.progress import Display
@@ -76,6 +84,7 @@ def _look(
             reader=tally,
             data_dir=data_dir,
             n_samples=n_samples,
+            workers=workers,
         )
     return found, tally.figures() if tally else None
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.inspection.tally import Ink
 
 N_SAMPLES_KEPT = 240
-_FEW_SAMPLES = 50_000  # looked at before workers have started
+_FEW_SAMPLES = 20_000  # looked at before workers have started
 _CHUNK_SIZE = 256  # its images stay in the cache of a core
 _STRIPE_SIZE = 16 * _CHUNK_SIZE  # consecutive samples that one worker looks at
 _CHUNK_BYTES = 1 << 25
@@ -255,6 +255,7 @@ class _Look:
             damage=found.damage(),
             ink=found.ink,
             ink_share=_find_spread(counts["ink"], SHARE_UNITS),
+            digit_ink_px=_find_spread(counts["digit ink"]) if counts["digit ink"] else None,
             ink_histogram=histogram,
             left_margin_px=_find_spread(counts["left"]),
             right_margin_px=_find_spread(counts["right"]),

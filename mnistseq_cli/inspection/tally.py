@@ -96,8 +96,9 @@ class Tally:
             self._hashes["images"].frombytes(hashes)
             pairs = np.frombuffer(hashes, np.uint64) ^ (texts << _HALF_HASH)
             self._hashes["pairs"].frombytes(pairs.tobytes())
-            self._add_ink(images if self.ink == "white" else np.invert(images))
-            self._add_margins(images, group)
+            inks = images if self.ink == "white" else np.invert(images)
+            self._add_ink(inks)
+            self._add_boxes(inks, group)
         self.gaps.add(samples)
         self.kept.add(samples, start)
 
@@ -192,22 +193,27 @@ class Tally:
         shares = inks.reshape(n, -1).sum(axis=1, dtype=np.uint32) / (_FULL * height * width)
         count_values(self.counts["ink"], np.rint(shares * SHARE_UNITS).astype(np.int64))
 
-    def _add_margins(self, images: NDArray[np.uint8], group: list[LoadedSample]) -> None:
-        width = images.shape[2]
+    def _add_boxes(self, inks: NDArray[np.uint8], group: list[LoadedSample]) -> None:
+        """Count margins, and the ink in the columns of each digit's box."""
+        width = inks.shape[2]
         boxed = [seen.boxes for seen in group if seen.boxes is not None and len(seen.boxes)]
         if len(boxed) == len(group):
             starts = np.cumsum([0, *map(len, boxed)])[:-1]
             boxes = np.concatenate(boxed)
-            left = np.minimum.reduceat(boxes[:, 0], starts)
-            right = width - np.maximum.reduceat(boxes[:, 0] + boxes[:, 2], starts)
+            left, right = boxes[:, 0], boxes[:, 0] + boxes[:, 2]
+            until = np.zeros((len(group), width + 1), np.int64)
+            np.cumsum(inks.sum(axis=1, dtype=np.uint32), axis=1, out=until[:, 1:])
+            rows = np.repeat(np.arange(len(group)), [*map(len, boxed)])
+            ink = until[rows, right.clip(0, width)] - until[rows, left.clip(0, width)]
+            count_values(self.counts["digit ink"], (ink + _HALF) // _FULL)
+            left, right = np.minimum.reduceat(left, starts), np.maximum.reduceat(right, starts)
         else:
-            most = (_FULL - images.min(axis=1)) if self.ink == "black" else images.max(axis=1)
-            inked = most > _FAINT
+            inked = inks.max(axis=1) > _FAINT
             is_blank = ~inked.any(axis=1)
             left = np.where(is_blank, width, inked.argmax(axis=1))
-            right = np.where(is_blank, width, inked[:, ::-1].argmax(axis=1))
+            right = np.where(is_blank, 0, width - inked[:, ::-1].argmax(axis=1))
         count_values(self.counts["left"], left)
-        count_values(self.counts["right"], right)
+        count_values(self.counts["right"], width - right)
 
 
 class EvenSample:

@@ -95,8 +95,9 @@ def list_facts(survey: Survey) -> list[Fact]:
         Fact("Characters", f"{sum(survey.digits.values()):,}", f"in texts of {length}"),
         survey.n_marks and Fact("Marks", f"{survey.n_marks:,}", "written and not read"),
         Fact("Ink", mean, ink),
-        _describe_margin("Left margin", survey.left_margin_px),
-        _describe_margin("Right margin", survey.right_margin_px),
+        survey.digit_ink_px and _describe_px("Ink per digit", survey.digit_ink_px),
+        _describe_px("Left margin", survey.left_margin_px),
+        _describe_px("Right margin", survey.right_margin_px),
         Fact("Duplicates", equal or "none", "seen before" if equal else ""),
         glyphs,
         survey.writers and _describe_uses("Writers", survey.writers, "by digits"),
@@ -124,11 +125,11 @@ def _describe_sizes(survey: Survey) -> Fact:
     return Fact("Sizes", shown, f"and {n_more:,} more, {widths} px wide" if n_more > 0 else "")
 
 
-def _describe_margin(name: str, margin_px: Spread) -> Fact:
-    low, high = margin_px.least, margin_px.most
+def _describe_px(name: str, spread: Spread) -> Fact:
+    low, high = spread.least, spread.most
     if low == high:
         return Fact(name, f"{low:.0f} px")
-    return Fact(name, f"{margin_px.mean:.1f} px", f"on average, {low:,.0f} to {high:,.0f}")
+    return Fact(name, f"{spread.mean:.1f} px", f"on average, {low:,.0f} to {high:,.0f}")
 
 
 def _describe_uses(name: str, figures: UseFigures, more: str) -> Fact:

@@ -74,6 +74,13 @@ def check_held(found: Any, samples: list[Sample]) -> None:
     assert is_spread(found.left_margin_px, [one.boxes[0, 0] for one in samples])
     right = [one.image.shape[1] - one.boxes[-1, [0, 2]].sum() for one in samples]
     assert is_spread(found.right_margin_px, right)
+    columns = [
+        (np.invert(one.image) if found.ink == "black" else one.image)[:, x : x + width].sum() / 255
+        for one in samples
+        for x, _, width, _ in one.boxes.tolist()
+    ]
+    assert found.digit_ink_px.least == round(min(columns)) > 0
+    assert found.digit_ink_px.mean == pytest.approx(np.mean(columns), abs=0.1)
     uses = Counter(np.concatenate([one.glyphs for one in samples]).tolist())
     assert found.glyphs.n_distinct == len(uses)
     assert is_spread(found.glyphs.uses, list(uses.values()))
