@@ -1,15 +1,20 @@
-"""The data sets that are known by name: files, mirrors, licences; `checksums.txt` has the hashes.
+"""The data sets that are known by name; ``datasets.json`` has their files, mirrors and licences.
 
 Folders are named as torchvision names them, so that either program can use the other's files.
+Sizes and SHA-256 of packed files are those of tensorflow_datasets (``url_checksums/*.txt``), those
+of MNIST and QMNIST also those of torchvision. EMNIST comes as one archive, so that no mirror has
+its files and no source their hashes. NIST are all digits of its Special Database 19, as QMNIST has
+them: one pair of files, where to test with are the writers of QMNIST's 60,000 test digits.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from hashlib import sha256
+from importlib.resources import files
 from math import prod
-from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 SplitName = Literal["train", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "test")
@@ -76,7 +81,8 @@ class SplitFiles:
 
     images: DataFile
     labels: DataFile
-    sha256: str = ""  # of the glyphs, where it is not made from the hashes of the packed files
+    # Of all images, then all labels; where it is not made from the hashes of the packed files.
+    sha256: str = ""
 
     @property
     def n_glyphs(self) -> int:
@@ -95,7 +101,7 @@ class Dataset:
     """A data set that is known by name."""
 
     name: str
-    folder: str  # that of torchvision: the files are in `<data dir>/<folder>/raw/`
+    folder: str  # the files are in `<data dir>/<folder>/raw/`
     train: SplitFiles
     test: SplitFiles
     mirrors: tuple[str, ...]  # folders with the packed files; drawn or brought without any
@@ -129,135 +135,31 @@ class Dataset:
         return tuple(dict.fromkeys(files))
 
 
-# Size and SHA-256 of each packed file, and SHA-256 of it unpacked, by where that lies.
-_CHECKSUMS = {
-    place.removesuffix(".gz").removesuffix(".xz"): (int(size_bytes), packed, unpacked)
-    for place, size_bytes, packed, unpacked in (
-        line.replace(" -", " ").split(" ")
-        for line in Path(__file__).with_name("checksums.txt").read_text("utf-8").splitlines()
-        if not line.startswith("#")
-    )
-}
-
-
-def _split(
-    place: str, n_glyphs: int, sha256: str = "", *, has_rows: bool = False, packing: str = ".gz"
-) -> SplitFiles:
-    """Return the two files of a split; `place` is their folder and what their names begin with.
-
-    Labels may be rows of eight numbers: the class, where the glyph comes from, its writer.
-    """
-
-    def file(kind: str, *shape: int, item_bytes: int = 1) -> DataFile:
-        known = _CHECKSUMS.get(f"{place}-{kind}", (0, "", ""))
-        name = Path(f"{place}-{kind}").name
-        return DataFile(name, (n_glyphs, *shape), *known, item_bytes, packing)
-
-    labels = file("labels-idx2-int", 8, item_bytes=4) if has_rows else file("labels-idx1-ubyte")
-    return SplitFiles(file("images-idx3-ubyte", 28, 28), labels, sha256)
-
-
-def _mnist_like(
-    name: str, folder: str, mirrors: tuple[str, ...], licence: str, writers_from: str = ""
-) -> Dataset:
-    """Return a data set of as many glyphs as MNIST, in files that are called as MNIST's."""
-    train, test = _split(f"{folder}/train", 60_000), _split(f"{folder}/t10k", 10_000)
-    return Dataset(name, folder, train, test, mirrors, licence, writers_from=writers_from)
-
-
-MNIST = _mnist_like(
-    "mnist",
-    "MNIST",
-    (
-        "https://ossci-datasets.s3.amazonaws.com/mnist/",
-        "https://storage.googleapis.com/cvdf-datasets/mnist/",
-    ),
-    "CC BY-SA 3.0",
-    writers_from="qmnist",
-)
-FASHION_MNIST = _mnist_like(
-    "fashion-mnist",
-    "FashionMNIST",
-    (
-        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-    ),
-    "MIT",
-)
-KMNIST = _mnist_like(
-    "kmnist",
-    "KMNIST",
-    (
-        "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
-        "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
-    ),
-    "CC BY-SA 4.0",
-)
-QMNIST = Dataset(
-    "qmnist",
-    "QMNIST",
-    _split("QMNIST/qmnist-train", 60_000, has_rows=True),
-    _split("QMNIST/qmnist-test", 60_000, has_rows=True),
-    ("https://raw.githubusercontent.com/facebookresearch/qmnist/master/",),
-    "BSD 3-Clause",
-    writers_from="qmnist",
-)
-# All digits of NIST Special Database 19, as QMNIST has them: one pair of files for both splits.
-# To test with are those of the writers of QMNIST's 60,000 test digits.
-NIST = Dataset(
-    "nist",
-    "QMNIST",
-    _split("QMNIST/xnist", 402_953, has_rows=True, packing=".xz"),
-    _split("QMNIST/xnist", 402_953, has_rows=True, packing=".xz"),
-    QMNIST.mirrors,
-    "BSD 3-Clause",
-    writers_from="nist",
-    test_writers=(range(326, 611), range(2350, 2600)),
-)
-# The built-in pen; the hash of a split is of all its images, then all its labels.
-STROKES = Dataset(
-    "strokes",
-    "Strokes2",  # the pen of 0.1 left its files in "Strokes"
-    _split(
-        "Strokes2/train",
-        20_000,
-        "55e6b57d98c141dbd7c3058e00554f0a42a8043edfa2a7c12b24240a5bf2c503",
-    ),
-    _split(
-        "Strokes2/t10k",
-        4_000,
-        "93832c27f256854d518fab7d4c24754d73625ecb2fafe72f4d5172b0d3b19df6",
-    ),
-    (),
-    "none needed",
-    is_drawn=True,
-    glyphs_per_writer=20,
-)
-
-
-def _emnist(kind: str, n_train: int, n_test: int) -> Dataset:
-    """Return a part of EMNIST: one archive holds all, so that no mirror has files and hashes."""
-    name = f"emnist-{kind}"
-    alphabet, first_label = EMNIST_CLASSES[name]
+def _read_dataset(name: str, entry: dict[str, Any]) -> Dataset:
+    train, test = _read_split(**entry.pop("train")), entry.pop("test", None)
+    alphabet, first_label = EMNIST_CLASSES.get(name, (DIGITS, 0))
     return Dataset(
-        name,
-        "EMNIST",
-        _split(f"EMNIST/{name}-train", n_train),
-        _split(f"EMNIST/{name}-test", n_test),
-        (),
-        "not stated (NIST Special Database 19)",
+        name=name,
+        train=train,
+        test=_read_split(**test) if test else train,
         alphabet=alphabet,
         first_label=first_label,
-        is_transposed=True,
+        test_writers=tuple(range(*ends) for ends in entry.pop("test_writers", ())),
+        mirrors=tuple(entry.pop("mirrors")),
+        **entry,
     )
 
 
-_EMNIST = (
-    _emnist("digits", 240_000, 40_000),
-    _emnist("letters", 124_800, 20_800),
-    _emnist("balanced", 112_800, 18_800),
-)
+def _read_split(images: dict[str, Any], labels: dict[str, Any], sha256: str = "") -> SplitFiles:
+    for file in (images, labels):
+        file["shape"] = tuple(file["shape"])
+    return SplitFiles(DataFile(**images), DataFile(**labels), sha256)
+
+
 DATASETS: dict[str, Dataset] = {
-    dataset.name: dataset
-    for dataset in (MNIST, FASHION_MNIST, KMNIST, QMNIST, NIST, *_EMNIST, STROKES)
+    name: _read_dataset(name, entry)
+    for name, entry in json.loads(
+        files(__package__).joinpath("datasets.json").read_text("utf-8")
+    ).items()
 }
+MNIST, STROKES = DATASETS["mnist"], DATASETS["strokes"]

@@ -9,7 +9,7 @@ import pytest
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import GlyphError
 from mnistseq_cli.glyphs.adopt import adopt
-from mnistseq_cli.glyphs.catalog import DATASETS, QMNIST
+from mnistseq_cli.glyphs.catalog import DATASETS
 from mnistseq_cli.glyphs.hands import SLANT_UNITS, STROKE_UNITS, measure_styles
 from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.glyphs.writers import Writers
@@ -162,7 +162,10 @@ def test_qmnist_says_who_wrote_mnist(
     adopt(DATASETS["mnist"], mnist_folder, data_dir)
     assert load_glyphs("mnist", "train", data_dir).writers is None
     placed = adopt(DATASETS["mnist"], qmnist_folder, data_dir)
-    assert {path.name for path in placed} == {QMNIST.train.labels.name, QMNIST.test.labels.name}
+    assert {path.name for path in placed} == {
+        DATASETS["qmnist"].train.labels.name,
+        DATASETS["qmnist"].test.labels.name,
+    }
     train, test = (load_glyphs("mnist", split, data_dir) for split in ("train", "test"))
     assert train.writers is not None
     assert test.writers is not None
