@@ -30,7 +30,7 @@ from mnistseq_cli.bulk.workers import (
 )
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.extras import import_extra, suggest_install
-from mnistseq_cli.files import is_store
+from mnistseq_cli.files import is_store, naming_disk_errors
 from mnistseq_cli.formats import open_format
 from mnistseq_cli.glyphs.load import resolve_dataset
 
@@ -68,7 +68,8 @@ def make_part(order: _Order, part: Part) -> WrittenPart:
         if getattr(_kept, "order", None) != order:
             _kept.maker = _make_maker(order)
             _kept.order = order
-        made: WrittenPart = _kept.maker(part, lambda _: None)
+        with naming_disk_errors(order.plan.output.folder):  # else the scheduler seems gone
+            made: WrittenPart = _kept.maker(part, lambda _: None)
     except Exception as error:  # noqa: BLE001 - the client raises it again
         failure = make_portable(error)
     else:

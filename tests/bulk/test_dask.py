@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -8,14 +9,21 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
 from mnistseq_cli.bulk.events import Event, PartFinished, PartRetried, Started
 from mnistseq_cli.bulk.run import run
+from mnistseq_cli.bulk.storage import open_folder
+from mnistseq_cli.bulk.verify import verify
 from mnistseq_cli.errors import OutputError
+from mnistseq_cli.glyphs.catalog import DATASETS
 from tests.helpers.bulk_cases import Case, read_tree
+from tests.helpers.mirror import make_tiny, serve_well, serving
+from tests.helpers.store import BUCKET, Faulty, make_here, read_there
 
 distributed = pytest.importorskip("distributed", reason="Dask is not installed")
 
@@ -38,6 +46,13 @@ from mnistseq_cli.bulk import dask
 dask.PartMaker = Deadly
 """
 
+TINY = """
+from dataclasses import replace
+from mnistseq_cli.glyphs.catalog import DATASETS
+from tests.helpers.mirror import make_tiny
+DATASETS["kmnist"] = replace(make_tiny({url!r})[0], name="kmnist")
+"""
+
 LOSER = """
 import threading
 from mnistseq_cli.bulk import dask
@@ -58,7 +73,7 @@ class Machines:
     """A scheduler and workers in processes of their own."""
 
     def __init__(self, cache: Path, *preload: str | Path, nanny: bool = False) -> None:
-        self.cache = cache
+        self.cache = cache  # each machine has a folder in it
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.address = f"{LOOPBACK}:{free.getsockname()[1]}"
@@ -67,14 +82,19 @@ class Machines:
         words = ["--nthreads", "1", "--nanny" if nanny else "--no-nanny", "--host", "127.0.0.1"]
         words += ["--local-directory", str(cache.parent / "scratch"), "--death-timeout", "30"]
         words += [word for name in preload for word in ("--preload", str(name))]
-        self.processes += [self._start("worker", self.address, *words) for _ in range(2)]
+        self._words = words
+        self.processes += [self.add_worker() for _ in range(2)]
+
+    def add_worker(self) -> subprocess.Popen[bytes]:
+        """Start a worker, on a machine that has nothing yet."""
+        return self._start("worker", self.address, *self._words)
 
     def _start(self, *words: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [sys.executable, "-m", "dask", *words, "--dashboard-address", "127.0.0.1:0"],
             env=os.environ
-            | {"MNISTSEQ_DATA_DIR": str(self.cache), "MNISTSEQ_OFFLINE": "1"}
-            | {"PYTHONPATH": os.pathsep.join(sys.path)},
+            | {"MNISTSEQ_DATA_DIR": str(self.cache / token_hex(4))}
+            | {"PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parents[2])])},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -132,6 +152,44 @@ def test_workers_take_glyphs_from_their_own_cache_or_the_data_folder(
     assert read_tree(tmp_path / "own") == undisturbed
     run(case.plan(tmp_path / "given"), dask=machines.address, data_dir=tmp_path / "data")
     assert read_tree(tmp_path / "given") == undisturbed
+
+
+def test_workers_that_die_at_random_write_into_a_store(
+    server: Faulty, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has no data set yet, and fetches it from a mirror."""
+    server.fault = lambda _, __: None
+    place = open_folder(f"s3://{BUCKET}/{tmp_path.name}/out")
+    monkeypatch.setenv("MNISTSEQ_DATA_DIR", str(tmp_path / "data"))
+    moments, n_killed = random.Random(4), 0  # noqa: S311 - when to kill
+    recipe = {"count": 3000, "splits": ("train=2", "val=1")}
+    case = Case(Path("kmnist"), recipe=recipe, output={"to": "webdataset"}, part_size=50)
+
+    tiny, bodies = make_tiny()
+    with serving(serve_well(bodies)) as mirror:
+        small = replace(tiny, name="kmnist", mirrors=(mirror.url,))
+        monkeypatch.setitem(DATASETS, "kmnist", small)
+        (tmp_path / "tiny.py").write_text(TINY.format(url=mirror.url))
+        cluster = Machines(tmp_path / "caches", tmp_path / "tiny.py")
+
+        def kill(event: Event) -> None:
+            nonlocal n_killed
+            if isinstance(event, PartFinished) and moments.random() < 0.15:
+                n_killed += 1
+                worker = cluster.processes.pop(moments.choice((1, 2)))
+                worker.kill()
+                worker.wait()
+                cluster.processes.append(cluster.add_worker())
+
+        try:
+            cluster.wait()
+            run(case.plan(place), dask=cluster.address, report=kill)
+        finally:
+            cluster.stop()
+        assert n_killed >= 4
+        assert len(mirror.asked) >= 3 * len(bodies)  # the client, and two workers at least
+    assert verify(place, workers=0).problems == ()
+    assert read_there(place) == make_here(case, tmp_path / "here")
 
 
 def test_a_part_that_kills_workers_ends_the_run(case: Case, tmp_path: Path) -> None:

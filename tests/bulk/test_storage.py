@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,11 +15,11 @@ from mnistseq_cli.bulk.verify import verify
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.formats import FORMATS, PARTED, Output
 from mnistseq_cli.inspection.survey import survey
-from tests.helpers.bulk_cases import Case, check_installed, read_own
-from tests.helpers.store import BUCKET, SECRET, Faulty, serve_s3
+from tests.helpers.bulk_cases import Case, check_installed
+from tests.helpers.store import BUCKET, SECRET, Faulty, make_here, read_there
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.helpers.program import Result
@@ -28,46 +28,12 @@ pytest.importorskip("upath")
 STORES = ("memory", "s3")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Faulty]:
-    """Serve S3 for the tests of this file."""
-    pytest.importorskip("moto")
-    pytest.importorskip("s3fs")
-    with pytest.MonkeyPatch.context() as patch:
-        environment: dict[str, str] = {}
-        served = serve_s3(environment)
-        app = next(served)
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        open_fs("s3").mkdir(BUCKET)
-        yield app
-        next(served, None)
-
-
 @pytest.fixture
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Return a new folder in a store of the kind that a test names."""
     if request.param == "s3":
         request.getfixturevalue("server").fault = lambda _, __: None
     return open_folder(f"{request.param}://{BUCKET}/{tmp_path.name}/out")
-
-
-def open_fs(kind: str) -> Any:
-    folder: Any = open_folder(f"{kind}://{BUCKET}/x")
-    return folder.fs
-
-
-def make_here(case: Case, folder: Path) -> dict[str, bytes]:
-    own = case.tree(folder)
-    del own["dataset.json"]  # it lists records, which name the checksums of a store there
-    return {name: data for name, data in own.items() if name[:9] != ".mnistseq"}
-
-
-def read_there(place: Path) -> dict[str, bytes]:
-    own = read_own(place)
-    assert "dataset.json" in own
-    del own["dataset.json"]
-    return own
 
 
 @pytest.mark.parametrize("to", PARTED)

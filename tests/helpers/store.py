@@ -6,8 +6,11 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
+from tests.helpers.bulk_cases import Case, read_own
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
 SECRET = "a-secret-that-nobody-may-see"  # noqa: S105 - of a server in this process
 BUCKET = "bucket"
@@ -59,3 +62,16 @@ def serve_s3(environment: dict[str, str]) -> Iterator[Faulty]:
     yield app
     server.shutdown()
     thread.join()
+
+
+def make_here(case: Case, folder: Path) -> dict[str, bytes]:
+    """Make a dataset in a folder, as it should be in a store."""
+    case.tree(folder)
+    return read_there(folder)
+
+
+def read_there(place: Path) -> dict[str, bytes]:
+    """Read a finished dataset, but not what lists records: they differ in a store."""
+    own = read_own(place)
+    del own["dataset.json"]
+    return own
