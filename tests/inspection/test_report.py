@@ -19,8 +19,7 @@ import pytest
 from mnistseq_cli.bulk.run import run as make_numbers
 from mnistseq_cli.inspection.figures import Survey
 from mnistseq_cli.inspection.predictions import ReaderFigures
-from mnistseq_cli.inspection.report import make_page, write_report
-from mnistseq_cli.inspection.report.page import make_confusion
+from mnistseq_cli.inspection.report import make_confusion, make_page, write_report
 from mnistseq_cli.inspection.survey import survey
 from tests.helpers.bulk_cases import Case
 from tests.helpers.program import Result

@@ -2,6 +2,210 @@
 
 from __future__ import annotations
 
-from mnistseq_cli.inspection.report.page import make_page, write_report
+import base64
+import hashlib
+import io
+import shlex
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["make_page", "write_report"]
+import numpy as np
+
+from mnistseq_cli.bulk.remake import name_with_split
+from mnistseq_cli.errors import MnistseqError
+from mnistseq_cli.extras import import_extra
+from mnistseq_cli.files import check_place, read_file, write_whole
+from mnistseq_cli.inspection.predictions import align
+from mnistseq_cli.inspection.report.plots import list_plots
+from mnistseq_cli.inspection.wording import (
+    describe_missing,
+    describe_source,
+    describe_warnings,
+    list_facts,
+    list_reader_facts,
+    list_share_tables,
+    write_percent,
+)
+from mnistseq_cli.recipe import RECIPE_FILE
+from mnistseq_cli.validation import count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from mnistseq_cli.formats.base import LoadedSample
+    from mnistseq_cli.inspection.figures import Survey
+    from mnistseq_cli.inspection.predictions import ReaderFigures
+
+_SECTIONS = {
+    "summary": "Summary",
+    "reader": "Model accuracy",
+    "plots": "Distributions",
+    "heat": "Ink heatmap",
+    "gallery": "Samples",
+    "recipe": "Recipe",
+}
+_MOST_ROWS = 24  # of a table of shares
+_LARGEST_PX = 2048  # of a picture on the page; larger ones are thinned out
+_NARROWEST_PX, _USUAL_PX, _WIDEST_PX = 150, 360, 580  # of a column of cards
+_RECIPE_LIMIT_BYTES = 1 << 24
+_OTHER = "other"
+# Of characters in masks, in turn: those of Okabe and Ito, told apart with any colour vision.
+_COLOURS = (
+    *((0, 114, 178, 255), (230, 159, 0, 255), (0, 158, 115, 255), (204, 121, 167, 255)),
+    *((86, 180, 233, 255), (213, 94, 0, 255)),
+)
+_RAMP = ((0, 32, 76), (124, 123, 120), (255, 233, 69))  # from no ink to most, as in page.css
+
+
+def write_report(path: Path, survey: Survey, reader: ReaderFigures | None = None) -> None:
+    """Write the report of a dataset.
+
+    The file appears complete under its name, or not at all, and replaces what is there. What
+    `survey` and `reader` say, and the ``recipe.toml`` of the dataset, decide every byte.
+    """
+    check_place(path)
+    write_whole(path, [make_page(survey, reader).encode("utf-8", "xmlcharrefreplace")])
+
+
+def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
+    """Make the page as HTML; see `write_report`."""
+    jinja2 = import_extra("jinja2", "report", "a report")
+    markup = import_extra("markupsafe", "report", "a report").Markup
+    templates = jinja2.Environment(
+        autoescape=True,
+        loader=jinja2.PackageLoader(__package__),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    templates.globals["zip"] = zip
+    templates.filters |= {
+        "card_width": _find_card_width,
+        "colours": _colour_mask,
+        "full_name": name_with_split,
+        "percent": write_percent,
+        "png": _encode,
+    }
+    templates.globals |= {"align": align, "count": count, "zip": zip}
+    n_images = count(survey.n_samples, "image")
+    script = _read("page.js")
+    digest = hashlib.sha256(f"\n{script}".encode()).digest()
+    page: str = templates.get_template("page.html").render(
+        sections={key: title for key, title in _SECTIONS.items() if reader or key != "reader"},
+        name=survey.folder.absolute().name or str(survey.folder),
+        n_images=n_images,
+        style=markup(_read("page.css")),
+        script=markup(script),
+        script_hash=f"sha256-{base64.b64encode(digest).decode()}",
+        survey=survey,
+        facts=list_facts(survey),
+        notes=describe_missing(survey) + list(map(" ".join, describe_warnings(survey, reader))),
+        plots=list_plots(survey),
+        heat=_colour_heat(survey.heat_map),
+        gallery=[
+            {"sample": one, "read": reader.predictions.find(one) if reader else None}
+            for one in survey.samples
+        ],
+        boxes_source=describe_source(survey, "boxes"),
+        filters=_list_filters(survey, has_reader=reader is not None),
+        recipe=_read_recipe(survey),
+        reader=reader,
+        reader_facts=list_reader_facts(reader) if reader else [],
+        share_tables=[*list_share_tables(survey, reader, _MOST_ROWS)] if reader else [],
+        confusion=make_confusion(reader.confusion) if reader else {},
+    )
+    return page
+
+
+def _read(name: str) -> str:
+    return files(__package__).joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _find_card_width(samples: Iterable[LoadedSample]) -> int:
+    """Return how wide columns are: pictures at about twice their size, wide ones at their size."""
+    widest = max((sample.image.shape[1] for sample in samples), default=0)
+    return max(_NARROWEST_PX, min(2 * widest, _USUAL_PX), min(widest, _WIDEST_PX))
+
+
+def _encode(pixels: NDArray[np.uint8]) -> str:
+    """Return a picture as PNG in base 64."""
+    from PIL import Image  # noqa: PLC0415 - for reports alone
+
+    step = -(-max(pixels.shape[:2]) // _LARGEST_PX)
+    stream = io.BytesIO()
+    Image.fromarray(pixels[::step, ::step]).save(stream, "png")
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+def _colour_mask(mask: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """Return the characters that pixels belong to, in colours in turn; all else is clear."""
+    numbers = mask.astype(np.int64)
+    colours = np.array([(0, 0, 0, 0), *_COLOURS], np.uint8)
+    return colours[np.where(numbers, (numbers - 1) % len(_COLOURS) + 1, 0)]
+
+
+def _colour_heat(heat: NDArray[np.float64]) -> NDArray[np.uint8]:
+    steps = np.linspace(0, heat.max(initial=0) or 1, len(_RAMP))
+    channels = [np.interp(heat, steps, values) for values in np.transpose(_RAMP)]
+    return np.stack(channels, axis=-1).astype(np.uint8)
+
+
+def _list_filters(survey: Survey, *, has_reader: bool) -> list[tuple[str, str, dict[str, str]]]:
+    """List selections: name, label, and the words for each value."""
+    texts = [sample.text for sample in survey.samples]
+    splits = dict.fromkeys(sample.split for sample in survey.samples)
+    filters = [
+        ("digit", "Contains", {name: name for name in sorted(set("".join(texts)))}),
+        ("length", "Length", {str(n): str(n) for n in sorted(set(map(len, texts)))}),
+    ]
+    if set(splits) - {""}:
+        filters.append(("split", "Split", {name: name or "none" for name in splits}))
+    if has_reader:
+        states = {"right": "right", "wrong": "wrong", "none": "no prediction"}
+        filters.append(("state", "Read", states))
+    return filters
+
+
+def _read_recipe(survey: Survey) -> dict[str, str] | None:
+    """Return the recipe, and the command that makes the dataset again."""
+    path = survey.folder / RECIPE_FILE
+    try:
+        text = read_file(path, limit_bytes=_RECIPE_LIMIT_BYTES).decode()
+    except (MnistseqError, UnicodeDecodeError):
+        return None
+    to = [] if survey.format_name == "folder" else ["--to", survey.format_name]
+    command = shlex.join(["mnistseq", "batch", "--recipe", str(path), *to, "-o", "again"])
+    return {"command": command, "path": str(path), "text": text}
+
+
+def make_confusion(confusion: dict[tuple[str, str], int]) -> dict[str, Any]:
+    """Return the table of which character was read as which, for the template.
+
+    Cells are counts with a shade from 0 to 1. Characters that were read but are written nowhere
+    share a column.
+    """
+    written = sorted({old for old, _ in confusion if old})
+    is_other = any(new and new not in written for _, new in confusion)
+    columns = [*written, *([_OTHER] if is_other else []), ""]
+    counts = np.zeros((len(written) + 1, len(columns)), np.int64)  # the last row: inserted
+    for (old, new), n in confusion.items():
+        row = written.index(old) if old else -1
+        counts[row, columns.index(new if new in columns else _OTHER)] += n
+    shares = counts[:-1] / counts[:-1].sum(axis=1, keepdims=True)
+    right = shares.diagonal().copy()
+    np.fill_diagonal(shares, 0)
+    shades = np.sqrt(shares / (shares.max(initial=0) or 1))  # so that rare mistakes show
+    inserted = counts[-1, :-1]
+    names = [name if name.strip() else "space" for name in columns[:-1]]
+    rows = zip(names, counts.tolist(), shades.tolist(), right.tolist(), strict=False)
+    return {
+        "columns": [*names, "missed"],
+        "rows": [
+            {"name": name, "cells": [*zip(row, shaded, strict=True)], "accuracy": accuracy}
+            for name, row, shaded, accuracy in rows
+        ],
+        "inserted": [(n, (n / inserted.max()) ** 0.5 if n else 0) for n in inserted.tolist()],
+    }
