@@ -7,7 +7,9 @@ The features in the metadata of the schema, and images as a struct of bytes and 
 from __future__ import annotations
 
 import json
-from itertools import chain, count, islice
+from bisect import bisect_left
+from functools import partial
+from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,38 +113,54 @@ class Parquet(Encoded):
         ends = np.concatenate([[0], np.cumsum(values.counts)]).astype(np.int32)
         return arrow.ListArray.from_arrays(ends, array)
 
-    def _iterate_batches(self, file: Any) -> Iterator[Any]:  # noqa: ANN401 - as above
-        """Yield rows a few at a time, however small a file packs however large values.
+    def read_split(self, split: str, folder: Path, wanted: Wanted) -> Iterator[LoadedSample]:
+        """Read the samples that lie in a folder."""
+        for path in list_files(folder, "*.parquet"):
+            source = path.open("rb") if is_store(path) else path
+            with naming_damage(path), self._parquet.ParquetFile(source) as file:
+                for number, record in self._iterate_rows(file, path.stem, wanted):
+                    with naming_damage(path, part=f"row {number}"):
+                        sample = _load(f"{path.stem}/{number}", split, record)
+                    yield sample
 
-        A dictionary may give every row the largest value, as large as all of a row group.
+    def _iterate_rows(
+        self,
+        file: Any,  # noqa: ANN401 - as above
+        stem: str,
+        wanted: Wanted,
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield numbers and records of rows; of those that are not wanted the name alone is read.
+
+        Rows are read a few at a time, however small a file packs however large values: a
+        dictionary may give every row the largest value, as large as all of a row group.
         """
         read = ("image", *(name.partition(".")[0] for name in FIELDS), *TEXT_KEYS)
-        names = [name for name in file.schema_arrow.names if name in read]
-        for number in range(file.num_row_groups):
-            group = file.metadata.row_group(number)
-            chunks = [group.column(place) for place in range(group.num_columns)]
+        columns = [name for name in file.schema_arrow.names if name in read]
+        first = 1
+        for place in range(file.num_row_groups):
+            group = file.metadata.row_group(place)
+            chunks = [group.column(number) for number in range(group.num_columns)]
             largest = max((chunk.total_uncompressed_size for chunk in chunks), default=0)
             if largest > _VALUE_LIMIT_BYTES * max(1, group.num_rows):
                 raise ValueError(f"{group.num_rows} rows of it unpack to {largest:,} bytes")
             n_rows = max(1, min(_ROWS_TOGETHER, _BATCH_LIMIT_BYTES // max(1, largest)))
-            yield from file.iter_batches(n_rows, row_groups=[number], columns=names)
-
-    def read_split(self, split: str, folder: Path, wanted: Wanted) -> Iterator[LoadedSample]:
-        """Read the samples that lie in a folder."""
-        for path in list_files(folder, "*.parquet"):
-            numbers = count(1)
-            source = path.open("rb") if is_store(path) else path
-            with naming_damage(path), self._parquet.ParquetFile(source) as file:
-                for batch in self._iterate_batches(file):
-                    for record, number in zip(batch.to_pylist(), numbers, strict=False):
-                        image = record.get("image")
-                        name = image.get("path") if isinstance(image, dict) else None
-                        name = name if isinstance(name, str) else f"{path.stem}/{number}"
-                        if not wanted(name):
-                            continue
-                        with naming_damage(path, part=f"row {number}"):
-                            sample = _load(name, split, record)
-                        yield sample
+            iterate = partial(file.iter_batches, n_rows, row_groups=[place])
+            paths: Iterator[Any] = repeat(None, group.num_rows)
+            if any(chunk.path_in_schema == "image.path" for chunk in chunks):
+                batches = iterate(columns=["image.path"])
+                paths = chain.from_iterable(it.column(0).field(0).to_pylist() for it in batches)
+            chosen = [
+                number
+                for number, name in enumerate(paths, first)
+                if wanted(name if isinstance(name, str) else f"{stem}/{number}")
+            ]
+            start = first
+            for batch in iterate(columns=columns) if chosen else ():
+                own = chosen[bisect_left(chosen, start) : bisect_left(chosen, start + len(batch))]
+                rows = batch.take(self._arrow.array([number - start for number in own], "int64"))
+                yield from zip(own, rows.to_pylist(), strict=True)
+                start += len(batch)
+            first += group.num_rows
 
 
 def _load(name: str, split: str, record: dict[str, Any]) -> LoadedSample:
@@ -150,4 +168,5 @@ def _load(name: str, split: str, record: dict[str, Any]) -> LoadedSample:
     data = image.get("bytes") if isinstance(image, dict) else None
     if data is None:
         raise ValueError("it has no image: expected a struct of bytes and path")
+    name = image["path"] if isinstance(image.get("path"), str) else name
     return row_from_record(record, name).with_image(split, decode_grey(data))
