@@ -136,7 +136,7 @@ try:
     main()
 except SystemExit as done:
     assert not done.code, done
-{LOADED % "'mnistseq_cli.distortions.pipeline', 'mnistseq_cli.distortions.geometry'"}
+{LOADED % "'mnistseq_cli.distortions.pipeline', 'mnistseq_cli.formats.base', 'PIL', 'rich.text'"}
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,7 @@ class Picture:
         from mnistseq_cli.glyphs.cache import find_data_dir
         from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
 
+        gc.freeze()  # NumPy stays loaded as well; see `mnistseq_cli.__main__`
         recipe = self.make_recipe(defaults, given)
         _check_before_download(recipe)
         missed: list[GlyphError] = []
