@@ -108,7 +108,7 @@ def measure_folder(dataset: str, count: int = COUNT) -> Iterator[Figure]:
     rounds = ROUNDS if count == COUNT else 1
     floor = min(deflate_and_write(generator, place.empty("floor")) for _ in range(rounds))
     rmtree(place.root / "floor")
-    alone, one, two = "a folder of PNG, processor time", "one worker", "the same, two workers"
+    alone, one, two = "a folder of PNG, processor time", "one worker", "two workers, by the clock"
     works = {
         one: write_dataset(place, glyphs, count, 1),
         two: write_dataset(place, glyphs, count, 2),
