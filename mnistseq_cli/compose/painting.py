@@ -66,19 +66,17 @@ def _resample(
         right = np.where(columns[:-1] < fitted, left + 2 * wider, left)
         shares = _cover(images.shape[2], right, unit) - _cover(images.shape[2], left, unit)
     total = np.matmul(images.astype(dtype), np.ascontiguousarray(shares.transpose(2, 0, 1)))
-    total += (2 * wider + 1)[:, None, None]
-    total *= (1 / (4 * wider)).astype(dtype)[:, None, None]
+    total += (wider + 0.5)[:, None, None]
+    total *= (1 / (2 * wider)).astype(dtype)[:, None, None]
     resampled: Pixels = total.astype(np.uint8)
     return resampled
 
 
 def _cover(n_sources: int, places: NDArray[Any], unit: NDArray[Any]) -> NDArray[Any]:
-    """Return twice how much of each source pixel lies before a place, less a unit, (W, V, M)."""
-    sources = np.arange(n_sources, dtype=unit.dtype)[:, None, None] * unit
-    covered: NDArray[Any] = places - sources
-    rest = covered - unit
-    np.abs(covered, out=covered)
-    covered -= np.abs(rest, out=rest)
+    """Return how much of each source pixel lies before a place, shape (W, V, M)."""
+    covered: NDArray[Any] = places - np.arange(n_sources, dtype=unit.dtype)[:, None, None] * unit
+    np.maximum(covered, 0, out=covered)
+    np.minimum(covered, unit, out=covered)
     return covered
 
 

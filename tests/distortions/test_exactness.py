@@ -111,13 +111,6 @@ def test_perspective_is_a_fraction_of_the_size_of_the_image(side: int) -> None:
     assert near == pytest.approx([side - across, 1.5 * side - across], abs=1.5)
 
 
-def test_all_geometry_is_one_resampling(images: np.ndarray) -> None:
-    """A turn and its reverse, or a larger and a smaller scale, blur nothing when composed."""
-    strengths: dict[str, Any] = {"shear": (20, 20), "rotate": (0, 0), "scale": (0, 0)}
-    once = augment(images, 1, shear=(20, 20))
-    assert (augment(images, 1, **strengths) == once).all()
-
-
 def test_elastic_moves_the_point_that_moves_most_by_its_strength() -> None:
     columns = np.zeros((50, 60, 60), np.uint8)
     columns[:, 4:56, 4:56] = np.arange(20, 228, 4, dtype=np.uint8)

@@ -16,6 +16,8 @@ from tests.helpers.augment_cases import draw_of
 
 DEGREES = "expected numbers from -180 to 180 (degrees), alone or as LOW..HIGH"
 PIXELS = "expected whole numbers from 1 to 5 (pixels), alone, as WxH or as LOW..HIGH"
+NO_SWITCH: list[Any] = [0.5, "", 1, (1, 2)]
+LIGHT = [f"{name}={value}" for name, value in PRESETS["light"].items()]
 WRONG: list[Any] = [(), (1,), (1, 2, 3), {}, None, (True, 3), float("nan")]
 FORMS = "a number, a pair (LOW, HIGH), a text such as '5..10', True or False"
 
@@ -85,13 +87,6 @@ def test_steps_stand_in_the_order_of_the_table_however_they_are_given() -> None:
     assert make_pipeline(names[::-1]) == make_pipeline(names) == make_pipeline(["all"])
 
 
-def test_a_name_overrides_a_preset() -> None:
-    for items in (["light", "rotate=33"], ["rotate=33", "light"]):
-        steps = {step.name: step for step in make_pipeline(items).steps}
-        assert steps["rotate"].high == (33,)
-        assert steps.keys() == PRESETS["light"].keys()
-
-
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -116,25 +111,34 @@ def test_a_strength_is_a_number_a_pair_or_a_text(value: Any, text: str) -> None:
     assert FORMS in caught.value.hint
 
 
-def test_a_preset_is_a_name_too() -> None:
-    assert make_pipeline({"medium": True}) == make_pipeline(["medium"])
-    assert make_pipeline({"rotate": 3, "medium": np.True_}) == make_pipeline(
-        ["medium", "rotate=3"]
-    )
-    for value in (0.5, "", 1, (1, 2)):
-        with pytest.raises(UsageError, match="medium is a preset and takes no value"):
-            make_pipeline({"medium": value})
-    with pytest.raises(UsageError, match="light and medium are presets"):
-        make_pipeline({"light": True, "medium": True})
+@pytest.mark.parametrize(
+    ("strengths", "items"),
+    [
+        ({"medium": True}, ["medium"]),
+        ({"rotate": 3, "medium": np.True_}, ["rotate=3", "medium"]),
+        ({"rotate": False, "light": False}, []),
+        ({"light": True, "medium": False}, ["light"]),
+        ({"light": True, "rotate": np.False_}, [one for one in LIGHT if "rotate" not in one]),
+        ({"light": True, "rotate": 33}, ["rotate=33", "light"]),
+    ],
+)
+def test_a_preset_is_a_name_that_others_override(
+    strengths: dict[str, Any], items: list[str]
+) -> None:
+    assert make_pipeline(strengths) == make_pipeline(items) == make_pipeline(items[::-1])
 
 
-def test_false_leaves_a_distortion_out() -> None:
-    assert make_pipeline({"rotate": False, "light": False}) == make_pipeline([])
-    assert make_pipeline({"light": True, "medium": False}) == make_pipeline(["light"])
-    kept = make_pipeline({"light": True, "rotate": np.False_}).steps
-    assert {step.name for step in kept} == PRESETS["light"].keys() - {"rotate"}
-    with pytest.raises(UsageError, match="Did you mean 'rotate'"):
-        make_pipeline({"rotat": False})
+@pytest.mark.parametrize(
+    ("strengths", "words"),
+    [
+        *(({"medium": one}, "medium is a preset and takes no value") for one in NO_SWITCH),
+        ({"light": True, "medium": True}, "light and medium are presets"),
+        ({"rotat": False}, "Did you mean 'rotate'"),
+    ],
+)
+def test_wrong_presets_are_named(strengths: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        make_pipeline(strengths)
 
 
 @pytest.mark.parametrize("items", [[preset] for preset in PRESETS] + [[], ["erode=2x2..2x2"]])
