@@ -226,12 +226,6 @@ def test_yolo_is_told_where_images_are_and_what_classes_are_called(
     assert all((tmp_path / folder).is_dir() for folder in values.values())
 
 
-@pytest.mark.parametrize("name", ["{index}", "images/more/images/{index}"])
-def test_yolo_needs_images_in_its_own_folder(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="names begin with images/"):
-        Output(folder=tmp_path, labels=("yolo",), name=name)
-
-
 def test_names_with_quotes_and_other_letters_come_back(glyphs: GlyphSet, tmp_path: Path) -> None:
     generator = SequenceGenerator(RECIPES["digits"], glyphs)
     others = [style for style in LABEL_STYLES if style not in ("yolo", "easyocr")]

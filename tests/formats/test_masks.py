@@ -11,7 +11,7 @@ from PIL import Image
 
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.compose.samples import Block, Inks
-from mnistseq_cli.errors import OutputError, UsageError
+from mnistseq_cli.errors import OutputError
 from mnistseq_cli.formats import Output
 from mnistseq_cli.formats.masks import decode_instances, encode_instances, encode_runs
 from mnistseq_cli.recipe import Recipe
@@ -111,8 +111,6 @@ def test_masks_are_read_back(glyphs: GlyphSet, tmp_path: Path) -> None:
         path.write_bytes(damage)
         with pytest.raises(OutputError, match="mask"):
             read_dataset(tmp_path)
-    with pytest.raises(UsageError, match="no image lies in masks"):
-        Output(folder=tmp_path, labels=("masks",), name="masks/{index}")
 
 
 def test_masks_of_many_characters_have_16_bits(glyphs: GlyphSet) -> None:
