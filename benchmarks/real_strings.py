@@ -47,7 +47,7 @@ RECIPES = {
     **{name: Recipe(**DRAWN, augment=(name,)) for name in ("light", "medium", "heavy")},
 }
 # What makes a recipe what it is; each is left out by itself.
-PARTS = ("pattern", "augment", "hand", "touching", "paper", "margin_px", "unlabelled")
+PARTS = ("dataset", "pattern", "augment", "hand", "touching", "paper", "margin_px", "unlabelled")
 
 
 class Reading(NamedTuple):
@@ -61,10 +61,12 @@ class Reading(NamedTuple):
 
 def open_recipe(name: str, dataset: str) -> Recipe:
     """Return a recipe of the table, a built-in one, or that of a file, at the reader's height."""
-    if name in NAMED_RECIPES:
+    if name in RECIPES:
+        recipe = RECIPES[name]
+    elif name in NAMED_RECIPES:
         recipe = Recipe.named(name, dataset=dataset)
     else:
-        recipe = replace(RECIPES[name], dataset=dataset) if name in RECIPES else Recipe.load(name)
+        recipe = Recipe.load(name)
     return recipe.at_height(crnn.HEIGHT_PX)
 
 
@@ -89,9 +91,7 @@ def measure(
         read = crnn.read_rows(reader, rows, alphabet)
         exact.append([text == right for text, right in zip(read, texts, strict=True)])
         errors.append([*map(crnn.count_edits, read, texts)])
-        clean = replace(
-            RECIPES["plain"], dataset=recipe.dataset, glyphs="test", count=TEST_COUNT, seed=seed
-        )
+        clean = replace(RECIPES["plain"], glyphs="test", count=TEST_COUNT, seed=seed)
         on_mnist.append(crnn.test(reader, IterableSequenceDataset(clean)).exact)
     lengths = np.array([*map(len, texts)])
     return Reading(np.mean(exact, 0), np.mean(errors, 0), lengths, float(np.mean(on_mnist)))
@@ -125,7 +125,7 @@ def main() -> None:
     add("folder", type=Path, help="labelled pictures of real rows")
     add("--recipes", nargs="*", default=[*RECIPES, *NAMED_RECIPES], help="or files")
     add("--parts-of", default="cheque", help="recipe to take apart (default: %(default)s)")
-    add("--dataset", default="mnist", help="what digits are of (default: %(default)s)")
+    add("--dataset", default="mnist=1,strokes=1", help="of built-in recipes: %(default)s")
     add("--samples", type=int, default=40_000, help="to train on (default: %(default)s)")
     add("--seeds", type=int, default=1, help="readers of each recipe (default: %(default)s)")
     asked = parser.parse_args()
