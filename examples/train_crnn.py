@@ -98,7 +98,8 @@ def stretch(images: Tensor) -> Tensor:
     """Make the darkest ink of each image black and its paper white, as scanners do."""
     levels = images.flatten(1).quantile(torch.tensor([0.01, 0.75]), dim=1)
     ink, paper = levels[:, :, None, None, None]
-    return ((images - ink) / (paper - ink).clamp(min=1 / 255)).clamp(0, 1)
+    stretched: Tensor = (images - ink) / (paper - ink).clamp(min=1 / 255)
+    return stretched.clamp(0, 1)
 
 
 def train(reader: Reader, dataset: IterableSequenceDataset, limit_s: float) -> None:
