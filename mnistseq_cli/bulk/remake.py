@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from itertools import islice
 from string import Formatter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from mnistseq_cli.distortions.registry import Stage
     from mnistseq_cli.formats.base import LoadedSample
 
+KeyT = TypeVar("KeyT")
+
 ASPECTS = ("boxes", "gaps", "glyphs")  # of a sample, which not every container holds
-_BLOCK_SIZE = 128  # its images stay in the cache of a core
+_BLOCK_SIZE, _BLOCK_PIXELS = 512, 1 << 22  # of samples that are compared together
 _ARRAYS = ("hdf5", "npz", "npy", "idx")
 _LOSSLESS = ("png", "bmp", "pgm", "tga", "tiff")
 _DIGIT_STAGES: tuple[Stage, ...] = ("geometry", "shape")  # those that change how wide a digit is
@@ -95,6 +97,7 @@ class Remaker:
         self._ranges = {split.name: range(split.start, split.stop) for split in self.splits}
         self._is_array = self.output.to in _ARRAYS
         self._is_lossless = self._is_array or self.output.image_format in _LOSSLESS
+        self._last: tuple[object, Block] | None = None  # which samples were made, and these
         self._generators: dict[tuple[Stage, ...], dict[str, SequenceGenerator]] = {}
         pattern = r"(?P<index>\d+)\.\w+"
         self._firsts: dict[str, int] | None = None  # samples called 0, where splits begin anew
@@ -114,18 +117,36 @@ class Remaker:
         first = 0 if self._firsts is None else self._firsts.get(match["split"] or "")
         return None if first is None else first + int(match["index"])
 
-    def differences(self, samples: Iterable[LoadedSample]) -> Iterator[Difference]:
-        """Compare samples with what the recipe makes; an image of no size is not compared."""
+    def differences(
+        self, streams: Mapping[KeyT, Iterator[LoadedSample]]
+    ) -> Iterator[tuple[KeyT, Difference]]:
+        """Compare samples with what the recipe makes; an image of no size is not compared.
+
+        Streams of the same samples are read in step, so that these are made once.
+        """
         stages = tuple({step.record.stage: 0 for step in self._distortions.steps})
-        stream = iter(samples)
-        while chunk := list(islice(stream, _BLOCK_SIZE)):
-            indices = {place: self._locate(sample) for place, sample in enumerate(chunk)}
-            known = {place: index for place, index in indices.items() if index is not None}
-            yield from (Difference(it, "name") for at, it in enumerate(chunk) if at not in known)
-            for places, block in self._make_blocks(chunk, known, stages):
-                aspects = ["text", "image", "written", "mark_boxes", *ASPECTS]
-                aspects += [] if block.writers is None else ["writers"]
-                yield from self._compare([chunk[place] for place in places], block, aspects)
+        largest = (generator.largest_px for generator in self._open(stages).values())
+        n_pixels = max(height_px * width_px for height_px, width_px in largest)
+        n_most = max(1, min(_BLOCK_SIZE, _BLOCK_PIXELS // n_pixels))
+        left = dict(streams)
+        while left:
+            for key, stream in [*left.items()]:
+                chunk = list(islice(stream, n_most))
+                if not chunk:
+                    del left[key]
+                for difference in self._find_differences(chunk, stages):
+                    yield key, difference
+
+    def _find_differences(
+        self, chunk: list[LoadedSample], stages: tuple[Stage, ...]
+    ) -> Iterator[Difference]:
+        indices = {place: self._locate(sample) for place, sample in enumerate(chunk)}
+        known = {place: index for place, index in indices.items() if index is not None}
+        yield from (Difference(it, "name") for at, it in enumerate(chunk) if at not in known)
+        for places, block in self._make_blocks(chunk, known, stages):
+            aspects = ["text", "image", "written", "mark_boxes", *ASPECTS]
+            aspects += [] if block.writers is None else ["writers"]
+            yield from self._compare([chunk[place] for place in places], block, aspects)
 
     def fill(self, samples: list[LoadedSample], *, boxes: bool = False) -> list[LoadedSample]:
         """Return samples with the gaps, glyphs and boxes that they lack.
@@ -204,17 +225,23 @@ class Remaker:
         starts = [split.start for split in self.splits]
         begins = np.flatnonzero((np.diff(found) != 1) | np.isin(found[1:], starts)) + 1
         for run, of_run in zip(np.split(places, begins), np.split(found, begins), strict=True):
-            generator = self._open(stages)[samples[run[0]].split]
-            yield run.tolist(), generator.block(int(of_run[0]), int(of_run[-1]) + 1)
+            key = (stages, samples[run[0]].split, int(of_run[0]), int(of_run[-1]) + 1)
+            if self._last is None or self._last[0] != key:
+                self._last = (key, self._open(stages)[key[1]].block(*key[2:]))
+            yield run.tolist(), self._last[1]
 
     def _compare(
         self, samples: list[LoadedSample], block: Block, aspects: Iterable[str]
     ) -> Iterator[Difference]:
         for aspect in aspects:
             found = [getattr(sample, aspect) for sample in samples]
-            if aspect == "image" and _are_all_equal(found, block):
+            if all(there is None for there in found):
+                continue
+            if aspect == "image" and _are_pages(found, block):
                 continue
             made = self._expect(block, aspect, found)
+            if _are_equal(found, made):
+                continue
             for sample, there, expected in zip(samples, found, made, strict=True):
                 is_held = there is not None and (isinstance(there, str | tuple) or there.size)
                 if is_held and not np.array_equal(there, expected):
@@ -296,9 +323,22 @@ def _take(block: Block, aspect: str) -> list[NDArray[Any]]:
     return [row[first : length + more] for row, length in rows]
 
 
-def _are_all_equal(images: list[NDArray[Any]], block: Block) -> bool:
-    """Whether images are those of a block; many times faster than one by one."""
+# Both are many times faster than to compare the values of one sample after the other.
+
+
+def _are_pages(images: list[NDArray[Any]], block: Block) -> bool:
+    """Whether images are those of a block."""
     shape = block.images.shape
     if {image.shape for image in images} != {shape[1:]} or (block.widths_px != shape[2]).any():
         return False
     return bool((np.concatenate(images).reshape(shape) == block.images).all())
+
+
+def _are_equal(found: list[Any], made: list[Any]) -> bool:
+    """Whether values, none of which is an empty array, are equal."""
+    if not all(isinstance(value, np.ndarray) and value.size for value in (*found, *made)):
+        return isinstance(found[0], str | tuple) and found == made
+    shapes = [[value.shape for value in values] for values in (found, made)]
+    return shapes[0] == shapes[1] and np.array_equal(
+        np.concatenate(found, axis=None), np.concatenate(made, axis=None)
+    )

@@ -47,7 +47,12 @@ from mnistseq_cli.bulk.output_folder import JOINED, open_output_folder
 from mnistseq_cli.bulk.parts import PartMaker, Staging, check_files, find_versions, read_part
 from mnistseq_cli.bulk.plan import cut_parts
 from mnistseq_cli.bulk.storage import is_shared
-from mnistseq_cli.bulk.workers import count_cores, exit_on_signals, map_unordered
+from mnistseq_cli.bulk.workers import (
+    WORKERS_LIMIT,
+    count_cores,
+    exit_on_signals,
+    map_unordered,
+)
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.compose.splits import open_splits
 from mnistseq_cli.errors import OutputError, UsageError
@@ -78,7 +83,6 @@ if TYPE_CHECKING:
 
     Driver = Callable[[Iterator[Part]], Generator[WrittenPart]]  # makes parts, in any order
 
-WORKERS_LIMIT = 1024
 _N_SHOWN, _SHOWN_PX = 24, 480  # images on the picture of a card, and the width of their left part
 _FEW_SAMPLES = 4000  # made before workers have started
 _LONG_S = 10.0  # of a part: what stopping loses is told then

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from mnistseq_cli.compose.splits import Split
     from mnistseq_cli.formats.base import Wanted
 
+    # By the label file that samples are read from; None where each lies in one with its labels.
+    _Reads = dict[Path | None, Callable[[Wanted], Iterator[LoadedSample]]]
+
 TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")
 
@@ -288,36 +291,38 @@ class _Comparer:
         """Compare samples as the reader of the format gives them, then other label files."""
         reader = open_format(Output(folder=self._folder, to=self._to))
         splits = sorted(self._remaker.splits, key=lambda split: rank_split(split.name))
-        folders = {split: self._folder / split.name for split in splits if self._to == "folder"}
-        first = {split.name: find_label_file(at, own=True) for split, at in folders.items()}
-        yield from self._compare_all(partial(reader.read, self._folder), splits, parts, first)
-        for split, folder in folders.items():
+        if self._to != "folder":
+            reads: _Reads = {None: partial(reader.read, self._folder)}
+            yield from self._compare_all(reads, splits, parts)
+            return
+        for split in splits:
+            folder = self._folder / split.name
+            first = find_label_file(folder, own=True)
+            reads = {first: partial(reader.read_split, split.name, folder)}
             for listing in chain.from_iterable(map(folder.glob, OWN_LABEL_FILES)):
-                if listing != first[split.name]:
-                    read = partial(_read_rows, split.name, listing)
-                    yield from self._compare_all(read, [split], parts, {split.name: listing})
+                reads.setdefault(listing, partial(_read_rows, split.name, listing))
+            yield from self._compare_all(reads, [split], parts)
 
     def _compare_all(
-        self,
-        read: Callable[[Wanted], Iterator[LoadedSample]],
-        splits: list[Split],
-        parts: tuple[Part, ...],
-        listings: dict[str, Path | None],
+        self, reads: _Reads, splits: list[Split], parts: tuple[Part, ...]
     ) -> Iterator[Problem]:
         """Compare the samples of some parts in what is read: that of some splits, in order."""
-        chosen = _Chosen(splits, parts, self._is_skipped if self._skip else lambda _: False)
-        for difference in self._remaker.differences(read(chosen)):
+        is_skipped = self._is_skipped if self._skip else lambda _: False
+        chosen = {listing: _Chosen(splits, parts, is_skipped) for listing in reads}
+        streams = {listing: read(chosen[listing]) for listing, read in reads.items()}
+        for listing, difference in self._remaker.differences(streams):
             sample, aspect = difference.sample, difference.aspect
             if self._to == "folder" and aspect == "image":
                 name = self._name(sample.name, sample.split)
                 yield Problem("altered", name, "not what the recipe makes")
             else:
-                name = self._find_file(sample, aspect, parts, listings.get(sample.split))
+                name = self._find_file(sample, aspect, parts, listing)
                 yield Problem("altered", name, str(difference))
-        if chosen.n_seen != chosen.n_all and not self._skip:
-            none = LoadedSample("", splits[0].name, _NO_IMAGE, "")
-            name = self._find_file(none, "image", parts, listings.get(none.split))
-            yield Problem("altered", name, f"{chosen.n_seen} samples instead of {chosen.n_all}")
+        for listing, it in chosen.items():
+            if it.n_seen != it.n_all and not self._skip:
+                none = LoadedSample("", splits[0].name, _NO_IMAGE, "")
+                name = self._find_file(none, "image", parts, listing)
+                yield Problem("altered", name, f"{it.n_seen} samples instead of {it.n_all}")
 
     def _find_file(
         self, sample: LoadedSample, aspect: str, parts: tuple[Part, ...], listing: Path | None

@@ -35,6 +35,7 @@ Work = Callable[[TaskT, Callable[[int], None]], ResultT]  # does a task; says ho
 
 # Forking from a process that has threads is not safe.
 _START_METHOD = "spawn" if sys.platform == "win32" else "forkserver"
+WORKERS_LIMIT = 1024
 DEATHS_ALLOWED = 2
 TERMINATED = 143  # exit status after SIGTERM
 _STARTS_ALLOWED = 5  # of workers that end before they begin

@@ -29,8 +29,8 @@ def inspect(
     data_dir: Path | None = None,
 ) -> None:
     """Run the command; `help.txt` says what each parameter is."""
-    from mnistseq_cli.bulk.run import WORKERS_LIMIT
     from mnistseq_cli.bulk.storage import open_folder
+    from mnistseq_cli.bulk.workers import WORKERS_LIMIT
     from mnistseq_cli.cli.console import say
     from mnistseq_cli.cli.output_options import check_image_file
     from mnistseq_cli.inspection.survey import pick_samples

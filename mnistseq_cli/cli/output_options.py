@@ -46,7 +46,7 @@ class OutputOptions:
     def check(self, folder: Path) -> None:
         """Raise early if something could not be done in a folder, or would be ignored."""
         from mnistseq_cli.bulk.plan import PART_SIZE_LIMIT
-        from mnistseq_cli.bulk.run import WORKERS_LIMIT
+        from mnistseq_cli.bulk.workers import WORKERS_LIMIT
         from mnistseq_cli.recipe import COUNT_LIMIT
 
         self._check_goes_together()

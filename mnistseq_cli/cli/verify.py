@@ -24,10 +24,10 @@ def verify(
     data_dir: Path | None = None,
 ) -> None:
     """Run the command; `help.txt` says what each parameter is."""
-    from mnistseq_cli.bulk.run import WORKERS_LIMIT
     from mnistseq_cli.bulk.storage import open_folder
     from mnistseq_cli.bulk.verify import VerifyProgress
     from mnistseq_cli.bulk.verify import verify as check
+    from mnistseq_cli.bulk.workers import WORKERS_LIMIT
     from mnistseq_cli.cli.console import print_result, say
     from mnistseq_cli.cli.progress import Display
 

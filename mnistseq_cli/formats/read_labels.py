@@ -131,14 +131,15 @@ def _parse_boxes(boxes: Any, key: str = "bbox") -> NDArray[np.int64]:  # noqa: A
     is_shaped = {*map(type, _expect(boxes, key, list))} <= {list}
     is_shaped = is_shaped and {*map(len, boxes)} <= {BOX_NUMBERS}
     numbers = [*chain.from_iterable(boxes)] if is_shaped else []
+    if is_shaped and _holds_only(numbers, int):
+        return np.array(numbers, np.int64).reshape(-1, BOX_NUMBERS)
     if not is_shaped or not _holds_only(numbers, int, float):
         for place, box in enumerate(boxes, 1):
             if not _holds_only(box, int, float) or len(box) != BOX_NUMBERS:
                 raise ValueError(
                     f"box {place} is {reprlib.repr(box)}; expected x, y, width and height"
                 )
-    pixels = np.array(numbers, np.int64 if {*map(type, numbers)} == {int} else np.float64)
-    return np.rint(pixels).astype(np.int64, copy=False).reshape(-1, BOX_NUMBERS)
+    return np.rint(np.array(numbers, np.float64)).astype(np.int64).reshape(-1, BOX_NUMBERS)
 
 
 def _parse_list(values: Any, key: str, kind: type, what: str) -> Any:  # noqa: ANN401 - as above
