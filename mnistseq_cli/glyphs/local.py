@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from math import isqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,7 +39,7 @@ from mnistseq_cli.glyphs.writers import WRITER_LIMIT_BYTES, Writers, name_writer
 from mnistseq_cli.pixels import Classes, Pixels, split_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -53,9 +53,7 @@ EXPECTED = (
     "a folder with one sub-folder of pictures per class, or a zip or tar archive of these"
 )
 _LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp")
-_SPLIT_WORDS = {
-    "train": "train", "training": "train", "test": "test", "testing": "test", "t10k": "test",
-}  # fmt: skip
+_SPLIT_WORD = re.compile(r"(?<![a-z])(train|test|t10k)(?:ing)?(?![a-z])")
 # What libraries and tutorials call images and labels in an npz, with or without a split.
 _NPZ_LABELS = {
     "x": "y", "images": "labels", "image": "label", "data": "target", "arr_0": "arr_1",
@@ -121,7 +119,7 @@ def _find_sets(path: Path, entries: list[Entry]) -> _Found:
     """Find sets of glyphs of the first kind that there is: the name of each, and its reader."""
     is_file = path.is_file() and any(entry.path for entry in entries)
     own = [entry for entry in entries if entry.path == path] if is_file else entries
-    for suffix, find in ((".npz", _find_npz), (".csv", _find_tables), (".parquet", _find_parquet)):
+    for suffix, find in _FINDERS.items():
         chosen = [entry for entry in own if entry.name.lower().endswith(suffix)]
         if found := [one for entry in chosen for one in find(entry, path)]:
             return found
@@ -136,7 +134,6 @@ def _group_by_split(found: _Found, path: Path) -> dict[str, _Reader]:
     if len(found) == 1:
         return {"": found[0][1]}
     splits = [_find_split(name) for name, _ in found]
-    by_split = {split: reader for split, (_, reader) in zip(splits, found, strict=True)}
     if splits.count("train") != 1 or splits.count("test") != 1:
         names = ", ".join(name for name, _ in found[:6])
         raise GlyphError(
@@ -144,13 +141,13 @@ def _group_by_split(found: _Found, path: Path) -> dict[str, _Reader]:
             f"{names}",
             "Name the one that is meant: --dataset FOLDER/FILE",
         )
-    return {split: by_split[split] for split in ("train", "test")}
+    return {split: found[splits.index(split)][1] for split in ("train", "test")}
 
 
 def _find_split(name: str) -> str:
     """Return the split that a path names, its last words first, or ""."""
-    words = re.findall(r"[a-z]+\d+k|[a-z]+|t10k", name.lower())
-    return next((_SPLIT_WORDS[word] for word in reversed(words) if word in _SPLIT_WORDS), "")
+    words = ["", *_SPLIT_WORD.findall(name.lower())]
+    return "test" if words[-1] == "t10k" else words[-1]
 
 
 def _find_pairs(entries: list[Entry], own: list[Entry]) -> _Found:
@@ -311,13 +308,10 @@ def _read_table(entry: Entry) -> LocalGlyphs:
     return _convert(rows[:, 1:], rows[:, 0], entry.title, entry.title)
 
 
-def _find_parquet(entry: Entry, _: Path) -> _Found:
-    return [(entry.name, partial(_read_parquet, entry))]
-
-
 def _read_parquet(entry: Entry) -> LocalGlyphs:
     """Read a Parquet file as Hugging Face has MNIST: packed pictures and labels."""
     parquet = import_extra("pyarrow.parquet", "parquet", f"reading {entry.title}")
+    name = f"a picture in {entry.title}"
     with entry.open() as stream:
         table = parquet.ParquetFile(stream)
         if {"image", "label"} - {*table.schema_arrow.names}:
@@ -331,8 +325,8 @@ def _read_parquet(entry: Entry) -> LocalGlyphs:
             for batch in table.iter_batches(_CHUNK, columns=["image"])
             for image in batch["image"].to_pylist()
         )
-        name = f"a picture in {entry.title}"
-        images = read_squares(((io.BytesIO(one), name) for one in packed), len(labels))
+        pictures = (Entry(name, len(one), partial(io.BytesIO, one)) for one in packed)
+        images = read_squares(pictures, len(labels))
     return _convert(images, labels, entry.title, entry.title)
 
 
@@ -362,7 +356,7 @@ def _read_class(name: str) -> str:
 
 def _read_pictures(entries: list[Entry], of: str) -> LocalGlyphs:
     """Read the pictures of class folders, then sort them by class and name."""
-    images = read_squares(_open_each(entries), len(entries))
+    images = read_squares(entries, len(entries))
     folders, names = zip(*(Path(entry.name).parts[-2:] for entry in entries), strict=True)
     characters = [_read_class(folder) for folder in folders]
     alphabet = "".join(sorted({*characters}))
@@ -375,12 +369,6 @@ def _read_pictures(entries: list[Entry], of: str) -> LocalGlyphs:
         is_lossy=any(name.lower().endswith(_LOSSY_SUFFIXES) for name in names),
         writers=_read_writers([names[at] for at in order], of),
     )
-
-
-def _open_each(entries: list[Entry]) -> Iterator[tuple[BinaryIO, str]]:
-    for entry in entries:
-        with entry.open() as stream:
-            yield stream, entry.title
 
 
 def _read_writers(names: list[str], of: str) -> Writers | None:
@@ -396,10 +384,9 @@ def _to_glyphs(images: NDArray[Any], name: str) -> Pixels:
     """Return images as uint8, shape (N, side, side): of levels 0 to 255, or of shares 0 to 1."""
     shape = images.shape
     if images.ndim == 4 and 1 in {shape[1], shape[3]}:  # noqa: PLR2004 - with a channel
-        images = images.reshape(len(images), *(shape[1:3] if shape[3] == 1 else shape[2:]))
-    elif images.ndim == 2:  # noqa: PLR2004 - a row for each
-        side = isqrt(shape[1])
-        images = images.reshape(-1, side, side) if side * side == shape[1] else images
+        images = images.squeeze(3 if shape[3] == 1 else 1)
+    elif images.ndim == 2 and (side := isqrt(shape[1])) ** 2 == shape[1]:  # noqa: PLR2004 - rows
+        images = images.reshape(-1, side, side)
     is_stack = images.ndim == 3 and images.size > 0  # noqa: PLR2004 - (N, height, width)
     if not is_stack or max(images.shape[1:]) not in SIDES_PX:
         raise GlyphError(
@@ -442,3 +429,10 @@ def _to_classes(labels: NDArray[Any], alphabet: str, name: str, first_label: int
             f"to {last_label}"
         )
     return (labels.astype(np.int64) - first_label).astype(np.uint8)
+
+
+_FINDERS: dict[str, Callable[[Entry, Path], _Found]] = {
+    ".npz": _find_npz,
+    ".csv": _find_tables,
+    ".parquet": lambda entry, _: [(entry.name, partial(_read_parquet, entry))],
+}

@@ -19,6 +19,7 @@ from mnistseq_cli.pixels import Ints, Pixels, split_up
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from mnistseq_cli.glyphs.sources import Entry
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
 SIDES_PX = range(4, 4097)  # of glyphs that are read
@@ -33,11 +34,12 @@ _DARK_PAPER, _LIGHT_PAPER = 63, 192
 _NOISE = 32  # levels over paper that compression or a scanner can make, after stretching
 
 
-def read_squares(pictures: Iterable[tuple[BinaryIO, str]], n_glyphs: int) -> Pixels:
+def read_squares(pictures: Iterable[Entry], n_glyphs: int) -> Pixels:
     """Read pictures as square glyphs, all as large as the largest, shape (N, side, side)."""
     squares = []
-    for stream, name in pictures:
-        picture = read_picture(stream, name)
+    for entry in pictures:
+        with entry.open() as stream:
+            name, picture = entry.title, read_picture(stream, entry.title)
         if max(picture.shape) not in SIDES_PX:
             raise GlyphError(
                 f"{name} is {picture.shape[1]} by {picture.shape[0]} pixels; expected "
