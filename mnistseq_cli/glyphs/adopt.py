@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,21 +59,18 @@ def _find_files(
 ) -> dict[DataFile, tuple[str, bytes]]:
     """Find files: the name of each in the cache, and its bytes; packed files come first."""
     found: dict[DataFile, tuple[str, bytes]] = {}
-    for entry in entries:
+    for is_packed, file, entry in product((False, True), files, entries):
+        name = file.packed_name if is_packed else file.name
+        size_bytes = file.size_bytes if is_packed else file.unpacked_size_bytes
+        sha256 = file.sha256 if is_packed else file.unpacked_sha256
         # Some programs unpack to names with a dot, such as …-images.idx3-ubyte.
-        own_name = Path(entry.name).name.lower().replace(".idx", "-idx")
-        for file in files:
-            for name, size_bytes, sha256 in (
-                (file.packed_name, file.size_bytes, file.sha256),
-                (file.name, file.unpacked_size_bytes, file.unpacked_sha256),
-            ):
-                is_alike = entry.size_bytes == size_bytes or (not size_bytes and own_name == name)
-                if sha256 and is_alike and found.get(file, ("",))[0] != file.packed_name:
-                    data = entry.read()
-                    if hashlib.sha256(data).hexdigest() == sha256:
-                        found[file] = (name, data)
-            if not file.is_known and own_name in {file.name, file.packed_name}:
-                found[file] = (own_name, entry.read())
+        is_named = Path(entry.name).name.lower().replace(".idx", "-idx") == name
+        if sha256 and (entry.size_bytes == size_bytes or (not size_bytes and is_named)):
+            data = entry.read()
+            if hashlib.sha256(data).hexdigest() == sha256:
+                found[file] = (name, data)
+        elif is_named and not file.is_known:
+            found[file] = (name, entry.read())
     return found
 
 

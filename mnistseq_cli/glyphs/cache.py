@@ -7,6 +7,7 @@ import os
 import shlex
 import time
 from contextlib import suppress
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -208,10 +209,9 @@ def _fetch(  # noqa: PLR0917 - what `ensure_cached` is given
     mirrors = (*mirrors, *dataset.mirrors)
     deadline = time.monotonic() + patience.deadline_s
     for file in missing:
+        left = replace(patience, deadline_s=deadline - time.monotonic())
         try:
-            mirror = fetch_file(
-                file, folder, mirrors, progress=progress, patience=patience, deadline=deadline
-            )
+            mirror = fetch_file(file, folder, mirrors, progress=progress, patience=left)
         except DownloadError as error:
             by_hand = download_command(dataset.name, data_dir, "--from FOLDER")
             raise DownloadError(

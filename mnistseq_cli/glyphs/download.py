@@ -73,16 +73,14 @@ def fetch_file(
     *,
     progress: Progress | None = None,
     patience: Patience = PATIENT,
-    deadline: float | None = None,
 ) -> str:
     """Fetch a gzip file into a folder; return the mirror that gave the right bytes.
 
     All mirrors are tried before any is tried again; those that failed for good (not there, wrong
-    bytes) are not. Where the file is one of several, their common deadline is given, on the clock
-    of `time.monotonic`.
+    bytes) are not.
     """
     check_mirrors(mirrors)
-    deadline = monotonic() + patience.deadline_s if deadline is None else deadline
+    deadline = monotonic() + patience.deadline_s
     failures: dict[str, FailedTry] = {}
     waiting = list(dict.fromkeys(mirrors))
     for number in range(patience.rounds):

@@ -137,30 +137,25 @@ def measure_styles(images: Pixels) -> Ints:
     learning applied to document recognition", 1998) take out of digits. The stroke width is twice
     the ink over the length of its edges, which is the sum of all steps between pixels.
     """
-    return np.concatenate(
-        [_measure_part(images[part].astype(np.int64)) for part in split_up(images, AT_ONCE_PX)]
-    )
-
-
-def _measure_part(ink: Ints) -> Ints:
-    places = np.arange(ink.shape[1])
-    by_row, by_column = ink.sum(axis=2), ink.sum(axis=1)
-    mass = np.maximum(1, by_row.sum(axis=1))
-    sum_y, sum_x = by_row @ places, by_column @ places
-    # Moments around the centre, times the mass.
-    mu11 = (ink @ places) @ places * mass - sum_x * sum_y
-    mu02 = np.maximum(1, (by_row @ places**2) * mass - sum_y**2)
-    steps = np.abs(np.diff(ink, axis=1)).sum(axis=(1, 2)) + np.abs(np.diff(ink)).sum(axis=(1, 2))
-    slant = (2 * SLANT_UNITS * mu11 + mu02) // (2 * mu02)
-    stroke = 2 * STROKE_UNITS * mass // np.maximum(1, steps)
-    return np.stack([slant, stroke], axis=1)
+    places, styles = np.arange(images.shape[1]), np.empty((len(images), 2), np.int64)
+    for part in split_up(images, AT_ONCE_PX):
+        ink = images[part].astype(np.int64)
+        by_row, by_column = ink.sum(axis=2), ink.sum(axis=1)
+        mass = np.maximum(1, by_row.sum(axis=1))
+        sum_y, sum_x = by_row @ places, by_column @ places
+        # Moments around the centre, times the mass.
+        mu11 = (ink @ places) @ places * mass - sum_x * sum_y
+        mu02 = np.maximum(1, (by_row @ places**2) * mass - sum_y**2)
+        steps = sum(np.abs(np.diff(ink, axis=axis)).sum(axis=(1, 2)) for axis in (1, 2))
+        styles[part, 0] = (2 * SLANT_UNITS * mu11 + mu02) // (2 * mu02)
+        styles[part, 1] = 2 * STROKE_UNITS * mass // np.maximum(1, steps)
+    return styles
 
 
 def find_closest(wanted: Ints, styles: Ints, n_closest: int) -> Ints:
     """Find the places of the closest styles to each wanted one, shape (wanted, n_closest)."""
-    distance = np.zeros((len(wanted), len(styles)), np.int64)
-    for axis in range(styles.shape[1]):
-        distance += np.subtract.outer(wanted[:, axis], styles[:, axis]) ** 2
+    pairs = zip(wanted.T, styles.T, strict=True)
+    distance: Ints = sum(np.subtract.outer(one, other) ** 2 for one, other in pairs)
     # With the place in the key no two keys are equal, so every machine picks the same.
     keys = distance * len(styles) + np.arange(len(styles))
     return np.sort(np.partition(keys, n_closest - 1, axis=1)[:, :n_closest], axis=1) % len(styles)

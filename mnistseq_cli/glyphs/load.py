@@ -217,8 +217,7 @@ def _read_known(
         for name in names[:1] if dataset.test_writers else names:
             files = dataset.files((name,))
             images, labels = drawn.get(name) or [_read_file(file, folder) for file in files]
-            writers = _find_writers(dataset, name, labels, data_dir)
-            sets.append(_make_set(dataset, name, images, labels, writers))
+            sets.append(_make_set(dataset, name, images, labels, data_dir))
     except GlyphError as error:
         option = "--verify" if dataset.mirrors or dataset.is_drawn else "--from FOLDER"
         raise GlyphError(
@@ -248,8 +247,7 @@ def _find_writers(
 def _cut_split(dataset: Dataset, names: tuple[SplitName, ...], whole: GlyphSet) -> GlyphSet:
     """Return the glyphs of a split, or of both, where one pair of files holds all."""
     numbers = whole.writers.numbers if whole.writers else np.zeros(0)
-    ranges = ((numbers >= one.start) & (numbers < one.stop) for one in dataset.test_writers)
-    is_test = np.any([*ranges], axis=0)
+    is_test = np.isin(numbers, np.concatenate(dataset.test_writers))
     split = names[0] if len(names) == 1 else "all"
     return replace(
         whole,
@@ -273,7 +271,7 @@ def _make_set(
     name: SplitName,
     images: NDArray[Any],
     labels: NDArray[Any],
-    writers: Writers | None,
+    data_dir: str | Path | None,
 ) -> GlyphSet:
     split = dataset.split(name)
     # QMNIST has eight numbers for each glyph: the class, and where it comes from.
@@ -292,6 +290,6 @@ def _make_set(
         licence=dataset.licence,
         sha256=split.known_sha256 or hash_glyphs(images, labels, dataset.alphabet),
         alphabet=dataset.alphabet,
-        writers=writers,
+        writers=_find_writers(dataset, name, labels, data_dir),
         pen_ids=np.where(dataset.is_drawn, first_id + np.arange(len(classes)), -1),
     )

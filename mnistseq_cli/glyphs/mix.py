@@ -34,11 +34,6 @@ def parse_mix(name: str) -> dict[str, int]:
     return members
 
 
-def write_mix(members: dict[str, int]) -> str:
-    """Return the name of a mix."""
-    return ",".join(f"{member}={weight}" for member, weight in members.items())
-
-
 def join_sets(
     sets: list[GlyphSet], name: str, split: str, weights: tuple[int, ...] = ()
 ) -> GlyphSet:

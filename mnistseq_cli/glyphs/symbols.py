@@ -104,11 +104,10 @@ class SymbolHands:
         closest = find_closest(wanted, self._styles, n_closest)
         places = closest[np.arange(len(ids)), scale_words(words, n_closest)]
         places = np.where(n_own > 0, places, scale_words(words, len(self._hands)))
-        chosen: Ints = self._hands[places]
         first = self._glyphs.pen_ids[ids[np.arange(len(ids)), is_own.argmax(axis=1)]]
         hands = find_hands(first)
         is_known = (n_own > 0) & (first >= 0) & np.isin(hands, self._hands)
-        return np.where(is_known, hands, chosen)
+        return np.where(is_known, hands, self._hands[places])
 
     def _measure(self, ids: Ints) -> Ints:
         """Return slant and stroke of glyphs of the set, in 1/1000 of a deviation."""

@@ -78,15 +78,13 @@ def draw_by_id(ids: Ints, height_px: int = SIDE_PX) -> Pixels:
 
 def _write(numbers: Ints, hands: Ints, copies: Ints) -> Line:
     """Let hands write characters, by their numbers in `PEN_CHARACTERS`."""
-    ways = np.empty((len(numbers), WAY_WORDS), np.uint64)
-    glyphs = np.empty((len(numbers), GLYPH_WORDS), np.uint64)
+    words = np.empty((len(numbers), WAY_WORDS + COPIES * GLYPH_WORDS), np.uint64)
     for number in np.unique(numbers).tolist():
         there = np.flatnonzero(numbers == number)
         seed = _SEED + ord(PEN_CHARACTERS[number])
-        words = _draw_hands(seed, WAY_WORDS + COPIES * GLYPH_WORDS)[hands[there]]
-        ways[there] = words[:, :WAY_WORDS]
-        of_copies = words[:, WAY_WORDS:].reshape(-1, COPIES, GLYPH_WORDS)
-        glyphs[there] = of_copies[np.arange(len(there)), copies[there]]
+        words[there] = _draw_hands(seed, words.shape[1])[hands[there]]
+    ways, of_copies = words[:, :WAY_WORDS], words[:, WAY_WORDS:].reshape(-1, COPIES, GLYPH_WORDS)
+    glyphs = of_copies[np.arange(len(numbers)), copies]
     return trace_lines(numbers, _draw_hands(_SEED, N_TRAITS)[hands], ways, glyphs)
 
 

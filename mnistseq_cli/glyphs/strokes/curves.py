@@ -89,7 +89,7 @@ def _read_habits(text: str, path: Path) -> Floats:
     for number, habit in enumerate(text.split("|")):
         for move in habit.split():
             point, by = move.split(":")
-            habits[number, int(point)] = [float(part) for part in by.split(",")]
+            habits[number, int(point)] = [*map(float, by.split(","))]
     for number, is_end, step in ((-2, path.begins, 1), (-1, path.ends, -1)):
         for end in np.flatnonzero(is_end).tolist():
             dx, dy = path.points[end] - path.points[end + step]

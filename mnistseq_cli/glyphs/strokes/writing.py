@@ -70,8 +70,7 @@ def read_normal(words: Words) -> Floats:
     """
     shifts = np.array([0, 16, 32, 48], np.uint64)
     total = ((words[..., None] >> shifts) & np.uint64(0xFFFF)).sum(axis=-1)
-    numbers: Floats = (total.astype(np.int64) - 131_070) / 37_837.0
-    return numbers
+    return np.asarray((total.astype(np.int64) - 131_070) / 37_837.0)
 
 
 def _read_flat(words: Words) -> Floats:
@@ -136,10 +135,7 @@ def _follow(
 
 def _bend(x: Floats, y: Floats, traits: Floats) -> tuple[Floats, Floats]:
     """Bend the plane: wide at the top or the bottom, bowed, waist high or low, tilted, sagging."""
-    taper, bow, waist, tilt, sag = (
-        traits[:, trait, None]
-        for trait in (Trait.TAPER, Trait.BOW, Trait.WAIST, Trait.TILT, Trait.SAG)
-    )
+    taper, bow, waist, tilt, sag = traits.T[Trait.TAPER :, :, None]
     bent_x = x * (1 + 0.10 * taper * y) + 0.05 * bow * y * y
     bent_y = y + 0.11 * waist * (1 - y * y) + 0.11 * tilt * x + 0.07 * sag * x * x
     return bent_x, bent_y
@@ -152,5 +148,4 @@ def _press(pressure: Floats) -> Floats:
     before = np.minimum(along // last, N_PRESSURES - 2)
     part = (along - before * last) / last
     low, high = pressure[:, before], pressure[:, before + 1]
-    swell: Floats = 1 + PRESSURE * (low + part * (high - low))
-    return swell
+    return np.asarray(1 + PRESSURE * (low + part * (high - low)))
