@@ -116,9 +116,9 @@ def _deal_set(glyphs: GlyphSet, ids: Ints, splits: tuple[Split, ...], by: str) -
         ids = ids[~glyphs.is_test[ids]]
     groups = ids
     if ids[0] >= len(glyphs.images):
-        from mnistseq_cli.glyphs.symbols import find_hands  # noqa: PLC0415 - most need none
+        from mnistseq_cli.glyphs.strokes import split_ids  # noqa: PLC0415 - most need none
 
-        groups = find_hands(glyphs.pen_ids[ids])  # all symbols of a row are by one
+        _, groups, _ = split_ids(glyphs.pen_ids[ids])  # all symbols of a row are by one hand
     labels = glyphs.labels[ids]
     strata = [np.flatnonzero(labels == one) for one in np.unique(labels)]  # of each its share
     if by == "writer" and glyphs.writers:

@@ -169,12 +169,11 @@ def _is_in_place(file: DataFile, folder: Path, *, verify: bool = False) -> bool:
     """Whether the unpacked file is right, and with `verify` the gzip file too if there is one."""
     packed, unpacked = folder / file.packed_name, folder / file.name
     with naming_damage(folder, CacheError):
-        if not file.is_known:
-            return unpacked.is_file()
-        if not unpacked.is_file() or unpacked.stat().st_size != file.unpacked_size_bytes:
-            return False
-        if not verify:
-            return True
+        is_there = unpacked.is_file() and (
+            not file.is_known or unpacked.stat().st_size == file.unpacked_size_bytes
+        )
+        if not (is_there and verify and file.is_known):
+            return is_there
         sha256 = _hash(unpacked)
         if not packed.is_file():
             return sha256 == file.unpacked_sha256

@@ -9,9 +9,9 @@ them: one pair of files, where to test with are the writers of QMNIST's 60,000 t
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
-from hashlib import sha256
 from importlib.resources import files
 from math import prod
 from typing import Any, Literal
@@ -81,19 +81,12 @@ class SplitFiles:
 
     images: DataFile
     labels: DataFile
-    # Of all images, then all labels; where it is not made from the hashes of the packed files.
-    sha256: str = ""
+    sha256: str = ""  # of the glyphs, where it is known
 
     @property
     def n_glyphs(self) -> int:
         """Number of glyphs."""
         return self.images.shape[0]
-
-    @property
-    def known_sha256(self) -> str:
-        """Hash of the glyphs; "" where those of the files are not known."""
-        both = f"{self.images.sha256}{self.labels.sha256}".encode()
-        return self.sha256 or (sha256(both).hexdigest() if self.images.is_known else "")
 
 
 @dataclass(frozen=True)
@@ -153,6 +146,8 @@ def _read_dataset(name: str, entry: dict[str, Any]) -> Dataset:
 def _read_split(images: dict[str, Any], labels: dict[str, Any], sha256: str = "") -> SplitFiles:
     for file in (images, labels):
         file["shape"] = tuple(file["shape"])
+    if "sha256" in images:  # of the packed files
+        sha256 = hashlib.sha256(f"{images['sha256']}{labels['sha256']}".encode()).hexdigest()
     return SplitFiles(DataFile(**images), DataFile(**labels), sha256)
 
 

@@ -37,6 +37,9 @@ MARKS = np.array([(120, 120), (1560, 120), (1560, 2256), (120, 2256)], np.float6
 MARK_MODULE = 11
 CODE_LEFT, CODE_TOP, CELL_WIDTH, CELL_HEIGHT = 228, 92, 19, 28
 CODE_ROWS, CODE_COLUMNS = 2, 64
+# The middles of the cells that say what a page is for.
+CELLS = np.mgrid[:CODE_COLUMNS, :CODE_ROWS].T.reshape(-1, 2) + 0.5
+CELLS = CELLS * (CELL_WIDTH, CELL_HEIGHT) + (CODE_LEFT, CODE_TOP)
 COUNT_BITS, CHECK_BITS = 8, 23  # which follow a bit for each character
 GRID_LEFT, GRID_TOP, PITCH_X, PITCH_Y, N_COLUMNS, N_ROWS = 112, 348, 112, 132, 13, 14
 N_FIELDS = N_ROWS * N_COLUMNS
@@ -95,7 +98,7 @@ def _draw_page(characters: str, n_fields: int) -> Image.Image:
         for modules, grey in ((7, 0), (5, 255), (3, 0)):
             half = modules * MARK_MODULE / 2
             draw.rectangle((x - half, y - half, x + half - 1, y + half - 1), grey)
-    cells = _place_cells() - (CELL_WIDTH / 2, CELL_HEIGHT / 2)
+    cells = CELLS - (CELL_WIDTH / 2, CELL_HEIGHT / 2)
     for x, y in cells[_encode(characters, n_fields)].tolist():
         draw.rectangle((x, y, x + CELL_WIDTH - 1, y + CELL_HEIGHT - 1), 0)
     draw.text((GRID_LEFT, 200), INSTRUCTIONS, 0, ImageFont.load_default(26), spacing=8)
@@ -115,13 +118,6 @@ def list_fields(characters: str, n_fields: int) -> Iterator[tuple[int, int, str]
     for at in range(len(characters) * n_fields):
         row, column = divmod(at, N_COLUMNS)
         yield GRID_LEFT + column * PITCH_X, GRID_TOP + row * PITCH_Y, characters[at // n_fields]
-
-
-def _place_cells() -> Points:
-    """Return the middles of the cells that say what a page is for."""
-    row, column = np.divmod(np.arange(CODE_ROWS * CODE_COLUMNS), CODE_COLUMNS)
-    x, y = CODE_LEFT + (column + 0.5) * CELL_WIDTH, CODE_TOP + (row + 0.5) * CELL_HEIGHT
-    return np.stack([x, y], axis=1)
 
 
 def _encode(characters: str, n_fields: int) -> Bools:
@@ -146,13 +142,15 @@ def read_photo(path: Path) -> list[SheetField]:
     """
     photo = _open_photo(path)
     scale = max(1, round(max(photo.size) / SEARCH_PX))
-    is_dark = _find_dark(photo.reduce(scale))
+    small = photo.reduce(scale)
+    around = small.filter(ImageFilter.BoxBlur(max(small.size) / 20))
+    is_dark = np.asarray(small) < 0.75 * np.asarray(around)  # than that, in whatever light
     marks = _find_marks(is_dark)
     again = "Photograph the whole page again, flat and in focus, with nothing lying on it"
     if len(marks) < len(MARKS):
         raise GlyphError(f"{path} shows {len(marks)} of the four corner marks of a sheet", again)
     dark = Image.fromarray(is_dark.astype(np.float32))
-    x, y = _place_cells().astype(np.int64).T
+    x, y = CELLS.astype(np.int64).T
     for corners in _list_corners(marks):
         if found := _decode(np.asarray(_straighten(dark, corners))[y, x].round() == 1):
             ink = _lift_ink(_straighten(photo, corners * scale))
@@ -176,12 +174,6 @@ def _open_photo(path: Path) -> Image.Image:
     return upright.reduce(max(1, max(upright.size) // (2 * SEARCH_PX)))
 
 
-def _find_dark(photo: Image.Image) -> Bools:
-    """Return which pixels are darker than what is around them, in whatever light."""
-    around = photo.filter(ImageFilter.BoxBlur(max(photo.size) / 20))
-    return np.asarray(photo) < 0.75 * np.asarray(around)
-
-
 def _find_marks(is_dark: Bools) -> Points:
     """Return the middles of what looks like a mark, the surest first."""
     across, down = _scan(is_dark), _scan(is_dark.T)[:, [1, 0, 2]]
@@ -196,8 +188,7 @@ def _find_marks(is_dark: Bools) -> Points:
         if (n_votes := int(is_near.sum())) >= LEAST_VOTES:
             marks.append((n_votes, *found[is_near, :2].mean(axis=0).tolist()))
         found = found[~is_near]
-    middles: Points = np.array(sorted(marks, reverse=True)).reshape(-1, 3)[:, 1:]
-    return middles
+    return np.array(sorted(marks, reverse=True)).reshape(-1, 3)[:, 1:]
 
 
 def _scan(is_dark: Bools) -> Floats:
@@ -240,8 +231,7 @@ def solve_homography(points: Points, to: Points) -> Floats:
     place, none = np.column_stack([points, np.ones(4)]), np.zeros((4, 3))
     rows_x = np.hstack([place, none, -points * to[:, :1]])
     rows_y = np.hstack([none, place, -points * to[:, 1:]])
-    solved: Floats = np.linalg.solve(np.concatenate([rows_x, rows_y]), to.T.ravel())
-    return solved
+    return np.asarray(np.linalg.solve(np.concatenate([rows_x, rows_y]), to.T.ravel()))
 
 
 def _lift_ink(page: Image.Image) -> Pixels:
@@ -259,19 +249,14 @@ def _lift_ink(page: Image.Image) -> Pixels:
 
 
 def _cut_field(ink: Pixels, left: int, top: int, character: str) -> SheetField:
-    side = FIELD - 2 * INSET
-    inside = ink[top + INSET :, left + INSET :][:side, :side]
-    return SheetField(character, _find_state(inside), inside)
-
-
-def _find_state(ink: Pixels) -> Literal["written", "empty", "crossed out"]:
-    is_ink, side = ink > 0, np.arange(len(ink))
-    corner = side[:, None] + side < CORNER
+    side = np.arange(FIELD - 2 * INSET)
+    inside = ink[top + INSET :, left + INSET :][: len(side), : len(side)]
+    is_ink, corner = inside > 0, side[:, None] + side < CORNER
     corners = (corner, corner[::-1], corner[:, ::-1], corner[::-1, ::-1])
     n_reached = sum((is_ink & one).sum() >= LEAST_INK_PX // 2 for one in corners)
     if n_reached >= LEAST_CORNERS or is_ink.mean() > MOST_INK_SHARE:
-        return "crossed out"
-    return "written" if is_ink.sum() >= LEAST_INK_PX else "empty"
+        return SheetField(character, "crossed out", inside)
+    return SheetField(character, "written" if is_ink.sum() >= LEAST_INK_PX else "empty", inside)
 
 
 def draw_glyphs(fields: list[SheetField], side_px: int) -> list[tuple[str, Pixels]]:
@@ -285,10 +270,8 @@ def draw_glyphs(fields: list[SheetField], side_px: int) -> list[tuple[str, Pixel
     is_tall = np.array([field.character.isalnum() for field in written], np.bool_)
     left, top, right, bottom = boxes.T
     usual = boxes[is_tall] if is_tall.any() else np.array([(0, UPPER_LINE, 0, BASE_LINE)]) - INSET
-    x, y = (
-        (left + right) / 2,
-        np.where(is_tall, top + bottom, np.median(usual[:, 1::2].sum(1))) / 2,
-    )
+    x = (left + right) / 2
+    y = np.where(is_tall, top + bottom, np.median(usual[:, 1::2].sum(1))) / 2
     reach = np.max([right - x, y - top, bottom - y], axis=0)
     half = np.maximum(np.median(usual[:, 3] - usual[:, 1]) * 28 / 20 / 2, reach * 28 / 26)
     cells = np.stack([x - half, y - half, x + half, y + half], axis=1) + FIELD  # of padded ink

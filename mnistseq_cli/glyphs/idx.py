@@ -91,10 +91,9 @@ def read_idx_stream(stream: BinaryIO, name: str) -> NDArray[np.integer[Any]]:
                 f"{name} would unpack to {header.size_bytes:,} bytes; expected at most "
                 f"{MAX_BYTES:,}"
             )
+        n_bytes = header.size_bytes - header.offset_bytes
         items = bytearray()  # which grows with what is there, not with what the header says
-        while block := unpacked.read(
-            min(header.size_bytes - header.offset_bytes - len(items), _BLOCK_BYTES)
-        ):
+        while block := unpacked.read(min(n_bytes - len(items), _BLOCK_BYTES)):
             items += block
         more = unpacked.read(1)
     _check_size(header.offset_bytes + len(items) + len(more), header, name)

@@ -288,7 +288,7 @@ def _make_set(
         name=dataset.name,
         split=name,
         licence=dataset.licence,
-        sha256=split.known_sha256 or hash_glyphs(images, labels, dataset.alphabet),
+        sha256=split.sha256 or hash_glyphs(images, labels, dataset.alphabet),
         alphabet=dataset.alphabet,
         writers=_find_writers(dataset, name, labels, data_dir),
         pen_ids=np.where(dataset.is_drawn, first_id + np.arange(len(classes)), -1),

@@ -90,11 +90,8 @@ def read_local(
     Glyphs come out as light ink on clean, dark paper, standing upright.
     """
     with open_source(path) as entries, naming_damage(path, GlyphError):
-        by_split = _group_by_split(_find_sets(path, entries), path)
-        if "" in by_split:
-            split = splits[0] if len(splits) == 1 else "all"
-            return [_make_set(by_split[""](), path, split, polarity)]
-        return [_make_set(by_split[split](), path, split, polarity) for split in splits]
+        readers = _choose_readers(_find_sets(path, entries), path, splits)
+        return [_make_set(read(), path, split, polarity) for split, read in readers.items()]
 
 
 def _make_set(found: LocalGlyphs, path: Path, split: str, polarity: str) -> GlyphSet:
@@ -129,19 +126,21 @@ def _find_sets(path: Path, entries: list[Entry]) -> _Found:
     raise GlyphError(f"{path} holds no glyphs; expected {EXPECTED}", hint)
 
 
-def _group_by_split(found: _Found, path: Path) -> dict[str, _Reader]:
-    """Return the reader of each split, or one called "" for all."""
+def _choose_readers(
+    found: _Found, path: Path, splits: tuple[SplitName, ...]
+) -> dict[str, _Reader]:
+    """Return the reader of each split, or the only one that there is."""
     if len(found) == 1:
-        return {"": found[0][1]}
-    splits = [_find_split(name) for name, _ in found]
-    if splits.count("train") != 1 or splits.count("test") != 1:
+        return {splits[0] if len(splits) == 1 else "all": found[0][1]}
+    said = [_find_split(name) for name, _ in found]
+    if said.count("train") != 1 or said.count("test") != 1:
         names = ", ".join(name for name, _ in found[:6])
         raise GlyphError(
             f"{path} holds {len(found)} sets of glyphs, but not one for train and one for test: "
             f"{names}",
             "Name the one that is meant: --dataset FOLDER/FILE",
         )
-    return {split: found[splits.index(split)][1] for split in ("train", "test")}
+    return {split: found[said.index(split)][1] for split in splits}
 
 
 def _find_split(name: str) -> str:
@@ -157,7 +156,7 @@ def _find_pairs(entries: list[Entry], own: list[Entry]) -> _Found:
     for entry in sorted(entries, key=lambda e: not e.name.endswith(PACKED_SUFFIXES)):
         if shape := _read_shape(entry):
             found[entry.name.removesuffix(".gz").removesuffix(".xz")] = (entry, shape)
-    labels = {name: one for name, one in found.items() if len(one[1]) != _IMAGE_AXES}
+    labels = [one for one in found.values() if len(one[1]) != _IMAGE_AXES]
     return [
         (name, partial(_read_pair, entry, _find_labels(entry, shape[0], labels)))
         for name, (entry, shape) in sorted(found.items())
@@ -180,14 +179,14 @@ def _read_shape(entry: Entry) -> tuple[int, ...]:
 
 
 def _find_labels(
-    images: Entry, n_images: int, labels: dict[str, tuple[Entry, tuple[int, ...]]]
+    images: Entry, n_images: int, labels: list[tuple[Entry, tuple[int, ...]]]
 ) -> Entry:
     """Return the labels of images: those of the same name, or the only ones of as many."""
-    same = [entry for entry, _ in labels.values() if _stem(entry.name) == _stem(images.name)]
-    as_many = [entry for entry, shape in labels.values() if shape[0] == n_images]
+    same = [entry for entry, _ in labels if _stem(entry.name) == _stem(images.name)]
+    as_many = [entry for entry, shape in labels if shape[0] == n_images]
     chosen = same if len(same) == 1 else as_many
     if len(chosen) != 1:
-        names = ", ".join(sorted(labels)) or "none"
+        names = ", ".join(sorted(entry.name for entry, _ in labels)) or "none"
         raise GlyphError(
             f"{images.title} holds {n_images:,} images; cannot tell which file has their "
             f"labels ({names})",
@@ -203,17 +202,15 @@ def _stem(name: str) -> str:
 
 
 def _read_pair(images: Entry, labels: Entry) -> LocalGlyphs:
-    pixels, classes = map(_read_array, (images, labels))
+    arrays = []
+    for entry in (images, labels):
+        with entry.open() as stream:
+            title = entry.title
+            arrays.append(read_idx(entry.path) if entry.path else read_idx_stream(stream, title))
+    pixels, classes = arrays
     # QMNIST has eight numbers for each glyph: the class, and where it comes from.
     classes = classes[:, 0] if classes.ndim > 1 else classes
     return _convert(pixels, classes, images.title, labels.title)
-
-
-def _read_array(entry: Entry) -> NDArray[Any]:
-    if entry.path:
-        return read_idx(entry.path)
-    with entry.open() as stream:
-        return read_idx_stream(stream, entry.title)
 
 
 def _convert(

@@ -132,7 +132,10 @@ def clean_paper(images: Pixels, *, is_lossy: bool) -> Pixels:
 
     Light ink on dark paper that is clean already stays as it is, to the byte, and mapped.
     """
-    if not is_lossy and not _is_noisy(images):
+    border = _take_border(images)
+    specked = ((border > 0) & (border <= _NOISE)).any(axis=1)
+    is_noisy = np.median(_find_paper(images)) > 0 or specked.mean() > 0.5  # noqa: PLR2004 - most
+    if not is_lossy and not is_noisy:
         return images
     cleaned = np.empty(images.shape, np.uint8)
     for chosen in split_up(images, AT_ONCE_PX):
@@ -144,17 +147,9 @@ def clean_paper(images: Pixels, *, is_lossy: bool) -> Pixels:
     return cleaned
 
 
-def _is_noisy(images: Pixels) -> bool:
-    """Whether the paper of most glyphs is not quite 0, or specked."""
-    border = _take_border(images)
-    specked = ((border > 0) & (border <= _NOISE)).any(axis=1)
-    return bool(np.median(_find_paper(images)) > 0 or specked.mean() > 0.5)  # noqa: PLR2004 - most
-
-
 def _find_paper(images: Pixels) -> Pixels:
     """Return the level of the paper of each glyph: the median of its outermost pixels."""
-    levels: Pixels = np.median(_take_border(images), axis=1).astype(np.uint8)
-    return levels
+    return np.asarray(np.median(_take_border(images), axis=1).astype(np.uint8))
 
 
 def _take_border(images: Pixels) -> Pixels:

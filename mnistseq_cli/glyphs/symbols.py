@@ -12,7 +12,7 @@ import numpy as np
 
 from mnistseq_cli.glyphs.glyph_set import SIDE_PX
 from mnistseq_cli.glyphs.hands import find_closest, measure_styles
-from mnistseq_cli.glyphs.strokes import N_ALL_HANDS, N_HANDS, draw_traits, number_glyphs
+from mnistseq_cli.glyphs.strokes import N_HANDS, draw_traits, number_glyphs, split_ids
 from mnistseq_cli.glyphs.strokes.characters import PEN_ADDITIONS, PEN_CHARACTERS
 from mnistseq_cli.glyphs.strokes.writing import Trait
 from mnistseq_cli.glyphs.writers import Writers, join_writers
@@ -31,8 +31,7 @@ _UNIT = 1000  # of a deviation
 _N_CLOSEST = 8  # hands, of which one writes the symbols of a row
 _UNKNOWN = np.iinfo(np.int32).min
 _ALL_GLYPHS = np.array([number_glyphs(character) for character in PEN_CHARACTERS])
-_HAND_OF = np.empty(_ALL_GLYPHS.size, np.int64)
-_HAND_OF[_ALL_GLYPHS] = np.arange(N_ALL_HANDS)[:, None]
+_, _HAND_OF, _ = split_ids(np.arange(_ALL_GLYPHS.size))
 
 
 def add_symbols(own: GlyphSet, characters: set[str]) -> GlyphSet:
@@ -60,11 +59,6 @@ def add_symbols(own: GlyphSet, characters: set[str]) -> GlyphSet:
         pen_ids=np.append(own.pen_ids, np.arange(len(_HAND_OF))),
         writers=join_writers(writers) if own.writers else None,
     )
-
-
-def find_hands(pen_ids: Ints) -> Ints:
-    """Return the number of the hand by which the pen wrote each of some glyphs."""
-    return np.asarray(_HAND_OF[pen_ids])
 
 
 class SymbolHands:
@@ -105,7 +99,7 @@ class SymbolHands:
         places = closest[np.arange(len(ids)), scale_words(words, n_closest)]
         places = np.where(n_own > 0, places, scale_words(words, len(self._hands)))
         first = self._glyphs.pen_ids[ids[np.arange(len(ids)), is_own.argmax(axis=1)]]
-        hands = find_hands(first)
+        hands = _HAND_OF[first]
         is_known = (n_own > 0) & (first >= 0) & np.isin(hands, self._hands)
         return np.where(is_known, hands, self._hands[places])
 

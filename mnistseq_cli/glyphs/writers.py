@@ -42,14 +42,10 @@ class Writers:
     def spell(self) -> NDArray[np.str_]:
         """Return the names, in the shape of the numbers; "" for nobody."""
         found, places = np.unique(self.numbers, return_inverse=True)
-        names = [
-            ""
-            if one < 0
-            else f"{self.names}/{one}"
-            if isinstance(self.names, str)
-            else self.names[one]
-            for one in found.tolist()
-        ]
+        if isinstance(self.names, str):
+            names = [f"{self.names}/{one}" if one >= 0 else "" for one in found.tolist()]
+        else:  # -1 is the last of them
+            names = [(*self.names, "")[one] for one in found.tolist()]
         return np.array(names, np.str_)[places].reshape(self.numbers.shape)
 
     @cached_property

@@ -61,18 +61,23 @@ def number_glyphs(character: str) -> Ints:
     return _ALL_DIGITS + (number - N_DIGITS) * of_hands.size + of_hands
 
 
-def draw_by_id(ids: Ints, height_px: int = SIDE_PX) -> Pixels:
-    """Draw glyphs by their ids, see `number_glyphs`: uint8 (N, height, height), 0 = paper."""
+def split_ids(ids: Ints) -> tuple[Ints, Ints, Ints]:
+    """Return the characters of glyphs, by their numbers in `PEN_CHARACTERS`, hands and copies."""
     is_digit = ids < _ALL_DIGITS
     others, of_others = np.divmod(ids - _ALL_DIGITS, COPIES * N_ALL_HANDS)
     of_digits, digits = np.divmod(ids, N_DIGITS)
     numbers = np.where(is_digit, digits, N_DIGITS + others)
-    hands, copies = np.divmod(np.where(is_digit, of_digits, of_others), COPIES)
+    return numbers, *np.divmod(np.where(is_digit, of_digits, of_others), COPIES)
+
+
+def draw_by_id(ids: Ints, height_px: int = SIDE_PX) -> Pixels:
+    """Draw glyphs by their ids, see `number_glyphs`: uint8 (N, height, height), 0 = paper."""
+    numbers, hands, copies = split_ids(ids)
     images = np.empty((len(ids), height_px, height_px), dtype=np.uint8)
     for first in range(0, len(ids), _BLOCK):
         block = slice(first, first + _BLOCK)
         lines = _write(numbers[block], hands[block], copies[block])
-        images[block] = draw_lines(lines, is_digit[block], height_px)
+        images[block] = draw_lines(lines, numbers[block] < N_DIGITS, height_px)
     return images
 
 
