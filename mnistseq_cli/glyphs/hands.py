@@ -114,13 +114,7 @@ class AlikeHands:
             own = glyphs.ids[glyphs.labels[glyphs.ids] == label]
             self._ids[:, label] = own[find_closest(found, styles[own], n_closest)]
 
-    def choose(
-        self,
-        classes: Classes,
-        inside: Bools,  # noqa: ARG002 - as of `WriterHands`
-        hand_words: Words,
-        glyph_words: Words,
-    ) -> Ints:
+    def choose(self, classes: Classes, _: Bools, hand_words: Words, glyph_words: Words) -> Ints:
         """Choose a hand for each row, and ids of its glyphs; see `WriterHands.choose`."""
         hands = self._hand_of[scale_words(hand_words, len(self._hand_of))]
         place = scale_words(glyph_words, self._ids.shape[2])

@@ -76,7 +76,7 @@ def read_idx(path: Path) -> NDArray[np.integer[Any]]:
         if path.suffix in PACKED_SUFFIXES:
             return read_idx_stream(stream, str(path))
         header = read_header(stream, str(path))
-        _check_size(stream.seek(0, io.SEEK_END), header, str(path))
+        _compare_size(stream.seek(0, io.SEEK_END), header, str(path))
         # By its name, so that the array knows where it lies when it is pickled.
         mapped = np.memmap(path, header.dtype, "r", header.offset_bytes, header.shape)
     return mapped.view(np.ndarray)
@@ -86,18 +86,20 @@ def read_idx_stream(stream: BinaryIO, name: str) -> NDArray[np.integer[Any]]:
     """Read an IDX file, packed or not, into memory; never more than its header says."""
     with unpacking(stream, name) as unpacked, naming_damage(name, GlyphError):
         header = read_header(unpacked, name)
-        if header.size_bytes > MAX_BYTES:
-            raise GlyphError(
-                f"{name} would unpack to {header.size_bytes:,} bytes; expected at most "
-                f"{MAX_BYTES:,}"
-            )
+        check_size(header.size_bytes, name)
         n_bytes = header.size_bytes - header.offset_bytes
         items = bytearray()  # which grows with what is there, not with what the header says
         while block := unpacked.read(min(n_bytes - len(items), _BLOCK_BYTES)):
             items += block
         more = unpacked.read(1)
-    _check_size(header.offset_bytes + len(items) + len(more), header, name)
+    _compare_size(header.offset_bytes + len(items) + len(more), header, name)
     return np.frombuffer(items, header.dtype).reshape(header.shape)
+
+
+def check_size(size_bytes: int, name: str) -> None:
+    """Raise for what would take too much memory."""
+    if size_bytes > MAX_BYTES:
+        raise GlyphError(f"{name} would take {size_bytes:,} bytes; expected at most {MAX_BYTES:,}")
 
 
 def unpacking(stream: BinaryIO, name: str) -> BinaryIO:
@@ -114,7 +116,7 @@ def encode_idx(array: NDArray[np.integer[Any]]) -> bytes:
     return header + np.array(array.shape, ">u4").tobytes() + array.astype(dtype).tobytes()
 
 
-def _check_size(size_bytes: int, header: IdxHeader, name: str) -> None:
+def _compare_size(size_bytes: int, header: IdxHeader, name: str) -> None:
     if size_bytes != header.size_bytes:
         or_more = " or more" if size_bytes > header.size_bytes else ""
         raise GlyphError(

@@ -1,9 +1,10 @@
-"""A name or a path becomes a `GlyphSet`."""
+"""A name, a path or a mix of these, such as ``mnist=2,strokes=1``, becomes a `GlyphSet`."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -25,8 +26,8 @@ from mnistseq_cli.glyphs.cache import (
 from mnistseq_cli.glyphs.catalog import DATASETS, HASTY, MNIST, SPLITS, STROKES
 from mnistseq_cli.glyphs.glyph_set import GlyphSet, hash_glyphs
 from mnistseq_cli.glyphs.idx import read_idx
-from mnistseq_cli.glyphs.mix import join_sets, parse_mix
-from mnistseq_cli.glyphs.writers import Writers
+from mnistseq_cli.glyphs.resize import resize
+from mnistseq_cli.glyphs.writers import Writers, join_writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.pixels import Pixels
 
 AUTO = "auto"
+_WEIGHT_LIMIT = 1_000_000
 _FAILED_FILE = ".mnist-unreachable"  # its age says when MNIST was asked for in vain
 _ASK_AGAIN_AFTER_S = 3600
 _WRITER = 2  # the column of QMNIST's labels that says who wrote a glyph
@@ -99,7 +101,7 @@ def load_glyphs(
             load_glyphs(one, split, data_dir, progress, warn, polarity=polarity)
             for one, polarity in said.items()
         ]
-        return join_sets(sets, name, split, tuple(members.values()))
+        return _join_sets(sets, name, split, tuple(members.values()))
     else:
         from mnistseq_cli.glyphs.local import read_local  # noqa: PLC0415 - readers of all kinds
 
@@ -108,7 +110,7 @@ def load_glyphs(
         classes = " and ".join(one.alphabet for one in sets)
         raise GlyphError(f"{name}: train and test have different classes: {classes}")
     # A path without splits is one set, which stands for all.
-    return sets[0] if len(sets) == 1 else join_sets(sets, name, split)
+    return sets[0] if len(sets) == 1 else _join_sets(sets, name, split)
 
 
 def resolve_dataset(
@@ -154,7 +156,25 @@ def find_members(name: str) -> dict[str, int]:
     with suppress(OSError, ValueError, RuntimeError):
         if Path(name).expanduser().exists():
             return {}
-    return parse_mix(name)
+    return _parse_mix(name)
+
+
+def _parse_mix(name: str) -> dict[str, int]:
+    members: dict[str, int] = {}
+    for piece in name.split(","):
+        member, _, weight = piece.strip().partition("=")
+        if not re.fullmatch("[0-9]{0,7}", weight) or not 1 <= int(weight or 1) <= _WEIGHT_LIMIT:
+            raise UsageError(
+                f"a data set of a mix is {piece!r:.100}; expected NAME=WEIGHT, such as mnist=2, "
+                f"with a weight from 1 to {_WEIGHT_LIMIT:,}"
+            )
+        if not member or member == "auto" or member in members:
+            raise UsageError(
+                f"the mix {name!r:.100} has {member!r:.60} twice, or as no data set of its own",
+                "Name each once, such as mnist=2,strokes=1",
+            )
+        members[member] = int(weight or 1)
+    return members
 
 
 def unknown_dataset(name: str) -> UsageError:
@@ -192,6 +212,38 @@ def _find_auto(
     if warn:
         warn(missed)
     return STROKES.name
+
+
+def _join_sets(
+    sets: list[GlyphSet], name: str, split: str, weights: tuple[int, ...] = ()
+) -> GlyphSet:
+    """Return one union of several sets, ids going on; with weights characters are drawn by them.
+
+    Glyphs of different sizes become as large as the largest.
+    """
+    alphabet = "".join(dict.fromkeys(one for each in sets for one in each.alphabet))
+    side_px = max(one.images.shape[1] for one in sets)
+    sizes = [len(one.labels) for one in sets]
+    starts = np.cumsum([0, *sizes[:-1]])
+    parts = [one.sha256 for one in sets]
+    if weights:
+        parts = [f"{sha256}{weight}" for sha256, weight in zip(parts, weights, strict=True)]
+    classes = [np.array([*map(alphabet.index, one.alphabet)], np.uint8) for one in sets]
+    return GlyphSet(
+        np.concatenate([resize(one.images, side_px) for one in sets]),
+        np.concatenate([of[one.labels] for of, one in zip(classes, sets, strict=True)]),
+        name=name,
+        split=split,
+        licence=" and ".join(dict.fromkeys(one.licence for one in sets)),
+        sha256=hashlib.sha256("".join(parts).encode()).hexdigest(),
+        alphabet=alphabet,
+        ids=np.concatenate([one.ids + start for one, start in zip(sets, starts, strict=True)]),
+        writers=join_writers((one.writers, len(one.labels)) for one in sets),
+        is_test=np.concatenate([one.is_test | (one.split == "test") for one in sets]),
+        pen_ids=np.concatenate([one.pen_ids for one in sets]),
+        set_of=np.repeat(np.arange(len(sets)) * bool(weights), sizes),
+        weights=weights or (1,),
+    )
 
 
 def _read_known(

@@ -19,8 +19,8 @@ from mnistseq_cli.files import naming_damage
 from mnistseq_cli.glyphs.catalog import DIGITS, EMNIST_CLASSES
 from mnistseq_cli.glyphs.glyph_set import AT_ONCE_PX, GlyphSet, hash_glyphs
 from mnistseq_cli.glyphs.idx import (
-    MAX_BYTES,
     PACKED_SUFFIXES,
+    check_size,
     read_header,
     read_idx,
     read_idx_stream,
@@ -263,8 +263,7 @@ def _read_npz(entry: Entry, *keys: str) -> LocalGlyphs:
 def _read_npy(archive: zipfile.ZipFile, key: str, title: str) -> NDArray[Any]:
     """Read an array; what it says of itself takes no memory before the bytes are there."""
     info = archive.getinfo(key)
-    if info.file_size > MAX_BYTES:
-        raise GlyphError(f"{title} has {info.file_size:,} bytes; expected at most {MAX_BYTES:,}")
+    check_size(info.file_size, title)
     with naming_damage(title, GlyphError), archive.open(info) as stream:
         version = "1_0" if np.lib.format.read_magic(stream)[0] == 1 else "2_0"
         shape, is_fortran, dtype = getattr(np.lib.format, f"read_array_header_{version}")(stream)
@@ -280,9 +279,10 @@ def _read_npy(archive: zipfile.ZipFile, key: str, title: str) -> NDArray[Any]:
 def _find_tables(entry: Entry, path: Path) -> _Found:
     """Find tables as Kaggle has them: a label, then the pixels of a glyph, in each line."""
     with entry.open() as stream:
-        columns = stream.readline(1 << 16).count(b",") + 1
-    if columns == _N_PIXELS + 1:
-        return [(entry.name, partial(_read_table, entry))]
+        first = stream.readline(1 << 16)
+    if (columns := first.count(b",") + 1) == _N_PIXELS + 1:
+        has_header = not first.lstrip(b'\xef\xbb\xbf" ')[:1].isdigit()
+        return [(entry.name, partial(_read_table, entry, int(has_header)))]
     if entry.path == path:
         raise GlyphError(
             f"{path} has {columns} columns; expected a label and {_N_PIXELS} pixels",
@@ -291,14 +291,11 @@ def _find_tables(entry: Entry, path: Path) -> _Found:
     return []
 
 
-def _read_table(entry: Entry) -> LocalGlyphs:
-    if entry.size_bytes > MAX_BYTES:
-        raise GlyphError(f"{entry.title} has {entry.size_bytes:,} bytes; at most {MAX_BYTES:,}")
+def _read_table(entry: Entry, n_heads: int) -> LocalGlyphs:
+    check_size(entry.size_bytes, entry.title)
     with entry.open() as stream:
-        has_header = not stream.readline(1 << 16).lstrip(b'\xef\xbb\xbf" ')[:1].isdigit()
-        stream.seek(0)
         text = io.TextIOWrapper(stream, "utf-8-sig")
-        rows = np.loadtxt(text, np.uint8, delimiter=",", skiprows=int(has_header), ndmin=2)
+        rows = np.loadtxt(text, np.uint8, delimiter=",", skiprows=n_heads, ndmin=2)
     # OpenML has the label last; the first pixel of a digit is always 0.
     if not rows[:, 0].any() and rows[:, -1].any() and rows[:, -1].max() < len(DIGITS):
         rows = np.roll(rows, 1, axis=1)
@@ -407,8 +404,7 @@ def _to_glyphs(images: NDArray[Any], name: str) -> Pixels:
 def _to_classes(labels: NDArray[Any], alphabet: str, name: str, first_label: int = 0) -> Pixels:
     """Return labels as indices into an alphabet, shape (N,); they may be one-hot rows."""
     shape = labels.shape
-    labels = labels.astype(np.uint8) if labels.dtype == np.bool_ else labels
-    if labels.dtype.kind not in "uif":
+    if labels.dtype.kind not in "buif":
         raise GlyphError(f"{name} holds {labels.dtype}; expected labels, whole numbers")
     if labels.ndim == 2 and shape[1] == 1:  # noqa: PLR2004 - a column
         labels = labels[:, 0]

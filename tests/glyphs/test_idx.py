@@ -65,7 +65,7 @@ def test_the_bytes_are_those_of_the_format(tmp_path: Path) -> None:
         (GOOD + b"\0", "its header says 1,584"),
         (GOOD[:7] + b"\0" + GOOD[8:], "no items"),
         (GOOD[:4] + b"\xff" * 12 + GOOD[16:], "too many"),
-        (GOOD[:4] + b"\0\x30\0\0" + GOOD[8:], "would unpack to|its header says 2,466,250,768"),
+        (GOOD[:4] + b"\0\x30\0\0" + GOOD[8:], "would take|its header says 2,466,250,768"),
     ],
     ids=range(12),
 )
