@@ -44,8 +44,9 @@ class Writers:
         found, places = np.unique(self.numbers, return_inverse=True)
         if isinstance(self.names, str):
             names = [f"{self.names}/{one}" if one >= 0 else "" for one in found.tolist()]
-        else:  # -1 is the last of them
-            names = [(*self.names, "")[one] for one in found.tolist()]
+        else:
+            known = (*self.names, "")  # -1 is the last of them
+            names = [known[one] for one in found.tolist()]
         return np.array(names, np.str_)[places].reshape(self.numbers.shape)
 
     @cached_property
