@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import LayoutError, TextError, UsageError
 from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
-from mnistseq_cli.recipe import (
-    Align,
-    Dashes,
-    Fit,
-    Hand,
-    Ink,
-    Measure,
-    Polarity,
-    Recipe,
-    SpacingMode,
-    Split,
-)
+from mnistseq_cli.recipe import Recipe
 from mnistseq_cli.validation import quote, suggest
 
 if TYPE_CHECKING:
@@ -37,33 +26,9 @@ if TYPE_CHECKING:
 SEED_BITS = 32
 # Fields of a recipe that these functions set from parameters of other names.
 _PARAMETERS = {"width_px": "image_width", "spacing_px": "spacing_range", "count": "num_images"}
+# Those that they do not offer at all.
+_OTHERS = ("digits", "length", "pattern", "texts", "splits", "splits_by")
 _EXPECTED = 'expected a text such as "350", or single digits such as [3, 5, 0]'
-
-
-class Manner(TypedDict, total=False):
-    """How to write: fields of a `Recipe`."""
-
-    height_px: int
-    margin_px: tuple[int, int] | None
-    spacing_mode: SpacingMode
-    touching: float
-    edges: bool
-    measure: Measure
-    align: Align
-    fit: Fit
-    ink: Ink
-    dataset: str
-    glyphs: Split
-    polarity: Polarity
-    hand: Hand
-    augment: Sequence[str]
-    augment_prob: float
-    paper: Sequence[str]
-    unlabelled: str
-    dashes: Dashes
-    glyphs_sha256: str
-    paper_sha256: str
-    writers_sha256: str
 
 
 def generate_numbers_sequence(
@@ -72,7 +37,7 @@ def generate_numbers_sequence(
     image_width: int | None = None,
     *,
     seed: int | None = None,
-    **more: Unpack[Manner],
+    **more: object,
 ) -> NDArray[np.float32]:
     """Write digits as one picture.
 
@@ -120,7 +85,7 @@ def generate_phone_numbers(
     *,
     pattern: str = "jp",
     seed: int | None = None,
-    **more: Unpack[Manner],
+    **more: object,
 ) -> tuple[NDArray[np.float32], list[str]]:
     """Write phone numbers, no number twice.
 
@@ -176,14 +141,15 @@ def _join(digits: object) -> str:
 
 
 def _make_recipe(seed: int | None, given: dict[str, Any], more: dict[str, Any]) -> Recipe:
-    for name in more.keys() - Manner.__annotations__.keys():
-        if name in Recipe.__dataclass_fields__:
+    for name, value in more.items():
+        if name in (*_PARAMETERS, *_OTHERS):
             raise UsageError(
-                f"{name}={quote(more[name])} is not for this function, which has its own "
+                f"{name}={quote(value)} is not for this function, which has its own "
                 "parameters for what is written, how often, how wide and how far apart",
                 f"For all that a recipe can say: SequenceGenerator(Recipe({name}=…))",
             )
-        raise TypeError(f"no parameter {name!r}. {suggest(name, Manner.__annotations__)}".strip())
+        if name not in (known := Recipe.__dataclass_fields__):
+            raise TypeError(f"no parameter {name!r}. {suggest(name, known)}".strip())
     chosen = secrets.randbits(SEED_BITS) if seed is None else seed
     return Recipe(seed=chosen, **given, **more)
 

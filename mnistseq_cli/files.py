@@ -175,17 +175,12 @@ def read_file(
     error: type[MnistseqError] = OutputError,
 ) -> bytes:
     """Read a whole file that the user or another file names."""
-    try:
+    with naming_damage(path, error):
         return read_regular(path, limit_bytes)
-    except (OSError, ValueError) as cause:
-        raise explain_damage(cause, path, error) from cause
 
 
 def find_inside(folder: Path, name: str) -> Path | None:
-    """Return the path of a file that a file in a folder names; None where it is outside.
-
-    It is outside where its name is absolute or has ``..``, or where a link leads out.
-    """
+    """Return the path of a file that one in a folder names; None where it or a link is outside."""
     try:
         path = folder / name
         is_plain = not Path(name).is_absolute() and ".." not in Path(name).parts
@@ -197,20 +192,14 @@ def find_inside(folder: Path, name: str) -> Path | None:
 
 def open_regular(path: Path | str, *, error: type[MnistseqError] = OutputError) -> BinaryIO:
     """Open a file that the user or another file names."""
-    try:
-        if is_store(path):
-            return path.open("rb")
-        descriptor, _ = _open_regular(path)
-        return os.fdopen(descriptor, "rb")
-    except (OSError, ValueError) as cause:
-        raise explain_damage(cause, path, error) from cause
+    with naming_damage(path, error):
+        return path.open("rb") if is_store(path) else os.fdopen(_open_regular(path)[0], "rb")
 
 
 def open_text(path: Path | str, *, error: type[MnistseqError] = OutputError) -> TextIO:
-    """Open a text file that the user or another file names: UTF-8, or UTF-16.
+    """Open a text file that the user or another file names: UTF-8, or UTF-16; ends of lines stay.
 
-    Line ends are left as they are. What is neither ends in a UnicodeError while it is read, for
-    which `naming_damage` names the line.
+    What is neither ends in a UnicodeError while it is read: `naming_damage` names the line.
     """
     file = open_regular(path, error=error)
     start = file.read(2)
@@ -273,10 +262,7 @@ def _find_size(found: os.stat_result, path: Path | str) -> int:
 def naming_damage(
     path: Path | str, error: type[MnistseqError] = OutputError, *, part: str = ""
 ) -> Iterator[None]:
-    """Turn whatever goes wrong while a file, or a part of it, is read into an error that names it.
-
-    A path that is a str may be any words for the file.
-    """
+    """Turn whatever goes wrong while a file, or a part of it, is read into an error naming it."""
     try:
         yield
     except MnistseqError:

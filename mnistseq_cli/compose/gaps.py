@@ -43,12 +43,6 @@ def draw_gaps(words: Words, sizes: Ints, slack_px: Ints) -> Ints:
     return gaps
 
 
-@lru_cache(maxsize=256)
-def count_gaps(sizes: tuple[int, ...]) -> GapTable:
-    """Return the table of some sizes; the same table when asked again."""
-    return GapTable(sizes)
-
-
 class GapTable:
     """How many combinations of gaps of some sizes fit, by gaps left and pixels left."""
 
@@ -92,6 +86,10 @@ class GapTable:
         total = self.ways(k, left_px)
         below = accumulate(self.ways(k + 1, left_px - gap) for gap in range(self.sizes[k] - 1))
         return [-(-_WORD_VALUES * sum_below // total) - 1 for sum_below in below]
+
+
+count_gaps = lru_cache(maxsize=256)(GapTable)
+"""The table of some sizes; the same table when asked again."""
 
 
 class _RowCache:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnistseq_cli.compose.choice import find_group_gap
+from mnistseq_cli.compose.choice import APART_PX, find_group_gap
 from mnistseq_cli.compose.gaps import draw_gaps
-from mnistseq_cli.compose.touching import APART_PX
 from mnistseq_cli.errors import LayoutError
 from mnistseq_cli.randomness import Use, draw_words, scale_words
 from mnistseq_cli.validation import count

@@ -10,7 +10,7 @@ from __future__ import annotations
 import string
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -72,22 +72,13 @@ Extremes: TypeAlias = "tuple[Ints, Ints, Ints]"
 """The widest texts there are: characters, groups, width of all characters, shape (N,) each."""
 
 
-class TextSource(Protocol):
-    """Where texts come from.
+TextSource: TypeAlias = "ListedTexts | RandomTexts | PatternTexts"
+"""Where texts come from.
 
-    `longest` is the number of characters of the longest, `classes` are those of all characters.
-    """
-
-    longest: int
-    classes: NDArray[np.integer]
-
-    def texts(self, start: int, stop: int) -> Texts:
-        """Return the texts of samples start..stop-1."""
-        ...
-
-    def widest(self, class_px: Ints) -> Extremes:
-        """Return texts of which one is the widest, from the width of each class."""
-        ...
+`longest` is the number of characters of the longest, `classes` are those of all characters;
+`texts` returns those of samples start..stop-1, `widest` some of which one is the widest, from the
+width of each class.
+"""
 
 
 def open_source(recipe: Recipe, glyphs: GlyphSet) -> TextSource:

@@ -1,6 +1,6 @@
 """Distortions: of each digit, and of finished images.
 
-Every distortion is one function and one line of `AUGMENTATIONS`, which also gives the order:
+Every distortion is one function and one entry of the table, which also gives the order:
 where the ink of a digit goes (all of it in one resampling), how thick the pen was, where digits
 stand, and then the finished image: strokes across, lens, paper, light, grain, file.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,45 +25,13 @@ SMALLEST_PX = 16
 _BLOCK_PX = 2**20
 
 
-class Strengths(TypedDict, total=False):
-    """The distortions and presets that `augment` takes by name."""
-
-    scale: Strength
-    shear: Strength
-    rotate: Strength
-    perspective: Strength
-    shift: Strength
-    elastic: Strength
-    thickness: Strength
-    erode: Strength
-    dilate: Strength
-    baseline: Strength
-    crop: Strength
-    join: Strength
-    fade: Strength
-    lines: Strength
-    blur: Strength
-    background: Strength
-    contrast: Strength
-    brightness: Strength
-    sharpen: Strength
-    grain: Strength
-    noise: Strength
-    jpeg: Strength
-    resolution: Strength
-    light: bool
-    medium: bool
-    heavy: bool
-    all: bool
-
-
 def augment(
     images: Pixels,
     seed: int,
     *,
     augment_prob: float = 1.0,
     ink: Colour = "white",
-    **strengths: Unpack[Strengths],
+    **strengths: Strength,
 ) -> Pixels:
     """Distort images, each as one piece of writing.
 
@@ -104,7 +72,7 @@ def augment(
     images = np.asarray(images)
     seed = check_number("seed", seed, 0, SEED_LIMIT - 1)
     check_choice("ink", ink, ("white", "black"))
-    pipeline = make_pipeline(cast("dict[str, Strength]", strengths), augment_prob)
+    pipeline = make_pipeline(strengths, augment_prob)
     flip = np.uint8(0 if ink == "white" else 255)
     result = np.empty_like(images)
     for some in split_up(images, _BLOCK_PX):

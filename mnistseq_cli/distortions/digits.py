@@ -275,18 +275,15 @@ def _move(
     n, height_px, _ = ink.images.shape
     left_px, _, right_px, _ = frames.growth_px.max(axis=1).tolist()
     most_px = int((frames.width_px if frames.moves[0] else ink.width_px).max(initial=1))
-    if frames.moves[0]:
-        left_px = _round_up(left_px)
+    left_px = _round_up(left_px)
     shape = n, _round_up(height_px), _round_up(left_px + most_px + right_px + spare_px)
     images = np.zeros(shape, np.uint8)
     if frames.moves[0]:
         warp(ink, _trace(ink, motion, frames, most_px, scale), images, left_px)
-        images = images[:, :height_px]
     else:
-        images = images[:, :height_px]
-        images[:, :, left_px : left_px + most_px] = ink.images[:, :, :most_px]
+        images[:, :height_px, left_px : left_px + most_px] = ink.images[:, :, :most_px]
         images = slide(images, 0, frames.offset[1].astype(np.int64))
-    return np.ascontiguousarray(images), frames.left_px - left_px
+    return np.ascontiguousarray(images[:, :height_px]), frames.left_px - left_px
 
 
 def _trace(

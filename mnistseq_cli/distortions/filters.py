@@ -76,12 +76,10 @@ def _make_kernels(sigma_px: Floats) -> NDArray[np.uint16]:
     sigma = np.maximum(sigma_px, 1 / 256)[:, None]
     heights = np.where(far <= sigma * _REACH, _exp_of_minus(far * far / (2 * sigma * sigma)), 0)
     total = heights[:, 0].copy()
-    for place in far[1:]:
+    for place in far[1:]:  # one by one, so that every processor rounds alike
         total += 2 * heights[:, place]
     weights = np.rint(256 * heights / total[:, None])
-    weights[:, 0] = 256
-    for place in far[1:]:
-        weights[:, 0] -= 2 * weights[:, place]
+    weights[:, 0] = 256 - 2 * weights[:, 1:].sum(axis=1)
     return weights.astype(np.uint16)
 
 
@@ -189,9 +187,7 @@ def jpeg(pages: Pages, strengths: Floats, _: Words) -> Pixels:
     return images
 
 
-def coarsen(
-    pages: Pages, strengths: NDArray[np.float64], _: NDArray[np.uint64]
-) -> NDArray[np.uint8]:
+def coarsen(pages: Pages, strengths: Floats, _: Words) -> Pixels:
     """Take images with a fraction of their rows and columns, shape (N, 1), and enlarge them again.
 
     Each row and column is the mean of those that it stands for; between the middles of two of
@@ -212,7 +208,7 @@ def coarsen(
     return images
 
 
-def _sample(images: NDArray[np.uint8], n: int, of: int) -> NDArray[np.uint8]:
+def _sample(images: Pixels, n: int, of: int) -> Pixels:
     """Take n rows instead of each so many, and enlarge them to as many again."""
     n_rows = images.shape[1]
     starts = np.arange(-(-n_rows * n // of)) * of // n

@@ -59,9 +59,8 @@ class PageStage:
     def distort(self, pages: Pages, stamps: Stamps, draw: Draw) -> tuple[Pixels, Ints]:
         """Distort finished images on which these digits were painted; return them, and boxes.
 
-        A box, x, y, width, height on the page, is around what the digit, alone on the page, would
-        show as ink after distortions of stage "lens". What others add or take away is nobody's
-        ink, and moves no box.
+        A box, x, y, width, height on the page, is around what the digit, alone on the page, shows
+        as ink after stage "lens". What others add or take away is nobody's ink, and moves no box.
         """
         for step in self.inks:
             images = step.change(pages.images, *step.draw(draw), pages.take)
@@ -72,7 +71,11 @@ class PageStage:
         drawn = [(step, *step.draw(draw)) for step in self.images]
         images = np.empty_like(pages.images)
         for some in split_up(images, _CHUNK_PX):
-            images[some] = _distort_some(pages.take(some), drawn, some)
+            part = pages.take(some)
+            for step, strengths, keys in drawn:
+                changed = step.change(part.images, strengths[some], keys[some], part.take)
+                part = replace(part, images=_cut_off(changed, part.widths_px))
+            images[some] = part.images
         return images, _find_boxes(stamps, self._draw_lens(draw), pages)
 
     def show_ink(self, stamps: Stamps, ink: Ink, draw: Draw) -> Stamps:
@@ -86,13 +89,6 @@ class PageStage:
     def _draw_lens(self, draw: Draw) -> list[_Drawn]:
         lens = [step for step in self.images if step.record.stage == "lens"]
         return [(step, *step.draw(draw)) for step in lens]
-
-
-def _distort_some(pages: Pages, drawn: list[_Drawn], some: slice) -> Pixels:
-    for step, strengths, keys in drawn:
-        images = step.change(pages.images, strengths[some], keys[some], pages.take)
-        pages = replace(pages, images=_cut_off(images, pages.widths_px))
-    return pages.images
 
 
 def _cut_off(images: Pixels, widths_px: Ints) -> Pixels:

@@ -47,7 +47,10 @@ def background(pages: Pages, strengths: Floats, keys: Words) -> Pixels:
 
 def lines(pages: Pages, strengths: Floats, keys: Words) -> Pixels:
     """Draw so many curved pen strokes across what is written, shape (N, 1)."""
-    images, rows = pages.images.copy(), _find_rows(pages)
+    images, boxes = pages.images.copy(), measure_ink(pages.images)
+    blank = np.flatnonzero(boxes[:, 2] == 0)  # an image without ink is written on everywhere
+    boxes[blank, 2], boxes[blank, 3] = pages.widths_px[blank], images.shape[1]
+    rows = boxes.T.astype(np.float32)
     for place in range(int(strengths.max(initial=0))):
         chosen = np.flatnonzero(strengths[:, 0] > place)
         traits = expand_fractions(keys[chosen], place + 1, 8)[:, place].astype(np.float32)
@@ -98,17 +101,6 @@ def _add_texture(tone: NDArray[np.int16], keys: Words, most: Floats, scale: floa
     fibres *= np.rint(most * (_FIBRE * 32 / 255)).astype(np.uint16)[:, :, None]
     fibres >>= 5
     tone += fibres.view(np.int16)
-
-
-def _find_rows(pages: Pages) -> NDArray[np.float32]:
-    """Return where what is written stands: x, y, width, height, shape (4, N).
-
-    A blank image is written on everywhere.
-    """
-    boxes, height = measure_ink(pages.images), pages.images.shape[1]
-    blank = np.flatnonzero(boxes[:, 2] == 0)
-    boxes[blank, 2], boxes[blank, 3] = pages.widths_px[blank], height
-    return boxes.T.astype(np.float32)
 
 
 def _draw_strokes(

@@ -55,9 +55,8 @@ class AugmentPipeline:
     @cached_property
     def pages(self) -> PageStage:
         """What is done to digits on their pages, and to finished images."""
-        return PageStage(
-            self.at("line"), self.at("ink"), self.at("lens", "page"), self.scale, self.paper
-        )
+        lines, inks, images = self.at("line"), self.at("ink"), self.at("lens", "page")
+        return PageStage(lines, inks, images, self.scale, self.paper)
 
 
 def make_pipeline(
@@ -127,10 +126,19 @@ def _expand(strengths: Mapping[str, object]) -> dict[str, object]:
 def _read_range(name: str, value: object) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return the smallest and the largest of each strength that is drawn."""
     record = AUGMENTATIONS[name]
-    allowed = _spell_allowed(record)
+    kind = "whole numbers" if record.whole else "numbers"
+    forms = ", as WxH or as LOW..HIGH" if record.by_size else " or as LOW..HIGH"
+    least, most = record.limits
+    allowed = f"expected {kind} from {least:g} to {most:g} ({record.unit}), alone{forms}"
     first, dots, last = (record.default if value is True else _write_value(value)).partition("..")
     low, high = _read_bound(record, first), _read_bound(record, last if dots else first)
-    if low is None or high is None or not all(_allows(record, one) for one in low + high):
+    if (
+        low is None
+        or high is None
+        or not all(
+            least <= one <= most and (not record.whole or one == int(one)) for one in low + high
+        )
+    ):
         is_form = isinstance(value, str) or None not in {low, high}
         raise UsageError(
             f"is {quote(value)}; {allowed}", "" if is_form else _IN_PYTHON, field=name
@@ -153,13 +161,6 @@ def _write_value(value: object, sign: str = "..") -> str:
     return str(value)
 
 
-def _spell_allowed(record: Augmentation) -> str:
-    kind = "whole numbers" if record.whole else "numbers"
-    forms = ", as WxH or as LOW..HIGH" if record.by_size else " or as LOW..HIGH"
-    low, high = record.limits
-    return f"expected {kind} from {low:g} to {high:g} ({record.unit}), alone{forms}"
-
-
 def _read_bound(record: Augmentation, text: str) -> tuple[float, ...] | None:
     """Return one end of a range, or None where the text is none."""
     match = _BOUND.fullmatch(text)
@@ -173,17 +174,11 @@ def _read_bound(record: Augmentation, text: str) -> tuple[float, ...] | None:
     return tuple(values + values[-1:] * missing)
 
 
-def _allows(record: Augmentation, strength: float) -> bool:
-    low, high = record.limits
-    return low <= strength <= high and (not record.whole or strength == int(strength))
-
-
 def _around_neutral(
     record: Augmentation, bound: tuple[float, ...]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return the range of strengths up to the largest: both ways where there are two."""
-    if record.signed:
-        largest = tuple(abs(value) for value in bound)
-        return tuple(max(-value, record.limits[0]) for value in largest), largest
-    pairs = [sorted((record.neutral, value)) for value in bound]
-    return tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)
+    ends = [(max(-abs(one), record.limits[0]), abs(one)) for one in bound]
+    if not record.signed:
+        ends = [(min(record.neutral, one), max(record.neutral, one)) for one in bound]
+    return tuple(low for low, _ in ends), tuple(high for _, high in ends)

@@ -21,13 +21,7 @@ _PARTS = 16  # of a pixel: places and distances are whole numbers of them
 _N_POINTS = 24  # of a stroke, closer to each other than a pen is wide
 
 
-def join(
-    stamps: Stamps,
-    widths_px: Ints,  # noqa: ARG001 - as other functions of its stage
-    strengths: Floats,
-    keys: Words,
-    scale: float = 1,
-) -> Stamps:
+def join(stamps: Stamps, _: Ints, strengths: Floats, keys: Words, scale: float) -> Stamps:
     """Let the pen run on from a digit into the next one, for a fraction of neighbours, (N, 1).
 
     A stroke as wide and dark as the left digit, and ink of it, leads from where that ends in a
@@ -127,13 +121,7 @@ def _draw_strokes(
     return 255 * ink // edge
 
 
-def crop(
-    stamps: Stamps,
-    widths_px: Ints,
-    strengths: Floats,
-    keys: Words,
-    scale: float = 1,  # noqa: ARG001 - as other functions of its stage
-) -> Stamps:
+def crop(stamps: Stamps, widths_px: Ints, strengths: Floats, keys: Words, _: float) -> Stamps:
     """Move rows over an edge of the page, as far as no digit loses more than a fraction, (N, 1).
 
     At the left and the right it is the outermost digit alone that loses ink, so that each still

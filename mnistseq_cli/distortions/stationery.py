@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 from hashlib import sha256
 from math import isqrt
 from pathlib import Path
@@ -52,37 +51,19 @@ _MOST_PIXELS = 2**19  # of a picture that is kept: more detail than any page sho
 _MOST_BYTES = 2**26  # of all pictures, in each process
 
 
-@dataclass(frozen=True)
 class Sheet:
-    """The paper of some pages, and random numbers for what is on it."""
+    """The paper of some pages, measured in units, and random numbers for what is on it."""
 
-    pages: Pages
-    keys: Words  # (N,)
-
-    @property
-    def unit_px(self) -> np.float32:
-        """How many pixels a unit has."""
-        return np.float32(self.pages.scale)
-
-    @cached_property
-    def x(self) -> Tone:
-        """The columns in units, shape (W,)."""
-        return np.arange(self.pages.images.shape[2], dtype=np.float32) / self.unit_px
-
-    @cached_property
-    def y(self) -> Tone:
-        """The rows in units, shape (H, 1)."""
-        return (np.arange(self.pages.images.shape[1], dtype=np.float32) / self.unit_px)[:, None]
-
-    @property
-    def right(self) -> Tone:
-        """The right edge of each page in units, shape (N, 1, 1)."""
-        return self.pages.widths_px.astype(np.float32)[:, None, None] / self.unit_px
-
-    @cached_property
-    def _traits(self) -> Tone:
-        traits = expand_fractions(self.keys, 1, _N_TRAITS)[:, 0].astype(np.float32)
-        return traits[:, :, None, None] / 2 + np.float32(0.5)
+    def __init__(self, pages: Pages, keys: Words) -> None:
+        _, height, width = pages.images.shape
+        self.pages, self.keys = pages, keys
+        self.unit_px = np.float32(pages.scale)
+        self.x: Tone = np.arange(width, dtype=np.float32) / self.unit_px  # of columns, (W,)
+        self.y: Tone = (np.arange(height, dtype=np.float32) / self.unit_px)[:, None]  # (H, 1)
+        # The right edge of each page, (N, 1, 1).
+        self.right: Tone = pages.widths_px.astype(np.float32)[:, None, None] / self.unit_px
+        traits = expand_fractions(keys, 1, _N_TRAITS)[:, 0].astype(np.float32)
+        self._traits: Tone = traits[:, :, None, None] / 2 + np.float32(0.5)
 
     def pick(self, place: int, low: float, high: float) -> Tone:
         """Return a random number for each page, shape (N, 1, 1); a place is used once a kind."""
@@ -283,7 +264,8 @@ class PictureFolder:
     def draw(self, sheet: Sheet) -> Tone:
         """Return a window of a picture for each page, at a random place and size."""
         shape = sheet.pages.images.shape[1:]
-        return np.stack([_cut_window(self.pictures, key, shape) for key in sheet.keys])
+        numbers = expand(sheet.keys, 1, 4)[:, 0]
+        return np.stack([_cut_window(self.pictures, some, shape) for some in numbers])
 
 
 class Layer(NamedTuple):
@@ -307,12 +289,11 @@ class Paper:
     @property
     def sha256(self) -> str:
         """Content hash of all pictures; "" if there are none."""
-        folders = (kind for *_, kind in self.layers if isinstance(kind, PictureFolder))
-        pictures = [picture for folder in folders for picture in folder.pictures]
+        folders = [kind for *_, kind in self.layers if isinstance(kind, PictureFolder)]
         digest = sha256()
-        for picture in pictures:
+        for picture in (picture for folder in folders for picture in folder.pictures):
             digest.update(np.array(picture.shape, "<i8").tobytes() + picture.tobytes())
-        return digest.hexdigest() if pictures else ""
+        return digest.hexdigest() if folders else ""
 
     def lay_under(self, pages: Pages, draw: Draw) -> Pixels:
         """Return images, shape (N, H, W), of what is written lying on the paper.
@@ -337,9 +318,8 @@ class Paper:
         return laid
 
 
-def _cut_window(pictures: tuple[Pixels, ...], key: np.uint64, shape: tuple[int, ...]) -> Tone:
+def _cut_window(pictures: tuple[Pixels, ...], numbers: Words, shape: tuple[int, ...]) -> Tone:
     """Return a window of a picture, at a random place and size, as large as a page."""
-    numbers = expand(np.array([key]), 1, 4)[0, 0]
     picture = pictures[scale_words(numbers[:1], len(pictures))[0]]
     step = 8 + int(scale_words(numbers[1:2], 17)[0])  # of a pixel of the page, in 1/16 of theirs
     rows = _place_window(picture.shape[0], shape[0], step, int(numbers[2]))
