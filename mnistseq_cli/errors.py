@@ -85,16 +85,7 @@ class LayoutError(UsageError):
     names the same as options.
     """
 
-    def __init__(
-        self,
-        message: str,
-        hint: str = "",
-        *,
-        field: str | None = None,
-        remedies: tuple[tuple[str, object], ...] = (),
-    ) -> None:
-        super().__init__(message, hint, field=field)
-        self.remedies = remedies
+    remedies: tuple[tuple[str, object], ...] = ()
 
 
 class GlyphError(MnistseqError):

@@ -38,21 +38,17 @@ def import_extra(library: str, extra: str, user: str = "") -> ModuleType:
 
 def suggest_install(extra: str) -> str:
     """Return the command that adds an extra, for the tool that installed the program."""
-    from importlib.util import find_spec  # noqa: PLC0415 - slow to load
-
-    # Both add libraries to what is installed, wherever that came from.
-    if (libraries := _list_libraries(extra)) and Path(sys.prefix, "pipx_metadata.json").exists():
-        return f"pipx inject {DISTRIBUTION} {' '.join(libraries)}"
-    if libraries and Path(sys.prefix, "uv-receipt.toml").exists():
-        return f"uv tool install --with {' --with '.join(libraries)} {DISTRIBUTION}"
-    return f"{'' if find_spec('pip') else 'uv '}pip install '{DISTRIBUTION}[{extra}]'"
-
-
-def _list_libraries(extra: str) -> list[str]:
-    from importlib.metadata import PackageNotFoundError, requires  # noqa: PLC0415 - as above
+    from importlib.metadata import PackageNotFoundError, requires  # noqa: PLC0415 - slow to load
+    from importlib.util import find_spec  # noqa: PLC0415 - as above
 
     needed: list[str] = []
     with suppress(PackageNotFoundError):
         needed = requires(DISTRIBUTION) or []
     parts = [re.sub("[\"' ]", "", requirement).partition(";extra==") for requirement in needed]
-    return [shlex.quote(library) for library, _, name in parts if name == extra]
+    libraries = [shlex.quote(library) for library, _, name in parts if name == extra]
+    # Both add libraries to what is installed, wherever that came from.
+    if libraries and Path(sys.prefix, "pipx_metadata.json").exists():
+        return f"pipx inject {DISTRIBUTION} {' '.join(libraries)}"
+    if libraries and Path(sys.prefix, "uv-receipt.toml").exists():
+        return f"uv tool install --with {' --with '.join(libraries)} {DISTRIBUTION}"
+    return f"{'' if find_spec('pip') else 'uv '}pip install '{DISTRIBUTION}[{extra}]'"

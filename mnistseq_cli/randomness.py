@@ -41,8 +41,7 @@ class Use(IntEnum):
 def draw_words(seed: int, use: int, start: int, stop: int, words_per_sample: int) -> Words:
     """Draw the words of samples start..stop-1, shape (stop - start, words_per_sample).
 
-    They are rows of one endless table for each seed and `Use`, as wide for all samples, that is
-    never stored: the same row comes out whatever stretch of the table is asked for.
+    They are rows of one endless table for each seed and `Use`, whatever stretch of it is drawn.
     """
     first_word = start * words_per_sample
     n_words = (stop - start) * words_per_sample
@@ -55,8 +54,7 @@ def draw_words(seed: int, use: int, start: int, stop: int, words_per_sample: int
 def scale_words(words: Words, size: int | Ints) -> Ints:
     """Turn each word into a whole number from 0 to size - 1, size at most 2**32 - 1.
 
-    The result is floor(word * size / 2**64), exactly. No number is more or less likely than
-    1 / size by more than 2**-64.
+    It is floor(word * size / 2**64), exactly: each as likely as 1 / size, to 2**-64.
     """
     factor = np.asarray(size).astype(np.uint64)
     high = (words >> _HALF_BITS) * factor
@@ -65,10 +63,7 @@ def scale_words(words: Words, size: int | Ints) -> Ints:
 
 
 def draw_by_weight(words: Words, weights: Ints) -> tuple[Ints, Words]:
-    """Draw one of several by their weights, shape (…, K); return it, and what is left of words.
-
-    What is left, the low half of a product, is as random as a word.
-    """
+    """Draw one of several by their weights, shape (…, K), and words from what is left of words."""
     ends = weights.cumsum(axis=-1)
     drawn = scale_words(words, ends[..., -1])
     return (ends <= drawn[..., None]).sum(axis=-1), words * ends[..., -1].astype(np.uint64)

@@ -40,8 +40,9 @@ def explain_misfit(error: LayoutError, recipe: Recipe, chooser: DigitChooser) ->
     found = [*_find_remedies(recipe, chooser, int(str(recipe.width_px)))]
     *others, last = [text for text, *_ in found] or ["fewer digits"]
     hint = f"Use {', '.join(others)} or {last}" if others else f"Use {last}"
-    remedies = tuple((name, value) for _, name, value in found)
-    return LayoutError(error.message, hint, remedies=remedies)
+    misfit = LayoutError(error.message, hint)
+    misfit.remedies = tuple((name, value) for _, name, value in found)
+    return misfit
 
 
 def _find_remedies(

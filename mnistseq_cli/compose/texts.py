@@ -162,9 +162,8 @@ class ListedTexts(_WrittenTexts):
         self._starts = np.cumsum(self._sizes) - self._sizes
         self._codes = _code_points("".join(texts))
         is_gap = self._is_gap[self._codes]
-        for bad in np.flatnonzero(is_gap[self._starts] | is_gap[self._starts + self._sizes - 1])[
-            :1
-        ]:
+        at_edge = is_gap[self._starts] | is_gap[self._starts + self._sizes - 1]
+        for bad in np.flatnonzero(at_edge)[:1]:
             is_dash = "-" in self._roles.gaps and "-" in texts[bad]
             raise TextError(
                 f"the text {quote(texts[bad])} begins or ends with a gap; expected a space or - "

@@ -79,8 +79,7 @@ class DigitStage:
     ) -> tuple[Ints, Ints]:
         """Return columns that the ink of distorted digits does not leave: first, and how many.
 
-        They count from the left edge of the cell before it grew. No digit is distorted, so this
-        takes a tenth of the time of `distort`.
+        They count as in `distort`, which takes ten times as long.
         """
         frames = self._fit(ink, draw, draw_of_row, may_grow=may_grow)[2]
         return frames.left_px - frames.growth_px[0], frames.grown_px

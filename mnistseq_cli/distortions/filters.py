@@ -145,18 +145,16 @@ def grain(pages: Pages, strengths: Floats, keys: Words) -> Pixels:
 
     The noise is Gaussian: a byte chooses one of 256 quantiles, equally likely.
     """
-    levels = np.rint(255 * strengths * _GAUSSIAN).astype(np.int16)
-    return _in_chunks(
-        lambda some: _add_grain(pages.images[some], levels[some], keys[some]), pages.images
-    )
+    levels: NDArray[np.int16] = np.rint(255 * strengths * _GAUSSIAN).astype(np.int16)
 
+    def add(some: slice) -> Pixels:
+        chosen = expand_bytes(keys[some], *pages.images.shape[1:]).astype(np.intp)
+        chosen += np.arange(len(chosen))[:, None, None] * 256
+        grains = levels[some].take(chosen, mode="wrap")
+        grains += pages.images[some]
+        return np.clip(grains, 0, 255, out=grains).astype(np.uint8)
 
-def _add_grain(images: Pixels, levels: NDArray[np.int16], keys: Words) -> Pixels:
-    chosen = expand_bytes(keys, *images.shape[1:]).astype(np.intp)
-    chosen += np.arange(len(levels))[:, None, None] * 256
-    grains = levels.take(chosen, mode="wrap")
-    grains += images
-    return np.clip(grains, 0, 255, out=grains).astype(np.uint8)
+    return _in_chunks(add, pages.images)
 
 
 def noise(pages: Pages, strengths: Floats, keys: Words) -> Pixels:

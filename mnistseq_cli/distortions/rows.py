@@ -104,8 +104,7 @@ def _draw_strokes(
 ) -> Ints:
     """Draw arcs from the left edge of windows, 0 to 255, shape (P, H, W).
 
-    They begin and end in `rows`, shape (2, P), and hang through by `sag_px`. Squares of distances
-    fall evenly over the edge of ink, a pixel wide.
+    They begin and end in `rows`, shape (2, P), hang through by `sag_px`, and have soft edges.
     """
     far = np.full((len(radius), *shape), 2**30, np.int32)
     y, x = (np.arange(n, dtype=np.int32) * _PARTS for n in shape)
@@ -124,8 +123,7 @@ def _draw_strokes(
 def crop(stamps: Stamps, widths_px: Ints, strengths: Floats, keys: Words, _: float) -> Stamps:
     """Move rows over an edge of the page, as far as no digit loses more than a fraction, (N, 1).
 
-    At the left and the right it is the outermost digit alone that loses ink, so that each still
-    begins and ends further right than the one before.
+    At the left and the right the outermost digit alone loses ink: the order of digits stays.
     """
     side = scale_words(keys, 4)
     depth = _find_depths(stamps, widths_px, side[stamps.sample], strengths[stamps.sample, 0])
