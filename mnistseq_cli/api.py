@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,6 @@ from mnistseq_cli.recipe import Recipe
 from mnistseq_cli.validation import quote, suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from mnistseq_cli.glyphs.glyph_set import GlyphSet

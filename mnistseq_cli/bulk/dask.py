@@ -19,7 +19,7 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.bulk.manifest import PLAN_FILE
-from mnistseq_cli.bulk.parts import PartMaker, find_versions
+from mnistseq_cli.bulk.parts import PartMaker, WrittenPart, find_versions
 from mnistseq_cli.bulk.storage import Store
 from mnistseq_cli.bulk.workers import (
     count_cores,
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
     from mnistseq_cli.bulk.output_folder import OutputFolder
-    from mnistseq_cli.bulk.parts import WrittenPart
     from mnistseq_cli.bulk.plan import Part, Plan
 
 LOCAL = "local"

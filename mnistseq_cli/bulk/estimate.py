@@ -7,19 +7,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from mnistseq_cli.bulk.manifest import PARTS
 from mnistseq_cli.bulk.parts import PartMaker, Staging
-from mnistseq_cli.bulk.plan import Part
+from mnistseq_cli.bulk.plan import Part, Plan
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.files import is_store, spell_size
 from mnistseq_cli.formats import open_format
 from mnistseq_cli.formats.base import Fragments
-
-if TYPE_CHECKING:
-    from mnistseq_cli.bulk.plan import Plan
 
 _HANDFUL = 256
 _HANDFUL_PIXELS = 1 << 25

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from mnistseq_cli.bulk.plan import PART_SIZE_LIMIT
+from mnistseq_cli.bulk.plan import PART_SIZE_LIMIT, Plan
 from mnistseq_cli.compose.splits import cut, find_shared
 from mnistseq_cli.compose.texts import list_classes
 from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from mnistseq_cli.bulk.plan import Plan
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 DATASET_FILE = "dataset.json"

@@ -30,6 +30,7 @@ from mnistseq_cli.bulk.manifest import (
     PREVIEW_FILE,
     RECORD,
     STAGING,
+    FileEntry,
     PartRecord,
     check_card,
     dump_plan,
@@ -39,7 +40,7 @@ from mnistseq_cli.bulk.manifest import (
     load_plan,
     record_name,
 )
-from mnistseq_cli.bulk.parts import check_files, check_part, describe_file
+from mnistseq_cli.bulk.parts import WrittenPart, check_files, check_part, describe_file
 from mnistseq_cli.bulk.storage import Store, open_store, refuse_altered
 from mnistseq_cli.bulk.workers import map_unordered
 from mnistseq_cli.errors import OutputError
@@ -52,8 +53,6 @@ from mnistseq_cli.validation import count, quote
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
-    from mnistseq_cli.bulk.manifest import FileEntry
-    from mnistseq_cli.bulk.parts import WrittenPart
     from mnistseq_cli.bulk.plan import Part, Plan
 
 if sys.platform == "win32":

@@ -7,19 +7,16 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
-from mnistseq_cli.compose.splits import cut, parse_weights, use_all_glyphs
+from mnistseq_cli.compose.splits import Split, cut, parse_weights, use_all_glyphs
 from mnistseq_cli.errors import UsageError
-from mnistseq_cli.formats import open_format
-from mnistseq_cli.recipe import COUNT_LIMIT, TEXTS_FILE
+from mnistseq_cli.formats import Output, open_format
+from mnistseq_cli.recipe import COUNT_LIMIT, TEXTS_FILE, Recipe
 from mnistseq_cli.validation import check_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mnistseq_cli.compose.generator import SequenceGenerator
-    from mnistseq_cli.compose.splits import Split
-    from mnistseq_cli.formats import Output
-    from mnistseq_cli.recipe import Recipe
 
 PART_SIZE = 1000
 # So many pixels, with every distortion, take at most ten seconds: what a stop can lose.

@@ -15,8 +15,8 @@ from secrets import token_hex
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
-from mnistseq_cli.bulk.manifest import KEPT, RECORD, record_name
-from mnistseq_cli.bulk.parts import Problem, read_part
+from mnistseq_cli.bulk.manifest import KEPT, RECORD, FileEntry, record_name
+from mnistseq_cli.bulk.parts import Problem, WrittenPart, read_part
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.extras import suggest_install
 from mnistseq_cli.files import describe_damage, is_store
@@ -25,8 +25,6 @@ from mnistseq_cli.validation import is_url
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
-    from mnistseq_cli.bulk.manifest import FileEntry
-    from mnistseq_cli.bulk.parts import WrittenPart
     from mnistseq_cli.bulk.plan import Part
 
 _BATCH_BYTES = 1 << 25  # of objects that are in memory at once

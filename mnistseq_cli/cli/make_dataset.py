@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.cli.console import print_result, say, warn
-from mnistseq_cli.cli.picture_options import name_glyphs, say_writers_unknown
+from mnistseq_cli.cli.picture_options import Picture, name_glyphs, say_writers_unknown
 from mnistseq_cli.cli.share import parse_share
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.files import spell_size
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from mnistseq_cli.bulk.plan import Plan
     from mnistseq_cli.bulk.run import Summary
     from mnistseq_cli.cli.output_options import OutputOptions
-    from mnistseq_cli.cli.picture_options import Picture
     from mnistseq_cli.compose.generator import SequenceGenerator
 
 SHOWN_SAMPLES = 6

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.cli.console import say, warn
-from mnistseq_cli.errors import CacheError, LayoutError, TextError, UsageError
+from mnistseq_cli.errors import CacheError, GlyphError, LayoutError, TextError, UsageError
 from mnistseq_cli.recipe import NAMED_RECIPES, WIDTH_LIMIT_PX, Recipe, read_named
 
 if TYPE_CHECKING:
     from mnistseq_cli.compose.generator import SequenceGenerator
-    from mnistseq_cli.errors import GlyphError
 
 SEED_BITS = 32  # short enough to type again
 TEXT_SOURCES = ("digits", "length", "pattern", "texts")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistseq_cli.compose.painting import LARGEST_SCALE, fill_height
-from mnistseq_cli.glyphs.hands import AlikeHands, WriterHands
+from mnistseq_cli.glyphs.hands import AlikeHands, Hands, WriterHands
 from mnistseq_cli.glyphs.stamps import Stamps
 from mnistseq_cli.randomness import Use, draw_words, scale_words, to_fractions
-from mnistseq_cli.recipe import scale_px
+from mnistseq_cli.recipe import Recipe, scale_px
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,10 +21,8 @@ if TYPE_CHECKING:
     from mnistseq_cli.distortions.digits import DigitStage
     from mnistseq_cli.distortions.steps import Draw
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
-    from mnistseq_cli.glyphs.hands import Hands
     from mnistseq_cli.glyphs.symbols import SymbolHands
     from mnistseq_cli.pixels import Bools, Classes, Ints, Pixels, Words
-    from mnistseq_cli.recipe import Recipe
 
 _GROUP_GAP_PX = 14  # of a page of 28 px: half a cell
 _OVERLAP_PX = 2  # of ink that touches, at most, on such a page

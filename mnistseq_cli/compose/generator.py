@@ -12,8 +12,8 @@ import numpy as np
 from mnistseq_cli.compose.choice import Chosen, DigitChooser, Digits
 from mnistseq_cli.compose.layout import SMALLEST_SCALE, Layout, lay_out, surely_fits
 from mnistseq_cli.compose.painting import fit_stamps, gather_inks, paint
-from mnistseq_cli.compose.samples import Block, Marks
-from mnistseq_cli.compose.texts import list_characters, list_classes, open_source
+from mnistseq_cli.compose.samples import Block, Marks, Sample
+from mnistseq_cli.compose.texts import TextSource, list_characters, list_classes, open_source
 from mnistseq_cli.errors import GlyphError, LayoutError, UsageError
 from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.glyphs.stamps import Pages, Stamps
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mnistseq_cli.compose.samples import Sample
-    from mnistseq_cli.compose.texts import TextSource
     from mnistseq_cli.distortions.pipeline import AugmentPipeline
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
     from mnistseq_cli.pixels import Bools, Ints, Pixels, Words

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnistseq_cli.compose.choice import APART_PX, find_group_gap
+from mnistseq_cli.compose.choice import APART_PX, Chosen, Digits, find_group_gap
 from mnistseq_cli.compose.gaps import draw_gaps
 from mnistseq_cli.errors import LayoutError
 from mnistseq_cli.randomness import Use, draw_words, scale_words
 from mnistseq_cli.validation import count
 
 if TYPE_CHECKING:
-    from mnistseq_cli.compose.choice import Chosen, Digits
     from mnistseq_cli.pixels import Bools, Ints, Words
     from mnistseq_cli.recipe import Recipe
 

@@ -10,13 +10,12 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from mnistseq_cli.compose.samples import Inks
 from mnistseq_cli.glyphs.glyph_set import GlyphInk, measure_ink, move_left
-from mnistseq_cli.pixels import split_up
+from mnistseq_cli.pixels import Bools, Ints, Pixels, split_up
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnistseq_cli.glyphs.stamps import Stamps
-    from mnistseq_cli.pixels import Bools, Ints, Pixels
 
 
 _CHUNK_PX = 2**17  # what the cache of a processor holds, with its sums

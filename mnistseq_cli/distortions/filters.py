@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnistseq_cli.pixels import split_up
+from mnistseq_cli.pixels import Floats, Ints, Pixels, Words, split_up
 from mnistseq_cli.randomness import expand_bytes, expand_shorts
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnistseq_cli.glyphs.stamps import Pages
-    from mnistseq_cli.pixels import Floats, Ints, Pixels, Words
 
 _REACH = 3  # the kernel ends at three standard deviations: what is left out is under half a grey
 _CHUNK_PX = 2**16  # what the cache of a processor holds along with its sums

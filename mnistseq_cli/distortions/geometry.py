@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from mnistseq_cli.pixels import split_up
+from mnistseq_cli.pixels import Bools, Floats, Ints, Pixels, Words, split_up
 from mnistseq_cli.randomness import expand, expand_fractions
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.glyphs.glyph_set import GlyphInk
     from mnistseq_cli.glyphs.stamps import Stamps
-    from mnistseq_cli.pixels import Bools, Floats, Ints, Pixels, Words
 
 NODE_PX = 4
 _UNIT_BITS, _UNIT = 7, 2**7  # a place is in units of 1 / 128 px, so that 16 bits hold it

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from mnistseq_cli.glyphs.glyph_set import measure_ink
 from mnistseq_cli.glyphs.stamps import Pages, Stamps
-from mnistseq_cli.pixels import split_up
+from mnistseq_cli.pixels import Floats, Ints, Pixels, Words, split_up
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
     from mnistseq_cli.distortions.stationery import Paper
     from mnistseq_cli.distortions.steps import Draw, Step
-    from mnistseq_cli.pixels import Floats, Ints, Pixels, Words
     from mnistseq_cli.recipe import Ink
 
     _Drawn: TypeAlias = tuple[Step, Floats, Words]

@@ -12,13 +12,12 @@ import numpy as np
 
 from mnistseq_cli.distortions.digits import DigitStage
 from mnistseq_cli.distortions.pages import PageStage
-from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS, Augmentation
+from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS, Augmentation, Stage
 from mnistseq_cli.distortions.steps import Step
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.validation import check_share, quote, suggest, to_plain
 
 if TYPE_CHECKING:
-    from mnistseq_cli.distortions.registry import Stage
     from mnistseq_cli.distortions.stationery import Paper
 
 Bound = float | str | np.generic | Sequence[float]

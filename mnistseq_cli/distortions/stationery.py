@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mnistseq_cli.distortions.registry import PAPERS
+from mnistseq_cli.distortions.registry import PAPERS, PaperKind
 from mnistseq_cli.errors import GlyphError, UsageError
 from mnistseq_cli.glyphs.glyph_set import measure_ink
 from mnistseq_cli.glyphs.pictures import PICTURE_SUFFIXES, read_picture
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mnistseq_cli.distortions.registry import PaperKind
     from mnistseq_cli.distortions.steps import Draw
     from mnistseq_cli.glyphs.stamps import Pages
     from mnistseq_cli.pixels import Ints, Pixels, Words

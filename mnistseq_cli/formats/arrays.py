@@ -14,9 +14,10 @@ import numpy as np
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import naming_damage
-from mnistseq_cli.formats.base import list_files, rank_split
+from mnistseq_cli.formats.base import Fragments, PartWriter, list_files, rank_split
 from mnistseq_cli.formats.columns import (
     COLUMNS,
+    ArrayLike,
     Columnar,
     Columns,
     FileArray,
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnistseq_cli.formats import Output
-    from mnistseq_cli.formats.base import Fragments, PartWriter
-    from mnistseq_cli.formats.columns import ArrayLike
     from mnistseq_cli.recipe import Recipe
 
 _DEFLATE_LEVEL = 1

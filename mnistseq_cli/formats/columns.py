@@ -22,7 +22,7 @@ from mnistseq_cli.formats.images import READ_LIMIT_PX, check_size
 from mnistseq_cli.formats.read_labels import check_boxes
 from mnistseq_cli.formats.tables import check_text
 from mnistseq_cli.glyphs.writers import WRITER_LIMIT_BYTES
-from mnistseq_cli.recipe import LENGTH_LIMIT
+from mnistseq_cli.recipe import LENGTH_LIMIT, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats.base import Fragments, PartWriter, Wanted
-    from mnistseq_cli.recipe import Recipe
 
 NO_CLASS = -1
 _HINT = "Give them one --width, or choose another format: --to webdataset, parquet or lmdb"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mnistseq_cli.errors import MnistseqError
 from mnistseq_cli.files import explain_damage, read_file
-from mnistseq_cli.formats import open_label_style
+from mnistseq_cli.formats import Output, open_label_style
 from mnistseq_cli.formats.base import Encoded, find_splits, want_all
 from mnistseq_cli.formats.images import decode_grey
 from mnistseq_cli.formats.labels import COCO, JSON_LINES, MASKED_LINES
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats import Output
     from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter, Wanted
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import is_store, naming_damage
 from mnistseq_cli.formats.base import Encoded, list_files
-from mnistseq_cli.formats.fields import FIELDS, find_known
+from mnistseq_cli.formats.fields import FIELDS, Values, find_known
 from mnistseq_cli.formats.images import decode_grey
 from mnistseq_cli.formats.read_labels import row_from_record
 from mnistseq_cli.formats.tables import TEXT_KEYS
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Output
     from mnistseq_cli.formats.base import LoadedSample, PartWriter, Wanted
-    from mnistseq_cli.formats.fields import Values
 
 _ROWS_TOGETHER = 256  # when read
 _BATCH_LIMIT_BYTES = 2**28

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from mnistseq_cli.compose.gaps import count_gaps
-from mnistseq_cli.compose.layout import find_ranges
-from mnistseq_cli.compose.patterns import parse_pattern
-from mnistseq_cli.compose.texts import find_roles
+from mnistseq_cli.compose.layout import GapRanges, find_ranges
+from mnistseq_cli.compose.patterns import Form, parse_pattern
+from mnistseq_cli.compose.texts import Roles, find_roles
 from mnistseq_cli.distortions.pipeline import make_pipeline
 from mnistseq_cli.errors import LayoutError
 from mnistseq_cli.inspection.figures import GapFigures
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mnistseq_cli.compose.layout import GapRanges
-    from mnistseq_cli.compose.patterns import Form
-    from mnistseq_cli.compose.texts import Roles
     from mnistseq_cli.formats.base import LoadedSample
 
 Counts: TypeAlias = "defaultdict[str, Counter[Any]]"  # by what is counted

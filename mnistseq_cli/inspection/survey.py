@@ -18,20 +18,18 @@ from mnistseq_cli.bulk.remake import ASPECTS
 from mnistseq_cli.bulk.workers import count_cores, map_unordered
 from mnistseq_cli.errors import MnistseqError, OutputError
 from mnistseq_cli.files import find_inside
-from mnistseq_cli.formats.base import rank_split
+from mnistseq_cli.formats.base import LoadedSample, rank_split
 from mnistseq_cli.inspection.dataset import Filler, StoredDataset, count_known, open_dataset
 from mnistseq_cli.inspection.figures import INK_BINS, Source, Spread, Survey, UseFigures
 from mnistseq_cli.inspection.gap_test import GapRule
-from mnistseq_cli.inspection.tally import SHARE_UNITS, Tally, guess_ink
+from mnistseq_cli.inspection.tally import SHARE_UNITS, Ink, Tally, guess_ink
 from mnistseq_cli.recipe import COUNT_LIMIT, TEXTS_FILE, read_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from mnistseq_cli.formats.base import LoadedSample
     from mnistseq_cli.inspection.predictions import ReaderTally
-    from mnistseq_cli.inspection.tally import Ink
 
 N_SAMPLES_KEPT = 240
 _FEW_SAMPLES = 20_000  # looked at before workers have started

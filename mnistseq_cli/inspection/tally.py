@@ -16,15 +16,13 @@ import numpy as np
 
 from mnistseq_cli.bulk.split_overlap import OverlapTally
 from mnistseq_cli.inspection.figures import Damage, copy_sample, pick_evenly
-from mnistseq_cli.inspection.gap_test import GapTally, count_values
-from mnistseq_cli.inspection.predictions import ReaderTally
+from mnistseq_cli.inspection.gap_test import Counts, GapRule, GapTally, count_values
+from mnistseq_cli.inspection.predictions import Predictions, ReaderTally
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnistseq_cli.formats.base import LoadedSample
-    from mnistseq_cli.inspection.gap_test import Counts, GapRule
-    from mnistseq_cli.inspection.predictions import Predictions
 
 Ink = Literal["black", "white"]
 SHARE_UNITS = 100_000  # in which shares of ink are counted

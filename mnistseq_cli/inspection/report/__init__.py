@@ -15,7 +15,7 @@ from mnistseq_cli.bulk.remake import name_with_split
 from mnistseq_cli.errors import MnistseqError
 from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import check_place, read_file, write_whole
-from mnistseq_cli.inspection.predictions import align
+from mnistseq_cli.inspection.predictions import ReaderFigures, align
 from mnistseq_cli.inspection.report.plots import list_plots
 from mnistseq_cli.inspection.wording import (
     describe_missing,
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.formats.base import LoadedSample
     from mnistseq_cli.inspection.figures import Survey
-    from mnistseq_cli.inspection.predictions import ReaderFigures
 
 _SECTIONS = {
     "summary": "Summary",
