@@ -34,14 +34,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 crnn: Any = import_module("train_crnn")
 
 TEST_COUNT = 2000
+WIDTH_PX = 200  # of a picture at most
 Z = NormalDist().inv_cdf(0.975)
-DRAWN: dict[str, Any] = {
-    "dataset": "mnist",
-    "width_px": 200,
-    "fit": "shrink",
-    "align": "random",
-    "length": (1, 7),
-}
+DRAWN: dict[str, Any] = {"dataset": "mnist", "length": (1, 7)}
 RECIPES = {
     "plain": Recipe(**DRAWN),
     **{name: Recipe(**DRAWN, augment=(name,)) for name in ("light", "medium", "heavy")},
@@ -129,19 +124,20 @@ def main() -> None:
     add("--samples", type=int, default=40_000, help="to train on (default: %(default)s)")
     add("--seeds", type=int, default=1, help="readers of each recipe (default: %(default)s)")
     asked = parser.parse_args()
-    rows, texts = crnn.load_rows(asked.folder, DRAWN["width_px"])
+    rows, texts = crnn.load_rows(asked.folder, WIDTH_PX)
     seeds = range(asked.seeds)
+
+    def read(recipe: Recipe) -> Reading:
+        return measure(recipe, seeds, asked.samples, rows, texts)
+
     print(f"{len(rows)} pictures; % right, of 100 strings, characters, and rows of test glyphs")
-    for name in asked.recipes:
-        print_reading(
-            name, measure(open_recipe(name, asked.dataset), seeds, asked.samples, rows, texts)
-        )
-    whole = open_recipe(asked.parts_of, asked.dataset)
-    found = measure(whole, seeds, asked.samples, rows, texts)
-    print_reading(f"{asked.parts_of}, whole", found)
-    for part, recipe in leave_out(whole).items():
-        less = measure(recipe, seeds, asked.samples, rows, texts)
-        print_reading(f"  without {part}", less, found)
+    found: dict[str, Reading] = {}
+    for name in dict.fromkeys([*asked.recipes, asked.parts_of]):
+        found[name] = read(open_recipe(name, asked.dataset))
+        print_reading(name, found[name])
+    print(asked.parts_of)
+    for part, recipe in leave_out(open_recipe(asked.parts_of, asked.dataset)).items():
+        print_reading(f"  without {part}", read(recipe), found[asked.parts_of])
 
 
 if __name__ == "__main__":

@@ -178,7 +178,7 @@ def load_rows(folder: Path, width_px: int) -> tuple[list[NDArray[np.uint8]], lis
 
 
 def read_rows(reader: Reader, rows: list[NDArray[np.uint8]], alphabet: str) -> list[str]:
-    """Read rows of any widths; what is missing to the widest is paper, as at the row's edge."""
+    """Read rows of any widths."""
     reader.eval()
     width_px = max(row.shape[1] for row in rows)
     texts = []
@@ -191,11 +191,9 @@ def read_rows(reader: Reader, rows: list[NDArray[np.uint8]], alphabet: str) -> l
 
 
 def pad_row(row: NDArray[np.uint8], width_px: int) -> NDArray[np.uint8]:
-    """Put paper on both sides of a row."""
-    missing = width_px - row.shape[1]
-    sides = ((0, 0), (missing // 2, missing - missing // 2))
+    """Put paper on the right of a row, where batches of rows of their own width have it."""
     paper = np.median(row[:, [0, -1]]).astype(np.uint8)
-    return np.pad(row, sides, constant_values=paper)
+    return np.pad(row, ((0, 0), (0, width_px - row.shape[1])), constant_values=paper)
 
 
 def decode(log_probs: Tensor, alphabet: str) -> list[str]:
