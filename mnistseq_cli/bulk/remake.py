@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from mnistseq_cli.bulk.plan import describe_texts
-from mnistseq_cli.compose.splits import cut, open_splits, parse_weights
+from mnistseq_cli.compose.splits import Split, cut, open_splits, parse_weights
 from mnistseq_cli.distortions.pipeline import AugmentPipeline, make_pipeline
 from mnistseq_cli.errors import GlyphError, OutputError, UsageError
 from mnistseq_cli.files import find_inside, naming_damage
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.compose.generator import SequenceGenerator
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.compose.splits import Split
     from mnistseq_cli.distortions.registry import Stage
     from mnistseq_cli.formats.base import LoadedSample
 

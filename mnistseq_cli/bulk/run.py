@@ -43,10 +43,10 @@ from mnistseq_cli.bulk.manifest import (
     load_manifest,
     record_name,
 )
-from mnistseq_cli.bulk.output_folder import JOINED, open_output_folder
+from mnistseq_cli.bulk.output_folder import JOINED, OutputFolder, open_output_folder
 from mnistseq_cli.bulk.parts import PartMaker, Staging, check_files, find_versions, read_part
-from mnistseq_cli.bulk.plan import cut_parts
-from mnistseq_cli.bulk.storage import is_shared
+from mnistseq_cli.bulk.plan import Part, Plan, cut_parts
+from mnistseq_cli.bulk.storage import Store, is_shared
 from mnistseq_cli.bulk.workers import (
     WORKERS_LIMIT,
     count_cores,
@@ -74,10 +74,7 @@ from mnistseq_cli.sheet import make_sheet
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from mnistseq_cli.bulk.output_folder import OutputFolder
     from mnistseq_cli.bulk.parts import WrittenPart
-    from mnistseq_cli.bulk.plan import Part, Plan
-    from mnistseq_cli.bulk.storage import Store
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 

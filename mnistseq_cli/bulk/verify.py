@@ -13,6 +13,7 @@ import numpy as np
 
 from mnistseq_cli.bulk.manifest import (
     DATASET_FILE,
+    Manifest,
     check_card,
     list_recorded,
     load_manifest,
@@ -21,11 +22,11 @@ from mnistseq_cli.bulk.manifest import (
 )
 from mnistseq_cli.bulk.output_folder import find_files, is_litter
 from mnistseq_cli.bulk.parts import Problem, check_files, check_part
-from mnistseq_cli.bulk.plan import cut_parts
+from mnistseq_cli.bulk.plan import Part, cut_parts
 from mnistseq_cli.bulk.remake import Remaker
 from mnistseq_cli.bulk.split_overlap import OverlapTally, describe_overlaps
 from mnistseq_cli.bulk.workers import Work, count_cores, map_unordered
-from mnistseq_cli.compose.splits import cut
+from mnistseq_cli.compose.splits import Split, cut
 from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
 from mnistseq_cli.formats import Output, open_format
 from mnistseq_cli.formats.base import LoadedSample, rank_split
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from mnistseq_cli.bulk.manifest import Manifest
-    from mnistseq_cli.bulk.plan import Part
-    from mnistseq_cli.compose.splits import Split
     from mnistseq_cli.formats.base import Wanted
 
     # By the label file that samples are read from; None where each lies in one with its labels.

@@ -7,19 +7,14 @@ import shlex
 from io import BytesIO
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mnistseq_cli.errors import GlyphError
 from mnistseq_cli.files import place_file
 from mnistseq_cli.glyphs.cache import find_raw_dir, unpack
-from mnistseq_cli.glyphs.catalog import DATASETS, SPLITS
+from mnistseq_cli.glyphs.catalog import DATASETS, SPLITS, DataFile, Dataset
 from mnistseq_cli.glyphs.idx import encode_idx, read_idx_stream
 from mnistseq_cli.glyphs.local import read_local
-from mnistseq_cli.glyphs.sources import open_source
-
-if TYPE_CHECKING:
-    from mnistseq_cli.glyphs.catalog import DataFile, Dataset
-    from mnistseq_cli.glyphs.sources import Entry
+from mnistseq_cli.glyphs.sources import Entry, open_source
 
 
 def adopt(dataset: Dataset, source: Path, data_dir: str | Path | None = None) -> list[Path]:

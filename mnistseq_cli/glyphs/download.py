@@ -13,13 +13,11 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from mnistseq_cli.errors import DownloadError, UsageError
 from mnistseq_cli.files import place_file
-from mnistseq_cli.glyphs.catalog import PATIENT
+from mnistseq_cli.glyphs.catalog import PATIENT, DataFile, Patience
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
-
-    from mnistseq_cli.glyphs.catalog import DataFile, Patience
 
 
 BACKOFF_S = 0.5  # the wait after the first round; doubles with each

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistseq_cli.errors import GlyphError
-from mnistseq_cli.glyphs.glyph_set import AT_ONCE_PX
+from mnistseq_cli.glyphs.glyph_set import AT_ONCE_PX, GlyphSet
 from mnistseq_cli.glyphs.writers import unknown_writers
 from mnistseq_cli.pixels import Bools, Classes, Ints, Pixels, Words, split_up
 from mnistseq_cli.randomness import draw_by_weight, scale_words
@@ -19,7 +19,6 @@ from mnistseq_cli.randomness import draw_by_weight, scale_words
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 CLOSEST = 64  # glyphs of a class that one hand can write
 SLANT_UNITS = 24  # of 1 px to the side for each px down

@@ -16,7 +16,7 @@ import numpy as np
 from mnistseq_cli.errors import GlyphError
 from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import naming_damage
-from mnistseq_cli.glyphs.catalog import DIGITS, EMNIST_CLASSES
+from mnistseq_cli.glyphs.catalog import DIGITS, EMNIST_CLASSES, SplitName
 from mnistseq_cli.glyphs.glyph_set import AT_ONCE_PX, GlyphSet, hash_glyphs
 from mnistseq_cli.glyphs.idx import (
     PACKED_SUFFIXES,
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
-
-    from mnistseq_cli.glyphs.catalog import SplitName
 
     _Reader = Callable[[], "LocalGlyphs"]
     _Found = list[tuple[str, _Reader]]  # the name of each set of glyphs, and its reader

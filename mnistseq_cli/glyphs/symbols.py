@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnistseq_cli.glyphs.glyph_set import SIDE_PX
+from mnistseq_cli.glyphs.glyph_set import SIDE_PX, GlyphSet
 from mnistseq_cli.glyphs.hands import find_closest, measure_styles
 from mnistseq_cli.glyphs.strokes import N_HANDS, draw_traits, number_glyphs, split_ids
 from mnistseq_cli.glyphs.strokes.characters import PEN_ADDITIONS, PEN_CHARACTERS
@@ -19,7 +19,6 @@ from mnistseq_cli.glyphs.writers import Writers, join_writers
 from mnistseq_cli.randomness import scale_words
 
 if TYPE_CHECKING:
-    from mnistseq_cli.glyphs.glyph_set import GlyphSet
     from mnistseq_cli.pixels import Bools, Classes, Ints, Words
 
 # Slant and stroke width of the pen's digits and of MNIST's, as `measure_styles` measures them:
