@@ -91,14 +91,15 @@ class FileEntry(NamedTuple):
     @classmethod
     def read(cls, entry: object) -> FileEntry:
         """Check an entry, or raise ValueError; what is listed may be removed: it lies inside."""
-        if isinstance(entry, list) and len(entry) == len(cls._fields):
-            entry = dict(zip(cls._fields, entry, strict=True))
-        if not isinstance(entry, dict):
-            raise ValueError(f"{entry!r:.60} is no name, size and SHA-256")  # noqa: TRY004 - as above
-        found = cls(**take(entry, name=str, size_bytes=int, sha256=str))
-        if _LEADS_OUT.search(found.name):
-            raise ValueError(f"{found.name!r} is not inside the dataset")
-        return found
+        values = [*entry.values()] if isinstance(entry, dict) else entry
+        if not isinstance(values, list) or [*map(type, values)] != [str, int, str]:
+            raise ValueError(f"{entry!r:.60} is no name, size and SHA-256")
+        name, size_bytes, sha256 = values
+        if not 0 <= size_bytes < _NUMBER_LIMIT:
+            raise ValueError(f"the size of {name!r:.60} is {size_bytes!r:.60}")
+        if _LEADS_OUT.search(name):
+            raise ValueError(f"{name!r} is not inside the dataset")
+        return cls(name, size_bytes, sha256)
 
 
 @dataclass(frozen=True)
