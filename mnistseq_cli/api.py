@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import LayoutError, TextError, UsageError
 from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
-from mnistseq_cli.recipe import Recipe
+from mnistseq_cli.recipe import (
+    Align,
+    Dashes,
+    Fit,
+    Hand,
+    Ink,
+    Measure,
+    Polarity,
+    Recipe,
+    SpacingMode,
+    Split,
+)
 from mnistseq_cli.validation import quote, suggest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
@@ -24,9 +37,33 @@ if TYPE_CHECKING:
 SEED_BITS = 32
 # Fields of a recipe that these functions set from parameters of other names.
 _PARAMETERS = {"width_px": "image_width", "spacing_px": "spacing_range", "count": "num_images"}
-# Those that they do not offer at all.
-_OTHERS = ("digits", "length", "pattern", "texts", "splits", "splits_by")
 _EXPECTED = 'expected a text such as "350", or single digits such as [3, 5, 0]'
+
+
+class Manner(TypedDict, total=False):
+    """How to write: fields of a `Recipe`."""
+
+    height_px: int
+    margin_px: tuple[int, int] | None
+    spacing_mode: SpacingMode
+    touching: float
+    edges: bool
+    measure: Measure
+    align: Align
+    fit: Fit
+    ink: Ink
+    dataset: str
+    glyphs: Split
+    polarity: Polarity
+    hand: Hand
+    augment: Sequence[str]
+    augment_prob: float
+    paper: Sequence[str]
+    unlabelled: str
+    dashes: Dashes
+    glyphs_sha256: str
+    paper_sha256: str
+    writers_sha256: str
 
 
 def generate_numbers_sequence(
@@ -35,7 +72,7 @@ def generate_numbers_sequence(
     image_width: int | None = None,
     *,
     seed: int | None = None,
-    **more: object,
+    **more: Unpack[Manner],
 ) -> NDArray[np.float32]:
     """Write digits as one picture.
 
@@ -83,7 +120,7 @@ def generate_phone_numbers(
     *,
     pattern: str = "jp",
     seed: int | None = None,
-    **more: object,
+    **more: Unpack[Manner],
 ) -> tuple[NDArray[np.float32], list[str]]:
     """Write phone numbers, no number twice.
 
@@ -139,15 +176,14 @@ def _join(digits: object) -> str:
 
 
 def _make_recipe(seed: int | None, given: dict[str, Any], more: dict[str, Any]) -> Recipe:
-    for name, value in more.items():
-        if name in (*_PARAMETERS, *_OTHERS):
+    for name in more.keys() - Manner.__annotations__.keys():
+        if name in Recipe.__dataclass_fields__:
             raise UsageError(
-                f"{name}={quote(value)} is not for this function, which has its own "
+                f"{name}={quote(more[name])} is not for this function, which has its own "
                 "parameters for what is written, how often, how wide and how far apart",
                 f"For all that a recipe can say: SequenceGenerator(Recipe({name}=…))",
             )
-        if name not in (known := Recipe.__dataclass_fields__):
-            raise TypeError(f"no parameter {name!r}. {suggest(name, known)}".strip())
+        raise TypeError(f"no parameter {name!r}. {suggest(name, Manner.__annotations__)}".strip())
     chosen = secrets.randbits(SEED_BITS) if seed is None else seed
     return Recipe(seed=chosen, **given, **more)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import mnistseq_cli
-from mnistseq_cli import generate_numbers_sequence, generate_phone_numbers
+from mnistseq_cli import Recipe, generate_numbers_sequence, generate_phone_numbers
+from mnistseq_cli.api import Manner
 from mnistseq_cli.errors import TextError, UsageError
 
 if TYPE_CHECKING:
@@ -65,9 +66,14 @@ def test_digits_that_are_none_are_refused(digits: Any, dataset: dict[str, Any]) 
     assert isinstance(caught.value, ValueError)
 
 
-def test_names_of_options_are_checked(dataset: dict[str, Any]) -> None:
+def test_names_of_options_are_known_to_editors_and_checked(dataset: dict[str, Any]) -> None:
+    own = {"digits", "length", "pattern", "texts", "splits", "splits_by", "seed", "count"}
+    assert {*Manner.__annotations__} == {*Recipe.__dataclass_fields__} - own - {
+        "width_px",
+        "spacing_px",
+    }
     with pytest.raises(TypeError, match=r"'algin'\. Did you mean 'align'"):
-        generate_numbers_sequence("350", algin="left")
+        generate_numbers_sequence("350", algin="left")  # type: ignore[call-arg]
     assert generate_numbers_sequence("350", **dataset).shape[1] < 3 * 28 + 20
 
 

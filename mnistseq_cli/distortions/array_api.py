@@ -2,25 +2,59 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack, cast
 
 import numpy as np
 
 from mnistseq_cli.distortions.geometry import slide
-from mnistseq_cli.distortions.pipeline import AugmentPipeline, Strength, make_pipeline
+from mnistseq_cli.distortions.pipeline import make_pipeline
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.glyphs.glyph_set import GlyphInk, measure_ink
 from mnistseq_cli.glyphs.stamps import Pages, Stamps
-from mnistseq_cli.pixels import Pixels, Words, split_up
+from mnistseq_cli.pixels import split_up
 from mnistseq_cli.randomness import draw_words
 from mnistseq_cli.recipe import SEED_LIMIT
 from mnistseq_cli.validation import check_choice, check_number
 
 if TYPE_CHECKING:
+    from mnistseq_cli.distortions.pipeline import AugmentPipeline, Strength
+    from mnistseq_cli.pixels import Pixels, Words
     from mnistseq_cli.recipe import Ink as Colour
 
 SMALLEST_PX = 16
 _BLOCK_PX = 2**20
+
+
+class Strengths(TypedDict, total=False):
+    """The distortions and presets that `augment` takes by name."""
+
+    scale: Strength
+    shear: Strength
+    rotate: Strength
+    perspective: Strength
+    shift: Strength
+    elastic: Strength
+    thickness: Strength
+    erode: Strength
+    dilate: Strength
+    baseline: Strength
+    crop: Strength
+    join: Strength
+    fade: Strength
+    lines: Strength
+    blur: Strength
+    background: Strength
+    contrast: Strength
+    brightness: Strength
+    sharpen: Strength
+    grain: Strength
+    noise: Strength
+    jpeg: Strength
+    resolution: Strength
+    light: bool
+    medium: bool
+    heavy: bool
+    all: bool
 
 
 def augment(
@@ -29,7 +63,7 @@ def augment(
     *,
     augment_prob: float = 1.0,
     ink: Colour = "white",
-    **strengths: Strength,
+    **strengths: Unpack[Strengths],
 ) -> Pixels:
     """Distort images, each as one piece of writing.
 
@@ -70,7 +104,7 @@ def augment(
     images = np.asarray(images)
     seed = check_number("seed", seed, 0, SEED_LIMIT - 1)
     check_choice("ink", ink, ("white", "black"))
-    pipeline = make_pipeline(strengths, augment_prob)
+    pipeline = make_pipeline(cast("dict[str, Strength]", strengths), augment_prob)
     flip = np.uint8(0 if ink == "white" else 255)
     result = np.empty_like(images)
     for some in split_up(images, _BLOCK_PX):

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from mnistseq_cli import augment
-from mnistseq_cli.distortions.registry import AUGMENTATIONS
+from mnistseq_cli.distortions.array_api import Strengths
+from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from tests.helpers.augment_cases import only
@@ -108,13 +109,7 @@ def test_switching_one_on_does_not_change_the_draws_of_another(images: np.ndarra
 
 
 def test_black_ink_is_distorted_like_white_ink(images: np.ndarray) -> None:
-    strengths: dict[str, float] = {
-        "rotate": 20,
-        "erode": 2,
-        "blur": 1,
-        "lines": 3,
-        "background": 0.4,
-    }
+    strengths: Strengths = {"rotate": 20, "erode": 2, "blur": 1, "lines": 3, "background": 0.4}
     white = augment(images, 5, ink="white", **strengths)
     assert (augment(~images, 5, ink="black", **strengths) == ~white).all()
 
@@ -165,3 +160,7 @@ def test_an_older_processor_gives_the_same_pixels(images: np.ndarray) -> None:
     ]
     assert printed[0].count(b"\n") == len(AUGMENTATIONS) - 1
     assert printed[0] == printed[1]
+
+
+def test_editors_know_every_distortion() -> None:
+    assert [*Strengths.__annotations__] == [*AUGMENTATIONS, *PRESETS]
