@@ -16,7 +16,7 @@ from hypothesis import settings
 
 from mnistseq_cli.cli import main
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
-from tests.helpers.mirror import write_idx
+from tests.helpers.mirror import write_pair
 from tests.helpers.program import Result
 
 # A busy machine is no failure, and a run that blocks a change can be run again.
@@ -62,10 +62,7 @@ def punctuated(glyphs: GlyphSet) -> GlyphSet:
 @pytest.fixture(scope="session")
 def glyph_folder(glyphs: GlyphSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder with the made-up glyphs as an IDX pair, for ``--dataset``."""
-    folder = tmp_path_factory.mktemp("blots")
-    write_idx(folder / "train-images-idx3-ubyte", glyphs.images)
-    write_idx(folder / "train-labels-idx1-ubyte", glyphs.labels)
-    return folder
+    return write_pair(tmp_path_factory.mktemp("blots"), glyphs.images, glyphs.labels, "train-")
 
 
 @pytest.fixture

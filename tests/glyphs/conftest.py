@@ -1,19 +1,35 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+from mnistseq_cli.glyphs.catalog import DATASETS
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.glyphs.writers import Writers
+from tests.helpers.mirror import Mirror, make_tiny, serve_well, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.delenv("MNISTSEQ_OFFLINE", raising=False)
+
+
+@pytest.fixture
+def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
+    """Give the mirror of a data set that the catalogue knows as tiny."""
+    with serving(serve_well(make_tiny()[1])) as mirror:
+        monkeypatch.setitem(DATASETS, "tiny", make_tiny(mirror.url)[0])
+        yield mirror
 
 
 @pytest.fixture(scope="session")
@@ -39,15 +55,10 @@ def make_set() -> Callable[..., GlyphSet]:
         alphabet: str = "0123456789",
         writers: Writers | None = None,
     ) -> GlyphSet:
+        images = np.ones((len(labels), 28, 28), np.uint8) if images is None else images
+        said: dict[str, Any] = {"name": "made-up", "split": "train", "licence": "", "sha256": ""}
         return GlyphSet(
-            np.ones((len(labels), 28, 28), np.uint8) if images is None else images,
-            labels.astype(np.uint8),
-            name="made-up",
-            split="train",
-            licence="",
-            sha256="",
-            alphabet=alphabet,
-            writers=writers,
+            images, labels.astype(np.uint8), **said, alphabet=alphabet, writers=writers
         )
 
     return make

@@ -11,7 +11,7 @@ from mnistseq_cli.glyphs.adopt import adopt
 from mnistseq_cli.glyphs.cache import Action, ensure_cached
 from mnistseq_cli.glyphs.catalog import MNIST, SPLITS, Dataset
 from mnistseq_cli.glyphs.idx import read_idx
-from tests.helpers.mirror import make_tiny
+from tests.helpers.mirror import flip, make_tiny
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,18 +20,14 @@ TINY, BODIES = make_tiny()
 UNPROVED, _ = make_tiny(unpacked_known=False)
 
 
-@pytest.fixture(autouse=True)
-def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MNISTSEQ_OFFLINE", "1")
-
-
 def put(folder: Path, *, packed: bool) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name, body in BODIES.items():
+        path = folder / name
         if packed:
-            (folder / name).write_bytes(body)
+            path.write_bytes(body)
         else:
-            (folder / name.removesuffix(".gz")).write_bytes(gzip.decompress(body))
+            path.with_suffix("").write_bytes(gzip.decompress(body))
     return folder
 
 
@@ -59,10 +55,7 @@ def test_what_cannot_be_checked_or_was_changed_is_refused(*, packed: bool, tmp_p
     else:
         with pytest.raises(GlyphError, match="cannot be checked"):
             adopt(UNPROVED, folder, tmp_path / "data")
-    path = folder / (TINY.train.images.packed_name if packed else TINY.train.images.name)
-    data = bytearray(path.read_bytes())
-    data[40] ^= 1
-    path.write_bytes(data)
+    flip(folder / (TINY.train.images.packed_name if packed else TINY.train.images.name), 40, 1)
     with pytest.raises(GlyphError, match="differs"):
         adopt(TINY, folder, tmp_path / "data")
     assert not (tmp_path / "data").exists()
@@ -100,6 +93,9 @@ def test_a_keras_npz_gives_the_same_files_or_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "other").exists()
 
 
-def test_a_keras_npz_of_the_real_files(mnist_folder: Path, tmp_path: Path) -> None:
+def test_a_keras_npz_of_the_real_files(
+    mnist_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNISTSEQ_OFFLINE", "1")
     adopt(MNIST, write_npz(MNIST, mnist_folder, tmp_path / "mnist.npz"), tmp_path)
     assert is_proved(MNIST, tmp_path)

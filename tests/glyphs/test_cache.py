@@ -17,15 +17,14 @@ import pytest
 from mnistseq_cli.errors import CacheError, DownloadError
 from mnistseq_cli.files import place_file
 from mnistseq_cli.glyphs.cache import Action, ensure_cached, find_data_dir, is_cached
-from mnistseq_cli.glyphs.catalog import MNIST
-from tests.helpers.mirror import QUICK, make_tiny, send, serve_well, serving, stall
+from mnistseq_cli.glyphs.catalog import DATASETS, MNIST
+from tests.helpers.mirror import QUICK, flip, make_tiny, reply, send, serve_well, serving, stall
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from http.server import BaseHTTPRequestHandler
 
     from mnistseq_cli.glyphs.catalog import Dataset
-    from tests.helpers.mirror import Answer, Mirror
+    from tests.helpers.mirror import Mirror
 
 TINY, BODIES = make_tiny()
 PROJECT = Path(__file__).parents[2]
@@ -36,23 +35,6 @@ from tests.helpers import mirror
 from mnistseq_cli.glyphs.cache import ensure_cached
 ensure_cached(mirror.make_tiny(sys.argv[1])[0], pathlib.Path(sys.argv[2]))
 """
-
-
-@pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.delenv("MNISTSEQ_OFFLINE", raising=False)
-    monkeypatch.delenv("MNISTSEQ_DATA_DIR", raising=False)
-
-
-@pytest.fixture
-def mirror() -> Iterator[Mirror]:
-    with serving(serve_well(BODIES)) as mirror:
-        yield mirror
-
-
-def ensure(dataset: Dataset, data_dir: Path, *, verify: bool = False) -> dict[str, Action]:
-    return ensure_cached(dataset, data_dir, patience=QUICK, verify=verify)
 
 
 @contextmanager
@@ -67,6 +49,10 @@ def unprivileged() -> Iterator[None]:
         os.seteuid(was)
 
 
+def ensure(dataset: Dataset, data_dir: Path, *, verify: bool = False) -> dict[str, Action]:
+    return ensure_cached(dataset, data_dir, patience=QUICK, verify=verify)
+
+
 def read_all(data_dir: Path) -> dict[str, bytes]:
     raw = data_dir / "Tiny" / "raw"
     return {path.name: path.read_bytes() for path in raw.iterdir()}
@@ -75,10 +61,9 @@ def read_all(data_dir: Path) -> dict[str, bytes]:
 @pytest.fixture
 def warm(mirror: Mirror, tmp_path: Path) -> Dataset:
     """Give the tiny data set, in the cache in `tmp_path`."""
-    dataset = replace(TINY, mirrors=(mirror.url,))
-    ensure(dataset, tmp_path)
+    ensure(DATASETS["tiny"], tmp_path)
     mirror.asked.clear()
-    return dataset
+    return DATASETS["tiny"]
 
 
 def test_a_cold_cache_is_filled_as_by_torchvision_and_a_warm_one_asks_nobody(
@@ -95,19 +80,16 @@ def test_a_cold_cache_is_filled_as_by_torchvision_and_a_warm_one_asks_nobody(
     assert len(mirror.asked) == 4
 
 
-def test_the_hint_of_a_failed_download_names_data_set_and_folder(tmp_path: Path) -> None:
-    with serving({}) as empty, pytest.raises(DownloadError, match="answers 404") as caught:
-        ensure(replace(TINY, mirrors=(empty.url,)), tmp_path)
-    assert f": mnistseq download tiny --from FOLDER --data-dir {tmp_path}" in caught.value.hint
-
-
 def test_mirrors_of_the_user_come_first_and_the_one_that_worked_stays_first(
     mirror: Mirror, tmp_path: Path
 ) -> None:
     with serving({}) as empty, serving(serve_well(BODIES)) as last:
         dataset = replace(TINY, mirrors=(last.url,))
         ensure_cached(dataset, tmp_path, mirrors=(empty.url, mirror.url), patience=QUICK)
-    assert (len(empty.asked), len(mirror.asked), len(last.asked)) == (1, 4, 0)
+        assert (len(empty.asked), len(mirror.asked), len(last.asked)) == (1, 4, 0)
+        with pytest.raises(DownloadError, match="answers 404") as caught:
+            ensure(replace(TINY, mirrors=(empty.url,)), tmp_path / "b")
+    assert f": mnistseq download tiny --from FOLDER --data-dir {tmp_path}/b" in caught.value.hint
 
 
 def test_what_is_cut_short_is_made_again(warm: Dataset, mirror: Mirror, tmp_path: Path) -> None:
@@ -127,21 +109,19 @@ def test_what_is_cut_short_is_made_again(warm: Dataset, mirror: Mirror, tmp_path
 
 @pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
 @pytest.mark.parametrize(
-    "flip", [("packed",), ("unpacked",), ("packed", "unpacked")], ids="-".join
+    "flipped", [("packed",), ("unpacked",), ("packed", "unpacked")], ids="-".join
 )
 def test_a_flipped_bit_is_found_by_verify_and_mended(
-    *, known: bool, flip: tuple[str, ...], mirror: Mirror, tmp_path: Path
+    *, known: bool, flipped: tuple[str, ...], mirror: Mirror, tmp_path: Path
 ) -> None:
     dataset, _ = make_tiny(mirror.url, unpacked_known=known)
     ensure(dataset, tmp_path)
     before = read_all(tmp_path)
     file = dataset.train.images
-    for name in flip:
-        path = tmp_path / "Tiny/raw" / (file.packed_name if name == "packed" else file.name)
-        data = bytearray(path.read_bytes())
-        data[len(data) // 2] ^= 4
-        path.write_bytes(data)
-    mended = Action.DOWNLOADED if "packed" in flip else Action.UNPACKED
+    for which in flipped:
+        name = file.packed_name if which == "packed" else file.name
+        flip(tmp_path / "Tiny/raw" / name, len(before[name]) // 2, 4)
+    mended = Action.DOWNLOADED if "packed" in flipped else Action.UNPACKED
     assert ensure(dataset, tmp_path, verify=True)[file.name] is mended
     assert read_all(tmp_path) == before
     # Without the gzip file the unpacked one is trusted only where its hash is known.
@@ -209,25 +189,12 @@ def test_offline_is_an_answer_at_once(
 
 def test_one_deadline_holds_for_all_files(tmp_path: Path) -> None:
     """Each file comes in time, all together do not."""
-    start = time.monotonic()
-    answers = {name: [stall_between(body, 0.4)] for name, body in BODIES.items()}
+    start, patience = time.monotonic(), replace(QUICK, deadline_s=1)
+    answers = {name: [reply(200, body[:9], 0.4, body[9:])] for name, body in BODIES.items()}
     with serving(answers) as slow, pytest.raises(DownloadError, match="too slow"):
-        ensure_cached(
-            replace(TINY, mirrors=(slow.url,)), tmp_path, patience=replace(QUICK, deadline_s=1)
-        )
+        ensure_cached(replace(TINY, mirrors=(slow.url,)), tmp_path, patience=patience)
     assert time.monotonic() - start < 1.5
     assert set(read_all(tmp_path)) >= {TINY.train.images.packed_name}
-
-
-def stall_between(body: bytes, for_s: float) -> Answer:
-    """Send a body in two parts."""
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        send(body[:9], length=False)(handler)
-        time.sleep(for_s)
-        handler.wfile.write(body[9:])
-
-    return answer
 
 
 def test_a_cache_that_cannot_be_written(warm: Dataset, tmp_path: Path) -> None:
@@ -262,6 +229,7 @@ def test_a_full_disk_leaves_no_half_file(mirror: Mirror, tmp_path: Path) -> None
 
 
 def test_the_place_of_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MNISTSEQ_DATA_DIR", raising=False)
     assert find_data_dir().name == "mnistseq"
     monkeypatch.setenv("MNISTSEQ_DATA_DIR", str(tmp_path))
     assert find_data_dir() == tmp_path
@@ -273,12 +241,9 @@ def test_the_real_files_come_past_a_web_page_and_a_cut(mnist_folder: Path, tmp_p
         file.packed_name: (mnist_folder / file.packed_name).read_bytes() for file in MNIST.files()
     }
     page = send(b"<html>moved</html>", Content_Type="text/html")
-    answers = (
-        {name: [page] for name in bodies},
-        {name: [send(one[:9], Content_Length=str(len(one)))] for name, one in bodies.items()},
-        serve_well(bodies),
-    )
-    with serving(answers[0]) as first, serving(answers[1]) as second, serving(answers[2]) as third:
+    pages = {name: [page] for name in bodies}
+    cuts = {name: [send(one[:9], Content_Length=str(len(one)))] for name, one in bodies.items()}
+    with serving(pages) as first, serving(cuts) as second, serving(serve_well(bodies)) as third:
         mirrors = (first.url, second.url, third.url)
         done = ensure_cached(replace(MNIST, writers_from=""), tmp_path, mirrors=mirrors)
     assert first.asked == second.asked == [*bodies][:1]

@@ -1,17 +1,11 @@
 from __future__ import annotations
 
-import gzip
-import hashlib
 import re
-from typing import TYPE_CHECKING
 
 import pytest
 
-from mnistseq_cli.glyphs.catalog import DATASETS, MNIST, Dataset
+from mnistseq_cli.glyphs.catalog import DATASETS, Dataset
 from mnistseq_cli.glyphs.download import check_mirrors
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
@@ -41,12 +35,3 @@ def test_a_record_is_whole_and_its_files_go_together(dataset: Dataset) -> None:
 def test_data_sets_do_not_share_a_file() -> None:
     places = [(dataset.folder, file) for dataset in DATASETS.values() for file in dataset.files()]
     assert len({(folder, file.name) for folder, file in places}) == len(places)
-
-
-def test_the_hashes_of_mnist_are_those_of_the_files(mnist_folder: Path) -> None:
-    for file in MNIST.files():
-        data = (mnist_folder / file.packed_name).read_bytes()
-        plain = gzip.decompress(data)
-        assert (len(data), len(plain)) == (file.size_bytes, file.unpacked_size_bytes)
-        assert hashlib.sha256(data).hexdigest() == file.sha256
-        assert hashlib.sha256(plain).hexdigest() == file.unpacked_sha256

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,44 +11,32 @@ from mnistseq_cli.compose.splits import cut, open_splits
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
 from mnistseq_cli.recipe import Recipe
-from tests.helpers.mirror import draw_tiny, write_idx
+from tests.helpers.mirror import draw_tiny, write_pair
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
 
 @pytest.fixture
 def blots(tmp_path: Path) -> str:
     """Give the path of a set with the digits 0 to 7 only, whose writers are not known."""
     images, labels = draw_tiny(80, 1)
-    write_idx(tmp_path / "blots/images-idx3-ubyte", images)
-    write_idx(tmp_path / "blots/labels-idx1-ubyte", labels % 8)
-    return str(tmp_path / "blots")
-
-
-def find_sets(mix: str, recipe: Recipe) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Return the set of each digit, -1 after the last, and its class."""
-    glyphs = load_glyphs(mix)
-    block = SequenceGenerator(recipe, glyphs).block(0, recipe.count)
-    assert glyphs.set_of is not None
-    assert (glyphs.labels[block.glyphs] == block.classes).all()
-    inside = np.arange(block.glyphs.shape[1]) < block.lengths[:, None]
-    return np.where(inside, glyphs.set_of[block.glyphs], -1), block.classes
+    return str(write_pair(tmp_path / "blots", images, labels % 8))
 
 
 def test_each_digit_is_drawn_by_weight_among_the_sets_that_have_it(blots: str) -> None:
-    sets, classes = find_sets(f"{blots}=3,strokes", Recipe(length=6, count=5000, seed=1))
+    glyphs = load_glyphs(f"{blots}=3,strokes")
+    assert glyphs.set_of is not None
+    recipe = Recipe(length=6, count=5000, seed=1)
+    block = SequenceGenerator(recipe, glyphs).block(0, 5000)
+    assert (glyphs.labels[block.glyphs] == block.classes).all()
+    sets = glyphs.set_of[block.glyphs]
     # 24,000 draws, of which 3 in 4 are blots: 5 standard deviations are 0.014.
-    assert abs((sets[classes < 8] == 0).mean() - 0.75) < 0.014
-    assert (sets[classes >= 8] == 1).all()
-
-
-def test_a_row_of_one_writer_is_of_one_set_that_knows_writers(blots: str) -> None:
-    recipe = Recipe(length=6, count=500, seed=1, hand="writer")
-    sets, _ = find_sets(f"{blots}=3,strokes", recipe)
-    assert (sets == 1).all()
+    assert abs((sets[block.classes < 8] == 0).mean() - 0.75) < 0.014
+    assert (sets[block.classes >= 8] == 1).all()
+    # A row of one writer is of one set that knows writers.
+    block = SequenceGenerator(replace(recipe, hand="writer"), glyphs).block(0, 500)
+    assert (glyphs.set_of[block.glyphs] == 1).all()
 
 
 def test_a_mix_is_one_set(blots: str) -> None:

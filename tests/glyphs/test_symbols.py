@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
     MakeSet = Callable[..., GlyphSet]
@@ -48,18 +46,13 @@ def test_symbols_have_slant_and_pen_of_their_row(height_px: int, mnist: GlyphSet
     recipe = Recipe(digits="B47147", count=600, hand="alike", height_px=height_px)
     block = SequenceGenerator(recipe, mnist).block(0, 600)
     digits = measure_styles(mnist.images[block.glyphs[:, 1:].ravel()]).reshape(600, 5, 2)
-    symbols = measure_boxes(block.images, block.boxes[:, 0])
+    cells = np.zeros((600, height_px, height_px), np.uint8)  # the ink in the box of the symbol
+    boxes = block.boxes[:, 0].tolist()
+    for cell, image, (x, _, width, _) in zip(cells, block.images, boxes, strict=True):
+        cell[:, :width] = 255 - image[:, x : x + width]
+    symbols = measure_styles(cells)
     for axis in (0, 1):
         assert np.corrcoef(digits[:, :, axis].mean(axis=1), symbols[:, axis])[0, 1] > 0.75
-
-
-def measure_boxes(images: NDArray[np.uint8], boxes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Measure the style of the ink in a box of each image."""
-    side_px = images.shape[1]
-    cells = np.zeros((len(images), side_px, side_px), np.uint8)
-    for cell, image, (x, _, width, _) in zip(cells, images, boxes.tolist(), strict=True):
-        cell[:, :width] = 255 - image[:, x : x + width]
-    return measure_styles(cells)
 
 
 @pytest.mark.parametrize("hand", ["any", "writer"])
@@ -67,12 +60,9 @@ def test_the_pen_writes_symbols_with_the_hand_of_its_digits(hand: Hand, strokes:
     recipe = replace(AMOUNT, hand=hand)
     for sample in SequenceGenerator(recipe, strokes).block(0, 50):
         assert {sample.writers[place] for place in (0, 2, 6, 9)} == {sample.writers[1]}
-
-
-def test_letters_alone_are_of_one_hand(strokes: GlyphSet) -> None:
-    block = SequenceGenerator(Recipe(digits="ABBA", count=300), strokes).block(0, 300)
+    block = SequenceGenerator(Recipe(digits="ABBA", count=300, hand=hand), strokes).block(0, 300)
     assert block.writers is not None
-    assert (block.writers == block.writers[:, :1]).all()
+    assert (block.writers == block.writers[:, :1]).all()  # letters alone, too
     assert len(np.unique(block.writers)) > 200
 
 
@@ -80,7 +70,9 @@ def test_symbols_of_splits_are_of_different_hands(pen_dir: Path) -> None:
     united = SequenceGenerator(AMOUNT, load_glyphs("strokes", "all", pen_dir)).glyphs
     dealt = deal_glyphs(united, cut((("train", 8), ("val", 1), ("test", 1)), 10))
     n_own = len(united.images)
-    hands = {name: {*find_writers(united, ids[ids >= n_own])} for name, ids in dealt.items()}
+    assert united.writers is not None
+    writers = united.writers.spell()
+    hands = {name: {*writers[ids[ids >= n_own]].tolist()} for name, ids in dealt.items()}
     sizes = {name: len(own) for name, own in hands.items()}
     assert sizes == {"train": 889, "val": 111, "test": 200}
     assert len(set.union(*hands.values())) == 1200
@@ -88,11 +80,6 @@ def test_symbols_of_splits_are_of_different_hands(pen_dir: Path) -> None:
         own = replace(united, ids=ids)
         used = SequenceGenerator(replace(AMOUNT, glyphs="all"), own).block(0, 200)
         assert np.isin(used.glyphs, ids).all(), name
-
-
-def find_writers(glyphs: GlyphSet, ids: NDArray[np.int64]) -> list[str]:
-    assert glyphs.writers is not None
-    return list(glyphs.writers[ids].spell().tolist())
 
 
 def test_the_widest_symbol_is_as_wide_as_it_is_said(strokes: GlyphSet) -> None:

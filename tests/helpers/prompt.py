@@ -72,7 +72,7 @@ class Prompt:
         )
         if shell == "bash":  # it would read the settings of the machine as well
             self._send(f"source {shlex.quote(str(home / '.bashrc'))}\n")
-        self._read_until(lambda: any(line == PROMPT for line in self.see()))
+        self.wait_for(lambda lines: PROMPT in lines)
 
     def close(self) -> None:
         """End the shell."""
@@ -84,30 +84,23 @@ class Prompt:
         """Type on an empty line of an empty screen; give the line when all is done."""
         self._screen.set_title("")
         self._send(CLEAR_LINE + CLEAR_SCREEN + keys + TELL)
-        self._read_until(lambda: self._screen.title.startswith("line:"))
+        self.wait_for(lambda _: self._screen.title.startswith("line:"))
         return self._screen.title.removeprefix("line:")
 
     def run(self, command: str, until: str) -> None:
         """Run a command, and wait until it has written something."""
         self._send(CLEAR_LINE + CLEAR_SCREEN + command + "\n")
-        self._read_until(lambda: until in " ".join(self.see()))
-
-    def see(self) -> list[str]:
-        """Give the lines on the screen."""
-        return [line.rstrip() for line in self._screen.display if line.strip()]
+        self.wait_for(lambda lines: until in " ".join(lines))
 
     def wait_for(self, seen: Callable[[list[str]], bool]) -> list[str]:
         """Wait until the screen shows something; give its lines."""
-        self._read_until(lambda: seen(self.see()))
-        return self.see()
+        deadline = time.monotonic() + PATIENCE_S
+        while not seen(lines := [one.rstrip() for one in self._screen.display if one.strip()]):
+            left_s = deadline - time.monotonic()
+            if left_s < 0 or not select.select([self._terminal], [], [], left_s)[0]:
+                raise AssertionError("\n".join(["the shell shows only:", *lines]))
+            self._stream.feed(os.read(self._terminal, 65536))
+        return lines
 
     def _send(self, keys: str) -> None:
         os.write(self._terminal, keys.encode())
-
-    def _read_until(self, done: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE_S
-        while not done():
-            left_s = deadline - time.monotonic()
-            if left_s < 0 or not select.select([self._terminal], [], [], left_s)[0]:
-                raise AssertionError("\n".join(["the shell shows only:", *self.see()]))
-            self._stream.feed(os.read(self._terminal, 65536))

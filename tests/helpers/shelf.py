@@ -19,10 +19,7 @@ from mnistseq_cli.formats import Output, find_format, open_format
 from mnistseq_cli.formats.base import Fragments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mnistseq_cli.compose.generator import SequenceGenerator
-    from mnistseq_cli.compose.samples import Block, Sample
     from mnistseq_cli.formats.base import Buffer, LoadedSample
 
 PART_SIZE = 5
@@ -70,8 +67,11 @@ def write_dataset(output: Output, generator: SequenceGenerator, splits: list[Spl
             for number, start in enumerate(starts):
                 writer = Shelf(output.folder, split.folder, root / f"{number}")
                 stop = min(start + PART_SIZE, split.stop)
-                made = blocks(generator, start, stop, masks=form.needs_masks)
-                form.write(number, made, writer)
+                blocks = (
+                    generator.block(at, min(at + BLOCK_SIZE, stop), masks=form.needs_masks)
+                    for at in range(start, stop, BLOCK_SIZE)
+                )
+                form.write(number, blocks, writer)
             fragments.append(Fragments(split.folder, root, [*map(str, range(len(starts)))]))
         form.join(fragments, Shelf(output.folder))
 
@@ -109,33 +109,13 @@ def check_read_back(
     assert len({seen.name for seen in found}) == len(found)
     for split in splits:
         for index in range(split.start, split.stop):
-            assert found[index].split == split.folder.removesuffix("/")
-            check_same(found[index], generator[index], held)
-
-
-def check_same(seen: LoadedSample, sample: Sample, held: set[str]) -> None:
-    assert seen.text == sample.text
-    assert seen.image.dtype == np.uint8
-    assert np.array_equal(seen.image, sample.image)
-    for name in ("boxes", "gaps", "glyphs"):
-        value = getattr(seen, name)
-        if name in held:
-            assert value.dtype == np.int64
-            assert np.array_equal(value, getattr(sample, name))
-        else:
-            assert value is None
-
-
-def blocks(
-    generator: SequenceGenerator, start: int, stop: int, *, masks: bool = False
-) -> Iterator[Block]:
-    for at in range(start, stop, BLOCK_SIZE):
-        yield generator.block(at, min(at + BLOCK_SIZE, stop), masks=masks)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+            seen, sample = found[index], generator[index]
+            assert (seen.split, seen.text) == (split.folder.removesuffix("/"), sample.text)
+            assert seen.image.dtype == np.uint8
+            assert np.array_equal(seen.image, sample.image)
+            for name in ("boxes", "gaps", "glyphs"):
+                value = getattr(seen, name)
+                assert (value is not None) == (name in held)
+                if value is not None:
+                    assert value.dtype == np.int64
+                    assert np.array_equal(value, getattr(sample, name))

@@ -77,18 +77,32 @@ def open_terminal(
     return process, ours
 
 
-def read_until(terminal: int, words: bytes | None = None, seconds: float = 20) -> bytes:
-    """Read what a program shows until some words, or until it ends."""
-    shown, end_s = b"", time.monotonic() + seconds
+def read_until(
+    terminal: int,
+    words: bytes | None = None,
+    seconds: float = 20,
+    answers: dict[bytes, bytes] | None = None,
+    delay_s: float = 0,
+) -> bytes:
+    """Read what a program shows until some words, or until it ends; answer its questions."""
+    shown, asked_at, end_s = b"", 0, time.monotonic() + seconds
+    due: list[tuple[float, bytes]] = []
     while time.monotonic() < end_s and not (words and words in shown):
-        if select.select([terminal], [], [], 0.1)[0]:
-            try:
-                data = os.read(terminal, 1 << 16)
-            except OSError:  # so Linux says that it is closed
-                break
-            if not data:
-                break
-            shown += data
+        while due and due[0][0] <= time.monotonic():
+            os.write(terminal, due.pop(0)[1])
+        if not select.select([terminal], [], [], 0.02)[0]:
+            continue
+        try:
+            data = os.read(terminal, 1 << 16)
+        except OSError:  # so Linux says that it is closed
+            break
+        if not data:
+            break
+        shown += data
+        for question in QUESTION.finditer(shown, asked_at):
+            asked_at = question.end()
+            if answers and question.group() in answers:
+                due.append((time.monotonic() + delay_s, answers[question.group()]))
     return shown
 
 
@@ -113,36 +127,13 @@ def run_in_terminal(
         cwd=folder,
         env=kept | {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | (environment or {}),
     )
-    out = _answer(ours, answers, delay_s)
+    out = read_until(ours, seconds=90, answers=answers, delay_s=delay_s)
     assert shell.wait() == 0, out.decode()
     os.close(ours)
     return Shown(out=out, **json.loads(result.read_text(encoding="utf-8")))
 
 
 UNWANTED = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TERM_PROGRAM", "GITHUB_ACTIONS")
-
-
-def _answer(ours: int, answers: dict[bytes, bytes], delay_s: float) -> bytes:
-    """Read what is written until the other end is closed, and answer its questions."""
-    out, asked_at = b"", 0
-    due: list[tuple[float, bytes]] = []
-    while True:
-        now_s = time.monotonic()
-        while due and due[0][0] <= now_s:
-            os.write(ours, due.pop(0)[1])
-        if not select.select([ours], [], [], 0.02)[0]:
-            continue
-        try:
-            heard = os.read(ours, 65536)
-        except OSError:  # so Linux says that it is closed
-            return out
-        if not heard:
-            return out
-        out += heard
-        for question in QUESTION.finditer(out, asked_at):
-            asked_at = question.end()
-            if question.group() in answers:
-                due.append((now_s + delay_s, answers[question.group()]))
 
 
 def _play_shell(result: str, delay_s: str, background: str, *words: str) -> None:
