@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import subprocess
 import sys
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,13 +32,8 @@ class Block:
 
     def find_missing(self) -> list[str]:
         """The libraries that a block of Python imports and that are not here."""
-        names: set[str] = set()
-        for node in ast.walk(ast.parse(self.text)) if self.language == "python" else ():
-            if isinstance(node, ast.Import):
-                names |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                names.add(node.module or "")
-        return [name for name in names if not find_spec(name.partition(".")[0])]
+        names = re.findall(r"^(?:import|from) (\w+)", self.text, re.MULTILINE)
+        return [name for name in names if self.language == "python" and not find_spec(name)]
 
     def run(self, home: Path) -> subprocess.CompletedProcess[str]:
         """Run what stands in the block as it stands, with fewer samples."""
@@ -51,36 +44,23 @@ class Block:
         return run(["bash", "-euc", "\n".join(lines)], home)
 
 
-@dataclass(frozen=True)
 class Page:
-    path: Path
+    """The parts of a page; in `examples`, what files hold, ``…`` stands for anything."""
 
-    @cached_property
-    def text(self) -> str:
-        return self.path.read_text(encoding="utf-8")
-
-    @cached_property
-    def blocks(self) -> list[Block]:
-        return [
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.text = path.read_text(encoding="utf-8")
+        self.examples = dict(_EXAMPLE.findall(self.text))
+        self.blocks = [
             Block(found[1], found[2], found[3] or "", self.text.count("\n", 0, found.start()) + 1)
             for found in _BLOCK.finditer(self.text)
             if found[1] in {"sh", "python"}
         ]
-
-    @cached_property
-    def examples(self) -> dict[str, str]:
-        """What files hold, as the page shows it: ``…`` stands for anything."""
-        return dict(_EXAMPLE.findall(self.text))
-
-    @cached_property
-    def anchors(self) -> set[str]:
-        """The anchors of headings, as GitHub makes them."""
-        headings = re.findall(r"^#+ (.+)$", _BLOCK.sub("", self.text), re.MULTILINE)
-        return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
-
-    @cached_property
-    def links(self) -> list[str]:
-        return re.findall(r"\]\(([^)]+)\)", _BLOCK.sub("", self.text))
+        prose = _BLOCK.sub("", self.text)
+        self.links = re.findall(r"\]\(([^)]+)\)", prose)
+        headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+        # As GitHub makes them.
+        self.anchors = {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
 
     def names(self, section: str, column: str) -> list[str]:
         """The names in code in the first column of a table with this header."""
