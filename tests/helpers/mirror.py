@@ -146,7 +146,7 @@ def make_tiny(*mirrors: str, unpacked_known: bool = True) -> tuple[Dataset, dict
             file, body = make_file(f"{prefix}-{kind}-ubyte", array)
             bodies[file.packed_name] = body
             files.append(file if unpacked_known else replace(file, unpacked_sha256=""))
-        splits.append(SplitFiles(*files))
+        splits.append(SplitFiles(files[0], files[1]))
     return Dataset("tiny", "Tiny", splits[0], splits[1], mirrors, "CC0"), bodies
 
 
