@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from typing import NoReturn
@@ -18,6 +19,8 @@ from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
 
 INTERRUPTED, TERMINATED = 130, 143
 DEBUG_VARIABLE = "MNISTSEQ_DEBUG"
+# What is said where a library could not be loaded, or a process not started.
+_LACKS_MEMORY = re.compile("(?i)failed to map segment|cannot allocate memory|out of memory")
 
 app = typer.Typer(
     name="mnistseq",
@@ -75,7 +78,7 @@ def _name_error(error: Exception) -> MnistseqError:
         return _name_usage(error)
     if isinstance(error, MnistseqError):
         return error
-    if isinstance(error, MemoryError) or _lacks_memory(error):
+    if isinstance(error, MemoryError) or _LACKS_MEMORY.search(str(error)):
         return OutputError(
             "there is not enough memory",
             "Use fewer --workers, a smaller --part-size or a smaller --width.",
@@ -99,14 +102,6 @@ def _name_usage(error: Exception) -> UsageError:
         return explain(error, command)
     parameters = open_command(command).params if command else []
     return error.renamed({one.name: name_parameter(one) for one in parameters})
-
-
-def _lacks_memory(error: Exception) -> bool:
-    """Return whether a library could not be loaded for want of memory."""
-    words = ("failed to map segment", "cannot allocate memory", "out of memory")
-    return isinstance(error, ImportError | OSError) and any(
-        word in str(error).lower() for word in words
-    )
 
 
 def _end_when_asked() -> None:

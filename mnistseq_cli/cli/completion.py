@@ -58,23 +58,15 @@ def answer_scripts() -> None:
                 return f"{item.value}\t{about}".rstrip()
 
             def complete(self) -> str:
-                _keep_words()
+                # Values stay the words they are: no callback is run, and Typer loads no pydantic.
+                # So for the rest of the process, which ends with the answer.
+                for kind in (TyperArgument, TyperOption):
+                    kind.process_value = lambda *words: words[-1]  # type: ignore[method-assign]
                 found = self.get_completions(*self.get_completion_args())
                 return "\n".join(map(self.format_completion, found))
 
         completion_init()
         add_completion_class(Lines, LINES)
-
-
-def _keep_words() -> None:
-    """Leave values the words they are: no callback is run, and Typer loads no pydantic."""
-
-    def keep(_parameter: object, _context: object, value: Any) -> Any:
-        return value
-
-    # For the rest of the process, which ends with the answer.
-    for kind in (TyperArgument, TyperOption):
-        kind.process_value = keep  # type: ignore[method-assign, assignment]
 
 
 def install_script(shell: str = "") -> None:
@@ -126,8 +118,7 @@ def find_completer(name: str, metavar: str) -> Callable[[str], list[Any]] | None
 
     def complete(incomplete: str) -> list[tuple[str, str]]:
         found = dict.fromkeys(words, "")
-        for place in _TABLES.get(name, ()):
-            table = load_table(place)
+        for table in map(load_table, _TABLES.get(name, ())):
             # What a function returns says what each value is.
             found |= table() if callable(table) else dict.fromkeys(table, "")
         if name == "recipe":

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.glyphs.catalog import Dataset
 
-FIGURES = (1, 2, 3)  # the columns that are numbers
-
 
 def download(
     names: list[str] | None = None,
@@ -40,28 +38,26 @@ def download(
         raise UsageError("--from takes files from this machine: leave out --mirror and --force")
     if list_:
         head = ("name", "classes", "glyphs", "size", "licence", "cached")
-        print_table([head, *_list_rows(data_dir)], FIGURES)
+        print_table([head, *_list_rows(data_dir)], figures=(1, 2, 3))
         return
+    how = {"mirrors": tuple(mirror or ()), "verify": verify, "force": force}
     for name in chosen:
         if from_:
             _adopt(DATASETS[name], from_, data_dir)
         else:
-            _download(
-                DATASETS[name], data_dir, mirrors=tuple(mirror or ()), verify=verify, force=force
-            )
+            _download(DATASETS[name], data_dir, how)
 
 
-def _download(dataset: Dataset, data_dir: Path | None, *, verify: bool, **how: Any) -> None:
+def _download(dataset: Dataset, data_dir: Path | None, how: dict[str, Any]) -> None:
     from mnistseq_cli.cli.progress import DownloadProgress
     from mnistseq_cli.glyphs.cache import Action, ensure_cached, ensure_writers, find_raw_dir
 
     name = dataset.name
     with DownloadProgress() as bars:
-        how |= {"verify": verify, "progress": bars}
-        done = ensure_cached(dataset, data_dir, **how)
+        done = ensure_cached(dataset, data_dir, **how, progress=bars)
         failed: DownloadError | None = None
         try:
-            done |= ensure_writers(dataset, data_dir, **how)
+            done |= ensure_writers(dataset, data_dir, **how, progress=bars)
         except DownloadError as error:
             failed = error
     if failed:
@@ -70,7 +66,7 @@ def _download(dataset: Dataset, data_dir: Path | None, *, verify: bool, **how: A
         if action is not Action.USED:
             say(f"{name}: {file} {action}")
     if {*done.values()} == {Action.USED}:
-        is_checked = verify and all(file.is_known for file in dataset.files())
+        is_checked = how["verify"] and all(file.is_known for file in dataset.files())
         say(f"{name}: {'checksums match' if is_checked else 'already in the cache'}")
     print_result(str(find_raw_dir(dataset, data_dir)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.recipe import COUNT_LIMIT
@@ -49,7 +49,7 @@ def inspect(
         return
     if samples is not None and predictions is not None:
         raise UsageError("--samples looks at some images, and --predictions at all; expected one")
-    survey, reader = _look(folder, predictions, data_dir, samples, workers)
+    survey, reader = _look(folder, predictions, samples, data_dir=data_dir, workers=workers)
     # Files go before the summary: who reads that may not read to its end.
     if sheet is not None:
         _write_sheet(sheet, survey.choose(SHEET_SAMPLES))
@@ -63,11 +63,7 @@ def inspect(
 
 
 def _look(
-    folder: Path,
-    predictions: Path | None,
-    data_dir: Path | None,
-    n_samples: int | None,
-    workers: int | None,
+    folder: Path, predictions: Path | None, n_samples: int | None, **how: Any
 ) -> tuple[Survey, ReaderFigures | None]:
     """Read the dataset once, with a bar where there is a terminal."""
     from mnistseq_cli.cli.progress import Display
@@ -82,9 +78,8 @@ def _look(
             folder,
             lambda n_read: display.show("Samples", n_read, n_all),
             reader=tally,
-            data_dir=data_dir,
             n_samples=n_samples,
-            workers=workers,
+            **how,
         )
     return found, tally.figures() if tally else None
 
@@ -132,21 +127,17 @@ def _print_findings(survey: Survey, reader: ReaderFigures | None, *, as_json: bo
 def _show(survey: Survey, reader: ReaderFigures | None) -> None:
     from rich.text import Text
 
+    from mnistseq_cli.cli import summary
     from mnistseq_cli.cli.console import get_console
-    from mnistseq_cli.cli.summary import (
-        TextPage,
-        list_samples,
-        write_reader_summary,
-        write_summary,
-    )
     from mnistseq_cli.cli.terminal_images import find_hindrance, show_images
 
     console = get_console(stderr=False)
-    page = TextPage(console.width, is_unicode=console.encoding.lower().startswith("utf"))
-    sections = write_summary(survey, page)
+    is_unicode = console.encoding.lower().startswith("utf")
+    page = summary.TextPage(console.width, is_unicode=is_unicode)
+    sections = summary.write_summary(survey, page)
     if reader is not None:
-        sections += write_reader_summary(survey, reader, page)
-    samples = list_samples(survey, page)
+        sections += summary.write_reader_summary(survey, reader, page)
+    samples = summary.list_samples(survey, page)
     is_drawn = console.is_terminal and not find_hindrance(console)
     named = [] if is_drawn else [line for lines, _ in samples for line in lines]
     for title, lines in [*sections, ("Some samples", named)]:

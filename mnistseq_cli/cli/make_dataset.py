@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 SHOWN_SAMPLES = 6
 SHEET_SAMPLES = 24
 _MOST_MINUTES = 10  # up to which seconds say something
-CTC_STRIDE_PX = 4  # of CRNN and its successors
 _CARDS = {
     "edited": "README.md was edited and is kept: its figures may be old.",
     "of others": "There is a README.md already, so no card was written.",
@@ -169,9 +168,8 @@ def _show_first(
     from mnistseq_cli.formats.images import write_image
     from mnistseq_cli.sheet import make_sheet
 
-    generators = {"": generator}
-    if plan.weights:
-        generators = open_splits(plan.recipe, plan.splits, data_dir)
+    has_splits = bool(plan.weights)
+    generators = open_splits(plan.recipe, plan.splits, data_dir) if has_splits else {"": generator}
     stop = plan.start + SHEET_SAMPLES
     samples = [
         sample
@@ -240,7 +238,6 @@ def _show_dry_run(
     }.items():
         if text:
             say(f"{name:<8} {text}")
-    _warn_of_ctc(generator)
 
 
 def _spell_time(seconds: float) -> str:
@@ -250,15 +247,3 @@ def _spell_time(seconds: float) -> str:
         return f"{minutes} min {whole_s} s" if minutes else f"{whole_s} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours:,} h {minutes} min" if hours else f"{minutes} min"
-
-
-def _warn_of_ctc(generator: SequenceGenerator) -> None:
-    """Warn when a text may have more steps than a CTC reader of usual stride sees in the width."""
-    n_needed = 2 * generator.longest - 1  # with a blank between equal digits
-    width_px = generator.width_px
-    if width_px is not None and (n_steps := width_px // CTC_STRIDE_PX) < n_needed:
-        warn(
-            f"A CTC reader of stride {CTC_STRIDE_PX} has {n_steps} steps in {width_px} px; "
-            f"{generator.longest} digits can need {n_needed}, with a blank between equal ones.",
-            "Use a larger --width, or a reader of a smaller stride",
-        )

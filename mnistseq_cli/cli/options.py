@@ -20,12 +20,6 @@ from mnistseq_cli.cli.completion import find_completer, load_table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-_TABLES = {  # of names that stand in `help.txt`
-    "$AUGMENTATIONS": "distortions.registry.AUGMENTATIONS",
-    "$PAPERS": "distortions.registry.PAPERS",
-    "$PRESETS": "distortions.registry.PRESETS",
-    "$RECIPES": "recipe.NAMED_RECIPES",
-}
 _VARIABLES = {"data_dir": "MNISTSEQ_DATA_DIR"}
 
 
@@ -126,10 +120,8 @@ def _declare(parameters: Iterable[Parameter], section: str) -> Iterator[Paramete
 
 
 def _fill_in(text: str) -> str:
-    """Return a text with the names of tables, which are loaded when they are asked for."""
-    for name in re.findall(r"\$[A-Z]+", text):
-        text = text.replace(name, ", ".join(load_table(_TABLES[name])))
-    return text
+    """Return a text with the names in tables, such as ``{recipe.NAMED_RECIPES}``."""
+    return re.sub(r"\{([\w.]+\.[A-Z_]+)\}", lambda found: ", ".join(load_table(found[1])), text)
 
 
 def parse_lengths(value: str) -> Any:

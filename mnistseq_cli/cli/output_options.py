@@ -70,6 +70,7 @@ class OutputOptions:
 
     def _check_goes_together(self) -> None:
         """Raise for options that contradict each other."""
+        to = self.to or FOLDER
         for option, is_said, others in (
             ("--resume", self.resume, ("overwrite",)),
             ("--share", self.share, ("overwrite", "dask")),
@@ -82,11 +83,21 @@ class OutputOptions:
             raise UsageError(
                 "-o - writes a tar, and stdout is a terminal", "Pipe it: mnistseq … -o - | tar t"
             )
-        if self.is_stream and self.to != "webdataset":
+        if self.is_stream and to != "webdataset":
             raise UsageError(
-                f"-o - writes one tar to stdout, which {self.to or FOLDER} is not",
+                f"-o - writes one tar to stdout, which {to} is not",
                 "Add --to webdataset",
             )
+        for name, value, formats, why in (
+            ("--labels", self.labels, (FOLDER,), "labels lie beside the images"),
+            ("--name", self.name, (FOLDER,), "images are not files of their own"),
+            ("--image-format", self.image_format, ENCODED, "images are arrays"),
+        ):
+            if value and to not in formats:
+                raise UsageError(
+                    f"{name} goes with --to {', '.join(formats)}; in {to} {why}",
+                    f"Leave {name} out",
+                )
 
     def list_splits(self, command: str) -> tuple[str, ...] | None:
         """Return what was said after --splits, in one option or in several."""
@@ -109,24 +120,10 @@ class OutputOptions:
         from mnistseq_cli.bulk.storage import open_folder
         from mnistseq_cli.formats import Output
 
-        self._check_goes_with_format()
         said: dict[str, Any] = {"to": self.to, "image_format": self.image_format}
         said |= {"name": self.name, "labels": self.labels and tuple(self.labels)}
         said = {name: value for name, value in said.items() if value is not None}
         return Output(folder=open_folder(self.out or folder), **said)
-
-    def _check_goes_with_format(self) -> None:
-        to = self.to or FOLDER
-        for name, value, formats, why in (
-            ("--labels", self.labels, (FOLDER,), "labels lie beside the images"),
-            ("--name", self.name, (FOLDER,), "images are not files of their own"),
-            ("--image-format", self.image_format, ENCODED, "images are arrays"),
-        ):
-            if value and to not in formats:
-                raise UsageError(
-                    f"{name} goes with --to {', '.join(formats)}; in {to} {why}",
-                    f"Leave {name} out",
-                )
 
 
 def check_image_file(path: Path, option: str) -> None:

@@ -9,17 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from mnistseq_cli.bulk.remake import name_with_split
 from mnistseq_cli.cli.console import escape
-from mnistseq_cli.inspection.wording import (
-    describe_gaps,
-    describe_missing,
-    list_confused,
-    list_facts,
-    list_reader_facts,
-    list_share_tables,
-    merge_neighbours,
-    write_percent,
-    write_range,
-)
+from mnistseq_cli.inspection import wording
 from mnistseq_cli.validation import count
 
 if TYPE_CHECKING:
@@ -28,7 +18,6 @@ if TYPE_CHECKING:
     from mnistseq_cli.formats.base import LoadedSample
     from mnistseq_cli.inspection.figures import Survey
     from mnistseq_cli.inspection.predictions import ReaderFigures
-    from mnistseq_cli.inspection.wording import Fact
 
 _SHOWN_SAMPLES = 4
 _MOST_CHART_ROWS = 20  # of a chart: neighbours are counted together
@@ -58,7 +47,7 @@ class TextPage:
             return shown
         return shown.replace("×", "x").encode("ascii", "replace").decode()
 
-    def write_facts(self, facts: Iterable[Fact]) -> list[str]:
+    def write_facts(self, facts: Iterable[wording.Fact]) -> list[str]:
         """Write each name and what is to be said of it, which goes on in its own column."""
         lines = []
         for fact in facts:
@@ -104,11 +93,11 @@ class TextPage:
 
 def write_summary(survey: Survey, page: TextPage) -> list[Section]:
     """Write what is in a dataset."""
-    facts = page.write_facts(list_facts(survey))
+    facts = page.write_facts(wording.list_facts(survey))
     return [
         (
             f"{survey.folder}: {count(survey.n_samples, 'image')}",
-            [*facts, *page.write_sentences(*describe_missing(survey))],
+            [*facts, *page.write_sentences(*wording.describe_missing(survey))],
         ),
         ("Characters", _chart_characters(survey.digits, page)),
         ("Length", _chart_lengths(survey.lengths, page)),
@@ -120,20 +109,23 @@ def write_reader_summary(
     survey: Survey, reader: ReaderFigures, page: TextPage
 ) -> Iterator[Section]:
     """Write how well a reader reads."""
-    lines = page.write_facts(list_reader_facts(reader))
+    lines = page.write_facts(wording.list_reader_facts(reader))
     wrong = [
         f"{one.sample.text} as {one.read or 'nothing'}" for one in reader.worst[:_MOST_MISREADS]
     ]
-    for name, texts in (("Confused", list_confused(reader)[:_MOST_MISREADS]), ("Worst", wrong)):
+    for name, texts in (
+        ("Confused", wording.list_confused(reader)[:_MOST_MISREADS]),
+        ("Worst", wrong),
+    ):
         if texts:
             joined = ", ".join(text.replace(" ", _TOGETHER) for text in texts)
             lines += page.write_sentences(f"{name}: {joined}")
     yield f"Predictions from {reader.predictions.path.name}", lines
-    for caption, _, rows in list_share_tables(survey, reader, _MOST_CHART_ROWS):
+    for caption, _, rows in wording.list_share_tables(survey, reader, _MOST_CHART_ROWS):
         columns = {
             "right": [f"{share.n_right:,}" for _, share in rows],
             "of": [f"{share.n_samples:,}" for _, share in rows],
-            "share": [write_percent(share.accuracy) for _, share in rows],
+            "share": [wording.write_percent(share.accuracy) for _, share in rows],
         }
         bars = [share.accuracy for _, share in rows]
         yield caption, page.write_chart([name for name, _ in rows], columns, bars)
@@ -146,9 +138,10 @@ def _chart_characters(counts: dict[str, int], page: TextPage) -> list[str]:
 
 
 def _chart_lengths(counts: dict[int, int], page: TextPage) -> list[str]:
-    ranges = merge_neighbours(counts, _MOST_CHART_ROWS)
+    ranges = wording.merge_neighbours(counts, _MOST_CHART_ROWS)
     return _chart(
-        {write_range(values): sum(counts.get(n, 0) for n in values) for values in ranges}, page
+        {wording.write_range(values): sum(counts.get(n, 0) for n in values) for values in ranges},
+        page,
     )
 
 
@@ -156,23 +149,23 @@ def _chart(counts: dict[str, int], page: TextPage) -> list[str]:
     n_all = max(1, sum(counts.values()))
     columns = {
         "count": [f"{n:,}" for n in counts.values()],
-        "share": [write_percent(n / n_all, 1) for n in counts.values()],
+        "share": [wording.write_percent(n / n_all, 1) for n in counts.values()],
     }
     return page.write_chart([*counts], columns, [*counts.values()])
 
 
 def _chart_gaps(survey: Survey, page: TextPage) -> list[str]:
-    sentences = page.write_sentences(*describe_gaps(survey))
+    sentences = page.write_sentences(*wording.describe_gaps(survey))
     gaps = survey.gaps
     if gaps is None:
         return sentences
-    ranges = merge_neighbours({*gaps.counts, *gaps.expected}, _MOST_CHART_ROWS)
+    ranges = wording.merge_neighbours({*gaps.counts, *gaps.expected}, _MOST_CHART_ROWS)
     counts = [sum(gaps.counts.get(gap, 0) for gap in values) for values in ranges]
     columns = {"count": [f"{n:,}" for n in counts]}
     if gaps.n_compared == sum(gaps.counts.values()):
         expected = [sum(gaps.expected.get(gap, 0.0) for gap in values) for values in ranges]
         columns["expected"] = [f"{n:,.0f}" for n in expected]
-    return [*page.write_chart([*map(write_range, ranges)], columns, counts), *sentences]
+    return [*page.write_chart([*map(wording.write_range, ranges)], columns, counts), *sentences]
 
 
 def list_samples(survey: Survey, page: TextPage) -> list[tuple[list[str], LoadedSample]]:

@@ -8,34 +8,15 @@ from typing import Any
 
 from typer import BadParameter
 
+from mnistseq_cli.cli.options import HELP
 from mnistseq_cli.errors import UsageError
 
 # Typer has no public name for all wrong usage; this child of it has one.
 WrongUsage: type[Exception] = BadParameter.mro()[1]
 
+_ANSWERS = (line.split(": ", 1) for line in HELP["answers"].about.splitlines())
 # What does here what options of other tools, or of a first guess, do there.
-_ANSWERS = {
-    "--height PX sets how high pictures are, and --width PX how wide.": "scale size zoom resize",
-    "Use --image-format jpg, --to parquet or, in sequence, -o 350.jpg.": "format type extension",
-    "Use --out.": "output output-dir outdir dir folder",
-    "Use --count, or -n.": "number num num-images samples",
-    "Use --part-size.": "shard-size samples-per-shard",
-    "Use --workers.": "threads jobs processes thread-count n-jobs cpus",
-    "Use --seed.": "random-seed random-state",
-    "Use --ink black|white.": "invert color colour text-color background-color black-on-white",
-    "Use --spacing MIN MAX.": "gap space space-width min-spacing character-spacing",
-    "Use --margin PX above and below, --edges at the sides.": "margins pad padding",
-    "Use --align.": "alignment",
-    "Use --texts FILE.": "input-file text-file dict",
-    "Use --name TEMPLATE.": "name-format",
-    "Use --augment NAME.": "distort distortion transform",
-    "Use --augment shear=DEGREES.": "skew skew-angle slant",
-    "Use --augment rotate=DEGREES.": "angle",
-    "Use --length MIN MAX.": "min-length max-length",
-    "Use --splits train=80 val=10 test=10.": "split val-split test-split",
-    "Boxes are in the labels: --labels coco, or yolo.": "boxes bboxes bounding-boxes",
-}
-_OTHER_WORDS = {word: answer for answer, words in _ANSWERS.items() for word in words.split()}
+_OTHER_WORDS = {word: answer for words, answer in _ANSWERS for word in words.split()}
 # The same of all versions of Typer: "is not a valid int", "should be a valid integer".
 _VALID = re.compile(r"\ba valid (int|float|number)")
 _WANTED = {"int": "a whole number", "float": "a number", "number": "a number"}

@@ -256,17 +256,6 @@ def test_what_is_shown_of_splits_is_what_they_hold(run: Run) -> None:
     assert all(np.array_equal(sheet, make_sheet(images)) for sheet in sheets)
 
 
-@pytest.mark.parametrize(("width", "is_warned"), [(76, False), (75, True)])
-def test_a_dry_run_warns_when_a_reader_could_not_see_a_label(
-    width: int, is_warned: bool, run: Run
-) -> None:
-    # 10 digits can need 19 steps of 4 px.
-    command = f"batch --digits 1111111111 -w {width} --fit shrink --spacing 0 1 --dry-run"
-    result = run(command)
-    assert result.status == 0
-    assert ("CTC" in result.err) == is_warned
-
-
 def test_patterns_are_listed_each_with_an_example(run: Run) -> None:
     result = run("batch", "--list-patterns", glyphs=False)
     assert (result.status, result.err) == (0, "")

@@ -60,6 +60,7 @@ REFUSED = [
     ("batch --length 200 200 --spacing 1000 1000", "65,535|--spacing"),
     ("batch --texts none.txt", "*none.txt is missing"),
     ("batch --texts .", "*."),
+    ("batch --digits 3 --log-json none/log", "*cannot write the log"),
     ("batch --digits 3 --labels cvs", "--labels is 'cvs'|Did you mean 'csv'?"),
     ("batch --digits 3 --to idx --labels csv", "--labels goes with --to folder"),
     ("batch --digits 3 --to npz --image-format jpg", "--image-format goes with"),
@@ -205,23 +206,6 @@ def test_a_folder_in_the_place_of_a_sheet_is_refused_before_the_work(run: Run) -
     assert [path.name for path in Path().iterdir()] == ["folder.png"]
 
 
-def test_a_probability_goes_with_the_distortions_of_a_recipe(run: Run, tmp_path: Path) -> None:
-    for augment, words, status in (
-        (("blur",), "--augment-prob 0.2", 0),
-        ((), "--augment rotate", 0),
-        ((), "--augment rotate --augment-prob 0.2", 0),
-        ((), "--augment-prob 0.2", 2),
-    ):
-        Recipe(digits="3", augment=augment, augment_prob=0.5).save(tmp_path)
-        start = ["sequence", "--recipe", "recipe.toml", "-o", "a.png"]
-        assert run(*start, *words.split()).status == status
-
-
-def test_messages_about_a_recipe_name_its_fields(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "recipe.toml").write_text('digits = "3"\nwidth_px = 0\n')
-    assert_refused(run("sequence", "--recipe", "recipe.toml"), "recipe.toml: width_px is 0")
-
-
 def test_phone_refuses_a_recipe_of_other_numbers(run: Run, tmp_path: Path) -> None:
     Recipe(length=(2, 3), count=2).save(tmp_path)
     refused = run("phone", "--recipe", "recipe.toml", "-o", "out")
@@ -319,18 +303,6 @@ def test_the_summary_says_how_to_read_labels_with_their_zeros(run: Run) -> None:
     assert labels["text"].str.fullmatch("0[0-9]{10}").all()
     assert "inspect phone-numbers" in said
     assert "read_csv" not in run("phone -n 3 --to npz -o arrays").err
-
-
-def test_one_is_one_and_small_things_are_not_nothing(run: Run) -> None:
-    words = [*BATCH, "-n", 1]
-    dry = run(*words, "--dry-run").err
-    assert " 1 in 1 part\n" in dry
-    assert re.search(r"^size     [\d.]+ (kB|bytes)\non disk  [\d.]+ kB$", dry, re.MULTILINE)
-    made = run(*words, "-o", "one").err
-    assert re.search(r"^1 image, .* x 28 px, [\d.]+ (kB|bytes), ", made, re.MULTILINE)
-    assert ", 1 sample;" in run("verify", "one", glyphs=False).err
-    (Path("one") / "labels.csv").unlink()
-    assert ": 1 file\n" in run("verify", "one", glyphs=False).err
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")

@@ -21,7 +21,6 @@ from mnistseq_cli.bulk.events import (
 )
 from mnistseq_cli.cli import progress
 from mnistseq_cli.cli.progress import Display, RunProgress
-from mnistseq_cli.errors import OutputError
 from tests.helpers.program import PROGRAM
 
 if sys.platform == "win32":
@@ -69,13 +68,6 @@ def test_a_run_that_is_stopped_before_it_has_begun_counts_nothing(
     assert " 0 of 0 " not in capsys.readouterr().err
 
 
-def test_lines_are_seldom(capsys: pytest.CaptureFixture[str]) -> None:
-    with RunProgress() as display:
-        for event in EVENTS[:-1] * 50:
-            display(event)
-    assert capsys.readouterr().err == ""
-
-
 @pytest.mark.parametrize(
     ("total", "after_s", "shown"), [(4000, 0, "2,500 of 4,000"), (None, 0, "2,500, "), (9, 10, "")]
 )
@@ -110,11 +102,6 @@ def test_the_log_has_an_event_a_line(tmp_path: Path) -> None:
     assert seconds == sorted(seconds)
     retried = {"event": "PartRetried", "part": "00000001", "attempt": 2, "exit_code": -9}
     assert lines[1] == {"seconds": seconds[1]} | retried
-
-
-def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="cannot write the log"):
-        RunProgress(tmp_path / "nothing" / "log.jsonl")
 
 
 def start(folder: Path, words: str, dataset: Path, columns: int) -> tuple[Popen[bytes], int]:

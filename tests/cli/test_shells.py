@@ -89,14 +89,6 @@ def prompt(home: Home) -> Iterator[Prompt]:
     opened.close()
 
 
-def test_first_tab_completes(home: Home) -> None:
-    prompt = home.open_shell()
-    try:
-        assert prompt.type("mnistseq seq" + TAB) == "mnistseq sequence "
-    finally:
-        prompt.close()
-
-
 @pytest.mark.parametrize(
     ("typed", "completed"),
     [

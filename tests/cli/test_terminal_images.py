@@ -201,9 +201,3 @@ def test_wide_pictures_fit_and_can_be_read(
     assert all(image.shape[1] <= columns * (10 if is_sharp else 1) for image in sent)
     assert all(image.shape[0] >= (30 if is_sharp else 8) for image in sent)
     assert len(sent) == -(-width // ((6 if is_sharp else 3) * (columns - 2)))
-
-
-def test_a_terminal_that_says_16_colours_gets_greys(show: Show) -> None:
-    shown = show(PLAIN, environment={"TERM": "xterm", "COLORTERM": ""})
-    greys = {int(color) for color in re.findall(rb"\x1b\[38;5;(\d+);", shown.out)}
-    assert len(greys & {*range(232, 256)}) > 10

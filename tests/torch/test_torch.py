@@ -20,7 +20,6 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: these tes
 from torch.utils.data import (  # noqa: E402 - as above
     DataLoader,
     Subset,
-    random_split,
 )
 
 from mnistseq_cli.torch import (  # noqa: E402 - as above
@@ -345,12 +344,6 @@ def test_masks_for_a_detector_have_the_boxes_of_their_digits(glyphs: GlyphSet) -
             corners = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
             assert [int(corner) for corner in corners] == box
     assert "masks" not in detection_collate([SequenceDataset(recipe, glyphs)[0]]).targets[0]
-
-
-def test_datasets_go_with_the_tools_of_pytorch(glyphs: GlyphSet) -> None:
-    parts = random_split(SequenceDataset(RECIPE, glyphs), [20, 17])
-    loader = DataLoader(parts[0], batch_size=6, shuffle=True, collate_fn=ctc_collate)
-    assert sum(len(batch.images) for batch in loader) == 20
 
 
 def test_what_cannot_be_is_refused_at_the_start(open_stream: Open, glyphs: GlyphSet) -> None:
