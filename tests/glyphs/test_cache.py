@@ -17,7 +17,7 @@ import pytest
 from mnistseq_cli.errors import CacheError, DownloadError
 from mnistseq_cli.files import place_file
 from mnistseq_cli.glyphs.cache import Action, ensure_cached, find_data_dir, is_cached
-from mnistseq_cli.glyphs.catalog import DATASETS, MNIST
+from mnistseq_cli.glyphs.catalog import DATASETS
 from tests.helpers.mirror import QUICK, flip, make_tiny, reply, send, serve_well, serving, stall
 
 if TYPE_CHECKING:
@@ -83,10 +83,17 @@ def test_a_cold_cache_is_filled_as_by_torchvision_and_a_warm_one_asks_nobody(
 def test_mirrors_of_the_user_come_first_and_the_one_that_worked_stays_first(
     mirror: Mirror, tmp_path: Path
 ) -> None:
-    with serving({}) as empty, serving(serve_well(BODIES)) as last:
+    page = send(b"<html>moved</html>", Content_Type="text/html")
+    with (
+        serving({}) as empty,
+        serving({name: [page] for name in BODIES}) as moved,
+        serving(serve_well(BODIES)) as last,
+    ):
+        mirrors = (empty.url, moved.url, mirror.url)
         dataset = replace(TINY, mirrors=(last.url,))
-        ensure_cached(dataset, tmp_path, mirrors=(empty.url, mirror.url), patience=QUICK)
-        assert (len(empty.asked), len(mirror.asked), len(last.asked)) == (1, 4, 0)
+        ensure_cached(dataset, tmp_path, mirrors=mirrors, patience=QUICK)
+        asked = [len(one.asked) for one in (empty, moved, mirror, last)]
+        assert asked == [1, 1, 4, 0]
         with pytest.raises(DownloadError, match="answers 404") as caught:
             ensure(replace(TINY, mirrors=(empty.url,)), tmp_path / "b")
     assert f": mnistseq download tiny --from FOLDER --data-dir {tmp_path}/b" in caught.value.hint
@@ -234,22 +241,6 @@ def test_the_place_of_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("MNISTSEQ_DATA_DIR", str(tmp_path))
     assert find_data_dir() == tmp_path
     assert find_data_dir(tmp_path / "other") == tmp_path / "other"
-
-
-def test_the_real_files_come_past_a_web_page_and_a_cut(mnist_folder: Path, tmp_path: Path) -> None:
-    bodies = {
-        file.packed_name: (mnist_folder / file.packed_name).read_bytes() for file in MNIST.files()
-    }
-    page = send(b"<html>moved</html>", Content_Type="text/html")
-    pages = {name: [page] for name in bodies}
-    cuts = {name: [send(one[:9], Content_Length=str(len(one)))] for name, one in bodies.items()}
-    with serving(pages) as first, serving(cuts) as second, serving(serve_well(bodies)) as third:
-        mirrors = (first.url, second.url, third.url)
-        done = ensure_cached(replace(MNIST, writers_from=""), tmp_path, mirrors=mirrors)
-    assert first.asked == second.asked == [*bodies][:1]
-    assert third.asked == [*bodies]
-    assert set(done.values()) == {Action.DOWNLOADED}
-    assert set(ensure(MNIST, tmp_path, verify=True).values()) == {Action.USED}
 
 
 def start(code: str, *arguments: str) -> subprocess.Popen[bytes]:
