@@ -182,7 +182,6 @@ def test_a_photo_that_cannot_be_read_or_is_too_large(tmp_path: Path) -> None:
 
 def test_a_pdf_has_a_page_for_as_many_characters_as_fit() -> None:
     data = draw_pdf("0123456789.,", 18)
-    assert data.startswith(b"%PDF")
     assert data.count(b"/Type /Page\n") == 2
     assert data == draw_pdf("0123456789.,", 18)
     for characters in ("00", "ä", " "):
