@@ -134,7 +134,7 @@ def _read_drawn(
 def _warn_of_plan(plan: Plan, n_classes: int, *, is_stream: bool) -> None:
     """Warn of what can be made, but not quite as it was meant, or not so that all can read it."""
     from mnistseq_cli.compose.splits import can_repeat, find_shared
-    from mnistseq_cli.formats.names import find_unknown_splits
+    from mnistseq_cli.formats.names import SPLIT_WORDS
 
     shared = find_shared(plan.recipe, plan.splits, n_classes)
     if can_repeat(plan.recipe):
@@ -142,7 +142,7 @@ def _warn_of_plan(plan: Plan, n_classes: int, *, is_stream: bool) -> None:
         warn(f"Texts of the pattern can come more than once{and_splits}.")
     elif shared:
         warn(f"There are too few texts to keep splits apart: all splits share {shared}.")
-    if unknown := find_unknown_splits(split.name for split in plan.splits if split.name):
+    if unknown := [it.name for it in plan.splits if it.name and it.name not in SPLIT_WORDS]:
         warn(
             f"Hugging Face datasets knows no split called {unknown[0]} and would read it as "
             "train; use train, val and test if it is to be read with load_dataset."

@@ -1,6 +1,6 @@
 """How samples lie on disk: the formats and label styles, and what each must do.
 
-A new format or label style is one file and one line in its table.
+A new format is a class and a line in its table, a new label style a constant and its name here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mnistseq_cli.formats.base import Format
-    from mnistseq_cli.formats.labels import LabelStyle
 
 FORMATS: dict[str, str] = {
     "folder": "mnistseq_cli.formats.folder:Folder",
@@ -30,18 +29,10 @@ FORMATS: dict[str, str] = {
     "idx": "mnistseq_cli.formats.arrays:Idx",
 }
 PARTED = ("folder", "webdataset", "parquet")  # their samples lie in files of one part each
-LABEL_STYLES: dict[str, str] = {
-    "csv": "mnistseq_cli.formats.labels:CSV",
-    "jsonl": "mnistseq_cli.formats.labels:JSON_LINES",
-    "coco": "mnistseq_cli.formats.labels:COCO",
-    "yolo": "mnistseq_cli.formats.labels:YOLO",
-    "paddleocr": "mnistseq_cli.formats.labels:PADDLEOCR",
-    "easyocr": "mnistseq_cli.formats.labels:EASYOCR",
-    "mmocr": "mnistseq_cli.formats.labels:MMOCR",
-    "doctr": "mnistseq_cli.formats.labels:DOCTR",
-    "voc": "mnistseq_cli.formats.labels:VOC",
-    "masks": "mnistseq_cli.formats.labels:MASKS",
-}
+# The constants in capitals of `formats.labels`.
+LABEL_STYLES = (
+    *("csv", "jsonl", "coco", "yolo", "paddleocr", "easyocr", "mmocr", "doctr", "voc", "masks"),
+)
 IMAGE_FORMATS = ("png", "jpg", "bmp", "jp2", "pgm", "tga", "tiff")  # others that work are taken
 # A Path makes s3:/ of s3://; a drive of Windows has one letter.
 NAME_TEMPLATE = "images/{shard:05d}/{index:08d}"
@@ -71,7 +62,7 @@ class Output:
             check_local("the output folder", self.folder)
         check_choice("to", self.to, [*FORMATS])
         for style in self.labels:
-            check_choice("labels", style, [*LABEL_STYLES])
+            check_choice("labels", style, LABEL_STYLES)
         # Masks say no texts.
         labels = ("jsonl", *self.labels) if "masks" in self.labels else self.labels
         object.__setattr__(self, "labels", tuple(dict.fromkeys(labels)))
@@ -87,12 +78,6 @@ def open_format(output: Output) -> Format:
     """Make the format of an output."""
     opened: Format = _load(FORMATS[output.to])(output)
     return opened
-
-
-def open_label_style(name: str) -> LabelStyle:
-    """Return a label style by its name."""
-    style: LabelStyle = _load(LABEL_STYLES[name])
-    return style
 
 
 def find_format(folder: Path) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import zipfile
 from contextlib import ExitStack
@@ -54,12 +53,8 @@ class Npy(Columnar):
 
     def open_columns(self, split: str, folder: Path) -> Iterator[Opened]:
         """Open ``images.npy`` and the files beside it."""
-        names = [
-            name
-            for name in COLUMNS
-            if name in ("images", "labels") or os.path.lexists(folder / f"{name}.npy")
-        ]
-        with open_files({name: folder / f"{name}.npy" for name in names}, open_npy) as columns:
+        paths = {name: folder / f"{name}.npy" for name in COLUMNS}
+        with open_files(paths, open_npy) as columns:
             yield split, folder, columns
 
 
@@ -119,21 +114,17 @@ def _write_array(
 def _find_members(names: list[str]) -> list[tuple[str, dict[str, str]]]:
     """Return the splits of an archive, and the name of each column of theirs."""
     if "images.npy" in names:
-        members = {"": {name: f"{name}.npy" for name in COLUMNS}}
-    else:
-        splits = [name[2:].removesuffix(".npy") for name in names if name[:2] == "x_"]
-        members = {
-            split: {name: f"{KERAS.get(name, name)}_{split}.npy" for name in COLUMNS}
-            for split in sorted(splits, key=rank_split)
-        }
-    if not members:
+        return [("", {name: f"{name}.npy" for name in COLUMNS if f"{name}.npy" in names})]
+    splits = [name[2:].removesuffix(".npy") for name in names if name[:2] == "x_"]
+    if not splits:
         raise ValueError(
             f"it holds {', '.join(names) or 'nothing'}; images or x_train is expected"
         )
-    return [
-        (split, {name: member for name, member in found.items() if member in names})
-        for split, found in members.items()
-    ]
+    found = []
+    for split in sorted(splits, key=rank_split):
+        members = {name: f"{KERAS.get(name, name)}_{split}.npy" for name in COLUMNS}
+        found.append((split, {name: it for name, it in members.items() if it in names}))
+    return found
 
 
 _CHUNK_BYTES = 1 << 18
@@ -248,10 +239,10 @@ class Idx(Columnar):
         all_images = list_files(folder, f"*{_IMAGES}")[::-1]  # train before t10k
         for images in all_images:
             prefix = images.name.removesuffix(_IMAGES)
-            paths = {"labels": folder / f"{prefix}-labels-idx2-ubyte"}  # missing
-            for name, (_, ending) in _COLUMNS.items():
-                for path in sorted(folder.glob(f"{prefix}-{name}-idx?-{ending}"))[:1]:
-                    paths[name] = path
+            paths = {
+                name: min(folder.glob(f"{prefix}-{name}-idx?-{ending}"), default=folder / name)
+                for name, (_, ending) in _COLUMNS.items()
+            }
             own_split = split or (prefix if len(all_images) > 1 else "")
             with open_files(paths, _open_idx) as columns:
                 yield own_split.replace("t10k", "test"), images, columns
@@ -259,10 +250,8 @@ class Idx(Columnar):
 
 def _open_idx(file: IO[bytes], path: Path) -> FileArray:
     """Open the array in an IDX file, of any size: a dataset is larger than a set of glyphs."""
-    magic = file.read(4)
-    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES:  # noqa: PLR2004 - the four bytes read
-        raise ValueError(f"it begins with {magic!r}; expected two zeros, then 8 or 12")
-    lengths = file.read(4 * magic[3])
-    if len(lengths) < 4 * magic[3]:
-        raise ValueError("it ends within its header")
-    return FileArray(file, struct.unpack(f">{magic[3]}I", lengths), _TYPES[magic[2]], path)
+    zeros, code, n_axes = struct.unpack(">HBB", file.read(4))
+    if zeros or code not in _TYPES:
+        raise ValueError(f"it begins with {zeros}, {code}; expected 0, then 8 or 12")
+    shape = struct.unpack(f">{n_axes}I", file.read(4 * n_axes))
+    return FileArray(file, shape, _TYPES[code], path)

@@ -51,6 +51,11 @@ class Fragments:
     root: Path  # holds a folder of fragments for each part
     parts: Sequence[str]  # names of these folders, in the order of parts
 
+    @property
+    def name(self) -> str:
+        """What the split is called; "" where there are none."""
+        return self.folder.removesuffix("/")
+
     def has(self, name: str) -> bool:
         """Whether there are fragments of a name."""
         return (self.root / self.parts[0] / name).exists()

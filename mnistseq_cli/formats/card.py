@@ -111,10 +111,8 @@ class Facts:
     @property
     def title(self) -> str:
         """What it is, in a few words."""
-        what = self.recipe.get("pattern") or "texts"
-        if self.recipe.get("digits"):
-            what = self.recipe["digits"]
-        elif self.recipe.get("length"):
+        what = self.recipe.get("digits") or self.recipe.get("pattern") or "texts"
+        if self.recipe.get("length"):
             what = "{} to {} characters".format(*self.recipe["length"])
         return f"{self.n_samples:,} handwritten numbers: {what}"
 
@@ -236,9 +234,7 @@ def _find_media_type(name: str) -> str:
 def _describe_file(name: str, size_bytes: int, sha256: str) -> dict[str, Any]:
     return {
         "@type": "cr:FileObject",
-        "@id": name,
-        "name": name,
-        "contentUrl": name,
+        **dict.fromkeys(("@id", "name", "contentUrl"), name),
         "contentSize": f"{size_bytes} B",
         "encodingFormat": _find_media_type(name),
         "sha256": sha256,
@@ -251,8 +247,7 @@ def _describe_field(facts: Facts, split: str, key: str, source: Mapping[str, Any
     box = "sc:Integer" if facts.output["to"] == "parquet" else "cr:BoundingBox"
     return {
         "@type": "cr:Field",
-        "@id": f"{split}/{key}",
-        "name": f"{split}/{key}",
+        **dict.fromkeys(("@id", "name"), f"{split}/{key}"),
         "description": _load_tables()["fields"][key],
         "dataType": {"boxes": box, "numbers": "sc:Integer"}.get(kind, "sc:Text"),
         "source": {

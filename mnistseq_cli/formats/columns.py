@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import string
 import sys
 from abc import abstractmethod
@@ -58,11 +59,6 @@ class Column:
     @property
     def expected(self) -> str:
         """What is read in its place, for messages."""
-        if self.blank == NO_CLASS:
-            return (
-                "whole numbers of shape (N,) or (N, digits), up to "
-                f"{LENGTH_LIMIT:,} digits, or strings of shape (N,)"
-            )
         kinds = {"u": "uint8 or bool", "i": "whole numbers", "S": "names in UTF-8"}
         axes = ", ".join(self.axes) + "," * (len(self.axes) == 1)
         return f"{kinds[self.dtype.kind]} of shape ({axes})"
@@ -232,12 +228,13 @@ class FileArray:
 def open_files(
     paths: Mapping[str, Path], open_array: Callable[[BinaryIO, Path], FileArray]
 ) -> Iterator[Columns]:
-    """Open files with a column each, whose headers a function reads."""
+    """Open those files of columns that are there; a function reads their headers."""
     with ExitStack() as stack:
         columns: Columns = {}
         for name, path in paths.items():
-            with naming_damage(path):
-                columns[name] = open_array(stack.enter_context(open_regular(path)), path)
+            if os.path.lexists(path):
+                with naming_damage(path):
+                    columns[name] = open_array(stack.enter_context(open_regular(path)), path)
         yield columns
 
 
@@ -264,9 +261,8 @@ def iterate_samples(
         for name, column in columns.items():
             with naming_damage(path := getattr(column, "path", where)):
                 _check_column(name, column, path)
-        alphabet = None
-        points = columns.pop("alphabet", None)
-        if points is not None:
+        alphabet = _CHARACTERS
+        if (points := columns.pop("alphabet", None)) is not None:
             alphabet = "".join(map(chr, points[0 : points.shape[0]].tolist()))
             alphabet.encode()
         n_samples = _check_together(columns)
@@ -279,14 +275,14 @@ def iterate_samples(
             chosen = [place for place, name in enumerate(names) if wanted(name)]
             if chosen:
                 rows = {name: column[start:stop] for name, column in columns.items()}
-                for place, image, text, known in _cut_rows(rows, alphabet, chosen):
-                    yield LoadedSample(names[place], split, image, text, **known)
+                for place, known in _cut_rows(rows, alphabet, chosen):
+                    yield LoadedSample(names[place], split, **known)
 
 
 def _cut_rows(
-    rows: dict[str, NDArray[Any]], alphabet: str | None, chosen: list[int]
-) -> Iterator[tuple[int, NDArray[np.uint8], str, dict[str, Any]]]:
-    """Yield place, image and text of each chosen row, and what else `LoadedSample` has of it."""
+    rows: dict[str, NDArray[Any]], alphabet: str, chosen: list[int]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the place of each chosen row, and what `LoadedSample` has of it."""
     images = rows["images"].reshape(rows["images"].shape[:3])
     if images.dtype == np.bool_:  # what is true is white
         images = images * np.uint8(255)
@@ -296,7 +292,7 @@ def _cut_rows(
     )
     for place in chosen:
         text = texts[place]
-        known: dict[str, Any] = {}
+        known = {"image": images[place], "text": text}
         if boxes is not None:
             known["boxes"] = boxes[place, : len(text)]
             check_boxes(known["boxes"], images.shape[1:])
@@ -305,7 +301,7 @@ def _cut_rows(
             known["writers"] = tuple(name.decode() for name in writers)
         if mark_boxes is not None and "mark_lengths" in rows:
             known["mark_boxes"] = mark_boxes[place, : int(rows["mark_lengths"][place])]
-        yield place, images[place], text, known
+        yield place, known
 
 
 def _measure_row(column: ArrayLike) -> int:
@@ -366,7 +362,7 @@ def _check_together(columns: Columns) -> int:
 
 
 def spell_classes(
-    labels: NDArray[Any], lengths: NDArray[Any] | None, alphabet: str | None = None
+    labels: NDArray[Any], lengths: NDArray[Any] | None, alphabet: str = _CHARACTERS
 ) -> list[str]:
     """Write classes as texts; without lengths, each ends at its first class that is none.
 
@@ -378,7 +374,7 @@ def spell_classes(
     is_none = (classes < 0) | (classes == np.iinfo(np.uint8).max)
     if lengths is not None:
         is_none |= np.arange(classes.shape[1]) >= lengths.reshape(-1, 1)
-    names = np.array([*(_CHARACTERS if alphabet is None else alphabet), "?", ""])
+    names = np.array([*alphabet, "?", ""])
     known = np.where(is_none, len(names) - 1, np.minimum(classes, len(names) - 2))
     characters = np.ascontiguousarray(names[known])
     texts: list[str] = characters.view(f"U{characters.shape[1]}")[:, 0].tolist()

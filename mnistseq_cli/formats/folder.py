@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from mnistseq_cli.errors import MnistseqError
 from mnistseq_cli.files import explain_damage, read_file
-from mnistseq_cli.formats import Output, open_label_style
+from mnistseq_cli.formats import Output, labels
 from mnistseq_cli.formats.base import Encoded, find_splits, want_all
 from mnistseq_cli.formats.images import decode_grey
-from mnistseq_cli.formats.labels import COCO, JSON_LINES, MASKED_LINES
 from mnistseq_cli.formats.masks import decode_instances
 from mnistseq_cli.formats.names import NameTemplate
 from mnistseq_cli.formats.read_labels import (
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter, Wanted
+    from mnistseq_cli.formats.labels import LabelStyle
 
 
 def _read_listed(
@@ -35,21 +35,21 @@ def _read_listed(
     images, masks = ImageFinder(folder, label_file), ImageFinder(folder, label_file)
     for row in read_labels(label_file, wanted):
         path: Path | str = label_file
-        mask = None
+        part, mask = "", None
         try:  # a context for each image would be slow
             path = images.find(row.name) or folder / row.name
             image = decode_grey(read_file(path))
             if row.mask_name:
                 path = masks.find(row.mask_name) or folder / row.mask_name
                 mask = decode_instances(read_file(path))
+            path, part = label_file, row.name
+            sample = row.with_image(split, image, mask)
         except MnistseqError:
             raise
         except Exception as error:
-            raise explain_damage(error, Path(path) if isinstance(path, str) else path) from error
-        try:
-            yield row.with_image(split, image, mask)
-        except ValueError as error:
-            raise explain_damage(error, label_file, part=row.name) from error
+            where = Path(path) if isinstance(path, str) else path
+            raise explain_damage(error, where, part=part) from error
+        yield sample
 
 
 class Folder(Encoded):
@@ -58,16 +58,15 @@ class Folder(Encoded):
     def __init__(self, output: Output) -> None:
         super().__init__(output)
         self._names = NameTemplate(output.name, output.image_format)
-        self._labels = []
+        self._labels: list[LabelStyle] = []
         for name in output.labels:
-            style = open_label_style(name)
-            if style is COCO:
-                style = replace(COCO, licence=self._licence)
-            elif style is JSON_LINES and "masks" in output.labels:
-                style = MASKED_LINES
-            self._labels.append(style)
-        for style in self._labels:
+            style = getattr(labels, name.upper())
+            if style is labels.COCO:
+                style = replace(style, licence=self._licence)
+            elif style is labels.JSONL:
+                style = replace(style, name_mask="masks" in output.labels)
             style.check(output.name)
+            self._labels.append(style)
         self.needs_masks = any(style.needs_masks for style in self._labels)
 
     def write(self, number: int, blocks: Iterable[Block], writer: PartWriter) -> None:  # noqa: ARG002 - names come from the index

@@ -121,11 +121,11 @@ def open_encoder(image_format: str) -> Encoder:
         return encode_pngs
     cause: Exception | None = None
     try:
-        data = _encode(np.arange(28 * 40, dtype=np.uint8).reshape(28, 40), image_format)
+        data = encode_image(np.arange(28 * 40, dtype=np.uint8).reshape(28, 40), image_format)
         with _open_image(data) as written:
             if written.mode == "L" and written.size == (40, 28):
                 return lambda images, widths_px: [
-                    _encode(image[:, :width], image_format)
+                    encode_image(image[:, :width], image_format)
                     for image, width in zip(images, widths_px.tolist(), strict=True)
                 ]
     except Exception as error:  # noqa: BLE001 - each format raises what it likes
@@ -138,8 +138,8 @@ def open_encoder(image_format: str) -> Encoder:
     ) from cause
 
 
-def _encode(image: NDArray[np.uint8], image_format: str) -> bytes:
-    """Encode an image, grey or in colours."""
+def encode_image(image: NDArray[Any], image_format: str) -> bytes:
+    """Encode an image, grey of 8 or 16 bits or in colours."""
     from PIL import Image  # noqa: PLC0415 - not needed to write grey PNG files
 
     stream = BytesIO()
@@ -158,7 +158,10 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     height_px, width_px, *colours = image.shape
     check_sides(height_px, width_px, ending)
     try:
-        data = _encode(image, ending) if colours else encode(image[None], np.array([width_px]))[0]
+        if colours:
+            data = encode_image(image, ending)
+        else:
+            (data,) = encode(image[None], np.array([width_px]))
     except (OSError, ValueError, KeyError) as error:
         raise UsageError(f"image format is {ending!r}, which cannot hold it: {error}") from error
     write_whole(path, [data])

@@ -6,7 +6,7 @@ import csv
 import json
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from io import StringIO
 from typing import IO, TYPE_CHECKING, Any
 
@@ -73,15 +73,11 @@ class Listing(LabelStyle):
     def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
         """Write a file for each split."""
         for split in splits:
-            name = self.file_name.format(_name_split(split))
+            name = self.file_name.format(split.name or "default")
             with writer.path(split.folder + name).open("wb") as file:
                 file.write(self.header.encode())
                 _write_entries(split, self.fragment, file, self.separator)
                 file.write(self.footer.encode())
-
-
-def _name_split(split: Fragments) -> str:
-    return split.folder.removesuffix("/") or "default"
 
 
 def _keep_entries(
@@ -114,15 +110,11 @@ class _Records(Listing):
     name_mask: bool = False
 
     def list_entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
-        heads = [f'"file_name": {name}' for name in quote(names)]
+        masks = [""] * len(block)
         if self.name_mask:
-            masks = quote(_name_masks(names))
-            heads = [
-                f'{head}, "mask_file_name": {mask}'
-                for head, mask in zip(heads, masks, strict=True)
-            ]
-        rows = zip(heads, write_records(block), strict=True)
-        return (f"{{{head}, {record[1:]}\n" for head, record in rows)
+            masks = [f'"mask_file_name": {mask}, ' for mask in quote(_name_masks(names))]
+        for name, mask, record in zip(quote(names), masks, write_records(block), strict=True):
+            yield f'{{"file_name": {name}, {mask}{record[1:]}\n'
 
 
 class _Doctr(Listing):
@@ -142,8 +134,7 @@ def _name_masks(names: Sequence[str]) -> list[str]:
 # RFC 4180.
 CSV = _Csv("labels.csv", "labels.csv", header="file_name,text\n")
 # As the imagefolder loader of Hugging Face datasets reads it; beside masks it gives `mask`.
-JSON_LINES = _Records("metadata.jsonl", "metadata.jsonl")
-MASKED_LINES = replace(JSON_LINES, name_mask=True)
+JSONL = _Records("metadata.jsonl", "metadata.jsonl")
 # `ppocr/data/simple_dataset.py` of PaddleOCR cuts a line at each tab and puts `data_dir` before
 # the path: give it the folder of the split.
 PADDLEOCR = Listing("rec_gt.txt", "paddleocr", "{}\t{}\n")
@@ -231,7 +222,7 @@ class _Coco(LabelStyle):
             for number, name in enumerate(_read_classes(splits[0]), 1)
         ]
         for split in splits:
-            name = f"annotations/instances_{_name_split(split)}.json"
+            name = f"annotations/instances_{split.name or 'default'}.json"
             with writer.path(split.folder + name).open("wb") as file:
                 lines = [f'"{key}": {json.dumps(value)}' for key, value in head.items()]
                 file.write(f"{{{_SEPARATOR.join(lines)}".encode())
@@ -262,7 +253,7 @@ class _Yolo(LabelStyle):
 
     def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
         """Write ``data.yaml``; what is used to validate is val, or else test, or nothing."""
-        folders = {split.folder.removesuffix("/") or "train": split.folder for split in splits}
+        folders = {split.name or "train": split.folder for split in splits}
         folders.setdefault("train", splits[0].folder)
         if "test" in folders:
             folders.setdefault("val", folders["test"])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from mnistseq_cli.formats.images import READ_LIMIT_PX
+from mnistseq_cli.formats.images import READ_LIMIT_PX, encode_image
 from mnistseq_cli.formats.png import encode_pngs
 
 if TYPE_CHECKING:
@@ -103,14 +103,8 @@ def encode_instances(block: Block) -> list[bytes]:
     numbers = number_instances(block)
     if numbers.max() <= _MOST_8_BIT:
         return encode_pngs(numbers.astype(np.uint8), block.widths_px)
-    from PIL import Image  # noqa: PLC0415 - needed for very long texts alone
-
-    files = []
-    for image, width_px in zip(numbers, block.widths_px.tolist(), strict=True):
-        stream = BytesIO()
-        Image.fromarray(image[:, :width_px]).save(stream, "png")
-        files.append(stream.getvalue())
-    return files
+    rows = zip(numbers, block.widths_px.tolist(), strict=True)
+    return [encode_image(image[:, :width_px], "png") for image, width_px in rows]
 
 
 def decode_instances(data: bytes) -> NDArray[np.uint16]:

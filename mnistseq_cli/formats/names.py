@@ -16,7 +16,7 @@ from mnistseq_cli.formats.images import IMAGE_ENDINGS
 from mnistseq_cli.validation import check_choice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from mnistseq_cli.compose.samples import Block
 
@@ -30,6 +30,7 @@ _FIELD = re.compile(r"\{[^}]*\}")
 # Windows takes superscripts for digits here, and leaves out spaces before the ending.
 _RESERVED = re.compile(r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[0-9¹²³]) *", re.IGNORECASE)
 # Words in a path by which `load_dataset` of Hugging Face finds splits (datasets/data_files.py).
+# Others it puts into train without a word.
 SPLIT_WORDS = frozenset(
     ("train", "training", "validation", "valid", "dev", "val", "test", "testing", "eval")
 ) | {"evaluation"}
@@ -40,14 +41,6 @@ _OWN = re.compile(
     r"|easyocr/labels\.csv|textrecog\.json|labels\.json|annotations/instances_[^/]*\.json"
     r"|imagesets/main/[^/]*\.txt|readme\.md|croissant\.json)/"
 )
-
-
-def find_unknown_splits(names: Iterable[str]) -> list[str]:
-    """Return the names of splits that Hugging Face would put into train without a word."""
-    return [name for name in names if name not in SPLIT_WORDS]
-
-
-_Piece = tuple[str, str | None, str | None, str | None]
 
 
 class NameTemplate:
@@ -96,12 +89,12 @@ def _find_faults(template: str) -> Iterator[str]:
     # As {index}{text}, 1 and 12 would be written as 11 and 2 are.
     if any(field and all(map(str.isalnum, literal)) for literal, field, _, _ in pieces[1:]):
         yield "put -, _ or / between two fields, so that they stay apart"
-    yield from _find_path_faults(template, pieces)
+    yield from _find_path_faults(template)
 
 
-def _find_path_faults(template: str, pieces: list[_Piece]) -> Iterator[str]:
+def _find_path_faults(template: str) -> Iterator[str]:
     """Say why names could not be paths, on some system or for some reader."""
-    if any(_FORBIDDEN.search(literal) for literal, *_ in pieces):
+    if _FORBIDDEN.search(_FIELD.sub("", template)):
         yield 'control characters and \\ : * ? " < > | are not allowed'
     steps = template.split("/")
     if {"", ".", ".."}.intersection(steps):
