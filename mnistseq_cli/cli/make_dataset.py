@@ -55,28 +55,22 @@ def make_dataset(
     generator, plan = _plan(picture, output, given, {"count": 10} | defaults, folder)
     _warn_of_plan(plan, len(generator.glyphs.alphabet), is_stream=output.is_stream)
     say_writers_unknown(generator)
+    asked = (generator, plan, output, picture.data_dir)
     if output.dry_run:
-        _show_dry_run(generator, plan, output, picture.data_dir)
-        _show_first(plan, generator, output, picture.data_dir)
+        _show_dry_run(*asked)
+        _show_first(*asked)
         return
     where: dict[str, Any] = {"workers": output.workers, "data_dir": picture.data_dir}
     where["glyphs"] = generator.glyphs
+    how: dict[str, Any] = {"share": share, "resume": output.resume, "dask": output.dask}
+    how |= {"overwrite": output.overwrite, "check_space": not output.force}
     with RunProgress(output.log_json) as progress:
         if output.is_stream:
             stream(plan, sys.stdout.buffer, **where, report=progress)
             return
-        summary = run(
-            plan,
-            **where,
-            share=share,
-            resume=output.resume,
-            overwrite=output.overwrite,
-            check_space=not output.force,
-            dask=output.dask,
-            report=progress,
-        )
+        summary = run(plan, **where, **how, report=progress)
     print_result(str(summary.folder))
-    _show_first(plan, generator, output, picture.data_dir)
+    _show_first(*asked)
     _say_summary(generator, plan, summary)
 
 
@@ -157,7 +151,7 @@ def _warn_of_plan(plan: Plan, n_classes: int, *, is_stream: bool) -> None:
 
 
 def _show_first(
-    plan: Plan, generator: SequenceGenerator, output: OutputOptions, data_dir: Path | None
+    generator: SequenceGenerator, plan: Plan, output: OutputOptions, data_dir: Path | None
 ) -> None:
     """Draw the first samples of the dataset where that is asked for, each as its split has it."""
     is_shown = output.show or output.dry_run

@@ -65,14 +65,8 @@ class Picture:
         unkept: list[GlyphError] = []
         with DownloadProgress() as progress:
             dataset = resolve_dataset(recipe.dataset, self.data_dir, progress, missed.append)
-            glyphs = load_glyphs(
-                dataset,
-                recipe.glyphs,
-                self.data_dir,
-                progress,
-                unkept.append,
-                polarity=recipe.polarity,
-            )
+            how = (self.data_dir, progress, unkept.append)
+            glyphs = load_glyphs(dataset, recipe.glyphs, *how, polarity=recipe.polarity)
         if progress.n_finished and not unkept:
             say(f"Glyphs are kept in {find_data_dir(self.data_dir)}; change it with --data-dir.")
         _warn_of_pen(missed, unkept)

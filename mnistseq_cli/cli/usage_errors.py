@@ -77,12 +77,10 @@ def _suggest_option(unknown: str, known: list[str]) -> str:
     name = unknown.lstrip("-").replace("_", "-").lower()
     if _NUMBER.fullmatch(unknown):
         return f"Put -- before a number with a minus: -- {unknown}."
-    if name in AUGMENTATIONS and name not in _OTHER_WORDS:
-        return f"Use --augment {name}, or --augment {name}=VALUE."
-    if name in PRESETS:
-        return f"Use --augment {name}."
-    if name in _OTHER_WORDS:
-        return _OTHER_WORDS[name]
+    answers = {one: f"Use --augment {one}, or --augment {one}=VALUE." for one in AUGMENTATIONS}
+    answers |= {one: f"Use --augment {one}." for one in PRESETS} | _OTHER_WORDS
+    if name in answers:
+        return answers[name]
     near = get_close_matches(name, [option.lstrip("-") for option in known], n=1)
     return f"Did you mean --{near[0]}?" if near else ""  # dashes do not count as likeness
 

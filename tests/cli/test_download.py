@@ -1,17 +1,13 @@
 from __future__ import annotations
 
-import gzip
 import os
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from mnistseq_cli.glyphs.catalog import DATASETS, MNIST
-from mnistseq_cli.glyphs.idx import encode_idx
-from mnistseq_cli.glyphs.load import load_glyphs
-from tests.helpers.mirror import draw_tiny, serve_well, serving
+from tests.helpers.mirror import serve_well, serving
 from tests.helpers.program import PROGRAM, Result, run_program
 
 NOWHERE = "http://127.0.0.1:9"  # a proxy that does not answer
@@ -69,22 +65,3 @@ def test_real_files_are_brought_verified_and_mended(mnist_folder: Path, tmp_path
     assert damaged.read_bytes() == right
     listed = run("--list", data_dir=tmp_path).out
     assert "yes" in next(line for line in listed.splitlines() if line.startswith("mnist "))
-
-
-def test_emnist_comes_from_a_folder_and_writes_letters(tmp_path: Path) -> None:
-    images, labels = draw_tiny(260, 1)
-    source = tmp_path / "gzip"
-    source.mkdir()
-    for split in ("train", "test"):
-        for kind, array in (("images-idx3", images), ("labels-idx1", labels % 26 + 1)):
-            path = source / f"emnist-letters-{split}-{kind}-ubyte.gz"
-            path.write_bytes(gzip.compress(encode_idx(array)))
-    cache = tmp_path / "cache"
-    done = run("emnist-letters", data_dir=cache, MNISTSEQ_OFFLINE="1")
-    assert done.status == 1
-    assert "mnistseq download emnist-letters --from FOLDER" in done.err
-    done = run("emnist-letters", "--from", str(source), data_dir=cache, MNISTSEQ_OFFLINE="1")
-    assert (done.status, done.out) == (0, f"{cache / 'EMNIST/raw'}\n")
-    glyphs = load_glyphs("emnist-letters", "test", cache)
-    assert np.array_equal(glyphs.images, images.transpose(0, 2, 1))
-    assert glyphs.classes_of("AJ").tolist() == [0, 9]

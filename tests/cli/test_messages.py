@@ -174,14 +174,6 @@ def test_a_line_that_cannot_be_written_is_named(
     assert_refused(result, f"Error: g.txt, line 4: {message}")
 
 
-def test_glyphs_and_splits_go_together_in_one_way(run: Run) -> None:
-    words = ["batch", "--length", 3, 3, "-n", 20, "--splits", "train=8", "val=2", "-o", "out"]
-    assert run(*words, "--glyphs", "all").status == 0
-    recipe = ["batch", "--recipe", "out/recipe.toml", "-o", "again"]
-    assert run(*recipe, "--glyphs", "train").status == 2
-    assert "all glyphs, seed" in run(*recipe).err
-
-
 @needs_rights
 @pytest.mark.parametrize("command", ["verify", "inspect"])
 def test_a_folder_that_may_not_be_read_is_named(command: str, run: Run) -> None:

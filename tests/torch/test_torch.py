@@ -188,8 +188,7 @@ def test_a_stream_goes_on_where_it_was_left(
 def test_a_stream_of_workers_goes_on_in_order(
     n_workers: int, stream: IterableSequenceDataset, open_stream: Open
 ) -> None:
-    loader = DataLoader(stream, batch_size=None, num_workers=n_workers)
-    batches = iter(loader)
+    batches = iter(DataLoader(stream, batch_size=None, num_workers=n_workers))
     seen = [next(batches).start for _ in range(3)]
     with pytest.raises(UsageError, match="n_batches"):
         stream.state_dict()
@@ -226,14 +225,10 @@ def test_the_place_is_that_of_the_newest_step_in_the_epoch(
     next(iter(stream))  # a look at the data leaves the place as it is
     assert next(batches).start == 15
     assert stream.state_dict()["batch"] == 4
-    n_batches = 4 + len(list(batches))
-    assert stream.state_dict()["batch"] == n_batches == len(stream)
+    assert 4 + len(list(batches)) == stream.state_dict()["batch"] == len(stream)
     stream.set_epoch(1)
-    assert stream.state_dict()["batch"] == 0
-    batches = iter(stream)
-    assert stream.state_dict()["batch"] == 0
-    next(batches)
-    assert (stream.state_dict()["epoch"], stream.state_dict()["batch"]) == (1, 1)
+    for n_batches, _ in enumerate(stream):
+        assert (stream.state_dict()["epoch"], stream.state_dict()["batch"]) == (1, n_batches + 1)
 
 
 def test_a_worker_that_is_spawned_opens_the_glyphs_itself(glyph_folder: Path) -> None:
