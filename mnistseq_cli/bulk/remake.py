@@ -259,7 +259,8 @@ class Remaker:
         if aspect == "mark_boxes":
             each = block.marks.of_each() if block.marks else [((), [])] * len(block)
             return [boxes for _, boxes in each]
-        return _take(block, aspect)
+        made = _take(block, aspect)
+        return [tuple(names.tolist()) for names in made] if aspect == "writers" else made
 
 
 def name_with_split(sample: LoadedSample) -> str:

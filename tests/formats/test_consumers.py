@@ -13,6 +13,7 @@ from mnistseq_cli.bulk.run import run
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.formats import Output
 from mnistseq_cli.recipe import Recipe
+from tests.formats.readers import need
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,10 +25,6 @@ pytestmark = [
     pytest.mark.consumers,
     pytest.mark.filterwarnings("ignore"),  # how other libraries go about it
 ]
-
-
-def need(name: str) -> Any:
-    return pytest.importorskip(name, reason=f"{name} is not installed: this test reads with it")
 
 
 class Made:
@@ -109,18 +106,6 @@ def test_tars_are_read(made: Made, load_dataset: Any) -> None:
     ):
         check_rows(rows, made.samples, "png", "json")
         assert [row["txt"] for row in rows] == [sample.text for sample in made.samples]
-
-
-def test_webdataset_splits_tars_by_worker(made: Made) -> None:
-    webdataset = need("webdataset")
-    data = pytest.importorskip("torch.utils.data", reason="PyTorch is not installed")
-    folder = made.write("webdataset")
-    urls = sorted(str(path) for path in folder.glob("*.tar"))
-    rows = webdataset.WebDataset(
-        urls, shardshuffle=False, workersplitter=webdataset.split_by_worker
-    ).decode("l8")
-    texts = [row["txt"] for row in data.DataLoader(rows, batch_size=None, num_workers=2)]
-    assert sorted(texts) == sorted(sample.text for sample in made.samples)
 
 
 def test_pycocotools_reads_coco(made: Made) -> None:

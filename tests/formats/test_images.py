@@ -48,28 +48,6 @@ def test_a_png_is_read_and_does_not_depend_on_its_block(
         assert encode_pngs(image[None, :, :width], np.array([width])) == [file]
 
 
-def test_chunks_have_the_lengths_and_checksums_of_the_standard() -> None:
-    file = encode_pngs(RAMP, WIDTHS)[0]
-    assert file[:8] == b"\x89PNG\r\n\x1a\n"
-    chunks, at = [], 8
-    while at < len(file):
-        length = int.from_bytes(file[at : at + 4])
-        body = file[at + 4 : at + 8 + length]
-        assert int.from_bytes(file[at + 8 + length : at + 12 + length]) == zlib.crc32(body)
-        chunks.append((body[:4], body[4:]))
-        at += 12 + length
-    assert [kind for kind, _ in chunks] == [b"IHDR", b"IDAT", b"IEND"]
-    rows = np.frombuffer(zlib.decompress(chunks[1][1]), np.uint8).reshape(28, 101)
-    assert not rows[:, 0].any()
-    assert np.array_equal(rows[:, 1:], RAMP[0])
-
-
-@pytest.mark.parametrize("width", [1, 65_535])
-def test_the_narrowest_and_the_widest_image(width: int) -> None:
-    image = np.full((1, 28, width), 255, np.uint8)
-    assert imageio.imread(encode_pngs(image, np.array([width]))[0]).shape == (28, width)
-
-
 @pytest.mark.parametrize("image_format", IMAGE_FORMATS)
 def test_grey_formats_keep_size_and_pixels(glyphs: GlyphSet, image_format: str) -> None:
     recipe = Recipe(length=(1, 3), count=20, seed=1, width_px="natural")
