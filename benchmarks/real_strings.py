@@ -36,7 +36,7 @@ crnn: Any = import_module("train_crnn")
 TEST_COUNT = 2000
 WIDTH_PX = 200  # of a picture at most
 Z = NormalDist().inv_cdf(0.975)
-DRAWN: dict[str, Any] = {"dataset": "mnist", "length": (1, 7)}
+DRAWN: dict[str, Any] = {"dataset": "mnist", "length": (1, 7), "width_px": "natural"}
 RECIPES = {
     "plain": Recipe(**DRAWN),
     **{name: Recipe(**DRAWN, augment=(name,)) for name in ("light", "medium", "heavy")},
