@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _LENGTH = struct.Struct("<I")
 _LEAST_MAP_BYTES = 1 << 24
+_N_MAPPED = 20_000  # samples after which the file is opened anew, so that its pages are let go
 _KINDS = ("image", "label")  # in the order of their keys
 
 
@@ -72,15 +73,19 @@ class Lmdb(Encoded):
         path = folder / "lmdb" / "data.mdb"
         path = path if path.exists() else folder / "data.mdb"
         prefix = f"{split}/" if split else ""
-        with naming_damage(path), self._open(path, readonly=True) as environment:
-            _check_size(environment, path)
-            with environment.begin() as found:
-                for number in range(1, int(_get(found, b"num-samples")) + 1):
-                    name = f"{prefix}image-{number:09d}"
-                    if wanted(name):
-                        image = decode_grey(_get(found, b"image-%09d" % number))
-                        text = _get(found, b"label-%09d" % number).decode()
-                        yield LoadedSample(name, split, image, text)
+        first = n_samples = 1
+        while first <= n_samples:
+            with naming_damage(path), self._open(path, readonly=True) as environment:
+                _check_size(environment, path)
+                with environment.begin() as found:
+                    n_samples = int(_get(found, b"num-samples"))
+                    for number in range(first, min(first + _N_MAPPED, n_samples + 1)):
+                        name = f"{prefix}image-{number:09d}"
+                        if wanted(name):
+                            image = decode_grey(_get(found, b"image-%09d" % number))
+                            text = _get(found, b"label-%09d" % number).decode()
+                            yield LoadedSample(name, split, image, text)
+            first += _N_MAPPED
 
     @contextmanager
     def _open(self, path: Path, **options: int) -> Iterator[Any]:

@@ -7,7 +7,9 @@ The features in the metadata of the schema, and images as a struct of bytes and 
 from __future__ import annotations
 
 import json
-from itertools import chain, islice
+from bisect import bisect_left
+from functools import partial
+from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -126,7 +128,7 @@ class Parquet(Encoded):
         stem: str,
         wanted: Wanted,
     ) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield numbers and records of the rows that are wanted.
+        """Yield numbers and records of rows; of those that are not wanted the name alone is read.
 
         Rows are read a few at a time, however small a file packs however large values: a
         dictionary may give every row the largest value, as large as all of a row group.
@@ -141,19 +143,23 @@ class Parquet(Encoded):
             if largest > _VALUE_LIMIT_BYTES * max(1, group.num_rows):
                 raise ValueError(f"{group.num_rows} rows of it unpack to {largest:,} bytes")
             n_rows = max(1, min(_ROWS_TOGETHER, _BATCH_LIMIT_BYTES // max(1, largest)))
-            has_paths = any(chunk.path_in_schema == "image.path" for chunk in chunks)
-            for batch in file.iter_batches(n_rows, row_groups=[place], columns=columns):
-                paths: list[Any] = [None] * len(batch)
-                if has_paths:
-                    paths = batch.column("image").field("path").to_pylist()
-                chosen = [
-                    at
-                    for at, path in enumerate(paths)
-                    if wanted(path if isinstance(path, str) else f"{stem}/{first + at}")
-                ]
-                rows = batch.take(self._arrow.array(chosen, "int64")).to_pylist()
-                yield from ((first + at, row) for at, row in zip(chosen, rows, strict=True))
-                first += len(batch)
+            iterate = partial(file.iter_batches, n_rows, row_groups=[place])
+            paths: Iterator[Any] = repeat(None, group.num_rows)
+            if any(chunk.path_in_schema == "image.path" for chunk in chunks):
+                batches = iterate(columns=["image.path"])
+                paths = chain.from_iterable(it.column(0).field(0).to_pylist() for it in batches)
+            chosen = [
+                number
+                for number, name in enumerate(paths, first)
+                if wanted(name if isinstance(name, str) else f"{stem}/{number}")
+            ]
+            start = first
+            for batch in iterate(columns=columns) if chosen else ():
+                own = chosen[bisect_left(chosen, start) : bisect_left(chosen, start + len(batch))]
+                rows = batch.take(self._arrow.array([number - start for number in own], "int64"))
+                yield from zip(own, rows.to_pylist(), strict=True)
+                start += len(batch)
+            first += group.num_rows
 
 
 def _load(name: str, split: str, record: dict[str, Any]) -> LoadedSample:

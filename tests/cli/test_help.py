@@ -84,11 +84,18 @@ def test_no_name_of_an_option_is_cut(command: str, columns: int, ask: Ask) -> No
     assert max(map(len, prose)) <= max(40, columns)
 
 
-def test_help_in_a_terminal_is_that_of_a_file_in_colour() -> None:
+def test_help_in_a_terminal_names_all_options_in_boxes() -> None:
     text = ask_outside(FORCE_COLOR="1", TERM="xterm-256color")
     plain = re.sub(r"\x1b\[[\d;]*m", "", text)
-    assert text != plain == ask_outside()
-    assert all(f"\n{panel}:\n" in plain for panel in PANELS)
+    assert text != plain
+    for panel in PANELS:
+        assert f"╭─ {panel} ─" in plain
+    for name in options_of("batch"):
+        assert re.search(rf"(?<![\w-]){name}(?![\w-])", plain), name
+    assert max(map(len, plain.splitlines())) <= 80
+    assert {len(line) for line in plain.splitlines() if line[:1] in {*"╭│╰"}} == {80}
+    plainly = ask_outside(FORCE_COLOR="1", TERM="xterm-256color", NO_COLOR="1")
+    assert plainly == plain
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -114,11 +121,12 @@ def test_help_names_what_can_be_chosen(command: str, ask: Ask) -> None:
     "environment",
     [
         {"TERM": "dumb", "FORCE_COLOR": "1"},
-        {"NO_COLOR": "1", "FORCE_COLOR": "1"},
-        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "FORCE_COLOR": "1"},
+        {"NO_COLOR": "1"},
     ],
+    ids=["dumb", "no UTF-8", "no colour"],
 )
-def test_help_needs_no_colour(environment: dict[str, str]) -> None:
+def test_help_needs_no_colour_and_no_boxes(environment: dict[str, str]) -> None:
     text = ask_outside(**environment)
     assert text.isascii()
     assert "\x1b" not in text
