@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HEIGHT_PX = 28
+MOST_PAPER_PX = 8  # on the left of a row
 STRIDE_PX = 2  # columns of the image for each step of the reader
 BATCH_SIZE = 16  # of as many samples, small batches teach more
 PEAK_RATE = 4e-3
@@ -124,7 +125,11 @@ def train(reader: Reader, dataset: IterableSequenceDataset, limit_s: float) -> N
                 break
             for group in optimizer.param_groups:
                 group["lr"] = choose_rate(done)
-            loss = measure_loss(reader(batch.images), batch)
+            # Rows begin at the edge or after some paper, as crops do: a reader that never saw
+            # paper before the first digit reads one into it.
+            left_px = int(torch.randint(MOST_PAPER_PX + 1, ()))
+            images = nn.functional.pad(batch.images, (left_px, 0), value=1.0)
+            loss = measure_loss(reader(images), batch, left_px)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(reader.parameters(), 5.0)
@@ -140,9 +145,9 @@ def choose_rate(done: float) -> float:
     return PEAK_RATE * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2
 
 
-def measure_loss(log_probs: Tensor, batch: CtcBatch) -> Tensor:
-    """Return the CTC loss of a batch."""
-    n_steps = batch.widths_px // STRIDE_PX
+def measure_loss(log_probs: Tensor, batch: CtcBatch, left_px: int) -> Tensor:
+    """Return the CTC loss of a batch with so much paper on its left."""
+    n_steps = (batch.widths_px + left_px) // STRIDE_PX
     return nn.functional.ctc_loss(log_probs, batch.targets, n_steps, batch.target_lengths)
 
 

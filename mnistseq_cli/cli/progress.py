@@ -57,7 +57,7 @@ class Display:
         rate = (done - n_before) / max(now_s - start_s, 1e-9)
         of_all = f" of {self._spell(total)}" if total is not None else ""
         words = [f"{self._spell(done)}{of_all}", f"{self._spell(int(rate))}/s", *figures]
-        if is_terminal():
+        if self._bars or is_terminal():  # Rich stands in for stderr while it shows bars
             if now_s - self._start_s >= self._after_s:
                 self._draw(name, done, total, ", ".join(words))
         elif now_s - self._line_s >= _LINE_EVERY_S:
