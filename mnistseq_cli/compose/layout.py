@@ -136,7 +136,7 @@ def _draw_each(recipe: Recipe, digits: Digits, ranges: GapRanges, room_px: Ints 
 
 
 def _draw_equal(recipe: Recipe, digits: Digits, ranges: GapRanges, room_px: Ints | None) -> Ints:
-    """Give all gaps of a sample one width: drawn, or what a given width leaves for each."""
+    """Return one width for all gaps of a sample: drawn, or what a given width leaves for each."""
     least_px, most_px = recipe.spacing_px
     lowest_px = np.where(ranges.is_gap, ranges.lowest_px, least_px).max(axis=1)
     highest_px = np.maximum(lowest_px, most_px)

@@ -71,7 +71,7 @@ def make_safe(text: str) -> str:
 
 
 def _find_faults(template: str) -> Iterator[str]:
-    """Say what is wrong with a template."""
+    """Yield what is wrong with a template."""
     try:
         template.encode()  # what a shell gives may be no Unicode
         pieces = list(Formatter().parse(template))
@@ -93,7 +93,7 @@ def _find_faults(template: str) -> Iterator[str]:
 
 
 def _find_path_faults(template: str) -> Iterator[str]:
-    """Say why names could not be paths, on some system or for some reader."""
+    """Yield why names could not be paths, on some system or for some reader."""
     if _FORBIDDEN.search(_FIELD.sub("", template)):
         yield 'control characters and \\ : * ? " < > | are not allowed'
     steps = template.split("/")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import http.client
 from dataclasses import dataclass
-from time import monotonic, sleep
+from email.utils import parsedate_to_datetime
+from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 
 BACKOFF_S = 0.5  # the wait after the first round; doubles with each
+LONGEST_WAIT_S = 30  # whatever a server asks for
 _SCHEMES = ("https", "http")
 _BLOCK_BYTES = 1 << 16
 # Without "identity" some servers compress the gzip file once more.
@@ -47,6 +49,7 @@ class FailedTry(Exception):  # noqa: N818 - one try, not yet an error
 
     reason: str
     again: bool = False
+    wait_s: float = 0
     is_reached: bool = True
 
 
@@ -82,6 +85,7 @@ def fetch_file(
     failures: dict[str, FailedTry] = {}
     waiting = list(dict.fromkeys(mirrors))
     for number in range(patience.rounds):
+        wait_s = BACKOFF_S * 2**number
         for place, mirror in enumerate(tried := tuple(waiting)):
             # A mirror that drips leaves time for the others.
             until = monotonic() + (deadline - monotonic()) / (len(tried) - place)
@@ -91,6 +95,7 @@ def fetch_file(
                 place_file(folder / file.packed_name, blocks)
             except FailedTry as failure:
                 failures[mirror] = failure
+                wait_s = max(wait_s, failure.wait_s)
                 if not failure.again:
                     waiting.remove(mirror)
                 continue
@@ -101,7 +106,7 @@ def fetch_file(
         if not waiting or left_s <= 0:
             break
         if number < patience.rounds - 1:
-            sleep(min(BACKOFF_S * 2**number, left_s))
+            sleep(min(wait_s, LONGEST_WAIT_S, left_s))
     raise _name_reasons(file, failures)
 
 
@@ -155,8 +160,9 @@ def _open_url(url: str, size_bytes: int, timeout_s: float, deadline: float) -> I
         error.close()
         if error.status in range(300, 400):
             raise FailedTry("redirects in circles") from error
-        again = error.status in _BUSY_STATUSES
-        raise FailedTry(_spell_status(error.status), again=again) from error
+        busy = error.status in _BUSY_STATUSES
+        wait_s = _read_retry_after(error.headers.get("Retry-After", "")) if busy else 0
+        raise FailedTry(_spell_status(error.status), again=busy, wait_s=wait_s) from error
     except TimeoutError as error:
         raise FailedTry(f"nothing came for {timeout_s:g} s", again=True) from error
     except URLError as error:
@@ -186,6 +192,16 @@ def _check_answer(response: http.client.HTTPResponse, size_bytes: int) -> None:
     length = response.headers.get("Content-Length", "")
     if size_bytes and length.isdecimal() and int(length[:20]) != size_bytes:
         raise FailedTry(f"offers {length[:20]} bytes, not {size_bytes}")
+
+
+def _read_retry_after(value: str) -> float:
+    """Read a Retry-After header: seconds or a date (RFC 9110, section 10.2.3)."""
+    if value.strip().isdecimal():
+        return float(value[:20])
+    try:
+        return max(0, parsedate_to_datetime(value).timestamp() - time())
+    except (ValueError, OverflowError):
+        return 0
 
 
 class _Redirects(HTTPRedirectHandler):

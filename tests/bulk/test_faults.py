@@ -139,9 +139,9 @@ def test_killed_at_random_moments(glyph_folder: Path, tmp_path: Path) -> None:
     undisturbed = case.tree(tmp_path / "undisturbed")
     moments = random.Random(7)  # noqa: S311 - when to kill
     out = tmp_path / "out"
-    for _ in range(12):
+    for _ in range(20):
         with case.start(out, workers=2, resume=True) as process:
-            time.sleep(moments.uniform(0.5, 2))
+            time.sleep(moments.uniform(0.2, 1.6))
             process.kill()
         wait_until_gone(process.pid, 5)
     run(case.plan(out), workers=2, resume=True)

@@ -7,6 +7,10 @@ import json
 import re
 import shlex
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -20,7 +24,7 @@ from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import NAMED_RECIPES
 from mnistseq_cli.sheet import make_sheet
 from tests.helpers.bulk_cases import read_tree
-from tests.helpers.program import Run
+from tests.helpers.program import PROGRAM, Run
 
 
 def read_labels(folder: Path | str) -> dict[str, str]:
@@ -279,3 +283,23 @@ def test_numbers_of_a_pattern_are_written_once_or_said_to_repeat(run: Run) -> No
     result = run("batch", "--pattern", "[1-9] {0,1}#{1,2}", *splits)
     assert "can come more than once, and splits share some numbers" in result.err
     assert "all splits share all texts" in run("batch --digits 3 --splits train=8 val=2").err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_an_interrupted_run_is_finished_by_resume(
+    name: str, status: int, glyph_folder: Path, tmp_path: Path
+) -> None:
+    words = "batch -n 60000 --seed 3 --workers 2 --part-size 500 --length 5 5 -o out --dataset"
+    command, pipe = [*PROGRAM, *words.split(), str(glyph_folder)], subprocess.PIPE
+    with subprocess.Popen(command, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True) as process:
+        while not list((tmp_path / "out").glob("images/*/*.png")):
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(getattr(signal, name))
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == status
+    assert "Traceback" not in err
+    assert "--resume" in err
+    assert not (tmp_path / "out" / "dataset.json").exists()

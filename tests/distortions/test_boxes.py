@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.distortions.pipeline import make_pipeline
-from mnistseq_cli.distortions.registry import AUGMENTATIONS
+from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS
 from mnistseq_cli.errors import LayoutError
 from mnistseq_cli.glyphs.glyph_set import GlyphInk, GlyphSet
 from mnistseq_cli.glyphs.stamps import Stamps
@@ -277,6 +277,15 @@ def test_a_page_is_the_same_beside_wider_ones(items: list[str], glyphs: GlyphSet
     assert (wide[:, :, :PAGE_PX] == narrow).all()
     assert not wide[:, :, PAGE_PX:].any()
     assert (boxes == wide_boxes).all()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_real_digits_keep_their_ink_under_every_preset(preset: str, mnist: GlyphSet) -> None:
+    before, digits = mnist.cut_out(mnist.ids[::60]), make_pipeline([preset]).digits
+    after = digits.distort(before, draw_of(len(before.images)))
+    had, has = (ink.images.sum(axis=(1, 2), dtype=np.int64) for ink in (before, after))
+    assert (has * 4 > had).all()
+    assert (after.width_px <= digits.widest_px(before.width_px, before.height_px)).all()
 
 
 @pytest.mark.parametrize("width_px", ["natural", "widest"])

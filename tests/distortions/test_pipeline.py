@@ -42,7 +42,10 @@ BAD_ANGLES = ["", "fast", "nan", "1e3", "181", "5..181", "5..", "..5", "-5..5x",
         ("jpeg=30", (30,), (100,)),
         ("erode=0", (1, 1), (1, 1)),
         ("dilate=0x2..-0x3", (1, 2), (1, 3)),
-        ("lines=0..2.0", (0,), (2,)),  # as recipes of 0.1 say it
+        # as recipes of 0.1 say it
+        ("lines=0..2.0", (0,), (2,)),
+        ("erode=1x1..2.0x2.0", (1, 1), (2, 2)),
+        ("jpeg=30.0..60.0", (30,), (60,)),
     ],
 )
 def test_values_become_ranges(text: str, low: tuple[float], high: tuple[float]) -> None:

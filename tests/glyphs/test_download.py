@@ -7,6 +7,8 @@ import ssl
 import subprocess
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import TYPE_CHECKING
 from unittest.mock import Mock, call
 
@@ -14,7 +16,7 @@ import pytest
 
 from mnistseq_cli.errors import DownloadError, UsageError
 from mnistseq_cli.glyphs.catalog import HASTY, MNIST
-from mnistseq_cli.glyphs.download import BACKOFF_S, fetch_file
+from mnistseq_cli.glyphs.download import BACKOFF_S, LONGEST_WAIT_S, fetch_file
 from tests.helpers.mirror import QUICK, drip, make_tiny, send, serving, stall, status
 
 if TYPE_CHECKING:
@@ -115,6 +117,27 @@ def test_what_failed_for_good_is_not_tried_again(tmp_path: Path) -> None:
     assert caught.value.message.startswith(
         f"no mirror gave {NAME}: {first.url}, {second.url}: answers 404 Not Found; {busy.url}: "
     )
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "shortest_s", "longest_s"),
+    [
+        ("7", 7, 7),
+        ("100000", LONGEST_WAIT_S, LONGEST_WAIT_S),
+        ("soon", BACKOFF_S, BACKOFF_S),
+        (format_datetime(datetime.now(UTC) + timedelta(days=9), usegmt=True), 30, 30),
+        (format_datetime(datetime.now(UTC) - timedelta(days=9), usegmt=True), 0, 1),
+    ],
+    ids=["seconds", "too long", "no number", "date", "date in the past"],
+)
+def test_retry_after_is_honoured_and_capped(
+    retry_after: str, shortest_s: float, longest_s: float, tmp_path: Path, sleeps: list[float]
+) -> None:
+    patience = replace(QUICK, deadline_s=600)
+    with serving({NAME: [status(429, Retry_After=retry_after), send(BODY)]}) as mirror:
+        fetch(tmp_path, mirror.url, patience=patience)
+    assert len(sleeps) == 1
+    assert shortest_s <= sleeps[0] <= longest_s
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl to make a certificate with")
