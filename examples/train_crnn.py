@@ -129,7 +129,7 @@ def train(reader: Reader, dataset: IterableSequenceDataset, limit_s: float) -> N
             # paper before the first digit reads one into it.
             left_px = int(torch.randint(MOST_PAPER_PX + 1, ()))
             images = nn.functional.pad(batch.images, (left_px, 0), value=1.0)
-            loss = measure_loss(reader(images), batch, left_px)
+            loss = measure_loss(reader(images), batch)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(reader.parameters(), 5.0)
@@ -145,9 +145,9 @@ def choose_rate(done: float) -> float:
     return PEAK_RATE * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2
 
 
-def measure_loss(log_probs: Tensor, batch: CtcBatch, left_px: int) -> Tensor:
-    """Return the CTC loss of a batch with so much paper on its left."""
-    n_steps = (batch.widths_px + left_px) // STRIDE_PX
+def measure_loss(log_probs: Tensor, batch: CtcBatch) -> Tensor:
+    """Return the CTC loss of a batch, of all steps: there is nothing to read on paper either."""
+    n_steps = torch.full_like(batch.target_lengths, len(log_probs))
     return nn.functional.ctc_loss(log_probs, batch.targets, n_steps, batch.target_lengths)
 
 
