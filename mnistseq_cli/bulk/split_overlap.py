@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
@@ -34,32 +34,39 @@ class Overlap:
 
 
 class OverlapTally:
-    """Collects which glyphs, writers and texts each split uses."""
+    """Counts how often each split uses which glyphs, writers and texts."""
 
     def __init__(self) -> None:
-        self._used: dict[str, dict[str, set[Any]]] = {kind: defaultdict(set) for kind in KINDS}
-        self._unknown: set[str] = set()
+        self._uses: dict[str, dict[str, Counter[Any]]] = {
+            kind: defaultdict(Counter) for kind in KINDS
+        }
+        self.unknown: set[str] = set()  # kinds that are not known of all samples
         self._texts: dict[str, array[int]] = defaultdict(partial(array, "Q"))
 
     def add(self, split: str, texts: Iterable[str], **used: Iterable[Any] | None) -> None:
         """Take note of texts of a split, and of its `glyphs` and `writers`, None if not known."""
-        for kind in KINDS:
-            values = used.get(kind)
+        for kind, values in used.items():
             if values is None:
-                self._unknown.add(kind)
+                self.unknown.add(kind)
             else:
-                self._used[kind][split].update(values)
+                self._uses[kind][split].update(values)
         hashes = [hashlib.blake2b(text.encode(), digest_size=_HASH_BYTES) for text in texts]
         self._texts[split].frombytes(b"".join(digest.digest() for digest in hashes))
 
     def merge(self, other: OverlapTally) -> None:
         """Add what was noted of other samples."""
-        for kind, by_split in other._used.items():
-            for split, values in by_split.items():
-                self._used[kind][split].update(values)
-        self._unknown |= other._unknown
+        for kind, by_split in other._uses.items():
+            for split, counts in by_split.items():
+                self._uses[kind][split].update(counts)
+        self.unknown |= other.unknown
         for split, hashes in other._texts.items():
             self._texts[split].extend(hashes)
+
+    def count_uses(self, kind: str) -> Counter[Any]:
+        """Return how often each glyph or writer that is known was used, in whatever split."""
+        total: Counter[Any] = sum(self._uses[kind].values(), Counter())
+        total.pop("", None)  # nobody is known by it
+        return total
 
     def n_equal_texts(self) -> int:
         """Return how many texts equal an earlier one, of whatever split."""
@@ -72,9 +79,8 @@ class OverlapTally:
         texts = {split: np.unique(np.array(self._texts[split])) for split in splits}
 
         def count_shared(kind: str, one: str, other: str) -> int | None:
-            if kind in self._unknown:
-                return None
-            return len(self._used[kind][one] & self._used[kind][other])
+            uses = self._uses[kind]
+            return None if kind in self.unknown else len(uses[one].keys() & uses[other].keys())
 
         return [
             Overlap(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistseq_cli.errors import MnistseqError
-from mnistseq_cli.files import explain_damage, read_file
+from mnistseq_cli.files import explain_damage, read_regular
 from mnistseq_cli.formats import Output, labels
 from mnistseq_cli.formats.base import Encoded, find_splits, want_all
 from mnistseq_cli.formats.images import decode_grey
@@ -38,10 +38,10 @@ def _read_listed(
         part, mask = "", None
         try:  # a context for each image would be slow
             path = images.find(row.name) or folder / row.name
-            image = decode_grey(read_file(path))
+            image = decode_grey(read_regular(path))
             if row.mask_name:
                 path = masks.find(row.mask_name) or folder / row.mask_name
-                mask = decode_instances(read_file(path))
+                mask = decode_instances(read_regular(path))
             path, part = label_file, row.name
             sample = row.with_image(split, image, mask)
         except MnistseqError:

@@ -153,7 +153,7 @@ def _holds_only(values: Any, *types: type) -> bool:  # noqa: ANN401 - as above
     if type(values) is not list or not (kinds := {*map(type, values)}) <= {*types}:
         return False
     if kinds == {int}:
-        return bool(max(*values, -min(values)) < _NUMBER_LIMIT)
+        return bool(-_NUMBER_LIMIT < min(values) <= max(values) < _NUMBER_LIMIT)
     return float not in kinds or all(abs(it) < _NUMBER_LIMIT for it in values)  # no NaN
 
 

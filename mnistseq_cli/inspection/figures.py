@@ -113,9 +113,7 @@ class Survey:
     damage: dict[str, Damage]  # to labels, by kind; see `LabelTally`
     ink: Literal["black", "white"]  # from the recipe or else from the pixels
     ink_share: Spread  # mean ink of an image, 0 (paper only) to 1 (ink only)
-    digit_ink_px: (
-        Spread | None
-    )  # full pixels of ink in the columns of a digit's box; see `has_boxes`
+    digit_ink_px: Spread | None  # full pixels of ink in the columns of a digit's box
     ink_histogram: NDArray[np.int64]  # shape (INK_BINS,): images by ink share, from 0 to 1
     left_margin_px: Spread  # blank columns outside of the boxes, else of next to no ink
     right_margin_px: Spread

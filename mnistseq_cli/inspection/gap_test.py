@@ -76,15 +76,7 @@ def compare_counts(
 
 
 class GapRule:
-    """How the gaps of a dataset were drawn.
-
-    Parameters
-    ----------
-    values : dict
-        Its recipe, as ``dataset.json`` has it.
-    texts : tuple of str
-        Those of the file that the recipe names, if any.
-    """
+    """How gaps were drawn, by the recipe in ``dataset.json`` and the texts that this names."""
 
     def __init__(self, values: dict[str, Any], texts: tuple[str, ...] = ()) -> None:
         recipe = Recipe.from_dict(values | ({"texts": ["0"]} if "texts" in values else {}))
@@ -201,7 +193,8 @@ class GapTally:
             else:
                 self._add_rows(self._rule, gaps_px, rows, found)
         for name, values in found.items():
-            count_values(self._counts[name], np.concatenate(values))
+            joined = np.concatenate(values).T.tolist()  # rows of numbers become tuples
+            self._counts[name].update(joined if values[0].ndim == 1 else zip(*joined, strict=True))
 
     def figures(self) -> GapFigures | None:
         """Return what was found; None where there are no gaps."""
@@ -289,12 +282,3 @@ def _expect(kinds: Counter[tuple[int, ...]]) -> dict[int, float]:
         for gap in range(size):  # equally likely for each of the gaps
             expected[lowest + gap] += n_rows * n_gaps * table.ways(1, slack_px - gap) / total
     return expected
-
-
-def count_values(counter: Counter[Any], values: NDArray[np.int64]) -> None:
-    """Count numbers, shape (N,), or rows of numbers, as tuples, shape (N, n)."""
-    if values.ndim == 1:
-        found, counts = np.unique(values, return_counts=True)
-        counter.update(dict(zip(found.tolist(), counts.tolist(), strict=True)))
-    else:
-        counter.update(map(tuple, values.tolist()))

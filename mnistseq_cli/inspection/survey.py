@@ -41,35 +41,18 @@ _MOST_USED = 10
 
 def survey(
     folder: Path,
-    on_progress: Callable[[int], None] = lambda _: None,
-    n_kept: int = N_SAMPLES_KEPT,
-    reader: ReaderTally | None = None,
-    data_dir: Path | None = None,
+    on_progress: Callable[[int], None] = lambda _: None,  # is told how many were looked at
+    n_kept: int = N_SAMPLES_KEPT,  # samples, at most, to keep for the eye
+    reader: ReaderTally | None = None,  # counts in the same pass how well samples are read
+    data_dir: Path | None = None,  # where glyphs are cached; none are fetched
     *,
-    n_samples: int | None = None,
-    workers: int | None = None,
+    n_samples: int | None = None,  # to look at, at most, evenly spaced; by default all
+    workers: int | None = None,  # 0: this process; else as many as usable cores, if there is much
 ) -> Survey:
     """Survey a dataset.
 
     What a dataset of ours does not hold of its samples is taken from its recipe, where the glyphs
     are at hand. Findings do not depend on the number of workers.
-
-    Parameters
-    ----------
-    folder : Path
-    on_progress : callable
-        Called now and then with how many samples were looked at.
-    n_kept : int
-        How many samples, at most, to keep for the eye.
-    reader : ReaderTally, optional
-        Counts in the same pass how well the samples are read.
-    data_dir : Path, optional
-        Where glyphs are cached; none are fetched.
-    n_samples : int, optional
-        How many samples, at most, to look at, evenly spaced; by default all.
-    workers : int, optional
-        Worker processes; 0 works in this process. By default as many as there are usable cores,
-        but none for few samples.
     """
     dataset = open_dataset(folder)
     n_all = 1 if n_samples is None else _count(dataset)
@@ -245,8 +228,8 @@ class _Look:
             lengths=dict(sorted(counts["lengths"].items())),
             has_boxes=known["boxes"] > 0,
             gaps=found.gaps.figures(),
-            glyphs=_describe_uses(counts["glyphs"]) if known["glyphs"] else None,
-            writers=_describe_uses(counts["writers"]) if counts["writers"] else None,
+            glyphs=_describe_uses(found.overlap.count_uses("glyphs")),
+            writers=_describe_uses(found.overlap.count_uses("writers")),
             sources={name: Source(held[name], known[name] - held[name]) for name in ASPECTS},
             samples=tuple(samples),
             why_not_recalled=self.filler.why_not,
@@ -270,6 +253,8 @@ def _find_spread(counts: Counter[int], unit: int = 1) -> Spread:
     return Spread(min(counts) / unit, mean / unit, max(counts) / unit)
 
 
-def _describe_uses(used: Counter[Any]) -> UseFigures:
+def _describe_uses(used: Counter[Any]) -> UseFigures | None:
+    if not used:
+        return None
     ordered = sorted(used.items(), key=lambda pair: (-pair[1], pair[0]))
     return UseFigures(len(used), _find_spread(Counter(used.values())), dict(ordered[:_MOST_USED]))

@@ -16,7 +16,7 @@ import numpy as np
 
 from mnistseq_cli.bulk.split_overlap import OverlapTally
 from mnistseq_cli.inspection.figures import Damage, copy_sample, pick_evenly
-from mnistseq_cli.inspection.gap_test import Counts, GapRule, GapTally, count_values
+from mnistseq_cli.inspection.gap_test import Counts, GapRule, GapTally
 from mnistseq_cli.inspection.predictions import Predictions, ReaderTally
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ Ink = Literal["black", "white"]
 SHARE_UNITS = 100_000  # in which shares of ink are counted
 _FULL = 255  # ink
 _HALF = 128
+_MOST_IN_16_BITS = 257  # pixels
 _FAINT = 32  # ink of at most an eighth is taken for noise where there are no boxes
 _HEAT_LIMIT_PX = 1 << 22
 _HASH_BYTES = 8  # a million images give two equal hashes by chance once in 30 million datasets
@@ -95,8 +96,7 @@ class Tally:
             pairs = np.frombuffer(hashes, np.uint64) ^ (texts << _HALF_HASH)
             self._hashes["pairs"].frombytes(pairs.tobytes())
             inks = images if self.ink == "white" else np.invert(images)
-            self._add_ink(inks)
-            self._add_boxes(inks, group)
+            self._add_ink(inks, group)
         self.gaps.add(samples)
         self.kept.add(samples, start)
 
@@ -166,52 +166,52 @@ class Tally:
         counts["splits"][split] += len(samples)
         counts["digits"].update("".join(texts))
         counts["lengths"].update(map(len, texts))
-        counts["glyphs"].update(ids)
-        counts["writers"].update(filter(None, names))
         marks = [it.mark_boxes for it in samples if it.mark_boxes is not None]
         counts["marks"][""] += sum(map(len, marks))
         counts["damage"]["none lost"] += any(it[:1] == "0" or not it.isdecimal() for it in texts)
-        self.overlap.add(
-            split,
-            texts,
-            glyphs=ids if len(glyphs) == len(samples) else None,
-            writers=names if len(writers) == len(samples) else None,
-        )
+        self.overlap.add(split, texts, glyphs=ids, writers=names)
+        for kind, known in (("glyphs", glyphs), ("writers", writers)):
+            if len(known) < len(samples):
+                self.overlap.unknown.add(kind)
 
     def _make_room(self, *shape: int) -> None:
         grown = np.maximum(self._heat.shape, shape) - self._heat.shape
         if grown.any():
             self._heat = np.pad(self._heat, [(0, more) for more in grown.tolist()])
 
-    def _add_ink(self, inks: NDArray[np.uint8]) -> None:
-        n, height, width = inks.shape
+    def _add_ink(self, inks: NDArray[np.uint8], group: list[LoadedSample]) -> None:
+        """Count ink, margins, and the ink in the columns of each digit's box."""
+        _, height, width = inks.shape
         shown = inks[:, :, : max(1, _HEAT_LIMIT_PX // height)]
         self._make_room(*shown.shape[1:])
-        self._heat[:height, : shown.shape[2]] += shown.sum(axis=0, dtype=np.uint32)
-        shares = inks.reshape(n, -1).sum(axis=1, dtype=np.uint32) / (_FULL * height * width)
-        count_values(self.counts["ink"], np.rint(shares * SHARE_UNITS).astype(np.int64))
-
-    def _add_boxes(self, inks: NDArray[np.uint8], group: list[LoadedSample]) -> None:
-        """Count margins, and the ink in the columns of each digit's box."""
-        width = inks.shape[2]
+        self._heat[:height, : shown.shape[2]] += _sum(shown, 0)
+        until = np.zeros((len(group), width + 1), np.int64)  # ink of the columns before one
+        np.cumsum(_sum(inks, 1), axis=1, out=until[:, 1:])
+        shares = np.rint(until[:, -1] * (SHARE_UNITS / (_FULL * height * width)))
+        self.counts["ink"].update(shares.astype(np.int64).tolist())
         boxed = [seen.boxes for seen in group if seen.boxes is not None and len(seen.boxes)]
         if len(boxed) == len(group):
             starts = np.cumsum([0, *map(len, boxed)])[:-1]
             boxes = np.concatenate(boxed)
             left, right = boxes[:, 0], boxes[:, 0] + boxes[:, 2]
-            until = np.zeros((len(group), width + 1), np.int64)
-            np.cumsum(inks.sum(axis=1, dtype=np.uint32), axis=1, out=until[:, 1:])
             rows = np.repeat(np.arange(len(group)), [*map(len, boxed)])
             ink = until[rows, right.clip(0, width)] - until[rows, left.clip(0, width)]
-            count_values(self.counts["digit ink"], (ink + _HALF) // _FULL)
+            self.counts["digit ink"].update(((ink + _HALF) // _FULL).tolist())
             left, right = np.minimum.reduceat(left, starts), np.maximum.reduceat(right, starts)
         else:
             inked = inks.max(axis=1) > _FAINT
             is_blank = ~inked.any(axis=1)
             left = np.where(is_blank, width, inked.argmax(axis=1))
             right = np.where(is_blank, 0, width - inked[:, ::-1].argmax(axis=1))
-        count_values(self.counts["left"], left)
-        count_values(self.counts["right"], width - right)
+        self.counts["left"].update(left.tolist())
+        self.counts["right"].update((width - right).tolist())
+
+
+def _sum(images: NDArray[np.uint8], axis: int) -> NDArray[np.unsignedinteger]:
+    """Add ink up, in 16 bits where they hold it: that takes half the time."""
+    dtype = np.uint16 if images.shape[axis] <= _MOST_IN_16_BITS else np.uint32
+    total: NDArray[np.unsignedinteger] = images.sum(axis=axis, dtype=dtype)
+    return total
 
 
 class EvenSample:
