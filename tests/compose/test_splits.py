@@ -1,19 +1,20 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from imageio.v3 import imread
+from numpy.typing import NDArray
 
 from mnistseq_cli.bulk.plan import Plan
 from mnistseq_cli.bulk.run import run
-from mnistseq_cli.bulk.verify import verify
+from mnistseq_cli.bulk.verify import Report, verify
 from mnistseq_cli.compose.splits import (
     Split,
     cut,
@@ -27,13 +28,10 @@ from mnistseq_cli.compose.texts import RandomTexts, Roles
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.formats import Output
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
+from mnistseq_cli.glyphs.load import load_glyphs
+from mnistseq_cli.inspection.survey import survey
 from mnistseq_cli.recipe import Recipe
 from tests.helpers.bulk_cases import read_tree
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 WEIGHTS = (("train", 80), ("val", 10), ("test", 10))
 SPLITS = tuple(f"{name}={weight}" for name, weight in WEIGHTS)
@@ -145,50 +143,41 @@ def test_listed_texts_are_dealt_out_with_their_repeats() -> None:
     assert set(deal_texts(("1", "2"), splits, roles).values()) == {("1", "2")}
 
 
-def test_a_dataset_of_splits_shares_nothing_but_its_width(
-    glyph_folder: Path, tmp_path: Path
-) -> None:
-    recipe = Recipe(length=(2, 4), count=200, seed=1, dataset=str(glyph_folder), splits=SPLITS)
-    plan = Plan(recipe, Output(folder=tmp_path / "out"), 30)
-    run(plan, workers=0)
-    used, widths = [], set()
-    for split in plan.splits:
-        folder = tmp_path / "out" / split.name
-        lines = [*map(json.loads, (folder / "metadata.jsonl").read_text().splitlines())]
-        assert len(lines) == split.stop - split.start
-        assert len((folder / "labels.csv").read_text().splitlines()) == len(lines) + 1
-        widths |= {imread(folder / line["file_name"]).shape for line in lines}
-        used.append(
-            {("text", line["text"]) for line in lines}
-            | {("glyph", glyph) for line in lines for glyph in line["glyphs"]}
-        )
-    assert len(widths) == 1
-    assert sum(map(len, used)) == len(set().union(*used))
-    assert verify(tmp_path / "out", deep=None, workers=0).problems == ()
-
-
 def test_splits_are_the_same_whoever_makes_them(glyph_folder: Path, tmp_path: Path) -> None:
     recipe = Recipe(length=(2, 4), count=200, seed=1, dataset=str(glyph_folder), splits=SPLITS)
     for workers in (0, 2):
         output = Output(folder=tmp_path / str(workers))
         run(Plan(recipe, output, 30), workers=workers)
     assert read_tree(tmp_path / "0") == read_tree(tmp_path / "2")
+    assert len({imread(path).shape for path in (tmp_path / "0").glob("*/images/*/*.png")}) == 1
     run(Plan(recipe, output, 30), workers=0, resume=True)
     with pytest.raises(OutputError, match="splits"):
         run(Plan(replace(recipe, splits=SPLITS[:2]), output, 30), workers=0, resume=True)
 
 
-def test_verify_finds_what_two_splits_share(
+def test_what_splits_share_is_found(
     glyph_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As if the glyphs had been dealt out wrongly."""
-    everything = np.arange(120)
-    monkeypatch.setattr(
-        "mnistseq_cli.compose.splits.deal_glyphs",
-        lambda _glyphs, splits, _by: {split.name: everything for split in splits},
-    )
-    recipe = Recipe(length=(2, 4), count=200, seed=1, dataset=str(glyph_folder), splits=SPLITS)
-    run(Plan(recipe, Output(folder=tmp_path / "out"), 30), workers=0)
-    (problem,) = verify(tmp_path / "out", workers=0).problems
-    assert "share" in str(problem)
-    assert "glyphs" in str(problem)
+    """Glyphs and writers, as if they had been dealt out wrongly."""
+
+    def make(name: str, dataset: str, **values: Any) -> Report:
+        recipe = Recipe(length=(2, 4), count=200, seed=1, splits=SPLITS, dataset=dataset, **values)
+        run(Plan(recipe, Output(folder=tmp_path / name), 30), workers=0)
+        return verify(tmp_path / name, deep=None, workers=0)
+
+    right = make("right", "strokes", hand="writer", splits_by="writer")
+    expected = "no glyph, no writer and no text is in two of the splits"
+    assert (right.problems, right.overlap) == ((), expected)
+    assert {it.n_writers for it in survey(tmp_path / "right").overlaps.values()} == {0}
+    n_glyphs = len(load_glyphs("strokes", "all"))
+    for name, dataset, n, step in (
+        ("glyphs", str(glyph_folder), 120, 1),
+        ("writers", "strokes", n_glyphs, 3),
+    ):
+        dealt = {one: np.arange(place % step, n, step) for place, (one, _) in enumerate(WEIGHTS)}
+        monkeypatch.setattr("mnistseq_cli.compose.splits.deal_glyphs", lambda *_, own=dealt: own)
+        splits_by = "glyph" if name == "glyphs" else "writer"
+        (problem,) = make(name, dataset, splits_by=splits_by).problems
+        assert "share" in str(problem)
+        assert name in str(problem)
+    assert make("of one writer", "strokes", splits_by="glyph").problems == ()

@@ -53,9 +53,7 @@ def widen(images: np.ndarray, width_px: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("items", [*([name] for name in OF_DIGITS), ["medium"], ["heavy"], []])
-def test_ink_stands_at_the_left_edge_and_its_extent_is_known(
-    items: list[str], glyphs: GlyphSet
-) -> None:
+def test_ink_stands_at_the_left_edge_and_is_measured(items: list[str], glyphs: GlyphSet) -> None:
     plan = make_pipeline(items, 0.8)
     ink = distort(glyphs, plan)
     for place, image in enumerate(ink.images):
@@ -254,9 +252,7 @@ def test_a_recipe_is_refused_before_or_not_at_all(
     "items",
     [*([name] for name in OF_PAGES if name not in OF_ROWS), ["heavy"], ["blur=4", "lines"]],
 )
-def test_a_box_is_the_extent_of_the_digit_alone_on_the_page(
-    items: list[str], glyphs: GlyphSet
-) -> None:
+def test_a_box_is_the_extent_of_the_digit_alone(items: list[str], glyphs: GlyphSet) -> None:
     """Compose each digit alone with the same words, without the marks that are no digit's."""
     plan = make_pipeline(items)
     stamps = put_on_pages(cut(glyphs, PAGES * DIGITS))
@@ -289,9 +285,7 @@ def test_real_digits_keep_their_ink_under_every_preset(preset: str, mnist: Glyph
 
 
 @pytest.mark.parametrize("width_px", ["natural", "widest"])
-def test_a_blurred_row_is_not_cut_off_at_its_ends(
-    width_px: FlexibleWidth, glyphs: GlyphSet
-) -> None:
+def test_a_blurred_row_is_not_cut_at_its_ends(width_px: FlexibleWidth, glyphs: GlyphSet) -> None:
     recipe = Recipe(length=(1, 4), seed=3, width_px=width_px, augment=("blur=2..2",))
     block = SequenceGenerator(recipe, glyphs).block(0, 40)
     wide = SequenceGenerator(replace(recipe, width_px=400), glyphs).block(0, 40)

@@ -28,7 +28,7 @@ def window_of(image: np.ndarray, y: int, x: int, width: int, height: int) -> np.
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (2, 1), (1, 3), (2, 2), (4, 3), (5, 5)])
-def test_erosion_and_dilation_are_the_least_and_the_most_in_a_window(
+def test_erosion_and_dilation_are_least_and_most(
     width: int, height: int, images: np.ndarray
 ) -> None:
     size = f"{width}x{height}..{width}x{height}"
@@ -79,9 +79,7 @@ def sample(image: np.ndarray, x: float, y: float) -> float:
         ({"shift": (1.5, 1.5)}, lambda _c, _s: ((1, 0), (0, 1))),
     ],
 )
-def test_geometry_is_the_map_it_says(
-    strengths: dict[str, Any], inverse: object, images: np.ndarray
-) -> None:
+def test_geometry_is_a_map(strengths: dict[str, Any], inverse: object, images: np.ndarray) -> None:
     angle = math.radians(30)
     (a, b), (c, d) = inverse(math.cos(angle), math.sin(angle))  # type: ignore[operator]
     moved = 1.5 if "shift" in strengths else 0

@@ -5,23 +5,20 @@ from __future__ import annotations
 import csv
 import json
 import os
-import re
 import tarfile
+from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 from imageio import v3 as imageio
+from numpy.typing import NDArray
 
 from mnistseq_cli.formats.columns import NO_CLASS
 from mnistseq_cli.glyphs.idx import read_idx
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
 
 
 class Read(NamedTuple):
@@ -176,11 +173,12 @@ def read_yolo(folder: Path) -> list[Read]:
         label = Path(f"{before}{os.sep}labels{os.sep}{after}").with_suffix(".txt")
         text = label.read_text(encoding="utf-8")
         rows = [line.split() for line in text.strip().splitlines() if line]
+        for x, y, width, height in (map(Fraction, row[1:]) for row in rows):
+            assert width / 2 <= x <= 1 - width / 2  # nor does it leave the image by rounding
+            assert height / 2 <= y <= 1 - height / 2
         values = np.array(rows, np.float32)
         shares = values[:, 1:]
         assert values.shape[1] == 5
-        assert shares.max() <= 1
-        assert values.min() >= 0
         assert values[:, 0].max() < 10
         assert len(np.unique(values, axis=0)) == len(values)  # or some would be left out
         height, width = imageio.imread(path).shape
@@ -201,18 +199,19 @@ def read_paddleocr(folder: Path) -> list[Read]:
 
 
 def read_easyocr(folder: Path) -> list[Read]:
-    """Follow trainer/dataset.py: only leaf folders, lines split at the first comma."""
+    """Follow trainer/dataset.py: only leaf folders, read by pandas, split at the first comma."""
     roots = [path for path, folders, _ in os.walk(folder / "easyocr") if not folders]
     assert roots == [str(folder / "easyocr")]
-    head, *lines = (folder / "easyocr" / "labels.csv").read_text(encoding="utf-8").splitlines()
-    assert re.split("^([^,]+),", head)[1:] == ["filename", "words"]
-    pairs = [re.split("^([^,]+),", line)[1:] for line in lines]
-    return [see(Path(roots[0]) / name, text) for name, text in pairs if is_taken(text)]
-
-
-def is_taken(text: str) -> bool:
-    """Follow the filter of the trainer, with batch_max_length of its configuration files."""
-    return len(text) <= 34
+    table = need("pandas").read_csv(
+        folder / "easyocr" / "labels.csv",
+        sep="^([^,]+),",
+        engine="python",
+        usecols=["filename", "words"],
+        keep_default_na=False,
+    )
+    pairs = zip(table["filename"], table["words"], strict=True)
+    # The filter of the trainer, with batch_max_length of its configuration files.
+    return [see(Path(roots[0]) / name, text) for name, text in pairs if len(text) <= 34]
 
 
 def read_mmocr(folder: Path) -> list[Read]:

@@ -220,7 +220,7 @@ def test_mlcroissant_takes_it_and_loads_records(to: str, splits: str, tmp_path: 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("splits", SPLITS)
 @pytest.mark.parametrize("to", ["folder", "parquet", "webdataset"])
-def test_load_dataset_finds_splits_by_the_card(
+def test_a_card_names_splits(
     to: str, splits: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,14 +12,10 @@ import pytest
 from mnistseq_cli.bulk.plan import Plan
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.compose.generator import SequenceGenerator
+from mnistseq_cli.compose.samples import Sample
 from mnistseq_cli.formats import Output
 from mnistseq_cli.recipe import Recipe
 from tests.formats.readers import need
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from mnistseq_cli.compose.samples import Sample
 
 COUNT = 23
 pytestmark = [

@@ -6,12 +6,13 @@ import io
 import json
 import sys
 import tarfile
-from fractions import Fraction
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from mnistseq_cli.bulk.plan import Plan
 from mnistseq_cli.compose.generator import SequenceGenerator
@@ -19,14 +20,9 @@ from mnistseq_cli.errors import TextError, UsageError
 from mnistseq_cli.formats import FORMATS, LABEL_STYLES, Output, find_format
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import Recipe
-from tests.formats.readers import READERS, is_taken
+from tests.formats.readers import READERS, need
 from tests.helpers.bulk_cases import check_installed
 from tests.helpers.shelf import Split, check_read_back, read_dataset, write_dataset
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 COUNT = 23
 LAYOUTS = {
@@ -60,7 +56,7 @@ def make_output(folder: Path, case: str, **more: Any) -> Output:
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", RECIPES)
 @pytest.mark.parametrize("case", READERS)
-def test_what_is_read_is_what_was_made(
+def test_what_is_read_was_made(
     case: str, name: str, layout: str, glyphs: GlyphSet, tmp_path: Path
 ) -> None:
     generator = SequenceGenerator(RECIPES[name], glyphs)
@@ -126,21 +122,19 @@ def test_marks_are_told_from_labels(case: str, punctuated: GlyphSet, tmp_path: P
         assert len(read_dataset(tmp_path / "val" / "lmdb")) == 5
 
 
-def test_idx_refuses_more_images_than_its_header_counts(tmp_path: Path) -> None:
-    recipe = Recipe(length=(3, 3), count=2**32, width_px=100)
-    with pytest.raises(UsageError, match="at most 4294967295 images"):
-        Plan(recipe, Output(folder=tmp_path, to="idx"))
-    Plan(recipe, Output(folder=tmp_path, to="webdataset"))
-
-
 @pytest.mark.parametrize("name", ARRAYS)
-def test_arrays_refuse_natural_widths_before_any_work(name: str, tmp_path: Path) -> None:
+def test_what_arrays_cannot_hold_is_refused_before_work(name: str, tmp_path: Path) -> None:
     check_installed(name)
-    output = Output(folder=tmp_path / "out", to=name)
+    output, other = Output(folder=tmp_path / "out", to=name), Output(folder=tmp_path)
     with pytest.raises(UsageError, match="natural width do not fit into one array"):
         Plan(RECIPES["natural"], output)
+    Plan(RECIPES["natural"], other)
+    many = Recipe(length=(3, 3), count=2**32, width_px=100)
+    if name == "idx":
+        with pytest.raises(UsageError, match="at most 4294967295 images"):
+            Plan(many, output)
+        Plan(many, other)
     assert not output.folder.exists()
-    Plan(RECIPES["natural"], Output(folder=tmp_path))
 
 
 def test_a_tar_is_as_pythons_own(glyphs: GlyphSet, tmp_path: Path) -> None:
@@ -172,27 +166,18 @@ def read_as_torchvision_does(data: bytes) -> NDArray[Any]:
     return parsed.reshape(shape)
 
 
-@pytest.mark.parametrize("to", ["parquet-pyarrow", "lmdb-lmdb", "hdf5-h5py"])
-def test_what_is_not_installed_is_named(
-    to: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("to", ["parquet-pyarrow", "lmdb-lmdb", "hdf5-h5py", "torch-torch"])
+def test_missing_libraries_are_named(to: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name, library = to.split("-")
     monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(UsageError, match=rf"pip install 'mnistseq\[{name}\]'"):
-        Output(folder=tmp_path, to=name)
+    for module in [one for one in sys.modules if one.startswith("mnistseq_cli.torch")]:
+        monkeypatch.delitem(sys.modules, module)
+    kind = ModuleNotFoundError if name == "torch" else UsageError
+    with pytest.raises(kind, match=rf"pip install 'mnistseq\[{name}\]'"):
+        import_module("mnistseq_cli.torch") if name == "torch" else Output(folder=Path(), to=name)
 
 
-def test_pytorch_is_named_when_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith("mnistseq_cli.torch")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'mnistseq\[torch\]'"):
-        import_module("mnistseq_cli.torch")
-
-
-def test_single_digits_with_splits_lie_as_readers_of_mnist_and_keras_expect(
-    glyphs: GlyphSet, tmp_path: Path
-) -> None:
+def test_single_digits_lie_as_readers_of_mnist_expect(glyphs: GlyphSet, tmp_path: Path) -> None:
     recipe = Recipe(length=(1, 1), count=COUNT, seed=5, width_px=28, ink="white")
     generator = SequenceGenerator(recipe, glyphs)
     layout = [Split("train/", 0, 16), Split("test/", 16, COUNT)]
@@ -213,74 +198,56 @@ def test_single_digits_with_splits_lie_as_readers_of_mnist_and_keras_expect(
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_yolo_is_told_where_images_are_and_what_classes_are_called(
-    layout: str, glyphs: GlyphSet, tmp_path: Path
-) -> None:
+def test_yolo_is_told_of_images_and_classes(layout: str, glyphs: GlyphSet, tmp_path: Path) -> None:
     generator = SequenceGenerator(RECIPES["zeros"], glyphs)
     write_dataset(make_output(tmp_path, "folder yolo"), generator, LAYOUTS[layout])
-    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed: YOLO's file needs it")
-    values: dict[str, Any] = yaml.safe_load((tmp_path / "data.yaml").read_text(encoding="utf-8"))
+    values = need("yaml").safe_load((tmp_path / "data.yaml").read_text(encoding="utf-8"))
     assert values.pop("names") == {number: str(number) for number in range(10)}
     names = ("train", "val", "test") if layout == "splits" else ("",)
     assert values == {name or "train": f"{name}/images".lstrip("/") for name in names}
-    assert all((tmp_path / folder).is_dir() for folder in values.values())
 
 
 def test_names_with_quotes_and_other_letters_come_back(glyphs: GlyphSet, tmp_path: Path) -> None:
     generator = SequenceGenerator(RECIPES["digits"], glyphs)
     others = [style for style in LABEL_STYLES if style not in ("yolo", "easyocr")]
     for sign, styles in ((",", others), ("", [*others, "easyocr"])):
-        folder = tmp_path / f"with {sign}"
-        output = Output(folder=folder, labels=tuple(styles), name=f"bilder/né{sign} 'd' {{index}}")
+        folder, name = tmp_path / f"with {sign}", f"bilder/né{sign} 'd' {{index}}"
+        output = Output(folder=folder, labels=tuple(styles), name=name)
         write_dataset(output, generator, LAYOUTS["whole"])
-        for style in styles:
-            assert len(READERS[f"folder {style}"](folder)) == COUNT, style
-
-
-def test_the_trainer_of_easyocr_reads_digits_as_text(glyphs: GlyphSet, tmp_path: Path) -> None:
-    pandas = pytest.importorskip("pandas", reason="pandas is not installed: EasyOCR reads with it")
-    generator = SequenceGenerator(RECIPES["zeros"], glyphs)
-    write_dataset(Output(folder=tmp_path, labels=("easyocr",)), generator, LAYOUTS["whole"])
-    path = tmp_path / "easyocr" / "labels.csv"
-    table = pandas.read_csv(
-        path,
-        sep="^([^,]+),",
-        engine="python",
-        usecols=["filename", "words"],
-        keep_default_na=False,
-    )
-    taken = [place for place, text in enumerate(table["words"]) if is_taken(text)]
-    assert [table.at[place, "words"] for place in taken] == [one.text for one in generator]
-    assert all((path.parent / table.at[place, "filename"]).exists() for place in taken)
+        assert {len(READERS[f"folder {style}"](folder)) for style in styles} == {COUNT}
 
 
 def test_classes_of_letters_are_called_by_them(glyphs: GlyphSet, tmp_path: Path) -> None:
     about: dict[str, Any] = {"name": "letters", "split": "train", "licence": "none", "sha256": ""}
     letters = GlyphSet(glyphs.images, glyphs.labels, alphabet="ABCDEFGHab", **about)
-    recipe = Recipe(texts=("Bad", "Had", "aGE"), count=6)
     with pytest.raises(TextError):
-        SequenceGenerator(recipe, letters).block(0, 6)
+        SequenceGenerator(Recipe(texts=("Bad", "Had", "aGE"), count=6), letters).block(0, 6)
     generator = SequenceGenerator(Recipe(texts=("Bab", "HaG", "aGE"), count=6), letters)
     output = Output(folder=tmp_path, labels=("coco", "yolo", "doctr"))
     write_dataset(output, generator, [Split("train/", 0, 5), Split("test/", 5, 6)])
     for split in ("train", "test"):
-        coco = json.loads(
-            (tmp_path / split / "annotations" / f"instances_{split}.json").read_text()
-        )
-        names = [(category["id"], category["name"]) for category in coco["categories"]]
-        assert names == list(enumerate("ABCDEFGHab", 1))
+        path = tmp_path / split / "annotations" / f"instances_{split}.json"
+        classes = json.loads(path.read_text())["categories"]
+        assert [(one["id"], one["name"]) for one in classes] == list(enumerate("ABCDEFGHab", 1))
         texts = [read.text for read in READERS["folder coco"](tmp_path / split)]
         assert texts == [read.text for read in READERS["folder doctr"](tmp_path / split)]
     lines = (tmp_path / "data.yaml").read_text().partition("names:\n")[2].splitlines()
     assert lines == [f'  {number}: "{name}"' for number, name in enumerate("ABCDEFGHab")]
 
 
-def test_no_box_of_yolo_leaves_its_image_by_rounding(glyphs: GlyphSet, tmp_path: Path) -> None:
-    recipe = Recipe(length=(1, 6), count=200, seed=5, width_px="natural")
-    generator = SequenceGenerator(recipe, glyphs)
-    write_dataset(Output(folder=tmp_path, labels=("yolo",)), generator, [Split("", 0, 200)])
-    for path in (tmp_path / "labels").rglob("*.txt"):
-        for line in path.read_text().splitlines():
-            x, y, width, height = map(Fraction, line.split()[1:])
-            assert 0 <= x - width / 2 < x + width / 2 <= 1
-            assert 0 <= y - height / 2 < y + height / 2 <= 1
+@pytest.mark.parametrize("to", ["folder", "webdataset", "parquet", "hdf5"])
+def test_writers_are_written_and_read_back(to: str, tmp_path: Path) -> None:
+    recipe = Recipe(length=(2, 4), count=40, seed=1, dataset="strokes", hand="writer")
+    generator = SequenceGenerator(recipe)
+    check_installed(to)
+    output = Output(folder=tmp_path, to=to, labels=("jsonl", "coco"))
+    write_dataset(output, generator, [Split("train/", 0, 20), Split("val/", 20, 40)])
+    made = list(generator)
+    assert [one.writers for one in read_dataset(tmp_path)] == [sample.writers for sample in made]
+    assert {len({*sample.writers}) for sample in made} == {1}
+    if to == "folder":
+        lines = (tmp_path / "train/metadata.jsonl").read_text().splitlines()
+        assert [json.loads(line)["writer"] for line in lines] == [one.writer for one in made[:20]]
+        coco = json.loads((tmp_path / "val/annotations/instances_val.json").read_text())
+        found = [one["attributes"]["writer"] for one in coco["annotations"]]
+        assert found == [name for sample in made[20:] for name in sample.writers]

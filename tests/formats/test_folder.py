@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,15 +10,13 @@ from hypothesis import strategies as st
 
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.compose.generator import SequenceGenerator
+from mnistseq_cli.compose.samples import Block
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.formats import LABEL_STYLES, Output
 from mnistseq_cli.formats.names import NameTemplate
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import Recipe
 from tests.helpers.bulk_cases import Case, read_tree
-
-if TYPE_CHECKING:
-    from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 
 @cache
@@ -53,9 +51,7 @@ def test_templates_that_could_lose_or_misplace_images_are_refused(template: str)
         Output(folder=Path("out"), name=template)
 
 
-def test_no_folder_of_images_can_be_a_file_of_the_dataset(
-    glyph_folder: Path, tmp_path: Path
-) -> None:
+def test_no_folder_of_images_is_a_file_of_the_dataset(glyph_folder: Path, tmp_path: Path) -> None:
     texts = {"length": None, "texts": ("12", "7")}
     for number, splits in enumerate([(), ("train=1", "val=1")]):
         recipe = {"count": 4, "splits": splits, **texts}
@@ -111,9 +107,7 @@ def test_words_that_only_contain_those_are_taken() -> None:
         ("yolo", "images/more/images/{index}", "begin with images/"),
     ],
 )
-def test_names_that_mislead_the_readers_of_labels_are_refused(
-    style: str, name: str, message: str
-) -> None:
+def test_names_that_mislead_readers_are_refused(style: str, name: str, message: str) -> None:
     Output(folder=Path("out"), name=name)
     with pytest.raises(UsageError, match=message):
         Output(folder=Path("out"), name=name, labels=(style,))
@@ -122,9 +116,7 @@ def test_names_that_mislead_the_readers_of_labels_are_refused(
 @given(
     st.lists(st.sampled_from(["{index}", "{index:03d}", "{text}", "{shard}", "a", "-", "/", "7"]))
 )
-def test_a_template_that_is_taken_gives_every_sample_a_name_of_its_own(
-    glyphs: GlyphSet, pieces: list[str]
-) -> None:
+def test_a_template_names_every_sample_differently(glyphs: GlyphSet, pieces: list[str]) -> None:
     try:
         template = NameTemplate("".join(pieces), "png")
     except UsageError:

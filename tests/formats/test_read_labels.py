@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,14 +17,10 @@ from hypothesis import strategies as st
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.formats import LABEL_STYLES, Output, read_labels
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import Recipe
 from tests.helpers.shelf import Split, refuse, write_dataset, write_image
 from tests.helpers.shelf import read_dataset as read
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 NAMES, TEXTS = ["a.png", "b.png"], ["350", "07"]
 LISTED = "a.png,350\nb.png,07\n"
@@ -145,9 +142,7 @@ def write_yolo(folder: Path, lines: str) -> Path:
         ("nc: 2\n", "01"),
     ],
 )
-def test_yolo_of_others_is_read_with_the_names_of_its_classes(
-    names: str, text: str, tmp_path: Path
-) -> None:
+def test_yolo_of_others_with_names_of_classes(names: str, text: str, tmp_path: Path) -> None:
     path = write_yolo(tmp_path, "\ufeff1 0.5 0.5 0.2 0.5\n0 0.2 0.5 0.2 0.5\n\n")
     (tmp_path / "data.yaml").write_text(names)
     (seen,) = read(tmp_path)
@@ -170,7 +165,7 @@ def test_a_folder_that_leads_back_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("layout", [[Split("", 0, 3)], [Split("a/", 0, 2), Split("b/", 2, 3)]])
 @pytest.mark.parametrize("style", LABEL_STYLES)
-def test_what_lies_beside_is_no_label_file(
+def test_what_lies_beside(
     style: str, layout: list[Split], glyphs: GlyphSet, tmp_path: Path
 ) -> None:
     generator = SequenceGenerator(Recipe(length=(1, 4), count=3, seed=5), glyphs)
@@ -267,9 +262,7 @@ WRONG += [
 
 
 @pytest.mark.parametrize(("name", "text", "message"), WRONG, ids=range(len(WRONG)))
-def test_a_wrong_line_is_named_with_what_is_needed(
-    name: str, text: str, message: str, tmp_path: Path
-) -> None:
+def test_a_wrong_line_is_explained(name: str, text: str, message: str, tmp_path: Path) -> None:
     write_image(tmp_path / "a.png")
     (tmp_path / name).write_text(text, encoding="utf-8")
     error = refuse(tmp_path)

@@ -1,33 +1,45 @@
 from __future__ import annotations
 
+import gzip
 import os
+import re
 import shlex
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from mnistseq_cli.errors import CacheError, DownloadError
+from mnistseq_cli.errors import CacheError, DownloadError, GlyphError
 from mnistseq_cli.files import place_file
+from mnistseq_cli.glyphs.adopt import adopt
 from mnistseq_cli.glyphs.cache import Action, ensure_cached, find_data_dir, is_cached
-from mnistseq_cli.glyphs.catalog import DATASETS
-from tests.helpers.mirror import QUICK, flip, make_tiny, reply, send, serve_well, serving, stall
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mnistseq_cli.glyphs.catalog import Dataset
-    from tests.helpers.mirror import Mirror
+from mnistseq_cli.glyphs.catalog import DATASETS, SPLITS, STROKES, Dataset
+from mnistseq_cli.glyphs.download import check_mirrors
+from mnistseq_cli.glyphs.idx import read_idx
+from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
+from tests.helpers.mirror import (
+    QUICK,
+    Mirror,
+    flip,
+    make_tiny,
+    reply,
+    send,
+    serve_well,
+    serving,
+    stall,
+)
 
 TINY, BODIES = make_tiny()
-PROJECT = Path(__file__).parents[2]
+UNPROVED, _ = make_tiny(unpacked_known=False)
 NOBODY = 65534
 FILL = """
 import sys, pathlib
@@ -53,6 +65,15 @@ def ensure(dataset: Dataset, data_dir: Path, *, verify: bool = False) -> dict[st
     return ensure_cached(dataset, data_dir, patience=QUICK, verify=verify)
 
 
+def start(code: str, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+
+
 def read_all(data_dir: Path) -> dict[str, bytes]:
     raw = data_dir / "Tiny" / "raw"
     return {path.name: path.read_bytes() for path in raw.iterdir()}
@@ -66,9 +87,7 @@ def warm(mirror: Mirror, tmp_path: Path) -> Dataset:
     return DATASETS["tiny"]
 
 
-def test_a_cold_cache_is_filled_as_by_torchvision_and_a_warm_one_asks_nobody(
-    warm: Dataset, mirror: Mirror, tmp_path: Path
-) -> None:
+def test_a_warm_cache_asks_nobody(warm: Dataset, mirror: Mirror, tmp_path: Path) -> None:
     assert is_cached(warm, tmp_path)
     names = {name for file in TINY.files() for name in (file.name, file.packed_name)}
     assert set(read_all(tmp_path)) == names
@@ -80,9 +99,7 @@ def test_a_cold_cache_is_filled_as_by_torchvision_and_a_warm_one_asks_nobody(
     assert len(mirror.asked) == 4
 
 
-def test_mirrors_of_the_user_come_first_and_the_one_that_worked_stays_first(
-    mirror: Mirror, tmp_path: Path
-) -> None:
+def test_own_mirrors_come_first_then_what_worked(mirror: Mirror, tmp_path: Path) -> None:
     page = send(b"<html>moved</html>", Content_Type="text/html")
     with (
         serving({}) as empty,
@@ -114,21 +131,19 @@ def test_what_is_cut_short_is_made_again(warm: Dataset, mirror: Mirror, tmp_path
     assert read_all(tmp_path) == before
 
 
-@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
-@pytest.mark.parametrize(
-    "flipped", [("packed",), ("unpacked",), ("packed", "unpacked")], ids="-".join
-)
-def test_a_flipped_bit_is_found_by_verify_and_mended(
-    *, known: bool, flipped: tuple[str, ...], mirror: Mirror, tmp_path: Path
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("flipped", ["packed", "unpacked", "packed unpacked"])
+def test_a_flipped_bit_is_mended(
+    *, known: bool, flipped: str, mirror: Mirror, tmp_path: Path
 ) -> None:
     dataset, _ = make_tiny(mirror.url, unpacked_known=known)
     ensure(dataset, tmp_path)
     before = read_all(tmp_path)
     file = dataset.train.images
-    for which in flipped:
+    for which in flipped.split():
         name = file.packed_name if which == "packed" else file.name
         flip(tmp_path / "Tiny/raw" / name, len(before[name]) // 2, 4)
-    mended = Action.DOWNLOADED if "packed" in flipped else Action.UNPACKED
+    mended = Action.DOWNLOADED if "packed" in flipped.split() else Action.UNPACKED
     assert ensure(dataset, tmp_path, verify=True)[file.name] is mended
     assert read_all(tmp_path) == before
     # Without the gzip file the unpacked one is trusted only where its hash is known.
@@ -175,7 +190,7 @@ def test_an_interrupt_ends_a_download_at_once_and_leaves_nothing(tmp_path: Path)
     assert read_all(tmp_path) == {}
 
 
-def test_offline_is_an_answer_at_once(
+def test_offline(
     warm: Dataset, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MNISTSEQ_OFFLINE", "1")
@@ -243,10 +258,145 @@ def test_the_place_of_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert find_data_dir(tmp_path / "other") == tmp_path / "other"
 
 
-def start(code: str, *arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+def put(folder: Path, *, packed: bool) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, body in BODIES.items():
+        plain = folder / name.removesuffix(".gz")
+        (folder / name if packed else plain).write_bytes(body if packed else gzip.decompress(body))
+    return folder
+
+
+def is_proved(dataset: Dataset, data_dir: Path) -> bool:
+    return set(ensure_cached(dataset, data_dir, verify=True).values()) == {Action.USED}
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("place", ["", "Tiny/raw", "raw"])
+def test_files_are_found_and_copied(place: str, *, packed: bool, tmp_path: Path) -> None:
+    put(tmp_path / "source" / place, packed=packed)
+    placed = adopt(TINY, tmp_path / "source", tmp_path / "data")
+    folder = tmp_path / "data/Tiny/raw"
+    assert {path.parent for path in placed} == {folder}
+    assert len(list(folder.iterdir())) == (8 if packed else 4)
+    assert is_proved(TINY, tmp_path / "data")
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_what_cannot_be_checked_or_was_changed_is_refused(*, packed: bool, tmp_path: Path) -> None:
+    folder = put(tmp_path / "source", packed=packed)
+    if packed:
+        adopt(UNPROVED, folder, tmp_path / "unproved")
+        assert is_proved(UNPROVED, tmp_path / "unproved")
+    else:
+        with pytest.raises(GlyphError, match="cannot be checked"):
+            adopt(UNPROVED, folder, tmp_path / "data")
+    flip(folder / (TINY.train.images.packed_name if packed else TINY.train.images.name), 40, 1)
+    with pytest.raises(GlyphError, match="differs"):
+        adopt(TINY, folder, tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_what_is_not_there_is_named(tmp_path: Path) -> None:
+    (put(tmp_path / "source", packed=True) / TINY.test.labels.packed_name).unlink()
+    for place, message in (("source", r"t10k-labels-idx1-ubyte\.gz nor"), ("x", "no file or fol")):
+        with pytest.raises(GlyphError, match=message):
+            adopt(TINY, tmp_path / place, tmp_path / "data")
+
+
+def test_a_keras_npz_gives_the_same_files_or_is_refused(tmp_path: Path) -> None:
+    raw, path = put(tmp_path / "source", packed=True), tmp_path / "tiny.npz"
+    arrays = {}
+    for name in SPLITS:
+        split = TINY.split(name)
+        arrays[f"x_{name}"] = read_idx(raw / split.images.packed_name)
+        arrays[f"y_{name}"] = read_idx(raw / split.labels.packed_name).astype(np.int64)
+    np.savez(path, allow_pickle=True, **arrays)
+    adopt(TINY, path, tmp_path / "data")
+    assert is_proved(TINY, tmp_path / "data")
+    np.savez(path, allow_pickle=True, **arrays | {"x_test": arrays["x_test"] ^ 1})
+    for dataset, message in ((TINY, "not those of tiny"), (UNPROVED, "cannot be checked")):
+        with pytest.raises(GlyphError, match=message):
+            adopt(dataset, path, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+def test_a_record_is_whole_and_its_files_go_together(dataset: Dataset) -> None:
+    assert DATASETS[dataset.name] is dataset
+    assert re.fullmatch(r"[a-z-]+", dataset.name)
+    assert re.fullmatch(r"\w+", dataset.folder)
+    assert dataset.licence
+    assert all(mirror.endswith("/") for mirror in dataset.mirrors)
+    check_mirrors(dataset.mirrors)
+    assert dataset.writers_from in {"", *DATASETS}
+    files = dataset.files()
+    alike = [one for one in DATASETS.values() if one.folder == dataset.folder]
+    assert {file.name for one in alike if one != dataset for file in one.files()}.isdisjoint(
+        file.name for file in files
     )
+    n_files = 2 if dataset.test_writers else 4
+    assert len({file.name for file in files}) == len(files) == n_files
+    assert len({file.sha256 or file.unpacked_sha256 or file.name for file in files}) == n_files
+    for file in files:
+        assert not dataset.mirrors or file.sha256
+        for sha256 in (file.sha256, file.unpacked_sha256):
+            assert re.fullmatch(r"([0-9a-f]{64})?", sha256)
+        assert file.size_bytes < file.unpacked_size_bytes
+    for split in (dataset.train, dataset.test):
+        assert split.images.shape == (split.n_glyphs, 28, 28)
+        assert split.labels.shape[0] == split.n_glyphs
+        assert not dataset.glyphs_per_writer or split.n_glyphs % dataset.glyphs_per_writer == 0
+
+
+@pytest.fixture
+def drawn(pen_dir: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Give the splits that were drawn, by a pen that takes no time."""
+    sets = {split: load_glyphs("strokes", split, pen_dir) for split in ("train", "test")}
+    drawn: list[str] = []
+
+    def draw_glyphs(split: str, ids: NDArray[np.int64]) -> tuple[NDArray[np.uint8], ...]:
+        drawn.extend([split] * int(ids[0] == 0))
+        return sets[split].images[ids], sets[split].labels[ids]
+
+    monkeypatch.setattr("mnistseq_cli.glyphs.strokes.draw_glyphs", draw_glyphs)
+    return drawn
+
+
+def test_the_pen_draws_once_what_is_mapped_then(drawn: list[str], tmp_path: Path) -> None:
+    for _ in range(2):
+        glyphs = load_glyphs("strokes", "test", tmp_path)
+        assert isinstance(glyphs.images.base, np.memmap)
+    assert drawn == ["test"]
+    assert len(load_glyphs("strokes", "all", tmp_path)) == STROKES.n_glyphs
+    assert drawn == ["test", "train"]
+
+
+def test_what_is_cut_short_or_flipped_is_drawn_again(drawn: list[str], tmp_path: Path) -> None:
+    ensure_cached(STROKES, tmp_path)
+    for file, last in ((STROKES.train.images, b""), (STROKES.test.labels, b"\xff")):
+        path = tmp_path / STROKES.folder / "raw" / file.name
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-1] + last)
+        assert is_cached(STROKES, tmp_path) == bool(last)  # as long as it should be
+        assert ensure_cached(STROKES, tmp_path, verify=True)[path.name] is Action.DRAWN
+        assert path.read_bytes() == whole
+    assert drawn == ["train", "test", "train", "test"]
+
+
+@pytest.mark.usefixtures("drawn")
+def test_other_pixels_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = replace(STROKES, test=replace(STROKES.test, sha256="0" * 64))
+    monkeypatch.setitem(DATASETS, "strokes", other)
+    with pytest.raises(GlyphError, match="came out wrong on this machine"):
+        load_glyphs("strokes", "test", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_pen_needs_no_cache(
+    drawn: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("MNISTSEQ_OFFLINE", "1")
+    assert len(load_glyphs("strokes", "test", tmp_path / "file")) == STROKES.test.n_glyphs
+    assert drawn == ["test", "test"]
+    assert resolve_dataset("auto", tmp_path / "file") == "strokes"

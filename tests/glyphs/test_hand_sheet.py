@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from mnistseq_cli.errors import GlyphError, TextError
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.glyphs.hand_sheet import (
     CHARACTERS,
     SheetField,
@@ -19,11 +20,6 @@ from mnistseq_cli.glyphs.hand_sheet import (
     solve_homography,
 )
 from mnistseq_cli.glyphs.load import load_glyphs
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 DIGITS = "0123456789"
 FIELD_PX = 104
@@ -104,9 +100,7 @@ def count_right(fields: list[SheetField], truth: Truth) -> int:
 @pytest.mark.parametrize(
     "seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 15))]
 )
-def test_fields_come_out_of_a_photo_in_their_place(
-    seed: int, pen: GlyphSet, tmp_path: Path
-) -> None:
+def test_fields_come_out_of_a_photo_in_place(seed: int, pen: GlyphSet, tmp_path: Path) -> None:
     page, truth = fill_in(draw_pages(DIGITS, 18)[0], pen, seed)
     fields = read_photo(save(take_photo(page, seed), tmp_path / "photo.jpg"))
     assert count_right(fields, truth) >= 0.98 * len(truth)
@@ -147,9 +141,7 @@ def test_a_sheet_says_itself_what_it_is_for(tmp_path: Path) -> None:
     ("box", "n_marks"),
     [((0, 0, 1680, 2200), 2), ((200, 0, 1680, 2376), 2), ((200, 200, 1500, 2200), 0)],
 )
-def test_a_missing_mark_is_refused(
-    box: tuple[int, int, int, int], n_marks: int, tmp_path: Path
-) -> None:
+def test_a_missing_mark(box: tuple[int, int, int, int], n_marks: int, tmp_path: Path) -> None:
     photo = save(draw_pages(DIGITS, 18)[0].crop(box), tmp_path / "photo.jpg")
     with pytest.raises(GlyphError, match=f"shows {n_marks} of the four corner marks"):
         read_photo(photo)

@@ -1,21 +1,29 @@
 from __future__ import annotations
 
 import os
+import pickle
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
 
+from mnistseq_cli.compose.generator import SequenceGenerator
+from mnistseq_cli.compose.splits import cut, open_splits
 from mnistseq_cli.errors import GlyphError, MnistseqError, UsageError
 from mnistseq_cli.glyphs.cache import ensure_cached
 from mnistseq_cli.glyphs.catalog import DATASETS, HASTY
+from mnistseq_cli.glyphs.glyph_set import GlyphSet, measure_ink
 from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
+from mnistseq_cli.randomness import Use, draw_words
+from mnistseq_cli.recipe import Recipe
 from tests.helpers.mirror import (
     N_TEST,
     N_TRAIN,
+    Mirror,
     draw_tiny,
     drip,
     flip,
@@ -23,12 +31,6 @@ from tests.helpers.mirror import (
     serving,
     write_pair,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from mnistseq_cli.glyphs.glyph_set import GlyphSet
-    from tests.helpers.mirror import Mirror
 
 TRAIN, TEST = draw_tiny(N_TRAIN, 1), draw_tiny(N_TEST, 2)
 
@@ -104,19 +106,27 @@ def test_splits_with_different_classes_are_not_joined(tmp_path: Path) -> None:
         load_glyphs(str(tmp_path), "all")
 
 
+NO_SETS = {
+    "FashionMNIST": r"unknown data set(.|\n)*Did you mean fashion-mnist",
+    **dict.fromkeys(("strokes=0,mnist", "strokes=x"), "expected NAME=WEIGHT"),
+    "strokes,strokes": "twice",
+    **dict.fromkeys(("auto,strokes", "strokes,"), "no data set of its own"),
+    "strokes,nits": "unknown data set 'nits'",
+    **dict.fromkeys(("no/such/folder", "absent.npz"), "no file or folder"),
+    **dict.fromkeys(("a\0b", "x/" * 3000, "~nosuchuser/x"), "is not a path"),
+    "": "no file or folder|unknown data",
+}
+
+
 def test_a_name_path_or_split_that_is_not_there_or_cannot_be() -> None:
-    with pytest.raises(UsageError, match=r"unknown data set(.|\n)*Did you mean fashion-mnist"):
-        load_glyphs("FashionMNIST")
+    for name, message in NO_SETS.items():
+        with pytest.raises(MnistseqError, match=message):
+            load_glyphs(name)
     with pytest.raises(UsageError, match="unknown split 'tset'; expected train, test or all"):
         load_glyphs("mnist", "tset")
-    for name in ("no/such/folder", "absent.npz", "~nosuchuser/x", "a\0b", "x/" * 3000, ""):
-        with pytest.raises(MnistseqError, match=r"no file or folder|is not a path|unknown data"):
-            load_glyphs(name)
 
 
-def test_auto_is_mnist_when_it_is_there_or_can_be_had(
-    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_auto_is_mnist(mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = replace(DATASETS["tiny"], name="mnist")
     monkeypatch.setattr("mnistseq_cli.glyphs.load.MNIST", tiny)
     monkeypatch.setitem(DATASETS, "mnist", tiny)
@@ -127,24 +137,20 @@ def test_auto_is_mnist_when_it_is_there_or_can_be_had(
     assert len(mirror.asked) == 4
 
 
-def test_auto_does_not_wait_for_servers_that_drip(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_auto_waits_for_no_slow_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny, bodies = make_tiny()
     told: list[GlyphError] = []
+    monkeypatch.setattr("mnistseq_cli.glyphs.load.HASTY", replace(HASTY, deadline_s=0.5))
     with serving({name: [drip(body, 0.1)] for name, body in bodies.items()}) as slow:
-        mirrors = tuple(f"{slow.url}{i}/" for i in range(4))
-        monkeypatch.setattr("mnistseq_cli.glyphs.load.MNIST", replace(tiny, mirrors=mirrors))
-        monkeypatch.setattr("mnistseq_cli.glyphs.load.HASTY", replace(HASTY, deadline_s=0.5))
+        slow_ones = replace(tiny, mirrors=tuple(f"{slow.url}{i}/" for i in range(4)))
+        monkeypatch.setattr("mnistseq_cli.glyphs.load.MNIST", slow_ones)
         start = time.monotonic()
         assert resolve_dataset("auto", tmp_path, warn=told.append) == "strokes"
     assert time.monotonic() - start < 1.5
     assert ["too slow" in error.message for error in told] == [True]
 
 
-def test_a_failed_download_is_not_tried_again_for_an_hour(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_download_rests_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[GlyphError] = []
     with serving({}) as empty:
         lost = replace(make_tiny(empty.url)[0], name="mnist")
@@ -158,3 +164,104 @@ def test_a_failed_download_is_not_tried_again_for_an_hour(
         os.utime(failed, (time.time() - 3700,) * 2)
         assert resolve_dataset("auto", tmp_path) == "strokes"
         assert len(empty.asked) == 2
+
+
+@pytest.fixture
+def blots(tmp_path: Path) -> str:
+    """Give the path of a set with the digits 0 to 7 only, whose writers are not known."""
+    images, labels = draw_tiny(80, 1)
+    return str(write_pair(tmp_path / "blots", images, labels % 8))
+
+
+def test_each_digit_is_drawn_by_weight_among_the_sets_that_have_it(blots: str) -> None:
+    glyphs = load_glyphs(f"{blots}=3,strokes")
+    assert glyphs.set_of is not None
+    recipe = Recipe(length=6, count=5000, seed=1)
+    block = SequenceGenerator(recipe, glyphs).block(0, 5000)
+    assert (glyphs.labels[block.glyphs] == block.classes).all()
+    sets = glyphs.set_of[block.glyphs]
+    # 24,000 draws, of which 3 in 4 are blots: 5 standard deviations are 0.014.
+    assert abs((sets[block.classes < 8] == 0).mean() - 0.75) < 0.014
+    assert (sets[block.classes >= 8] == 1).all()
+    # A row of one writer is of one set that knows writers.
+    block = SequenceGenerator(replace(recipe, hand="writer"), glyphs).block(0, 500)
+    assert (glyphs.set_of[block.glyphs] == 1).all()
+
+
+def test_a_mix_is_one_set(blots: str) -> None:
+    mix = load_glyphs(f"strokes=2,{blots}", "all")
+    strokes = load_glyphs("strokes", "all")
+    assert len(mix) == len(strokes) + 80
+    assert mix.name == resolve_dataset(f"strokes=2,{blots}") == f"strokes=2,{blots}=1"
+    assert mix.licence == "none needed and not stated"
+    assert mix.sha256 != load_glyphs(f"strokes=3,{blots}", "all").sha256
+    assert mix.writers is not None
+    assert mix.writers.spell()[[0, -1]].tolist() == ["strokes/0", ""]
+    assert load_glyphs("strokes=5").name == "strokes"
+
+
+def test_each_set_of_a_mix_is_dealt_by_itself(blots: str) -> None:
+    splits = cut((("train", 8), ("val", 1), ("test", 1)), 100)
+    recipe = Recipe(length=3, count=100, dataset=f"strokes,{blots}", glyphs="all")
+    found = {name: one.glyphs.ids for name, one in open_splits(recipe, splits).items()}
+    n_strokes = len(load_glyphs("strokes", "all"))
+    for name, share in (("train", 8 / 9), ("val", 1 / 9)):
+        assert (found[name] < n_strokes).sum() == pytest.approx(20_000 * share, rel=0.01)
+    assert [(ids >= n_strokes).sum() for ids in found.values()] == [60, 10, 10]
+    assert len(set(np.concatenate([*found.values()]).tolist())) == n_strokes + 80
+
+
+def test_ink_moves_to_the_left_edge_unchanged(glyphs: GlyphSet) -> None:
+    ids = np.array([5, 0, 5, 119])
+    ink = glyphs.cut_out(ids)
+    for number, image in enumerate(glyphs.images[ids]):
+        ((x, y, width, height),) = measure_ink(image[None]).tolist()
+        assert np.array_equal(np.argwhere(image).min(axis=0), (y, x))
+        assert np.array_equal(np.argwhere(image).max(axis=0), (y + height - 1, x + width - 1))
+        assert np.array_equal(ink.images[number, :, :width], image[:, x : x + width])
+        assert not ink.images[number, :, width:].any()
+        assert [ink.left_px[number], ink.width_px[number]] == [x, width]
+
+
+def test_all_glyphs_of_a_class_are_equally_likely(glyphs: GlyphSet) -> None:
+    # 12 glyphs of class 4: 11 degrees of freedom, over 37.4 once in 10,000.
+    words = draw_words(3, Use.GLYPH, 0, 6000, 1)[:, 0]
+    chosen = glyphs.choose(np.full(6000, 4, np.uint8), words)
+    assert set(glyphs.labels[chosen].tolist()) == {4}
+    counts = np.unique(chosen, return_counts=True)[1]
+    assert len(counts) == 12
+    assert ((counts - 500) ** 2 / 500).sum() < 37.4
+
+
+def test_a_blank_glyph_is_refused_when_it_is_met(make_set: Callable[..., GlyphSet]) -> None:
+    blank = make_set(np.zeros(1), np.zeros((1, 28, 28), np.uint8))
+    with pytest.raises(GlyphError, match="glyph 0 of made-up is blank"):
+        blank.cut_out(np.array([0]))
+
+
+def test_a_set_pickles_small_and_comes_back(tmp_path: Path) -> None:
+    images, labels = draw_tiny(3000, 1)
+    glyphs = load_glyphs(str(write_pair(tmp_path, images, labels)))
+    ids = np.arange(9)
+    ink = glyphs.cut_out(ids)
+    packed = pickle.dumps(glyphs)
+    assert len(packed) < 100_000
+    again = pickle.loads(packed)  # noqa: S301 - packed here
+    assert repr(again) == repr(glyphs) == f"<GlyphSet {tmp_path} train: 3,000 glyphs, 10 classes>"
+    assert np.array_equal(again.images, images)
+    assert np.array_equal(again.cut_out(ids).images, ink.images)
+
+
+@pytest.mark.parametrize("height_px", [28, 40])
+def test_what_is_kept_cut_out_and_what_is_forgotten_are_the_same(
+    height_px: int, glyphs: GlyphSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = replace(glyphs, height_px=height_px).cut_out(np.arange(120))
+    monkeypatch.setattr("mnistseq_cli.glyphs.glyph_set._CUT_OUT_BYTES", 40 * height_px**2)
+    few = replace(glyphs, height_px=height_px)
+    for seed in range(30):
+        ids = np.random.default_rng(seed).integers(0, 120, 5 + seed * 4)
+        for found, expected in zip(
+            vars(few.cut_out(ids)).values(), vars(whole.take(ids)).values(), strict=True
+        ):
+            assert np.array_equal(found, expected)

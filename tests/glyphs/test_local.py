@@ -1,3 +1,5 @@
+"""Glyphs of the user come out as light ink on clean paper, or are refused."""
+
 from __future__ import annotations
 
 import gzip
@@ -8,23 +10,23 @@ import pickle
 import shutil
 import tracemalloc
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis.extra import numpy as npst
+from numpy.typing import NDArray
 from PIL import Image
 
-from mnistseq_cli.errors import GlyphError
+from mnistseq_cli.errors import GlyphError, UsageError
+from mnistseq_cli.glyphs.glyph_set import GlyphSet, measure_ink
+from mnistseq_cli.glyphs.idx import encode_idx, read_idx
 from mnistseq_cli.glyphs.load import load_glyphs
+from mnistseq_cli.glyphs.strokes import draw_glyphs
 from tests.helpers.mirror import draw_tiny, flip, write_idx, write_pair, write_picture
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
-    from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 IMAGES, LABELS = draw_tiny(20, 1)
 OTHER_IMAGES, OTHER_LABELS = draw_tiny(30, 2)
@@ -63,6 +65,12 @@ def is_right(path: Path, *, other: bool = False, split: str = "train") -> bool:
     )
 
 
+def add_litter(folder: Path) -> None:
+    (folder / "__MACOSX").mkdir()
+    (folder / "__MACOSX/._train-images-idx3-ubyte").write_bytes(b"\0\5\x16\7" + bytes(60))
+    (folder / ".DS_Store").write_bytes(b"x")
+
+
 def check_both(path: Path) -> None:
     assert is_right(path, split="train", other=True)
     assert is_right(path, split="test")
@@ -71,9 +79,7 @@ def check_both(path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["", ".gz", ".xz"])
 @pytest.mark.parametrize("packed", ["images-idx3", "images-idx3 labels-idx1"])
-def test_a_pair_by_its_images_file_and_by_its_folder(
-    packed: str, suffix: str, tmp_path: Path
-) -> None:
+def test_a_pair_by_its_file_and_its_folder(packed: str, suffix: str, tmp_path: Path) -> None:
     write_pair(tmp_path, IMAGES, LABELS, "my-")
     for kind in packed.split():
         path = tmp_path / f"my-{kind}-ubyte"
@@ -81,10 +87,10 @@ def test_a_pair_by_its_images_file_and_by_its_folder(
         path.unlink()
         packed_data = {"": data, ".gz": gzip.compress(data), ".xz": lzma.compress(data)}[suffix]
         path.with_name(f"{path.name}{suffix}").write_bytes(packed_data)
-    for given in (tmp_path, next(tmp_path.glob("*images*"))):
-        assert is_right(given, split="train")
-        assert is_right(given, split="test")
-        assert not has_splits(given)
+    for path in (tmp_path, next(tmp_path.glob("*images*"))):
+        assert is_right(path, split="train")
+        assert is_right(path, split="test")
+        assert not has_splits(path)
     assert suffix or isinstance(read(tmp_path).images.base, np.memmap)
 
 
@@ -97,12 +103,9 @@ def test_a_pair_by_its_images_file_and_by_its_folder(
         lambda name: name.replace("train-", "training/").replace("t10k-", "testing/"),
         lambda name: f"in/{name}",
     ],
-    ids=["plain", "dotted", "own folders", "split folders", "inside"],
 )
 @pytest.mark.parametrize("archive", ["", "zip", "tar", "gztar", "xztar"])
-def test_two_pairs_are_found_however_they_lie(
-    place: Callable[[str], str], archive: str, tmp_path: Path
-) -> None:
+def test_two_pairs_wherever(place: Callable[[str], str], archive: str, tmp_path: Path) -> None:
     source = tmp_path / "source"
     for prefix, images, labels in (
         ("train", OTHER_IMAGES, OTHER_LABELS),
@@ -112,12 +115,6 @@ def test_two_pairs_are_found_however_they_lie(
         write_idx(source / place(f"{prefix}-labels-idx1-ubyte"), labels)
     add_litter(source)
     check_both(pack(source, archive))
-
-
-def add_litter(folder: Path) -> None:
-    (folder / "__MACOSX").mkdir()
-    (folder / "__MACOSX/._train-images-idx3-ubyte").write_bytes(b"\0\5\x16\7" + bytes(60))
-    (folder / ".DS_Store").write_bytes(b"x")
 
 
 def test_several_pairs_without_a_split_are_refused(tmp_path: Path) -> None:
@@ -142,9 +139,8 @@ def test_several_pairs_without_a_split_are_refused(tmp_path: Path) -> None:
         (IMAGES, LABELS + np.uint8(1), "labels from 1 to 10; expected whole numbers from 0 to 9"),
         (IMAGES, LABELS.astype(np.int32) - 1, "labels from -1 to 8"),
     ],
-    ids=range(9),
 )
-def test_arrays_that_do_not_go_together(
+def test_wrong_arrays(
     images: NDArray[Any], labels: NDArray[Any], message: str, tmp_path: Path
 ) -> None:
     np.savez(tmp_path / "x.npz", images=images, labels=labels, allow_pickle=True)
@@ -189,9 +185,7 @@ def write_table(path: Path, columns: NDArray[Any], header: str = "") -> Path:
         ("emnist-letters-train.csv", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", 1),
     ],
 )
-def test_emnist_is_known_by_name_and_turned_upright(
-    name: str, alphabet: str, first: int, tmp_path: Path
-) -> None:
+def test_emnist_is_turned_upright(name: str, alphabet: str, first: int, tmp_path: Path) -> None:
     images = IMAGES.transpose(0, 2, 1)
     labels = (np.arange(20) % len(alphabet) + first).astype(np.uint8)
     (tmp_path / "gzip").mkdir()
@@ -216,15 +210,14 @@ def test_emnist_is_known_by_name_and_turned_upright(
         {"x_train": OTHER_IMAGES.reshape(-1, 784)},
         {"y_train": np.eye(10, dtype=np.float32)[OTHER_LABELS], "y_test": np.eye(10)[LABELS] > 0},
     ],
-    ids=["Keras", "wide labels", "other orders", "shares", "channels", "flat", "one-hot"],
 )
 def test_an_npz(arrays: dict[str, NDArray[Any]], tmp_path: Path) -> None:
     path = write_npz(tmp_path / "mnist.npz", **arrays)
     check_both(path)
     check_both(tmp_path)
-    np.savez(tmp_path / "x.npz", images=IMAGES, labels=LABELS)
-    assert is_right(tmp_path / "x.npz", split="test")
-    assert not has_splits(tmp_path / "x.npz")
+    np.savez(path, images=IMAGES, labels=LABELS)
+    assert is_right(path, split="test")
+    assert not has_splits(path)
 
 
 @pytest.mark.parametrize("paper", [0, 255])
@@ -263,7 +256,7 @@ def test_a_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "shape", [(10**13 // 784, 28, 28), (21, 28, 28), (2**62, 2**62), (0, 28, 28), (1,) * 71]
 )
-def test_a_header_that_claims_too_much_takes_no_memory(
+def test_a_header_claiming_too_much_takes_no_memory(
     shape: tuple[int, ...], tmp_path: Path
 ) -> None:
     header = io.BytesIO()
@@ -283,7 +276,7 @@ def test_a_header_that_claims_too_much_takes_no_memory(
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("data", [b"", b"no zip file", b"PK\x03\x04" + bytes(40)], ids=range(3))
+@pytest.mark.parametrize("data", [b"", b"no zip file", b"PK\x03\x04" + bytes(40)])
 @pytest.mark.parametrize("name", ["x.npz", "x.zip", "x.tar.gz", "x.parquet", "x.csv"])
 def test_a_file_that_is_not_what_its_name_says(data: bytes, name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(data)
@@ -291,23 +284,11 @@ def test_a_file_that_is_not_what_its_name_says(data: bytes, name: str, tmp_path:
         read(tmp_path / name)
 
 
-def test_a_damaged_npz_is_refused_or_gives_what_was_in_it(tmp_path: Path) -> None:
-    path, refused = write_npz(tmp_path / "x.npz"), 0
-    for position in range(0, path.stat().st_size, 3):
-        flip(path, position)
-        try:
-            assert is_right(path, other=True)
-        except GlyphError:
-            refused += 1
-        flip(path, position)
-    assert refused > 100
-
-
 PIXEL_NAMES = ",".join(f"pixel{number}" for number in range(784)) + "\n"
 
 
-@pytest.mark.parametrize("header", [f"label,{PIXEL_NAMES}", ""], ids=["header", "none"])
-@pytest.mark.parametrize("label_last", [True, False], ids=["OpenML", "Kaggle"])
+@pytest.mark.parametrize("header", [f"label,{PIXEL_NAMES}", ""])
+@pytest.mark.parametrize("label_last", [True, False])
 def test_a_table(*, header: str, label_last: bool, tmp_path: Path) -> None:
     pixels = IMAGES.reshape(-1, 784).copy()
     pixels[:, 0] = 0
@@ -411,3 +392,146 @@ def test_a_picture_that_cannot_be_a_glyph(tmp_path: Path) -> None:
     os.mkfifo(path)
     with pytest.raises(GlyphError, match=r"1.x\.png"):
         read(tmp_path)
+
+
+GOOD = b"\0\0\x08\x03" + b"\0\0\0\x02" + b"\0\0\0\x1c" * 2 + bytes(2 * 784)
+PAIRS = b"\0\0\x0c\x02\0\0\0\x02\0\0\0\x01\0\0\0\x07\xff\xff\xff\xff"
+SHAPES = npst.array_shapes(min_dims=1, max_dims=3, max_side=5)
+
+
+@given(npst.arrays(np.uint8, SHAPES) | npst.arrays(np.int32, SHAPES))
+def test_idx(tmp_path_factory: pytest.TempPathFactory, array: NDArray[np.integer[Any]]) -> None:
+    path = tmp_path_factory.mktemp("idx") / "a-ubyte"
+    write_idx(path, array)
+    assert path.read_bytes() == encode_idx(array)
+    packed = path.with_name("a-ubyte.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    for again in (read_idx(path), read_idx(packed)):
+        assert again.shape == array.shape
+        assert np.array_equal(again, array)
+
+
+def test_the_bytes_are_those_of_the_format(tmp_path: Path) -> None:
+    assert encode_idx(np.zeros((2, 28, 28), np.uint8)) == GOOD
+    (tmp_path / "pairs").write_bytes(PAIRS)
+    assert read_idx(tmp_path / "pairs").tolist() == [[7], [-1]]
+    assert encode_idx(np.array([[7], [-1]], np.int32)) == PAIRS
+    (tmp_path / "good").write_bytes(GOOD)
+    mapped = read_idx(tmp_path / "good")
+    assert type(mapped) is np.ndarray
+    assert isinstance(mapped.base, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        mapped[0] = 1
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "no IDX file"),
+        (b"\0\0", "no IDX file"),
+        (b"\x89PNG\r\n", "no IDX file"),
+        (b"\0\0\x0d\x03" + GOOD[4:], "type 0x0d"),
+        (b"\0\0\x08\x00" + GOOD[4:], "0 axes"),
+        (b"\0\0\x08\xff" + GOOD[4:], "255 axes"),
+        (GOOD[:9], "ends within"),
+        (GOOD[:-1], "its header says 1,584"),
+        (GOOD + b"\0", "its header says 1,584"),
+        (GOOD[:7] + b"\0" + GOOD[8:], "no items"),
+        (GOOD[:4] + b"\xff" * 12 + GOOD[16:], "too many"),
+        (GOOD[:4] + b"\0\x30\0\0" + GOOD[8:], "would take|its header says 2,466,250,768"),
+    ],
+)
+def test_a_bad_file_is_refused(data: bytes, message: str, suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"bad{suffix}"
+    path.write_bytes(gzip.compress(data) if suffix else data)
+    with pytest.raises(GlyphError, match=message):
+        read_idx(path)
+
+
+def test_a_damaged_file_is_refused_or_gives_what_was_in_it(tmp_path: Path) -> None:
+    items = np.arange(2 * 784, dtype=np.uint8).reshape(2, 28, 28)
+    packed, archive = tmp_path / "bad.gz", write_npz(tmp_path / "x.npz")
+    packed.write_bytes(gzip.compress(encode_idx(items), mtime=0))
+    for path, step in ((packed, 1), (archive, 3)):
+        refused = 0
+        for position in range(0, path.stat().st_size, step):
+            flip(path, position)
+            try:
+                if path == archive:
+                    assert is_right(path, other=True)
+                else:
+                    assert np.array_equal(read_idx(path), items)
+            except GlyphError:
+                refused += 1
+            flip(path, position)
+        assert refused > 100
+
+
+def test_a_gzip_file_is_read_up_to_what_its_header_says(tmp_path: Path) -> None:
+    path = tmp_path / "bad.gz"
+    bomb = gzip.compress(GOOD + bytes(50_000_000))
+    for data, message in (
+        *(
+            (data, r"bad\.gz")
+            for data in (GOOD, b"", gzip.compress(GOOD)[:-20], b"\x1f\x8b" + GOOD)
+        ),
+        (bomb, "or more, its header says 1,584"),
+    ):
+        path.write_bytes(data)
+        with pytest.raises(GlyphError, match=message):
+            read_idx(path)
+    with pytest.raises(GlyphError, match="missing"):
+        read_idx(tmp_path / "absent")
+
+
+INK, CLASSES = draw_glyphs("train", np.arange(40))
+EXTENTS = measure_ink(np.where(INK > 32, INK, 0).astype(np.uint8))
+
+
+def write_classes(folder: Path, images: NDArray[np.uint8], suffix: str, **options: int) -> str:
+    for number, image in enumerate(images):
+        write_picture(folder / f"{CLASSES[number]}/{number:02d}.{suffix}", image, **options)
+    return str(folder)
+
+
+def check_clean(path: str, slack_px: int = 2) -> None:
+    """Check that paper is 0 and boxes are those of the ink."""
+    glyphs = load_glyphs(path)
+    images = glyphs.images[glyphs.ids]
+    extents = EXTENTS[np.argsort(CLASSES, kind="stable")]
+    assert (np.median(images.reshape(len(images), -1), axis=1) == 0).all()
+    assert (images.max(axis=(1, 2)) > 90).all()
+    assert np.abs(measure_ink(images) - extents).max() <= slack_px
+
+
+@pytest.mark.parametrize("paper", [255, 245, 230])
+def test_black_on_white(paper: int, tmp_path: Path) -> None:
+    images = (paper - INK.astype(int) * (paper - 10) // 255).astype(np.uint8)
+    check_clean(str(write_pair(tmp_path / "idx", images, CLASSES)))
+    check_clean(write_classes(tmp_path / "classes", images, "png"))
+    np.savez(tmp_path / "x.npz", images=images, labels=CLASSES)
+    check_clean(str(tmp_path / "x.npz"))
+
+
+def test_boxes_follow_the_ink_not_noise(tmp_path: Path) -> None:
+    for quality in (95, 85, 75):
+        path = write_classes(tmp_path / f"{quality}", 255 - INK, "jpg", quality=quality)
+        check_clean(path, slack_px=3)
+    noise = np.random.default_rng(1).integers(0, 12, INK.shape)
+    scan = (240 - noise - INK * 0.8).clip(0, 255).astype(np.uint8)
+    check_clean(str(write_pair(tmp_path / "scan", scan, CLASSES)))
+
+
+def test_what_cannot_be_decided_is_refused_and_can_be_said(tmp_path: Path) -> None:
+    grey = (128 - INK.astype(int) // 2).astype(np.uint8)
+    mixed = np.concatenate([INK[:10], 255 - INK[10:]])
+    for name, images in (("grey", grey), ("mixed", mixed)):
+        path = write_pair(tmp_path / name, images, CLASSES)
+        with pytest.raises(GlyphError, match="cannot tell ink from paper") as caught:
+            load_glyphs(str(path))
+        assert "--polarity dark-ink" in caught.value.hint
+    glyphs = load_glyphs(str(tmp_path / "grey"), polarity="dark-ink")
+    assert np.abs(measure_ink(glyphs.images) - EXTENTS).max() <= 2
+    with pytest.raises(UsageError, match="polarity"):
+        load_glyphs("strokes", polarity="dark-ink", data_dir=tmp_path)

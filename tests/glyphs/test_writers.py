@@ -1,30 +1,43 @@
+"""Who wrote the digits, as files: QMNIST's labels beside MNIST, all of NIST, names of pictures."""
+
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from mnistseq_cli.compose.generator import SequenceGenerator
-from mnistseq_cli.errors import GlyphError
+from mnistseq_cli.compose.samples import Block
+from mnistseq_cli.errors import DownloadError, GlyphError
 from mnistseq_cli.glyphs.adopt import adopt
-from mnistseq_cli.glyphs.catalog import DATASETS
+from mnistseq_cli.glyphs.cache import Action, ensure_cached, ensure_writers
+from mnistseq_cli.glyphs.catalog import DATASETS, Dataset, SplitFiles
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.glyphs.hands import SLANT_UNITS, STROKE_UNITS, measure_styles
 from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.glyphs.writers import Writers
 from mnistseq_cli.recipe import Hand, Recipe
+from tests.helpers.mirror import (
+    N_TEST,
+    N_TRAIN,
+    QUICK,
+    Mirror,
+    draw_tiny,
+    flip,
+    make_file,
+    send,
+    serve_well,
+    serving,
+    write_picture,
+)
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.glyphs.glyph_set import GlyphSet
-
-    Make = Callable[[dict[int, list[int]]], GlyphSet]
+Make = Callable[[dict[int, list[int]]], GlyphSet]
 
 
 @pytest.mark.parametrize("width_px", [2, 3, 5])
@@ -96,9 +109,7 @@ def test_writers_are_drawn_as_often_as_they_wrote_among_those_who_can(make: Make
             assert abs((found[:, 0] == writer).mean() - share) < slack
 
 
-def test_digits_that_repeat_are_other_glyphs_of_the_writer_until_there_are_no_more(
-    make: Make,
-) -> None:
+def test_digits_that_repeat_are_other_glyphs_of_the_writer(make: Make) -> None:
     glyphs = make({1: [5, 2]})
     ids = make_block(glyphs, 6000, digits="0010100011", seed=2, hand="writer").glyphs
     zeros = ids[:, [0, 1, 3, 5, 6, 7]]
@@ -149,9 +160,7 @@ def test_the_pen_writes_a_row_with_one_hand(strokes: GlyphSet, pen_dir: Path) ->
     assert names[-1] == "strokes/1199"
 
 
-def test_qmnist_says_who_wrote_mnist(
-    mnist_folder: Path, qmnist_folder: Path, tmp_path: Path
-) -> None:
+def test_qmnist_knows_writers(mnist_folder: Path, qmnist_folder: Path, tmp_path: Path) -> None:
     data_dir = tmp_path / "cache"
     adopt(DATASETS["mnist"], mnist_folder, data_dir)
     assert load_glyphs("mnist", "train", data_dir).writers is None
@@ -162,3 +171,122 @@ def test_qmnist_says_who_wrote_mnist(
     block = make_block(train, 2000, length=8, hand="writer")
     assert block.wrote is not None
     assert (block.wrote.numbers == block.wrote.numbers[:, :1]).all()
+
+
+def make_rows(labels: NDArray[np.uint8], writers: NDArray[np.int64]) -> NDArray[np.int32]:
+    rows = np.zeros((len(labels), 8), np.int32)
+    rows[:, 0], rows[:, 2] = labels, writers
+    return rows
+
+
+@pytest.fixture
+def knowing(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> Mirror:
+    """Give the mirror of a tiny data set, and of another that knows the writers of both."""
+    splits = []
+    for split, n, first in (("train", N_TRAIN, 0), ("test", N_TEST, 100)):
+        # More rows than there are tiny glyphs, as QMNIST has more than MNIST.
+        images, labels = draw_tiny(n + 5, 1)
+        rows = make_rows(labels, first + np.arange(n + 5) // 10)
+        file, body = make_file(f"q-{split}-labels", rows)
+        mirror.answers[file.packed_name] = [send(body)]
+        splits.append(SplitFiles(make_file(f"q-{split}-images", images)[0], file))
+    known = replace(DATASETS["tiny"], writers_from="q")
+    monkeypatch.setitem(DATASETS, "tiny", known)
+    known_too = Dataset("q", "Q", splits[0], splits[1], known.mirrors, "CC0")
+    monkeypatch.setitem(DATASETS, "q", known_too)
+    return mirror
+
+
+def list_writers(split: str, data_dir: Path) -> list[str]:
+    writers = load_glyphs("tiny", split, data_dir).writers
+    return [] if writers is None else list(dict.fromkeys(writers.spell().tolist()))
+
+
+def test_writers_come_along_and_an_older_cache_gets_them(knowing: Mirror, tmp_path: Path) -> None:
+    ensure_cached(DATASETS["tiny"], tmp_path)
+    assert knowing.asked[4:] == ["q-train-labels.gz", "q-test-labels.gz"]
+    assert list_writers("train", tmp_path) == ["nist/0", "nist/1", "nist/2"]
+    assert list_writers("all", tmp_path)[-2:] == ["nist/100", "nist/101"]
+    older = tmp_path / "older"
+    ensure_cached(replace(DATASETS["tiny"], writers_from=""), older)
+    knowing.asked.clear()
+    assert list_writers("train", older) == []
+    assert knowing.asked == []  # a warm start asks nobody
+    assert set(ensure_writers(DATASETS["tiny"], older).values()) == {Action.DOWNLOADED}
+    assert list_writers("test", older) == ["nist/100", "nist/101"]
+    path = older / "Q/raw/q-test-labels"
+    whole = path.read_bytes()
+    flip(path, -1)
+    assert ensure_writers(DATASETS["tiny"], older, verify=True)[path.name] is Action.UNPACKED
+    assert path.read_bytes() == whole
+    flip(path, 0)  # damaged, so that nobody is known
+    assert list_writers("test", older) == []
+
+
+def test_without_writers_there_are_glyphs(knowing: Mirror, tmp_path: Path) -> None:
+    knowing.answers = {name: turns for name, turns in knowing.answers.items() if name[0] != "q"}
+    ensure_cached(DATASETS["tiny"], tmp_path, patience=QUICK)
+    assert len(load_glyphs("tiny", "train", tmp_path)) == N_TRAIN
+    with pytest.raises(DownloadError, match="404"):
+        ensure_writers(DATASETS["tiny"], tmp_path, patience=QUICK)
+
+
+@pytest.mark.usefixtures("knowing")
+def test_writers_are_taken_from_a_folder(tmp_path: Path) -> None:
+    ensure_cached(DATASETS["tiny"], tmp_path / "a")
+    packed = tmp_path / "a/Q/raw"
+    ensure_cached(replace(DATASETS["tiny"], writers_from=""), tmp_path / "b")
+    assert len(adopt(DATASETS["tiny"], packed, tmp_path / "b")) == 2  # the labels alone
+    assert list_writers("train", tmp_path / "b")
+    assert len(adopt(DATASETS["tiny"], tmp_path / "a", tmp_path / "c")) == 6
+
+
+def test_a_pair_of_lzma_files_with_both_splits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of NIST: the test digits are those of some writers."""
+    images, labels = draw_tiny(60, 3)
+    writers = np.repeat([5, 2, 9], 20)
+    files = [
+        make_file("x-images", images, ".xz"),
+        make_file("x-labels", make_rows(labels, writers), ".xz"),
+    ]
+    # The size of the larger file is not known beforehand.
+    pair = SplitFiles(replace(files[0][0], size_bytes=0, unpacked_sha256=""), files[1][0])
+    bodies = {file.packed_name: body for file, body in files}
+    with serving(serve_well(bodies)) as mirror:
+        small = Dataset("n", "N", pair, pair, (mirror.url,), "BSD")
+        small = replace(small, writers_from="n", test_writers=(range(2, 4),))
+        monkeypatch.setitem(DATASETS, "n", small)
+        train, test, both = (load_glyphs("n", one, tmp_path) for one in ("train", "test", "all"))
+    assert mirror.asked == ["x-images.xz", "x-labels.xz"]
+    assert test.writers is not None
+    assert set(test.writers[test.ids].spell().tolist()) == {"nist/2"}
+    assert sorted(test.ids.tolist()) == list(range(20, 40))
+    assert sorted(train.ids.tolist()) == [*range(20), *range(40, 60)]
+    assert np.array_equal(both.labels, labels)
+    assert len(both) == small.n_glyphs == 60
+    assert np.flatnonzero(both.is_test).tolist() == list(range(20, 40))
+    assert len({glyphs.sha256 for glyphs in (train, test, both)}) == 3
+    assert isinstance(test.images.base, np.memmap)
+    folder = tmp_path / "brought"
+    folder.mkdir()
+    for name, body in bodies.items():
+        (folder / name).write_bytes(body)
+    adopt(small, folder, tmp_path / "again")
+    assert set(ensure_cached(small, tmp_path / "again", verify=True).values()) == {Action.USED}
+
+
+def test_names_of_pictures_may_say_who_wrote_them(tmp_path: Path) -> None:
+    for number, (names, writers) in enumerate(
+        (
+            (["anna_1", "bob_x_2"], ["my-hand/anna", "my-hand/bob_x"]),
+            (["anna_1", "anna_2"], []),  # one alone
+            (["anna_1", "2"], []),  # not all
+        )
+    ):
+        folder = tmp_path / f"{number}/my-hand"
+        for label, name in enumerate(names):
+            write_picture(folder / f"{label}/{name}.png", draw_tiny(1, label)[0][0])
+        found = load_glyphs(str(folder))
+        assert (found.writers.spell().tolist() if found.writers else []) == writers

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import lzma
 import time
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,13 +22,12 @@ from mnistseq_cli.glyphs.idx import encode_idx
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    Answer = Callable[[BaseHTTPRequestHandler], None]
-
+Answer = Callable[[BaseHTTPRequestHandler], None]
 N_TRAIN, N_TEST = 30, 20
 QUICK = Patience(timeout_s=0.5, deadline_s=2, rounds=3)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -130,9 +131,7 @@ def test_the_last_steps_of_a_name_are_enough(tmp_path: Path) -> None:
         (b"a.png,1\n" + b"1" * 100_000, "line 1: it has more than 65,536 characters"),
     ],
 )
-def test_what_is_no_file_of_predictions_is_refused(
-    data: bytes, message: str, tmp_path: Path
-) -> None:
+def test_wrong_predictions_are_refused(data: bytes, message: str, tmp_path: Path) -> None:
     path = tmp_path / "read.csv"
     path.write_bytes(data)
     with pytest.raises(UsageError, match=message):
@@ -229,3 +228,12 @@ def test_neighbours_are_merged_when_there_are_many() -> None:
     merged = merge_shares({gap: Share(4, gap % 5) for gap in (*range(0, 20, 2), 99)}, 20)
     assert merged[0] == ("0 to 4", Share(12, 6))  # gaps 0, 2 and 4
     assert [name for name, _ in merged] == ["0 to 4", "5 to 9", "10 to 14", "15 to 19", "95 to 99"]
+
+
+def test_whose_characters_are_read_worst(tmp_path: Path) -> None:
+    path = write(tmp_path, "a,12\nb,x2\n")
+    samples = [
+        replace(seen(name, "12"), writers=writers)
+        for name, writers in (("a", ("anna", "anna")), ("b", ("bob", "anna")))
+    ]
+    assert score(path, samples).by_writer == {"anna": Share(3, 3), "bob": Share(1, 0)}

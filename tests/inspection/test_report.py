@@ -208,9 +208,7 @@ def test_what_comes_from_a_dataset_stays_text(tmp_path: Path) -> None:
         assert word in words
 
 
-def test_the_page_is_the_same_whoever_makes_it(
-    html: str, found: Survey, reader: ReaderFigures, tmp_path: Path
-) -> None:
+def test_the_page_is_same(html: str, found: Survey, reader: ReaderFigures, tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     path.write_text("old")
     code = (
@@ -248,9 +246,7 @@ def test_every_kind_of_dataset_has_a_page(
     Page(make_page(survey(tmp_path / "data")))
 
 
-def test_the_page_says_where_figures_come_from(
-    found: Survey, glyph_folder: Path, tmp_path: Path
-) -> None:
+def test_the_page_names_its_sources(found: Survey, glyph_folder: Path, tmp_path: Path) -> None:
     assert {source.n_recipe for source in found.sources.values()} == {0}
     folder = tmp_path / "out"
     make_numbers(Case(glyph_folder, output={"to": "idx"}).plan(folder), workers=0)

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections import Counter
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from imageio import v3 as imageio
 
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.compose.generator import SequenceGenerator
+from mnistseq_cli.compose.samples import Sample
 from mnistseq_cli.errors import OutputError
 from mnistseq_cli.formats import FORMATS
 from mnistseq_cli.inspection.dataset import open_dataset
-from mnistseq_cli.inspection.figures import INK_BINS, Damage, Source, Spread, Survey, to_dict
+from mnistseq_cli.inspection.figures import (
+    INK_BINS,
+    Damage,
+    GapFigures,
+    Source,
+    Spread,
+    Survey,
+    to_dict,
+)
+from mnistseq_cli.inspection.gap_test import compare_counts, find_p_value
 from mnistseq_cli.inspection.predictions import ReaderTally, read_predictions
 from mnistseq_cli.inspection.survey import pick_samples, survey
 from tests.helpers.bulk_cases import Case, check_installed
-
-if TYPE_CHECKING:
-    from mnistseq_cli.compose.samples import Sample
 
 COUNT = 95
 TEXTS = tuple(map(str, range(COUNT)))
@@ -170,31 +183,24 @@ FOLDERS: dict[str, tuple[dict[str, str], str]] = {
     "with files of other kinds": ({"notes.txt": ""}, "nothing that can be read: no webdataset"),
     "without samples": ({"labels.csv": "file_name,label\n"}, "holds no samples"),
     "with a damaged manifest": ({"dataset.json": "{"}, "dataset.json is damaged"),
-    "hardly begun": (
-        {".mnistseq/plan.json": PLAN},
-        "unfinished, and nothing in it can be read",
-    ),
+    "hardly begun": ({".mnistseq/plan.json": PLAN}, "unfinished, and nothing in it can be read"),
     "with a strange plan": (
-        {
-            ".mnistseq/plan.json": PLAN,
-            "labels.csv": "a.png,1\n",
-        },
+        {".mnistseq/plan.json": PLAN, "labels.csv": "a.png,1\n"},
         "says of itself is damaged",
     ),
 }
 
 
-@pytest.mark.parametrize("name", FOLDERS)
-def test_what_is_no_dataset_is_refused(name: str, tmp_path: Path) -> None:
-    files, message = FOLDERS[name]
-    (tmp_path / "x").mkdir()
-    for path, text in files.items():
-        (tmp_path / "x" / path).parent.mkdir(exist_ok=True)
-        (tmp_path / "x" / path).write_text(text)
-    with pytest.raises(OutputError) as caught:
-        survey(tmp_path / "x")
-    assert message in caught.value.message
-    assert str(tmp_path / "x") in caught.value.message
+def test_what_is_no_dataset_is_refused(tmp_path: Path) -> None:
+    for name, (files, message) in FOLDERS.items():
+        for path, text in files.items():
+            (tmp_path / name / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / path).write_text(text)
+        (tmp_path / name).mkdir(exist_ok=True)
+        with pytest.raises(OutputError) as caught:
+            survey(tmp_path / name)
+        assert message in caught.value.message
+        assert str(tmp_path / name) in caught.value.message
 
 
 def test_what_is_not_one_folder_is_refused(glyph_folder: Path, tmp_path: Path) -> None:
@@ -209,9 +215,7 @@ def test_what_is_not_one_folder_is_refused(glyph_folder: Path, tmp_path: Path) -
     assert f"mnistseq inspect {tmp_path / 'a'}" in caught.value.hint
 
 
-def test_few_samples_are_picked_without_reading_the_others(
-    glyph_folder: Path, tmp_path: Path
-) -> None:
+def test_few_samples_are_picked_without_reading_others(glyph_folder: Path, tmp_path: Path) -> None:
     for to in ("folder", "webdataset", "idx"):
         make(glyph_folder, tmp_path / to, to, splits=("train=70", "test=30"))
         images = {one.name: one.image for one in open_dataset(tmp_path / to).read()}
@@ -229,13 +233,8 @@ def test_few_samples_are_picked_without_reading_the_others(
     assert sum(seen.digits.values()) == sum(len(one.text) for one in seen.samples)
 
 
-# Labels that were damaged ----------------------------------------------------------------------
-
-
 def find_damage(folder: Path, *texts: str) -> dict[str, Damage]:
-    """Return what a survey finds of labels."""
-    rng = np.random.default_rng(0)
-    images = rng.integers(256, size=(len(texts), 9, 9), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(256, size=(len(texts), 9, 9), dtype=np.uint8)
     return write_images(folder, *images, texts=texts).damage
 
 
@@ -251,11 +250,182 @@ def test_what_spreadsheets_do_to_labels_is_counted(tmp_path: Path) -> None:
     assert survey(tmp_path / "other").damage == {"contradicting": Damage(1)}
 
 
-def test_texts_with_fewer_characters_than_boxes_are_counted(
-    glyph_folder: Path, tmp_path: Path
-) -> None:
+def test_texts_with_fewer_characters_than_boxes(glyph_folder: Path, tmp_path: Path) -> None:
     make(glyph_folder, tmp_path / "out", length=None, texts=("007", "123"), count=2)
     path = tmp_path / "out" / "metadata.jsonl"
     path.write_text(path.read_text().replace('"007"', '"7"'))
     damage = survey(tmp_path / "out").damage
     assert (damage["short"].n, damage["short"].text) == (1, "7")
+
+
+ALARM = 1e-4  # a right program fails a test of a new seed so often; the seeds here are fixed
+# scipy.stats.chi2.sf(statistic, degrees), SciPy 1.17.1.
+SCIPY = {
+    (7.2, 8): 0.5152161104661482,
+    (250.0, 200): 0.009379131668826098,
+    (1.5, 3): 0.6822703303362125,
+    (40.0, 8): 3.203719780476998e-06,
+    (3.841458820694124, 1): 0.05,
+    (149.449252778, 100): 0.001,
+}
+
+
+@pytest.mark.parametrize(("statistic", "degrees"), SCIPY)
+def test_p_values_are_those_of_scipy(statistic: float, degrees: int) -> None:
+    expected = SCIPY[statistic, degrees]
+    assert math.isclose(find_p_value(statistic, degrees), expected, rel_tol=1e-8, abs_tol=1e-13)
+
+
+@given(statistic=st.floats(0, 1e9))
+def test_p_values_with_a_closed_form(statistic: float) -> None:
+    # DLMF 8.4.4 for 2 degrees of freedom, 8.4.6 for 1, 8.4.10 for 14.
+    x = statistic / 2
+    assert abs(find_p_value(statistic, 2) - math.exp(-x)) < 1e-13
+    assert abs(find_p_value(statistic, 1) - math.erfc(math.sqrt(x))) < 1e-13
+    terms = math.fsum(x**k / math.factorial(k) for k in range(7))
+    assert abs(find_p_value(statistic, 14) - math.exp(-x) * terms) < 1e-12
+
+
+def test_counts_are_compared_as_pearson_did() -> None:
+    found = compare_counts({0: 30, 1: 14, 2: 34, 3: 22}, dict.fromkeys(range(4), 25.0))
+    assert found == pytest.approx((9.44, 3, 0.02398), abs=1e-5)
+    assert compare_counts({5: 100}, {5: 100.0}) is None
+    # Rare gaps are counted together: 0 to 2, 3 to 5, 6 to 9.
+    found = compare_counts({0: 9, 5: 9, 6: 1, 7: 1}, dict.fromkeys(range(10), 2.0))
+    assert found is not None
+    assert found[0] == pytest.approx(9 / 6 + 9 / 6 + 36 / 8)
+    assert found[1] == 2
+
+
+def make_gaps(dataset: Path, folder: Path, **recipe: Any) -> GapFigures:
+    make(dataset, folder / "out", **recipe)
+    return find_gaps(folder)
+
+
+def find_gaps(folder: Path) -> GapFigures:
+    gaps = survey(folder / "out").gaps
+    assert gaps is not None
+    return gaps
+
+
+def change_gaps(folder: Path, change: Callable[[list[int]], list[int]]) -> None:
+    """Change the gaps that are written down."""
+    path = folder / "out" / "metadata.jsonl"
+    records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    changed = [json.dumps(one | {"gaps": change(one["gaps"])}) + "\n" for one in records]
+    path.write_text("".join(changed), encoding="utf-8")
+
+
+FITTING = "fitting into"
+RULES: dict[str, tuple[dict[str, Any], str]] = {
+    "free": ({}, "from 2 to 10"),
+    "overlap": ({"spacing_px": (-12, -3)}, "no gap smaller than its digits allow"),
+    "wide enough": ({"length": (2, 6), "width_px": 190}, FITTING),
+    "cells": ({"measure": "cell", "width_px": 130, "spacing_px": (0, 9)}, FITTING),
+    "equal": ({"spacing_mode": "fixed"}, "one gap for each row"),
+    "distorted": ({"augment": ("rotate=10",), "width_px": 100}, FITTING),
+    "stretched": ({"fit": "stretch", "width_px": 60}, "from 2 to 10"),
+    "tight": ({"length": (6, 6), "width_px": 140}, FITTING),
+    "tight edges": (
+        {"length": (5, 5), "edges": True, "width_px": 140, "spacing_px": (1, 15)},
+        FITTING,
+    ),
+    "tight groups": ({"length": None, "pattern": "0##-###-##", "width_px": 195}, FITTING),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_right_gaps_follow_their_rule(name: str, glyph_folder: Path, tmp_path: Path) -> None:
+    recipe, words = RULES[name]
+    gaps = make_gaps(glyph_folder, tmp_path, count=800, **{"length": (2, 4)} | recipe)
+    assert words in gaps.rule
+    assert sum(gaps.expected.values()) == pytest.approx(gaps.n_compared)
+    if not name.startswith("tight"):
+        assert (gaps.p_value or 0) > ALARM
+        assert gaps.n_compared >= gaps.n_tested > 700
+        return
+    assert gaps.n_tested < gaps.n_compared
+    if gaps.n_compared == sum(gaps.counts.values()):
+        # Smaller than of independent ones, so the statistic is no larger than theirs.
+        off = [(gaps.counts.get(gap, 0) - one) ** 2 for gap, one in gaps.expected.items()]
+        assert sum(off) / gaps.n_compared < 30
+
+
+def test_expected_counts_are_those_of_all_combinations(glyph_folder: Path, tmp_path: Path) -> None:
+    # One sample: three digits, two gaps from 0 to 4 into 5 px.
+    recipe = {"measure": "cell", "spacing_px": (0, 4), "width_px": 3 * 28 + 5, "length": (3, 3)}
+    gaps = make_gaps(glyph_folder, tmp_path, count=1, **recipe)
+    every = [gaps for gaps in product(range(5), repeat=2) if sum(gaps) <= 5]
+    expected = {gap: sum(one.count(gap) for one in every) / len(every) for gap in range(5)}
+    assert gaps.expected == pytest.approx(expected)
+
+
+WRONG: dict[str, Callable[[list[int]], list[int]]] = {
+    "never large": lambda gaps: [min(gap, 20) for gap in gaps],
+    "even ones": lambda gaps: [gap - gap % 2 for gap in gaps],
+    "outside": lambda gaps: [*gaps[:-1], 31],
+}
+
+
+def test_wrong_gaps_are_found(glyph_folder: Path, tmp_path: Path) -> None:
+    gaps = make_gaps(glyph_folder, tmp_path, count=800, length=(5, 5), spacing_px=(2, 30))
+    assert (gaps.p_value or 0) > ALARM
+    labels = (tmp_path / "out" / "metadata.jsonl").read_text()
+    for change in WRONG.values():
+        (tmp_path / "out" / "metadata.jsonl").write_text(labels)
+        change_gaps(tmp_path, change)
+        gaps = find_gaps(tmp_path)
+        assert gaps.p_value is not None
+        assert gaps.p_value < 1e-9
+    assert "which 800 gaps break" in gaps.rule
+    assert (gaps.p_value, gaps.expected[31], gaps.counts[31]) == (0, 0, 800)
+
+
+@pytest.mark.parametrize(
+    "values", [{"pattern": "0-#", "count": 10}, {"texts": ("0-1", "23"), "count": 300}], ids=str
+)
+def test_groups_are_taken_off_gaps(
+    values: dict[str, Any], glyph_folder: Path, tmp_path: Path
+) -> None:
+    samples = make(glyph_folder, tmp_path / "out", length=None, **values)
+    drawn = [int(one.gaps[0]) - 14 * (one.text[0] == "0") for one in samples]
+    gaps = find_gaps(tmp_path)
+    assert gaps.counts == dict(sorted(Counter(drawn).items()))
+    assert gaps.p_value is None or gaps.p_value > ALARM
+
+
+NOT_COMPARED: dict[str, tuple[dict[str, Any], str]] = {
+    "shared width": (
+        {"spacing_mode": "fixed", "width_px": 100, "measure": "cell", "length": (3, 3)},
+        "the width decides them",
+    ),
+    "cells that grow": (
+        {"measure": "cell", "augment": ("shift=8",), "width_px": 190},
+        "is not known",
+    ),
+    "seen through a lens": ({"augment": ("blur=1",), "width_px": 150}, "is not known"),
+    "scaled": ({"fit": "shrink", "spacing_px": (-3, 2), "width_px": 40}, "is not known"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_COMPARED)
+def test_what_cannot_be_compared_is_said(name: str, glyph_folder: Path, tmp_path: Path) -> None:
+    recipe, words = NOT_COMPARED[name]
+    gaps = make_gaps(glyph_folder, tmp_path, **recipe)
+    assert gaps.rule.startswith("nothing: ")
+    assert words in gaps.rule
+    assert (gaps.expected, gaps.p_value, gaps.n_compared) == ({}, None, 0)
+    assert gaps.counts
+
+
+def test_gaps_without_a_recipe_and_without_gaps(glyph_folder: Path, tmp_path: Path) -> None:
+    make(glyph_folder, tmp_path / "out", count=300)
+    (tmp_path / "out" / "dataset.json").unlink()
+    gaps = find_gaps(tmp_path)
+    assert "from 2 to 10, the smallest" in gaps.rule
+    assert gaps.degrees == 8
+    counts = np.array(list(gaps.counts.values()))
+    expected = counts.sum() / 9
+    assert gaps.statistic == pytest.approx(((counts - expected) ** 2 / expected).sum())
+    make(glyph_folder, tmp_path / "single", length=(1, 1))
+    assert survey(tmp_path / "single").gaps is None
