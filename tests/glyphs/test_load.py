@@ -112,9 +112,11 @@ NO_SETS = {
     "strokes,strokes": "twice",
     **dict.fromkeys(("auto,strokes", "strokes,"), "no data set of its own"),
     "strokes,nits": "unknown data set 'nits'",
-    **dict.fromkeys(("no/such/folder", "absent.npz"), "no file or folder"),
-    **dict.fromkeys(("a\0b", "x/" * 3000, "~nosuchuser/x"), "is not a path"),
-    "": "no file or folder|unknown data",
+    "absent.npz": "no file or folder",
+    **dict.fromkeys(
+        ("no/such/folder", "~nosuchuser/x", "a\0b", "x/" * 3000, ""),
+        "no file or folder|is not a path|unknown data",
+    ),
 }
 
 
