@@ -76,7 +76,7 @@ class Fragments:
 FIRST_SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test")
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen, nor is `LabelRow`: that takes four times as long, of each image
 class LoadedSample:
     """A sample as a dataset holds it; what its container does not hold is None."""
 

@@ -39,7 +39,7 @@ _NUMBER_LIMIT = 2**31  # so that sums of them are right in 64 bits
 _TYPES = {str: "a string", int: "a whole number", list: "a list", dict: "an object"}
 
 
-@dataclass(frozen=True)
+@dataclass
 class LabelRow:
     """What a label file says of an image."""
 
