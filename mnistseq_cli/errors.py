@@ -79,12 +79,9 @@ class TextError(UsageError):
 
 
 class LayoutError(UsageError):
-    """Digits, gaps and width that do not go together.
+    """Digits, gaps and width that do not go together."""
 
-    `remedies` are fields of the recipe and values that would mend it, each by itself; the hint
-    names the same as options.
-    """
-
+    # Fields of the recipe and values that would mend it, each by itself; the hint names options.
     remedies: tuple[tuple[str, object], ...] = ()
 
 

@@ -19,13 +19,7 @@ DISTRIBUTION = "mnistseq"
 
 
 def import_extra(library: str, extra: str, user: str = "") -> ModuleType:
-    """Import a library that an extra brings for a format of its name, or for another user.
-
-    Raises
-    ------
-    UsageError
-        It is not installed.
-    """
+    """Import a library that an extra brings for a format of its name, or for another user."""
     try:
         return import_module(library)
     except ModuleNotFoundError as error:

@@ -119,10 +119,7 @@ def write_whole(path: Path, blocks: Iterable[bytes]) -> None:
 
 
 def place_file(path: Path, blocks: Iterable[bytes]) -> None:
-    """Write a file into a cache, as `write_whole`; missing folders are made.
-
-    What killed processes left there is removed when nobody has written to it for an hour.
-    """
+    """Write a file into a cache, as `write_whole`; folders are made, stale parts removed."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for part in path.parent.glob(".*.part"):
@@ -197,10 +194,7 @@ def open_regular(path: Path | str, *, error: type[MnistseqError] = OutputError) 
 
 
 def open_text(path: Path | str, *, error: type[MnistseqError] = OutputError) -> TextIO:
-    """Open a text file that the user or another file names: UTF-8, or UTF-16; ends of lines stay.
-
-    What is neither ends in a UnicodeError while it is read: `naming_damage` names the line.
-    """
+    """Open a text file that somebody names, UTF-8 or UTF-16; ends of lines stay as they are."""
     file = open_regular(path, error=error)
     start = file.read(2)
     file.seek(0)

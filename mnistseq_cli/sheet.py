@@ -40,18 +40,12 @@ class Drawable(Protocol):
 
 
 def make_sheet(images: Sequence[Pixels], scale: int = SCALE) -> Pixels:
-    """Put greyscale images side by side, each enlarged and in a thin frame, on white.
-
-    Pixels of an image, shape (H, W), are shown by `scale` each way; W may differ.
-    """
+    """Put greyscale images, (H, W) with any W, side by side on white, enlarged and framed."""
     return _put_side_by_side([enlarge(image, scale) for image in images], WIDTH_PX)
 
 
 def make_labelled_sheet(samples: Sequence[Drawable]) -> Pixels:
-    """Put samples side by side, with labels over them and boxes around their digits, in colours.
-
-    They are enlarged up to three times, while two stand side by side.
-    """
+    """Put samples side by side, labelled and boxed, enlarged up to three times if two fit."""
     widest_px = max(sample.image.shape[1] for sample in samples)
     room_px = LABELLED_WIDTH_PX // 2 - 2 * GAP_PX
     scale = max(1, min(LABELLED_SCALE, room_px // widest_px))
@@ -59,10 +53,7 @@ def make_labelled_sheet(samples: Sequence[Drawable]) -> Pixels:
 
 
 def draw_sample(sample: Drawable, scale: int) -> Pixels:
-    """Draw a sample enlarged, with its label and its boxes, shape (height, width, 3).
-
-    A box is drawn around its digit: the lines cover no ink of it.
-    """
+    """Draw a sample enlarged, (height, width, 3), with its label, and boxes that cover no ink."""
     from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 - not needed to write PNG files
 
     image = Image.fromarray(enlarge(sample.image, scale))

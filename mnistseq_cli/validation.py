@@ -88,10 +88,7 @@ def check_share(name: str, value: object) -> float:
 def check_number(
     name: str, value: object, low: int, high: int, words: tuple[str, ...] = ()
 ) -> int:
-    """Return a whole number from `low` to `high`, of NumPy too, as a plain one.
-
-    The message names words that are allowed as well.
-    """
+    """Return a whole number from `low` to `high` as a plain one; the message names `words` too."""
     number = to_int(value)
     if number is None or not low <= number <= high:
         others = "".join(f", or {word}" for word in words)

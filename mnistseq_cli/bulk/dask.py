@@ -102,10 +102,7 @@ def _make_maker(order: _Order) -> PartMaker:
 
 @contextmanager
 def open_cluster(address: str, n_workers: int | None = None) -> Iterator[Client]:
-    """Connect to a Dask scheduler, such as ``tcp://10.0.0.5:8786``.
-
-    "local" starts one with workers on this machine, by default as many as there are usable cores.
-    """
+    """Connect to a scheduler, such as ``tcp://10.0.0.5:8786``, or start one here for "local"."""
     distributed = import_extra("distributed", "dask", "--dask")
     if n_workers == 0:
         raise UsageError("workers is 0; a cluster needs 1 or more")

@@ -55,10 +55,7 @@ def estimate(
     n_left: int | None = None,
     data_dir: Path | None = None,
 ) -> Estimate:
-    """Estimate what a run would take that has `n_left` samples to make, by default all.
-
-    A handful of samples is made where temporary files are.
-    """
+    """Estimate a run that has `n_left` samples to make, by default all, from a handful."""
     generator = generator or SequenceGenerator(plan.recipe, data_dir=data_dir)
     n_left = plan.recipe.count if n_left is None else n_left
     split = max(plan.splits, key=lambda split: split.stop - split.start)

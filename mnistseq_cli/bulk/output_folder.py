@@ -132,11 +132,7 @@ class OutputFolder:
         shutil.rmtree(staging, ignore_errors=True)
 
     def sweep(self) -> None:
-        """Remove what is half made, but not the records of parts.
-
-        The files of a part with a record may have their final names already: the record is all
-        that says whose they are.
-        """
+        """Remove what is half made, but no record of a part: it alone says whose files are."""
         staged = [*self.staging.iterdir()] if self.staging.is_dir() else []
         for share in [path for path in staged if path.name.startswith(_SHARE)]:
             staged.remove(share)

@@ -55,10 +55,7 @@ def describe_file(path: Path | str, name: str) -> FileEntry:
 
 
 class Staging:
-    """Takes the files of one part into a new folder; a `PartWriter`.
-
-    The folder of their split, `within`, goes before the names of files.
-    """
+    """Takes the files of one part into a new folder, within one of their split; a `PartWriter`."""
 
     def __init__(self, folder: Path, within: str = "") -> None:
         self.folder = folder

@@ -52,10 +52,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Plan:
-    """A recipe, where its samples go, and in which parts.
-
-    With splits, its glyphs are all of them, for the splits to draw from.
-    """
+    """A recipe, with all glyphs where splits draw from them; where samples go, in which parts."""
 
     recipe: Recipe
     output: Output

@@ -62,11 +62,7 @@ class Difference:
 
 
 class Remaker:
-    """Makes the samples of a dataset again.
-
-    The plan is what `load_plan` gave, or that of a `Manifest`. Glyphs that are not cached are
-    fetched where `download` allows it.
-    """
+    """Makes the samples of a dataset again, by a plan as `load_plan` or a `Manifest` has it."""
 
     def __init__(
         self,
@@ -119,10 +115,7 @@ class Remaker:
     def differences(
         self, streams: Mapping[KeyT, Iterator[LoadedSample]]
     ) -> Iterator[tuple[KeyT, Difference]]:
-        """Compare samples with what the recipe makes; an image of no size is not compared.
-
-        Streams of the same samples are read in step, so that these are made once.
-        """
+        """Compare streams of the same samples, read in step, with what the recipe makes."""
         stages = tuple({step.record.stage: 0 for step in self._distortions.steps})
         largest = (generator.largest_px for generator in self._open(stages).values())
         n_pixels = max(height_px * width_px for height_px, width_px in largest)
@@ -148,10 +141,7 @@ class Remaker:
             yield from self._compare([chunk[place] for place in places], block, aspects)
 
     def fill(self, samples: list[LoadedSample], *, boxes: bool = False) -> list[LoadedSample]:
-        """Return samples with the gaps, glyphs and boxes that they lack.
-
-        Boxes of distorted digits take long: they are made only if `boxes` says so.
-        """
+        """Return samples with what they lack; `boxes` of distorted digits, too, which take long."""
         filled = list(samples)
         lacking: dict[int, int] = {}
         for place, sample in enumerate(samples):
@@ -270,11 +260,8 @@ def name_with_split(sample: LoadedSample) -> str:
 
 
 def _read_template(template: str, ending: str) -> str:
-    """Return a pattern for the names of a template; see `mnistseq_cli.formats.names`.
-
-    Texts hold no ``/``, and two fields stand apart. Label files may put a path before a name, or
-    leave ``images`` out.
-    """
+    """Return a pattern for the names of a template, as label files of any style write them."""
+    # Texts hold no /, and two fields stand apart; see `mnistseq_cli.formats.names`.
     pieces = [r"(?:\.\./)*"] + (["(?:images/)?"] if template.startswith("images/") else [])
     template = template.removeprefix("images/")
     has_index = False

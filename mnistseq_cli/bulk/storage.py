@@ -32,10 +32,8 @@ IN_MEMORY = "memory"  # the store that only this process sees
 
 
 def open_folder(name: str | Path) -> Path:
-    """Return the folder of a name: a `Path`, or for a URL a `UPath`, which has its methods.
-
-    A URL may have been a `Path` in between, which makes one slash of two.
-    """
+    """Return the folder of a name: a `Path`, or for a URL a `UPath`, which has its methods."""
+    # A URL may have been a `Path` in between, which makes one slash of two.
     text = name if isinstance(name, str) else name.as_posix()
     if not is_url(text):
         return Path(name)
@@ -70,10 +68,7 @@ def open_store(path: Path) -> Iterator[Store]:
 
 
 class Store:
-    """The folder of a dataset in a store; has the methods of `OutputFolder`.
-
-    What is being made lies in a folder of this machine.
-    """
+    """A folder in a store, staged on this machine; has the methods of `OutputFolder`."""
 
     is_written_by_workers = True
 

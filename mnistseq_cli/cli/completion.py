@@ -42,10 +42,8 @@ _TABLES = {
 
 
 def answer_scripts() -> None:
-    """Have Typer answer our scripts: a value a line, and what it is after a tab.
-
-    Typer keeps what this needs to itself; where it moves, there is no completion.
-    """
+    """Have Typer answer our scripts: a value a line, and what it is after a tab."""
+    # Typer keeps what this needs to itself; where it moves, there is no completion.
     with suppress(ImportError):
         from typer._click.shell_completion import CompletionItem, add_completion_class
         from typer._completion_classes import ZshComplete, completion_init
@@ -108,10 +106,8 @@ def _choose_shell(name: str, option: str) -> str:
 
 
 def find_completer(name: str, metavar: str) -> Callable[[str], list[Any]] | None:
-    """Return what completes the values of a parameter; a shell completes paths by itself.
-
-    Words in what stands for the value, such as ``left|right``, are values too.
-    """
+    """Return what completes the values of a parameter; a shell completes paths by itself."""
+    # Words in what stands for the value, such as left|right, are values too.
     words = [word for word in metavar.split("|") if re.fullmatch("[a-z-]{2,}", word)]
     if name not in _TABLES and not words:
         return None

@@ -107,10 +107,7 @@ def _plan(
 def _read_drawn(
     folder: Path, picture: Picture, given: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what the run to be resumed found, and by which rules it does what options ask for.
-
-    That is the seed and the data set, and whether writers were known.
-    """
+    """Return seed and data set of the run to be resumed, and its rules: were writers known?"""
     from mnistseq_cli.bulk.manifest import load_plan
 
     saved = load_plan(folder)

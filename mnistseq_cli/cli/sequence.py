@@ -64,10 +64,7 @@ def sequence(
 
 
 def join_digits(words: list[str] | None) -> str | None:
-    """Return what was typed as one text: 3 5 0, 350 and 3,5,0 are the same.
-
-    Commas separate three single characters or more. Any other comma is one that is to be written.
-    """
+    """Return what was typed as one text: 3 5 0, 350 and 3,5,0 are the same; 1,250 has a comma."""
     if not words:
         return None
     # What is quoted as one word, such as "12 34", keeps its spaces but between single characters.

@@ -72,10 +72,8 @@ def find_hindrance(console: Console) -> str:
 
 @contextmanager
 def _find_renderer() -> Iterator[Any]:
-    """Yield what textual-image draws sharply with, or None where it or the terminal cannot.
-
-    What the terminal answers is kept off the screen and away from the prompt, late or not.
-    """
+    """Yield what textual-image draws sharply with, or None where it or the terminal cannot."""
+    # What the terminal answers is kept off the screen and away from the prompt, late or not.
     if sys.platform == "win32" or find_spec("textual_image") is None or not _is_in_front():
         yield None
         return

@@ -35,10 +35,8 @@ def repeat_single_length(words: list[str]) -> list[str]:
 
 
 def check_strengths(words: list[str], values: list[str], *, takes_digits: bool) -> None:
-    """Raise if a number after ``--augment NAME`` is among the values that belong to no option.
-
-    A command that takes digits takes that number for them where there are no others.
-    """
+    """Raise if a number after ``--augment NAME`` is among the values that belong to no option."""
+    # A command that takes digits takes that number for them where there are no others.
     if "--augment" not in words or (takes_digits and len(values) == 1):
         return
     from mnistseq_cli.distortions.registry import AUGMENTATIONS

@@ -97,11 +97,7 @@ class LoadedSample:
 
 
 def find_splits(folder: Path, holds: Callable[[Path], bool]) -> list[tuple[str, Path]]:
-    """Find where the samples of a dataset lie: names of splits and their folders.
-
-    That is ``[("", folder)]`` where samples lie in the folder itself, or else those of its
-    sub-folders in which some lie.
-    """
+    """Find names and folders of splits: [("", folder)] where samples lie in the folder itself."""
     with naming_damage(folder):
         if holds(folder):
             return [("", folder)]

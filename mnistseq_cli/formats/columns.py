@@ -161,10 +161,7 @@ Joined: TypeAlias = "tuple[str, tuple[int, ...], Iterator[NDArray[Any]]]"
 
 
 def join_columns(split: Fragments, *, flat: bool = False) -> Iterator[Joined]:
-    """Yield the name and the shape of each column of a split, and its rows in several arrays.
-
-    With `flat`, labels of single digits have the shape (N,), as those of MNIST and Keras.
-    """
+    """Yield name, shape and rows of each column; if `flat`, labels of single digits are (N,)."""
     sizes = _join_sizes([json.loads(data) for data in split.read(_SIZES)])
     for name, column in COLUMNS.items():
         if split.has(_name_fragment(name)):
@@ -253,10 +250,7 @@ def open_npy(file: IO[bytes], path: Path) -> FileArray:
 def iterate_samples(
     split: str, columns: Columns, wanted: Wanted, where: Path
 ) -> Iterator[LoadedSample]:
-    """Yield the samples of a split, whose arrays may lie in any kind of file: see `COLUMNS`.
-
-    Only images and labels must be there; `where` is what messages call the file.
-    """
+    """Yield the samples in arrays of a split, see `COLUMNS`; messages call the file `where`."""
     with naming_damage(where):
         for name, column in columns.items():
             with naming_damage(path := getattr(column, "path", where)):
@@ -364,10 +358,7 @@ def _check_together(columns: Columns) -> int:
 def spell_classes(
     labels: NDArray[Any], lengths: NDArray[Any] | None, alphabet: str = _CHARACTERS
 ) -> list[str]:
-    """Write classes as texts; without lengths, each ends at its first class that is none.
-
-    Without an alphabet, classes are digits, A to Z, a to z.
-    """
+    """Write classes as texts; without lengths, each ends at its first class that is none."""
     if labels.dtype.kind in "US":
         return _decode(labels.ravel())
     classes = labels.reshape(len(labels), -1).astype(np.int64)

@@ -52,10 +52,7 @@ _MOST_16_BIT = 65_535
 
 
 def decode_grey(data: bytes) -> NDArray[np.uint8]:
-    """Decode an image, shape (H, W); colours become grey.
-
-    Grey of 16 bits becomes 8 bits; of several frames the first is taken.
-    """
+    """Decode the first frame of an image as grey of 8 bits, shape (H, W)."""
     if data.startswith(SIGNATURE):
         plain = decode_plain_png(data, READ_LIMIT_PX)
         if plain is not None:
@@ -148,11 +145,7 @@ def encode_image(image: NDArray[Any], image_format: str) -> bytes:
 
 
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:
-    """Write an image; the ending of the name says in which format.
-
-    The image is grey, shape (H, W), or red, green and blue, shape (H, W, 3). The file appears
-    complete under its name, or not at all.
-    """
+    """Write an image, (H, W) or (H, W, 3), in the format of its ending, whole or not at all."""
     ending = path.suffix.removeprefix(".").lower()
     encode = open_encoder(ending)
     height_px, width_px, *colours = image.shape

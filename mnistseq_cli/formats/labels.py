@@ -352,11 +352,8 @@ def _annotate(block: Block) -> list[str]:
 
 
 def _write_shares(block: Block) -> list[str]:
-    """Return the lines of each image.
-
-    Edges are rounded inwards, to where middle and size have no more than nine decimals: readers
-    such as Albumentations refuse boxes that leave the picture by rounding.
-    """
+    """Return the lines of each image, with edges rounded inwards to nine decimals."""
+    # Readers such as Albumentations refuse boxes that leave the picture by rounding.
     sample, number, boxes = _list_boxes(block)
     corners, spans = np.split(boxes, 2, axis=1)
     widths_px = block.widths_px[sample]

@@ -31,10 +31,7 @@ _KINDS = ("image", "label")  # in the order of their keys
 
 
 class Lmdb(Encoded):
-    """``lmdb/data.mdb`` in each split; open the folder ``lmdb``.
-
-    It lies in a folder of its own because some readers search only folders without sub-folders.
-    """
+    """``lmdb/data.mdb`` in each split: some readers look only into folders without sub-folders."""
 
     marks = ("lmdb/data.mdb", "data.mdb")
     needs = ("lmdb",)

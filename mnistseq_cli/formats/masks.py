@@ -25,10 +25,7 @@ _MOST_8_BIT = 255
 
 
 def encode_runs(block: Block) -> tuple[list[str], list[int]]:
-    """Encode masks for COCO, overlapping ones whole; also return how many pixels each has.
-
-    There is one for each character, sample by sample, marks after the text.
-    """
+    """Encode whole masks for COCO, sample by sample, marks last; also return sizes in pixels."""
     inks, widths_px = _take_inks(block), block.widths_px
     order = np.lexsort((inks.instance, inks.sample))
     n_masks, height, _ = inks.images.shape

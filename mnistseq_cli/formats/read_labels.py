@@ -265,10 +265,8 @@ _ENDS = tuple(" \t\r\n,:]}")  # what may follow a value
 
 
 def iterate_json(path: Path) -> Iterator[tuple[str, Any]]:
-    """Yield each key of a JSON object with its value; of an array with each item in turn.
-
-    `json.load` would take 1 GB for the boxes of 200,000 images.
-    """
+    """Yield each key of a JSON object with its value; of an array with each item in turn."""
+    # `json.load` would take 1 GB for the boxes of 200,000 images.
     with open_text(path) as file:
         stream = _JsonStream(file)
         stream.skip("{", is_needed=True)
@@ -375,10 +373,7 @@ _CLASS_NAME = re.compile(r"""\s*(?:-\s+)?(?:['"]?(\d+)['"]?\s*:\s+)?(.*?)\s*""")
 
 
 def read_class_names(path: Path) -> dict[str, str]:
-    """Return the names of classes from a ``data.yaml``, by number; {} if it has none.
-
-    Only the forms that are in use are read: a list or a mapping, in one line or in many.
-    """
+    """Return names of classes by number, from forms of ``data.yaml`` that are in use; or {}."""
     with naming_damage(path):
         text = read_file(path).decode("utf-8-sig")
         found = _CLASS_NAMES.search(text + "\n")

@@ -18,17 +18,12 @@ from mnistseq_cli.glyphs.sources import Entry, open_source
 
 
 def adopt(dataset: Dataset, source: Path, data_dir: str | Path | None = None) -> list[Path]:
-    """Copy the files of a data set into the cache, each only if its hash is right.
+    """Copy the files of a data set into the cache, each only if its hash is right; return them.
 
     The source is a folder, zip or tar archive that holds the packed files or the unpacked IDX
     files, under whatever names, or arrays of the same glyphs, such as a Keras `mnist.npz`. Files
     whose hashes are not known, those of EMNIST, are found by their names. Those that say who
     wrote the glyphs come along, or alone, where they are there.
-
-    Returns
-    -------
-    list of Path
-        The files in the cache.
     """
     named = DATASETS.get(dataset.writers_from, dataset)
     with open_source(source) as entries:

@@ -120,10 +120,7 @@ def ensure_writers(
     data_dir: str | Path | None = None,
     **options: Any,  # noqa: ANN401 - those of `ensure_cached`
 ) -> dict[str, Action]:
-    """See to it that the files are there that say who wrote the glyphs, as `ensure_cached` does.
-
-    They are the labels of another data set; there is nothing to do where none names writers.
-    """
+    """Do as `ensure_cached` for labels of another data set that name the writers, if any do."""
     if dataset.writers_from in {"", dataset.name}:
         return {}
     named = DATASETS[dataset.writers_from]

@@ -273,10 +273,7 @@ class GlyphSet:
 
     @cached_property
     def _symbol_px(self) -> int:
-        """Height of the pen's cells: what it adds is as large as the set's own characters.
-
-        Digits of MNIST and of the pen fill 20 of 28 pixels.
-        """
+        """Height of the pen's cells: it adds what is as large as digits, 20 of 28 pixels."""
         some = self.own.ids[:: -(-len(self.own) // _N_SIZED)]
         middle_px = int(np.median(measure_ink(self.images[some])[:, 3]))
         em_px = min(max(middle_px * SIDE_PX // self.images.shape[1], 10), 23)
@@ -354,10 +351,7 @@ def hash_glyphs(images: NDArray[Any], labels: NDArray[Any], alphabet: str) -> st
 
 
 def move_left(images: Pixels, by_px: Ints) -> Pixels:
-    """Move images to the left by so many columns as are blank there.
-
-    Every row of an image begins with these, so its pixels move forward in memory as a whole.
-    """
+    """Move images left past blank columns: in memory, all their pixels move forward as a whole."""
     n, height, width = images.shape
     pixels = np.pad(images.reshape(n, -1), ((0, 0), (0, width)))
     moved = sliding_window_view(pixels, height * width, axis=1)
@@ -366,10 +360,7 @@ def move_left(images: Pixels, by_px: Ints) -> Pixels:
 
 
 def measure_ink(images: Pixels) -> Ints:
-    """Return x, y, width, height in pixels of the ink of images, shape (N, 4).
-
-    Ink is whatever is over 0; of a blank image all four are 0.
-    """
+    """Return x, y, width, height of ink (what is over 0) in images, (N, 4); 0 for a blank one."""
     boxes = np.empty((len(images), 4), np.int64)
     for some in split_up(images, _CHUNK_PX):
         left, width = _measure_along(_find_columns(images[some]))

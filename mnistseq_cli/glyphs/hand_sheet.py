@@ -70,10 +70,7 @@ class SheetField:
 
 
 def draw_pdf(characters: str, n_fields: int) -> bytes:
-    """Draw a sheet with so many fields for each character, as a PDF of one page or more.
-
-    A character that is unknown, or there twice, raises a TextError.
-    """
+    """Draw a PDF of one page or more, with so many fields for each character."""
     for one in characters:
         if one not in CHARACTERS or characters.count(one) > 1:
             raise TextError(f"--characters has {one!r}; expected each at most once: {CHARACTERS}")
@@ -136,10 +133,7 @@ def _decode(cells: Bools) -> tuple[str, int] | None:
 
 
 def read_photo(path: Path) -> list[SheetField]:
-    """Read the fields of a page from a photo or a scan, whichever way up it is.
-
-    What is no picture, too large, or shows no whole page raises a GlyphError.
-    """
+    """Read the fields of a page from a photo or a scan, whichever way up it is."""
     photo = _open_photo(path)
     scale = max(1, round(max(photo.size) / SEARCH_PX))
     small = photo.reduce(scale)
@@ -235,10 +229,8 @@ def solve_homography(points: Points, to: Points) -> Floats:
 
 
 def _lift_ink(page: Image.Image) -> Pixels:
-    """Return what is written on a page: no shadow, no frame, no line.
-
-    Paper is what a morphological closing leaves, in which all that is as narrow as a stroke goes.
-    """
+    """Return what is written on a page: no shadow, no frame, no line."""
+    # Paper is what a morphological closing leaves: all that is as narrow as a stroke goes.
     page = page.filter(ImageFilter.MedianFilter(3))
     closed = page.reduce(4).filter(ImageFilter.MaxFilter(9)).filter(ImageFilter.MinFilter(9))
     paper = np.asarray(closed.resize(page.size, Image.Resampling.BILINEAR)).astype(np.float64)

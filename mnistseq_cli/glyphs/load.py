@@ -217,10 +217,7 @@ def _find_auto(
 def _join_sets(
     sets: list[GlyphSet], name: str, split: str, weights: tuple[int, ...] = ()
 ) -> GlyphSet:
-    """Return one union of several sets, ids going on; with weights characters are drawn by them.
-
-    Glyphs of different sizes become as large as the largest.
-    """
+    """Return a union of sets, ids going on, glyphs as large as the largest, drawn by weight."""
     alphabet = "".join(dict.fromkeys(one for each in sets for one in each.alphabet))
     side_px = max(one.images.shape[1] for one in sets)
     sizes = [len(one.labels) for one in sets]

@@ -128,10 +128,7 @@ def has_dark_ink(images: Pixels, polarity: str, name: str) -> bool:
 
 
 def clean_paper(images: Pixels, *, is_lossy: bool) -> Pixels:
-    """Return glyphs whose paper is 0 and whose darkest ink is 255, free of noise.
-
-    Light ink on dark paper that is clean already stays as it is, to the byte, and mapped.
-    """
+    """Return glyphs of paper 0 and ink up to 255, free of noise; what is clean stays mapped."""
     border = _take_border(images)
     specked = ((border > 0) & (border <= _NOISE)).any(axis=1)
     is_noisy = np.median(_find_paper(images)) > 0 or specked.mean() > 0.5  # noqa: PLR2004 - most

@@ -54,11 +54,7 @@ class Entry:
 
 @contextmanager
 def open_source(path: Path) -> Iterator[list[Entry]]:
-    """List the files of a folder or an archive, in the order of folder or archive.
-
-    Hidden files and what macOS and Windows leave are left out. Of a file that is no archive the
-    list is the files beside it.
-    """
+    """List the files of a folder or archive, or of those beside another file, but no litter."""
     with ExitStack() as stack:
         with naming_damage(path, GlyphError):
             if not path.exists():

@@ -34,10 +34,7 @@ _, _HAND_OF, _ = split_ids(np.arange(_ALL_GLYPHS.size))
 
 
 def add_symbols(own: GlyphSet, characters: set[str]) -> GlyphSet:
-    """Return a set with those of some characters that it lacks and the pen has, ids going on.
-
-    The pen's glyphs are drawn when they are used.
-    """
+    """Return a set with characters that it lacks and the pen has, ids going on, not drawn yet."""
     lacking = [one for one in PEN_ADDITIONS if one in characters - {*own.alphabet}]
     if not lacking:
         return own
@@ -76,19 +73,13 @@ class SymbolHands:
     def choose(
         self, classes: Classes, ids: Ints, is_own: Bools, hand_words: Words, glyph_words: Words
     ) -> Ints:
-        """Choose the ids of symbols, shape (N, n); of other characters they mean nothing.
-
-        `ids`, (N, n), are the glyphs of the characters that are the set's own, as `is_own` says.
-        """
+        """Choose ids of symbols, (N, n), like the glyphs `ids` where these are the set's own."""
         hands = self._choose_hands(ids, is_own, hand_words)[:, None]
         copies = (glyph_words >> np.uint64(63)).astype(np.int64)
         return np.asarray(self._n_own + _ALL_GLYPHS[self._numbers[classes], hands, copies])
 
     def _choose_hands(self, ids: Ints, is_own: Bools, words: Words) -> Ints:
-        """Return a hand for each row: one of the closest, or any where nothing else is written.
-
-        Where the pen writes the first of the set's characters, it is that hand.
-        """
+        """Return the hand of each row: the pen's that began it, one of the closest, or any."""
         styles = np.zeros((*ids.shape, 2), np.int64)
         styles[is_own] = self._measure(ids[is_own])
         n_own = is_own.sum(axis=1)

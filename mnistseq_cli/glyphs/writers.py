@@ -22,18 +22,10 @@ UNKNOWN = -1  # the number of nobody, who has no name
 
 @dataclass(frozen=True, eq=False)
 class Writers:
-    """Who wrote some glyphs: a number each, and the names that numbers stand for.
+    """Who wrote some glyphs: a number each, and the names that numbers stand for."""
 
-    Parameters
-    ----------
-    numbers : ndarray of int, of any shape
-        -1 where nobody is known.
-    names : str or tuple of str
-        The name of each number, or what stands before it: ``"nist"`` for the name nist/2154.
-    """
-
-    numbers: NDArray[np.integer]
-    names: str | tuple[str, ...]
+    numbers: NDArray[np.integer]  # of any shape; -1 where nobody is known
+    names: str | tuple[str, ...]  # of each number, or "nist" for nist/2154 and the like
 
     def __getitem__(self, places: Any) -> Writers:  # noqa: ANN401 - what indexes an array
         """Return the writers of some of the glyphs."""

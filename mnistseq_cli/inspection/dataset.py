@@ -95,10 +95,7 @@ def _check_subfolders(folder: Path) -> None:
 
 
 class Filler:
-    """Fills in from the recipe what samples of a dataset lack, until that fails.
-
-    Nothing is filled in where the dataset is not ours, and no glyphs are fetched.
-    """
+    """Fills in from recipe and glyphs at hand what samples of ours lack, until that fails."""
 
     def __init__(
         self, dataset: StoredDataset, data_dir: Path | None = None, why_not: str = ""

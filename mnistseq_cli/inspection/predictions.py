@@ -28,18 +28,11 @@ _KEPT_BYTES = 1 << 26  # of their images
 
 
 def align(text: str, read: str) -> list[tuple[str, str]]:
-    """Align a text with what was read of it, with the fewest edits.
+    """Pair characters written with those read, "" where one was inserted or left out.
 
-    Returns
-    -------
-    list of (str, str)
-        Characters written and read; "" was written where one was inserted, and read where one
-        was left out. Of alignments with equally few edits the one that, followed from the end,
-        prefers a pair of characters over one left out, and that over one inserted.
-
-    References
-    ----------
-    R. A. Wagner and M. J. Fischer, The String-to-String Correction Problem, J. ACM 21 (1974).
+    There are as few edits as can be (Wagner and Fischer, "The String-to-String Correction
+    Problem", J. ACM 21, 1974). Of equally few, followed from the end, a pair of characters goes
+    before one left out, and that before one inserted.
     """
     table = [list(range(len(read) + 1))]
     for i, old in enumerate(text, 1):
@@ -282,10 +275,7 @@ def _normalise(name: str) -> str:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read predictions from a table with a column for the image and one for what was read.
-
-    A header (of `NAME_KEYS` and `READ_KEYS`) says which; without one they are the first two.
-    """
+    """Read predictions from a table, by its header, or from its first two columns: image, text."""
     reads: list[str] = []
     places: dict[str, int] = {}
     line = 0

@@ -123,10 +123,8 @@ def _explain_emptiness(dataset: StoredDataset) -> OutputError:
 def _take_chunks(
     samples: Iterable[LoadedSample], places: deque[int]
 ) -> Iterator[tuple[int, list[LoadedSample]]]:
-    """Put consecutive samples together, few of them where images are large; yield where.
-
-    Where chunks begin does not depend on the number of shares.
-    """
+    """Put consecutive samples together, few of them where images are large; yield where."""
+    # Where chunks begin does not depend on the number of shares.
     chunk: list[LoadedSample] = []
     n_bytes = start = 0
     for sample in samples:

@@ -46,10 +46,7 @@ def guess_ink(samples: list[LoadedSample]) -> Ink:
 
 
 class Tally:
-    """Counts what is in samples; in datasets of ours no damage is guessed from texts alone.
-
-    What is counted in different samples, in any order, adds up by `merge`.
-    """
+    """Counts what is in samples; of different ones, in any order, it adds up by `merge`."""
 
     def __init__(
         self, ink: Ink, rule: GapRule | None, n_kept: int, predictions: Predictions | None
@@ -118,11 +115,7 @@ class Tally:
             self.reader.merge(other.reader)
 
     def heat_map(self) -> NDArray[np.float64]:
-        """Return the mean ink of each pixel, 0 to 1.
-
-        Smaller images count as paper beyond their right and lower edges; of images wider than
-        anybody could look at, it is the left part.
-        """
+        """Return the mean ink of each pixel, 0 to 1; beyond smaller images there is paper."""
         return self._heat / (_FULL * max(1, self.n_samples))
 
     def n_equal(self, kind: str) -> int:

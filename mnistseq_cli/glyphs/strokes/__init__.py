@@ -40,20 +40,13 @@ _BLOCK = 400
 
 
 def draw_glyphs(split: str, ids: Ints, height_px: int = SIDE_PX) -> tuple[Pixels, Pixels]:
-    """Draw digits of a split: images, (N, height, height), 0 = paper, and their digits, (N,).
-
-    A hand has consecutive ids: the digits 0 to 9, and again 0 to 9.
-    """
+    """Draw digits of a split, 0 to 9 twice by each hand: images, (N, height, height), digits."""
     first = 0 if split == "train" else N_DIGITS * COPIES * N_HANDS["train"]
     return draw_by_id(first + ids, height_px), (ids % N_DIGITS).astype(np.uint8)
 
 
 def number_glyphs(character: str) -> Ints:
-    """Return the ids of a character among all glyphs, by hand and copy, shape (hands, copies).
-
-    First are all digits, those of a hand one after the other, then all glyphs of each other
-    character.
-    """
+    """Return ids of a character, (hands, copies): first digits, hand by hand, then each other."""
     number = PEN_CHARACTERS.index(character)
     of_hands = np.arange(COPIES * N_ALL_HANDS).reshape(N_ALL_HANDS, COPIES)
     if number < N_DIGITS:

@@ -100,12 +100,8 @@ def _draw(line: Line, side_px: int, height_px: int) -> Pixels:
 
 
 def _nearest(samples: NDArray[np.int32], side_px: int) -> NDArray[np.int32]:
-    """Find the least squared distance less squared radius to any sample, (side, side, N).
-
-    The samples, rows of x, y and squared radius, shape (S, 3, N), lie closer than a pen is wide.
-    The squares of x and y are worked out once for a row or column, which leaves an addition and a
-    minimum for a pixel.
-    """
+    """Find the least squared distance less squared radius to any sample, (side, side, N)."""
+    # Samples (x, y, squared radius) lie closer than a pen is wide; a row's squares are made once.
     centre = (np.arange(side_px, dtype=np.int32) * _PARTS + _PARTS // 2)[:, None]
     nearest = np.full((side_px, side_px, samples.shape[2]), _FAR, dtype=np.int32)
     here = np.empty_like(nearest)

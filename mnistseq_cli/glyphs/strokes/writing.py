@@ -79,11 +79,7 @@ def _read_flat(words: Words) -> Floats:
 
 
 def trace_lines(numbers: Ints, trait_words: Words, way_words: Words, glyph_words: Words) -> Line:
-    """Let each hand write its character, by the number of it in `PEN_CHARACTERS`, shape (N,).
-
-    Words are rows of `N_TRAITS`, `WAY_WORDS` and `GLYPH_WORDS`: of the hand, of how that writes
-    the character, and of the glyph.
-    """
+    """Let hands write characters, (N,) numbers in `PEN_CHARACTERS`, by rows of words for each."""
     own_traits, own_habits, tremor, pressure = np.split(glyph_words, _GLYPH_PARTS, axis=1)
     traits = _HAND_TRAIT * read_normal(trait_words) + _OWN_TRAIT * read_normal(own_traits)
     habits = _HAND_HABIT * _read_flat(way_words[:, 1:]) + _OWN_HABIT * _read_flat(own_habits)

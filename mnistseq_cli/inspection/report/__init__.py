@@ -181,11 +181,8 @@ def _read_recipe(survey: Survey) -> dict[str, str] | None:
 
 
 def make_confusion(confusion: dict[tuple[str, str], int]) -> dict[str, Any]:
-    """Return the table of which character was read as which, for the template.
-
-    Cells are counts with a shade from 0 to 1. Characters that were read but are written nowhere
-    share a column.
-    """
+    """Return the table of which character was read as which, with shades from 0 to 1."""
+    # Characters that were read but are written nowhere share a column.
     written = sorted({old for old, _ in confusion if old})
     is_other = any(new and new not in written for _, new in confusion)
     columns = [*written, *([_OTHER] if is_other else []), ""]
