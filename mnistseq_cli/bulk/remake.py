@@ -141,7 +141,7 @@ class Remaker:
             yield from self._compare([chunk[place] for place in places], block, aspects)
 
     def fill(self, samples: list[LoadedSample], *, boxes: bool = False) -> list[LoadedSample]:
-        """Return samples with what they lack; `boxes` of distorted digits, too, which take long."""
+        """Return samples with what they lack; `boxes` of distorted digits too, which take long."""
         filled = list(samples)
         lacking: dict[int, int] = {}
         for place, sample in enumerate(samples):

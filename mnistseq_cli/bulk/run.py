@@ -390,7 +390,7 @@ def _find_joined(path: Path) -> list[FileEntry] | None:
 def _make_card(
     folder: OutputFolder | Store, facts: Facts, first: Block
 ) -> tuple[dict[str, str], dict[str, bytes]]:
-    """Return the hash of our card, edited or not, or {} for another's; and what is to be written."""
+    """Return the hash of our card, edited or not, or {} for another's; and what to write."""
     data = write_card(facts, PREVIEW_FILE).encode()
     card = {"sha256": hashlib.sha256(data).hexdigest()}
     is_new = check_card(folder.path, card) != "own"

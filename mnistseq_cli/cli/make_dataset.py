@@ -107,7 +107,7 @@ def _plan(
 def _read_drawn(
     folder: Path, picture: Picture, given: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return seed and data set of the run to be resumed, and its rules: were writers known?"""
+    """Return seed and data set of the run to be resumed, and rules that writers decided."""
     from mnistseq_cli.bulk.manifest import load_plan
 
     saved = load_plan(folder)
