@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +14,12 @@ import pytest
 
 from mnistseq_cli.bulk.run import run as make
 from mnistseq_cli.bulk.verify import verify
-from mnistseq_cli.formats import FORMATS, Output, open_format
+from mnistseq_cli.formats import FORMATS
 from mnistseq_cli.formats.card import Licence
+from tests.formats.readers import need
 from tests.helpers.bulk_cases import Case, check_installed, read_tree
 from tests.helpers.program import Result
 
-SPLITS = {"whole": (), "splits": ("train=4", "val=1", "test=1")}
 COUNT = 30
 
 
@@ -31,36 +29,27 @@ def case() -> Case:
 
 
 def read_head(folder: Path) -> dict[str, Any]:
-    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed: the Hub reads with it")
+    """Read the head of a card as the Hub does."""
     _, head, body = (folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)
     assert body.startswith("\n# ")
-    values: dict[str, Any] = yaml.safe_load(head)
+    values: dict[str, Any] = need("yaml").safe_load(head)
     return values
 
 
-def write(folder: Path, to: str, splits: str) -> None:
-    check_installed(to)
-    case = Case(Path("strokes"), {"count": COUNT, "splits": SPLITS[splits]}, {"to": to})
-    make(case.plan(folder), workers=0)
-
-
-@pytest.mark.parametrize("splits", SPLITS)
+@pytest.mark.parametrize("splits", [(), ("train=4", "val=1", "test=1")], ids=["whole", "splits"])
 @pytest.mark.parametrize("to", FORMATS)
-def test_every_dataset_has_a_card(to: str, splits: str, tmp_path: Path) -> None:
-    write(tmp_path, to, splits)
+def test_every_dataset_has_a_card(to: str, splits: tuple[str, ...], tmp_path: Path) -> None:
+    check_installed(to)
+    case = Case(Path("strokes"), {"count": COUNT, "splits": splits}, {"to": to})
+    make(case.plan(tmp_path), workers=0)
     head = read_head(tmp_path)
     assert (head["license"], head["size_categories"]) == ("cc0-1.0", ["n<1K"])
     found = {one["split"] for config in head.get("configs", []) for one in config["data_files"]}
     assert found in ({"train"}, {"train", "val", "test"}, set())
     assert (tmp_path / ".mnistseq" / "preview.jpg").stat().st_size > 500
-    found_by = [file["@id"] for file in read_croissant(tmp_path)["distribution"]]
-    assert "recipe.toml" in found_by
+    croissant = json.loads((tmp_path / "croissant.json").read_text(encoding="utf-8"))
+    assert "recipe.toml" in [file["@id"] for file in croissant["distribution"]]
     assert verify(tmp_path, workers=0).problems == ()
-
-
-def read_croissant(folder: Path) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads((folder / "croissant.json").read_text(encoding="utf-8"))
-    return values
 
 
 @pytest.mark.parametrize(
@@ -85,20 +74,17 @@ def read_licence(folder: Path, to: str) -> Any:
     """Read what a container says of its licence, with the readers of others."""
     if to == "folder":
         values = json.loads((folder / "annotations" / "instances_default.json").read_text())
-        return values["licenses"][0]["name"], values["info"]["description"]
+        return {"license": values["licenses"][0]["name"], "attribution": values["info"]}
     if to == "parquet":
-        parquet = pytest.importorskip("pyarrow.parquet")
-        found = parquet.read_schema(folder / "part-00000.parquet").metadata
-        return found[b"license"].decode(), found[b"attribution"].decode()
+        found = need("pyarrow.parquet").read_schema(folder / "part-00000.parquet").metadata
+        return {key.decode(): value.decode() for key, value in found.items()}
     if to == "hdf5":
-        with pytest.importorskip("h5py").File(folder / "data.h5") as file:
-            return file.attrs["license"], file.attrs["attribution"]
+        with need("h5py").File(folder / "data.h5") as file:
+            return dict(file.attrs)
     if to == "npz":
-        arrays = np.load(folder / "data.npz")
-        return arrays["license"].item(), arrays["attribution"].item()
+        return {key: array[()] for key, array in np.load(folder / "data.npz").items()}
     with tarfile.open(folder / "data-000000.tar") as tar:
-        record = json.load(tar.extractfile("000000000.json"))  # type: ignore[arg-type] # not None
-    return record["license"], record["attribution"]
+        return json.load(tar.extractfile("000000000.json"))  # type: ignore[arg-type] # not None
 
 
 @pytest.mark.parametrize("to", ["folder", "parquet", "hdf5", "npz", "webdataset"])
@@ -106,12 +92,12 @@ def test_the_licence_stands_in_the_files(to: str, glyph_folder: Path, tmp_path: 
     check_installed(to)
     output = {"to": to, "labels": ("coco",)} if to == "folder" else {"to": to}
     make(Case(Path("strokes"), {"count": 2}, output).plan(tmp_path / "pen"), workers=0)
-    licence, attribution = read_licence(tmp_path / "pen", to)
-    assert licence == "CC0-1.0"
-    assert "pen of mnistseq" in attribution
+    found = read_licence(tmp_path / "pen", to)
+    assert found["license"] == "CC0-1.0"
+    assert "pen of mnistseq" in str(found["attribution"])
     make(Case(glyph_folder, {"count": 2}, output).plan(tmp_path / "own"), workers=0)
     with pytest.raises(KeyError):  # never guessed
-        read_licence(tmp_path / "own", to)
+        _ = read_licence(tmp_path / "own", to)["license"]
     assert read_head(tmp_path / "own")["license"] == "other"
 
 
@@ -122,10 +108,8 @@ def test_a_card_that_was_edited_is_kept(case: Case, tmp_path: Path) -> None:
         (tmp_path / "README.md").write_text("Mine")
         found = verify(tmp_path, workers=0)
         assert (found.problems, found.also_there, found.card) == ((), (), "edited")
-        assert (
-            make(case.plan(tmp_path), workers=0, resume=resume, overwrite=not resume).card
-            == "edited"
-        )
+        again = make(case.plan(tmp_path), workers=0, resume=resume, overwrite=not resume)
+        assert again.card == "edited"
         assert (tmp_path / "README.md").read_text() == "Mine"
     (tmp_path / "README.md").unlink()
     assert verify(tmp_path, workers=0).card == "missing"
@@ -134,14 +118,6 @@ def test_a_card_that_was_edited_is_kept(case: Case, tmp_path: Path) -> None:
     more = case.plan(tmp_path, count=COUNT + 1)
     assert make(more, workers=0, overwrite=True).card == "own"
     assert "31 handwritten" in (tmp_path / "README.md").read_text()
-
-
-def test_a_readme_of_others_is_kept(case: Case, tmp_path: Path) -> None:
-    (tmp_path / "README.md").write_text("Theirs")
-    assert make(case.plan(tmp_path), workers=0).card == "of others"
-    assert (tmp_path / "README.md").read_text() == "Theirs"
-    found = verify(tmp_path, workers=0)
-    assert (found.problems, found.also_there, found.card) == ((), ("README.md",), "of others")
 
 
 def test_a_dataset_made_before_gets_its_card_by_resuming(case: Case, tmp_path: Path) -> None:
@@ -161,8 +137,12 @@ def test_a_dataset_made_before_gets_its_card_by_resuming(case: Case, tmp_path: P
     assert read_tree(tmp_path) == whole
 
 
-def test_croissant_that_was_altered_is_told(case: Case, tmp_path: Path) -> None:
-    make(case.plan(tmp_path), workers=0)
+def test_what_is_of_others_is_kept_and_what_is_ours_is_checked(case: Case, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("Theirs")
+    assert make(case.plan(tmp_path), workers=0).card == "of others"
+    assert (tmp_path / "README.md").read_text() == "Theirs"
+    found = verify(tmp_path, workers=0)
+    assert (found.problems, found.also_there, found.card) == ((), ("README.md",), "of others")
     (tmp_path / "croissant.json").write_text("{}")
     (problem,) = verify(tmp_path, workers=0).problems
     assert (problem.kind, problem.name) == ("short", "croissant.json")
@@ -181,56 +161,3 @@ def test_what_the_hub_adds_disturbs_nothing(run: Callable[..., Result], tmp_path
     assert run("verify", "out", glyphs=False).status == 0
     assert run("inspect", "out", glyphs=False).status == 0
     assert run(*words, "-o", "out", "--resume", glyphs=False).status == 0
-
-
-@pytest.mark.consumers
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("splits", SPLITS)
-@pytest.mark.parametrize("to", FORMATS)
-def test_mlcroissant_takes_it_and_loads_records(to: str, splits: str, tmp_path: Path) -> None:
-    mlcroissant = pytest.importorskip("mlcroissant", reason="mlcroissant is not installed")
-    write(tmp_path, to, splits)
-    path = tmp_path / "croissant.json"
-    program = Path(sys.executable).with_name("mlcroissant")
-    words = [sys.executable, "-m", "mlcroissant.scripts.validate"]
-    words = [str(program), "validate"] if program.exists() else words
-    done = subprocess.run([*words, "--jsonld", path], check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    dataset = mlcroissant.Dataset(path)
-    loaded = []
-    for records in dataset.metadata.record_sets:
-        loaded += [
-            {key.partition("/")[2]: value for key, value in record.items()}
-            for record in dataset.records(records.uuid)
-        ]
-    samples = list(open_format(Output(folder=tmp_path, to=to)).read(tmp_path))
-    assert len(loaded) == (COUNT if to in ("folder", "parquet") else 0)
-    for record, sample in zip(loaded, samples, strict=bool(loaded)):
-        assert np.array_equal(np.asarray(record["image"].convert("L")), sample.image)
-        # The text itself is a column that pandas, by which it reads, takes for numbers.
-        assert "".join(map(str, record["objects.category"])) == sample.text
-        assert int(record["text"]) == int(sample.text)
-        assert sample.boxes is not None
-        assert sample.gaps is not None
-        assert np.array_equal(record["objects.bbox"], sample.boxes)
-        assert record["gaps"] == sample.gaps.tolist()
-
-
-@pytest.mark.consumers
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("splits", SPLITS)
-@pytest.mark.parametrize("to", ["folder", "parquet", "webdataset"])
-def test_a_card_names_splits(
-    to: str, splits: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
-    datasets = pytest.importorskip("datasets", reason="datasets is not installed")
-    write(tmp_path / "out", to, splits)
-    loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
-    sizes = {name: len(rows) for name, rows in loaded.items()}
-    assert sizes == ({"train": 20, "val": 5, "test": 5} if SPLITS[splits] else {"train": COUNT})
-    row = loaded["train"][0]
-    text = row["txt"] if to == "webdataset" else row["text"]
-    (sample, *_) = open_format(Output(folder=tmp_path, to=to)).read(tmp_path / "out")
-    assert text == sample.text

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,14 @@ from mnistseq_cli.bulk.plan import Plan
 from mnistseq_cli.bulk.run import run
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.compose.samples import Sample
-from mnistseq_cli.formats import Output
+from mnistseq_cli.formats import FORMATS, Output
 from mnistseq_cli.recipe import Recipe
 from tests.formats.readers import need
+from tests.helpers.bulk_cases import check_installed
+from tests.helpers.shelf import read_dataset
 
-COUNT = 23
+SPLITS = ("train=4", "val=1", "test=1")
+COUNT = 30
 pytestmark = [
     pytest.mark.consumers,
     pytest.mark.filterwarnings("ignore"),  # how other libraries go about it
@@ -27,21 +32,21 @@ pytestmark = [
 class Made:
     """A finished dataset, and what should be in it."""
 
-    def __init__(self, recipe: Recipe, folder: Path) -> None:
-        self.recipe = recipe
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.samples = list(SequenceGenerator(recipe))
+        self.recipe = Recipe(length=(1, 4), count=COUNT, seed=5, dataset="strokes")
+        self.samples = list(SequenceGenerator(self.recipe))
 
-    def write(self, to: str, *labels: str) -> Path:
-        output = Output(folder=self.folder, to=to, labels=labels)
-        run(Plan(self.recipe, output, part_size=5), workers=0)
+    def write(self, to: str, *labels: str, splits: tuple[str, ...] = ()) -> Path:
+        check_installed(to)
+        output = Output(folder=self.folder, to=to, labels=labels or ("csv", "jsonl"))
+        run(Plan(replace(self.recipe, splits=splits), output, part_size=5), workers=0)
         return self.folder
 
 
 @pytest.fixture
-def made(glyph_folder: Path, tmp_path: Path) -> Made:
-    recipe = Recipe(length=(1, 4), count=COUNT, seed=5, dataset=str(glyph_folder))
-    return Made(recipe, tmp_path / "made")
+def made(tmp_path: Path) -> Made:
+    return Made(tmp_path / "made")
 
 
 @pytest.fixture
@@ -51,14 +56,7 @@ def load_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     datasets = need("datasets")
     datasets.disable_progress_bars()
-
-    def load(*given: Any, **named: Any) -> list[dict[str, Any]]:
-        loaded = datasets.load_dataset(
-            *given, **named, split="train", cache_dir=str(tmp_path / "cache")
-        )
-        return list(loaded)
-
-    return load
+    return partial(datasets.load_dataset, cache_dir=str(tmp_path / "cache"))
 
 
 def check_rows(
@@ -75,34 +73,56 @@ def check_rows(
         assert told["gaps"] == sample.gaps.tolist()
 
 
-def test_datasets_reads_the_folder_and_masks(made: Made, load_dataset: Any) -> None:
-    folder = str(made.write("folder", "masks"))
-    for rows in (load_dataset("imagefolder", data_dir=folder), load_dataset(folder)):
-        check_rows(rows, made.samples, "image")
+FILES = {"folder": "", "parquet": "*.parquet", "webdataset": "*.tar"}
+
+
+@pytest.mark.parametrize("to", FILES)
+def test_datasets_reads_what_was_made(to: str, made: Made, load_dataset: Any) -> None:
+    folder = made.write(to, *(["masks"] if to == "folder" else []))
+    files = sorted(map(str, folder.glob(FILES[to]))) if FILES[to] else []
+    named: dict[str, Any] = {"data_files": files} if files else {"data_dir": str(folder)}
+    kind = to if files else "imagefolder"
+    read = [load_dataset(kind, **named)["train"], load_dataset(str(folder))["train"]]
+    if to == "webdataset":
+        read.append(need("webdataset").WebDataset(files, shardshuffle=False).decode("l8"))
+    for rows in map(list, read):
+        check_rows(rows, made.samples, *(("png", "json") if to == "webdataset" else ("image",)))
         for row, sample in zip(rows, made.samples, strict=True):
-            assert row["image"].mode == "L"
-            assert np.array_equal(np.asarray(row["mask"]) > 0, sample.image < 255)
+            assert row.get("txt", sample.text) == sample.text
+            if to == "folder":
+                assert row["image"].mode == "L"
+                assert np.array_equal(np.asarray(row["mask"]) > 0, sample.image < 255)
 
 
-@pytest.mark.parametrize("by_pattern", [True, False])
-def test_datasets_reads_parquet(by_pattern: bool, made: Made, load_dataset: Any) -> None:
-    need("pyarrow")
-    folder = made.write("parquet")
-    named = {"data_files": str(folder / "*.parquet")}
-    rows = load_dataset("parquet", **named) if by_pattern else load_dataset(str(folder))
-    check_rows(rows, made.samples, "image")
+@pytest.mark.parametrize("to", FILES)
+def test_datasets_finds_splits_by_the_card(to: str, made: Made, load_dataset: Any) -> None:
+    loaded = load_dataset(str(made.write(to, splits=SPLITS)))
+    sizes = {name: len(rows) for name, rows in loaded.items()}
+    assert sizes == {"train": 20, "val": 5, "test": 5}
+    row, (sample, *_) = loaded["train"][0], read_dataset(made.folder)
+    assert (row["txt"] if to == "webdataset" else row["text"]) == sample.text
 
 
-def test_tars_are_read(made: Made, load_dataset: Any) -> None:
-    webdataset = need("webdataset")
-    folder = made.write("webdataset")
-    urls = sorted(str(path) for path in folder.glob("*.tar"))
-    for rows in (
-        load_dataset("webdataset", data_files=urls),
-        list(webdataset.WebDataset(urls, shardshuffle=False).decode("l8")),
-    ):
-        check_rows(rows, made.samples, "png", "json")
-        assert [row["txt"] for row in rows] == [sample.text for sample in made.samples]
+@pytest.mark.parametrize("splits", [(), SPLITS], ids=["whole", "splits"])
+@pytest.mark.parametrize("to", FORMATS)
+def test_mlcroissant_takes_it_and_loads_records(
+    to: str, splits: tuple[str, ...], made: Made
+) -> None:
+    dataset = need("mlcroissant").Dataset(made.write(to, splits=splits) / "croissant.json")
+    loaded = [
+        {key.partition("/")[2]: value for key, value in record.items()}
+        for records in dataset.metadata.record_sets
+        for record in dataset.records(records.uuid)
+    ]
+    assert len(loaded) == (COUNT if to in ("folder", "parquet") else 0)
+    samples = read_dataset(made.folder)
+    for record, sample in zip(loaded, samples, strict=bool(loaded)):
+        assert np.array_equal(np.asarray(record["image"].convert("L")), sample.image)
+        # The text itself is a column that pandas, by which it reads, takes for numbers.
+        assert "".join(map(str, record["objects.category"])) == sample.text
+        assert int(record["text"]) == int(sample.text)
+        assert np.array_equal(record["objects.bbox"], sample.boxes)  # type: ignore[arg-type]
+        assert np.array_equal(record["gaps"], sample.gaps)  # type: ignore[arg-type]
 
 
 def test_pycocotools_reads_coco(made: Made) -> None:
