@@ -10,7 +10,6 @@ import pytest
 
 from mnistseq_cli.distortions.array_api import augment
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
-from mnistseq_cli.randomness import expand, expand_fractions
 from tests.helpers.augment_cases import PAGE_PX
 
 GREY = np.full((60, 28, PAGE_PX), 128, np.uint8)
@@ -200,13 +199,3 @@ def test_baseline_moves_digits_as_they_are(images: np.ndarray) -> None:
         rows, rows_after = (np.flatnonzero(image.any(axis=1)) for image in (before, moved))
         assert (moved[rows_after] == before[rows]).all()
     assert (after != images).any()
-
-
-def test_a_wider_table_of_words_begins_with_the_narrower_one() -> None:
-    keys = np.array([1, 2**63, 2**64 - 1], np.uint64)
-    wide = expand(keys, 5, 9)
-    assert (expand(keys, 3, 4) == wide[:, :3, :4]).all()
-    assert len(np.unique(wide)) == wide.size
-    fractions = expand_fractions(keys, 100, 100)
-    assert np.abs(fractions).max() < 1
-    assert abs(fractions.mean()) < 0.02

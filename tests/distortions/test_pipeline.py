@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from tests.helpers.augment_cases import draw_of, only
+from tests.helpers.program import run_on_older_processor
 
 DEGREES = "expected numbers from -180 to 180 (degrees), alone or as LOW..HIGH"
 PIXELS = "expected whole numbers from 1 to 5 (pixels), alone, as WxH or as LOW..HIGH"
@@ -26,8 +25,6 @@ NO_SWITCH: list[Any] = [0.5, "", 1, (1, 2)]
 LIGHT = [f"{name}={value}" for name, value in PRESETS["light"].items()]
 WRONG: list[Any] = [(), (1,), (1, 2, 3), {}, None, (True, 3), float("nan")]
 FORMS = "a number, a pair (LOW, HIGH), a text such as '5..10', True or False"
-
-
 BAD_WINDOWS = ["6", "1.5x2", "2x2x2", "-1"]
 BAD_ANGLES = ["", "fast", "nan", "1e3", "181", "5..181", "5..", "..5", "-5..5x", "1..2..3", "3x4"]
 
@@ -74,6 +71,9 @@ def test_values_become_ranges(text: str, low: tuple[float], high: tuple[float]) 
         (["rotate=3", "rotate=5"], ["'rotate' is given twice", "rotate=LOW..HIGH"]),
         (["light=3"], ["light is a preset", "'3'", "rotate=10"]),
         *((items, ["list of texts"]) for items in ("light", [3], ["light", None])),
+        *(({"medium": one}, ["medium is a preset and takes no value"]) for one in NO_SWITCH),
+        ({"light": True, "medium": True}, ["light and medium are presets"]),
+        ({"rotat": False}, ["Did you mean 'rotate'"]),
     ],
 )
 def test_mistakes_are_named(items: Any, words: list[str]) -> None:
@@ -89,11 +89,6 @@ def test_a_probability_is_from_zero_to_one(probability: Any) -> None:
     assert caught.value.field == "augment_prob"
     assert repr(probability) in caught.value.message
     assert make_pipeline(["rotate"], float(np.float32(0.5))).steps[0].probability == 0.5
-
-
-def test_steps_stand_in_the_order_of_the_table_however_they_are_given() -> None:
-    names = list(AUGMENTATIONS)
-    assert make_pipeline(names[::-1]) == make_pipeline(names) == make_pipeline(["all"])
 
 
 @pytest.mark.parametrize(
@@ -135,23 +130,11 @@ def test_a_preset_is_overridden(strengths: dict[str, Any], items: list[str]) -> 
     assert make_pipeline(strengths) == make_pipeline(items) == make_pipeline(items[::-1])
 
 
-@pytest.mark.parametrize(
-    ("strengths", "words"),
-    [
-        *(({"medium": one}, "medium is a preset and takes no value") for one in NO_SWITCH),
-        ({"light": True, "medium": True}, "light and medium are presets"),
-        ({"rotat": False}, "Did you mean 'rotate'"),
-    ],
-)
-def test_wrong_presets_are_named(strengths: dict[str, Any], words: str) -> None:
-    with pytest.raises(UsageError, match=words):
-        make_pipeline(strengths)
-
-
 @pytest.mark.parametrize("items", [[preset] for preset in PRESETS] + [[], ["erode=2x2..2x2"]])
-def test_a_plan_spelt_out_is_the_same_plan(items: list[str]) -> None:
-    plan = make_pipeline(items, 0.5)
+def test_a_plan_spelt_out_or_in_another_order_is_the_same_plan(items: list[str]) -> None:
+    plan, names = make_pipeline(items, 0.5), list(AUGMENTATIONS)
     assert make_pipeline(plan.spell_out(), 0.5) == plan
+    assert make_pipeline(names[::-1]) == make_pipeline(names) == make_pipeline(["all"])
 
 
 @given(
@@ -219,17 +202,6 @@ def test_digits_of_a_row_by_one_hand_are_distorted_alike(item: str) -> None:
 # A single image has no neighbour to join.
 EVERY = pytest.mark.parametrize("name", [name for name in AUGMENTATIONS if name != "join"])
 N = 40
-# What a process without the newer instructions prints.
-OLD_PROCESSOR = """
-import hashlib, sys
-import numpy as np
-from mnistseq_cli.distortions.array_api import augment
-from mnistseq_cli.distortions.registry import AUGMENTATIONS
-images = np.frombuffer(sys.stdin.buffer.read(), np.uint8).reshape(-1, 28, 28)
-for name in AUGMENTATIONS:
-    if name != "jpeg":
-        print(name, hashlib.sha256(augment(images, 5, **{name: True})).hexdigest())
-"""
 
 
 @pytest.fixture(scope="module")
@@ -254,18 +226,16 @@ def test_an_image_depends_on_its_index_and_the_seed_alone(name: str, images: np.
 
 
 @EVERY
-@pytest.mark.parametrize("ink", ["white", "black"])
-def test_the_neutral_strength_changes_no_bit(name: str, ink: str, images: np.ndarray) -> None:
-    neutral = only(name, AUGMENTATIONS[name].neutral)
-    assert (augment(images, 5, **only("ink", ink), **neutral) == images).all()
-
-
-@EVERY
-def test_no_digit_is_left_empty_even_at_the_limits(name: str, images: np.ndarray) -> None:
-    if AUGMENTATIONS[name].stage in ("geometry", "shape", "line"):
-        for limit in AUGMENTATIONS[name].limits:
-            after = augment(images, 5, **only(name, (limit, limit)))
-            assert after.reshape(N, -1).any(axis=1).all()
+def test_neutral_strengths_change_no_bit_and_limits_leave_no_digit_empty(
+    name: str, images: np.ndarray
+) -> None:
+    record = AUGMENTATIONS[name]
+    for ink in ("white", "black"):
+        neutral = only("ink", ink) | only(name, record.neutral)
+        assert (augment(images, 5, **neutral) == images).all()
+    for limit in record.limits if record.stage in ("geometry", "shape", "line") else ():
+        after = augment(images, 5, **only(name, (limit, limit)))
+        assert after.reshape(N, -1).any(axis=1).all()
 
 
 @EVERY
@@ -305,13 +275,10 @@ def test_switching_one_on_does_not_change_the_draws_of_another(images: np.ndarra
     assert (change[paper] == alone.astype(int)[paper]).all()
 
 
-def test_black_ink_is_distorted_like_white_ink(images: np.ndarray) -> None:
+def test_black_ink_is_distorted_like_white_ink_but_light_is_light(images: np.ndarray) -> None:
     strengths: Strengths = {"rotate": 20, "erode": 2, "blur": 1, "lines": 3, "background": 0.4}
     white = augment(images, 5, ink="white", **strengths)
     assert (augment(~images, 5, ink="black", **strengths) == ~white).all()
-
-
-def test_brightness_means_lighter_whatever_the_ink(images: np.ndarray) -> None:
     for ink in ("white", "black"):
         lighter = augment(images, 5, ink=ink, brightness=(0.2, 0.2))
         assert (lighter == np.minimum(images.astype(int) + 51, 255)).all()
@@ -339,24 +306,17 @@ def test_what_is_not_allowed_is_refused(arguments: dict[str, Any], words: list[s
     assert all(word in str(caught.value) for word in words)
 
 
+def hash_every(images: np.ndarray) -> list[str]:
+    names = [name for name in AUGMENTATIONS if name != "jpeg"]
+    return [sha256(augment(images, 5, **only(name)).tobytes()).hexdigest() for name in names]
+
+
 def test_an_older_processor_gives_the_same_pixels(images: np.ndarray) -> None:
-    core = __import__("numpy._core" if hasattr(np, "_core") else "numpy.core", fromlist=["_"])
-    there = core._multiarray_umath  # noqa: SLF001 - the only place that lists them
-    features = [name for name in there.__cpu_dispatch__ if there.__cpu_features__.get(name)]
-    if not features:
-        pytest.skip("NumPy dispatches to no instructions of this processor")
-    printed = [
-        subprocess.run(
-            [sys.executable, "-c", OLD_PROCESSOR],
-            input=images.tobytes(),
-            env={**os.environ, "NPY_DISABLE_CPU_FEATURES": " ".join(names)},
-            check=True,
-            capture_output=True,
-        ).stdout
-        for names in ([], features)
-    ]
-    assert printed[0].count(b"\n") == len(AUGMENTATIONS) - 1
-    assert printed[0] == printed[1]
+    code = (
+        "from tests.conftest import make_glyphs; from tests.distortions.test_pipeline import *; "
+    )
+    code += "print(*hash_every(make_glyphs().images[:N]))"
+    assert run_on_older_processor(code) == hash_every(images)
 
 
 def test_editors_know_every_distortion() -> None:

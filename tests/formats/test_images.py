@@ -27,6 +27,7 @@ from mnistseq_cli.formats.masks import decode_instances, encode_instances, encod
 from mnistseq_cli.formats.png import encode_pngs
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import Recipe
+from tests.formats.readers import need
 from tests.helpers.shelf import Split, read_dataset, refuse, write_dataset
 
 Images = hnp.arrays(
@@ -167,14 +168,16 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
-def make(glyphs: GlyphSet, name: str) -> Block:
-    recipe: dict[str, Any] = {"length": (1, 6), "count": COUNT, "seed": 3} | RECIPES[name]
-    return SequenceGenerator(Recipe(**recipe), glyphs).block(0, COUNT, masks=True)
-
-
+@pytest.mark.filterwarnings("ignore")  # of pycocotools and NumPy
 @pytest.mark.parametrize("name", RECIPES)
-def test_the_box_of_a_mask_is_that_of_its_digit(name: str, glyphs: GlyphSet) -> None:
-    block = make(glyphs, name)
+def test_masks_have_the_ink_and_the_box_of_their_digit(name: str, glyphs: GlyphSet) -> None:
+    recipe: dict[str, Any] = {"length": (1, 6), "count": COUNT, "seed": 3} | RECIPES[name]
+    generator = SequenceGenerator(Recipe(**recipe), glyphs)
+    block, plain = generator.block(0, COUNT, masks=True), generator.block(0, COUNT)
+    assert (plain.inks, plain[0].masks) == (None, None)
+    assert np.array_equal(plain.images, block.images)
+    assert np.array_equal(plain.boxes, block.boxes)
+    masks: list[Any] = []
     for sample, data in zip(block, encode_instances(block), strict=True):
         boxes = [*sample.boxes.tolist(), *(list(mark.box) for mark in sample.marks)]
         assert sample.masks is not None
@@ -188,6 +191,13 @@ def test_the_box_of_a_mask_is_that_of_its_digit(name: str, glyphs: GlyphSet) -> 
             assert np.array_equal(sample.masks.any(axis=0), is_ink)
             assert np.array_equal(numbers > 0, is_ink)
             assert all(mask[numbers == n].all() for n, mask in enumerate(sample.masks, 1))
+        masks += [*sample.masks]
+    coco = need("pycocotools.mask")
+    for counts, area_px, mask in zip(*encode_runs(block), masks, strict=True):
+        decoded = coco.decode({"size": mask.shape, "counts": counts})
+        assert np.array_equal(decoded, mask)
+        assert area_px == mask.sum()
+        assert coco.encode(np.asfortranarray(decoded))["counts"].decode() == counts
 
 
 def test_the_darker_ink_has_a_pixel_and_of_equals_the_one_further_left(glyphs: GlyphSet) -> None:
@@ -200,32 +210,6 @@ def test_the_darker_ink_has_a_pixel_and_of_equals_the_one_further_left(glyphs: G
         Block(**vars(block) | {"inks": inks, "images": images, "widths_px": np.array([6])})
     )
     assert decode_instances(data).tolist() == [[0, 2, 1, 2, 3, 3]]
-
-
-@pytest.mark.filterwarnings("ignore")  # of pycocotools and NumPy
-@pytest.mark.parametrize("name", RECIPES)
-def test_pycocotools_decodes_exactly_the_ink(name: str, glyphs: GlyphSet) -> None:
-    coco = pytest.importorskip("pycocotools.mask", reason="pycocotools is not installed")
-    block = make(glyphs, name)
-    runs, areas_px = encode_runs(block)
-    masks = []
-    for sample in block:
-        assert sample.masks is not None
-        masks += [*sample.masks]
-    for counts, area_px, mask in zip(runs, areas_px, masks, strict=True):
-        decoded = coco.decode({"size": mask.shape, "counts": counts})
-        assert np.array_equal(decoded, mask)
-        assert area_px == mask.sum()
-        assert coco.encode(np.asfortranarray(decoded))["counts"].decode() == counts
-
-
-def test_masks_are_made_when_asked_for_and_change_nothing_else(glyphs: GlyphSet) -> None:
-    generator = SequenceGenerator(Recipe(length=3, count=9, augment=("medium",)), glyphs)
-    plain, masked = generator.block(0, 9), generator.block(0, 9, masks=True)
-    assert plain.inks is None
-    assert plain[0].masks is None
-    assert np.array_equal(plain.images, masked.images)
-    assert np.array_equal(plain.boxes, masked.boxes)
 
 
 def test_masks_are_read_back(glyphs: GlyphSet, tmp_path: Path) -> None:

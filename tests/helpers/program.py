@@ -7,7 +7,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+
+import numpy as np
+import pytest
 
 PROGRAM = [sys.executable, "-m", "mnistseq_cli"]
 
@@ -38,3 +42,21 @@ def run_program(
         check=False,
     )
     return Result(done.returncode, done.stdout, done.stderr)
+
+
+def run_on_older_processor(code: str) -> list[str]:
+    """Run Python without the instructions that NumPy picks by processor; return its words."""
+    name = "numpy._core" if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else "numpy.core"
+    core = import_module(f"{name}._multiarray_umath")
+    features = [name for name in core.__cpu_dispatch__ if core.__cpu_features__.get(name)]
+    if not features:
+        pytest.skip("NumPy dispatches to no instructions of this processor")
+    plain = {"NPY_DISABLE_CPU_FEATURES": " ".join(features), "OPENBLAS_CORETYPE": "Prescott"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | plain | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split()

@@ -211,15 +211,6 @@ def test_many_samples_give_what_each_would_give(tmp_path: Path) -> None:
     assert figures.confusion == counted
 
 
-def test_images_of_the_worst_cases_do_not_keep_what_they_are_cut_from(tmp_path: Path) -> None:
-    images = np.full((2, 28, 40), 7, np.uint8)
-    path = write(tmp_path, "file_name,text\n1,2\n")
-    (worst,) = score(path, [LoadedSample("1", "", images[1], "1")]).worst
-    images[1] = 0
-    assert worst.sample.image.base is None
-    assert (worst.sample.image == 7).all()
-
-
 def test_neighbours_are_merged_when_there_are_many() -> None:
     assert merge_neighbours([], 20) == []
     assert merge_neighbours({5, 3}, 20) == [range(3, 4), range(4, 5), range(5, 6)]
