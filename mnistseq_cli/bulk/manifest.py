@@ -45,12 +45,7 @@ RECORD = "record.json"  # of a part that has no final name yet
 MANIFEST_VERSION = 1
 _NUMBER_LIMIT = 2**63  # of samples, files, bytes
 _LEADS_OUT = re.compile(r"^/|[\\\0]|(^|/)\.\.(/|$)")
-_KINDS: dict[type, str] = {
-    str: "a text",
-    int: "a whole number from 0",
-    list: "a list",
-    dict: "an object",
-}
+_KINDS = {str: "a text", int: "a whole number from 0", list: "a list", dict: "an object"}
 _PLAN_KEYS = ("recipe", "output", "part_size", "splits", "start")
 _RECIPE_KEYS = {"version", *(one.name for one in fields(Recipe))}
 
@@ -128,14 +123,9 @@ def dump_record(record: PartRecord) -> bytes:
 
 def load_record(data: bytes) -> PartRecord:
     """Read a record; raise ValueError if the bytes are none."""
-    values = take(
-        {"md5": []} | read_object(data),
-        part=str,
-        start=int,
-        stop=int,
-        versions=dict,
-        **dict.fromkeys(("kept", "files", "md5"), list),
-    )
+    kinds = {"part": str, "start": int, "stop": int, "versions": dict}
+    kinds |= dict.fromkeys(("kept", "files", "md5"), list)
+    values = take({"md5": []} | read_object(data), **kinds)
     for key in ("kept", "files"):
         values[key] = [FileEntry.read(entry) for entry in values[key]]
     return PartRecord(**values)
@@ -248,17 +238,10 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """Return the bytes of ``dataset.json``, one line a part."""
-        names = (
-            "glyphs",
-            "shared_texts",
-            "versions",
-            "n_samples",
-            "n_files",
-            "size_bytes",
-            "card",
-        )
         values = {"version": MANIFEST_VERSION, **self.plan}
-        values |= {name: getattr(self, name) for name in names}
+        for name in ("glyphs", "shared_texts", "versions", "n_samples", "n_files", "size_bytes"):
+            values[name] = getattr(self, name)
+        values["card"] = self.card
         values["files"] = [file._asdict() for file in self.files]
         head = json.dumps(values, indent=1, ensure_ascii=False).removesuffix("\n}")
         lines = ",\n".join(json.dumps(part.__dict__, ensure_ascii=False) for part in self.parts)

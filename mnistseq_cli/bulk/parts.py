@@ -215,11 +215,7 @@ def read_part(folder: Path, part: Part) -> tuple[WrittenPart, PartRecord | None]
 
 
 def check_part(
-    folder: Path,
-    part: Part,
-    report: Callable[[int], None],
-    *,
-    with_fragments: bool = False,
+    folder: Path, part: Part, report: Callable[[int], None], *, with_fragments: bool = False
 ) -> WrittenPart:
     """Compare the files of a part with its record."""
     written, record = read_part(folder, part)

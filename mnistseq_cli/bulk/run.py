@@ -13,19 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, BinaryIO
 
+from mnistseq_cli.bulk import events
 from mnistseq_cli.bulk.dask import make_on_cluster, open_cluster
 from mnistseq_cli.bulk.estimate import estimate
-from mnistseq_cli.bulk.events import (
-    Checking,
-    Finished,
-    Joining,
-    PartFinished,
-    PartRetried,
-    Progressed,
-    Report,
-    Started,
-    Stopped,
-)
 from mnistseq_cli.bulk.manifest import (
     DATASET_FILE,
     KEPT,
@@ -47,25 +37,14 @@ from mnistseq_cli.bulk.output_folder import JOINED, OutputFolder, open_output_fo
 from mnistseq_cli.bulk.parts import PartMaker, Staging, check_files, find_versions, read_part
 from mnistseq_cli.bulk.plan import Part, Plan, cut_parts
 from mnistseq_cli.bulk.storage import Store, is_shared
-from mnistseq_cli.bulk.workers import (
-    WORKERS_LIMIT,
-    count_cores,
-    exit_on_signals,
-    map_unordered,
-)
+from mnistseq_cli.bulk.workers import WORKERS_LIMIT, count_cores, exit_on_signals, map_unordered
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.compose.splits import open_splits
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.files import naming_disk_errors, write_new
 from mnistseq_cli.formats import Output, open_format
 from mnistseq_cli.formats.base import Fragments
-from mnistseq_cli.formats.card import (
-    CARD_FILE,
-    CROISSANT_FILE,
-    Facts,
-    write_card,
-    write_croissant,
-)
+from mnistseq_cli.formats.card import CARD_FILE, CROISSANT_FILE, Facts, write_card, write_croissant
 from mnistseq_cli.formats.fields import find_known
 from mnistseq_cli.formats.webdataset import end_tar, trim_tar
 from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE
@@ -108,7 +87,7 @@ def run(
     glyphs: GlyphSet | None = None,  # if they are at hand; workers still load their own
     dask: str | None = None,  # a scheduler whose workers make the parts; see `open_cluster`
     share: tuple[int, int] | None = None,  # K and N: make the K-th of N shares of the parts
-    report: Report = lambda _: None,
+    report: events.Report = lambda _: None,
 ) -> Summary:
     """Make a dataset: the parts that are wanted and not there, then what spans parts.
 
@@ -134,7 +113,7 @@ def run(
         nullcontext() if dask is None else open_cluster(dask, workers) as cluster,
         open_output_folder(plan, resume=resume, overwrite=overwrite, share=share) as folder,
     ):
-        job = _Job(plan, folder, generator, data_dir=data_dir, report=report, share=share)
+        job = _Job(plan, folder, generator, data_dir, report, share)
         try:
             job.keep_finished(workers)
             part_s = job.check_space() if check_space else 0.0
@@ -160,32 +139,25 @@ def choose_workers(plan: Plan, n_left: int, workers: int | None) -> int:
     return 0 if n_left <= max(_FEW_SAMPLES, plan.part_size) else min(count_cores(), n_parts)
 
 
+@dataclass
 class _Job:
     """How far a run is."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        folder: OutputFolder | Store,
-        generator: SequenceGenerator,
-        *,
-        data_dir: Path | None,
-        report: Report,
-        share: tuple[int, int] | None,
-    ) -> None:
-        self._plan = plan
-        self._folder = folder
-        self._generator = generator
-        self._data_dir = data_dir
-        self._report = report
-        self._share = share
-        self._wanted = partial(plan.parts, share or (1, 1))  # too many to list, maybe
+    plan: Plan
+    folder: OutputFolder | Store
+    generator: SequenceGenerator
+    data_dir: Path | None
+    report: events.Report
+    share: tuple[int, int] | None
+
+    def __post_init__(self) -> None:
+        self._wanted = partial(self.plan.parts, self.share or (1, 1))  # too many to list, maybe
         self._done: dict[str, WrittenPart] = {}
         self._making: dict[Part, int] = {}
         self._n_made = self._size_bytes = 0  # by this run
         self._started = False
-        self._joined = _find_joined(folder.path)
-        self._n_samples = sum(map(len, self._wanted())) if share else plan.recipe.count
+        self._joined = _find_joined(self.folder.path)
+        self._n_samples = sum(map(len, self._wanted())) if self.share else self.plan.recipe.count
 
     @property
     def n_left(self) -> int:
@@ -194,43 +166,41 @@ class _Job:
 
     def keep_finished(self, workers: int | None) -> None:
         """Find the parts that an earlier run finished."""
-        names = self._folder.list_names(PARTS)
-        if not names:
-            return
-        parts = [part for part in self._wanted() if f"{part.name}.json" in names]
+        names = self.folder.list_names(PARTS)
+        parts = [it for it in self._wanted() if f"{it.name}.json" in names] if names else []
         if not parts:
             return
-        self._report(Checking(len(parts)))
-        n_workers = choose_workers(self._plan, sum(map(len, parts)), workers)
+        self.report(events.Checking(len(parts)))
+        n_workers = choose_workers(self.plan, sum(map(len, parts)), workers)
         # Fragments count where they are still to be joined.
         with_fragments = self._joined is None
-        check = self._folder.check_parts(parts, n_workers, with_fragments=with_fragments)
+        check = self.folder.check_parts(parts, n_workers, with_fragments=with_fragments)
         with closing(check) as found:
             for written in found:
                 name = written.part.name
                 if written.problems:
-                    record = self._folder.path / record_name(name)
-                    self._folder.list_replaceable(list_recorded(record))
+                    record = self.folder.path / record_name(name)
+                    self.folder.list_replaceable(list_recorded(record))
                 else:
                     self._done[name] = written
 
     def check_space(self) -> float:
         """Raise OutputError if what is left does not fit on the disk; return seconds a part."""
-        found = estimate(self._plan, self._generator, self.n_left)
-        found.check_space(self._plan.output.folder)
-        return found.seconds / max(1, self.n_left) * self._plan.part_size
+        found = estimate(self.plan, self.generator, self.n_left)
+        found.check_space(self.plan.output.folder)
+        return found.seconds / max(1, self.n_left) * self.plan.part_size
 
     def make(self, make: Driver, n_workers: int, part_s: float) -> None:
         """Make the parts that are not there yet."""
         self._started = True
-        self._report(
-            Started(
+        self.report(
+            events.Started(
                 n_samples=self._n_samples,
-                n_parts=sum(1 for _ in self._wanted()) if self._share else self._plan.n_parts,
+                n_parts=sum(1 for _ in self._wanted()) if self.share else self.plan.n_parts,
                 n_samples_done=self._n_samples - self.n_left,
                 n_parts_done=len(self._done),
                 n_workers=n_workers,
-                n_samples_at_risk=max(1, n_workers) * self._plan.part_size * (part_s > _LONG_S),
+                n_samples_at_risk=max(1, n_workers) * self.plan.part_size * (part_s > _LONG_S),
             )
         )
         left = (part for part in self._wanted() if part.name not in self._done)
@@ -240,12 +210,12 @@ class _Job:
 
     def make_here(self, n_workers: int, parts: Iterator[Part]) -> Generator[WrittenPart]:
         """Make parts in this process, or in others on this machine."""
-        folder, generator = self._folder, self._generator
+        folder, generator = self.folder, self.generator
         glyphs = generator.glyphs if n_workers == 0 else None
-        own = (self._data_dir, glyphs, folder.staging, generator.width_px)
+        own = (self.data_dir, glyphs, folder.staging, generator.width_px)
         commit = folder.commit if folder.is_written_by_workers else None
         return map_unordered(
-            partial(PartMaker, self._plan, *own, commit=commit),
+            partial(PartMaker, self.plan, *own, commit=commit),
             parts,
             n_workers,
             report=self._advance,
@@ -254,24 +224,24 @@ class _Job:
 
     def finish(self) -> Summary:
         """Write what spans parts, and the manifest, when no part is missing any more."""
-        if self._share:
-            if (self._folder.path / DATASET_FILE).exists():  # another share was quicker
-                return self._sum_up(load_manifest(self._folder.path))
+        if self.share:
+            if (self.folder.path / DATASET_FILE).exists():  # another share was quicker
+                return self._sum_up(load_manifest(self.folder.path))
             if not self._read_others():
                 own = [self._done[part.name].summary for part in self._wanted()]
                 n_files = sum(part.n_files for part in own)
                 size_bytes = sum(part.size_bytes for part in own)
                 totals = (self._n_samples, n_files, size_bytes)
-                return Summary(self._plan.output.folder, *totals, is_whole=False)
+                return Summary(self.plan.output.folder, *totals, is_whole=False)
         if self._joined is None:
-            self._report(Joining())
+            self.report(events.Joining())
         done = self._join()
-        self._report(Finished(done.n_samples, done.n_files, done.size_bytes))
+        self.report(events.Finished(done.n_samples, done.n_files, done.size_bytes))
         return self._sum_up(done)
 
     def _join(self) -> Manifest:
         """Write what spans parts, unless it is there, and ``dataset.json``; may be done twice."""
-        plan, folder = self._plan, self._folder
+        plan, folder = self.plan, self.folder
         form = open_format(plan.output)
         staging = Staging(folder.stage(JOINED))
         options = shlex.join(_list_options(plan))
@@ -287,7 +257,7 @@ class _Job:
         parts = [self._done[part.name] for part in plan.parts()]
         versions = [*{repr(part.versions): part.versions for part in parts}.values()]
         summaries = [part.summary for part in parts]
-        manifest = Manifest.of(plan, self._generator.glyphs, versions, files, summaries)
+        manifest = Manifest.of(plan, self.generator.glyphs, versions, files, summaries)
         first = self._make_first()
         facts = Facts(
             recipe=manifest.plan["recipe"],
@@ -315,32 +285,32 @@ class _Job:
 
     def _find_fragments(self) -> list[Fragments]:
         """Return what parts have kept of files that span them, split by split."""
-        kept = self._folder.path / KEPT
-        cut = [[*cut_parts(split, self._plan.part_size)] for split in self._plan.splits]
+        kept = self.folder.path / KEPT
+        cut = [[*cut_parts(split, self.plan.part_size)] for split in self.plan.splits]
         return [Fragments(own[0].folder, kept, [part.name for part in own]) for own in cut]
 
     def _make_first(self) -> Block:
         """Make the first samples, for the card."""
-        plan, generator = self._plan, self._generator
+        plan, generator = self.plan, self.generator
         first = plan.splits[0]
         if plan.weights:
-            splits = open_splits(plan.recipe, plan.splits, self._data_dir, generator.width_px)
+            splits = open_splits(plan.recipe, plan.splits, self.data_dir, generator.width_px)
             generator = splits[first.name]
         return generator.block(first.start, min(first.start + _N_SHOWN, first.stop))
 
     def _sum_up(self, done: Manifest) -> Summary:
-        card = check_card(self._folder.path, done.card)
+        card = check_card(self.folder.path, done.card)
         totals = (done.n_samples, done.n_files, done.size_bytes)
-        return Summary(self._plan.output.folder, *totals, card)
+        return Summary(self.plan.output.folder, *totals, card)
 
     def _read_others(self) -> bool:
         """Read the records of the parts of other shares; whether they are all there."""
-        names = self._folder.list_names(PARTS)
-        if any(f"{part.name}.json" not in names for part in self._plan.parts()):
+        names = self.folder.list_names(PARTS)
+        if any(f"{part.name}.json" not in names for part in self.plan.parts()):
             return False
-        for part in self._plan.parts():
+        for part in self.plan.parts():
             if part.name not in self._done:
-                found, _ = read_part(self._folder.path, part)
+                found, _ = read_part(self.folder.path, part)
                 if found.problems:
                     return False
                 self._done[part.name] = found
@@ -348,25 +318,25 @@ class _Job:
 
     def stop(self) -> None:
         """Remove what is half made, and report how far it is."""
-        self._folder.sweep()
+        self.folder.sweep()
         if self._started:
-            self._report(Stopped(self._n_samples - self.n_left, len(self._done)))
+            self.report(events.Stopped(self._n_samples - self.n_left, len(self._done)))
         else:
-            self._folder.abandon()
+            self.folder.abandon()
 
     def _keep(self, made: WrittenPart) -> None:
         part, summary = made.part, made.summary
-        if not self._folder.is_written_by_workers:
-            self._folder.commit(made.staging, part.name)
+        if not self.folder.is_written_by_workers:
+            self.folder.commit(made.staging, part.name)
         self._done[part.name] = made
         self._making.pop(part, None)
         self._n_made += len(part)
         self._size_bytes += summary.size_bytes
-        self._report(PartFinished(part.name, len(part), summary.n_files, summary.size_bytes))
+        self.report(events.PartFinished(part.name, len(part), summary.n_files, summary.size_bytes))
         self._report_progress()
 
     def _retry(self, part: Part, attempt: int, exit_code: int | None) -> None:
-        self._report(PartRetried(part.name, attempt, exit_code))
+        self.report(events.PartRetried(part.name, attempt, exit_code))
         self._advance(part, 0)
 
     def _advance(self, part: Part, n_made: int) -> None:
@@ -375,7 +345,7 @@ class _Job:
 
     def _report_progress(self) -> None:
         n_samples = self._n_made + sum(self._making.values())
-        self._report(Progressed(n_samples, self._size_bytes))
+        self.report(events.Progressed(n_samples, self._size_bytes))
 
 
 def _find_joined(path: Path) -> list[FileEntry] | None:
@@ -428,7 +398,7 @@ def stream(
     workers: int | None = None,
     data_dir: Path | None = None,
     glyphs: GlyphSet | None = None,
-    report: Report = lambda _: None,
+    report: events.Report = lambda _: None,
 ) -> None:
     """Write the samples of a plan in their order as one tar, such as to a pipe.
 
@@ -439,7 +409,7 @@ def stream(
     generator = SequenceGenerator(plan.recipe, glyphs, data_dir)
     n_workers = choose_workers(plan, plan.recipe.count, workers)
     here = generator.glyphs if n_workers == 0 else None
-    report(Started(plan.recipe.count, plan.n_parts, 0, 0, n_workers))
+    report(events.Started(plan.recipe.count, plan.n_parts, 0, 0, n_workers))
     ready: dict[int, Path] = {}
     n_written = n_samples = size_bytes = 0
     with exit_on_signals(), TemporaryDirectory(prefix="mnistseq-") as scratch:
@@ -449,13 +419,13 @@ def stream(
                 part, summary = made.part, made.summary
                 ready[part.number] = made.staging
                 n_samples += len(part)
-                report(PartFinished(part.name, len(part), 1, summary.size_bytes))
+                report(events.PartFinished(part.name, len(part), 1, summary.size_bytes))
                 while staging := ready.pop(n_written, None):
                     n_written += 1
                     (shard,) = (staging / "files").iterdir()
                     size_bytes += _write(file, trim_tar(shard.read_bytes()))
                     shutil.rmtree(staging)
-                report(Progressed(n_samples, size_bytes))
+                report(events.Progressed(n_samples, size_bytes))
         _write(file, end_tar(size_bytes))
 
 

@@ -113,30 +113,28 @@ def verify(
     )
 
 
+@dataclass
 class _Check:
-    def __init__(
-        self,
-        folder: Path,
-        manifest: Manifest,
-        n_workers: int,
-        report: Callable[[VerifyProgress], None],
-    ) -> None:
-        self._folder = folder
-        self._manifest = manifest
-        self._parts = _list_parts(folder, manifest)
-        self._n_workers = n_workers
-        self._report = report
+    """How far a check is."""
+
+    folder: Path
+    manifest: Manifest
+    n_workers: int
+    report: Callable[[VerifyProgress], None]
+
+    def __post_init__(self) -> None:
+        self._parts = _list_parts(self.folder, self.manifest)
         self.also_there: list[str] = []
-        self._n_files_all = manifest.n_files
+        self._n_files_all = self.manifest.n_files
         self._n_files = self._n_made = self._n_made_all = 0
 
     def read(self) -> list[Problem]:
         """Read every file and look for others."""
-        problems = check_files(self._folder, self._manifest.files)
-        self._n_files = len(self._manifest.files)
+        problems = check_files(self.folder, self.manifest.files)
+        self._n_files = len(self.manifest.files)
         intact = True
-        all_listed = dict(zip(self._parts, self._manifest.parts, strict=True))
-        for written in self._work(partial(partial, check_part, self._folder), self._parts):
+        all_listed = dict(zip(self._parts, self.manifest.parts, strict=True))
+        for written in self._work(partial(partial, check_part, self.folder), self._parts):
             listed = all_listed[written.part]
             problems += written.problems
             if written.summary != listed:
@@ -148,9 +146,9 @@ class _Check:
 
     def choose(self, deep: int | None) -> list[Part]:
         """Choose parts that hold so many samples, evenly spread, the first and last among them."""
-        parts, n_all = self._parts, self._manifest.n_samples
+        parts, n_all = self._parts, self.manifest.n_samples
         n_samples = n_all if deep is None else min(deep, n_all)
-        n_chosen = -(-n_samples // self._manifest.plan["part_size"])
+        n_chosen = -(-n_samples // self.manifest.plan["part_size"])
         while True:
             places = np.linspace(0, len(parts) - 1, n_chosen).round().astype(int)
             chosen = [parts[place] for place in places]
@@ -164,10 +162,10 @@ class _Check:
         """Make parts again and compare; files with problems that are known are left out."""
         self._n_made_all = sum(map(len, parts))
         skip = frozenset(problem.name for problem in known)
-        open_job = partial(_Comparer, self._manifest, self._folder, skip, data_dir)
+        open_job = partial(_Comparer, self.manifest, self.folder, skip, data_dir)
         problems = open_job().check_recipe()
         # Each task reads the label files from their beginning.
-        n_tasks = min(max(1, self._n_workers), -(-self._n_made_all // _TASK_SAMPLES))
+        n_tasks = min(max(1, self.n_workers), -(-self._n_made_all // _TASK_SAMPLES))
         tasks = [tuple(parts[start::n_tasks]) for start in range(n_tasks)]
         for n_made, found in self._work(open_job, tasks):
             problems += found
@@ -179,7 +177,7 @@ class _Check:
         """Count what splits share, in samples made again: words for it, and what is wrong."""
         tally = OverlapTally()
         try:
-            remaker = Remaker(self._manifest.plan, self._folder, data_dir, download=False)
+            remaker = Remaker(self.manifest.plan, self.folder, data_dir, download=False)
             for split, block in remaker.blocks():
                 inside = np.arange(block.glyphs.shape[1]) < block.lengths[:, None]
                 used = {
@@ -191,9 +189,9 @@ class _Check:
             return f"what the splits share was not counted, for {error.message}", []
         overlaps = tally.overlaps()
         never_shared = ["n_glyphs"]
-        if self._manifest.plan["recipe"].get("splits_by") == "writer":
+        if self.manifest.plan["recipe"].get("splits_by") == "writer":
             never_shared.append("n_writers")
-        if not self._manifest.shared_texts:
+        if not self.manifest.shared_texts:
             never_shared.append("n_texts")
         wrong = [it for it in overlaps if any(getattr(it, name) for name in never_shared)]
         leaks = [Problem("altered", DATASET_FILE, describe_overlaps(wrong))] if wrong else []
@@ -203,27 +201,27 @@ class _Check:
         """Find files that are not listed; names are gathered only if there must be some."""
         n_missing = sum(problem.kind == "missing" for problem in problems)
         listed = {DATASET_FILE}  # which lists others
-        if self._manifest.card and (self._folder / CARD_FILE).exists():
+        if self.manifest.card and (self.folder / CARD_FILE).exists():
             listed.add(CARD_FILE)
-        n_found = sum(1 for _ in find_files(self._folder)) - len(listed)
+        n_found = sum(1 for _ in find_files(self.folder)) - len(listed)
         if n_found == self._n_files - n_missing:
             return []
-        listed.update(entry.name for entry in self._manifest.files)
-        for summary in self._manifest.parts:
-            listed.update(entry.name for entry in list_recorded(self._folder / summary.record))
-        others = [name for name in find_files(self._folder) if name not in listed]
+        listed.update(entry.name for entry in self.manifest.files)
+        for summary in self.manifest.parts:
+            listed.update(entry.name for entry in list_recorded(self.folder / summary.record))
+        others = [name for name in find_files(self.folder) if name not in listed]
         self.also_there = [name for name in others if is_litter(name)]
         return [Problem("extra", name) for name in others if not is_litter(name)]
 
     def _work(
         self, make_work: Callable[[], Work[TaskT, ResultT]], tasks: list[TaskT]
     ) -> Iterator[ResultT]:
-        with closing(map_unordered(make_work, tasks, self._n_workers)) as results:
+        with closing(map_unordered(make_work, tasks, self.n_workers)) as results:
             yield from results
 
     def _tell(self) -> None:
         of_files = (self._n_files, self._n_files_all)
-        self._report(VerifyProgress(*of_files, self._n_made, self._n_made_all))
+        self.report(VerifyProgress(*of_files, self._n_made, self._n_made_all))
 
 
 def _list_parts(folder: Path, manifest: Manifest) -> list[Part]:
