@@ -29,7 +29,7 @@ from mnistseq_cli.bulk.workers import Work, count_cores, map_unordered
 from mnistseq_cli.compose.splits import Split, cut
 from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
 from mnistseq_cli.formats import Output, open_format
-from mnistseq_cli.formats.base import LoadedSample, rank_split
+from mnistseq_cli.formats.base import Chosen, LoadedSample, rank_split
 from mnistseq_cli.formats.card import CARD_FILE, CROISSANT_FILE
 from mnistseq_cli.formats.read_labels import OWN_LABEL_FILES, find_label_file, read_labels
 from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE, Recipe
@@ -303,9 +303,8 @@ class _Comparer:
         self, reads: _Reads, splits: list[Split], parts: tuple[Part, ...]
     ) -> Iterator[Problem]:
         """Compare the samples of some parts in what is read: that of some splits, in order."""
-        is_skipped = self._is_skipped if self._skip else lambda _: False
-        chosen = {listing: _Chosen(splits, parts, is_skipped) for listing in reads}
-        streams = {listing: read(chosen[listing]) for listing, read in reads.items()}
+        chosen = {listing: Chosen(_list_places(splits, parts)) for listing in reads}
+        streams = {it: read(partial(self._is_wanted, chosen[it])) for it, read in reads.items()}
         for listing, difference in self._remaker.differences(streams):
             sample, aspect = difference.sample, difference.aspect
             if self._to == "folder" and aspect == "image":
@@ -314,11 +313,12 @@ class _Comparer:
             else:
                 name = self._find_file(sample, aspect, parts, listing)
                 yield Problem("altered", name, str(difference))
+        n_all = sum(split.stop - split.start for split in splits)
         for listing, it in chosen.items():
-            if it.n_seen != it.n_all and not self._skip:
+            if it.n_seen != n_all and not self._skip:
                 none = LoadedSample("", splits[0].name, _NO_IMAGE, "")
                 name = self._find_file(none, "image", parts, listing)
-                yield Problem("altered", name, f"{it.n_seen} samples instead of {it.n_all}")
+                yield Problem("altered", name, f"{it.n_seen} samples instead of {n_all}")
 
     def _find_file(
         self, sample: LoadedSample, aspect: str, parts: tuple[Part, ...], listing: Path | None
@@ -336,8 +336,9 @@ class _Comparer:
         stem = _STEMS.get(aspect, "images")
         return next((name for name in own if stem in stems[name]), own[0])
 
-    def _is_skipped(self, name: str) -> bool:
-        return any(self._name(name, split.name) in self._skip for split in self._remaker.splits)
+    def _is_wanted(self, chosen: Chosen, name: str) -> bool:
+        is_chosen, splits = chosen(name), self._remaker.splits if self._skip else []
+        return is_chosen and not any(self._name(name, it.name) in self._skip for it in splits)
 
     def _name(self, name: str, split: str) -> str:
         """Return the name of an image in the dataset; some label files leave ``images`` out."""
@@ -350,29 +351,15 @@ class _Comparer:
         return [entry.name for entry in list_recorded(self._folder / record)] or [record]
 
 
-class _Chosen:
-    """Whether samples are in some parts, by their place in what is read; counts all."""
-
-    def __init__(
-        self, splits: list[Split], parts: tuple[Part, ...], is_skipped: Callable[[str], bool]
-    ) -> None:
-        self.n_seen = self.n_all = 0
-        self._is_skipped = is_skipped
-        ranges = []
-        for split in splits:
-            shift = self.n_all - split.start
-            own = (part for part in parts if part.split == split.name)
-            ranges += [range(part.start + shift, part.stop + shift) for part in own]
-            self.n_all += split.stop - split.start
-        self._places = chain.from_iterable(ranges)
-        self._next = next(self._places, None)
-
-    def __call__(self, name: str) -> bool:
-        is_chosen = self.n_seen == self._next
-        self.n_seen += 1
-        if is_chosen:
-            self._next = next(self._places, None)
-        return is_chosen and not self._is_skipped(name)
+def _list_places(splits: list[Split], parts: tuple[Part, ...]) -> Iterator[int]:
+    """Yield the places of the samples of some parts, where the splits are read in order."""
+    n_before = 0
+    for split in splits:
+        for part in parts:
+            if part.split == split.name:
+                shift = n_before - split.start
+                yield from range(part.start + shift, part.stop + shift)
+        n_before += split.stop - split.start
 
 
 def _read_rows(split: str, listing: Path, wanted: Wanted) -> Iterator[LoadedSample]:

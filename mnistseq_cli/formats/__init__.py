@@ -34,7 +34,6 @@ LABEL_STYLES = (
     *("csv", "jsonl", "coco", "yolo", "paddleocr", "easyocr", "mmocr", "doctr", "voc", "masks"),
 )
 IMAGE_FORMATS = ("png", "jpg", "bmp", "jp2", "pgm", "tga", "tiff")  # others that work are taken
-# A Path makes s3:/ of s3://; a drive of Windows has one letter.
 NAME_TEMPLATE = "images/{shard:05d}/{index:08d}"
 
 

@@ -121,6 +121,23 @@ def want_all(_: str) -> bool:
     return True
 
 
+class Chosen:
+    """Whether samples are wanted, by their places in what is read, which ascend."""
+
+    def __init__(self, places: Iterable[int]) -> None:
+        self.n_seen = 0
+        self._places = iter(places)
+        self._next = next(self._places, None)
+
+    def __call__(self, _: str) -> bool:
+        """Whether the next sample is."""
+        is_chosen = self.n_seen == self._next
+        self.n_seen += 1
+        if is_chosen:
+            self._next = next(self._places, None)
+        return is_chosen
+
+
 class Format(ABC):
     """One way for samples to lie on disk; made with an `Output`, which it checks."""
 

@@ -18,7 +18,7 @@ from mnistseq_cli.bulk.remake import ASPECTS
 from mnistseq_cli.bulk.workers import count_cores, map_unordered
 from mnistseq_cli.errors import MnistseqError, OutputError
 from mnistseq_cli.files import find_inside
-from mnistseq_cli.formats.base import LoadedSample, rank_split
+from mnistseq_cli.formats.base import Chosen, LoadedSample, rank_split
 from mnistseq_cli.inspection.dataset import Filler, StoredDataset, count_known, open_dataset
 from mnistseq_cli.inspection.figures import INK_BINS, Source, Spread, Survey, UseFigures
 from mnistseq_cli.inspection.gap_test import GapRule
@@ -63,7 +63,8 @@ def survey(
     look = _Look(
         dataset=dataset,
         filler=Filler(dataset, data_dir),
-        choose=partial(_Chosen, max(1, workers), min(n_samples or 1, n_all), n_all),
+        spread=partial(_spread, n_looked_at=min(n_samples or 1, n_all), n_all=n_all),
+        n_shares=max(1, workers),
         open_tally=partial(Tally, _find_ink(dataset), _find_rule(dataset), n_kept, predictions),
     )
     found = look.by_workers(workers, on_progress)
@@ -83,35 +84,25 @@ def pick_samples(folder: Path, n_picked: int, data_dir: Path | None = None) -> l
     n_all = _count(dataset)
     if not n_all:
         raise _explain_emptiness(dataset)
-    samples = list(dataset.read(_Chosen(1, min(n_picked, n_all), n_all)))
+    samples = list(dataset.read(_spread(count(), min(n_picked, n_all), n_all)))
     return Filler(dataset, data_dir).fill(samples, boxes=True)
 
 
 def _count(dataset: StoredDataset) -> int:
     """Count the samples that are there."""
-    number = count()
-    deque(dataset.read(lambda _: next(number) < 0), maxlen=0)
-    return next(number)
+    none = Chosen(())
+    deque(dataset.read(none), maxlen=0)
+    return none.n_seen
 
 
-class _Chosen:
-    """Whether samples are wanted, by their places: a share of all, or of some evenly spaced."""
+def _list_places(share: int, n_shares: int) -> Iterator[int]:
+    """Yield the places of a share of the samples that are looked at."""
+    return (place for place in count() if place // _STRIPE_SIZE % n_shares == share)
 
-    def __init__(self, n_shares: int, n_chosen: int, n_all: int, share: int = 0) -> None:
-        self._n_shares, self._share = n_shares, share
-        self._n_chosen, self._n_all = n_chosen, n_all
-        self.n_seen = 0
-        self.places: deque[int] = deque()  # of samples to come, among those of all shares
 
-    def __call__(self, name: str) -> bool:
-        del name
-        place = -(-self.n_seen * self._n_chosen // self._n_all)
-        is_even = place * self._n_all // self._n_chosen == self.n_seen
-        self.n_seen += 1
-        if not is_even or place // _STRIPE_SIZE % self._n_shares != self._share:
-            return False
-        self.places.append(place)
-        return True
+def _spread(places: Iterable[int], n_looked_at: int, n_all: int) -> Chosen:
+    """Choose the samples at places among so many that are evenly spaced among all."""
+    return Chosen(place * n_all // n_looked_at for place in places)
 
 
 def _explain_emptiness(dataset: StoredDataset) -> OutputError:
@@ -121,14 +112,13 @@ def _explain_emptiness(dataset: StoredDataset) -> OutputError:
 
 
 def _take_chunks(
-    samples: Iterable[LoadedSample], places: deque[int]
+    samples: Iterable[LoadedSample], places: Iterator[int]
 ) -> Iterator[tuple[int, list[LoadedSample]]]:
     """Put consecutive samples together, few of them where images are large; yield where."""
     # Where chunks begin does not depend on the number of shares.
     chunk: list[LoadedSample] = []
     n_bytes = start = 0
-    for sample in samples:
-        place = places.popleft()
+    for sample, place in zip(samples, places, strict=False):
         if chunk and (place % _CHUNK_SIZE == 0 or n_bytes >= _CHUNK_BYTES):
             yield start, chunk
             chunk, n_bytes = [], 0
@@ -144,8 +134,7 @@ def _find_ink(dataset: StoredDataset) -> Ink:
     if dataset.recipe:
         ink: Ink = dataset.recipe.get("ink", "black")
         return ink
-    chosen = _Chosen(1, 1, 1)
-    _, first = next(_take_chunks(dataset.read(chosen), chosen.places), (0, []))
+    _, first = next(_take_chunks(dataset.read(), count()), (0, []))
     return guess_ink(first)
 
 
@@ -167,7 +156,8 @@ class _Look:
 
     dataset: StoredDataset
     filler: Filler
-    choose: Callable[..., _Chosen]
+    spread: Callable[[Iterable[int]], Chosen]
+    n_shares: int
     open_tally: Callable[[], Tally]
 
     def by_workers(self, n_workers: int, on_progress: Callable[[int], None]) -> Tally:
@@ -179,7 +169,7 @@ class _Look:
             on_progress(done.total())
 
         found = self.open_tally()
-        work, shares = partial(replace, self), range(max(1, n_workers))
+        work, shares = partial(replace, self), range(self.n_shares)
         tallies = map_unordered(work, shares, n_workers, report=report)
         with closing(tallies):
             for one in tallies:
@@ -188,9 +178,10 @@ class _Look:
 
     def __call__(self, share: int, report: Callable[[int], None]) -> Tally:
         """Look, until something that is to be filled in cannot be."""
-        found, chosen = self.open_tally(), self.choose(share)
+        found, chosen = self.open_tally(), self.spread(_list_places(share, self.n_shares))
+        places = _list_places(share, self.n_shares)
         is_filling = not self.filler.why_not
-        for start, chunk in _take_chunks(self.dataset.read(chosen), chosen.places):
+        for start, chunk in _take_chunks(self.dataset.read(chosen), places):
             held, samples = count_known(chunk), self.filler.fill(chunk)
             if is_filling and self.filler.why_not:
                 found.failure = start, self.filler.why_not

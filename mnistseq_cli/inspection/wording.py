@@ -200,14 +200,14 @@ def list_reader_facts(reader: ReaderFigures) -> list[Fact]:
     images = f"({right.n_right:,} of {count(right.n_samples, 'image')})"
     edits, characters = count(reader.n_edits, "edit"), count(reader.n_characters, "character")
     rate = write_percent(reader.character_error_rate)
-    facts = [
+    missing = Fact(
+        "No prediction", count(reader.n_missing, "image"), "left out of all other figures"
+    )
+    return [
         Fact("Exact match", write_percent(right.accuracy), images),
         Fact("CER", rate, f"(character error rate: {edits} in {characters})"),
+        *([missing] if reader.n_missing else []),
     ]
-    if reader.n_missing:
-        missing = count(reader.n_missing, "image")
-        facts.append(Fact("No prediction", missing, "left out of all other figures"))
-    return facts
 
 
 def list_confused(reader: ReaderFigures) -> list[str]:

@@ -80,7 +80,6 @@ def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    templates.globals["zip"] = zip
     templates.filters |= {
         "card_width": _find_card_width,
         "colours": _colour_mask,

@@ -104,14 +104,9 @@ def _plot_gaps(survey: Survey) -> Plot | None:
     beside = ", beside what was expected" if expected else ""
     label = f"Bar chart: gaps between digits, {write_range(gaps.counts)} px{beside}"
     every = sorted({*gaps.counts, *expected})
-    rows = [
-        (
-            str(gap),
-            f"{gaps.counts.get(gap, 0):,}",
-            f"{expected.get(gap, 0):,.1f}" if expected else "not known",
-        )
-        for gap in every
-    ]
+    awaited = [f"{expected.get(gap, 0):,.1f}" if expected else "not known" for gap in every]
+    counted = (f"{gaps.counts.get(gap, 0):,}" for gap in every)
+    rows = [*zip(map(str, every), counted, awaited, strict=True)]
     ranges = merge_neighbours(every, _MOST_BARS)
     return Plot(
         "Gaps between digits",
