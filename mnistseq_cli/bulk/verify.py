@@ -29,7 +29,7 @@ from mnistseq_cli.bulk.workers import Work, count_cores, map_unordered
 from mnistseq_cli.compose.splits import Split, cut
 from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
 from mnistseq_cli.formats import Output, open_format
-from mnistseq_cli.formats.base import Chosen, LoadedSample, rank_split
+from mnistseq_cli.formats.base import ChosenPlaces, LoadedSample, rank_split
 from mnistseq_cli.formats.card import CARD_FILE, CROISSANT_FILE
 from mnistseq_cli.formats.read_labels import OWN_LABEL_FILES, find_label_file, read_labels
 from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE, Recipe
@@ -303,7 +303,7 @@ class _Comparer:
         self, reads: _Reads, splits: list[Split], parts: tuple[Part, ...]
     ) -> Iterator[Problem]:
         """Compare the samples of some parts in what is read: that of some splits, in order."""
-        chosen = {listing: Chosen(_list_places(splits, parts)) for listing in reads}
+        chosen = {listing: ChosenPlaces(_list_places(splits, parts)) for listing in reads}
         streams = {it: read(partial(self._is_wanted, chosen[it])) for it, read in reads.items()}
         for listing, difference in self._remaker.differences(streams):
             sample, aspect = difference.sample, difference.aspect
@@ -336,7 +336,7 @@ class _Comparer:
         stem = _STEMS.get(aspect, "images")
         return next((name for name in own if stem in stems[name]), own[0])
 
-    def _is_wanted(self, chosen: Chosen, name: str) -> bool:
+    def _is_wanted(self, chosen: ChosenPlaces, name: str) -> bool:
         is_chosen, splits = chosen(name), self._remaker.splits if self._skip else []
         return is_chosen and not any(self._name(name, it.name) in self._skip for it in splits)
 

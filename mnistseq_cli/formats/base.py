@@ -121,7 +121,7 @@ def want_all(_: str) -> bool:
     return True
 
 
-class Chosen:
+class ChosenPlaces:
     """Whether samples are wanted, by their places in what is read, which ascend."""
 
     def __init__(self, places: Iterable[int]) -> None:

@@ -18,7 +18,7 @@ from mnistseq_cli.bulk.remake import ASPECTS
 from mnistseq_cli.bulk.workers import count_cores, map_unordered
 from mnistseq_cli.errors import MnistseqError, OutputError
 from mnistseq_cli.files import find_inside
-from mnistseq_cli.formats.base import Chosen, LoadedSample, rank_split
+from mnistseq_cli.formats.base import ChosenPlaces, LoadedSample, rank_split
 from mnistseq_cli.inspection.dataset import Filler, StoredDataset, count_known, open_dataset
 from mnistseq_cli.inspection.figures import INK_BINS, Source, Spread, Survey, UseFigures
 from mnistseq_cli.inspection.gap_test import GapRule
@@ -90,7 +90,7 @@ def pick_samples(folder: Path, n_picked: int, data_dir: Path | None = None) -> l
 
 def _count(dataset: StoredDataset) -> int:
     """Count the samples that are there."""
-    none = Chosen(())
+    none = ChosenPlaces(())
     deque(dataset.read(none), maxlen=0)
     return none.n_seen
 
@@ -100,9 +100,9 @@ def _list_places(share: int, n_shares: int) -> Iterator[int]:
     return (place for place in count() if place // _STRIPE_SIZE % n_shares == share)
 
 
-def _spread(places: Iterable[int], n_looked_at: int, n_all: int) -> Chosen:
+def _spread(places: Iterable[int], n_looked_at: int, n_all: int) -> ChosenPlaces:
     """Choose the samples at places among so many that are evenly spaced among all."""
-    return Chosen(place * n_all // n_looked_at for place in places)
+    return ChosenPlaces(place * n_all // n_looked_at for place in places)
 
 
 def _explain_emptiness(dataset: StoredDataset) -> OutputError:
@@ -156,7 +156,7 @@ class _Look:
 
     dataset: StoredDataset
     filler: Filler
-    spread: Callable[[Iterable[int]], Chosen]
+    spread: Callable[[Iterable[int]], ChosenPlaces]
     n_shares: int
     open_tally: Callable[[], Tally]
 
