@@ -27,12 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from mnistseq_cli.compose.generator import SequenceGenerator
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.distortions.registry import Stage
     from mnistseq_cli.formats.base import LoadedSample
+    from mnistseq_cli.pixels import Array
 
 KeyT = TypeVar("KeyT")
 
@@ -299,7 +298,7 @@ def _check_cached(recipe: Recipe, data_dir: Path | None) -> None:
             )
 
 
-def _take(block: Block, aspect: str) -> list[NDArray[Any]]:
+def _take(block: Block, aspect: str) -> list[Array]:
     """Return the images, boxes, gaps or glyphs of each sample of a block."""
     if aspect == "image":
         pairs = zip(block.images, block.widths_px.tolist(), strict=True)
@@ -313,7 +312,7 @@ def _take(block: Block, aspect: str) -> list[NDArray[Any]]:
 # Both are many times faster than to compare the values of one sample after the other.
 
 
-def _are_pages(images: list[NDArray[Any]], block: Block) -> bool:
+def _are_pages(images: list[Array], block: Block) -> bool:
     """Whether images are those of a block."""
     shape = block.images.shape
     if {image.shape for image in images} != {shape[1:]} or (block.widths_px != shape[2]).any():

@@ -21,7 +21,7 @@ from mnistseq_cli.cli.console import get_console, say
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from numpy.typing import NDArray
+    from mnistseq_cli.pixels import Pixels
 
 UPPER_HALF = "▀"
 FRAME_GREY = 128  # an edge that is seen on dark and on light
@@ -32,7 +32,7 @@ STATUS, WELL = b"\x1b[5n", b"\x1b[0n"  # are you well? The status report of ECMA
 PATIENCE_S = 1.0
 
 
-def show_images(images: Iterable[tuple[str, NDArray[np.uint8]]]) -> None:
+def show_images(images: Iterable[tuple[str, Pixels]]) -> None:
     """Draw greyscale images, each of shape (H, W), in the terminal, each under its label.
 
     A grey frame shows the edge on any background. Images too wide to be read are cut into pieces
@@ -128,7 +128,7 @@ def _ask_terminal() -> Any:
     return None
 
 
-def _draw_sharply(console: Console, image: NDArray[np.uint8], renderer: Any) -> None:
+def _draw_sharply(console: Console, image: Pixels, renderer: Any) -> None:
     pixels = fromarray(_frame(image).repeat(FINER, axis=0).repeat(FINER, axis=1))
     for rows in range(MOST_ROWS, 0, -1):
         drawn = renderer(pixels, width="auto", height=rows)
@@ -137,7 +137,7 @@ def _draw_sharply(console: Console, image: NDArray[np.uint8], renderer: Any) -> 
     console.print(drawn)
 
 
-def _draw_half_blocks(console: Console, image: NDArray[np.uint8]) -> None:
+def _draw_half_blocks(console: Console, image: Pixels) -> None:
     shrunk = fromarray(image).reduce(-(-image.shape[1] // max(1, console.width - 2)))
     framed = _frame(np.asarray(shrunk))
     even = np.pad(framed, ((0, len(framed) % 2), (0, 0)), mode="edge").tolist()
@@ -150,5 +150,5 @@ def _draw_half_blocks(console: Console, image: NDArray[np.uint8]) -> None:
         console.print(line, overflow="crop")
 
 
-def _frame(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _frame(image: Pixels) -> Pixels:
     return np.pad(image, 1, constant_values=FRAME_GREY)

@@ -14,11 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Output
+    from mnistseq_cli.pixels import Instances, Ints, Pixels
     from mnistseq_cli.recipe import Recipe
 
     Wanted = Callable[[str], bool]  # of the name of a sample
@@ -84,16 +82,16 @@ class LoadedSample:
     # split and a / where there are splits. Arrays count from 0 in each split.
     name: str
     split: str  # "" where there are none
-    image: NDArray[np.uint8]  # (height, width), as stored: black on white, or white on black
+    image: Pixels  # (height, width), as stored: black on white, or white on black
     text: str
-    boxes: NDArray[np.int64] | None = None  # (digits, 4), of ink: x, y, width, height in pixels
-    gaps: NDArray[np.int64] | None = None  # pixels, (digits - 1,); with edges (digits + 1,)
-    glyphs: NDArray[np.int64] | None = None  # ids, (digits,)
+    boxes: Ints | None = None  # (digits, 4), of ink: x, y, width, height in pixels
+    gaps: Ints | None = None  # pixels, (digits - 1,); with edges (digits + 1,)
+    glyphs: Ints | None = None  # ids, (digits,)
     written: str | None = None  # what stands on the paper, where characters are left unlabelled
-    mark_boxes: NDArray[np.int64] | None = None  # (marks, 4), of what is written and not read
+    mark_boxes: Ints | None = None  # (marks, 4), of what is written and not read
     writers: tuple[str, ...] | None = None  # who wrote each digit
     # (height, width): which character a pixel belongs to, from 1, the text's first; 0 is paper.
-    mask: NDArray[np.uint16] | None = None
+    mask: Instances | None = None
 
 
 def find_splits(folder: Path, holds: Callable[[Path], bool]) -> list[tuple[str, Path]]:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats.base import Fragments, PartWriter, Wanted
+    from mnistseq_cli.pixels import Array, Ints
 
 NO_CLASS = -1
 _HINT = "Give them one --width, or choose another format: --to webdataset, parquet or lmdb"
@@ -85,7 +86,7 @@ def _name_fragment(column: str) -> str:
     return "classes" if column == "labels" else column
 
 
-ArrayLike: TypeAlias = "FileArray | NDArray[Any]"  # or one of h5py, which has no types
+ArrayLike: TypeAlias = "FileArray | Array"  # or one of h5py, which has no types
 Columns: TypeAlias = dict[str, ArrayLike]  # by their names in `COLUMNS`
 Opened: TypeAlias = "tuple[str, Path, Columns]"  # with their split, and the file to name
 
@@ -136,7 +137,7 @@ class Columnar(Format):
         """Open the arrays that lie in a folder."""
 
 
-def _check_widths(widths_px: Sequence[int] | NDArray[np.int64]) -> None:
+def _check_widths(widths_px: Sequence[int] | Ints) -> None:
     least_px, most_px = min(widths_px), max(widths_px)
     if least_px < most_px:
         raise UsageError(
@@ -157,7 +158,7 @@ def _to_points(text: str) -> NDArray[np.int32]:
     return np.array([*map(ord, text)], _INT)
 
 
-Joined: TypeAlias = "tuple[str, tuple[int, ...], Iterator[NDArray[Any]]]"
+Joined: TypeAlias = "tuple[str, tuple[int, ...], Iterator[Array]]"
 
 
 def join_columns(split: Fragments, *, flat: bool = False) -> Iterator[Joined]:
@@ -170,7 +171,7 @@ def join_columns(split: Fragments, *, flat: bool = False) -> Iterator[Joined]:
             yield name, shape[:1] if is_flat else shape, _read_rows(split, name, shape)
 
 
-def _read_rows(split: Fragments, name: str, shape: tuple[int, ...]) -> Iterator[NDArray[Any]]:
+def _read_rows(split: Fragments, name: str, shape: tuple[int, ...]) -> Iterator[Array]:
     column, of_each = COLUMNS[name], shape[1:]
     if name == "images":
         row_bytes = prod(of_each)
@@ -210,7 +211,7 @@ class FileArray:
         self._file, self.path, self._start = file, path, file.tell()
         self._row_bytes = dtype.itemsize * prod(shape[1:])
 
-    def __getitem__(self, rows: slice, /) -> NDArray[Any]:
+    def __getitem__(self, rows: slice, /) -> Array:
         """Return rows from one number to another."""
         n_bytes = (rows.stop - rows.start) * self._row_bytes
         with naming_damage(self.path):
@@ -274,7 +275,7 @@ def iterate_samples(
 
 
 def _cut_rows(
-    rows: dict[str, NDArray[Any]], alphabet: str, chosen: list[int]
+    rows: dict[str, Array], alphabet: str, chosen: list[int]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the place of each chosen row, and what `LoadedSample` has of it."""
     images = rows["images"].reshape(rows["images"].shape[:3])
@@ -355,9 +356,7 @@ def _check_together(columns: Columns) -> int:
     return lengths["images"]
 
 
-def spell_classes(
-    labels: NDArray[Any], lengths: NDArray[Any] | None, alphabet: str = _CHARACTERS
-) -> list[str]:
+def spell_classes(labels: Array, lengths: Array | None, alphabet: str = _CHARACTERS) -> list[str]:
     """Write classes as texts; without lengths, each ends at its first class that is none."""
     if labels.dtype.kind in "US":
         return _decode(labels.ravel())
@@ -372,7 +371,7 @@ def spell_classes(
     return texts
 
 
-def _decode(labels: NDArray[Any]) -> list[str]:
+def _decode(labels: Array) -> list[str]:
     """Return labels that are strings; bytes are taken for UTF-8."""
     if labels.dtype.kind == "U":
         points = labels.view(np.dtype(np.uint32).newbyteorder(labels.dtype.byteorder))

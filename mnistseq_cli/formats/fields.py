@@ -16,9 +16,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from numpy.typing import NDArray
-
     from mnistseq_cli.compose.samples import Block, Marks
+    from mnistseq_cli.pixels import Array, Ints
 
 MARK = "mark"  # the class of what is written but not read
 
@@ -26,8 +25,8 @@ MARK = "mark"  # the class of what is written but not read
 class Values(NamedTuple):
     """A field of all samples of a block, one after the other."""
 
-    flat: NDArray[Any]
-    counts: NDArray[np.int64]  # how many each sample has
+    flat: Array
+    counts: Ints  # how many each sample has
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def _of_digits(name: str) -> Callable[[Block], Values | None]:
     return find
 
 
-def _of_marks(find: Callable[[Marks], NDArray[Any]]) -> Callable[[Block], Values | None]:
+def _of_marks(find: Callable[[Marks], Array]) -> Callable[[Block], Values | None]:
     """Return a function that finds something of each mark, where there can be any."""
     return lambda block: Values(find(block.marks), block.marks.lengths) if block.marks else None
 
@@ -117,7 +116,7 @@ def quote(values: Sequence[str]) -> list[str]:
     return listed[1:-1].split("\n")
 
 
-def _spell(flat: NDArray[Any]) -> Sequence[Any]:
+def _spell(flat: Array) -> Sequence[Any]:
     listed: list[Any] = flat.ravel().tolist()
     return quote(listed) if flat.dtype.kind == "U" else listed
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from numpy.typing import NDArray
     from PIL import Image
 
-    Encoder = Callable[[NDArray[np.uint8], NDArray[np.int64]], list[bytes]]
+    from mnistseq_cli.pixels import Array, Ints, Pixels
+
+    Encoder = Callable[[Pixels, Ints], list[bytes]]
 
 # The formats of Pillow that are read and written, by their endings. Others are never tried: for
 # some of them (EPS, WMF) Pillow starts other programs on what the file holds.
@@ -51,7 +52,7 @@ WRITE_LIMIT_PX = 2**24
 _MOST_16_BIT = 65_535
 
 
-def decode_grey(data: bytes) -> NDArray[np.uint8]:
+def decode_grey(data: bytes) -> Pixels:
     """Decode the first frame of an image as grey of 8 bits, shape (H, W)."""
     if data.startswith(SIGNATURE):
         plain = decode_plain_png(data, READ_LIMIT_PX)
@@ -82,7 +83,7 @@ def _open_image(data: bytes) -> Image.Image:
     return image
 
 
-def _to_8_bits(image: NDArray[Any]) -> NDArray[np.uint8]:
+def _to_8_bits(image: Array) -> Pixels:
     """Scale 16-bit grey to 8 bits, rounded; refuse other numbers."""
     if image.dtype.kind == "f" or image.min() < 0 or image.max() > _MOST_16_BIT:
         raise ValueError(f"its pixels are {image.dtype}; expected 8 or 16 bits of grey")
@@ -135,7 +136,7 @@ def open_encoder(image_format: str) -> Encoder:
     ) from cause
 
 
-def encode_image(image: NDArray[Any], image_format: str) -> bytes:
+def encode_image(image: Array, image_format: str) -> bytes:
     """Encode an image, grey of 8 or 16 bits or in colours."""
     from PIL import Image  # noqa: PLC0415 - not needed to write grey PNG files
 
@@ -144,7 +145,7 @@ def encode_image(image: NDArray[Any], image_format: str) -> bytes:
     return stream.getvalue()
 
 
-def write_image(path: Path, image: NDArray[np.uint8]) -> None:
+def write_image(path: Path, image: Pixels) -> None:
     """Write an image, (H, W) or (H, W, 3), in the format of its ending, whole or not at all."""
     ending = path.suffix.removeprefix(".").lower()
     encode = open_encoder(ending)

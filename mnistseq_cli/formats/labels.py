@@ -19,10 +19,9 @@ from mnistseq_cli.formats.masks import encode_instances, encode_runs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from mnistseq_cli.compose.samples import Block, Sample
     from mnistseq_cli.formats.base import Fragments, PartWriter
+    from mnistseq_cli.pixels import Ints
 
 
 class LabelStyle(ABC):
@@ -316,7 +315,7 @@ def _write_annotation(name: str, sample: Sample) -> str:
     )
 
 
-def _list_boxes(block: Block) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def _list_boxes(block: Block) -> tuple[Ints, Ints, Ints]:
     """Return the sample of each box, its class and itself, sample by sample, marks at the end."""
     known, rows = find_known(block), np.arange(len(block))
     samples = [np.repeat(rows, block.lengths)]

@@ -17,9 +17,8 @@ from mnistseq_cli.formats.images import READ_LIMIT_PX, encode_image
 from mnistseq_cli.formats.png import encode_pngs
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from mnistseq_cli.compose.samples import Block, Inks
+    from mnistseq_cli.pixels import Instances, Ints
 
 _MOST_8_BIT = 255
 
@@ -45,7 +44,7 @@ def encode_runs(block: Block) -> tuple[list[str], list[int]]:
     return _spell(runs[is_kept], owners[is_kept], n_masks), ink.sum(axis=1).tolist()
 
 
-def _spell(runs: NDArray[np.int64], owners: NDArray[np.int64], n_masks: int) -> list[str]:
+def _spell(runs: Ints, owners: Ints, n_masks: int) -> list[str]:
     """Write the runs of each mask as characters."""
     firsts = np.searchsorted(owners, np.arange(n_masks))
     place = np.arange(len(runs)) - firsts[owners]
@@ -64,7 +63,7 @@ def _spell(runs: NDArray[np.int64], owners: NDArray[np.int64], n_masks: int) -> 
     return [text[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
 
 
-def number_instances(block: Block) -> NDArray[np.uint16]:
+def number_instances(block: Block) -> Instances:
     """Return which character each pixel belongs to, from 1, shape (N, height, widest).
 
     Characters are numbered by their place in the text, then the marks. Where ink overlaps, the
@@ -104,7 +103,7 @@ def encode_instances(block: Block) -> list[bytes]:
     return [encode_image(image[:, :width_px], "png") for image, width_px in rows]
 
 
-def decode_instances(data: bytes) -> NDArray[np.uint16]:
+def decode_instances(data: bytes) -> Instances:
     """Decode a PNG file of numbers, shape (height, width)."""
     from PIL import Image  # noqa: PLC0415 - not needed to write
 

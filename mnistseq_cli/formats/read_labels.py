@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from mnistseq_cli.formats.base import Wanted
+    from mnistseq_cli.pixels import Floats, Instances, Ints, Pixels
 
 ValueT = TypeVar("ValueT", str, int, list[Any], dict[str, Any])
 
@@ -47,16 +46,14 @@ class LabelRow:
     text: str
     known: dict[str, Any] = field(default_factory=dict)  # attributes of `LoadedSample`
     # Of each box x and y of the middle, width and height, as shares of the image's.
-    shares: NDArray[np.float64] | None = None
+    shares: Floats | None = None
     mask_name: str = ""  # of the file with its mask
 
     def __post_init__(self) -> None:
         check_text(self.text)
         check_text(self.name, "name", _NAME_LIMIT)
 
-    def with_image(
-        self, split: str, image: NDArray[np.uint8], mask: NDArray[np.uint16] | None = None
-    ) -> LoadedSample:
+    def with_image(self, split: str, image: Pixels, mask: Instances | None = None) -> LoadedSample:
         """Return the sample of the row, its image and its mask."""
         known = self.known
         if mask is not None and mask.shape != image.shape:
@@ -72,7 +69,7 @@ class LabelRow:
         return LoadedSample(self.name, split, image, self.text, mask=mask, **known)
 
 
-def check_boxes(boxes: NDArray[np.int64], shape: tuple[int, ...]) -> None:
+def check_boxes(boxes: Ints, shape: tuple[int, ...]) -> None:
     """Raise ValueError for a box of negative size, or outside an image of (height, width)."""
     bottom, right = shape
     for x, y, width, height in boxes.tolist():
@@ -126,7 +123,7 @@ def _value(record: Any, key: str, kind: type[ValueT], name: str) -> ValueT:  # n
     return _expect(_expect(record, name, dict).get(key), f"{key} of {name}", kind)
 
 
-def _parse_boxes(boxes: Any, key: str = "bbox") -> NDArray[np.int64]:  # noqa: ANN401 - as above
+def _parse_boxes(boxes: Any, key: str = "bbox") -> Ints:  # noqa: ANN401 - as above
     """Return boxes, rounded to whole pixels."""
     is_shaped = {*map(type, _expect(boxes, key, list))} <= {list}
     is_shaped = is_shaped and {*map(len, boxes)} <= {BOX_NUMBERS}
@@ -239,7 +236,7 @@ def _read_any_json(path: Path) -> Iterator[LabelRow]:
         yield from _read_coco(path, names, np.array(boxes, np.int64).reshape(-1, 6))
 
 
-def _read_coco(path: Path, names: dict[int, str], found: NDArray[np.int64]) -> Iterator[LabelRow]:
+def _read_coco(path: Path, names: dict[int, str], found: Ints) -> Iterator[LabelRow]:
     """Read the images of a COCO file, whose boxes are known: image, category, box."""
     found = found[np.lexsort((found[:, 2], found[:, 0]))]  # of each image from left to right
     unknown = set(np.unique(found[:, 1]).tolist()) - names.keys()

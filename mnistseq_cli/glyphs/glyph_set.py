@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from mnistseq_cli.errors import GlyphError, TextError
 from mnistseq_cli.glyphs.resize import resize
-from mnistseq_cli.pixels import Bools, Classes, Ints, Pixels, Words, split_up
+from mnistseq_cli.pixels import Array, Bools, Classes, Ints, Pixels, Words, split_up
 from mnistseq_cli.randomness import draw_by_weight, scale_words
 
 if TYPE_CHECKING:
@@ -342,7 +342,7 @@ def _center(images: Pixels, side_px: int) -> Pixels:
     return padded[:, first : first + side_px, first : first + side_px]
 
 
-def hash_glyphs(images: NDArray[Any], labels: NDArray[Any], alphabet: str) -> str:
+def hash_glyphs(images: Array, labels: Array, alphabet: str) -> str:
     """Return the SHA-256 of glyphs whose files have none that is known."""
     digest = hashlib.sha256(f"{images.shape} {alphabet}".encode("utf-8", "surrogateescape"))
     digest.update(np.ascontiguousarray(images).data)

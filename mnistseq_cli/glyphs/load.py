@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -32,11 +32,9 @@ from mnistseq_cli.glyphs.writers import Writers, join_writers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
     from mnistseq_cli.glyphs.catalog import DataFile, Dataset, SplitName
     from mnistseq_cli.glyphs.download import Progress
-    from mnistseq_cli.pixels import Pixels
+    from mnistseq_cli.pixels import Array, Pixels
 
 AUTO = "auto"
 _WEIGHT_LIMIT = 1_000_000
@@ -277,7 +275,7 @@ def _read_known(
 
 
 def _find_writers(
-    dataset: Dataset, name: SplitName, labels: NDArray[Any], data_dir: str | Path | None
+    dataset: Dataset, name: SplitName, labels: Array, data_dir: str | Path | None
 ) -> Writers | None:
     """Return who wrote the glyphs of a split, where that is known."""
     if per_writer := dataset.glyphs_per_writer:
@@ -307,7 +305,7 @@ def _cut_split(dataset: Dataset, names: tuple[SplitName, ...], whole: GlyphSet) 
     )
 
 
-def _read_file(file: DataFile, folder: Path) -> NDArray[Any]:
+def _read_file(file: DataFile, folder: Path) -> Array:
     array = read_idx(folder / file.name)
     expected = file.shape if file.is_known else (len(array), *file.shape[1:])
     if array.shape != expected:
@@ -318,8 +316,8 @@ def _read_file(file: DataFile, folder: Path) -> NDArray[Any]:
 def _make_set(
     dataset: Dataset,
     name: SplitName,
-    images: NDArray[Any],
-    labels: NDArray[Any],
+    images: Array,
+    labels: Array,
     data_dir: str | Path | None,
 ) -> GlyphSet:
     split = dataset.split(name)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from math import isqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -36,12 +36,10 @@ from mnistseq_cli.glyphs.pictures import (
 )
 from mnistseq_cli.glyphs.sources import Entry, open_source
 from mnistseq_cli.glyphs.writers import WRITER_LIMIT_BYTES, Writers, name_writers
-from mnistseq_cli.pixels import Classes, Pixels, split_up
+from mnistseq_cli.pixels import Array, Classes, Pixels, split_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from numpy.typing import NDArray
 
     _Reader = Callable[[], "LocalGlyphs"]
     _Found = list[tuple[str, _Reader]]  # the name of each set of glyphs, and its reader
@@ -211,9 +209,7 @@ def _read_pair(images: Entry, labels: Entry) -> LocalGlyphs:
     return _convert(pixels, classes, images.title, labels.title)
 
 
-def _convert(
-    pixels: NDArray[Any], labels: NDArray[Any], images_name: str, labels_name: str
-) -> LocalGlyphs:
+def _convert(pixels: Array, labels: Array, images_name: str, labels_name: str) -> LocalGlyphs:
     """Return glyphs of digits, or of the classes that the name of a file of EMNIST says."""
     if len(pixels) != len(labels):
         raise GlyphError(
@@ -258,7 +254,7 @@ def _read_npz(entry: Entry, *keys: str) -> LocalGlyphs:
     return _convert(images, labels, *titles)
 
 
-def _read_npy(archive: zipfile.ZipFile, key: str, title: str) -> NDArray[Any]:
+def _read_npy(archive: zipfile.ZipFile, key: str, title: str) -> Array:
     """Read an array; what it says of itself takes no memory before the bytes are there."""
     info = archive.getinfo(key)
     check_size(info.file_size, title)
@@ -372,7 +368,7 @@ def _read_writers(names: list[str], of: str) -> Writers | None:
     return name_writers([name.decode(errors="ignore") for name in spelt])
 
 
-def _to_glyphs(images: NDArray[Any], name: str) -> Pixels:
+def _to_glyphs(images: Array, name: str) -> Pixels:
     """Return images as uint8, shape (N, side, side): of levels 0 to 255, or of shares 0 to 1."""
     shape = images.shape
     if images.ndim == 4 and 1 in {shape[1], shape[3]}:  # noqa: PLR2004 - with a channel
@@ -399,7 +395,7 @@ def _to_glyphs(images: NDArray[Any], name: str) -> Pixels:
     return make_square(glyphs)
 
 
-def _to_classes(labels: NDArray[Any], alphabet: str, name: str, first_label: int = 0) -> Pixels:
+def _to_classes(labels: Array, alphabet: str, name: str, first_label: int = 0) -> Pixels:
     """Return labels as indices into an alphabet, shape (N,); they may be one-hot rows."""
     shape = labels.shape
     if labels.dtype.kind not in "buif":

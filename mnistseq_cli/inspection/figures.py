@@ -11,10 +11,9 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from mnistseq_cli.bulk.split_overlap import Overlap
     from mnistseq_cli.formats.base import LoadedSample
+    from mnistseq_cli.pixels import Floats, Ints
 
 T = TypeVar("T")
 INK_BINS = 200  # of ink shares, from 0 to 1
@@ -114,12 +113,12 @@ class Survey:
     ink: Literal["black", "white"]  # from the recipe or else from the pixels
     ink_share: Spread  # mean ink of an image, 0 (paper only) to 1 (ink only)
     digit_ink_px: Spread | None  # full pixels of ink in the columns of a digit's box
-    ink_histogram: NDArray[np.int64]  # shape (INK_BINS,): images by ink share, from 0 to 1
+    ink_histogram: Ints  # shape (INK_BINS,): images by ink share, from 0 to 1
     left_margin_px: Spread  # blank columns outside of the boxes, else of next to no ink
     right_margin_px: Spread
     n_equal_images: int  # that equal an earlier one
     n_equal_texts: int
-    heat_map: NDArray[np.float64]  # shape (H, W): mean ink of each pixel (see `ink`)
+    heat_map: Floats  # shape (H, W): mean ink of each pixel (see `ink`)
     samples: tuple[LoadedSample, ...]  # some, evenly spaced, in order
     n_left_out: int = 0  # samples that were not looked at, where only some were asked for
 

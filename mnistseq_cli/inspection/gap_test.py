@@ -21,9 +21,8 @@ from mnistseq_cli.recipe import Recipe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
     from mnistseq_cli.formats.base import LoadedSample
+    from mnistseq_cli.pixels import Ints
 
 Counts: TypeAlias = "defaultdict[str, Counter[Any]]"  # by what is counted
 LEAST_EXPECTED = 5.0  # in a bin, as Cochran's rule has it
@@ -102,7 +101,7 @@ class GapRule:
         if self.is_shared and self.room_px is not None:
             self.obstacle = "the width decides them"
 
-    def measure(self, samples: list[LoadedSample], n_digits: int) -> NDArray[np.int64] | None:
+    def measure(self, samples: list[LoadedSample], n_digits: int) -> Ints | None:
         """Return how wide digits were, shape (N, n); None where that is not known."""
         shape = len(samples), n_digits
         if self.recipe.measure == "cell":
@@ -117,7 +116,7 @@ class GapRule:
         found = {groups for form, groups in self._forms if form.fullmatch(text)}
         return found.pop() if len(found) == 1 else None
 
-    def find_ranges(self, samples: list[LoadedSample], widths_px: NDArray[np.int64]) -> GapRanges:
+    def find_ranges(self, samples: list[LoadedSample], widths_px: Ints) -> GapRanges:
         """Find what gaps between digits of some widths, shape (N, n), can be."""
         n_rows, n_digits = widths_px.shape
         grouped = np.zeros(widths_px.shape, np.bool_)
@@ -185,7 +184,7 @@ class GapTally:
             is_known = self._rule is None or self._rule.find_groups(seen.text) is not None
             if seen.gaps is not None and len(seen.gaps) and is_known:
                 alike[len(seen.gaps)].append(seen)
-        found: defaultdict[str, list[NDArray[np.int64]]] = defaultdict(list)
+        found: defaultdict[str, list[Ints]] = defaultdict(list)
         for rows in alike.values():
             gaps_px = np.stack([seen.gaps for seen in rows if seen.gaps is not None])
             if self._rule is None:
@@ -234,9 +233,9 @@ class GapTally:
     def _add_rows(
         self,
         rule: GapRule,
-        gaps_px: NDArray[np.int64],
+        gaps_px: Ints,
         samples: list[LoadedSample],
-        found: defaultdict[str, list[NDArray[np.int64]]],
+        found: defaultdict[str, list[Ints]],
     ) -> None:
         recipe = rule.recipe
         n_digits = gaps_px.shape[1] + (-1 if recipe.edges else 1)

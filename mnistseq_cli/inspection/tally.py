@@ -20,9 +20,8 @@ from mnistseq_cli.inspection.gap_test import Counts, GapRule, GapTally
 from mnistseq_cli.inspection.predictions import Predictions, ReaderTally
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from mnistseq_cli.formats.base import LoadedSample
+    from mnistseq_cli.pixels import Array, Floats, Pixels
 
 Ink = Literal["black", "white"]
 SHARE_UNITS = 100_000  # in which shares of ink are counted
@@ -114,7 +113,7 @@ class Tally:
         if self.reader and other.reader:
             self.reader.merge(other.reader)
 
-    def heat_map(self) -> NDArray[np.float64]:
+    def heat_map(self) -> Floats:
         """Return the mean ink of each pixel, 0 to 1; beyond smaller images there is paper."""
         return self._heat / (_FULL * max(1, self.n_samples))
 
@@ -172,7 +171,7 @@ class Tally:
         if grown.any():
             self._heat = np.pad(self._heat, [(0, more) for more in grown.tolist()])
 
-    def _add_ink(self, inks: NDArray[np.uint8], group: list[LoadedSample]) -> None:
+    def _add_ink(self, inks: Pixels, group: list[LoadedSample]) -> None:
         """Count ink, margins, and the ink in the columns of each digit's box."""
         _, height, width = inks.shape
         shown = inks[:, :, : max(1, _HEAT_LIMIT_PX // height)]
@@ -200,10 +199,10 @@ class Tally:
         self.counts["right"].update((width - right).tolist())
 
 
-def _sum(images: NDArray[np.uint8], axis: int) -> NDArray[np.unsignedinteger]:
+def _sum(images: Pixels, axis: int) -> Array:
     """Add ink up, in 16 bits where they hold it: that takes half the time."""
     dtype = np.uint16 if images.shape[axis] <= _MOST_IN_16_BITS else np.uint32
-    total: NDArray[np.unsignedinteger] = images.sum(axis=axis, dtype=dtype)
+    total: Array = images.sum(axis=axis, dtype=dtype)
     return total
 
 

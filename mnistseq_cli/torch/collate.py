@@ -15,7 +15,7 @@ from mnistseq_cli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    from mnistseq_cli.pixels import Pixels
 
 _STEP = np.float32(1 / 255)  # multiplying is faster than dividing
 
@@ -154,6 +154,6 @@ def _pad_images(samples: Sequence[Item]) -> Tensor:
     return images
 
 
-def _to_float(images: NDArray[np.uint8]) -> Tensor:
+def _to_float(images: Pixels) -> Tensor:
     # By NumPy: the threads of PyTorch gain little here, and lose much where cores are busy.
     return torch.from_numpy(np.multiply(images, _STEP, dtype=np.float32))[:, None]

@@ -7,14 +7,14 @@ and places it in 28 × 28 by its centre of mass.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from mnistseq_cli.glyphs.resize import CHUNK_PX, interpolate, place_pixels, weigh_cubic
 from mnistseq_cli.glyphs.strokes.writing import Line
-from mnistseq_cli.pixels import Bools, Floats, Ints, Pixels, split_up
+from mnistseq_cli.pixels import Array, Bools, Floats, Ints, Pixels, split_up
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,7 +92,7 @@ def _draw(line: Line, side_px: int, height_px: int) -> Pixels:
     n_pixels = -(-side_px * height_px // SIDE_PX)
     drawn = np.empty((len(soft), n_pixels, n_pixels), np.uint8)
     for some in split_up(drawn, CHUNK_PX):
-        fine: NDArray[Any] = power[some]
+        fine: Array = power[some]
         if height_px != SIDE_PX:
             fine = interpolate(power[some], _weigh(side_px, n_pixels, height_px)) / _ONE**2
         drawn[some] = _shade(fine, radius[some, None, None], soft[some, None, None])
@@ -122,7 +122,7 @@ def _weigh(side_px: int, n_pixels: int, height_px: int) -> Floats:
     return np.rint(inside * _ONE)
 
 
-def _shade(power: NDArray[Any], radius: Floats, soft: Floats) -> Floats:
+def _shade(power: Array, radius: Floats, soft: Floats) -> Floats:
     """Turn a field, shape (N, H, W), into grey levels: half of all ink at the edge."""
     share: Floats = power + radius * radius  # in its own place from here on: memory takes the time
     np.sqrt(np.maximum(share, 0.0, out=share), out=share)

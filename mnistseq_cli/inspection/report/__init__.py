@@ -33,10 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from mnistseq_cli.formats.base import LoadedSample
     from mnistseq_cli.inspection.figures import Survey
+    from mnistseq_cli.pixels import Floats, Instances, Pixels
 
 _SECTIONS = {
     "summary": "Summary",
@@ -128,7 +127,7 @@ def _find_card_width(samples: Iterable[LoadedSample]) -> int:
     return max(_NARROWEST_PX, min(2 * widest, _USUAL_PX), min(widest, _WIDEST_PX))
 
 
-def _encode(pixels: NDArray[np.uint8]) -> str:
+def _encode(pixels: Pixels) -> str:
     """Return a picture as PNG in base 64."""
     from PIL import Image  # noqa: PLC0415 - for reports alone
 
@@ -138,14 +137,14 @@ def _encode(pixels: NDArray[np.uint8]) -> str:
     return base64.b64encode(stream.getvalue()).decode()
 
 
-def _colour_mask(mask: NDArray[np.uint16]) -> NDArray[np.uint8]:
+def _colour_mask(mask: Instances) -> Pixels:
     """Return the characters that pixels belong to, in colours in turn; all else is clear."""
     numbers = mask.astype(np.int64)
     colours = np.array([(0, 0, 0, 0), *_COLOURS], np.uint8)
     return colours[np.where(numbers, (numbers - 1) % len(_COLOURS) + 1, 0)]
 
 
-def _colour_heat(heat: NDArray[np.float64]) -> NDArray[np.uint8]:
+def _colour_heat(heat: Floats) -> Pixels:
     steps = np.linspace(0, heat.max(initial=0) or 1, len(_RAMP))
     channels = [np.interp(heat, steps, values) for values in np.transpose(_RAMP)]
     return np.stack(channels, axis=-1).astype(np.uint8)
