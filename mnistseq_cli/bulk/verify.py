@@ -29,7 +29,7 @@ from mnistseq_cli.bulk.workers import Work, count_cores, map_unordered
 from mnistseq_cli.compose.splits import Split, cut
 from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
 from mnistseq_cli.formats import Output, open_format
-from mnistseq_cli.formats.base import ChosenPlaces, LoadedSample, rank_split
+from mnistseq_cli.formats.base import ChosenPlaces, LoadedSample, Wanted, rank_split
 from mnistseq_cli.formats.card import CARD_FILE, CROISSANT_FILE
 from mnistseq_cli.formats.read_labels import OWN_LABEL_FILES, find_label_file, read_labels
 from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE, Recipe
@@ -37,8 +37,6 @@ from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE, Recipe
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from mnistseq_cli.formats.base import Wanted
 
     # By the label file that samples are read from; None where each lies in one with its labels.
     _Reads = dict[Path | None, Callable[[Wanted], Iterator[LoadedSample]]]

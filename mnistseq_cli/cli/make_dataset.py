@@ -33,17 +33,13 @@ _FEW_SHARDS = 8  # loaders often have four to eight workers
 def make_dataset(
     picture: Picture,
     output: OutputOptions,
-    given: dict[str, Any],
+    given: dict[str, Any],  # the values of the command's own options
     *,
     command: str,
-    folder: str,
+    folder: str,  # this and the others are what holds where the user says nothing
     **defaults: Any,
 ) -> None:
-    """Make a dataset, or say what would be made.
-
-    `given` has the values of the command's own options; `folder` and `defaults` are what holds for
-    the command where the user says nothing.
-    """
+    """Make a dataset, or say what would be made."""
     from mnistseq_cli.bulk.run import run, stream
     from mnistseq_cli.cli.progress import RunProgress
 
@@ -60,15 +56,15 @@ def make_dataset(
         _show_dry_run(*asked)
         _show_first(*asked)
         return
-    where: dict[str, Any] = {"workers": output.workers, "data_dir": picture.data_dir}
-    where["glyphs"] = generator.glyphs
-    how: dict[str, Any] = {"share": share, "resume": output.resume, "dask": output.dask}
-    how |= {"overwrite": output.overwrite, "check_space": not output.force}
     with RunProgress(output.log_json) as progress:
+        how: dict[str, Any] = {"workers": output.workers, "data_dir": picture.data_dir}
+        how |= {"glyphs": generator.glyphs, "report": progress}
         if output.is_stream:
-            stream(plan, sys.stdout.buffer, **where, report=progress)
+            stream(plan, sys.stdout.buffer, **how)
             return
-        summary = run(plan, **where, **how, report=progress)
+        how |= {"share": share, "resume": output.resume, "dask": output.dask}
+        how |= {"overwrite": output.overwrite, "check_space": not output.force}
+        summary = run(plan, **how)
     print_result(str(summary.folder))
     _show_first(*asked)
     _say_summary(generator, plan, summary)

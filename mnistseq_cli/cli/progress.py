@@ -25,15 +25,12 @@ _BAR_COLUMNS = 20  # leaves room for figures in 80 columns
 
 
 class Display:
-    """Shows how far things are while it is the context of a ``with`` statement.
-
-    A `unit` of "bytes" is spelt as sizes; of what takes less than `after_s` nothing is shown.
-    """
+    """Shows how far things are while it is the context of a ``with`` statement."""
 
     def __init__(self, unit: str, *, after_s: float = 0.0) -> None:
-        self._unit = unit
+        self._unit = unit  # "bytes" are spelt as sizes
         self._start_s = self._line_s = time.monotonic()
-        self._after_s = after_s
+        self._after_s = after_s  # of what takes less nothing is shown
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._begun: dict[str, tuple[float, int]] = {}

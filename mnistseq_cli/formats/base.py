@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from mnistseq_cli.pixels import Instances, Ints, Pixels
     from mnistseq_cli.recipe import Recipe
 
-    Wanted = Callable[[str], bool]  # of the name of a sample
-
 Buffer: TypeAlias = "bytes | memoryview"
+Wanted: TypeAlias = "Callable[[str], bool]"  # of the name of a sample
 
 
 class PartWriter(Protocol):

@@ -17,7 +17,7 @@ import numpy as np
 
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.files import naming_damage, open_regular
-from mnistseq_cli.formats.base import Format, LoadedSample
+from mnistseq_cli.formats.base import Format, Fragments, LoadedSample, PartWriter, Wanted
 from mnistseq_cli.formats.fields import find_known
 from mnistseq_cli.formats.images import READ_LIMIT_PX, check_size
 from mnistseq_cli.formats.read_labels import check_boxes
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats.base import Fragments, PartWriter, Wanted
     from mnistseq_cli.pixels import Array, Ints
 
 NO_CLASS = -1
@@ -198,11 +197,9 @@ _CHARACTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 
 
 class FileArray:
-    """An array in a file, in C order from where the file stands; rows are read when sliced.
+    """An array in a file, in C order from where the file stands; rows are read when sliced."""
 
-    Unlike a memory map it keeps no pages of a large file, and a file that is cut off while it is
-    read is an error and not the end of the process.
-    """
+    # A memory map would keep pages, and end the process where a file is cut off meanwhile.
 
     def __init__(
         self, file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], path: Path

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import naming_damage
-from mnistseq_cli.formats.base import Encoded, LoadedSample
+from mnistseq_cli.formats.base import Encoded, Fragments, LoadedSample, PartWriter, Wanted
 from mnistseq_cli.formats.images import decode_grey
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Output
-    from mnistseq_cli.formats.base import Fragments, PartWriter, Wanted
 
 _LENGTH = struct.Struct("<I")
 _LEAST_MAP_BYTES = 1 << 24

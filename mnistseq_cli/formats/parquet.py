@@ -16,7 +16,7 @@ import numpy as np
 
 from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import is_store, naming_damage
-from mnistseq_cli.formats.base import Encoded, list_files
+from mnistseq_cli.formats.base import Encoded, LoadedSample, PartWriter, Wanted, list_files
 from mnistseq_cli.formats.fields import FIELDS, Values, find_known
 from mnistseq_cli.formats.images import decode_grey
 from mnistseq_cli.formats.read_labels import row_from_record
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.formats import Output
-    from mnistseq_cli.formats.base import LoadedSample, PartWriter, Wanted
 
 _ROWS_TOGETHER = 256  # when read
 _BATCH_LIMIT_BYTES = 2**28
@@ -128,11 +127,8 @@ class Parquet(Encoded):
         stem: str,
         wanted: Wanted,
     ) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield numbers and records of rows; of those that are not wanted the name alone is read.
-
-        Rows are read a few at a time, however small a file packs however large values: a
-        dictionary may give every row the largest value, as large as all of a row group.
-        """
+        """Yield numbers and records of rows; of those not wanted the name alone is read."""
+        # A few at a time: a dictionary may give each row a value as large as all of a row group.
         read = ("image", *(name.partition(".")[0] for name in FIELDS), *TEXT_KEYS)
         columns = [name for name in file.schema_arrow.names if name in read]
         first = 1

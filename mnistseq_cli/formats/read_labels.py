@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 import numpy as np
 
 from mnistseq_cli.files import is_store, naming_damage, open_text, read_file
-from mnistseq_cli.formats.base import FIRST_SPLITS, LoadedSample, rank_split
+from mnistseq_cli.formats.base import FIRST_SPLITS, LoadedSample, Wanted, rank_split
 from mnistseq_cli.formats.fields import FIELDS, MARK
 from mnistseq_cli.formats.images import IMAGE_ENDINGS
 from mnistseq_cli.formats.labels import EASYOCR_BLANK
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from mnistseq_cli.formats.base import Wanted
     from mnistseq_cli.pixels import Floats, Instances, Ints, Pixels
 
 ValueT = TypeVar("ValueT", str, int, list[Any], dict[str, Any])

@@ -28,15 +28,10 @@ _LINE_LIMIT = 1 << 16  # characters
 def read_table(
     path: Path,
     text_keys: Sequence[str] = TEXT_KEYS,
-    is_image: Callable[[str], bool] | None = None,
-    error: type[MnistseqError] = OutputError,
+    is_image: Callable[[str], bool] | None = None,  # tells a first row from a header
+    error: type[MnistseqError] = OutputError,  # the type of what is raised
 ) -> Iterator[tuple[int, str, str]]:
-    """Yield the line, the name and the text of each row; a header is not needed.
-
-    Commas, semicolons, tabs or spaces stand between the columns. `is_image` says whether there is
-    an image of a name: then a first row that is no header is data. `error` is the type of what is
-    raised.
-    """
+    """Yield line, name and text of each row, between commas, semicolons, tabs or spaces."""
     hint = (
         f"Expected: a column for the image ({', '.join(NAME_KEYS)}) and one for its text "
         f"({', '.join(text_keys)}), with a comma or a tab between them."

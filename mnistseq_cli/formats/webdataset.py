@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, BinaryIO
 
 from mnistseq_cli.files import naming_damage, open_regular
-from mnistseq_cli.formats.base import Encoded, list_files
+from mnistseq_cli.formats.base import Encoded, LoadedSample, PartWriter, Wanted, list_files
 from mnistseq_cli.formats.fields import write_records
 from mnistseq_cli.formats.images import decode_grey
 from mnistseq_cli.formats.read_labels import row_from_record
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats.base import LoadedSample, PartWriter, Wanted
 
 _BLOCK_BYTES = 512
 _RECORD_BYTES = 20 * _BLOCK_BYTES

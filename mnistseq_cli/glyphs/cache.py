@@ -16,12 +16,19 @@ import numpy as np
 
 from mnistseq_cli.errors import CacheError, DownloadError, GlyphError
 from mnistseq_cli.files import naming_damage, place_file
-from mnistseq_cli.glyphs.catalog import DATASETS, PATIENT, SPLITS
+from mnistseq_cli.glyphs.catalog import (
+    DATASETS,
+    PATIENT,
+    SPLITS,
+    DataFile,
+    Dataset,
+    Patience,
+    SplitName,
+)
 from mnistseq_cli.glyphs.idx import encode_idx, unpacking
 from mnistseq_cli.validation import check_local
 
 if TYPE_CHECKING:
-    from mnistseq_cli.glyphs.catalog import DataFile, Dataset, Patience, SplitName
     from mnistseq_cli.glyphs.download import Progress
     from mnistseq_cli.pixels import Pixels
 
@@ -78,17 +85,13 @@ def ensure_cached(
     *,
     splits: tuple[SplitName, ...] = SPLITS,
     only_labels: bool = False,
-    mirrors: tuple[str, ...] = (),
+    mirrors: tuple[str, ...] = (),  # tried before those of the data set
     progress: Progress | None = None,
     patience: Patience = PATIENT,
-    verify: bool = False,
-    force: bool = False,
+    verify: bool = False,  # hash every byte, where otherwise sizes are compared
+    force: bool = False,  # make everything again
 ) -> dict[str, Action]:
-    """See to it that the files of some splits are in the cache; return what was done about each.
-
-    `mirrors` are tried before those of the data set. `verify` hashes every byte, where otherwise
-    sizes are compared; `force` makes everything again.
-    """
+    """See to it that files of some splits are in the cache; return what was done about each."""
     folder = find_raw_dir(dataset, data_dir)
     done: dict[str, Action] = {}
     missing: list[DataFile] = []

@@ -75,11 +75,8 @@ def fetch_file(
     progress: Progress | None = None,
     patience: Patience = PATIENT,
 ) -> str:
-    """Fetch a gzip file into a folder; return the mirror that gave the right bytes.
-
-    All mirrors are tried before any is tried again; those that failed for good (not there, wrong
-    bytes) are not.
-    """
+    """Fetch a packed file into a folder; return the mirror that gave the right bytes."""
+    # All are tried before any is tried again, but those that failed for good (wrong bytes).
     check_mirrors(mirrors)
     deadline = monotonic() + patience.deadline_s
     failures: dict[str, FailedTry] = {}

@@ -51,12 +51,9 @@ def find_p_value(statistic: float, degrees: int) -> float:
 def compare_counts(
     counts: Mapping[int, int], expected: Mapping[int, float]
 ) -> tuple[float, int, float] | None:
-    """Compare counts with those expected, as Pearson did.
-
-    Neighbours are counted together until at least `LEAST_EXPECTED` are expected.
-    Returned are the statistic, degrees of freedom and p-value; None for fewer than two bins.
-    """
+    """Return Pearson's statistic, degrees of freedom and p-value; None for less than two bins."""
     values = sorted(expected)
+    # Neighbours are counted together until enough are expected.
     starts, in_bin = [], LEAST_EXPECTED
     for place, value in enumerate(values):
         if in_bin >= LEAST_EXPECTED:

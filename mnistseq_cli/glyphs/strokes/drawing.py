@@ -28,11 +28,7 @@ _ONE = 2**10  # the sum of the weights of a pixel: all sums are below 2**48
 
 
 def draw_lines(line: Line, fills: Bools, height_px: int = SIDE_PX) -> Pixels:
-    """Draw lines as glyphs, uint8 (N, height, height), 0 = paper, 255 = ink.
-
-    Those that `fills` says, shape (N,), fill their box and are placed as those of MNIST; others
-    stand where they are written, in one line with them.
-    """
+    """Draw lines as glyphs, (N, height, height); `fills` says which fill a box, as in MNIST."""
     images = np.empty((len(fills), height_px, height_px), np.uint8)
     for place, side_px, are_so in ((_fit, BOX_PX, fills), (_stand, SIDE_PX, ~fills)):
         own = Line(*(part[are_so] for part in line))
@@ -78,11 +74,8 @@ def _find_room(line: Line, side_px: int) -> Floats:
 
 
 def _draw(line: Line, side_px: int, height_px: int) -> Pixels:
-    """Draw lines in a square of so many pixels of a 28-px glyph, shape (N, side, side).
-
-    The field of squared distances to a line is so smooth that it is worked out for 28 pixels
-    whatever the height, and interpolated. The width of the edge is one in pixels of the glyph.
-    """
+    """Draw lines in a square of so many pixels of a 28-px glyph, shape (N, side, side)."""
+    # The field of squared distances is so smooth that it is interpolated from that of 28 pixels.
     radius = line.radius_px * _PARTS
     swollen = line.swell * radius[:, None]
     parts = np.rint([line.x, line.y, swollen * swollen]).astype(np.int32)

@@ -59,11 +59,7 @@ _RAMP = ((0, 32, 76), (124, 123, 120), (255, 233, 69))  # from no ink to most, a
 
 
 def write_report(path: Path, survey: Survey, reader: ReaderFigures | None = None) -> None:
-    """Write the report of a dataset.
-
-    The file appears complete under its name, or not at all, and replaces what is there. What
-    `survey` and `reader` say, and the ``recipe.toml`` of the dataset, decide every byte.
-    """
+    """Write the report of a dataset; `survey`, `reader` and ``recipe.toml`` decide every byte."""
     check_place(path)
     write_whole(path, [make_page(survey, reader).encode("utf-8", "xmlcharrefreplace")])
 
