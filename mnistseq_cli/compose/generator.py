@@ -378,8 +378,8 @@ class SequenceGenerator:
         stamps = replace(stamps, x_px=stamps.x_px + layout.x_px[row, stamps.place])
         if self._is_fitted:
             keep_height = self.recipe.fit == "stretch"
-            row_px, fitted_px = layout.row_px[row], layout.fitted_px[row]
-            stamps = fit_stamps(stamps, row_px, fitted_px, keep_height=keep_height)
+            widths_px = layout.row_px, layout.fitted_px
+            stamps = fit_stamps(stamps, *widths_px, keep_height=keep_height)
         return replace(stamps, x_px=stamps.x_px + layout.offset_px[row])
 
     def _lay_out(self, digits: Digits) -> Layout:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from mnistseq_cli.glyphs.stamps import Stamps
 
 
-_CHUNK_PX = 2**17  # what the cache of a processor holds, with its sums
+_OfRow: TypeAlias = tuple[Ints, Ints, Ints]  # where parts start, widths before and after
+_CHUNK_PX = 2**16  # what the cache of a processor holds, with its sums
 
 
 def resample(images: Pixels, start_px: Ints, row_px: Ints, fitted_px: Ints) -> tuple[Pixels, Ints]:
@@ -31,52 +32,52 @@ def resample(images: Pixels, start_px: Ints, row_px: Ints, fitted_px: Ints) -> t
     n, height, part_px = images.shape
     wider_px = np.maximum(row_px, fitted_px)
     first = np.maximum(0, (2 * start_px * fitted_px - wider_px) // (2 * row_px))
-    n_columns = int(((part_px * fitted_px + wider_px) // row_px).max()) + 3
-    column = first + np.arange(n_columns + 1)[:, None]
-    parts = np.zeros((n, height, n_columns), np.uint8)
+    last = (2 * (start_px + part_px) * fitted_px + wider_px) // (2 * row_px)
+    n_columns = int((last - first).max(initial=0)) + 1
+    n_columns += -n_columns % 4  # whole words are faster
+    parts = np.empty((n, height, n_columns), np.uint8)
     for some in split_up(parts if n_columns > part_px else images, _CHUNK_PX):
-        seen = np.bitwise_or.reduce(images[some], axis=0)
-        rows, columns = np.flatnonzero(seen.max(axis=1)), np.flatnonzero(seen.max(axis=0))
-        if rows.size:
-            ink = images[some, rows[0] : rows[-1] + 1, : columns[-1] + 1]
-            of_row = (places[some] for places in (start_px, row_px, fitted_px))
-            parts[some, rows[0] : rows[-1] + 1] = _resample(ink, column[:, some], *of_row)
+        of_row = start_px[some], row_px[some], fitted_px[some]
+        shares, half = _share(part_px, n_columns, first[some], of_row)
+        total = np.matmul(images[some].astype(shares.dtype), shares.transpose(1, 0, 2))
+        parts[some] = np.add(total, half, out=total).astype(np.uint8)
     return parts, first
 
 
-def _resample(
-    images: Pixels, column: Ints, start_px: Ints, row_px: Ints, fitted_px: Ints
-) -> Pixels:
-    """Return the columns of the resampled rows that have these numbers, (V, M), less the last."""
-    # Places are counted in units of 1 / (2 * fitted_px) source pixels, which makes them whole. So
-    # are all sums; no sum and no quotient is rounded across a whole number.
-    wider: NDArray[Any] = np.maximum(row_px, fitted_px)
-    largest = max(int((wider * fitted_px).max()), 255 * 2 * int(wider.max()))
-    dtype = np.float32 if largest < 2**22 else np.float64
-    start, row, fitted, wider = np.stack([start_px, row_px, fitted_px, wider]).astype(dtype)
-    unit = 2 * fitted
-    columns = column.astype(dtype)
-    if (row >= fitted).all():  # where a window ends, the next one begins
-        ends = np.minimum(columns, fitted) * (2 * row) - start * unit
-        covered = _cover(images.shape[2], ends, unit)
-        shares = covered[:, 1:] - covered[:, :-1]
-    else:
-        left = (2 * columns[:-1] + 1) * row - wider - start * unit
-        right = np.where(columns[:-1] < fitted, left + 2 * wider, left)
-        shares = _cover(images.shape[2], right, unit) - _cover(images.shape[2], left, unit)
-    total = np.matmul(images.astype(dtype), np.ascontiguousarray(shares.transpose(2, 0, 1)))
-    total += (wider + 0.5)[:, None, None]
-    total *= (1 / (2 * wider)).astype(dtype)[:, None, None]
-    resampled: Pixels = total.astype(np.uint8)
-    return resampled
+def _share(
+    n_sources: int, n_columns: int, first: Ints, of_row: _OfRow
+) -> tuple[NDArray[Any], np.floating[Any]]:
+    """Return what source pixels give to so many resampled ones, of which `first` is the first.
 
-
-def _cover(n_sources: int, places: NDArray[Any], unit: NDArray[Any]) -> NDArray[Any]:
-    """Return how much of each source pixel lies before a place, shape (W, V, M)."""
-    covered: NDArray[Any] = places - np.arange(n_sources, dtype=unit.dtype)[:, None, None] * unit
-    np.maximum(covered, 0, out=covered)
-    np.minimum(covered, unit, out=covered)
-    return covered
+    Shares have the shape (sources, M, columns); the sum of what is given, and the second number
+    that is returned, less its fraction, is a pixel.
+    """
+    start_px, row_px, fitted_px = of_row
+    wider_px = np.maximum(row_px, fitted_px)
+    n_met = int((row_px // fitted_px).max(initial=0)) + 2  # pixels that a window can meet
+    # A mean is a multiple of 1 / (2 * wider_px). It may be wrong by less than half of that, for
+    # each of which n_met + 4 roundings may be: no mean is rounded across a whole number.
+    is_small = int(wider_px.max(initial=1)) * (n_met + 4) < 2**14
+    whole, real = (np.int32, np.float32) if is_small else (np.int64, np.float64)
+    # Places are counted in units of 1 / (2 * fitted_px) source pixels, which makes them whole.
+    unit, step, width = (2 * np.stack([fitted_px, row_px, wider_px])[..., None]).astype(whole)
+    left = (2 * first + 1) * row_px - wider_px - 2 * fitted_px * start_px
+    column: NDArray[Any] = np.arange(n_columns, dtype=whole)
+    met, before = np.divmod(left.astype(whole)[:, None] + step * column, unit)
+    inside = (column >= -first[:, None]) & (column < (fitted_px - first)[:, None])
+    each = inside * (1 / width).astype(real)
+    n = len(first) * n_columns
+    shares = np.zeros((n_sources + 2 * n_met, n), real)
+    place = (np.clip(met, -n_met, n_sources) + n_met) * np.int64(n)
+    place += np.arange(n).reshape(place.shape)
+    rest = before + width
+    for number in range(n_met):
+        part = np.minimum(rest, unit)
+        rest -= part
+        shares.reshape(-1)[place] = (part if number else part - before) * each
+        place += n
+    met_shares = shares[n_met : n_met + n_sources].reshape(n_sources, -1, n_columns)
+    return met_shares, real(0.5 + 0.25 / wider_px.max(initial=1))
 
 
 LARGEST_SCALE = 2  # of rows that are to fill a height; what is low as a dash stays small
@@ -95,11 +96,11 @@ def fill_height(ink: GlyphInk, row: Ints, above_px: Ints, below_px: Ints) -> tup
     free_px = page_px - above_px - below_px
     filled_px = np.minimum(free_px, LARGEST_SCALE * row_px)
     above_px = above_px + (free_px - filled_px) // 2
-    top, had, have = top_px[row], row_px[row], filled_px[row]
-    images = _resample_rows(ink.images, -top, had, have, above_px[row])
+    had, have = row_px[row], filled_px[row]
+    images = _resample_rows(ink.images, row, (-top_px, row_px, filled_px), above_px)
     # So far along a row of any length that all columns are in it.
     many = -(-images.shape[2] // had)
-    images, _ = resample(images, np.zeros_like(top), many * had, many * have)
+    images, _ = resample(images, np.zeros_like(had), many * had, many * have)
     left, top, width, height = measure_ink(images).T
     images = move_left(images, left)[:, :, : width.max(initial=1)]
     left = left + ink.left_px * have // had
@@ -107,30 +108,34 @@ def fill_height(ink: GlyphInk, row: Ints, above_px: Ints, below_px: Ints) -> tup
 
 
 def fit_stamps(stamps: Stamps, row_px: Ints, fitted_px: Ints, *, keep_height: bool) -> Stamps:
-    """Resample digits from the width of their row, shape (M,), to another.
+    """Resample digits from the width of their row, shape (N,), to another.
 
     The height shrinks with the width, around the middle, unless it is to be kept.
     """
     widest_px = int((stamps.boxes[:, 0] + stamps.boxes[:, 2]).max())
-    images, x_px = resample(stamps.images[:, :, :widest_px], stamps.x_px, row_px, fitted_px)
+    of_digit = row_px[stamps.sample], fitted_px[stamps.sample]
+    images, x_px = resample(stamps.images[:, :, :widest_px], stamps.x_px, *of_digit)
     if not keep_height:
         page_px = np.full_like(row_px, images.shape[1])
         height_px = np.maximum(1, (2 * page_px * fitted_px + row_px) // (2 * row_px))
         top_px = (page_px - height_px) // 2
-        images = _resample_rows(images, np.zeros_like(row_px), page_px, height_px, top_px)
+        of_row = np.zeros_like(row_px), page_px, height_px
+        images = _resample_rows(images, stamps.sample, of_row, top_px)
     return replace(stamps, images=images, x_px=x_px, boxes=measure_ink(images))
 
 
-def _resample_rows(
-    images: Pixels, start_px: Ints, row_px: Ints, fitted_px: Ints, top_px: Ints
-) -> Pixels:
-    """Resample rows as `resample` does columns, and put them where they are to begin."""
-    columns, _ = resample(images.transpose(0, 2, 1), start_px, row_px, fitted_px)
-    rows = np.zeros_like(images)
-    for top in np.unique(top_px):
-        chosen = top_px == top
-        placed = columns[chosen, :, : images.shape[1] - top].transpose(0, 2, 1)
-        rows[chosen, top : top + placed.shape[1]] = placed
+def _resample_rows(images: Pixels, sample: Ints, of_row: _OfRow, top_px: Ints) -> Pixels:
+    """Resample rows as `resample` does columns, and put them where they are to begin.
+
+    All digits of a sample, (M,), are resampled in the same way; the places are those of samples.
+    """
+    height_px = images.shape[1]
+    shares, half = _share(height_px, height_px, -top_px, of_row)
+    of_sample = np.ascontiguousarray(shares.transpose(1, 2, 0))
+    rows = np.empty_like(images)
+    for some in split_up(images, _CHUNK_PX):
+        total = np.matmul(of_sample[sample[some]], images[some].astype(shares.dtype))
+        rows[some] = np.add(total, half, out=total).astype(np.uint8)
     return rows
 
 
