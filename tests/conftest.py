@@ -9,10 +9,12 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import which
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import settings
+from numpy.typing import NDArray
 
 from mnistseq_cli.cli import main
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
@@ -39,6 +41,15 @@ def make_glyphs() -> GlyphSet:
     return GlyphSet(images, labels, name="blots", split="train", licence="none", sha256="b107")
 
 
+def make_set(
+    labels: NDArray[Any], images: NDArray[np.uint8] | None = None, **about: Any
+) -> GlyphSet:
+    """Make a set of some images, all blots by default."""
+    said = {"name": "made-up", "split": "train", "licence": "", "sha256": ""} | about
+    images = np.ones((len(labels), 28, 28), np.uint8) if images is None else images
+    return GlyphSet(images, labels.astype(np.uint8), **said)
+
+
 @pytest.fixture(scope="session")
 def glyphs() -> GlyphSet:
     return make_glyphs()
@@ -48,15 +59,9 @@ def glyphs() -> GlyphSet:
 def punctuated(glyphs: GlyphSet) -> GlyphSet:
     """Give glyphs of digits and, of a point and a comma, as many."""
     marks = np.repeat(np.array([10, 11], np.uint8), GLYPHS_PER_CLASS)
-    return GlyphSet(
-        np.concatenate([glyphs.images, glyphs.images[: len(marks)]]),
-        np.concatenate([glyphs.labels, marks]),
-        name="punctuated",
-        split="train",
-        licence="none",
-        sha256="b108",
-        alphabet="0123456789.,",
-    )
+    images = np.concatenate([glyphs.images, glyphs.images[: len(marks)]])
+    labels = np.concatenate([glyphs.labels, marks])
+    return make_set(labels, images, name="punctuated", sha256="b108", alphabet="0123456789.,")
 
 
 @pytest.fixture(scope="session")
@@ -132,11 +137,5 @@ def mnist(mnist_folder: Path) -> GlyphSet:
     """Give the training glyphs of MNIST, read without the program's own reader."""
     images = gzip.decompress((mnist_folder / "train-images-idx3-ubyte.gz").read_bytes())
     labels = gzip.decompress((mnist_folder / "train-labels-idx1-ubyte.gz").read_bytes())
-    return GlyphSet(
-        np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28),
-        np.frombuffer(labels, np.uint8, offset=8),
-        name="mnist",
-        split="train",
-        licence="CC BY-SA 3.0",
-        sha256="",
-    )
+    glyphs = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28)
+    return make_set(np.frombuffer(labels, np.uint8, offset=8), glyphs, name="mnist")

@@ -17,6 +17,7 @@ from mnistseq_cli.compose.samples import Block
 from mnistseq_cli.errors import LayoutError
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import CHOICES, Recipe
+from tests.conftest import make_set
 
 ROWS = st.fixed_dictionaries(
     {
@@ -75,9 +76,7 @@ def test_alignment_shares_out_what_is_left(align: str, edges: bool, glyphs: Glyp
 def test_random_alignment_reaches_both_edges_uniformly(glyphs: GlyphSet) -> None:
     # One digit in 12 px of room; 11 places, 10 degrees of freedom: over 35.6 once in 10,000.
     width = int(glyphs.cut_out(np.array([7])).width_px[0]) + 10
-    one = GlyphSet(
-        glyphs.images[7:8], np.zeros(1, np.uint8), name="", split="", licence="", sha256=""
-    )
+    one = make_set(np.zeros(1), glyphs.images[7:8])
     block = make(one, 4400, digits="0", length=None, width_px=width, align="random")
     counts = np.bincount(block.boxes[:, 0, 0], minlength=11)
     assert len(counts) == 11

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from imageio.v3 import imread
-from numpy.typing import NDArray
 
 from mnistseq_cli.bulk.plan import Plan
 from mnistseq_cli.bulk.run import run
@@ -27,10 +26,10 @@ from mnistseq_cli.compose.splits import (
 from mnistseq_cli.compose.texts import RandomTexts, Roles
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.formats import Output
-from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.inspection.survey import survey
 from mnistseq_cli.recipe import Recipe
+from tests.conftest import make_set
 from tests.helpers.bulk_cases import read_tree
 
 WEIGHTS = (("train", 80), ("val", 10), ("test", 10))
@@ -42,18 +41,6 @@ Weights = st.lists(st.integers(1, 50), min_size=1, max_size=5).map(
 
 def open_dealt(length: tuple[int, int], splits: tuple[Split, ...], split: Split) -> RandomTexts:
     return RandomTexts(length, 10, 4, partial(deal_ends, splits, split, 10))
-
-
-def make_set(labels: NDArray[np.uint8], is_test: Any = None) -> GlyphSet:
-    return GlyphSet(
-        np.ones((len(labels), 28, 28), np.uint8),
-        labels,
-        name="squares",
-        split="all",
-        licence="",
-        sha256="",
-        is_test=is_test,
-    )
 
 
 @given(Weights, st.integers(300, 10**10))
@@ -80,7 +67,7 @@ def test_splits_that_cannot_be_are_refused(names: str) -> None:
 def test_no_glyph_is_in_two_splits_and_test_has_the_test_glyphs(has_test: bool) -> None:
     labels = np.tile(np.arange(10, dtype=np.uint8), 70)
     dealt = deal_glyphs(
-        make_set(labels, np.arange(700) >= 600 if has_test else None), cut(WEIGHTS, 100)
+        make_set(labels, is_test=np.arange(700) >= 600 if has_test else None), cut(WEIGHTS, 100)
     )
     assert sorted(np.concatenate([*dealt.values()]).tolist()) == list(range(700))
     # 8 to 1 of the 60 of each class, or 8 to 1 to 1 of its 70
@@ -92,7 +79,7 @@ def test_no_glyph_is_in_two_splits_and_test_has_the_test_glyphs(has_test: bool) 
 
 def test_too_few_glyphs_are_told() -> None:
     with pytest.raises(UsageError, match="split val would get no glyph"):
-        deal_glyphs(make_set(np.arange(10, dtype=np.uint8)), cut((("val", 1), ("train", 9)), 100))
+        deal_glyphs(make_set(np.arange(10)), cut((("val", 1), ("train", 9)), 100))
 
 
 @pytest.mark.parametrize("length", [(1, 1), (2, 2), (1, 3), (9, 9), (12, 12)])

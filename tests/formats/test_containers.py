@@ -20,6 +20,7 @@ from mnistseq_cli.errors import TextError, UsageError
 from mnistseq_cli.formats import FORMATS, LABEL_STYLES, Output, find_format
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import Recipe
+from tests.conftest import make_set
 from tests.formats.readers import READERS, need
 from tests.helpers.bulk_cases import check_installed
 from tests.helpers.shelf import Split, check_read_back, read_dataset, write_dataset
@@ -218,8 +219,7 @@ def test_names_with_quotes_and_other_letters_come_back(glyphs: GlyphSet, tmp_pat
 
 
 def test_classes_of_letters_are_called_by_them(glyphs: GlyphSet, tmp_path: Path) -> None:
-    about: dict[str, Any] = {"name": "letters", "split": "train", "licence": "none", "sha256": ""}
-    letters = GlyphSet(glyphs.images, glyphs.labels, alphabet="ABCDEFGHab", **about)
+    letters = make_set(glyphs.labels, glyphs.images, alphabet="ABCDEFGHab")
     with pytest.raises(TextError):
         SequenceGenerator(Recipe(texts=("Bad", "Had", "aGE"), count=6), letters).block(0, 6)
     generator = SequenceGenerator(Recipe(texts=("Bab", "HaG", "aGE"), count=6), letters)

@@ -1,17 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from mnistseq_cli.glyphs.catalog import DATASETS
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.glyphs.load import load_glyphs
-from mnistseq_cli.glyphs.writers import Writers
 from tests.helpers.mirror import Mirror, make_tiny, serve_well, serving
 
 
@@ -40,22 +36,3 @@ def pen_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def strokes(pen_dir: Path) -> GlyphSet:
     return load_glyphs("strokes", "train", pen_dir)
-
-
-@pytest.fixture(scope="session")
-def make_set() -> Callable[..., GlyphSet]:
-    """Give a function that makes a set of some images, all blots by default."""
-
-    def make(
-        labels: NDArray[np.integer],
-        images: NDArray[np.uint8] | None = None,
-        alphabet: str = "0123456789",
-        writers: Writers | None = None,
-    ) -> GlyphSet:
-        images = np.ones((len(labels), 28, 28), np.uint8) if images is None else images
-        said: dict[str, Any] = {"name": "made-up", "split": "train", "licence": "", "sha256": ""}
-        return GlyphSet(
-            images, labels.astype(np.uint8), **said, alphabet=alphabet, writers=writers
-        )
-
-    return make

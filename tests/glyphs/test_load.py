@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import pickle
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from mnistseq_cli.glyphs.glyph_set import GlyphSet, measure_ink
 from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
 from mnistseq_cli.randomness import Use, draw_words
 from mnistseq_cli.recipe import Recipe
+from tests.conftest import make_set
 from tests.helpers.mirror import (
     N_TEST,
     N_TRAIN,
@@ -235,7 +235,7 @@ def test_all_glyphs_of_a_class_are_equally_likely(glyphs: GlyphSet) -> None:
     assert ((counts - 500) ** 2 / 500).sum() < 37.4
 
 
-def test_a_blank_glyph_is_refused_when_it_is_met(make_set: Callable[..., GlyphSet]) -> None:
+def test_a_blank_glyph_is_refused_when_it_is_met() -> None:
     blank = make_set(np.zeros(1), np.zeros((1, 28, 28), np.uint8))
     with pytest.raises(GlyphError, match="glyph 0 of made-up is blank"):
         blank.cut_out(np.array([0]))

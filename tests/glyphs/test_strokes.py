@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,10 +23,8 @@ from mnistseq_cli.glyphs.strokes.characters import PEN_CHARACTERS, read_forms
 from mnistseq_cli.glyphs.strokes.drawing import draw_lines
 from mnistseq_cli.glyphs.strokes.writing import GLYPH_WORDS, N_TRAITS, WAY_WORDS, trace_lines
 from mnistseq_cli.recipe import Hand, Recipe
+from tests.conftest import make_set
 from tests.helpers.program import run_on_older_processor
-
-MakeSet = Callable[..., GlyphSet]
-
 
 SPLITS: tuple[SplitName, ...] = ("train", "test")
 N_GLYPHS = {split: STROKES.split(split).n_glyphs for split in SPLITS}
@@ -257,7 +254,7 @@ def test_the_widest_symbol_is_as_wide_as_it_is_said(strokes: GlyphSet) -> None:
         assert (generator.block(0, 1500).boxes[..., 2].max(axis=0) <= widest).all()
 
 
-def test_the_pen_adds_no_digits_to_a_set_without_them(make_set: MakeSet) -> None:
+def test_the_pen_adds_no_digits_to_a_set_without_them() -> None:
     letters = make_set(np.zeros(1), alphabet="A")
     assert SequenceGenerator(Recipe(digits="A,A"), letters)[0].text == "A,A"
     with pytest.raises(TextError, match="'0' cannot be written: made-up has only A"):
@@ -265,7 +262,7 @@ def test_the_pen_adds_no_digits_to_a_set_without_them(make_set: MakeSet) -> None
 
 
 @pytest.mark.parametrize(("height_px", "side_px"), [(28, 13), (28, 26), (56, 13)])
-def test_symbols_are_as_large_as_digits(height_px: int, side_px: int, make_set: MakeSet) -> None:
+def test_symbols_are_as_large_as_digits(height_px: int, side_px: int) -> None:
     images = np.zeros((60, 28, 28), np.uint8)
     images[:, 14 - side_px // 2 : 14 - side_px // 2 + side_px, 12:15] = 255
     recipe = Recipe(digits="1B", count=60, height_px=height_px)

@@ -1,9 +1,8 @@
-"""Who wrote the digits, as files: QMNIST's labels beside MNIST, all of NIST, names of pictures."""
+"""Who wrote the digits, and rows of one writer or of hands that look alike."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from mnistseq_cli.glyphs.hands import SLANT_UNITS, STROKE_UNITS, measure_styles
 from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.glyphs.writers import Writers
 from mnistseq_cli.recipe import Hand, Recipe
+from tests.conftest import make_set
 from tests.helpers.mirror import (
     N_TEST,
     N_TRAIN,
@@ -36,8 +36,6 @@ from tests.helpers.mirror import (
     serving,
     write_picture,
 )
-
-Make = Callable[[dict[int, list[int]]], GlyphSet]
 
 
 @pytest.mark.parametrize("width_px", [2, 3, 5])
@@ -75,21 +73,15 @@ def test_real_digits_of_a_row_look_alike(mnist: GlyphSet) -> None:
     assert max(Counter(map(tuple, same.glyphs.tolist())).values()) == 1
 
 
-@pytest.fixture
-def make(make_set: Callable[..., GlyphSet]) -> Make:
-    """Give a function that makes a set of so many glyphs of 0, 1, … by each; nobody is -1."""
-
-    def make(counts: dict[int, list[int]]) -> GlyphSet:
-        n_each = np.array([*counts.values()])
-        labels = np.tile(np.arange(n_each.shape[1]), len(counts)).repeat(n_each.ravel())
-        writers = np.array([*counts]).repeat(n_each.sum(axis=1))
-        alphabet = "0123456789"[: labels.max() + 1]
-        return make_set(labels, alphabet=alphabet, writers=Writers(writers, "made-up"))
-
-    return make
+def make(counts: dict[int, list[int]]) -> GlyphSet:
+    """Make a set of so many glyphs of 0, 1, … by each; nobody is -1."""
+    n_each = np.array([*counts.values()])
+    labels = np.tile(np.arange(n_each.shape[1]), len(counts)).repeat(n_each.ravel())
+    writers = Writers(np.array([*counts]).repeat(n_each.sum(axis=1)), "made-up")
+    return make_set(labels, alphabet="0123456789"[: labels.max() + 1], writers=writers)
 
 
-def test_writers_are_drawn_as_often_as_they_wrote_among_those_who_can(make: Make) -> None:
+def test_writers_are_drawn_as_often_as_they_wrote_among_those_who_can() -> None:
     """3, 7 and 9 have both characters, and gave 6, 2 and 12 digits; 4 lacks a 1."""
     glyphs = make({3: [4, 2], 4: [30, 0], 7: [1, 1], 9: [6, 6], -1: [50, 50]})
     block = make_block(glyphs, 20_000, texts=("0110", "000"), seed=5, hand="writer")
@@ -109,7 +101,7 @@ def test_writers_are_drawn_as_often_as_they_wrote_among_those_who_can(make: Make
             assert abs((found[:, 0] == writer).mean() - share) < slack
 
 
-def test_digits_that_repeat_are_other_glyphs_of_the_writer(make: Make) -> None:
+def test_digits_that_repeat_are_other_glyphs_of_the_writer() -> None:
     glyphs = make({1: [5, 2]})
     ids = make_block(glyphs, 6000, digits="0010100011", seed=2, hand="writer").glyphs
     zeros = ids[:, [0, 1, 3, 5, 6, 7]]
@@ -123,7 +115,7 @@ def test_digits_that_repeat_are_other_glyphs_of_the_writer(make: Make) -> None:
     assert ((counts - 50) ** 2 / 50).sum() < 197
 
 
-def test_what_no_writer_can_write_is_refused_before_work(make: Make) -> None:
+def test_what_no_writer_can_write_is_refused_before_work() -> None:
     glyphs = make({1: [5, 0, 1], 2: [5, 1, 0]})
     assert SequenceGenerator(Recipe(digits="01", hand="writer"), glyphs)[0].writer == "made-up/2"
     with pytest.raises(GlyphError, match="no writer of made-up train has written all of 12"):
@@ -132,7 +124,7 @@ def test_what_no_writer_can_write_is_refused_before_work(make: Make) -> None:
         SequenceGenerator(Recipe(length=2, hand="writer"), glyphs)
 
 
-def test_a_recipe_needs_the_writers_it_was_made_with(glyphs: GlyphSet, make: Make) -> None:
+def test_a_recipe_needs_the_writers_it_was_made_with(glyphs: GlyphSet) -> None:
     recipe = SequenceGenerator(Recipe(digits="0", hand="writer"), make({1: [3]})).recipe
     assert recipe.writers_sha256
     with pytest.raises(GlyphError, match="not what the recipe was made with"):
@@ -247,26 +239,23 @@ def test_a_pair_of_lzma_files_with_both_splits(
     """As those of NIST: the test digits are those of some writers."""
     images, labels = draw_tiny(60, 3)
     writers = np.repeat([5, 2, 9], 20)
-    files = [
-        make_file("x-images", images, ".xz"),
-        make_file("x-labels", make_rows(labels, writers), ".xz"),
-    ]
+    of_images, body = make_file("x-images", images, ".xz")
+    of_labels, rows = make_file("x-labels", make_rows(labels, writers), ".xz")
     # The size of the larger file is not known beforehand.
-    pair = SplitFiles(replace(files[0][0], size_bytes=0, unpacked_sha256=""), files[1][0])
-    bodies = {file.packed_name: body for file, body in files}
+    pair = SplitFiles(replace(of_images, size_bytes=0, unpacked_sha256=""), of_labels)
+    bodies = {"x-images.xz": body, "x-labels.xz": rows}
     with serving(serve_well(bodies)) as mirror:
         small = Dataset("n", "N", pair, pair, (mirror.url,), "BSD")
         small = replace(small, writers_from="n", test_writers=(range(2, 4),))
         monkeypatch.setitem(DATASETS, "n", small)
         train, test, both = (load_glyphs("n", one, tmp_path) for one in ("train", "test", "all"))
-    assert mirror.asked == ["x-images.xz", "x-labels.xz"]
+    assert mirror.asked == [*bodies]
     assert test.writers is not None
     assert set(test.writers[test.ids].spell().tolist()) == {"nist/2"}
-    assert sorted(test.ids.tolist()) == list(range(20, 40))
+    assert sorted(test.ids.tolist()) == np.flatnonzero(both.is_test).tolist() == [*range(20, 40)]
     assert sorted(train.ids.tolist()) == [*range(20), *range(40, 60)]
     assert np.array_equal(both.labels, labels)
     assert len(both) == small.n_glyphs == 60
-    assert np.flatnonzero(both.is_test).tolist() == list(range(20, 40))
     assert len({glyphs.sha256 for glyphs in (train, test, both)}) == 3
     assert isinstance(test.images.base, np.memmap)
     folder = tmp_path / "brought"
@@ -278,15 +267,13 @@ def test_a_pair_of_lzma_files_with_both_splits(
 
 
 def test_names_of_pictures_may_say_who_wrote_them(tmp_path: Path) -> None:
-    for number, (names, writers) in enumerate(
-        (
-            (["anna_1", "bob_x_2"], ["my-hand/anna", "my-hand/bob_x"]),
-            (["anna_1", "anna_2"], []),  # one alone
-            (["anna_1", "2"], []),  # not all
-        )
+    for names, writers in (
+        ("anna_1 bob_x_2", ["my-hand/anna", "my-hand/bob_x"]),
+        ("anna_1 anna_2", []),  # one alone
+        ("anna_1 2", []),  # not all
     ):
-        folder = tmp_path / f"{number}/my-hand"
-        for label, name in enumerate(names):
+        folder = tmp_path / names / "my-hand"
+        for label, name in enumerate(names.split()):
             write_picture(folder / f"{label}/{name}.png", draw_tiny(1, label)[0][0])
         found = load_glyphs(str(folder))
         assert (found.writers.spell().tolist() if found.writers else []) == writers
