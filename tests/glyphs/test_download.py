@@ -69,7 +69,6 @@ def fetch_from(answers: list[Answer], folder: Path) -> str:
         (stall(BODY[:9]), "nothing came for 0.5 s"),
         (drip(BODY, 0.1), "too slow"),
     ],
-    ids=range(15),
 )
 def test_a_bad_answer_leaves_nothing(answer: Answer, reason: str, tmp_path: Path) -> None:
     assert reason in fetch_from([answer], tmp_path)
@@ -86,9 +85,8 @@ def test_a_bad_answer_leaves_nothing(answer: Answer, reason: str, tmp_path: Path
         ([stall(BODY[:100])], 1),
         ([status(301, Location=f"/once/{NAME}")], 0),
     ],
-    ids=range(7),
 )
-def test_an_answer_that_is_right_in_the_end_is_taken_and_waits_double(
+def test_an_answer_right_in_the_end(
     first: list[Answer], waits: int, tmp_path: Path, sleeps: list[float]
 ) -> None:
     assert not fetch_from([*first, send(BODY)], tmp_path)
@@ -120,7 +118,6 @@ def test_what_failed_for_good_is_not_tried_again(tmp_path: Path) -> None:
         (format_datetime(datetime.now(UTC) + timedelta(days=9), usegmt=True), 30, 30),
         (format_datetime(datetime.now(UTC) - timedelta(days=9), usegmt=True), 0, 1),
     ],
-    ids=["seconds", "too long", "no number", "date", "date in the past"],
 )
 def test_retry_after_is_honoured_and_capped(
     retry_after: str, shortest_s: float, longest_s: float, tmp_path: Path, sleeps: list[float]
@@ -187,9 +184,7 @@ def test_one_deadline_holds_for_all_mirrors(tmp_path: Path) -> None:
     assert time.monotonic() - start < 3
 
 
-@pytest.mark.parametrize(
-    "mirror", ["file:///tmp/", "example.org/mnist", "ftp://a/", "http://", ""]
-)
+@pytest.mark.parametrize("mirror", ["file:///tmp/", "example.org/a", "ftp://a/", "http://", ""])
 def test_a_mirror_that_is_no_address_is_refused(mirror: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="mirror"):
         fetch(tmp_path, mirror)

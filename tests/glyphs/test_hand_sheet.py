@@ -137,33 +137,26 @@ def test_a_sheet_says_itself_what_it_is_for(tmp_path: Path) -> None:
     assert not set("".join(names)) & set('\\/:*?"<>|.')
 
 
-@pytest.mark.parametrize(
-    ("box", "n_marks"),
-    [((0, 0, 1680, 2200), 2), ((200, 0, 1680, 2376), 2), ((200, 200, 1500, 2200), 0)],
-)
-def test_a_missing_mark(box: tuple[int, int, int, int], n_marks: int, tmp_path: Path) -> None:
-    photo = save(draw_pages(DIGITS, 18)[0].crop(box), tmp_path / "photo.jpg")
-    with pytest.raises(GlyphError, match=f"shows {n_marks} of the four corner marks"):
-        read_photo(photo)
+STRANGE = {
+    b"\0\0\0\x20ftypheic": "HEIC picture",
+    b"no picture": "photo.jpg",
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"\0\0\xff\xff" * 2 + b"\x08\0\0\0\0": "photo.jpg",
+}
 
 
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (b"\0\0\0\x20ftypheic", "HEIC picture"),
-        (b"no picture", "photo.jpg"),
-        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"\0\0\xff\xff" * 2 + b"\x08\0\0\0\0", "photo.jpg"),
-    ],
-    ids=range(3),
-)
-def test_what_is_no_photo_is_refused(data: bytes, message: str, tmp_path: Path) -> None:
-    (tmp_path / "photo.jpg").write_bytes(data)
-    with pytest.raises(GlyphError, match=message):
-        read_photo(tmp_path / "photo.jpg")
-
-
-def test_a_photo_that_cannot_be_read_or_is_too_large(tmp_path: Path) -> None:
-    page = draw_pages(DIGITS, 18)[0]
+def test_what_is_no_photo_of_a_sheet_is_refused(tmp_path: Path) -> None:
+    photo, page = tmp_path / "photo.jpg", draw_pages(DIGITS, 18)[0]
+    for data, message in STRANGE.items():
+        photo.write_bytes(data)
+        with pytest.raises(GlyphError, match=message):
+            read_photo(photo)
+    for box, n_marks in (
+        ((0, 0, 1680, 2200), 2),
+        ((200, 0, 1680, 2376), 2),
+        ((200, 200, 1500, 2200), 0),
+    ):
+        with pytest.raises(GlyphError, match=f"shows {n_marks} of the four corner marks"):
+            read_photo(save(page.crop(box), photo))
     page.paste(0, (500, 90, 700, 150))
     with pytest.raises(GlyphError, match="do not add up"):
         read_photo(save(page, tmp_path / "photo.png"))
@@ -185,9 +178,8 @@ def test_digits_stand_in_the_middle_and_points_on_the_line() -> None:
     blots = np.zeros((3, 94, 94), np.uint8)
     blots[0, 20:80, 5:13] = blots[2, 74:80, 60:66] = 255
     fields = [
-        SheetField("1", "written", blots[0]),
-        SheetField("7", "empty", blots[1]),
-        SheetField(".", "written", blots[2]),
+        SheetField(character, "empty" if character == "7" else "written", blot)
+        for character, blot in zip("17.", blots, strict=True)
     ]
     (one, digit), (point, dot) = draw_glyphs(fields, 28)
     assert one + point == "1."

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -22,7 +21,7 @@ from mnistseq_cli.inspection.predictions import ReaderFigures
 from mnistseq_cli.inspection.report import make_confusion, make_page, write_report
 from mnistseq_cli.inspection.survey import survey
 from tests.helpers.bulk_cases import Case
-from tests.helpers.program import Result
+from tests.helpers.program import Run
 from tests.helpers.report_cases import (
     COUNT,
     NASTY,
@@ -84,30 +83,21 @@ def html(found: Survey, reader: ReaderFigures) -> str:
     return make_page(found, reader)
 
 
-def test_the_page_is_well_formed(html: str) -> None:
+def test_the_page_is_well_formed_and_needs_nothing_else(html: str) -> None:
     page = Page(html)
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
-    links = [one["href"][1:] for one in page.find("a")]
-    assert set(links) <= set(ids)
+    assert {one["href"][1:] for one in page.find("a")} <= set(ids)
     assert {"main", "header", "footer", "nav", "h1"} <= {tag for tag, _ in page.elements}
     assert page.find("html") == [{"lang": "en"}]
     levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
-    steps = [after - before for before, after in itertools.pairwise(levels)]
-    assert levels[0] == 1
-    assert max(steps) == 1
-
-
-def test_the_page_needs_nothing_else(html: str) -> None:
-    page = Page(html)
+    assert levels[0] == max(after - before for before, after in itertools.pairwise(levels)) == 1
     for tag, attributes in page.elements:
-        for name in ("src", "href", "data", "action", "srcset", "poster"):
-            if name in attributes:
-                assert attributes[name].startswith(("data:", "#")), (tag, attributes)
+        for name in {"src", "href", "data", "action", "srcset", "poster"} & {*attributes}:
+            assert attributes[name].startswith(("data:", "#")), (tag, attributes)
     assert "://" not in html
     assert "@import" not in html
-    urls = set(re.findall(r"url\((.)", html))
-    assert urls <= {"#"}
+    assert set(re.findall(r"url\((.)", html)) <= {"#"}
     (policy,) = [one["content"] for one in page.find("meta") if "http-equiv" in one]
     (script,) = re.findall(r"<script>(.*?)</script>", html, flags=re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -229,21 +219,16 @@ def test_the_page_is_same(html: str, found: Survey, reader: ReaderFigures, tmp_p
     assert "3&#55296;5" in path.read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["phone", "-n", "5", "--to", "npz"],
-        ["batch", "-n", "1", "--digits", "7"],
-        ["batch", "-n", "9", "--length", "2", "9", "--spacing", "-5", "300", "--width", "natural"],
-        ["batch", "-n", "9", "--length", "2", "2", "--ink", "white", "--edges"],
-    ],
-)
-def test_every_kind_of_dataset_has_a_page(
-    words: list[str], run: Callable[..., Result], tmp_path: Path
-) -> None:
-    assert run(*words, "--seed", "1", "-o", "data").status == 0
-    Page(make_page(survey(tmp_path / "data")))
+DATASETS = """phone -n 5 --to npz
+batch -n 1 --digits 7
+batch -n 9 --length 2 9 --spacing -5 300 --width natural
+batch -n 9 --length 2 2 --ink white --edges"""
+
+
+def test_every_kind_of_dataset_has_a_page(run: Run, tmp_path: Path) -> None:
+    for number, words in enumerate(DATASETS.splitlines()):
+        assert run(f"{words} --seed 1 --workers 1 -o {number}").status == 0
+        Page(make_page(survey(tmp_path / f"{number}")))
 
 
 def test_the_page_names_its_sources(found: Survey, glyph_folder: Path, tmp_path: Path) -> None:
