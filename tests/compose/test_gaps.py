@@ -23,10 +23,6 @@ WORDS = 2**64
 SMALL_SIZES = st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple)
 
 
-def list_combinations(sizes: tuple[int, ...], slack: int) -> list[tuple[int, ...]]:
-    return [gaps for gaps in product(*map(range, sizes)) if sum(gaps) <= slack]
-
-
 def probability_of(table: GapTable, gaps: tuple[int, ...], slack: int) -> Fraction:
     """Multiply the exact probabilities with which the table draws each gap in turn."""
     probability = Fraction(1)
@@ -39,7 +35,7 @@ def probability_of(table: GapTable, gaps: tuple[int, ...], slack: int) -> Fracti
 
 @given(sizes=SMALL_SIZES, slack=st.integers(0, 20))
 def test_every_combination_that_fits_is_equally_likely(sizes: tuple[int, ...], slack: int) -> None:
-    combinations = list_combinations(sizes, slack)
+    combinations = [gaps for gaps in product(*map(range, sizes)) if sum(gaps) <= slack]
     table = GapTable(sizes)
     assert table.ways(0, slack) == len(combinations)
     probabilities = [probability_of(table, gaps, slack) for gaps in combinations]

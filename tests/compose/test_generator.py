@@ -112,16 +112,14 @@ def test_a_notebook_shows_samples(generator: SequenceGenerator, glyphs: GlyphSet
     assert sheet.shape[0] > 10 * 28
 
 
-def test_what_is_printed_is_a_line(generator: SequenceGenerator, glyphs: GlyphSet) -> None:
-    for one in (generator, generator[5], generator[2:4], glyphs, RECIPE):
-        assert re.fullmatch(r"<?\w+.{10,120}", repr(one))
+def test_a_sample_is_printed_in_a_line_and_saved_as_it_is(
+    generator: SequenceGenerator, glyphs: GlyphSet, tmp_path: Path
+) -> None:
     sample = generator[0]
+    for one in (generator, sample, generator[2:4], glyphs, RECIPE):
+        assert re.fullmatch(r"<?\w+.{10,120}", repr(one))
     assert sample == sample  # noqa: PLR0124 - arrays would have no truth
     assert len({sample, generator[0], generator[:2]}) == 3
-
-
-def test_a_sample_is_saved_as_it_is(generator: SequenceGenerator, tmp_path: Path) -> None:
-    sample = generator[0]
     for path in (tmp_path / "a.png", str(tmp_path / "b.bmp")):
         sample.save(path)
         assert np.array_equal(imageio.imread(path), sample.image)
@@ -148,10 +146,8 @@ def test_slices_are_blocks_and_indices_may_be_negative(generator: SequenceGenera
 
 def test_a_pickle_names_its_glyphs_and_does_not_hold_them(tmp_path: Path) -> None:
     recipe = Recipe(length=3, count=5, augment=("light",), dataset="strokes")
-    for source, limit in (
-        (None, 4096),
-        (load_glyphs("strokes", data_dir=str(tmp_path)), 2_000_000),
-    ):
+    strokes = load_glyphs("strokes", data_dir=str(tmp_path))
+    for source, limit in ((None, 4096), (strokes, 2_000_000)):
         generator = SequenceGenerator(recipe, source, str(tmp_path))
         data = pickle.dumps(generator)
         assert len(data) < limit  # the glyphs are 16 MB

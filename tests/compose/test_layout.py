@@ -106,25 +106,19 @@ def test_fixed_gaps_are_one_draw(fit: str, width: int, glyphs: GlyphSet) -> None
     assert np.array_equal(make(glyphs, 100, width_px=width, fit=fit, **values).gaps, natural.gaps)
 
 
-def test_a_width_shares_fixed_gaps_equally(glyphs: GlyphSet) -> None:
+def test_a_width_shares_fixed_gaps_equally_or_says_why_not(glyphs: GlyphSet) -> None:
     values: dict[str, Any] = {"spacing_mode": "fixed", "measure": "cell", "width_px": 5 * 28 + 24}
     assert set(make(glyphs, 9, **values).gaps[:, 1:5].ravel().tolist()) == {6}
     assert set(make(glyphs, 9, edges=True, **values).gaps.ravel().tolist()) == {4}
     one = make(glyphs, 3, length=(1, 1), spacing_mode="fixed", width_px=60)
     assert [sample.gaps.tolist() for sample in one] == [[]] * 3
-
-
-@pytest.mark.parametrize(
-    ("extra_px", "words"),
-    [
+    for extra_px, words in (
         (25, "leaves 25 px for 4 equal gaps, 6.25 px each; expected a whole number from 2 to 10"),
         (44, "11 px each.*\nUse --width widest, --spacing-mode variable or --fit shrink"),
         (4, "needs at least 148 px: 5 digits.*\nUse --width widest"),
-    ],
-)
-def test_a_width_that_cannot_be_shared(extra_px: int, words: str, glyphs: GlyphSet) -> None:
-    with pytest.raises(LayoutError, match=words):
-        make(glyphs, spacing_mode="fixed", measure="cell", width_px=5 * 28 + extra_px)
+    ):
+        with pytest.raises(LayoutError, match=words):
+            make(glyphs, **values | {"width_px": 5 * 28 + extra_px})
 
 
 CROWDED: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(

@@ -69,6 +69,9 @@ def test_what_is_read_was_made(
     if name == "single" and case == "folder masks":
         pytest.skip("the reader of masks takes what is dark for ink")
     write_dataset(output, generator, LAYOUTS[layout])
+    if output.to == "folder":  # what lies beside is no label file
+        (tmp_path / "reads.csv").write_text("file_name,text\nx.png,7\n")
+        (tmp_path / "survey.json").write_text("{}")
     assert find_format(tmp_path) == output.to
     check_read_back(tmp_path, generator, LAYOUTS[layout], HELD.get(case, set()))
     for split in LAYOUTS[layout]:

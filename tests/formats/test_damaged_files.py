@@ -100,14 +100,11 @@ def write_parquet(folder: Path, image: Any, count: int = 1, **options: Any) -> N
     pytest.importorskip("pyarrow.parquet").write_table(table, folder / "a.parquet", **options)
 
 
-@pytest.mark.parametrize("image", [None, b"", {"bytes": None, "path": "a.png"}, "a.png"])
-def test_parquet_without_images_is_refused(image: Any, tmp_path: Path) -> None:
-    write_parquet(tmp_path, image)
-    message = refuse(tmp_path).message
-    assert message.startswith(f"row 1 in {tmp_path / 'a.parquet'} is damaged: it has no image")
-
-
-def test_parquet_that_unpacks_to_far_more_is_refused(tmp_path: Path) -> None:
+def test_parquet_without_images_or_that_unpacks_to_far_more_is_refused(tmp_path: Path) -> None:
+    for image in (None, b"", {"bytes": None, "path": "a.png"}, "a.png"):
+        write_parquet(tmp_path, image)
+        message = refuse(tmp_path).message
+        assert message.startswith(f"row 1 in {tmp_path / 'a.parquet'} is damaged: it has no image")
     write_parquet(tmp_path, {"bytes": bytes(2**28 + 1), "path": "a.png"}, compression="zstd")
     assert "1 rows of it unpack to 268," in refuse(tmp_path).message
 
@@ -251,11 +248,15 @@ def test_columns_of_another_kind_are_refused(name: str, form: str, tmp_path: Pat
         ({"labels": LABELS.astype("S3")}, "3507"),
         ({"labels": np.array([[9, 10], [35, 36], [61, 62], [7, -1]])}, ["9A", "Za", "z?", "7"]),
         ({"boxes": np.tile([1, 1, 2, 3], (4, 1, 1))}, "3507"),
+        ({"labels": np.array([b"0350", b"", b"7", "é".encode()])}, ["0350", "", "7", "é"]),
+        ({"labels": np.array(["0350", "", "7", "é"])}, ["0350", "", "7", "é"]),
     ],
 )
 def test_others_arrays(
     arrays: dict[str, Any], texts: str | list[str], form: str, tmp_path: Path
 ) -> None:
+    if form == "hdf5" and "7" in arrays.get("labels", ()):
+        return  # it has no strings of one width
     write_arrays(form, tmp_path, **arrays)
     found = read(tmp_path)
     assert [seen.text for seen in found] == [*texts]
@@ -265,14 +266,6 @@ def test_others_arrays(
     for seen in found:
         boxes = None if seen.boxes is None else seen.boxes.tolist()
         assert boxes == ([[1, 1, 2, 3]] if "boxes" in arrays else None)
-
-
-@pytest.mark.parametrize("form", ["npy", "npz"])
-def test_labels_may_be_strings(form: str, tmp_path: Path) -> None:
-    texts = ["0350", "", "7", "é"]
-    for labels in (texts, [text.encode() for text in texts]):
-        write_arrays(form, tmp_path, labels=np.array(labels))
-        assert [seen.text for seen in read(tmp_path)] == texts
 
 
 BOXES = np.tile([[[1, 1, 2, 3]]], (4, 1, 1))

@@ -14,13 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import OutputError
-from mnistseq_cli.formats import LABEL_STYLES, Output, read_labels
-from mnistseq_cli.glyphs.glyph_set import GlyphSet
-from mnistseq_cli.recipe import Recipe
-from tests.helpers.shelf import Split, refuse, write_dataset, write_image
+from mnistseq_cli.formats import read_labels
 from tests.helpers.shelf import read_dataset as read
+from tests.helpers.shelf import refuse, write_image
 
 NAMES, TEXTS = ["a.png", "b.png"], ["350", "07"]
 LISTED = "a.png,350\nb.png,07\n"
@@ -161,18 +158,6 @@ def test_a_folder_that_leads_back_is_refused(tmp_path: Path) -> None:
     write_yolo(tmp_path, "")
     (tmp_path / "images" / "b").symlink_to(tmp_path / "images")
     assert "leads back to" in refuse(tmp_path).message
-
-
-@pytest.mark.parametrize("layout", [[Split("", 0, 3)], [Split("a/", 0, 2), Split("b/", 2, 3)]])
-@pytest.mark.parametrize("style", LABEL_STYLES)
-def test_what_lies_beside(
-    style: str, layout: list[Split], glyphs: GlyphSet, tmp_path: Path
-) -> None:
-    generator = SequenceGenerator(Recipe(length=(1, 4), count=3, seed=5), glyphs)
-    write_dataset(Output(folder=tmp_path, labels=(style,)), generator, layout)
-    (tmp_path / "reads.csv").write_text("file_name,text\nx.png,7\n")
-    (tmp_path / "survey.json").write_text("{}")
-    assert [seen.text for seen in read(tmp_path)] == [sample.text for sample in generator]
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 7, 1000])

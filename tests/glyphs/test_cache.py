@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from mnistseq_cli.errors import CacheError, DownloadError, GlyphError
 from mnistseq_cli.files import place_file
 from mnistseq_cli.glyphs.adopt import adopt
-from mnistseq_cli.glyphs.cache import Action, ensure_cached, find_data_dir, is_cached
+from mnistseq_cli.glyphs.cache import Action, ensure_cached, is_cached
 from mnistseq_cli.glyphs.catalog import DATASETS, SPLITS, STROKES, Dataset
 from mnistseq_cli.glyphs.download import check_mirrors
 from mnistseq_cli.glyphs.idx import read_idx
@@ -248,14 +248,6 @@ def test_a_full_disk_leaves_no_half_file(mirror: Mirror, tmp_path: Path) -> None
     assert names <= {file.packed_name for file in TINY.files()}
     ensure(replace(TINY, mirrors=(mirror.url,)), tmp_path)
     assert len(read_all(tmp_path)) == 8
-
-
-def test_the_place_of_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MNISTSEQ_DATA_DIR", raising=False)
-    assert find_data_dir().name == "mnistseq"
-    monkeypatch.setenv("MNISTSEQ_DATA_DIR", str(tmp_path))
-    assert find_data_dir() == tmp_path
-    assert find_data_dir(tmp_path / "other") == tmp_path / "other"
 
 
 def put(folder: Path, *, packed: bool) -> Path:

@@ -20,8 +20,6 @@ from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.glyphs.resize import resize
 from mnistseq_cli.glyphs.strokes import draw_by_id, draw_glyphs, number_glyphs
 from mnistseq_cli.glyphs.strokes.characters import PEN_CHARACTERS, read_forms
-from mnistseq_cli.glyphs.strokes.drawing import draw_lines
-from mnistseq_cli.glyphs.strokes.writing import GLYPH_WORDS, N_TRAITS, WAY_WORDS, trace_lines
 from mnistseq_cli.recipe import Hand, Recipe
 from tests.conftest import make_set
 from tests.helpers.program import run_on_older_processor
@@ -104,19 +102,6 @@ def test_character_hand_and_copy_decide_a_glyph_together() -> None:
     images = draw("33$33", [1, 1, 1, 2, 1001], [0, 1, 0, 0, 0])
     assert len(np.unique(images, axis=0)) == 5
     assert (draw("3$33", [2, 1, 1, 1], [0, 0, 1, 0])[::-1] == images[:4]).all()
-
-
-@pytest.mark.parametrize("word", [0, 2**64 - 1])
-def test_the_most_unusual_hand_still_writes(word: int) -> None:
-    numbers = np.arange(len(PEN_CHARACTERS))
-    words = [
-        np.full((len(numbers), n), word, np.uint64) for n in (N_TRAITS, WAY_WORDS, GLYPH_WORDS)
-    ]
-    fills = numbers < 10
-    images = draw_lines(trace_lines(numbers, *words), fills)
-    assert (images.max(axis=(1, 2)) > 150).all()
-    assert (images[fills] > 0).any(axis=1).sum(axis=1).max() <= 20
-    assert (images[~fills] > 0).mean() < 0.5
 
 
 def test_characters_stand_where_they_belong() -> None:

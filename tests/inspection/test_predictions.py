@@ -132,18 +132,15 @@ def test_the_last_steps_of_a_name_are_enough(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_predictions_are_refused(data: bytes, message: str, tmp_path: Path) -> None:
-    path = tmp_path / "read.csv"
-    path.write_bytes(data)
-    with pytest.raises(UsageError, match=message):
-        read_predictions(path)
-
-
-def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"nowhere\.csv is missing"):
-        read_predictions(tmp_path / "nowhere.csv")
+    (tmp_path / "read.csv").write_bytes(data)
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(UsageError, match="a pipe or a device"):
-        read_predictions(tmp_path / "pipe")
+    for name, words in (
+        ("read.csv", message),
+        ("nowhere.csv", r"nowhere\.csv is missing"),
+        ("pipe", "a pipe or a device"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            read_predictions(tmp_path / name)
 
 
 def test_names_are_those_of_samples_once_each(tmp_path: Path) -> None:

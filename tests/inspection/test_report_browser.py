@@ -67,6 +67,7 @@ def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = Chrome(options=options, service=service)
+    driver.set_script_timeout(120)  # axe takes long on a busy machine
     yield driver
     driver.quit()
 
