@@ -26,7 +26,6 @@ settings.register_profile("all", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("all")
 
 GLYPHS_PER_CLASS = 12
-MNIST_VARIABLE = "MNISTSEQ_TEST_MNIST"
 
 
 def make_glyphs() -> GlyphSet:
@@ -98,6 +97,15 @@ def run(
 
 
 @pytest.fixture
+def closed_pipe() -> Iterator[int]:
+    """Give the end to write into of a pipe that nobody reads."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    yield write_end
+    os.close(write_end)
+
+
+@pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Give a disk of one megabyte."""
     folder = tmp_path / "disk"
@@ -114,22 +122,23 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run([umount, folder], check=True)
 
 
+def name_folder(variable: str) -> Path:
+    """Give the folder that an environment variable names, or skip the test."""
+    if variable not in os.environ:
+        pytest.skip(f"{variable} names no folder with the official files")
+    return Path(os.environ[variable])
+
+
 @pytest.fixture(scope="session")
 def mnist_folder() -> Path:
     """Give the folder with the four official files."""
-    folder = os.environ.get(MNIST_VARIABLE)
-    if not folder:
-        pytest.skip(f"{MNIST_VARIABLE} names no folder with the four official MNIST files")
-    return Path(folder)
+    return name_folder("MNISTSEQ_TEST_MNIST")
 
 
 @pytest.fixture(scope="session")
 def qmnist_folder() -> Path:
     """Give the folder with QMNIST's two files of labels."""
-    folder = os.environ.get("MNISTSEQ_TEST_QMNIST")
-    if not folder:
-        pytest.skip("MNISTSEQ_TEST_QMNIST names no folder with the labels of QMNIST")
-    return Path(folder)
+    return name_folder("MNISTSEQ_TEST_QMNIST")
 
 
 @pytest.fixture(scope="session")

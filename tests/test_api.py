@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,16 +11,13 @@ from mnistseq_cli import Recipe, generate_numbers_sequence, generate_phone_numbe
 from mnistseq_cli.api import Manner
 from mnistseq_cli.errors import TextError, UsageError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 @pytest.fixture(scope="module")
 def dataset(glyph_folder: Path) -> dict[str, Any]:
     return {"dataset": str(glyph_folder)}
 
 
-@pytest.mark.parametrize("digits", ["350", [3, 5, 0], (3, 5, 0), iter([3, 5, 0])])
+@pytest.mark.parametrize("digits", ["350", [3, 5, 0], iter([3, 5, 0]), np.array([3, 5, 0])])
 def test_digits_are_any_text_or_numbers(digits: Any, dataset: dict[str, Any]) -> None:
     image = generate_numbers_sequence(digits, (2, 10), 100, seed=1, **dataset)
     assert image.shape == (28, 100)
@@ -104,22 +102,10 @@ def test_messages_name_the_parameters_of_the_call(
     assert caught.value.args == (caught.value.message, caught.value.hint)
 
 
-def test_numbers_of_numpy_are_numbers(dataset: dict[str, Any]) -> None:
-    image = generate_numbers_sequence("350", (2, 10), 100, seed=1, **dataset)
-    values: list[Any] = [np.array([2, 10]), np.int64(100), np.uint8(1), np.int64(2)]
-    spacing, width, seed, n = values
-    same = generate_numbers_sequence(np.array([3, 5, 0]), spacing, width, seed=seed, **dataset)
-    assert np.array_equal(same, image)
-    _, numbers = generate_phone_numbers(n, seed=seed, **dataset)
-    assert numbers == generate_phone_numbers(2, seed=1, **dataset)[1]
-
-
 @pytest.mark.parametrize(
     "more", [{"count": 3}, {"length": (1, 2)}, {"texts": ("1",)}, {"width_px": 9}]
 )
-def test_what_has_a_parameter_of_its_own_is_refused(
-    more: dict[str, Any], dataset: dict[str, Any]
-) -> None:
+def test_what_is_a_parameter_is_refused(more: dict[str, Any], dataset: dict[str, Any]) -> None:
     (name,) = more
     message = rf"^{name}=.* is not for this function.*\n.*Recipe\("
     with pytest.raises(UsageError, match=message):

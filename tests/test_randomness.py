@@ -48,11 +48,6 @@ def test_words_are_those_of_philox(seed: int, index: int) -> None:
     assert words[0].tolist() == philox(index + 1, (seed, Use.GAP))
 
 
-def test_seeds_and_uses_have_streams_of_their_own() -> None:
-    streams = [draw_words(seed, use, 0, 4, 4).tobytes() for seed in range(5) for use in Use]
-    assert len(set(streams)) == len(streams)
-
-
 @given(word=st.integers(0, 2**64 - 1), size=st.integers(1, 2**32 - 1))
 def test_scaling_is_the_exact_high_half_of_the_product(word: int, size: int) -> None:
     assert scale_words(np.array([word], np.uint64), size).tolist() == [word * size >> 64]

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import re
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +38,9 @@ RECIPES = st.builds(
 
 
 @given(recipe=RECIPES)
-def test_a_saved_recipe_is_read_back_equal(
-    recipe: Recipe, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_saved_recipes_are_equal(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> None:
     assert Recipe.load(recipe.save(tmp_path_factory.mktemp("recipe"))) == recipe
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
-
-
-def test_the_docstring_lists_every_field() -> None:
-    for field in fields(Recipe):
-        assert f"\n{field.name} : " in (inspect.getdoc(Recipe) or "")
 
 
 @pytest.mark.parametrize(
@@ -203,9 +195,7 @@ def test_only_as_many_texts_are_read_as_are_wanted(tmp_path: Path) -> None:
         *((empty, r"texts\.txt") for empty in (b"", b"\n \n", b"\xff\xfe1")),
     ],
 )
-def test_texts_are_read_or_refused(
-    content: bytes, texts: tuple[str, ...] | str, tmp_path: Path
-) -> None:
+def test_files_of_texts(content: bytes, texts: tuple[str, ...] | str, tmp_path: Path) -> None:
     path = tmp_path / "texts.txt"
     path.write_bytes(content)
     if isinstance(texts, tuple):
@@ -235,9 +225,9 @@ def test_lengths_follow_the_height() -> None:
 
 @pytest.mark.parametrize("name", NAMED_RECIPES)
 def test_built_in_recipes_make_labels_that_can_be_read(name: str) -> None:
-    recipe = Recipe.named(name, count=300, seed=1, dataset="strokes")
-    assert (recipe.count, recipe.seed) == (300, 1)
-    block = SequenceGenerator(recipe).block(0, 300)
+    recipe = Recipe.named(name, count=100, seed=1, dataset="strokes")
+    assert (recipe.count, recipe.seed) == (100, 1)
+    block = SequenceGenerator(recipe).block(0, 100)
     assert all(text.isdigit() for text in block.texts)
     for sample, blank in zip(block, SequenceGenerator(replace(recipe, paper=())), strict=False):
         assert sample.text == blank.text

@@ -76,12 +76,9 @@ def test_no_two_modules_and_no_two_public_classes_share_a_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("libraries", "package"),
-    [("typer rich", "cli"), ("socket urllib http ssl", "glyphs")],
+    ("libraries", "package"), [("typer rich", "cli"), ("socket urllib http ssl", "glyphs")]
 )
-def test_only_one_package_knows_the_terminal_and_one_opens_sockets(
-    libraries: str, package: str
-) -> None:
+def test_one_package_knows_the_terminal_and_one_sockets(libraries: str, package: str) -> None:
     found = {
         module.relative_to(PACKAGE).parts[0]
         for module in MODULES
@@ -102,14 +99,6 @@ def test_no_global_randomness_and_no_clock_in_the_core() -> None:
             text = module.read_text(encoding="utf-8")
             assert "default_rng" not in text
             assert "np.random.seed" not in text
-
-
-def test_public_names_are_those_listed() -> None:
-    for name in mnistseq_cli.__all__:
-        assert getattr(mnistseq_cli, name).__name__ == name
-        assert name in dir(mnistseq_cli)
-    with pytest.raises(AttributeError, match="nothing_like_this"):
-        _ = mnistseq_cli.nothing_like_this
 
 
 LOADED = "print({%s} & {*sys.modules})"

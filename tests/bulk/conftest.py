@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from shutil import copytree
 
 import pytest
 
-from mnistseq_cli.bulk.storage import open_folder
-from tests.helpers.bulk_cases import Case
-from tests.helpers.store import BUCKET, Faulty, serve_s3
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+from mnistseq_cli.bulk.run import run
+from tests.helpers.bulk_cases import Case, Files, read_tree
+from tests.helpers.store import server  # noqa: F401 - a fixture
 
 
 @pytest.fixture
@@ -19,24 +16,19 @@ def case(glyph_folder: Path) -> Case:
     return Case(glyph_folder)
 
 
-@pytest.fixture
-def undisturbed(case: Case, tmp_path: Path) -> dict[str, bytes]:
-    """Return the files that the case makes."""
-    return case.tree(tmp_path / "undisturbed")
-
-
 @pytest.fixture(scope="session")
-def server() -> Iterator[Faulty]:
-    """Serve S3; the client keeps its address for good."""
-    pytest.importorskip("moto")
-    pytest.importorskip("s3fs")
-    with pytest.MonkeyPatch.context() as patch:
-        environment: dict[str, str] = {}
-        served = serve_s3(environment)
-        app = next(served)
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        folder: Any = open_folder(f"s3://{BUCKET}/x")
-        folder.fs.mkdir(BUCKET)
-        yield app
-        next(served, None)
+def intact(glyph_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a finished dataset: what the case makes."""
+    folder = tmp_path_factory.mktemp("intact") / "out"
+    run(Case(glyph_folder).plan(folder), workers=0)
+    return folder
+
+
+@pytest.fixture
+def dataset(intact: Path, tmp_path: Path) -> Path:
+    return copytree(intact, tmp_path / "out")
+
+
+@pytest.fixture
+def undisturbed(intact: Path) -> Files:
+    return read_tree(intact)

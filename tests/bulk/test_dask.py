@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -70,9 +70,7 @@ dask.PartMaker = lambda *_: fail
 
 
 class Machines:
-    """A scheduler and workers in processes of their own."""
-
-    def __init__(self, cache: Path, *preload: str | Path, nanny: bool = False) -> None:
+    def __init__(self, cache: Path, preload: Path, *, nanny: bool) -> None:
         self.cache = cache  # each machine has a folder in it
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -81,12 +79,10 @@ class Machines:
         self.processes = [self._start("scheduler", "--host", "127.0.0.1", "--port", port)]
         words = ["--nthreads", "1", "--nanny" if nanny else "--no-nanny", "--host", "127.0.0.1"]
         words += ["--local-directory", str(cache.parent / "scratch"), "--death-timeout", "30"]
-        words += [word for name in preload for word in ("--preload", str(name))]
-        self._words = words
+        self._words = [*words, "--preload", str(preload)]
         self.processes += [self.add_worker() for _ in range(2)]
 
     def add_worker(self) -> subprocess.Popen[bytes]:
-        """Start a worker, on a machine that has nothing yet."""
         return self._start("worker", self.address, *self._words)
 
     def _start(self, *words: str) -> subprocess.Popen[bytes]:
@@ -100,11 +96,6 @@ class Machines:
             start_new_session=True,
         )
 
-    def wait(self) -> None:
-        """Wait for both workers."""
-        with distributed.Client(self.address, timeout=20, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=20)
-
     def stop(self) -> None:
         for process in self.processes:
             with suppress(ProcessLookupError):  # a test has killed it
@@ -112,14 +103,30 @@ class Machines:
             process.wait()
 
 
+Start = Callable[..., Machines]
+
+
 @pytest.fixture
-def machines(tmp_path: Path) -> Iterator[Machines]:
-    machines = Machines(tmp_path / "cache of workers")
-    try:
-        machines.wait()
-        yield machines
-    finally:
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Give a function that starts machines, which run some code first."""
+    started = []
+
+    def start_machines(code: str = "", *, nanny: bool = False) -> Machines:
+        (tmp_path / "preload.py").write_text(code)
+        machines = Machines(tmp_path / "caches", tmp_path / "preload.py", nanny=nanny)
+        started.append(machines)
+        with distributed.Client(machines.address, timeout=20, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=20)
+        return machines
+
+    yield start_machines
+    for machines in started:
         machines.stop()
+
+
+@pytest.fixture
+def machines(start: Start) -> Machines:
+    return start()
 
 
 def test_a_killed_worker_changes_nothing(case: Case, tmp_path: Path, machines: Machines) -> None:
@@ -143,9 +150,7 @@ def test_a_killed_worker_changes_nothing(case: Case, tmp_path: Path, machines: M
     assert read_tree(tmp_path / "splits") == split.tree(tmp_path / "splits here")
 
 
-def test_workers_take_glyphs_from_their_own_cache_or_the_data_folder(
-    tmp_path: Path, machines: Machines
-) -> None:
+def test_workers_take_glyphs_from_own_or_given_folders(tmp_path: Path, machines: Machines) -> None:
     case = Case(Path("strokes"), recipe={"splits": ("train=8", "test=2")})
     undisturbed = case.tree(tmp_path / "undisturbed")
     run(case.plan(tmp_path / "own"), dask=machines.address)
@@ -155,7 +160,7 @@ def test_workers_take_glyphs_from_their_own_cache_or_the_data_folder(
 
 
 def test_workers_that_die_at_random_write_into_a_store(
-    server: Faulty, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Faulty, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start
 ) -> None:
     """Each has no data set yet, and fetches it from a mirror."""
     server.fault = lambda _, __: None
@@ -169,8 +174,7 @@ def test_workers_that_die_at_random_write_into_a_store(
     with serving(serve_well(bodies)) as mirror:
         small = replace(tiny, name="kmnist", mirrors=(mirror.url,))
         monkeypatch.setitem(DATASETS, "kmnist", small)
-        (tmp_path / "tiny.py").write_text(TINY.format(url=mirror.url))
-        cluster = Machines(tmp_path / "caches", tmp_path / "tiny.py")
+        cluster = start(TINY.format(url=mirror.url))
 
         def kill(event: Event) -> None:
             nonlocal n_killed
@@ -181,26 +185,18 @@ def test_workers_that_die_at_random_write_into_a_store(
                 worker.wait()
                 cluster.processes.append(cluster.add_worker())
 
-        try:
-            cluster.wait()
-            run(case.plan(place), dask=cluster.address, report=kill)
-        finally:
-            cluster.stop()
+        run(case.plan(place), dask=cluster.address, report=kill)
         assert n_killed >= 4
         assert len(mirror.asked) >= 3 * len(bodies)  # the client, and two workers at least
     assert verify(place, workers=0).problems == ()
     assert read_there(place) == make_here(case, tmp_path / "here")
 
 
-def test_a_part_that_kills_workers_ends_the_run(case: Case, tmp_path: Path) -> None:
-    (tmp_path / "killer.py").write_text(KILLER)
-    machines = Machines(tmp_path / "cache", tmp_path / "killer.py", nanny=True)
-    try:
-        machines.wait()
-        with pytest.raises(OutputError, match=r"part 00000009 \(samples 90 to 94\) has killed"):
-            run(case.plan(tmp_path / "out"), dask=machines.address)
-    finally:
-        machines.stop()
+def test_a_part_that_kills_workers_ends_the_run(case: Case, tmp_path: Path, start: Start) -> None:
+    machines = start(KILLER, nanny=True)
+    with pytest.raises(OutputError, match=r"part 00000009 \(samples 90 to 94\) has killed"):
+        run(case.plan(tmp_path / "out"), dask=machines.address)
+    machines.stop()
     events: list[Event] = []
     run(case.plan(tmp_path / "out"), workers=0, resume=True, report=events.append)
     assert [event.n_parts_done for event in events if isinstance(event, Started)] > [0]
@@ -208,15 +204,9 @@ def test_a_part_that_kills_workers_ends_the_run(case: Case, tmp_path: Path) -> N
     assert read_tree(tmp_path / "out") == case.tree(tmp_path / "undisturbed")
 
 
-def test_an_error_that_cannot_be_sent_is_told(case: Case, tmp_path: Path) -> None:
-    (tmp_path / "loser.py").write_text(LOSER)
-    machines = Machines(tmp_path / "cache", tmp_path / "loser.py")
-    try:
-        machines.wait()
-        with pytest.raises(RuntimeError, match="Odd: cannot be sent"):
-            run(case.plan(tmp_path / "out"), dask=machines.address)
-    finally:
-        machines.stop()
+def test_an_error_that_cannot_be_sent_is_told(case: Case, tmp_path: Path, start: Start) -> None:
+    with pytest.raises(RuntimeError, match="Odd: cannot be sent"):
+        run(case.plan(tmp_path / "out"), dask=start(LOSER).address)
 
 
 def test_local_equals_the_local_run_and_ctrl_c_keeps_parts(case: Case, tmp_path: Path) -> None:
@@ -241,9 +231,7 @@ def test_local_equals_the_local_run_and_ctrl_c_keeps_parts(case: Case, tmp_path:
 
 
 @pytest.mark.parametrize("address", [f"{LOOPBACK}:9", "nonsense://x"])
-def test_a_scheduler_that_does_not_answer_is_told(
-    case: Case, tmp_path: Path, address: str
-) -> None:
+def test_a_scheduler_that_is_not_there_is_told(case: Case, tmp_path: Path, address: str) -> None:
     began_s = time.monotonic()
     with pytest.raises(OutputError, match="no Dask scheduler answers at"):
         run(case.plan(tmp_path / "out"), dask=address)

@@ -1,80 +1,47 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mnistseq_cli.bulk.events import (
-    Event,
-    Finished,
-    PartFinished,
-    Progressed,
-    Started,
-)
-from mnistseq_cli.bulk.run import run
+from mnistseq_cli.bulk.estimate import count_left, estimate
+from mnistseq_cli.bulk.events import Event, Finished, PartFinished, Progressed, Started
+from mnistseq_cli.bulk.plan import choose_part_size
+from mnistseq_cli.bulk.run import run as make
+from mnistseq_cli.bulk.workers import _find_quotas
 from mnistseq_cli.compose.generator import SequenceGenerator
-from mnistseq_cli.errors import GlyphError, LayoutError, OutputError, UsageError
-from mnistseq_cli.formats import FORMATS
-from mnistseq_cli.formats.images import decode_grey
-from tests.helpers.bulk_cases import Case, check_installed, read_tree
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from mnistseq_cli.glyphs.glyph_set import GlyphSet
-
-
-def test_a_folder_holds_each_sample_of_the_recipe_once(case: Case, tmp_path: Path) -> None:
-    plan = case.plan(tmp_path / "out")
-    summary = run(plan, workers=0)
-    tree = read_tree(tmp_path / "out")
-    labels = tree["labels.csv"].decode().splitlines()[1:]
-    assert summary.n_samples == len(labels) == 95
-    assert len([name for name in tree if name.endswith(".png")]) == 95
-    for sample, line in zip(SequenceGenerator(plan.recipe), labels, strict=True):
-        name, text = line.split(",")
-        assert text == sample.text
-        assert (decode_grey(tree[name]) == sample.image).all()
-    assert summary.n_files == len([name for name in tree if not name.startswith(".")]) - 2
-    assert summary.size_bytes == sum(
-        len(data)
-        for name, data in tree.items()
-        if not name.startswith(".") and name not in {"dataset.json", "README.md"}
-    )
+from mnistseq_cli.errors import LayoutError, OutputError
+from mnistseq_cli.files import spell_size
+from mnistseq_cli.formats import FORMATS, LABEL_STYLES
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
+from mnistseq_cli.recipe import Recipe
+from tests.helpers.bulk_cases import Case, Files, check_installed, read_tree
+from tests.helpers.program import Run
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2, 5])
-def test_workers_change_nothing(
-    case: Case, tmp_path: Path, undisturbed: dict[str, bytes], workers: int
-) -> None:
-    run(case.plan(tmp_path / "out"), workers=workers)
+def test_workers_are_equal(case: Case, tmp_path: Path, undisturbed: Files, workers: int) -> None:
+    make(case.plan(tmp_path / "out"), workers=workers)
     assert read_tree(tmp_path / "out") == undisturbed
 
 
 @pytest.mark.parametrize("part_size", [1, 7, 94, 95, 1000])
 def test_part_sizes_change_records_alone(
-    glyph_folder: Path, tmp_path: Path, undisturbed: dict[str, bytes], part_size: int
+    glyph_folder: Path, tmp_path: Path, undisturbed: Files, part_size: int
 ) -> None:
-    run(Case(glyph_folder, part_size=part_size).plan(tmp_path / "out"), workers=0)
+    make(Case(glyph_folder, part_size=part_size).plan(tmp_path / "out"), workers=0)
     for name, data in read_tree(tmp_path / "out").items():
         if not name.startswith(".mnistseq/") and name != "dataset.json":
             assert data == undisturbed[name]
 
 
-@pytest.mark.parametrize("to", FORMATS)
-def test_a_second_run_is_equal_byte_for_byte(glyph_folder: Path, tmp_path: Path, to: str) -> None:
-    check_installed(to)
-    case = Case(glyph_folder, output={"to": to})
-    for name in ("one", "two"):
-        run(case.plan(tmp_path / name), workers=0)
-    assert read_tree(tmp_path / "one") == read_tree(tmp_path / "two")
-
-
 def test_events_count_up_to_the_end(case: Case, tmp_path: Path) -> None:
     events: list[Event] = []
-    run(case.plan(tmp_path / "out"), workers=2, report=events.append)
+    summary = make(case.plan(tmp_path / "out"), workers=2, report=events.append)
+    assert (summary.n_samples, summary.n_files) == (95, 99)
     assert events[0] == Started(95, 10, 0, 0, 2)
     assert isinstance(events[-1], Finished)
     finished = [event for event in events if isinstance(event, PartFinished)]
@@ -89,49 +56,33 @@ def test_a_folder_that_is_not_empty_is_refused(case: Case, tmp_path: Path) -> No
     (tmp_path / "out" / "notes.txt").write_text("mine")
     for resume in (False, True):
         with pytest.raises(OutputError, match=r"did not make, such as notes\.txt"):
-            run(case.plan(tmp_path / "out"), workers=0, resume=resume)
+            make(case.plan(tmp_path / "out"), workers=0, resume=resume)
     assert read_tree(tmp_path / "out") == {"notes.txt": b"mine"}
 
 
 def test_resume_begins_where_nothing_is_and_changes_nothing_that_is_finished(
-    case: Case, tmp_path: Path, undisturbed: dict[str, bytes]
+    case: Case, tmp_path: Path, undisturbed: Files
 ) -> None:
     out = tmp_path / "out"
-    run(case.plan(out), workers=0, resume=True)
+    make(case.plan(out), workers=0, resume=True)
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
     with pytest.raises(OutputError, match="holds a dataset") as caught:
-        run(case.plan(out), workers=0)
+        make(case.plan(out), workers=0)
     assert "--resume" in caught.value.hint
     assert "--overwrite" in caught.value.hint
-    run(case.plan(out), workers=0, resume=True)
+    make(case.plan(out), workers=0, resume=True)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.png")} == before
     assert read_tree(out) == undisturbed
 
 
-def test_resume_mends_what_is_gone_or_cut_short(
-    case: Case, tmp_path: Path, undisturbed: dict[str, bytes]
-) -> None:
-    run(case.plan(tmp_path / "out"), workers=0)
+def test_resume_mends_what_is_gone_or_cut(case: Case, tmp_path: Path, undisturbed: Files) -> None:
+    make(case.plan(tmp_path / "out"), workers=0)
     names = ("images/00000/00000042.png", "labels.csv", "metadata.jsonl", "recipe.toml")
     for name in (*names, ".mnistseq/parts/00000003.json"):
-        os.truncate(tmp_path / "out" / name, 3)
-        run(case.plan(tmp_path / "out"), workers=0, resume=True)
-        assert read_tree(tmp_path / "out") == undisturbed
-        (tmp_path / "out" / name).unlink()
-        run(case.plan(tmp_path / "out"), workers=0, resume=True)
-        assert read_tree(tmp_path / "out") == undisturbed
-
-
-def test_resume_reads_every_file_that_it_keeps(
-    case: Case, tmp_path: Path, undisturbed: dict[str, bytes]
-) -> None:
-    """A power failure can leave a file that has its name and size but not its contents."""
-    out = tmp_path / "out"
-    case.stop(out, 4)
-    for path in (out / "images/00000/00000012.png", out / ".mnistseq/kept/00000002/labels.csv"):
-        path.write_bytes(bytes(path.stat().st_size))
-    run(case.plan(out), workers=0, resume=True)
-    assert read_tree(out) == undisturbed
+        for spoil in (lambda path: os.truncate(path, 3), os.unlink):
+            spoil(tmp_path / "out" / name)
+            make(case.plan(tmp_path / "out"), workers=0, resume=True)
+            assert read_tree(tmp_path / "out") == undisturbed
 
 
 def test_resume_refuses_another_plan_and_names_the_difference(case: Case, tmp_path: Path) -> None:
@@ -150,26 +101,30 @@ def test_resume_refuses_another_plan_and_names_the_difference(case: Case, tmp_pa
     plans.append((other, "labels is ['csv', 'jsonl'] there, ['csv'] here"))
     for plan, words in plans:
         with pytest.raises(OutputError, match="holds another dataset") as caught:
-            run(plan, workers=0, resume=True)
+            make(plan, workers=0, resume=True)
         assert words in caught.value.message
     assert read_tree(out) == before
 
 
-def test_resume_keeps_finished_parts(
-    case: Case, tmp_path: Path, undisturbed: dict[str, bytes]
+@pytest.mark.parametrize("n_damaged", [0, 2])
+def test_resume_keeps_finished_parts_whose_files_are_as_they_were(
+    case: Case, tmp_path: Path, undisturbed: Files, n_damaged: int
 ) -> None:
-    case.stop(tmp_path / "out", 4)
-    assert not (tmp_path / "out" / "dataset.json").exists()
-    events: list[Event] = []
-    run(case.plan(tmp_path / "out"), workers=0, resume=True, report=events.append)
-    assert Started(95, 10, 40, 4, 0) in events
-    assert len([event for event in events if isinstance(event, PartFinished)]) == 6
-    assert read_tree(tmp_path / "out") == undisturbed
+    """A power failure can leave a file that has its name and size but not its contents."""
+    out, events = tmp_path / "out", list[Event]()
+    case.stop(out, 4)
+    assert not (out / "dataset.json").exists()
+    for name in ("images/00000/00000012.png", ".mnistseq/kept/00000002/labels.csv")[:n_damaged]:
+        (out / name).write_bytes(bytes((out / name).stat().st_size))
+    make(case.plan(out), workers=0, resume=True, report=events.append)
+    assert len([event for event in events if isinstance(event, PartFinished)]) == 6 + n_damaged
+    assert n_damaged or Started(95, 10, 40, 4, 0) in events
+    assert read_tree(out) == undisturbed
 
 
 @pytest.mark.parametrize("n_parts", [0, 3, 10])
 def test_overwrite_removes_what_was_written_and_leaves_strangers(
-    case: Case, tmp_path: Path, n_parts: int, undisturbed: dict[str, bytes]
+    case: Case, tmp_path: Path, n_parts: int, undisturbed: Files
 ) -> None:
     out = tmp_path / "out"
     older = {"count": 300, "seed": 9, "texts": ("12", "7"), "length": None}
@@ -179,7 +134,7 @@ def test_overwrite_removes_what_was_written_and_leaves_strangers(
     (out / "old").mkdir(exist_ok=True)
     for name, data in strangers.items():
         (out / name).write_bytes(data)
-    run(case.plan(out), workers=0, overwrite=True)
+    make(case.plan(out), workers=0, overwrite=True)
     assert read_tree(out) == undisturbed | strangers
 
 
@@ -190,25 +145,12 @@ def test_a_file_of_a_stranger_is_never_replaced(case: Case, tmp_path: Path, name
     (out / name).write_text("mine")
     choices: list[dict[str, Any]] = [{"overwrite": True}, {"resume": True}]
     for options in choices:
-        with pytest.raises(OutputError) as caught:
-            run(case.plan(out), workers=0, **options)
+        with pytest.raises(OutputError, match=name):
+            make(case.plan(out), workers=0, **options)
         assert (out / name).read_text() == "mine"
-    assert name in caught.value.message
     (out / name).unlink()
-    run(case.plan(out), workers=0, overwrite=True)
+    make(case.plan(out), workers=0, overwrite=True)
     assert (out / "dataset.json").exists()
-
-
-def test_what_cannot_be_made_is_told_before_anything_is_written(
-    case: Case, tmp_path: Path
-) -> None:
-    with pytest.raises(LayoutError):
-        run(case.plan(tmp_path / "out", width_px=1), workers=2)
-    with pytest.raises(GlyphError):
-        run(case.plan(tmp_path / "out", glyphs_sha256="0" * 64), workers=2)
-    with pytest.raises(UsageError, match="workers is -1"):
-        run(case.plan(tmp_path / "out"), workers=-1)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_error_in_a_worker_is_told_as_it_is(case: Case, tmp_path: Path) -> None:
@@ -216,10 +158,87 @@ def test_an_error_in_a_worker_is_told_as_it_is(case: Case, tmp_path: Path) -> No
     plan = case.plan(tmp_path / "out", length=None, texts=texts, width_px=100)
     for workers in (2, 0):
         with pytest.raises(LayoutError, match="sample 60 needs"):
-            run(plan, workers=workers, resume=True)
+            make(plan, workers=workers, resume=True)
     assert not (tmp_path / "out" / "dataset.json").exists()
 
 
 def test_glyphs_at_hand_need_no_cache(case: Case, tmp_path: Path, glyphs: GlyphSet) -> None:
-    run(case.plan(tmp_path / "out", dataset="blots"), workers=0, glyphs=glyphs)
+    make(case.plan(tmp_path / "out", dataset="blots"), workers=0, glyphs=glyphs)
     assert b'"licence": "none"' in (tmp_path / "out" / "dataset.json").read_bytes()
+
+
+@pytest.mark.parametrize("splits", [(), ("train=7", "val=1", "test=2")])
+@pytest.mark.parametrize("to", FORMATS)
+def test_an_estimate_counts_the_files_of_every_format(
+    to: str, splits: tuple[str, ...], tmp_path: Path, glyph_folder: Path
+) -> None:
+    check_installed(to)
+    output = {"to": to, "labels": tuple(LABEL_STYLES)} if to == "folder" else {"to": to}
+    recipe = {"count": 1250, "length": (3, 5), "splits": splits}
+    plan = Case(glyph_folder, recipe=recipe, output=output, part_size=500).plan(tmp_path / "out")
+    found = estimate(plan)
+    assert not list(tmp_path.iterdir())  # it leaves nothing behind
+    found.check_space(plan.output.folder)
+    made = make(plan, workers=0)
+    assert found.n_files == made.n_files
+    assert found.size_bytes == pytest.approx(made.size_bytes, rel=0.25)
+    assert found.disk_bytes >= made.size_bytes
+    assert found.seconds > 0
+    assert count_left(plan) == 0
+    assert estimate(plan, n_left=0).disk_bytes == 0
+
+
+def test_sizes_have_the_unit_that_suits_them() -> None:
+    words = {1: "1 byte", 999: "999 bytes", 999_949: "999.9 kB", 999_950: "1.0 MB"}
+    words |= {66_822_700_000: "66.8 GB", 12 * 10**15: "12,000.0 TB"}
+    assert {size_bytes: spell_size(size_bytes) for size_bytes in words} == words
+
+
+def test_a_run_that_fits_needs_no_room_for_a_trial(small_disk: Path, run: Run) -> None:
+    words = ["batch", "--length", 3, 3, "-n", 150, "-o", small_disk / "out"]
+    assert run(*words).status == 0
+    (small_disk / "more").write_bytes(bytes(100_000))
+    again = run(*words, "--overwrite", "--force")
+    assert (again.status, "150 images" in again.err) == (0, True)
+
+
+@pytest.mark.parametrize(("width_px", "expected"), [(100, 1000), (4000, 1000), (30_000, 159)])
+def test_parts_of_large_images_are_small(glyphs: GlyphSet, width_px: int, expected: int) -> None:
+    recipe = Recipe(digits="12", width_px=width_px)
+    assert choose_part_size(SequenceGenerator(recipe, glyphs)) == expected
+
+
+def test_what_stopping_can_lose_is_reported_where_parts_take_long(
+    tmp_path: Path, glyph_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[Event] = []
+    case = Case(glyph_folder, recipe={"count": 100}, part_size=20)
+    for limit_s, at_risk in ((10.0, 0), (0.0, 20)):
+        monkeypatch.setattr("mnistseq_cli.bulk.run._LONG_S", limit_s)
+        plan = case.plan(tmp_path / f"{limit_s}")
+        make(plan, workers=0, check_space=True, report=events.append)
+        assert [it.n_samples_at_risk for it in events if isinstance(it, Started)][-1] == at_risk
+
+
+@pytest.mark.parametrize(
+    ("files", "own", "quotas"),
+    [
+        ({"a/b/cpu.max": "150000 100000", "a/cpu.max": "max 100000"}, "0::/a/b", [1.5]),
+        ({"a/b/cpu.max": "max 100000", "a/cpu.max": "50000 100000"}, "0::/a/b", [0.5]),
+        (
+            {"cpu/a/cpu.cfs_quota_us": "200000", "cpu/a/cpu.cfs_period_us": "100000"},
+            "4:cpu,cpuacct:/a\n3:memory:/",
+            [2.0],
+        ),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, "4:cpu:/", []),
+        ({}, "", []),
+    ],
+)
+def test_limits_of_containers_are_seen(
+    tmp_path: Path, files: dict[str, str], own: str, quotas: list[float]
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    found = _find_quotas(tmp_path, own)
+    assert [quota for quota in found if quota != float("inf")] == quotas

@@ -5,8 +5,10 @@ import json
 import os
 import re
 import tarfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import imageio.v3 as imageio
 import numpy as np
@@ -14,23 +16,14 @@ import pytest
 
 from mnistseq_cli.bulk.run import run as make
 from mnistseq_cli.bulk.verify import VerifyProgress, verify
-from mnistseq_cli.errors import GlyphError, OutputError
+from mnistseq_cli.errors import OutputError
 from mnistseq_cli.formats import FORMATS, LABEL_STYLES
+from tests.helpers import mirror
 from tests.helpers.bulk_cases import Case, check_installed, read_tree
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.helpers.program import Result
-
+from tests.helpers.program import Run
 
 IMAGE = "images/00000/00000042.png"
-
-
-@pytest.fixture
-def dataset(glyph_folder: Path, tmp_path: Path) -> Path:
-    make(Case(glyph_folder).plan(tmp_path / "out"), workers=0)
-    return tmp_path / "out"
+flip = partial(mirror.flip, position=40, bits=1)
 
 
 def find_problems(folder: Path, **options: Any) -> list[str]:
@@ -40,19 +33,15 @@ def find_problems(folder: Path, **options: Any) -> list[str]:
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("deep", [0, 1, 50, None])
 def test_an_intact_dataset_has_no_problems(dataset: Path, workers: int, deep: int | None) -> None:
-    before = read_tree(dataset)
-    report = verify(dataset, deep=deep, workers=workers)
+    before, told = read_tree(dataset), list[VerifyProgress]()
+    report = verify(dataset, deep=deep, workers=workers, report=told.append)
     assert report.problems == ()
     assert (report.n_files, report.n_samples) == (99, 95)
     # Parts of 10, the last one of 5: one, six, all.
     assert report.n_made in ({0: {0}, 1: {10}, 50: {50, 55}, None: {95}}[deep])
+    assert (told[-1].n_files, told[-1].n_files_all) == (99, 99)
+    assert told[-1].n_made == told[-1].n_made_all == report.n_made
     assert read_tree(dataset) == before
-
-
-def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
 
 
 @pytest.mark.parametrize(
@@ -74,14 +63,12 @@ def flip(path: Path) -> None:
         ("images/new/notes.txt", lambda path: (path.parent.mkdir(), path.touch()), "extra"),
     ],
 )
-@pytest.mark.parametrize("workers", [0, 2])
 def test_each_kind_of_damage_is_named(
-    dataset: Path, name: str, spoil: Callable[[Path], Any], problem: str, workers: int
+    dataset: Path, name: str, spoil: Callable[[Path], Any], problem: str
 ) -> None:
     spoil(dataset / name)
-    found = find_problems(dataset, workers=workers)
-    assert len(found) == 1
-    assert found[0].startswith(f"{problem}: {name}")
+    (found,) = find_problems(dataset, workers=0)
+    assert found.startswith(f"{problem}: {name}")
     assert f"{problem}: {name}" in " ".join(find_problems(dataset, workers=0, deep=None))
 
 
@@ -91,7 +78,7 @@ def test_several_problems_come_in_the_order_of_names(dataset: Path) -> None:
     (dataset / "aa.txt").touch()
     flip(dataset / "labels.csv")
     flip(dataset / "images/00000/00000094.png")
-    assert find_problems(dataset, workers=0) == [
+    assert find_problems(dataset, workers=2) == [
         "extra: aa.txt",
         f"missing: {IMAGE}",
         "altered: images/00000/00000094.png",
@@ -121,24 +108,17 @@ def list_again(folder: Path, name: str) -> None:
     (folder / "dataset.json").write_text(json.dumps(manifest))
 
 
-def test_deep_finds_forged_pixels_and_labels(dataset: Path) -> None:
-    image = imageio.imread(dataset / IMAGE)
-    image[14, 3] ^= 1
-    imageio.imwrite(dataset / IMAGE, image)
-    forged = [(IMAGE, "not what the recipe makes")]
-    for name, before in (("labels.csv", ","), ("metadata.jsonl", '"text": "')):
-        lines = (dataset / name).read_text().splitlines(keepends=True)
-        start = lines[50].index(before) + len(before)
-        lines[50] = f"{lines[50][:start]}{int(lines[50][start]) ^ 1}{lines[50][start + 1 :]}"
-        (dataset / name).write_text("".join(lines))
-        forged.append((name, "the text of images/"))
-    for name, _ in forged:
-        list_again(dataset, name)
-    assert find_problems(dataset, workers=0) == []
-    for problem, (name, words) in zip(
-        find_problems(dataset, workers=2, deep=None), forged, strict=True
-    ):
-        assert problem.startswith(f"altered: {name} ({words}")
+def test_deep_finds_forged_pixels_and_takes_the_same_ones_in_other_bytes(dataset: Path) -> None:
+    """Another version of a library may compress in another way; the pixels are the promise."""
+    image, before = imageio.imread(dataset / IMAGE), (dataset / IMAGE).read_bytes()
+    for changed in (0, 1):
+        image[14, 3] ^= changed
+        imageio.imwrite(dataset / IMAGE, image)
+        assert (dataset / IMAGE).read_bytes() != before
+        list_again(dataset, IMAGE)
+        assert find_problems(dataset, workers=0) == []
+        problems = [f"altered: {IMAGE} (not what the recipe makes)"] * changed
+        assert find_problems(dataset, workers=2, deep=None) == problems
 
 
 @pytest.mark.parametrize("image_format", ["png", "jpg"])
@@ -165,9 +145,7 @@ LAYOUTS: dict[str, tuple[str, ...]] = {"whole": (), "splits": ("train=6", "image
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("to", JOINED)
-def test_deep_reads_files_that_span_parts(
-    glyph_folder: Path, tmp_path: Path, to: str, layout: str
-) -> None:
+def test_deep_reads_joined_files(glyph_folder: Path, tmp_path: Path, to: str, layout: str) -> None:
     """Each is exchanged for that of another seed; images of a split may be called images."""
     check_installed(to)
     out, other = tmp_path / "out", tmp_path / "other"
@@ -198,9 +176,7 @@ NO_LABELS = r"labels/|ImageSets/|\.mnistseq|croissant\.json|dataset\.json|texts\
 
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_deep_reads_label_files_of_every_style(
-    glyph_folder: Path, tmp_path: Path, layout: str
-) -> None:
+def test_deep_reads_every_style_of_labels(glyph_folder: Path, tmp_path: Path, layout: str) -> None:
     """In each, one digit is altered: of a text, or of a box where it holds boxes."""
     out = tmp_path / "out"
     recipe: dict[str, Any] = {"splits": LAYOUTS[layout], "texts": ("12", "3", "45")}
@@ -229,9 +205,7 @@ def test_deep_reads_label_files_of_every_style(
 @pytest.mark.parametrize(
     ("name", "aspect"), [("images", "image"), ("labels", "text"), ("boxes", "boxes")]
 )
-def test_deep_names_the_sample_that_differs(
-    glyph_folder: Path, tmp_path: Path, name: str, aspect: str
-) -> None:
+def test_deep_names_the_sample(glyph_folder: Path, tmp_path: Path, name: str, aspect: str) -> None:
     recipe = {"splits": ("train=6", "val=2")}
     out = tmp_path / "out"
     make(Case(glyph_folder, recipe=recipe, output={"to": "npy"}).plan(out), workers=0)
@@ -247,9 +221,7 @@ def test_deep_names_the_sample_that_differs(
     ]
 
 
-def test_deep_compares_no_fewer_samples_than_asked_for_and_no_others(
-    glyph_folder: Path, tmp_path: Path
-) -> None:
+def test_deep_compares_as_many_samples_as_asked_for(glyph_folder: Path, tmp_path: Path) -> None:
     """Parts of 10, the last one of 5: fifteen samples are the first part and the last."""
     out = tmp_path / "out"
     make(Case(glyph_folder, output={"to": "npy"}).plan(out), workers=0)
@@ -273,35 +245,13 @@ def test_deep_compares_no_fewer_samples_than_asked_for_and_no_others(
         list_again(out, f"{name}.npy")
     words = "altered: images.npy (94 samples instead of 95)"
     assert find_problems(out, workers=0, deep=10) == [words]
-    os.truncate(out / "boxes.npy", 300)
-    list_again(out, "boxes.npy")
-    (found,) = find_problems(out, workers=0, deep=10)
-    assert found.startswith("unreadable: boxes.npy (")
 
 
-def test_deep_takes_the_same_pixels_in_other_bytes(dataset: Path) -> None:
-    """Another version of a library may compress in another way; the pixels are the promise."""
-    before = (dataset / IMAGE).read_bytes()
-    imageio.imwrite(dataset / IMAGE, imageio.imread(dataset / IMAGE))
-    assert (dataset / IMAGE).read_bytes() != before
-    list_again(dataset, IMAGE)
-    assert find_problems(dataset, workers=0, deep=None) == []
-
-
-def test_deep_needs_the_glyphs_of_that_time(dataset: Path, glyph_folder: Path) -> None:
-    labels = glyph_folder / "train-labels-idx1-ubyte"
-    before = labels.read_bytes()
-    labels.write_bytes(before[:-2] + before[-1:] + before[-2:-1])
-    try:
-        with pytest.raises(GlyphError):
-            verify(dataset, deep=10, workers=0)
-    finally:
-        labels.write_bytes(before)
-
-
-def test_records_that_lead_out_of_the_dataset_are_refused(dataset: Path) -> None:
+@pytest.mark.parametrize("name", ["/etc/passwd", "../x", "a/../../x", "a\\..\\x"])
+def test_records_that_lead_out_of_the_dataset_are_refused(dataset: Path, name: str) -> None:
     path = dataset / ".mnistseq/parts/00000000.json"
-    path.write_text(path.read_text().replace("images/00000/00000003.png", "../../../etc/passwd"))
+    inside, outside = json.dumps("images/00000/00000003.png"), json.dumps(name)
+    path.write_text(path.read_text().replace(inside, outside))
     assert "is not inside the dataset" in find_problems(dataset, workers=0)[0]
 
 
@@ -322,15 +272,7 @@ def test_what_is_no_whole_dataset_is_told(dataset: Path, tmp_path: Path) -> None
     assert "--resume" in caught.value.hint
 
 
-def test_progress_ends_at_the_end(dataset: Path) -> None:
-    told: list[VerifyProgress] = []
-    verify(dataset, deep=20, workers=2, report=told.append)
-    assert told[-1].n_files == told[-1].n_files_all == 99
-    assert told[-1].n_made == told[-1].n_made_all > 0
-    assert told == sorted(told, key=lambda checking: (checking.n_files, checking.n_made))
-
-
-def test_the_command_names_files_on_stdout(dataset: Path, run: Callable[..., Result]) -> None:
+def test_the_command_names_files_on_stdout(dataset: Path, run: Run) -> None:
     for words in ([], ["--deep"], ["--deep", "all"], ["--deep", "30", "--workers", "0"]):
         result = run("verify", dataset, *words, glyphs=False)
         assert (result.status, result.out) == (0, "")
@@ -340,10 +282,6 @@ def test_the_command_names_files_on_stdout(dataset: Path, run: Callable[..., Res
     result = run("verify", dataset, glyphs=False)
     assert (result.status, result.out) == (1, f"missing: {IMAGE}\n")
     assert ": 1 file" in result.err
-    for words in (["all"], ["--deep", "0"], ["--deep", "x"]):
-        result = run("verify", dataset, *words, glyphs=False)
-        assert result.status == 2
-        assert words[-1] in result.err
 
 
 LITTER = (
@@ -352,9 +290,7 @@ LITTER = (
 )
 
 
-def test_what_other_programs_leave_is_named_and_no_problem(
-    dataset: Path, run: Callable[..., Result]
-) -> None:
+def test_what_other_programs_leave_is_named_and_no_problem(dataset: Path, run: Run) -> None:
     for name in LITTER:
         path = dataset / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -371,9 +307,7 @@ def test_what_other_programs_leave_is_named_and_no_problem(
 
 
 @pytest.mark.parametrize("to", ["folder", "idx"])
-def test_what_splits_share_is_counted(
-    to: str, glyph_folder: Path, tmp_path: Path, run: Callable[..., Result]
-) -> None:
+def test_what_splits_share_is_said(to: str, glyph_folder: Path, tmp_path: Path, run: Run) -> None:
     recipe = {"splits": ("train=6", "val=2"), "length": (4, 5)}
     make(Case(glyph_folder, recipe=recipe, output={"to": to}).plan(tmp_path / "out"), workers=0)
     words = "no glyph and no text is in two of the splits"
@@ -387,9 +321,7 @@ def test_what_splits_share_is_counted(
     assert "train and val share 1 text" in " ".join(result.out.split())
 
 
-def test_a_dataset_of_the_first_release_is_read(
-    tmp_path: Path, run: Callable[..., Result]
-) -> None:
+def test_a_dataset_of_the_first_release_is_read(tmp_path: Path, run: Run) -> None:
     with tarfile.open(Path(__file__).with_name("dataset-0.1.tar.xz")) as archive:
         archive.extractall(tmp_path, filter="data")
     result = run("verify", "old", glyphs=False)

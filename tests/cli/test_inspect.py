@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -19,11 +17,16 @@ from imageio import v3 as imageio
 
 from mnistseq_cli.bulk.run import run as make_dataset
 from mnistseq_cli.cli.console import get_console
-from mnistseq_cli.cli.summary import TextPage
 from mnistseq_cli.inspection.survey import survey
-from mnistseq_cli.sheet import BOX_COLOURS, LABEL_GREY, draw_sample, make_labelled_sheet
+from mnistseq_cli.sheet import (
+    BOX_COLOURS,
+    LABEL_GREY,
+    draw_sample,
+    make_labelled_sheet,
+    make_sheet,
+)
 from tests.helpers.bulk_cases import Case
-from tests.helpers.program import PROGRAM, Result, Run
+from tests.helpers.program import Result, Run, run_program
 
 
 @pytest.fixture
@@ -137,9 +140,7 @@ def test_a_sheet_has_labels_and_boxes_that_cover_no_ink(dataset: Path, inspect: 
     assert is_line[top : bottom + 1, [left, right]].all()
 
 
-def test_a_report_without_its_library_is_refused_before_work(
-    inspect: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_report_without_jinja_is_refused(inspect: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
     result = inspect("none", "--report", "page.html")
     assert (result.status, result.out) == (2, "")
@@ -148,17 +149,12 @@ def test_a_report_without_its_library_is_refused_before_work(
 
 @pytest.mark.parametrize("more", [[], ["--json"]])
 def test_files_are_written_though_nobody_reads_the_summary(
-    more: list[str], dataset: Path, tmp_path: Path
+    more: list[str], dataset: Path, tmp_path: Path, closed_pipe: int
 ) -> None:
-    words = ["inspect", str(dataset), "--sheet", "sheet.png", *more]
+    words = [dataset, "--sheet", "sheet.png", *more]
     words += ["--report", "page.html"] if find_spec("jinja2") else []
-    read_end, write_end = os.pipe()
-    os.close(read_end)
-    done = subprocess.run(
-        [*PROGRAM, *words], cwd=tmp_path, stdout=write_end, stderr=subprocess.PIPE, check=False
-    )
-    os.close(write_end)
-    assert b"Traceback" not in done.stderr
+    result = run_program("inspect", *words, folder=tmp_path, stdout=closed_pipe)
+    assert "Traceback" not in result.err
     assert (tmp_path / "sheet.png").exists()
     assert (tmp_path / "page.html").exists() == ("--report" in words)
 
@@ -177,9 +173,7 @@ def test_what_is_missing_or_damaged_is_told(dataset: Path, inspect: Run) -> None
     assert (result.status, f"{path} is damaged" in result.err) == (1, True)
 
 
-def test_what_is_unfinished_or_not_known_is_said(
-    glyph_folder: Path, tmp_path: Path, inspect: Run
-) -> None:
+def test_what_is_not_known_is_said(glyph_folder: Path, tmp_path: Path, inspect: Run) -> None:
     out = tmp_path / "out"
     make_dataset(Case(glyph_folder, output={"to": "webdataset"}).plan(out), workers=0)
     (out / "dataset.json").rename(out / ".mnistseq" / "plan.json")
@@ -196,8 +190,7 @@ def test_what_is_unfinished_or_not_known_is_said(
 
 
 @pytest.mark.parametrize(
-    "output",
-    [{"labels": ("yolo",)}, {"labels": ("coco",), "name": "{index}"}, {"to": "idx"}],
+    "output", [{"labels": ("yolo",)}, {"labels": ("coco",), "name": "{index}"}, {"to": "idx"}]
 )
 @pytest.mark.parametrize("splits", [(), ("train=80", "test=20")])
 def test_samples_are_named_by_paths_that_open(
@@ -219,23 +212,16 @@ def test_samples_are_named_by_paths_that_open(
             assert np.array_equal(imageio.imread(path), one.image)
 
 
-def test_texts_of_others_control_no_terminal(tmp_path: Path, inspect: Run) -> None:
+def test_texts_of_others_control_no_terminal_and_need_no_unicode(tmp_path: Path) -> None:
     imageio.imwrite(tmp_path / "a.png", np.zeros((9, 9), np.uint8))
-    (tmp_path / "labels.csv").write_text('file_name,label\na.png,"\x1b[31m ä"\n')
-    out = inspect(tmp_path).out
-    assert "\x1b" not in out
-    assert "\\x1b" in out
-    assert "space" in out
-
-
-def test_without_unicode_all_is_ascii() -> None:
-    page = TextPage(60, is_unicode=False)
-    assert page.show("a\x1bé") == "a\\x1b?"
-    assert page.write_chart(["é", "b"], {"n": ["1", "2"]}, [1, 2]) == [
-        "     n",
-        "  ?  1  ####################",
-        "  b  2  ########################################",
-    ]
+    (tmp_path / "labels.csv").write_text('file_name,label\na.png,"\x1b[31m ä"\n', "utf-8")
+    for locale in ("C.UTF-8", "C"):
+        environment = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+        out = run_program("inspect", tmp_path, environment=environment).out
+        assert "\\x1b" in out
+        assert "\x1b" not in out
+        assert "space" in out
+        assert out.isascii() == (locale == "C")
 
 
 needs_terminal = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
@@ -258,3 +244,11 @@ def test_samples_are_drawn_in_a_terminal_that_has_colours(
     chosen = [] if environment else survey(tmp_path / "out").choose(4)
     for page, sample in zip(drawn, chosen, strict=True):
         assert np.array_equal(page[1:29, 1:-1], sample.image)  # in a frame
+
+
+@pytest.mark.parametrize("widths", [[30], [100] * 7, [3000, 20], [60, 90, 30]])
+def test_every_image_is_on_the_sheet(widths: list[int]) -> None:
+    images = [np.full((28, width), number, np.uint8) for number, width in enumerate(widths)]
+    sheet = make_sheet(images)
+    for number, width in enumerate(widths):
+        assert (sheet == number).sum() == 4 * 28 * width

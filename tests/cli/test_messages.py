@@ -15,9 +15,8 @@ from shutil import which
 import pytest
 
 from mnistseq_cli import Recipe
-from tests.helpers.program import PROGRAM, Result, Run
+from tests.helpers.program import PROGRAM, Result, Run, run_program
 
-BATCH = ["batch", "--digits", "3"]
 needs_rights = pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is forbidden to root"
 )
@@ -69,6 +68,8 @@ REFUSED = [
     ("batch --digits 3 --name ../{index}", "inside the dataset"),
     ("batch --digits 3 --resume --overwrite", "--resume does not go with --overwrite"),
     ("batch --digits 3 --workers -1", "--workers is -1"),
+    ("batch --digits 3 --part-size 0", "--part-size is 0"),
+    ("batch --digits 3 --part-size 100001", "--part-size is 100001"),
     ("batch --digits 3 --splits train=x", "a split is 'train=x'"),
     ("batch --digits 3 train=80", "'train=80'"),
     ("batch --digits 3 -o /dev/null/out", "*/dev/null"),
@@ -77,6 +78,14 @@ REFUSED = [
     ("phone --pattern é81", "'é' cannot be written"),
     ("phone --pattern jpmobile", "Did you mean 'jp-mobile'?"),
     ("phone --measure cell --spacing-mode fixed -w 330", "equal gaps"),
+    ("batch --length 2 --share 1/2", "--share needs a seed"),
+    ("batch --length 2 --share 3/2 --seed 1", "expected 1/N to N/N"),
+    ("batch --length 2 --share 1/2 --seed 1 --overwrite", "--share does not go with --overwrite"),
+    ("batch --length 2 --share 1/2 --seed 1 --dask local", "--share does not go with --dask"),
+    ("batch --length 2 -o -", "-o - writes one tar"),
+    ("batch --length 2 -o - --to webdataset --splits a=1 b=1", "-o - does not go with --splits"),
+    ("batch --length 2 --start 5 --splits a=1 b=1", "--start is 5"),
+    ("batch --length 2 --start -1", "--start is -1"),
     # A number after a bare distortion is not written.
     ("sequence 350 --augment rotate 10", "--augment rotate=10"),
     ("phone --splits a=1 b=2 --augment rotate 10", "--augment rotate=10"),
@@ -91,6 +100,9 @@ REFUSED_EARLY = [
     ("sequence 3 --augment-prob x", "--augment-prob|'x'"),
     ("sequence 3 --width naturl", "--width is 'naturl'|Did you mean 'natural'?"),
     ("sequence 3 --margin 1..x", "--margin is '1..x'"),
+    ("sequence 3 --margin 3..1", "--margin goes from 3 to 1"),
+    ("sequence 3 --margin 12", "--margin is 12"),
+    ("sequence 3 --height 300", "--height is 300; expected a whole number from 16 to 256"),
     ("sequence 3 --widht 9", "--widht|Did you mean --width?|See mnistseq sequence --help"),
     ("sequence 3 --rotate 9", "--rotate|--augment rotate"),
     ("sequence 3 --format jpg", "--format|--image-format|-o"),
@@ -117,7 +129,11 @@ REFUSED_EARLY = [
     ("inspect none --report page.pdf", "For example: --report page.html"),
     ("inspect none --report /", "For example: --report /report.html"),
     ("inspect none --sheet none/a.png", "*there is no folder|Make it: mkdir -p none"),
+    ("inspect /dev/null", "*is a file; expected the folder of a dataset"),
     ("verify none --deep 0", "--deep is '0'"),
+    ("verify none all", "all"),
+    ("verify none --deep x", "--deep is 'x'"),
+    ("verify /dev/null", "*is a file; expected the folder of a dataset"),
     ("download mnist kmnits", "Did you mean kmnist?"),
     ("download --mirror example.org", "'example.org'|is not a mirror|https://"),
     ("download --from no/such/folder", "*no/such/folder"),
@@ -166,9 +182,7 @@ def test_one_length_is_both(words: list[str], run: Run) -> None:
     [("3b5", "'b' cannot be written"), ("3é5", "'é' cannot"), ("1" * 1001, "the text ")],
 )
 @pytest.mark.parametrize("dataset", [[], ["--dataset", "strokes"]])
-def test_a_line_that_cannot_be_written_is_named(
-    line: str, message: str, dataset: list[str], run: Run
-) -> None:
+def test_an_odd_line_is_named(line: str, message: str, dataset: list[str], run: Run) -> None:
     Path("g.txt").write_text(f"12\n\n34\n{line}\n{line}\n")
     result = run("batch", "--texts", "g.txt", *dataset, glyphs=not dataset)
     assert_refused(result, f"Error: g.txt, line 4: {message}")
@@ -298,18 +312,12 @@ def test_the_summary_says_how_to_read_labels_with_their_zeros(run: Run) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-@pytest.mark.parametrize("words", [["sequence", "3"], ["--help"], ["download", "--list"], []])
-def test_a_full_disk_behind_stdout_is_said_in_a_line(
-    words: list[str], glyph_folder: Path, tmp_path: Path
-) -> None:
-    dataset = ["--dataset", str(glyph_folder)] if "sequence" in words else []
-    command = [*PROGRAM, *words, *dataset]
+@pytest.mark.parametrize("words", ["sequence 3 --dataset {}", "--help", "download --list", ""])
+def test_a_full_disk_behind_stdout_is_said(words: str, glyph_folder: Path, tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False
-        )
-    assert done.returncode == 1
-    assert done.stderr == "Error: the output cannot be written: No space left on device\n"
+        done = run_program(*words.format(glyph_folder).split(), folder=tmp_path, stdout=full)
+    assert done.status == 1
+    assert done.err == "Error: the output cannot be written: No space left on device\n"
 
 
 @pytest.mark.slow
@@ -367,7 +375,7 @@ def test_what_is_no_utf8_is_refused(words: str, run: Run) -> None:
 
 
 def test_names_of_files_cannot_command_the_terminal(run: Run, tmp_path: Path) -> None:
-    run(*BATCH, "-n", 1, "-o", "out")
+    run("batch --digits 3 -n 1 -o out")
     evil = "line1\nmissing: fake\x1b]0;OWNED\x07\x9b2J\u202e\u200f\u061c\udcff.png"
     (tmp_path / "out" / evil).touch()
     result = run("verify", "out", glyphs=False)

@@ -99,9 +99,7 @@ def test_the_picture_is_sharp_where_the_terminal_can(
 @pytest.mark.parametrize(
     ("attributes", "decode"), [(b"", decode_half_blocks), (b";4", decode_sixel)]
 )
-def test_tmux_is_not_asked_what_would_become_its_title(
-    attributes: bytes, decode: Decode, show: Show
-) -> None:
+def test_tmux_is_not_sent_a_title(attributes: bytes, decode: Decode, show: Show) -> None:
     answers = PLAIN | {ATTRIBUTES: b"\x1b[?1;2%bc" % attributes}
     shown = show(answers, environment={"TMUX": "/tmp/tmux-0/default,1,0"})  # noqa: S108 - a value
     assert len(decode(shown.out)) == 1
@@ -134,9 +132,7 @@ def test_half_blocks_with_a_frame_are_drawn_elsewhere(
     ],
     ids=["sixel, far away", "kitty, far away", "keys", "half an answer", "noise"],
 )
-def test_no_answer_is_left_at_the_prompt(
-    answers: dict[bytes, bytes], delay_s: float, show: Show
-) -> None:
+def test_no_answer_is_left_over(answers: dict[bytes, bytes], delay_s: float, show: Show) -> None:
     shown = show(answers, delay_s=delay_s)
     assert any(decode(shown.out) for decode in [*DECODERS, decode_half_blocks])
 
@@ -155,9 +151,7 @@ def test_a_job_in_the_background_is_not_stopped(show: Show, tmp_path: Path) -> N
         ({"TERM": "dumb"}, b"this terminal has no colours"),
     ],
 )
-def test_a_terminal_without_colours_is_told_so(
-    environment: dict[str, str], why: bytes, show: Show
-) -> None:
+def test_without_colours_one_is_told(environment: dict[str, str], why: bytes, show: Show) -> None:
     words = ["sequence", "3", "-n", 3, "-o", "a.png", "--show"]
     shown = show(KITTY, *words, environment=environment)
     assert shown.out.count(b"Pictures are not shown: " + why + b".") == 1

@@ -7,12 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistseq_cli import (
-    augment,
-    generate_numbers_sequence,
-    generate_phone_numbers,
-    load_glyphs,
-)
+from mnistseq_cli import augment, generate_numbers_sequence, generate_phone_numbers, load_glyphs
 from tests.golden.digests import Digests, hash_arrays, hash_json, of_jpeg
 from tests.golden.recipes import ALL_BUT_JPEG, RANGES
 

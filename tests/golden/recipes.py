@@ -24,20 +24,15 @@ SOURCES = ("digits", "length", "pattern", "texts")
 LATER = ("crop", "join", "resolution")  # distortions newer than the goldens of all
 
 
-def load_recipes() -> dict[str, dict[str, Any]]:
-    """Read the options of recipes by their kind; lists are tuples."""
-    read = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
-    tables: dict[str, dict[str, Any]] = make_tuples(read)
-    return tables
-
-
 def make_tuples(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: make_tuples(item) for key, item in value.items()}
     return tuple(map(make_tuples, value)) if isinstance(value, list) else value
 
 
-TABLES = load_recipes()
+TABLES: dict[str, dict[str, Any]] = make_tuples(
+    tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+)
 RANGES: dict[str, str] = TABLES.pop("ranges")
 ALL_BUT_JPEG = tuple(name for name in RANGES if name not in ("jpeg", *LATER))
 MNIST = TABLES.pop("mnist") | {"mnist-all-but-jpeg": {"augment": ALL_BUT_JPEG}}
@@ -66,13 +61,7 @@ def make_pen_recipe(name: str) -> Digests:
 
 
 def make_mnist_recipe(name: str) -> Digests:
-    """Hash the samples of a recipe of MNIST.
-
-    Raises
-    ------
-    Missing
-        The official files are not here.
-    """
+    """Hash the samples of a recipe of MNIST."""
     folder = os.environ.get(MNIST_VARIABLE)
     if not folder:
         raise Missing(f"{MNIST_VARIABLE} names no folder with the four official MNIST files")

@@ -6,18 +6,22 @@ import io
 import os
 import shlex
 import sys
+import tarfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import chdir, redirect_stderr, redirect_stdout
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
+from imageio import v3 as imageio
+
 from mnistseq_cli.cli import main
-from tests.golden.digests import Digests, Missing, hash_bytes, hash_json, of_deflate
-from tests.golden.readback import READERS, read_contents
+from tests.golden.digests import Digests, Missing, hash_arrays, hash_bytes, hash_json, of_deflate
 
 OUT = "out"
 ALWAYS = "--dataset strokes --seed 1"
@@ -63,13 +67,7 @@ ONE_EACH = (".png", ".pgm", ".txt")  # of files that there is one of for each sa
 
 
 def make_run(name: str) -> Digests:
-    """Run the program in an empty folder; hash the files, what they hold and what it prints.
-
-    Raises
-    ------
-    Missing
-        A library that it needs is not installed.
-    """
+    """Run the program in an empty folder; hash the files, what they hold and what it prints."""
     library = LIBRARIES.get(name.split("-")[1]) if name.startswith("to-") else None
     if library and find_spec(library) is None:
         raise Missing(f"{library} is not installed")
@@ -81,13 +79,7 @@ def make_run(name: str) -> Digests:
 
 
 def run_program(words: list[str]) -> str:
-    """Run a command in this process; give what it prints.
-
-    Raises
-    ------
-    RuntimeError
-        It fails.
-    """
+    """Run a command in this process; give what it prints."""
     out, err = io.StringIO(), io.StringIO()
     status: object = None
     with (
@@ -113,7 +105,7 @@ def hash_files(folder: Path) -> Digests:
             of = of_deflate if kind.endswith(DEFLATED) else str
             found[of(kind)] = hash_each(paths, lambda path: hash_bytes(path.read_bytes()))
         if kind.endswith(tuple(READERS)):
-            found[f"what is in {kind}"] = hash_each(paths, read_contents)
+            found[f"what is in {kind}"] = hash_each(paths, READERS[paths[0].suffix])
     return found
 
 
@@ -135,3 +127,70 @@ def find_files(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
         if path.is_file() and not set(NOT_HASHED).intersection(path.parts):
             yield path
+
+
+# What is in a file, read with the libraries that others read it with; arrays are their hashes.
+
+
+def read_image(path: Path) -> Any:
+    return decode(path.read_bytes())
+
+
+def decode(data: bytes) -> str:
+    """Hash the pixels of an encoded image."""
+    return hash_arrays(imageio.imread(io.BytesIO(data), plugin="pillow"))
+
+
+def read_tar(path: Path) -> Any:
+    with tarfile.open(path) as tar:
+        members = [(member.name, tar.extractfile(member)) for member in tar]
+        data = [(name, file.read() if file else b"") for name, file in members]
+    return [[name, decode(it) if name.endswith(".png") else hash_bytes(it)] for name, it in data]
+
+
+def read_parquet(path: Path) -> Any:
+    file = import_module("pyarrow.parquet").ParquetFile(path)
+    rows: list[dict[str, Any]] = file.read().to_pylist()
+    for row in rows:
+        row["image"]["bytes"] = decode(row["image"]["bytes"])
+    schema = file.schema_arrow
+    metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+    columns = [[field.name, str(field.type)] for field in schema]
+    return [columns, metadata, file.num_row_groups, rows]
+
+
+def read_lmdb(path: Path) -> Any:
+    with (
+        import_module("lmdb").open(str(path.parent), readonly=True, lock=False) as database,
+        database.begin() as transaction,
+    ):
+        pairs = [(bytes(key).decode(), bytes(value)) for key, value in transaction.cursor()]
+    return [
+        [key, decode(value) if key.startswith("image-") else value.decode()]
+        for key, value in pairs
+    ]
+
+
+def read_hdf5(path: Path) -> Any:
+    with import_module("h5py").File(path) as file:
+        names = sorted(file)
+        return [
+            [name, hash_arrays(file[name][:]), file[name].chunks, file[name].compression]
+            for name in names
+        ]
+
+
+def read_npz(path: Path) -> Any:
+    with np.load(path) as arrays:
+        return [[name, hash_arrays(arrays[name])] for name in arrays]
+
+
+READERS = {
+    ".png": read_image,
+    ".pgm": read_image,
+    ".tar": read_tar,
+    ".parquet": read_parquet,
+    ".mdb": read_lmdb,
+    ".h5": read_hdf5,
+    ".npz": read_npz,
+}

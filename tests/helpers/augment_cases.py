@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnistseq_cli.compose.painting import paint
+from mnistseq_cli.distortions.pipeline import AugmentPipeline
+from mnistseq_cli.glyphs.glyph_set import GlyphInk, GlyphSet
 from mnistseq_cli.glyphs.stamps import Pages, Stamps
 from mnistseq_cli.randomness import draw_words
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
-    from mnistseq_cli.distortions.pipeline import AugmentPipeline
-    from mnistseq_cli.glyphs.glyph_set import GlyphInk, GlyphSet
 
 SEED = 7
 PAGE_PX = 150

@@ -1,24 +1,29 @@
-"""Datasets to make in tests, and what is in a folder."""
+"""Datasets to make in tests, and what is in a folder.
+
+Run as a program, it makes one, to be killed, starved and interrupted, and prints a line for each
+part that is finished, so that a test knows how far it is.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from mnistseq_cli.bulk.events import Event, PartFinished, Started
+from mnistseq_cli.bulk.events import Event, PartFinished, PartRetried, Started, Stopped
 from mnistseq_cli.bulk.plan import Plan
 from mnistseq_cli.bulk.run import run
-from mnistseq_cli.errors import UsageError
+from mnistseq_cli.bulk.storage import open_folder
+from mnistseq_cli.errors import MnistseqError, UsageError
 from mnistseq_cli.formats import Output
 from mnistseq_cli.recipe import Recipe
 
-PROGRAM = Path(__file__).with_name("bulk_program.py")
+Files = dict[str, bytes]  # what is in a folder
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Case:
             "part_size": self.part_size,
         }
         return subprocess.Popen(
-            [sys.executable, PROGRAM, json.dumps(values | more)],
+            [sys.executable, __file__, json.dumps(values | more)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -56,8 +61,7 @@ class Case:
             _, message = process.communicate(timeout=60)
         return process.returncode, message
 
-    def tree(self, folder: Path, **recipe: Any) -> dict[str, bytes]:
-        """Make it in this process; return its files."""
+    def tree(self, folder: Path, **recipe: Any) -> Files:
         run(self.plan(folder, **recipe), workers=0)
         return read_tree(folder)
 
@@ -71,8 +75,9 @@ class Case:
             if left <= 0 and isinstance(event, PartFinished | Started):
                 raise KeyboardInterrupt
 
-        with pytest.raises(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt):
             run(self.plan(folder), workers=0, report=stop, **options)
+            raise AssertionError
 
     def _recipe(self) -> dict[str, Any]:
         basis = {"length": (1, 4), "count": 95, "seed": 5, "dataset": str(self.dataset)}
@@ -81,21 +86,50 @@ class Case:
 
 def check_installed(to: str) -> None:
     """Skip the test of a format whose library is not installed."""
+    import pytest  # noqa: PLC0415 - it is not wanted where this is a program
+
     try:
         Output(folder=Path(), to=to)
     except UsageError as error:
         pytest.skip(error.message)
 
 
-def read_own(folder: Path) -> dict[str, bytes]:
+def read_own(folder: Path) -> Files:
     """Read the files of a dataset, here or in a store, but not what lists them."""
     return {name: data for name, data in read_tree(folder).items() if name[:9] != ".mnistseq"}
 
 
-def read_tree(folder: Path) -> dict[str, bytes]:
+def read_tree(folder: Path) -> Files:
     """Read all files of a folder, hidden ones too."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def say(event: Event) -> None:
+    if isinstance(event, PartFinished | PartRetried | Started | Stopped):
+        # In one piece: print writes the end of a line apart, and a signal may come between.
+        os.write(sys.stdout.fileno(), f"{event}\n".encode())
+
+
+def main() -> None:
+    import resource  # noqa: PLC0415 - Windows has none
+
+    values = json.loads(sys.argv[1])
+    for name, limit in values.pop("limits", {}).items():
+        resource.setrlimit(getattr(resource, name), (limit, limit))
+    output = Output(folder=open_folder(values.pop("folder")), **values.pop("output"))
+    plan = Plan(Recipe(**values.pop("recipe")), output, values.pop("part_size"))
+    try:
+        run(plan, report=say, **values)
+    except MnistseqError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - as the command line does
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,29 +5,26 @@ from __future__ import annotations
 import gzip
 import hashlib
 import lzma
+import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from mnistseq_cli.files import place_file
 from mnistseq_cli.glyphs.catalog import DataFile, Dataset, Patience, SplitFiles
 from mnistseq_cli.glyphs.idx import encode_idx
 
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
 Answer = Callable[[BaseHTTPRequestHandler], None]
+
 N_TRAIN, N_TEST = 30, 20
 QUICK = Patience(timeout_s=0.5, deadline_s=2, rounds=3)
 

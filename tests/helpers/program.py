@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +19,6 @@ PROGRAM = [sys.executable, "-m", "mnistseq_cli"]
 
 @dataclass(frozen=True)
 class Result:
-    """What a command left behind."""
-
     status: int
     out: str
     err: str
@@ -29,19 +28,23 @@ Run = Callable[..., Result]  # the fixture `run`
 
 
 def run_program(
-    *words: object, folder: Path | None = None, environment: dict[str, str] | None = None
+    *words: object,
+    folder: Path | None = None,
+    environment: dict[str, str] | None = None,
+    stdout: Any = subprocess.PIPE,
 ) -> Result:
     """Run the program in a process of its own."""
     done = subprocess.run(
         [*PROGRAM, *map(str, words)],
         cwd=folder,
         env=os.environ | (environment or {}),
-        capture_output=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         encoding="utf-8",
         timeout=60,
         check=False,
     )
-    return Result(done.returncode, done.stdout, done.stderr)
+    return Result(done.returncode, done.stdout or "", done.stderr)
 
 
 def run_on_older_processor(code: str) -> list[str]:

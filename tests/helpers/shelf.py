@@ -8,19 +8,16 @@ from __future__ import annotations
 import tracemalloc
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from imageio import v3 as imageio
 
+from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import MnistseqError, OutputError
 from mnistseq_cli.formats import Output, find_format, open_format
-from mnistseq_cli.formats.base import Fragments
-
-if TYPE_CHECKING:
-    from mnistseq_cli.compose.generator import SequenceGenerator
-    from mnistseq_cli.formats.base import Buffer, LoadedSample
+from mnistseq_cli.formats.base import Buffer, Fragments, LoadedSample
 
 PART_SIZE = 5
 BLOCK_SIZE = 3

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
+import pytest
+
+from mnistseq_cli.bulk.storage import open_folder
 from tests.helpers.bulk_cases import Case, read_own
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
 
 SECRET = "a-secret-that-nobody-may-see"  # noqa: S105 - of a server in this process
 BUCKET = "bucket"
@@ -40,26 +41,25 @@ class Faulty:
         return found
 
 
-def serve_s3(environment: dict[str, str]) -> Iterator[Faulty]:
-    """Serve, with what clients need for it in their environment."""
-    from moto.moto_server.werkzeug_app import (  # noqa: PLC0415
-        DomainDispatcherApplication,
-        create_backend_app,
-    )
-    from werkzeug.serving import make_server  # noqa: PLC0415
-
-    app = Faulty(DomainDispatcherApplication(create_backend_app))
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+@pytest.fixture(scope="session")
+def server() -> Iterator[Faulty]:
+    """Serve S3 from a bucket; the client keeps its address for good."""
+    moto = pytest.importorskip("moto.moto_server.werkzeug_app")
+    pytest.importorskip("s3fs")
+    serving = pytest.importorskip("werkzeug.serving")
+    app = Faulty(moto.DomainDispatcherApplication(moto.create_backend_app))
+    server = serving.make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    environment |= {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
-        "AWS_ACCESS_KEY_ID": "known",
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    yield app
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "known")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        folder: Any = open_folder(f"s3://{BUCKET}/x")
+        folder.fs.mkdir(BUCKET)
+        yield app
     server.shutdown()
     thread.join()
 
