@@ -39,10 +39,7 @@ class Use(IntEnum):
 
 
 def draw_words(seed: int, use: int, start: int, stop: int, words_per_sample: int) -> Words:
-    """Draw the words of samples start..stop-1, shape (stop - start, words_per_sample).
-
-    They are rows of one endless table for each seed and `Use`, whatever stretch of it is drawn.
-    """
+    """Draw words of samples start..stop-1: rows of one endless table of each seed and `Use`."""
     first_word = start * words_per_sample
     n_words = (stop - start) * words_per_sample
     skip = first_word % WORDS_PER_COUNTER

@@ -99,10 +99,10 @@ def enlarge(image: Pixels, scale: int) -> Pixels:
 
 
 def to_png(image: Pixels) -> bytes:
-    """Return a picture as a PNG file, for a notebook."""
+    """Return a picture as a PNG file."""
     from io import BytesIO  # noqa: PLC0415 - as below
 
-    from PIL import Image  # noqa: PLC0415 - only notebooks need it
+    from PIL import Image  # noqa: PLC0415 - only notebooks and reports need it
 
     file = BytesIO()
     Image.fromarray(image).save(file, "PNG")

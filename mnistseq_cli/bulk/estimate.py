@@ -81,20 +81,17 @@ def estimate(
     of_sample, of_part = divmod(made.summary.n_files, n)
     of_all = len(joined_bytes) + len(own_bytes) + 1  # croissant.json, a few kB
     sample_bytes = (made.summary.size_bytes + sum(joined_bytes) / len(plan.splits)) / n
-    folder = plan.output.folder
+    free_bytes = None
+    if not is_store(plan.output.folder):
+        folder = plan.output.folder.absolute()
+        free_bytes = shutil.disk_usage(next(filter(Path.is_dir, (folder, *folder.parents)))).free
     return Estimate(
         n_files=of_part * plan.n_parts + of_sample * plan.recipe.count + of_all,
         size_bytes=int(sample_bytes * plan.recipe.count) + sum(own_bytes),
         disk_bytes=int(disk_bytes * n_left / n),
         seconds=seconds * n_left / n,
-        free_bytes=None if is_store(folder) else _find_free(folder),
+        free_bytes=free_bytes,
     )
-
-
-def _find_free(path: Path) -> int:
-    """Return the space that is free where a folder is, or will be."""
-    path = path.absolute()
-    return shutil.disk_usage(next(it for it in (path, *path.parents) if it.is_dir())).free
 
 
 def _list_sizes(folder: Path) -> list[int]:

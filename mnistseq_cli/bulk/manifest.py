@@ -252,10 +252,7 @@ def load_manifest(folder: Path) -> Manifest:
     """Read ``dataset.json``; what uses it may trust its kinds and ranges."""
     path = folder / DATASET_FILE
     with _naming_damage(path, suggest_anew(folder)):
-        if not folder.is_dir() and folder.exists():
-            raise OutputError(f"{folder} is a file; expected the folder of a dataset")
-        if not is_store(folder) and folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
-            raise OutputError(f"cannot read the folder {folder}: permission denied")
+        check_folder(folder)
         try:
             values = read_object(read_regular(path))
         except FileNotFoundError as error:
@@ -269,6 +266,14 @@ def load_manifest(folder: Path) -> Manifest:
                 "Update it: pipx upgrade mnistseq",
             )
         return Manifest.from_dict(values)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise OutputError for a folder that is a file, or that may not be read."""
+    if not folder.is_dir() and folder.exists():
+        raise OutputError(f"{folder} is a file; expected the folder of a dataset")
+    if not is_store(folder) and folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+        raise OutputError(f"cannot read the folder {folder}: permission denied")
 
 
 def check_card(

@@ -130,21 +130,17 @@ class WrittenPart:
 
 
 class PartMaker:
-    """Makes parts in a folder of this machine; a `Work`.
-
-    Without `glyphs` it loads its own. The width of the images, `widest_px`, takes as long to find
-    as a thousand of them. Where this process gives files their final names, `commit` does.
-    """
+    """Makes parts in a folder of this machine; a `Work`."""
 
     def __init__(
         self,
         plan: Plan,
         data_dir: Path | None = None,
-        glyphs: GlyphSet | None = None,
+        glyphs: GlyphSet | None = None,  # it loads its own if none are given
         staging: Path | None = None,
-        widest_px: int | None = None,
+        widest_px: int | None = None,  # of images; takes as long to find as to make a thousand
         *,
-        commit: Callable[[Path, str], None] | None = None,
+        commit: Callable[[Path, str], None] | None = None,  # gives files their final names, here
     ) -> None:
         self._generators = (
             open_splits(plan.recipe, plan.splits, data_dir, widest_px)

@@ -250,7 +250,10 @@ class _Job:
             staging.path(name)
         plan.recipe.save(staging.files, options)
         if self._joined is None:
-            form.join(self._find_fragments(), staging)
+            cut = ([*cut_parts(split, plan.part_size)] for split in plan.splits)
+            names_by_split = {own[0].folder: [part.name for part in own] for own in cut}
+            kept = folder.path / KEPT
+            form.join([Fragments(it, kept, own) for it, own in names_by_split.items()], staging)
         written = {entry.name: entry for entry in staging.entries()}
         files = [written.pop(name) for name in names]
         files += written.values() if self._joined is None else self._joined
@@ -282,12 +285,6 @@ class _Job:
             folder.write(name, data)
         folder.remove_own(KEPT, STAGING, record_name(JOINED), PLAN_FILE)
         return manifest
-
-    def _find_fragments(self) -> list[Fragments]:
-        """Return what parts have kept of files that span them, split by split."""
-        kept = self.folder.path / KEPT
-        cut = [[*cut_parts(split, self.plan.part_size)] for split in self.plan.splits]
-        return [Fragments(own[0].folder, kept, [part.name for part in own]) for own in cut]
 
     def _make_first(self) -> Block:
         """Make the first samples, for the card."""

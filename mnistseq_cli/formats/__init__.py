@@ -1,7 +1,4 @@
-"""How samples lie on disk: the formats and label styles, and what each must do.
-
-A new format is a class and a line in its table, a new label style a constant and its name here.
-"""
+"""How samples lie on disk: the tables of formats and of label styles."""
 
 from __future__ import annotations
 

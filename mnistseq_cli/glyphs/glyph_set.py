@@ -183,10 +183,7 @@ class GlyphSet:
         return self if height_px == self.height_px else replace(self, height_px=height_px)
 
     def classes_of(self, text: str) -> Pixels:
-        """Return the class of each character of a text, shape (len(text),).
-
-        A character that is not in the alphabet of the set raises a TextError.
-        """
+        """Return the class of each character of a text, (len(text),), or raise a TextError."""
         codes, known = _code_points(text), _code_points(self.alphabet)
         order = np.argsort(known)
         classes = order[np.searchsorted(known, codes, sorter=order) % len(known)]
@@ -200,10 +197,7 @@ class GlyphSet:
         return classes.astype(np.uint8)
 
     def choose(self, classes: Classes, words: Words) -> Ints:
-        """Choose the id of a glyph of each class, all glyphs of a class equally likely.
-
-        In a mix the set is drawn first, by the weights of those that have the class.
-        """
+        """Choose the id of a glyph of each class, all equally likely; in a mix, sets by weight."""
         starts, counts = self._starts[classes], self.counts[classes]
         if len(self.weights) > 1:
             of_sets, starts_of_sets = self._count_sets
@@ -221,10 +215,7 @@ class GlyphSet:
         return counts.reshape(shape), (np.cumsum(counts) - counts).reshape(shape)
 
     def cut_out(self, ids: Ints) -> GlyphInk:
-        """Return the ink of glyphs, moved to the left edge of its cells.
-
-        A blank glyph raises a GlyphError.
-        """
+        """Return the ink of glyphs at the left edge of cells; a blank one raises a GlyphError."""
         place = self._place[ids]
         images = self._unpack(place, self._extents[ids, 1])
         is_new = place < 0
@@ -235,10 +226,7 @@ class GlyphSet:
         return GlyphInk(images, *self._extents[ids].T)
 
     def measure(self, ids: Ints) -> Ints:
-        """Return the extent of the ink of glyphs as x, y, width, height, shape (N, 4).
-
-        A blank glyph raises a GlyphError.
-        """
+        """Return x, y, width, height of the ink of glyphs, (N, 4); a blank one is a GlyphError."""
         unknown = ids[self._extents[ids, 2] == 0]
         if unknown.size:
             self._cut_out(_find_different(unknown))

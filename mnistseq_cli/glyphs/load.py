@@ -154,10 +154,6 @@ def find_members(name: str) -> dict[str, int]:
     with suppress(OSError, ValueError, RuntimeError):
         if Path(name).expanduser().exists():
             return {}
-    return _parse_mix(name)
-
-
-def _parse_mix(name: str) -> dict[str, int]:
     members: dict[str, int] = {}
     for piece in name.split(","):
         member, _, weight = piece.strip().partition("=")

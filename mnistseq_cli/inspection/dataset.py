@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mnistseq_cli.bulk.manifest import DATASET_FILE, load_plan
+from mnistseq_cli.bulk.manifest import DATASET_FILE, check_folder, load_plan
 from mnistseq_cli.bulk.remake import ASPECTS, Remaker
 from mnistseq_cli.errors import MnistseqError, OutputError
-from mnistseq_cli.files import is_store, naming_damage
+from mnistseq_cli.files import naming_damage
 from mnistseq_cli.formats import FORMATS, Output, find_format, open_format
 from mnistseq_cli.formats.read_labels import LABEL_FILES, find_label_file
 
@@ -53,11 +52,9 @@ class StoredDataset:
 
 def open_dataset(folder: Path) -> StoredDataset:
     """Find out what lies in a folder."""
+    check_folder(folder)
     if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise OutputError(f"{folder} {what}; expected the folder of a dataset")
-    if not is_store(folder) and not os.access(folder, os.R_OK | os.X_OK):
-        raise OutputError(f"cannot read the folder {folder}: permission denied")
+        raise OutputError(f"{folder} does not exist; expected the folder of a dataset")
     plan = load_plan(folder)
     is_finished = (folder / DATASET_FILE).exists() if plan else None
     if plan is None:

@@ -137,14 +137,15 @@ def to_dict(survey: Survey) -> dict[str, Any]:
         "heat_map": survey.heat_map.round(_DECIMALS),
         "samples": [_describe_sample(sample) for sample in survey.samples],
     }
-    return {key: _to_plain(value) for key, value in (vars(survey) | special).items()}
+    return {key: to_plain(value) for key, value in (vars(survey) | special).items()}
 
 
-def _to_plain(value: Any) -> Any:  # noqa: ANN401 - whatever a survey holds
+def to_plain(value: Any) -> Any:  # noqa: ANN401 - whatever a survey holds
+    """Return a value as JSON takes it."""
     if is_dataclass(value):
-        return _to_plain(vars(value))
+        return to_plain(vars(value))
     if isinstance(value, dict):
-        return {key: _to_plain(one) for key, one in value.items()}
+        return {key: to_plain(one) for key, one in value.items()}
     if isinstance(value, np.ndarray):
         return value.tolist()
     return str(value) if isinstance(value, Path) else value
@@ -153,4 +154,4 @@ def _to_plain(value: Any) -> Any:  # noqa: ANN401 - whatever a survey holds
 def _describe_sample(sample: LoadedSample) -> dict[str, Any]:
     height, width = sample.image.shape
     held = vars(sample) | {"width_px": width, "height_px": height}
-    return {name: _to_plain(it) for name, it in held.items() if name not in {"image", "mask"}}
+    return {name: to_plain(it) for name, it in held.items() if name not in {"image", "mask"}}

@@ -162,11 +162,9 @@ def _read_form(form: Form, roles: Roles) -> tuple[re.Pattern[str], tuple[bool, .
 
 
 class GapTally:
-    """Counts gaps, chunk by chunk.
+    """Counts gaps; those of rows with room for the largest are independent, and are tested."""
 
-    Gaps of rows that have room for the largest of them are independent of each other and are
-    tested. Of rows that must fit into a width only the expected counts are known to be right.
-    """
+    # Of rows that must fit into a width only the expected counts are known to be right.
 
     def __init__(self, counts: Counts, rule: GapRule | None) -> None:
         self._rule = rule  # None where nothing is known of how they were drawn

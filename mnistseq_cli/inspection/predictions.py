@@ -14,7 +14,7 @@ import numpy as np
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.files import naming_damage
 from mnistseq_cli.formats.tables import TEXT_KEYS, check_text, naming_line, read_table
-from mnistseq_cli.inspection.figures import copy_sample
+from mnistseq_cli.inspection.figures import copy_sample, to_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -108,10 +108,6 @@ class ReaderFigures:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as plain values, for JSON."""
-        by = {
-            name: {key: vars(share) for key, share in getattr(self, name).items()}
-            for name in ("by_length", "by_gap", "by_writer")
-        }
         confusion = [
             {"written": written, "read": read, "count": n}
             for (written, read), n in self.confusion.items()
@@ -121,13 +117,9 @@ class ReaderFigures:
             | {name: getattr(one, name) for name in ("index", "read", "n_edits")}
             for one in self.worst
         ]
-        return (vars(self) | by) | {
-            "predictions": str(self.predictions.path),
-            "all": vars(self.all),
-            "character_error_rate": self.character_error_rate,
-            "confusion": confusion,
-            "worst": worst,
-        }
+        special = {"predictions": self.predictions.path, "confusion": confusion, "worst": worst}
+        values = vars(self) | {"character_error_rate": self.character_error_rate} | special
+        return {key: to_plain(value) for key, value in values.items()}
 
 
 class ReaderTally:

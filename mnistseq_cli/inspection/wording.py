@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mnistseq_cli.bulk.remake import ASPECTS
 from mnistseq_cli.bulk.split_overlap import describe_overlaps
@@ -12,7 +12,7 @@ from mnistseq_cli.inspection.predictions import ReaderFigures, Share
 from mnistseq_cli.validation import count
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator
 
     from mnistseq_cli.inspection.figures import Spread, Survey, UseFigures
 
@@ -84,6 +84,8 @@ def list_facts(survey: Survey) -> list[Fact]:
     length = write_range(survey.lengths)
     pairs = ((survey.n_equal_images, "image"), (survey.n_equal_texts, "text"))
     equal = ", ".join(count(n, noun) for n, noun in pairs if n)
+    recipe = survey.recipe or {}
+    licence = Licence.of(recipe["dataset"]) if "dataset" in recipe else None
     left_out = "images between those that were looked at"
     facts = [
         Fact("Format", survey.format_name, _STATES[survey.is_finished]),
@@ -101,16 +103,10 @@ def list_facts(survey: Survey) -> list[Fact]:
         glyphs,
         survey.writers and _describe_uses("Writers", survey.writers, "by digits"),
         boxes,
-        _describe_licence(survey.recipe or {}),
+        licence
+        and Fact("Licence", licence.spdx or "not known", f"(made from {licence.attribution})"),
     ]
     return [fact for fact in facts if isinstance(fact, Fact)]
-
-
-def _describe_licence(recipe: Mapping[str, Any]) -> Fact | None:
-    if "dataset" not in recipe:
-        return None
-    licence = Licence.of(recipe["dataset"])
-    return Fact("Licence", licence.spdx or "not known", f"(made from {licence.attribution})")
 
 
 def _describe_sizes(survey: Survey) -> Fact:

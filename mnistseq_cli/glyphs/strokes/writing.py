@@ -64,10 +64,8 @@ class Line(NamedTuple):
 
 
 def read_normal(words: Words) -> Floats:
-    """Turn each word into a number of mean 0 and deviation 1, nearly normal, within ±3.47.
-
-    It is the sum of the word's four 16-bit parts, scaled: exact, unlike a logarithm.
-    """
+    """Turn each word into a number of mean 0 and deviation 1, nearly normal, within ±3.47."""
+    # The sum of its four 16-bit parts, scaled: exact, unlike a logarithm.
     shifts = np.array([0, 16, 32, 48], np.uint64)
     total = ((words[..., None] >> shifts) & np.uint64(0xFFFF)).sum(axis=-1)
     return np.asarray((total.astype(np.int64) - 131_070) / 37_837.0)

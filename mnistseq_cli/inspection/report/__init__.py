@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import shlex
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -27,6 +26,7 @@ from mnistseq_cli.inspection.wording import (
     write_percent,
 )
 from mnistseq_cli.recipe import RECIPE_FILE
+from mnistseq_cli.sheet import to_png
 from mnistseq_cli.validation import count
 
 if TYPE_CHECKING:
@@ -125,12 +125,8 @@ def _find_card_width(samples: Iterable[LoadedSample]) -> int:
 
 def _encode(pixels: Pixels) -> str:
     """Return a picture as PNG in base 64."""
-    from PIL import Image  # noqa: PLC0415 - for reports alone
-
     step = -(-max(pixels.shape[:2]) // _LARGEST_PX)
-    stream = io.BytesIO()
-    Image.fromarray(pixels[::step, ::step]).save(stream, "png")
-    return base64.b64encode(stream.getvalue()).decode()
+    return base64.b64encode(to_png(pixels[::step, ::step])).decode()
 
 
 def _colour_mask(mask: Instances) -> Pixels:
