@@ -325,9 +325,8 @@ def _check_each(recipe: Recipe) -> dict[str, object]:
         checked["width_px"] = check_number("width_px", recipe.width_px, 1, WIDTH_LIMIT_PX, words)
     if recipe.margin_px is not None:  # a quarter of the height, at least, is for the ink
         checked["margin_px"] = check_pair("margin_px", recipe.margin_px, 0, 3 * height_px // 8)
-    spacing_px = (
-        given["spacing_px"] if given["spacing_px"] is not None else _find_spacing(height_px)
-    )
+    said = given["spacing_px"]
+    spacing_px = _find_spacing(height_px) if said is None else said
     checked["spacing_px"] = check_pair("spacing_px", spacing_px, -height_px, GAP_LIMIT_PX)
     for name, allowed in CHOICES.items():
         check_choice(name, given[name], allowed)

@@ -52,9 +52,8 @@ def check_choice(name: str, value: object, allowed: tuple[str, ...] | list[str])
     """Raise if a value is not in a list, naming the nearest that is."""
     if not isinstance(value, str) or value not in allowed:
         hint = suggest(value, allowed) if isinstance(value, str) else ""
-        raise UsageError(
-            f"is {quote(value)}; expected one of: {', '.join(allowed)}", hint, field=name
-        )
+        problem = f"is {quote(value)}; expected one of: {', '.join(allowed)}"
+        raise UsageError(problem, hint, field=name)
 
 
 def is_url(name: Path | str) -> bool:
@@ -85,16 +84,14 @@ def check_share(name: str, value: object) -> float:
     return plain
 
 
-def check_number(
-    name: str, value: object, low: int, high: int, words: tuple[str, ...] = ()
-) -> int:
-    """Return a whole number from `low` to `high` as a plain one; the message names `words` too."""
+def check_number(name: str, value: object, low: int, high: int, also: tuple[str, ...] = ()) -> int:
+    """Return a whole number from `low` to `high` as a plain one; the message names `also` too."""
     number = to_int(value)
     if number is None or not low <= number <= high:
-        others = "".join(f", or {word}" for word in words)
+        others = "".join(f", or {word}" for word in also)
         raise UsageError(
             f"is {quote(value)}; expected a whole number from {low} to {high}{others}",
-            suggest(value, words) if isinstance(value, str) else "",
+            suggest(value, also) if isinstance(value, str) else "",
             field=name,
         )
     return number

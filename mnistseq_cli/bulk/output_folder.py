@@ -383,9 +383,7 @@ def _compare(saved: dict[str, Any], wanted: dict[str, Any], within: str = "") ->
 
 def _refuse_links(path: Path) -> None:
     """Raise an error for a file or folder of ours that is a link, or in which one lies."""
-    inside = (
-        Path(at, name) for at, *names in os.walk(path / OWN_FOLDER) for name in chain(*names)
-    )
+    inside = (Path(at, one) for at, *names in os.walk(path / OWN_FOLDER) for one in chain(*names))
     for one in chain([path / DATASET_FILE, path / OWN_FOLDER], inside):
         if one.is_symlink():
             raise _refuse_link(one)

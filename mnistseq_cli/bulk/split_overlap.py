@@ -37,9 +37,7 @@ class OverlapTally:
     """Counts how often each split uses which glyphs, writers and texts."""
 
     def __init__(self) -> None:
-        self._uses: dict[str, dict[str, Counter[Any]]] = {
-            kind: defaultdict(Counter) for kind in KINDS
-        }
+        self._uses: dict[str, dict[str, Counter[Any]]] = {it: defaultdict(Counter) for it in KINDS}
         self.unknown: set[str] = set()  # kinds that are not known of all samples
         self._texts: dict[str, array[int]] = defaultdict(partial(array, "Q"))
 

@@ -136,7 +136,7 @@ def _show(survey: Survey, reader: ReaderFigures | None) -> None:
     page = summary.TextPage(console.width, is_unicode=is_unicode)
     sections = summary.write_summary(survey, page)
     if reader is not None:
-        sections += summary.write_reader_summary(survey, reader, page)
+        sections += summary.write_accuracy(survey, reader, page)
     samples = summary.list_samples(survey, page)
     is_drawn = console.is_terminal and not find_hindrance(console)
     named = [] if is_drawn else [line for lines, _ in samples for line in lines]

@@ -66,9 +66,7 @@ class TextPage:
         """Write a row for each name: its cells of each column, and a bar, where there is room."""
         table = [["", *map(self.show, names)], *([head, *columns[head]] for head in columns)]
         widths = [max(map(len, cells)) for cells in table]
-        aligned = [
-            [cell.rjust(n) for cell in cells] for cells, n in zip(table, widths, strict=True)
-        ]
+        aligned = [[it.rjust(n) for it in cells] for cells, n in zip(table, widths, strict=True)]
         rows = [_INDENT + "  ".join(row) for row in zip(*aligned, strict=True)]
         room = min(_MOST_BAR, self.width - max(map(len, rows)) - 3)
         bars = ["", *(self._draw_bar(value / (max(values) or 1), room) for value in values)]
@@ -105,20 +103,13 @@ def write_summary(survey: Survey, page: TextPage) -> list[Section]:
     ]
 
 
-def write_reader_summary(
-    survey: Survey, reader: ReaderFigures, page: TextPage
-) -> Iterator[Section]:
+def write_accuracy(survey: Survey, reader: ReaderFigures, page: TextPage) -> Iterator[Section]:
     """Write how well a reader reads."""
     lines = page.write_facts(wording.list_reader_facts(reader))
-    wrong = [
-        f"{one.sample.text} as {one.read or 'nothing'}" for one in reader.worst[:_MOST_MISREADS]
-    ]
-    for name, texts in (
-        ("Confused", wording.list_confused(reader)[:_MOST_MISREADS]),
-        ("Worst", wrong),
-    ):
+    worst = [f"{one.sample.text} as {one.read or 'nothing'}" for one in reader.worst]
+    for name, texts in (("Confused", wording.list_confused(reader)), ("Worst", worst)):
         if texts:
-            joined = ", ".join(text.replace(" ", _TOGETHER) for text in texts)
+            joined = ", ".join(it.replace(" ", _TOGETHER) for it in texts[:_MOST_MISREADS])
             lines += page.write_sentences(f"{name}: {joined}")
     yield f"Predictions from {reader.predictions.path.name}", lines
     for caption, _, rows in wording.list_share_tables(survey, reader, _MOST_CHART_ROWS):

@@ -144,9 +144,8 @@ def _draw_half_blocks(console: Console, image: Pixels) -> None:
     for top, bottom in zip(even[0::2], even[1::2], strict=True):
         line = Text(no_wrap=True)
         for above, below in zip(top, bottom, strict=True):
-            line.append(
-                UPPER_HALF, f"rgb({above},{above},{above}) on rgb({below},{below},{below})"
-            )
+            colours = f"rgb({above},{above},{above}) on rgb({below},{below},{below})"
+            line.append(UPPER_HALF, colours)
         console.print(line, overflow="crop")
 
 

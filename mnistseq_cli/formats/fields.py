@@ -84,9 +84,7 @@ FIELDS: dict[str, Field] = {
     "gaps": Field("numbers", _find_gaps, "gaps"),
     "written": Field("text", _find_written, "written"),
     "marks.box": Field("boxes", _of_marks(lambda marks: marks.boxes), "mark_boxes"),
-    "marks.character": Field(
-        "texts", _of_marks(lambda marks: np.array([*marks.characters], np.str_))
-    ),
+    "marks.character": Field("texts", _of_marks(lambda it: np.array([*it.characters], np.str_))),
 }
 
 

@@ -84,9 +84,8 @@ class Parquet(Encoded):
             (columns.setdefault(above, {}) if above else columns)[key] = column
             feature: dict[str, Any] = _FEATURES[FIELDS[name].kind]
             if name == "objects.category":
-                feature = feature | {
-                    "feature": {"names": [*block.alphabet], "_type": "ClassLabel"}
-                }
+                classes = {"names": [*block.alphabet], "_type": "ClassLabel"}
+                feature = feature | {"feature": classes}
             (features.setdefault(above, {}) if above else features)[key] = feature
         for name, inside in columns.items():
             if type(inside) is dict:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import reprlib
 from array import array
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from functools import partial
 from itertools import chain, product
+from reprlib import repr as shorten
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import numpy as np
@@ -113,7 +113,7 @@ def _first_of(record: dict[str, Any], keys: tuple[str, ...]) -> str:
 
 def _expect(value: Any, name: str, kind: type[ValueT]) -> ValueT:  # noqa: ANN401 - as above
     if type(value) is not kind:
-        raise ValueError(f"{name} is {reprlib.repr(value)}; expected {_TYPES[kind]}")
+        raise ValueError(f"{name} is {shorten(value)}; expected {_TYPES[kind]}")
     return value
 
 
@@ -132,15 +132,13 @@ def _parse_boxes(boxes: Any, key: str = "bbox") -> Ints:  # noqa: ANN401 - as ab
     if not is_shaped or not _holds_only(numbers, int, float):
         for place, box in enumerate(boxes, 1):
             if not _holds_only(box, int, float) or len(box) != BOX_NUMBERS:
-                raise ValueError(
-                    f"box {place} is {reprlib.repr(box)}; expected x, y, width and height"
-                )
+                raise ValueError(f"box {place} is {shorten(box)}; expected x, y, width and height")
     return np.rint(np.array(numbers, np.float64)).astype(np.int64).reshape(-1, BOX_NUMBERS)
 
 
 def _parse_list(values: Any, key: str, kind: type, what: str) -> Any:  # noqa: ANN401 - as above
     if not _holds_only(values, kind):
-        raise ValueError(f"{key} is {reprlib.repr(values)}; expected a list of {what}")
+        raise ValueError(f"{key} is {shorten(values)}; expected a list of {what}")
     return np.array(values, np.int64) if kind is int else tuple(values)
 
 
@@ -347,7 +345,7 @@ def _parse_yolo(name: str, lines: str, names: dict[str, str]) -> LabelRow:
             is_box = all(-_MOST_OVER <= float(number) <= 1 + _MOST_OVER for number in box)
         if not is_box or len(box) != BOX_NUMBERS:
             raise ValueError(
-                f"box {place} is {reprlib.repr(box)}; expected x, y, width and height, "
+                f"box {place} is {shorten(box)}; expected x, y, width and height, "
                 "as shares from 0 to 1"
             )
     if names and (unknown := {number for number, *_ in boxes} - names.keys()):

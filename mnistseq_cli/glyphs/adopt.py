@@ -92,16 +92,14 @@ def _encode_arrays(
     return {file: (file.name, by_hash[file.unpacked_sha256]) for file in missing}
 
 
-def _not_there(
-    dataset: Dataset, missing: DataFile, source: Path, entries: list[Entry]
-) -> GlyphError:
+def _not_there(dataset: Dataset, file: DataFile, source: Path, entries: list[Entry]) -> GlyphError:
     for entry in entries:
-        if Path(entry.name).name.startswith(missing.name):
+        if Path(entry.name).name.startswith(file.name):
             return GlyphError(
                 f"{entry.title} is not the file that {dataset.name} has: its SHA-256 differs"
             )
     return GlyphError(
-        f"{source} has neither {missing.packed_name} nor {missing.name} of {dataset.name}",
+        f"{source} has neither {file.packed_name} nor {file.name} of {dataset.name}",
         "Expected a folder, zip or tar archive with "
-        + ", ".join(file.packed_name for file in dataset.files()),
+        + ", ".join(it.packed_name for it in dataset.files()),
     )

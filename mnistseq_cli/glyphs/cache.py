@@ -16,19 +16,12 @@ import numpy as np
 
 from mnistseq_cli.errors import CacheError, DownloadError, GlyphError
 from mnistseq_cli.files import naming_damage, place_file
-from mnistseq_cli.glyphs.catalog import (
-    DATASETS,
-    PATIENT,
-    SPLITS,
-    DataFile,
-    Dataset,
-    Patience,
-    SplitName,
-)
+from mnistseq_cli.glyphs.catalog import DATASETS, PATIENT, SPLITS
 from mnistseq_cli.glyphs.idx import encode_idx, unpacking
 from mnistseq_cli.validation import check_local
 
 if TYPE_CHECKING:
+    from mnistseq_cli.glyphs.catalog import DataFile, Dataset, Patience, SplitName, SplitNames
     from mnistseq_cli.glyphs.download import Progress
     from mnistseq_cli.pixels import Pixels
 
@@ -69,7 +62,7 @@ def find_raw_dir(dataset: Dataset, data_dir: str | Path | None = None) -> Path:
 def is_cached(
     dataset: Dataset,
     data_dir: str | Path | None = None,
-    splits: tuple[SplitName, ...] = SPLITS,
+    splits: SplitNames = SPLITS,
     *,
     only_labels: bool = False,
 ) -> bool:
@@ -83,7 +76,7 @@ def ensure_cached(
     dataset: Dataset,
     data_dir: str | Path | None = None,
     *,
-    splits: tuple[SplitName, ...] = SPLITS,
+    splits: SplitNames = SPLITS,
     only_labels: bool = False,
     mirrors: tuple[str, ...] = (),  # tried before those of the data set
     progress: Progress | None = None,

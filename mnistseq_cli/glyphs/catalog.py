@@ -17,7 +17,8 @@ from math import prod
 from typing import Any, Literal
 
 SplitName = Literal["train", "test"]
-SPLITS: tuple[SplitName, ...] = ("train", "test")
+SplitNames = tuple[SplitName, ...]
+SPLITS: SplitNames = ("train", "test")
 DIGITS = "0123456789"
 _CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 # Classes of EMNIST's files, and what labels call the first (Cohen et al., "EMNIST: an extension
@@ -119,7 +120,7 @@ class Dataset:
         return self.train if name == "train" else self.test
 
     def files(
-        self, splits: tuple[SplitName, ...] = SPLITS, *, only_labels: bool = False
+        self, splits: SplitNames = SPLITS, *, only_labels: bool = False
     ) -> tuple[DataFile, ...]:
         """Return the files of some splits, each once."""
         files = []

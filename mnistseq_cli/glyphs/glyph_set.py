@@ -148,9 +148,7 @@ class GlyphSet:
         self._reset_cache()
 
     def _reset_cache(self) -> None:
-        self._extents = np.zeros(
-            (len(self.labels), 4), np.int64
-        )  # also of those that are not kept
+        self._extents = np.zeros((len(self.labels), 4), np.int64)  # of those not kept, too
         fits = len(self.ids) * self.height_px**2 <= _CUT_OUT_BYTES
         self._make_room(*((self.height_px, self.height_px) if fits else (1, 1)))
 

@@ -32,7 +32,7 @@ from mnistseq_cli.glyphs.writers import Writers, join_writers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mnistseq_cli.glyphs.catalog import DataFile, Dataset, SplitName
+    from mnistseq_cli.glyphs.catalog import DataFile, Dataset, SplitName, SplitNames
     from mnistseq_cli.glyphs.download import Progress
     from mnistseq_cli.pixels import Array, Pixels
 
@@ -239,7 +239,7 @@ def _join_sets(
 
 def _read_known(
     dataset: Dataset,
-    names: tuple[SplitName, ...],
+    names: SplitNames,
     data_dir: str | Path | None,
     progress: Progress | None,
     warn: Callable[[GlyphError], None] | None,
@@ -287,7 +287,7 @@ def _find_writers(
     return None
 
 
-def _cut_split(dataset: Dataset, names: tuple[SplitName, ...], whole: GlyphSet) -> GlyphSet:
+def _cut_split(dataset: Dataset, names: SplitNames, whole: GlyphSet) -> GlyphSet:
     """Return the glyphs of a split, or of both, where one pair of files holds all."""
     numbers = whole.writers.numbers if whole.writers else np.zeros(0)
     is_test = np.isin(numbers, np.concatenate(dataset.test_writers))

@@ -16,7 +16,7 @@ import numpy as np
 from mnistseq_cli.errors import GlyphError
 from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import naming_damage
-from mnistseq_cli.glyphs.catalog import DIGITS, EMNIST_CLASSES, SplitName
+from mnistseq_cli.glyphs.catalog import DIGITS, EMNIST_CLASSES, SplitNames
 from mnistseq_cli.glyphs.glyph_set import AT_ONCE_PX, GlyphSet, hash_glyphs
 from mnistseq_cli.glyphs.idx import (
     PACKED_SUFFIXES,
@@ -75,9 +75,7 @@ class LocalGlyphs:
     writers: Writers | None = None
 
 
-def read_local(
-    path: Path, splits: tuple[SplitName, ...], polarity: str = "auto"
-) -> list[GlyphSet]:
+def read_local(path: Path, splits: SplitNames, polarity: str = "auto") -> list[GlyphSet]:
     """Read the glyphs of splits from a path; see `EXPECTED` for what it can be.
 
     Images and labels of an IDX pair find each other by their headers and counts, so that names
@@ -122,9 +120,7 @@ def _find_sets(path: Path, entries: list[Entry]) -> _Found:
     raise GlyphError(f"{path} holds no glyphs; expected {EXPECTED}", hint)
 
 
-def _choose_readers(
-    found: _Found, path: Path, splits: tuple[SplitName, ...]
-) -> dict[str, _Reader]:
+def _choose_readers(found: _Found, path: Path, splits: SplitNames) -> dict[str, _Reader]:
     """Return the reader of each split, or the only one that there is."""
     if len(found) == 1:
         return {splits[0] if len(splits) == 1 else "all": found[0][1]}

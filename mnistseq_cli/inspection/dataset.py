@@ -91,20 +91,18 @@ def _check_subfolders(folder: Path) -> None:
     )
 
 
+@dataclass
 class Filler:
     """Fills in from recipe and glyphs at hand what samples of ours lack, until that fails."""
 
-    def __init__(
-        self, dataset: StoredDataset, data_dir: Path | None = None, why_not: str = ""
-    ) -> None:
-        self.why_not = why_not  # why samples are left as they are, from one of them on
-        self._dataset = dataset
-        self._data_dir = data_dir
+    dataset: StoredDataset
+    data_dir: Path | None = None
+    why_not: str = ""  # samples are left as they are, from one of them on
 
     def fill(self, samples: list[LoadedSample], *, boxes: bool = False) -> list[LoadedSample]:
         """Return samples with what they lack, or all as they are; see `Remaker.fill`."""
         is_whole = count_known(samples).total() == len(samples) * len(ASPECTS)
-        if is_whole or self.why_not or self._dataset.manifest is None:
+        if is_whole or self.why_not or self.dataset.manifest is None:
             return samples
         try:
             return self._remaker.fill(samples, boxes=boxes)
@@ -114,12 +112,10 @@ class Filler:
 
     @cached_property
     def _remaker(self) -> Remaker:
-        manifest = self._dataset.manifest or {}
-        return Remaker(manifest, self._dataset.folder, self._data_dir, download=False)
+        manifest = self.dataset.manifest or {}
+        return Remaker(manifest, self.dataset.folder, self.data_dir, download=False)
 
 
 def count_known(samples: list[LoadedSample]) -> Counter[str]:
     """Count the samples of which each of `ASPECTS` is known."""
-    return Counter(
-        {name: sum(getattr(it, name) is not None for it in samples) for name in ASPECTS}
-    )
+    return Counter({one: sum(getattr(it, one) is not None for it in samples) for one in ASPECTS})

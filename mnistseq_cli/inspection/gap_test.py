@@ -192,9 +192,7 @@ class GapTally:
 
     def figures(self) -> GapFigures | None:
         """Return what was found; None where there are no gaps."""
-        gaps, tested, free_gaps = (
-            self._counts[name] for name in ("gaps", "tested gaps", "free gaps")
-        )
+        gaps, tested, free_gaps = (self._counts[it] for it in ("gaps", "tested gaps", "free gaps"))
         if not gaps:
             return None
         rule = str(self._rule)
@@ -217,13 +215,11 @@ class GapTally:
         both = tested + self._counts["fitted gaps"]
         every = sorted({*free, *tight, *both})
         expected = {gap: free.get(gap, 0.0) + tight.get(gap, 0.0) for gap in every}
-        statistic, degrees, p_value = compare_counts(tested, free) or (None, None, None)
+        statistic, degrees, p = compare_counts(tested, free) or (None, None, None)
         if n_outside := self._counts["gaps outside"].total():
-            rule, p_value = f"{rule}, which {n_outside:,} gaps break", 0.0
+            rule, p = f"{rule}, which {n_outside:,} gaps break", 0.0
         n_tested = tested.total() if degrees else 0
-        return GapFigures(
-            counts, expected, rule, statistic, degrees, p_value, both.total(), n_tested
-        )
+        return GapFigures(counts, expected, rule, statistic, degrees, p, both.total(), n_tested)
 
     def _add_rows(
         self,

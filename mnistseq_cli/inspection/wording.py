@@ -85,7 +85,7 @@ def list_facts(survey: Survey) -> list[Fact]:
     pairs = ((survey.n_equal_images, "image"), (survey.n_equal_texts, "text"))
     equal = ", ".join(count(n, noun) for n, noun in pairs if n)
     recipe = survey.recipe or {}
-    licence = Licence.of(recipe["dataset"]) if "dataset" in recipe else None
+    terms = Licence.of(recipe["dataset"]) if "dataset" in recipe else None
     left_out = "images between those that were looked at"
     facts = [
         Fact("Format", survey.format_name, _STATES[survey.is_finished]),
@@ -103,8 +103,7 @@ def list_facts(survey: Survey) -> list[Fact]:
         glyphs,
         survey.writers and _describe_uses("Writers", survey.writers, "by digits"),
         boxes,
-        licence
-        and Fact("Licence", licence.spdx or "not known", f"(made from {licence.attribution})"),
+        terms and Fact("Licence", terms.spdx or "not known", f"(made from {terms.attribution})"),
     ]
     return [fact for fact in facts if isinstance(fact, Fact)]
 
@@ -196,9 +195,8 @@ def list_reader_facts(reader: ReaderFigures) -> list[Fact]:
     images = f"({right.n_right:,} of {count(right.n_samples, 'image')})"
     edits, characters = count(reader.n_edits, "edit"), count(reader.n_characters, "character")
     rate = write_percent(reader.character_error_rate)
-    missing = Fact(
-        "No prediction", count(reader.n_missing, "image"), "left out of all other figures"
-    )
+    n_missing = count(reader.n_missing, "image")
+    missing = Fact("No prediction", n_missing, "left out of all other figures")
     return [
         Fact("Exact match", write_percent(right.accuracy), images),
         Fact("CER", rate, f"(character error rate: {edits} in {characters})"),

@@ -147,7 +147,6 @@ def _offset(profile: Ints, height_px: int) -> Ints:
     total, moment = profile.sum(axis=1), profile @ np.arange(n_pixels)
     # MNIST puts it on pixel 14, whose middle is at 29 / 56 of the height.
     twice = 2 * SIDE_PX * total
-    nearest: Ints = (height_px * (SIDE_PX + 1) * total - 2 * SIDE_PX * moment) // np.maximum(
-        1, twice
-    )
+    over = height_px * (SIDE_PX + 1) * total - 2 * SIDE_PX * moment
+    nearest: Ints = over // np.maximum(1, twice)
     return np.clip(nearest, 0, height_px - n_pixels)
