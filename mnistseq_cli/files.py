@@ -25,10 +25,8 @@ if TYPE_CHECKING:
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _MODE = 0o666  # less the umask, as everywhere
-
 _STEP = 1000
 _STALE_AFTER_S = 3600
-
 _FREE_SPACE = "Free some space, then run it again with --resume."
 _OTHER_FOLDER = "Choose a folder that can be written, with --out."
 _CAUSES = {

@@ -80,16 +80,12 @@ class OverlapTally:
             uses = self._uses[kind]
             return None if kind in self.unknown else len(uses[one].keys() & uses[other].keys())
 
-        return [
-            Overlap(
-                one,
-                other,
-                count_shared("glyphs", one, other),
-                count_shared("writers", one, other),
-                np.intersect1d(texts[one], texts[other], assume_unique=True).size,
-            )
-            for one, other in combinations(texts, 2)
-        ]
+        found = []
+        for one, other in combinations(texts, 2):
+            n_glyphs, n_writers = (count_shared(kind, one, other) for kind in KINDS)
+            n_texts = np.intersect1d(texts[one], texts[other], assume_unique=True).size
+            found.append(Overlap(one, other, n_glyphs, n_writers, n_texts))
+        return found
 
 
 def describe_overlaps(overlaps: Iterable[Overlap]) -> str:

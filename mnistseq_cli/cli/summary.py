@@ -91,12 +91,11 @@ class TextPage:
 
 def write_summary(survey: Survey, page: TextPage) -> list[Section]:
     """Write what is in a dataset."""
+    title = f"{survey.folder}: {count(survey.n_samples, 'image')}"
     facts = page.write_facts(wording.list_facts(survey))
+    facts += page.write_sentences(*wording.describe_missing(survey))
     return [
-        (
-            f"{survey.folder}: {count(survey.n_samples, 'image')}",
-            [*facts, *page.write_sentences(*wording.describe_missing(survey))],
-        ),
+        (title, facts),
         ("Characters", _chart_characters(survey.digits, page)),
         ("Length", _chart_lengths(survey.lengths, page)),
         ("Gaps in pixels", _chart_gaps(survey, page)),
@@ -130,10 +129,8 @@ def _chart_characters(counts: dict[str, int], page: TextPage) -> list[str]:
 
 def _chart_lengths(counts: dict[int, int], page: TextPage) -> list[str]:
     ranges = wording.merge_neighbours(counts, _MOST_CHART_ROWS)
-    return _chart(
-        {wording.write_range(values): sum(counts.get(n, 0) for n in values) for values in ranges},
-        page,
-    )
+    heights = {wording.write_range(it): sum(counts.get(n, 0) for n in it) for it in ranges}
+    return _chart(heights, page)
 
 
 def _chart(counts: dict[str, int], page: TextPage) -> list[str]:

@@ -20,7 +20,7 @@ from mnistseq_cli.files import naming_damage, open_regular
 from mnistseq_cli.formats.base import Format, Fragments, LoadedSample, PartWriter, Wanted
 from mnistseq_cli.formats.fields import find_known
 from mnistseq_cli.formats.images import READ_LIMIT_PX, check_size
-from mnistseq_cli.formats.read_labels import check_boxes
+from mnistseq_cli.formats.read_labels import BOX_NUMBERS, check_boxes
 from mnistseq_cli.formats.tables import check_text
 from mnistseq_cli.glyphs.writers import WRITER_LIMIT_BYTES
 from mnistseq_cli.recipe import LENGTH_LIMIT, Recipe
@@ -39,7 +39,6 @@ _HINT = "Give them one --width, or choose another format: --to webdataset, parqu
 _MOST_CLASSES = 256
 _AXES = ("N", "height", "width", "digits", "marks", "classes")  # in the order of `_SIZES`
 _SIZES = "shape"  # the fragment that says how long they are
-_BOX_NUMBERS = 4
 _COPY_BYTES = 1 << 20
 
 
@@ -54,7 +53,7 @@ class Column:
 
     def measure(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """Return its shape, where axes are so long."""
-        return tuple(sizes.get(axis, _BOX_NUMBERS) for axis in self.axes)
+        return tuple(sizes.get(axis, BOX_NUMBERS) for axis in self.axes)
 
     @property
     def expected(self) -> str:
@@ -330,7 +329,7 @@ def _is_expected(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> boo
     elif name == "labels" and len(shape) == 1:
         axes = axes[:1]
     if "4" in axes:
-        is_right = is_right and shape[2:3] == (_BOX_NUMBERS,)
+        is_right = is_right and shape[2:3] == (BOX_NUMBERS,)
     if name != "images":
         is_right = is_right and max(shape[1:], default=1) <= LENGTH_LIMIT
     # There may be one axis more, of length 1.

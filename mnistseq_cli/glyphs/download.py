@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-
 BACKOFF_S = 0.5  # the wait after the first round; doubles with each
 LONGEST_WAIT_S = 30  # whatever a server asks for
 _SCHEMES = ("https", "http")

@@ -19,7 +19,6 @@ from mnistseq_cli.randomness import draw_by_weight, scale_words
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-
 CLOSEST = 64  # glyphs of a class that one hand can write
 SLANT_UNITS = 24  # of 1 px to the side for each px down
 STROKE_UNITS = 6  # of 1 px

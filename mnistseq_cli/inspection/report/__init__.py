@@ -83,13 +83,12 @@ def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
         "png": _encode,
     }
     templates.globals |= {"align": align, "count": count, "zip": zip}
-    n_images = count(survey.n_samples, "image")
     script = _read("page.js")
     digest = hashlib.sha256(f"\n{script}".encode()).digest()
     page: str = templates.get_template("page.html").render(
         sections={key: title for key, title in _SECTIONS.items() if reader or key != "reader"},
         name=survey.folder.absolute().name or str(survey.folder),
-        n_images=n_images,
+        n_images=count(survey.n_samples, "image"),
         style=markup(_read("page.css")),
         script=markup(script),
         script_hash=f"sha256-{base64.b64encode(digest).decode()}",
