@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 from math import isqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -46,6 +46,21 @@ def draw_words(seed: int, use: int, start: int, stop: int, words_per_sample: int
     philox = np.random.Philox(key=[seed, int(use)], counter=first_word // WORDS_PER_COUNTER)
     words: Words = philox.random_raw(skip + n_words)
     return words[skip:].reshape(stop - start, words_per_sample)
+
+
+Samples: TypeAlias = "tuple[range, ...]"
+"""Which samples: stretches of consecutive ones, one after the other."""
+
+
+def draw_for(seed: int, use: int, samples: Samples, words_per_sample: int) -> Words:
+    """Draw the words of samples, as `draw_words` does those of one stretch."""
+    drawn = [draw_words(seed, use, one.start, one.stop, words_per_sample) for one in samples]
+    return np.concatenate(drawn) if len(drawn) > 1 else drawn[0]
+
+
+def list_indices(samples: Samples) -> Ints:
+    """Return the index of each sample."""
+    return np.concatenate([np.arange(one.start, one.stop) for one in samples])
 
 
 def scale_words(words: Words, size: int | Ints) -> Ints:

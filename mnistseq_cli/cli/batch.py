@@ -66,5 +66,5 @@ def find_patterns() -> Iterator[tuple[str, ...]]:
 
     for name, about in describe_presets().items():
         pattern = parse_pattern(name)
-        example = "".join(map(chr, filter(None, pattern.write(0, 0, 1)[0])))
+        example = "".join(map(chr, filter(None, pattern.write(0, (range(1),))[0])))
         yield name, example, "repeat" if pattern.repeats else f"{pattern.size:,}", about

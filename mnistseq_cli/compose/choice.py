@@ -11,7 +11,14 @@ import numpy as np
 from mnistseq_cli.compose.painting import LARGEST_SCALE, fill_height
 from mnistseq_cli.glyphs.hands import AlikeHands, Hands, WriterHands
 from mnistseq_cli.glyphs.stamps import Stamps
-from mnistseq_cli.randomness import Use, draw_words, scale_words, to_fractions
+from mnistseq_cli.randomness import (
+    Samples,
+    Use,
+    draw_for,
+    list_indices,
+    scale_words,
+    to_fractions,
+)
 from mnistseq_cli.recipe import Recipe, scale_px
 
 if TYPE_CHECKING:
@@ -33,15 +40,14 @@ APART_PX = 2**31  # instead of a gap where neighbours do not touch
 class Chosen:
     """The texts of some samples and the glyphs that write them."""
 
-    start: int  # index of the first sample
+    samples: Samples
     texts: Texts
     glyphs: Ints  # (N, n), their ids
     longest: int  # digits of the longest text of the recipe: it fixes the words of a sample
 
-    @property
-    def stop(self) -> int:
-        """Index after that of the last sample."""
-        return self.start + len(self.glyphs)
+    def index(self, place: int | np.integer) -> int:
+        """Return the index of the sample at a place."""
+        return int(list_indices(self.samples)[place])
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class DigitChooser:
         self._glyphs = glyphs
         self._source = source
         self._distortions = distortions
-        self._draw = partial(draw_words, recipe.seed)
+        self._draw = partial(draw_for, recipe.seed)
         self._alphabet = np.array([*glyphs.alphabet, ""])
         self.longest = source.longest
         if recipe.hand == "writer":  # what cannot be is said before work
@@ -79,24 +85,24 @@ class DigitChooser:
         # Where gaps are equal, cells stay equally wide.
         self._may_grow = recipe.measure != "cell" or recipe.spacing_mode != "fixed"
 
-    def choose(self, start: int, stop: int) -> Chosen:
-        """Choose the texts and glyphs of samples start..stop-1."""
-        texts = self._source.texts(start, stop)
-        words = self._draw(Use.GLYPH, start, stop, self.longest)[:, : texts.classes.shape[1]]
+    def choose(self, samples: Samples) -> Chosen:
+        """Choose the texts and glyphs of samples."""
+        texts = self._source.texts(samples)
+        words = self._draw(Use.GLYPH, samples, self.longest)[:, : texts.classes.shape[1]]
         # Places of symbols are as those after the end of a text to who writes the others.
         is_own = texts.inside & (texts.classes < self._glyphs.n_own)
         classes = np.where(is_own, texts.classes, np.uint8(0))
         if self._hands:
-            hand_words = self._draw(Use.HAND, start, stop, 1)[:, 0]
+            hand_words = self._draw(Use.HAND, samples, 1)[:, 0]
             glyphs = self._hands.choose(classes, is_own, hand_words, words)
         else:
             glyphs = self._glyphs.own.choose(classes, words)
         is_symbol = texts.inside & ~is_own
         if is_symbol.any():
-            hand_words = self._draw(Use.SYMBOL, start, stop, 1)[:, 0]
+            hand_words = self._draw(Use.SYMBOL, samples, 1)[:, 0]
             symbols = self._symbols.choose(texts.classes, glyphs, is_own, hand_words, words)
             glyphs = np.where(is_symbol, symbols, glyphs)
-        return Chosen(start, texts, glyphs * texts.inside, self.longest)
+        return Chosen(samples, texts, glyphs * texts.inside, self.longest)
 
     def spell(self, classes: Classes, lengths: Ints) -> NDArray[np.str_]:
         """Return texts, shape (N,), from the class of each character, shape (N, n)."""
@@ -117,7 +123,7 @@ class DigitChooser:
         cells_px = np.full(len(sample), self._glyphs.height_px)
         if self._recipe.margin_px is not None:
             low, high = self._recipe.margin_px
-            words = self._draw(Use.MARGIN, chosen.start, chosen.stop, 2)
+            words = self._draw(Use.MARGIN, chosen.samples, 2)
             above_px, below_px = (low + scale_words(words, high - low + 1)).T
             ink, cells_px = fill_height(ink, sample, above_px, below_px)
         boxes = np.stack([np.zeros_like(ink.top_px), ink.top_px, ink.width_px, ink.height_px], 1)
@@ -181,7 +187,7 @@ class DigitChooser:
     def _let_touch(self, digits: Digits, stamps: Stamps) -> Digits:
         """Settle the gaps of digits that touch, as gaps between what the layout places."""
         chosen = digits.chosen
-        words = self._draw(Use.TOUCH, chosen.start, chosen.stop, 2 * self.longest)
+        words = self._draw(Use.TOUCH, chosen.samples, 2 * self.longest)
         words = words.reshape(-1, self.longest, 2)[:, : chosen.glyphs.shape[1]]
         may_touch = chosen.texts.inside & ~chosen.texts.grouped
         touch_px = draw_contacts(words, may_touch, self._recipe.touching, stamps)
@@ -220,10 +226,10 @@ class DigitChooser:
         place, sample = chosen.texts.places
 
         def draw_of_row(use: int, n_words: int) -> Words:
-            return self._draw(use, chosen.start, chosen.stop, n_words)[sample]
+            return self._draw(use, chosen.samples, n_words)[sample]
 
         def draw(use: int, n_words: int) -> Words:
-            words = self._draw(use, chosen.start, chosen.stop, self.longest * n_words)
+            words = self._draw(use, chosen.samples, self.longest * n_words)
             return words.reshape(-1, self.longest, n_words)[sample, place]
 
         return draw, None if self._recipe.hand == "any" else draw_of_row

@@ -18,7 +18,7 @@ from mnistseq_cli.errors import GlyphError, LayoutError, UsageError
 from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.glyphs.stamps import Pages, Stamps
 from mnistseq_cli.glyphs.writers import unknown_writers
-from mnistseq_cli.randomness import draw_words
+from mnistseq_cli.randomness import Samples, draw_for
 from mnistseq_cli.recipe import COUNT_LIMIT, PAGE_PX, WIDTH_LIMIT_PX, Recipe
 from mnistseq_cli.validation import check_number
 
@@ -240,8 +240,7 @@ class SequenceGenerator:
 
     def blocks(self, start: int, stop: int, *, masks: bool = False) -> Iterator[Block]:
         """Yield samples start to stop, not included, in blocks of the size that is fastest."""
-        height_px, width_px = self.largest_px
-        size = max(1, _BLOCK_PX // (height_px * width_px))
+        size = self.block_size
         for first in range(start, stop, size):
             yield self.block(first, min(first + size, stop), masks=masks)
 
@@ -267,6 +266,12 @@ class SequenceGenerator:
             return width
         *_, widest_px = self._opened_with
         return self._widest_row_px if widest_px is None else widest_px
+
+    @property
+    def block_size(self) -> int:
+        """Number of samples of a block, the fastest."""
+        height_px, width_px = self.largest_px
+        return max(1, _BLOCK_PX // (height_px * width_px))
 
     @property
     def largest_px(self) -> tuple[int, int]:
@@ -320,11 +325,24 @@ class SequenceGenerator:
         start, stop = operator.index(start), operator.index(stop)
         if not 0 <= start < stop:
             raise UsageError(f"a block from {start} to {stop}; expected 0 <= start < stop")
-        chosen = self._chooser.choose(start, stop)
+        return self._make((range(start, stop),), masks=masks)
+
+    def stretches(self, samples: Samples, *, masks: bool = False) -> Iterator[Block]:
+        """Make stretches of samples together, which is faster where they are short: a block each.
+
+        Arrays of digits are as wide as the longest text of all of them asks for.
+        """
+        whole, first = self._make(samples, masks=masks), 0
+        for one in samples:
+            yield whole.take(slice(first, first + len(one)), one.start)
+            first += len(one)
+
+    def _make(self, samples: Samples, *, masks: bool) -> Block:
+        chosen = self._chooser.choose(samples)
         stamps, digits = self._chooser.cut(chosen)
         layout = self._lay_out(digits)
         stamps = self._place(stamps, layout)
-        images, boxes, stamps = self._paint(stamps, layout, start, masks=masks)
+        images, boxes, stamps = self._paint(stamps, layout, samples, masks=masks)
         texts, marks = chosen.texts, None
         written = self._chooser.spell(texts.classes, texts.lengths)
         lengths, classes, ids = texts.lengths, texts.classes, chosen.glyphs
@@ -334,7 +352,7 @@ class SequenceGenerator:
             is_read = texts.inside & ~texts.marked
             lengths, classes, ids, boxes = _gather(is_read, classes, ids, boxes)
         return Block(
-            start=start,
+            start=samples[0].start,
             images=np.invert(images) if self.recipe.ink == "black" else images,
             widths_px=layout.page_px,
             texts=self._chooser.spell(classes, lengths) if marks else written,
@@ -353,13 +371,13 @@ class SequenceGenerator:
         )
 
     def _paint(
-        self, stamps: Stamps, layout: Layout, start: int, *, masks: bool
+        self, stamps: Stamps, layout: Layout, samples: Samples, *, masks: bool
     ) -> tuple[Pixels, Ints, Stamps]:
         stage = self._distortions.pages if self._distortions else None
-        n_pages, width_px = len(layout.page_px), int(layout.page_px.max())
+        width_px = int(layout.page_px.max())
 
         def draw(use: int, n_words: int) -> Words:
-            return draw_words(self.recipe.seed, use, start, start + n_pages, n_words)
+            return draw_for(self.recipe.seed, use, samples, n_words)
 
         if stage:
             stamps = stage.bend_lines(stamps, layout.page_px, draw)
@@ -401,14 +419,15 @@ class SequenceGenerator:
 
     def _find_doubtful(self, start: int, stop: int, width_px: int) -> Iterator[Chosen]:
         """Yield the samples, and some beside them, that are not sure to fit into the width."""
-        chosen = self._chooser.choose(start, stop)
+        chosen = self._chooser.choose((range(start, stop),))
         fits = surely_fits(self.recipe, self._chooser.bound(chosen), width_px)
         if not fits.any():
             yield chosen
             return
         for first in range(0, len(fits), DOUBT_SIZE):
             if not fits[first : first + DOUBT_SIZE].all():
-                yield self._chooser.choose(start + first, min(start + first + DOUBT_SIZE, stop))
+                doubtful = range(start + first, min(start + first + DOUBT_SIZE, stop))
+                yield self._chooser.choose((doubtful,))
 
     def _always_fits(self, width_px: int) -> bool:
         if self.recipe.fit != "pad" or self.recipe.spacing_mode == "fixed":

@@ -10,7 +10,7 @@ import numpy as np
 from mnistseq_cli.compose.choice import APART_PX, Chosen, Digits, find_group_gap
 from mnistseq_cli.compose.gaps import draw_gaps
 from mnistseq_cli.errors import LayoutError
-from mnistseq_cli.randomness import Use, draw_words, scale_words
+from mnistseq_cli.randomness import Use, draw_for, scale_words
 from mnistseq_cli.validation import count
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def lay_out(recipe: Recipe, digits: Digits, page_px: int | None) -> Layout:
     fitted_px = pages_px if recipe.fit == "stretch" else np.minimum(row_px, pages_px)
     for bad in np.flatnonzero(row_px > SMALLEST_SCALE * fitted_px)[:1]:
         raise LayoutError(
-            f"sample {digits.chosen.start + bad}: a row of {row_px[bad]} px in {fitted_px[bad]} "
+            f"sample {digits.chosen.index(bad)}: a row of {row_px[bad]} px in {fitted_px[bad]} "
             f"px cannot be read; expected a scale of 1/{SMALLEST_SCALE} or more"
         )
     return Layout(
@@ -152,14 +152,14 @@ def _draw_equal(recipe: Recipe, digits: Digits, ranges: GapRanges, room_px: Ints
         n, room, low, high = (int(a[bad]) for a in (n_gaps, room_px, lowest_px, highest_px))
         shares = "one gap" if n == 1 else f"{n} equal gaps, {round(room / n, 2):g} px each"
         raise LayoutError(
-            f"sample {digits.chosen.start + bad}: width {recipe.width_px} leaves {room} px for "
+            f"sample {digits.chosen.index(bad)}: width {recipe.width_px} leaves {room} px for "
             f"{shares}; expected a whole number from {low} to {high}"
         )
     return np.where(ranges.is_gap, share_px[:, None], 0)
 
 
 def _draw_words(recipe: Recipe, chosen: Chosen) -> Words:
-    return draw_words(recipe.seed, Use.GAP, chosen.start, chosen.stop, chosen.longest + 1)
+    return draw_for(recipe.seed, Use.GAP, chosen.samples, chosen.longest + 1)
 
 
 def _check_room(recipe: Recipe, digits: Digits, slack_px: Ints) -> None:
@@ -167,7 +167,7 @@ def _check_room(recipe: Recipe, digits: Digits, slack_px: Ints) -> None:
         needed_px = int(str(recipe.width_px)) - int(slack_px[bad])
         n_digits, row_px = digits.chosen.texts.lengths[bad], digits.widths_px[bad].sum()
         raise LayoutError(
-            f"sample {digits.chosen.start + bad} needs at least {needed_px} px: "
+            f"sample {digits.chosen.index(bad)} needs at least {needed_px} px: "
             f"{count(n_digits, 'digit')}, together {row_px} px wide, and the smallest gaps; the "
             f"width is {recipe.width_px}"
         )
@@ -175,7 +175,7 @@ def _check_room(recipe: Recipe, digits: Digits, slack_px: Ints) -> None:
 
 def _align(recipe: Recipe, chosen: Chosen, margin_px: Ints) -> Ints:
     if recipe.align == "random":
-        words = draw_words(recipe.seed, Use.ALIGN, chosen.start, chosen.stop, 1)[:, 0]
+        words = draw_for(recipe.seed, Use.ALIGN, chosen.samples, 1)[:, 0]
         return scale_words(words, margin_px + 1)
     halves = {"left": 0, "center": 1, "right": 2}[recipe.align]
     return margin_px * halves // 2

@@ -28,7 +28,7 @@ from mnistseq_cli.compose.presets import (
     load_presets,
 )
 from mnistseq_cli.errors import TextError
-from mnistseq_cli.randomness import Use, draw_words, permute, scale_words
+from mnistseq_cli.randomness import Samples, Use, draw_for, list_indices, permute, scale_words
 from mnistseq_cli.recipe import LENGTH_LIMIT
 from mnistseq_cli.validation import quote
 
@@ -89,8 +89,8 @@ class Pattern:
         pairs = (pair for two in combinations(kinds.values(), 2) for pair in product(*two))
         return any(_find_common(*pair) for pair in pairs)
 
-    def write(self, seed: int, start: int, stop: int) -> NDArray[np.uint32]:
-        """Return the code points of numbers start..stop-1, shape (N, n), with zeros at the end.
+    def write(self, seed: int, samples: Samples) -> NDArray[np.uint32]:
+        """Return the code points of the numbers of samples, shape (N, n), with zeros at the end.
 
         Number i is number p(i) of the pattern, p a permutation with the seed as its key: none
         comes again before all have come. Its rank in its form is spelt out by the last places,
@@ -98,13 +98,13 @@ class Pattern:
         words of number i decide what the rank leaves open.
         """
         of, size = self._tables, self.size
-        number = permute(np.arange(start, stop) % size, size, seed)
+        number = permute(list_indices(samples) % size, size, seed)
         form = np.searchsorted(of.starts, number, side="right") - 1
         rank = (number - of.starts[form]) % of.n_ranks[form]
         radices = of.radices[form]
         chosen = np.zeros_like(radices)
         if of.is_drawn.any() or of.steps.max() > 1:
-            words = draw_words(seed, Use.TEXT, start, stop, radices.shape[1])
+            words = draw_for(seed, Use.TEXT, samples, radices.shape[1])
             rank = rank * of.steps[form] + scale_words(words[:, -1], of.steps[form])
             chosen = scale_words(words, radices)
             radices = np.where(of.is_drawn[form], 1, radices)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -107,6 +107,12 @@ class Marks:
     characters: str
     boxes: NDArray[np.int64]  # (len(characters), 4)
 
+    def __getitem__(self, some: slice) -> Marks:
+        """Return the marks of some samples."""
+        ends = self.lengths.cumsum()
+        start, stop = (ends - self.lengths)[some.start], ends[some.stop - 1]
+        return Marks(self.lengths[some], self.characters[start:stop], self.boxes[start:stop])
+
     def of(self, place: int) -> tuple[Mark, ...]:
         """Return the marks of one sample."""
         stop = int(self.lengths[: place + 1].sum())
@@ -132,6 +138,12 @@ class Inks:
     sample: NDArray[np.int64]  # (M,), which sample of the block a character belongs to
     instance: NDArray[np.int64]  # (M,), which one of it: those of the text first, then marks
     x_px: NDArray[np.int64]  # (M,), the column of the page where it begins; may be below 0
+
+    def __getitem__(self, some: slice) -> Inks:
+        """Return the ink of some samples."""
+        chosen = (self.sample >= some.start) & (self.sample < some.stop)
+        sample = self.sample[chosen] - some.start
+        return Inks(self.images[chosen], sample, self.instance[chosen], self.x_px[chosen])
 
     def masks(self, sample: int, width_px: int) -> NDArray[np.bool_]:
         """Return where each character of a sample has ink, shape (characters, height, width)."""
@@ -223,6 +235,16 @@ class Block:
     def n_written(self) -> NDArray[np.int64]:
         """Number of characters that are written, shape (N,)."""
         return self.lengths + self.marks.lengths if self.marks else self.lengths
+
+    def take(self, some: slice, start: int) -> Block:
+        """Return samples that follow each other, the first of which has this index."""
+        of_all = {"start", "edges", "alphabet", "one_writer"}
+        taken: dict[str, Any] = {}
+        for name in {one.name for one in fields(self)} - of_all:
+            value = getattr(self, name)
+            taken[name] = value if value is None else value[some]
+        taken["images"] = taken["images"][:, :, : taken["widths_px"].max()]
+        return replace(self, start=start, **taken)
 
     def __getitem__(self, place: int) -> Sample:
         """Return the sample at a place of the block, 0 being the first, -1 the last."""

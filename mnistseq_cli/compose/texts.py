@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from mnistseq_cli.errors import TextError
-from mnistseq_cli.randomness import Use, draw_words, scale_words
+from mnistseq_cli.randomness import Samples, Use, draw_for, list_indices, scale_words
 from mnistseq_cli.validation import count, quote, suggest
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ TextSource: TypeAlias = "ListedTexts | RandomTexts | PatternTexts"
 """Where texts come from.
 
 `longest` is the number of characters of the longest, `classes` are those of all characters;
-`texts` returns those of samples start..stop-1, `widest` some of which one is the widest, from the
+`texts` returns those of samples, `widest` some of which one is the widest, from the
 width of each class.
 """
 
@@ -176,9 +176,9 @@ class ListedTexts(_WrittenTexts):
         self._lengths = self._add_up(~is_gap)
         self.longest = int(self._lengths.max())
 
-    def texts(self, start: int, stop: int) -> Texts:
-        """Return the texts of samples start..stop-1."""
-        chosen = np.arange(start, stop) % len(self._sizes)
+    def texts(self, samples: Samples) -> Texts:
+        """Return the texts of samples."""
+        chosen = list_indices(samples) % len(self._sizes)
         places = np.arange(self._sizes[chosen].max())
         inside = places < self._sizes[chosen, None]
         at = np.where(inside, self._starts[chosen, None] + places, 0)
@@ -215,9 +215,9 @@ class RandomTexts:
         self._seed = seed
         self._deal = deal
 
-    def texts(self, start: int, stop: int) -> Texts:
-        """Return the texts of samples start..stop-1."""
-        words = draw_words(self._seed, Use.TEXT, start, stop, self.longest + 1)
+    def texts(self, samples: Samples) -> Texts:
+        """Return the texts of samples."""
+        words = draw_for(self._seed, Use.TEXT, samples, self.longest + 1)
         lengths = self._shortest + scale_words(words[:, 0], self.longest - self._shortest + 1)
         classes = scale_words(words[:, 1:], self._n_classes)
         if self._deal:
@@ -264,9 +264,9 @@ class PatternTexts(_WrittenTexts):
                 field="count",
             )
 
-    def texts(self, start: int, stop: int) -> Texts:
-        """Return the numbers of samples start..stop-1."""
-        return self._read(self._pattern.write(self._seed, start, stop), self.longest)
+    def texts(self, samples: Samples) -> Texts:
+        """Return the numbers of samples."""
+        return self._read(self._pattern.write(self._seed, samples), self.longest)
 
     def widest(self, class_px: Ints) -> Extremes:
         """Return a bound of the widest number of each form: the widest character everywhere."""

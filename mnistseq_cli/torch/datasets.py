@@ -16,7 +16,7 @@ from mnistseq_cli.errors import UsageError
 from mnistseq_cli.torch.collate import Item, to_items
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
@@ -65,9 +65,11 @@ class _Stream:
         """Choose the epoch; persistent workers learn of it too."""
         self._shared[_EPOCH] = epoch
 
-    def _make(self, epoch: int, start: int, stop: int) -> Block:
+    def _make(self, epoch: int, samples: Iterable[tuple[int, int]]) -> Iterator[Block]:
+        """Make samples from here to there of an epoch, a block of each."""
         first = epoch * self.recipe.count
-        return self.generator.block(first + start, first + stop, masks=self._masks)
+        shifted = tuple(range(first + start, first + stop) for start, stop in samples)
+        return self.generator.stretches(shifted, masks=self._masks)
 
 
 class SequenceDataset(_Stream, Dataset[Item]):
@@ -99,14 +101,12 @@ class SequenceDataset(_Stream, Dataset[Item]):
         outside = asked[(places < 0) | (places >= len(self))]
         if outside.size:
             raise IndexError(f"sample {outside[0]} of {len(self)}")
+        if not places.size:
+            return []
         runs = np.split(places, np.flatnonzero(np.diff(places) != 1) + 1)
-        epoch, paper = self.epoch, float(self.recipe.ink == "black")
-        return [
-            item
-            for run in runs
-            if len(run)
-            for item in to_items(self._make(epoch, int(run[0]), int(run[-1]) + 1), paper)
-        ]
+        paper = float(self.recipe.ink == "black")
+        made = self._make(self.epoch, [(int(run[0]), int(run[-1]) + 1) for run in runs])
+        return [item for block in made for item in to_items(block, paper)]
 
 
 class IterableSequenceDataset(_Stream, IterableDataset[Block]):
@@ -227,11 +227,17 @@ class IterableSequenceDataset(_Stream, IterableDataset[Block]):
         self.set_epoch(state["epoch"])
 
     def _batches(self, epoch: int, numbers: range, worker: int) -> Iterator[Block]:
-        for number in numbers:
-            # Of the newest step, as several passes may go on at once.
-            self._next = epoch, number - worker + numbers.step
-            start = (number * self.world_size + self.rank) * self.batch_size
-            yield self._make(epoch, start, min(start + self.batch_size, self.recipe.count))
+        size = self.batch_size
+        together = max(1, self.generator.block_size // size)
+        for first in range(0, len(numbers), together):
+            some = numbers[first : first + together]
+            starts = [(number * self.world_size + self.rank) * size for number in some]
+            ends = [min(start + size, self.recipe.count) for start in starts]
+            made = self._make(epoch, zip(starts, ends, strict=True))
+            for number, block in zip(some, made, strict=True):
+                # Of the newest step, as several passes may go on at once.
+                self._next = epoch, number - worker + numbers.step
+                yield block
 
     def _shape(self) -> dict[str, int]:
         return {"batch_size": self.batch_size, "world_size": self.world_size}

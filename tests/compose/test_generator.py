@@ -52,6 +52,28 @@ def test_a_sample_does_not_depend_on_its_block(
     assert hash_of(generator.block(start, start + size)) == hash_of(alone)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        *LAYOUTS.values(),
+        {"texts": ("1,0", "35-062", "7,531,1"), "unlabelled": ",", "width_px": "natural"},
+    ],
+)
+def test_stretches_made_together_are_those_made_alone(
+    values: dict[str, Any], glyphs: GlyphSet
+) -> None:
+    generator = SequenceGenerator(Recipe(**values, augment=("light",), seed=1), glyphs)
+    stretches = (range(64, 66), range(3, 8), range(90, 91))
+    for block, one in zip(generator.stretches(stretches, masks=True), stretches, strict=True):
+        alone = generator.block(one.start, one.stop, masks=True)
+        assert hash_of(block) == hash_of(alone)
+        for made, expected in zip(block, alone, strict=True):
+            assert (made.index, made.marks) == (expected.index, expected.marks)
+            assert made.masks is not None
+            assert expected.masks is not None
+            assert np.array_equal(made.masks, expected.masks)
+
+
 def test_samples_by_index_by_iteration_and_by_block_are_the_same(glyphs: GlyphSet) -> None:
     generator = SequenceGenerator(Recipe(length=(1, 4), count=131, seed=4), glyphs)
     samples = list(generator)

@@ -135,7 +135,7 @@ PRESETS = load_presets()
 
 
 def list_numbers(pattern: Pattern, stop: int) -> list[str]:
-    rows = pattern.write(3, 0, stop).tolist()
+    rows = pattern.write(3, (range(stop),)).tolist()
     return ["".join(map(chr, filter(None, row))) for row in rows]
 
 
