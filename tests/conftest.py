@@ -131,13 +131,11 @@ def name_folder(variable: str) -> Path:
 
 @pytest.fixture(scope="session")
 def mnist_folder() -> Path:
-    """Give the folder with the four official files."""
     return name_folder("MNISTSEQ_TEST_MNIST")
 
 
 @pytest.fixture(scope="session")
 def qmnist_folder() -> Path:
-    """Give the folder with QMNIST's two files of labels."""
     return name_folder("MNISTSEQ_TEST_QMNIST")
 
 

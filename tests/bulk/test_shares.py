@@ -242,7 +242,8 @@ def test_resume_makes_what_is_missing_alone(place: Path, case: Case, tmp_path: P
 
 @pytest.mark.parametrize("place", STORES, indirect=True)
 def test_overwrite_removes_what_is_listed(place: Path, case: Case, tmp_path: Path) -> None:
-    other = Case(case.dataset, recipe={"count": 150}, output={"name": "old/{index}"})
+    case = Case(case.dataset, recipe={"count": 35})
+    other = Case(case.dataset, recipe={"count": 45}, output={"name": "old/{index}"})
     (place / "old/notes.txt").write_bytes(b"mine")
     with pytest.raises(OutputError, match=r"did not make, such as old"):
         run(case.plan(place), workers=0)

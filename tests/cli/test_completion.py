@@ -190,12 +190,10 @@ class Prompt:
         return self._screen.title.removeprefix("line:")
 
     def run(self, command: str, until: str) -> None:
-        """Run a command, and wait until it has written something."""
         self._send(CLEAR_LINE + CLEAR_SCREEN + command + "\n")
         self.wait_for(lambda lines: until in " ".join(lines))
 
     def wait_for(self, seen: Callable[[list[str]], bool]) -> list[str]:
-        """Wait until the screen shows something; give its lines."""
         deadline = time.monotonic() + PATIENCE_S
         while not seen(lines := [one.rstrip() for one in self._screen.display if one.strip()]):
             left_s = deadline - time.monotonic()

@@ -51,7 +51,6 @@ class Block:
         return [name for name in names if self.language == "python" and not find_spec(name)]
 
     def run(self, home: Path) -> subprocess.CompletedProcess[str]:
-        """Run what stands in the block as it stands, with fewer samples."""
         text = _MANY.sub("40", self.text)
         if self.language == "python":
             return run([sys.executable, "-c", text], home)

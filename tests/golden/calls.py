@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,6 @@ from mnistseq_cli import augment, generate_numbers_sequence, generate_phone_numb
 from tests.golden.digests import Digests, hash_arrays, hash_json, of_jpeg
 from tests.golden.recipes import ALL_BUT_JPEG, RANGES
 
-SPLITS = ("train", "test", "all")
 AUGMENT: dict[str, dict[str, Any]] = {
     **{f"augment-{name}": {name: RANGES[name]} for name in RANGES},
     "augment-light": {"light": True},
@@ -20,18 +21,6 @@ AUGMENT: dict[str, dict[str, Any]] = {
     "augment-all-but-jpeg": dict.fromkeys(ALL_BUT_JPEG, True),
     "augment-strengths": {"rotate": 20, "shift": ((-2, 0), (2, 3)), "erode": "1..3", "blur": 1.5},
 }
-CALLS = [*(f"glyphs-{split}" for split in SPLITS), *AUGMENT, "numbers", "phone-numbers"]
-
-
-def make_call(name: str) -> Digests:
-    """Hash what a call gives."""
-    if name.startswith("glyphs-"):
-        return hash_glyphs(name.removeprefix("glyphs-"))
-    if name == "numbers":
-        return hash_numbers()
-    if name == "phone-numbers":
-        return hash_phone_numbers()
-    return hash_augmented(**AUGMENT[name])
 
 
 def hash_glyphs(split: str) -> Digests:
@@ -72,3 +61,11 @@ def hash_phone_numbers() -> Digests:
         5, 400, (5, 9), pattern="us", seed=3, dataset="strokes", ink="white"
     )
     return {"pixels": hash_arrays(images, wide), "numbers": hash_json([numbers, others])}
+
+
+CALLS: dict[str, Callable[[], Digests]] = {
+    **{f"glyphs-{split}": partial(hash_glyphs, split) for split in ("train", "test", "all")},
+    **{name: partial(hash_augmented, **strengths) for name, strengths in AUGMENT.items()},
+    "numbers": hash_numbers,
+    "phone-numbers": hash_phone_numbers,
+}

@@ -16,7 +16,6 @@ from mnistseq_cli.distortions.registry import PAPERS
 from mnistseq_cli.recipe import NAMED_RECIPES, read_named
 from tests.golden.digests import Digests, Missing, hash_arrays, hash_json, of_jpeg
 
-MNIST_VARIABLE = "MNISTSEQ_TEST_MNIST"
 COUNT = 24
 BASIS: dict[str, Any] = {"length": (2, 5), "count": COUNT, "seed": 1, "dataset": "strokes"}
 SOURCES = ("digits", "length", "pattern", "texts")
@@ -62,9 +61,9 @@ def make_pen_recipe(name: str) -> Digests:
 
 def make_mnist_recipe(name: str) -> Digests:
     """Hash the samples of a recipe of MNIST."""
-    folder = os.environ.get(MNIST_VARIABLE)
+    folder = os.environ.get("MNISTSEQ_TEST_MNIST")
     if not folder:
-        raise Missing(f"{MNIST_VARIABLE} names no folder with the four official MNIST files")
+        raise Missing("MNISTSEQ_TEST_MNIST names no folder with the four official MNIST files")
     recipe = make_recipe(MNIST[name] | {"dataset": str(Path(folder).absolute())})
     return hash_samples(SequenceGenerator(recipe))
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
-from tests.golden.calls import CALLS, make_call
+from tests.golden.calls import CALLS
 from tests.golden.digests import Digests, Missing, is_of_version, without_version
 from tests.golden.recipes import MNIST, PEN, make_mnist_recipe, make_pen_recipe
 from tests.golden.runs import RUNS, make_run
@@ -31,7 +31,7 @@ RECORDS = Path(__file__).with_name("records.json")
 GOLDENS: Mapping[str, Callable[[], Digests]] = (
     {f"recipe {name}": partial(make_pen_recipe, name) for name in PEN}
     | {f"recipe {name}": partial(make_mnist_recipe, name) for name in MNIST}
-    | {f"call {name}": partial(make_call, name) for name in CALLS}
+    | {f"call {name}": call for name, call in CALLS.items()}
     | {f"run {name}": partial(make_run, name) for name in RUNS}
 )
 

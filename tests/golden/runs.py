@@ -8,7 +8,7 @@ import shlex
 import sys
 import tarfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from importlib import import_module
 from importlib.util import find_spec
@@ -116,24 +116,15 @@ def hash_each(paths: list[Path], read: Callable[[Path], Any]) -> str:
 def group_files(folder: Path) -> dict[str, list[Path]]:
     """Give files by what they are called: those of samples as ``folder/*.png``."""
     groups = defaultdict(list)
-    for path in sorted(find_files(folder)):
-        is_one_each = path.suffix in ONE_EACH and path.parent.name.isdecimal()
-        name = path.with_name(f"*{path.suffix}") if is_one_each else path
-        groups[name.as_posix()].append(path)
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not set(NOT_HASHED).intersection(path.parts):
+            is_one_each = path.suffix in ONE_EACH and path.parent.name.isdecimal()
+            name = path.with_name(f"*{path.suffix}") if is_one_each else path
+            groups[name.as_posix()].append(path)
     return groups
 
 
-def find_files(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        if path.is_file() and not set(NOT_HASHED).intersection(path.parts):
-            yield path
-
-
 # What is in a file, read with the libraries that others read it with; arrays are their hashes.
-
-
-def read_image(path: Path) -> Any:
-    return decode(path.read_bytes())
 
 
 def decode(data: bytes) -> str:
@@ -186,8 +177,8 @@ def read_npz(path: Path) -> Any:
 
 
 READERS = {
-    ".png": read_image,
-    ".pgm": read_image,
+    ".png": lambda path: decode(path.read_bytes()),
+    ".pgm": lambda path: decode(path.read_bytes()),
     ".tar": read_tar,
     ".parquet": read_parquet,
     ".mdb": read_lmdb,

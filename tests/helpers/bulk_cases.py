@@ -100,7 +100,6 @@ def read_own(folder: Path) -> Files:
 
 
 def read_tree(folder: Path) -> Files:
-    """Read all files of a folder, hidden ones too."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))

@@ -105,12 +105,10 @@ def status(code: int, **headers: str) -> Answer:
 
 
 def drip(body: bytes, every_s: float) -> Answer:
-    """Send one byte after the other."""
     return reply(200, *(turn for byte in body for turn in (bytes([byte]), every_s)))
 
 
 def stall(after: bytes = b"", for_s: float = 5) -> Answer:
-    """Send some bytes, if any, and then nothing."""
     return reply(200, after, for_s) if after else lambda _: time.sleep(for_s)
 
 
