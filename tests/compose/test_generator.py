@@ -1,7 +1,5 @@
 """Samples and blocks in the hands of a user: shown, saved, cut, compared, sent elsewhere."""
 
-from __future__ import annotations
-
 import hashlib
 import pickle
 import re

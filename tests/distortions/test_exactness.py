@@ -1,7 +1,5 @@
 """Distortions against plain computations of the same thing."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

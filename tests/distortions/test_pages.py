@@ -1,7 +1,5 @@
 """Paper under what is written: kinds of the program, and pictures of the user."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """From what a user writes to strengths."""
 
-from __future__ import annotations
-
 from hashlib import sha256
 from typing import Any
 

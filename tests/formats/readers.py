@@ -1,7 +1,5 @@
 """Readers of all formats and label styles, by the rules of the programs that read them."""
 
-from __future__ import annotations
-
 import csv
 import json
 import os

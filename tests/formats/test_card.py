@@ -1,7 +1,5 @@
 """What is published with a dataset: its card, Croissant, licence, and what the Hub adds."""
 
-from __future__ import annotations
-
 import json
 import re
 import tarfile
@@ -21,11 +19,7 @@ from tests.helpers.bulk_cases import Case, check_installed, read_tree
 from tests.helpers.program import Result
 
 COUNT = 30
-
-
-@pytest.fixture
-def case() -> Case:
-    return Case(Path("strokes"), {"count": COUNT})
+CASE = Case(Path("strokes"), {"count": COUNT})
 
 
 def read_head(folder: Path) -> dict[str, Any]:
@@ -101,27 +95,27 @@ def test_the_licence_stands_in_the_files(to: str, glyph_folder: Path, tmp_path: 
     assert read_head(tmp_path / "own")["license"] == "other"
 
 
-def test_a_card_that_was_edited_is_kept(case: Case, tmp_path: Path) -> None:
-    assert make(case.plan(tmp_path), workers=0).card == "own"
+def test_a_card_that_was_edited_is_kept(tmp_path: Path) -> None:
+    assert make(CASE.plan(tmp_path), workers=0).card == "own"
     written = (tmp_path / "README.md").read_bytes()
     for resume in (True, False):
         (tmp_path / "README.md").write_text("Mine")
         found = verify(tmp_path, workers=0)
         assert (found.problems, found.also_there, found.card) == ((), (), "edited")
-        again = make(case.plan(tmp_path), workers=0, resume=resume, overwrite=not resume)
+        again = make(CASE.plan(tmp_path), workers=0, resume=resume, overwrite=not resume)
         assert again.card == "edited"
         assert (tmp_path / "README.md").read_text() == "Mine"
     (tmp_path / "README.md").unlink()
     assert verify(tmp_path, workers=0).card == "missing"
-    assert make(case.plan(tmp_path), workers=0, resume=True).card == "own"
+    assert make(CASE.plan(tmp_path), workers=0, resume=True).card == "own"
     assert (tmp_path / "README.md").read_bytes() == written
-    more = case.plan(tmp_path, count=COUNT + 1)
+    more = CASE.plan(tmp_path, count=COUNT + 1)
     assert make(more, workers=0, overwrite=True).card == "own"
     assert "31 handwritten" in (tmp_path / "README.md").read_text()
 
 
-def test_a_dataset_made_before_gets_its_card_by_resuming(case: Case, tmp_path: Path) -> None:
-    make(case.plan(tmp_path), workers=0)
+def test_a_dataset_made_before_gets_its_card_by_resuming(tmp_path: Path) -> None:
+    make(CASE.plan(tmp_path), workers=0)
     whole = read_tree(tmp_path)
     values = json.loads(whole["dataset.json"])
     values["files"] = [it for it in values["files"] if it["name"] != "croissant.json"]
@@ -133,20 +127,20 @@ def test_a_dataset_made_before_gets_its_card_by_resuming(case: Case, tmp_path: P
         (tmp_path / name).unlink()
     found = verify(tmp_path, workers=0)
     assert (found.problems, found.card) == ((), "missing")
-    make(case.plan(tmp_path), workers=0, resume=True)
+    make(CASE.plan(tmp_path), workers=0, resume=True)
     assert read_tree(tmp_path) == whole
 
 
-def test_what_is_of_others_is_kept_and_what_is_ours_is_checked(case: Case, tmp_path: Path) -> None:
+def test_what_is_of_others_is_kept_and_what_is_ours_is_checked(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("Theirs")
-    assert make(case.plan(tmp_path), workers=0).card == "of others"
+    assert make(CASE.plan(tmp_path), workers=0).card == "of others"
     assert (tmp_path / "README.md").read_text() == "Theirs"
     found = verify(tmp_path, workers=0)
     assert (found.problems, found.also_there, found.card) == ((), ("README.md",), "of others")
     (tmp_path / "croissant.json").write_text("{}")
     (problem,) = verify(tmp_path, workers=0).problems
     assert (problem.kind, problem.name) == ("short", "croissant.json")
-    make(case.plan(tmp_path), workers=0, resume=True)
+    make(CASE.plan(tmp_path), workers=0, resume=True)
     assert verify(tmp_path, workers=0).problems == ()
 
 

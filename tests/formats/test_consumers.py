@@ -1,7 +1,5 @@
 """Containers and labels, loaded by the libraries that they are made for."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
@@ -23,40 +21,34 @@ from tests.helpers.shelf import read_dataset
 
 SPLITS = ("train=4", "val=1", "test=1")
 COUNT = 30
+RECIPE = Recipe(length=(1, 4), count=COUNT, seed=5, dataset="strokes")
 pytestmark = [
     pytest.mark.consumers,
     pytest.mark.filterwarnings("ignore"),  # how other libraries go about it
 ]
 
 
-class Made:
-    """A finished dataset, and what should be in it."""
+@pytest.fixture(scope="module")
+def samples() -> list[Sample]:
+    return list(SequenceGenerator(RECIPE))
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.recipe = Recipe(length=(1, 4), count=COUNT, seed=5, dataset="strokes")
-        self.samples = list(SequenceGenerator(self.recipe))
 
-    def write(self, to: str, *labels: str, splits: tuple[str, ...] = ()) -> Path:
-        check_installed(to)
-        output = Output(folder=self.folder, to=to, labels=labels or ("csv", "jsonl"))
-        run(Plan(replace(self.recipe, splits=splits), output, part_size=5), workers=0)
-        return self.folder
+def write(folder: Path, to: str, *labels: str, splits: tuple[str, ...] = ()) -> Path:
+    check_installed(to)
+    output = Output(folder=folder, to=to, labels=labels or ("csv", "jsonl"))
+    run(Plan(replace(RECIPE, splits=splits), output, part_size=5), workers=0)
+    return folder
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Made:
-    return Made(tmp_path / "made")
-
-
-@pytest.fixture
-def load_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def load_dataset(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Give the function of Hugging Face datasets, without network and with an empty cache."""
+    home = str(tmp_path_factory.mktemp("home"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HOME", home)
     datasets = need("datasets")
     datasets.disable_progress_bars()
-    return partial(datasets.load_dataset, cache_dir=str(tmp_path / "cache"))
+    return partial(datasets.load_dataset, cache_dir=home)
 
 
 def check_rows(
@@ -77,8 +69,10 @@ FILES = {"folder": "", "parquet": "*.parquet", "webdataset": "*.tar"}
 
 
 @pytest.mark.parametrize("to", FILES)
-def test_datasets_reads_what_was_made(to: str, made: Made, load_dataset: Any) -> None:
-    folder = made.write(to, *(["masks"] if to == "folder" else []))
+def test_datasets_reads_what_was_made(
+    to: str, samples: list[Sample], load_dataset: Any, tmp_path: Path
+) -> None:
+    folder = write(tmp_path, to, *(["masks"] if to == "folder" else []))
     files = sorted(map(str, folder.glob(FILES[to]))) if FILES[to] else []
     named: dict[str, Any] = {"data_files": files} if files else {"data_dir": str(folder)}
     kind = to if files else "imagefolder"
@@ -86,8 +80,8 @@ def test_datasets_reads_what_was_made(to: str, made: Made, load_dataset: Any) ->
     if to == "webdataset":
         read.append(need("webdataset").WebDataset(files, shardshuffle=False).decode("l8"))
     for rows in map(list, read):
-        check_rows(rows, made.samples, *(("png", "json") if to == "webdataset" else ("image",)))
-        for row, sample in zip(rows, made.samples, strict=True):
+        check_rows(rows, samples, *(("png", "json") if to == "webdataset" else ("image",)))
+        for row, sample in zip(rows, samples, strict=True):
             assert row.get("txt", sample.text) == sample.text
             if to == "folder":
                 assert row["image"].mode == "L"
@@ -95,28 +89,27 @@ def test_datasets_reads_what_was_made(to: str, made: Made, load_dataset: Any) ->
 
 
 @pytest.mark.parametrize("to", FILES)
-def test_datasets_finds_splits_by_the_card(to: str, made: Made, load_dataset: Any) -> None:
-    loaded = load_dataset(str(made.write(to, splits=SPLITS)))
+def test_datasets_finds_splits_by_the_card(to: str, load_dataset: Any, tmp_path: Path) -> None:
+    loaded = load_dataset(str(write(tmp_path, to, splits=SPLITS)))
     sizes = {name: len(rows) for name, rows in loaded.items()}
     assert sizes == {"train": 20, "val": 5, "test": 5}
-    row, (sample, *_) = loaded["train"][0], read_dataset(made.folder)
+    row, (sample, *_) = loaded["train"][0], read_dataset(tmp_path)
     assert (row["txt"] if to == "webdataset" else row["text"]) == sample.text
 
 
 @pytest.mark.parametrize("splits", [(), SPLITS], ids=["whole", "splits"])
 @pytest.mark.parametrize("to", FORMATS)
 def test_mlcroissant_takes_it_and_loads_records(
-    to: str, splits: tuple[str, ...], made: Made
+    to: str, splits: tuple[str, ...], tmp_path: Path
 ) -> None:
-    dataset = need("mlcroissant").Dataset(made.write(to, splits=splits) / "croissant.json")
+    dataset = need("mlcroissant").Dataset(write(tmp_path, to, splits=splits) / "croissant.json")
     loaded = [
         {key.partition("/")[2]: value for key, value in record.items()}
         for records in dataset.metadata.record_sets
         for record in dataset.records(records.uuid)
     ]
     assert len(loaded) == (COUNT if to in ("folder", "parquet") else 0)
-    samples = read_dataset(made.folder)
-    for record, sample in zip(loaded, samples, strict=bool(loaded)):
+    for record, sample in zip(loaded, read_dataset(tmp_path), strict=bool(loaded)):
         assert np.array_equal(np.asarray(record["image"].convert("L")), sample.image)
         # The text itself is a column that pandas, by which it reads, takes for numbers.
         assert "".join(map(str, record["objects.category"])) == sample.text
@@ -125,18 +118,18 @@ def test_mlcroissant_takes_it_and_loads_records(
         assert np.array_equal(record["gaps"], sample.gaps)  # type: ignore[arg-type]
 
 
-def test_pycocotools_reads_coco(made: Made) -> None:
+def test_pycocotools_reads_coco(samples: list[Sample], tmp_path: Path) -> None:
     need("pycocotools")
     from pycocotools.coco import COCO  # noqa: PLC0415 - it may not be installed
     from pycocotools.cocoeval import COCOeval  # noqa: PLC0415 - as above
 
-    truth = COCO(str(made.write("folder", "coco") / "annotations" / "instances_default.json"))
-    for index, sample in enumerate(made.samples):
+    truth = COCO(str(write(tmp_path, "folder", "coco") / "annotations" / "instances_default.json"))
+    for index, sample in enumerate(samples):
         found = truth.loadAnns(truth.getAnnIds(imgIds=index))
         assert [one["bbox"] for one in found] == sample.boxes.tolist()
         assert "".join(truth.cats[one["category_id"]]["name"] for one in found) == sample.text
         (image,) = truth.loadImgs([index])
-        assert (made.folder / "images" / image["file_name"]).exists()
+        assert (tmp_path / "images" / image["file_name"]).exists()
     results = truth.loadRes([one | {"score": 1.0} for one in truth.dataset["annotations"]])
     evaluation = COCOeval(truth, results, "bbox")
     evaluation.evaluate()

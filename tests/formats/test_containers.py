@@ -1,7 +1,5 @@
 """One check for all formats and label styles: what is read is what was made, by others and us."""
 
-from __future__ import annotations
-
 import io
 import json
 import sys
@@ -160,13 +158,11 @@ def test_a_tar_is_as_pythons_own(glyphs: GlyphSet, tmp_path: Path) -> None:
 
 def read_as_torchvision_does(data: bytes) -> NDArray[Any]:
     """Follow read_sn3_pascalvincent_tensor of torchvision.datasets.mnist."""
-    magic = int.from_bytes(data[:4], "big")
-    n_axes, kind = magic % 256, magic // 256
-    assert 1 <= n_axes <= 3
-    assert kind == 8
-    shape = [int.from_bytes(data[4 * at : 4 * at + 4], "big") for at in range(1, n_axes + 1)]
+    n_axes, kind = int.from_bytes(data[:4], "big") % 256, int.from_bytes(data[:4], "big") // 256
+    assert (1 <= n_axes <= 3, kind) == (True, 8)
+    shape = np.frombuffer(data, ">i4", count=n_axes, offset=4)
     parsed = np.frombuffer(data, np.uint8, offset=4 * (n_axes + 1))
-    assert parsed.shape[0] == np.prod(shape)
+    assert len(parsed) == np.prod(shape)
     return parsed.reshape(shape)
 
 

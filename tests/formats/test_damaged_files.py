@@ -1,7 +1,5 @@
 """Containers of others, and datasets damaged in any place: read, or refused by name."""
 
-from __future__ import annotations
-
 import io
 import os
 import random

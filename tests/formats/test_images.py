@@ -1,7 +1,5 @@
 """Image files are encoded so that others read them, and decoded whatever they hold."""
 
-from __future__ import annotations
-
 import io
 import struct
 import zlib

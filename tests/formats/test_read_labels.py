@@ -1,7 +1,5 @@
 """Label files as people have them: read as they are meant, or refused with file and line."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import sys
@@ -65,13 +63,11 @@ def test_a_first_line_that_names_an_image_is_no_header(row: str, tmp_path: Path)
     assert f"{seen.name},{seen.text}" == row.replace('"', "")
 
 
-@pytest.mark.parametrize(
-    "pattern",
-    [
-        *("{}", "./images/{}", "images\\{}", ".\\images\\{}", "//server/share/{}"),
-        *("/home/somebody/data/images/{}", "C:\\data\\images\\{}"),
-    ],
-)
+PATHS = r"""{} ./images/{} images\{} .\images\{} //server/share/{} C:\data\images\{}
+/home/somebody/data/images/{}"""
+
+
+@pytest.mark.parametrize("pattern", PATHS.split())
 def test_images_are_found_by_paths_of_another_machine(pattern: str, tmp_path: Path) -> None:
     write_image(tmp_path / "images" / "a.png")
     (tmp_path / "labels.csv").write_text(f"{pattern.format('a.png')},350\n")

@@ -1,7 +1,4 @@
-from __future__ import annotations
-
 import os
-import pickle
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -239,19 +236,6 @@ def test_a_blank_glyph_is_refused_when_it_is_met() -> None:
     blank = make_set(np.zeros(1), np.zeros((1, 28, 28), np.uint8))
     with pytest.raises(GlyphError, match="glyph 0 of made-up is blank"):
         blank.cut_out(np.array([0]))
-
-
-def test_a_set_pickles_small_and_comes_back(tmp_path: Path) -> None:
-    images, labels = draw_tiny(3000, 1)
-    glyphs = load_glyphs(str(write_pair(tmp_path, images, labels)))
-    ids = np.arange(9)
-    ink = glyphs.cut_out(ids)
-    packed = pickle.dumps(glyphs)
-    assert len(packed) < 100_000
-    again = pickle.loads(packed)  # noqa: S301 - packed here
-    assert repr(again) == repr(glyphs) == f"<GlyphSet {tmp_path} train: 3,000 glyphs, 10 classes>"
-    assert np.array_equal(again.images, images)
-    assert np.array_equal(again.cut_out(ids).images, ink.images)
 
 
 @pytest.mark.parametrize("height_px", [28, 40])

@@ -1,7 +1,5 @@
 """Who wrote the digits, and rows of one writer or of hands that look alike."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import os
 from collections import Counter
 from dataclasses import replace
@@ -165,18 +163,11 @@ def test_predictions_saved_as_numbers_are_counted(tmp_path: Path) -> None:
 def test_the_figures_of_a_reader(tmp_path: Path) -> None:
     rows = ["a,350", "b,35", "c,3850", "d,12", "e,", "f,777"]
     path = write(tmp_path, "\n".join(["file_name,text", *rows]))
-    figures = score(
-        path,
-        [
-            seen("a", "350", gaps=[3, 2]),
-            seen("b", "350", gaps=[2, 5]),
-            seen("none", "99", gaps=[1]),
-            seen("c", "350", gaps=[9, 4, 5, 0]),  # with edges: 9 and 0 are margins
-            seen("d", "13", gaps=[4]),
-            seen("e", "1", gaps=[]),
-            seen("f", "777"),
-        ],
-    )
+    # With edges, 9 and 0 are margins.
+    gaps = {"a": [3, 2], "b": [2, 5], "none": [1], "c": [9, 4, 5, 0], "d": [4], "e": []}
+    texts = {"a": "350", "b": "350", "none": "99", "c": "350", "d": "13", "e": "1", "f": "777"}
+    samples = [seen(name, text, gaps=gaps.get(name)) for name, text in texts.items()]
+    figures = score(path, samples)
     assert figures.n_missing == 1
     assert figures.all == Share(6, 2)
     assert figures.all.accuracy == pytest.approx(1 / 3)
