@@ -35,7 +35,6 @@ from mnistseq_cli.inspection.survey import pick_samples, survey
 from tests.helpers.bulk_cases import Case, check_installed
 
 COUNT = 95
-TEXTS = tuple(map(str, range(COUNT)))
 
 
 def make(dataset: Path, folder: Path, to: str = "folder", **recipe: Any) -> list[Sample]:
@@ -138,19 +137,19 @@ def test_pictures_of_others_are_looked_at(tmp_path: Path) -> None:
     assert found.heat_map.nbytes < 5e7
 
 
-@pytest.mark.parametrize("n_kept", [1, 7, 40, 95, 200])
-def test_samples_are_evenly_spaced(n_kept: int, glyph_folder: Path, tmp_path: Path) -> None:
-    samples = make(glyph_folder, tmp_path / "out", "npz", length=None, texts=TEXTS)
-    kept = survey(tmp_path / "out", n_kept=n_kept).samples
-    places = [int(seen.text) for seen in kept]
-    assert len(kept) == min(n_kept, COUNT)
-    assert places[0] == 0
-    steps = np.diff([*places, COUNT])
-    assert steps.min() >= 1
-    assert steps.max() <= 2 * -(-COUNT // len(kept))
-    for seen in kept:
-        assert np.array_equal(seen.image, samples[int(seen.text)].image)
-        assert seen.image.base is None  # holds no chunk in memory
+def test_samples_are_evenly_spaced(glyph_folder: Path, tmp_path: Path) -> None:
+    texts = tuple(map(str, range(COUNT)))
+    samples = make(glyph_folder, tmp_path / "out", "npz", length=None, texts=texts)
+    for n_kept in (1, 7, 40, 95, 200):
+        kept = survey(tmp_path / "out", n_kept=n_kept).samples
+        places = [int(seen.text) for seen in kept]
+        assert (len(kept), places[0]) == (min(n_kept, COUNT), 0)
+        steps = np.diff([*places, COUNT])
+        assert steps.min() >= 1
+        assert steps.max() <= 2 * -(-COUNT // len(kept))
+        for seen, place in zip(kept, places, strict=True):
+            assert np.array_equal(seen.image, samples[place].image)
+            assert seen.image.base is None  # holds no chunk in memory
 
 
 @pytest.mark.parametrize("to", ["folder", "idx"])
