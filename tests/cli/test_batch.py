@@ -41,8 +41,10 @@ def read_images(folder: Path | str) -> list[NDArray[np.uint8]]:
 def test_a_batch_holds_samples_of_the_library(run: Run, tmp_path: Path, glyphs: GlyphSet) -> None:
     result = run("batch -n 30 --length 3 7 -w 200 --seed 4 -o out --log-json log.jsonl")
     assert (result.status, result.out) == (0, "out\n")
-    *_, finished = map(json.loads, Path("log.jsonl").read_text().splitlines())
-    assert (finished["event"], finished["n_samples"]) == ("Finished", 30)
+    started, *events, finished = map(json.loads, Path("log.jsonl").read_text().splitlines())
+    assert (started["event"], finished["event"]) == ("Started", "Finished")
+    assert started["n_samples"] == finished["n_samples"] == 30
+    assert started["seconds"] <= events[0]["seconds"] <= finished["seconds"]
     out = tmp_path / "out"
     recipe = Recipe(length=(3, 7), width_px=200, seed=4, count=30)
     samples = list(SequenceGenerator(recipe, glyphs))
