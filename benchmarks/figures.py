@@ -39,15 +39,17 @@ def take_turns(
     works: Mapping[str, Callable[[], object]],
     rounds: int,
     clock: Callable[[], float] = time.process_time,
+    prepare: Callable[[], object] = lambda: None,
 ) -> dict[str, float]:
     """Return the least seconds that each work takes: what else a machine does only adds to them.
 
-    Works that start processes need the clock `read_processor`, which other programs do not
-    disturb, or `time.perf_counter`.
+    `prepare` is done before each, untimed. Works that start processes need the clock
+    `read_processor`, which other programs do not disturb, or `time.perf_counter`.
     """
     least = dict.fromkeys(works, float("inf"))
     for _ in range(rounds):
         for name, work in works.items():
+            prepare()
             start = clock()
             work()
             least[name] = min(least[name], clock() - start)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.bulk.plan import Part, Plan
     from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats.base import Buffer, Format
+    from mnistseq_cli.formats.base import Append, Buffer, Format
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 _READ_BYTES = 1 << 20
@@ -54,6 +55,20 @@ def describe_file(path: Path | str, name: str) -> FileEntry:
     return FileEntry(name, size_bytes, digest.hexdigest())
 
 
+class _Written:
+    """Size and hash of what is written, so that it need not be read again."""
+
+    def __init__(self) -> None:
+        self._digest, self._size_bytes = hashlib.sha256(), 0
+
+    def add(self, data: Buffer) -> None:
+        self._digest.update(data)
+        self._size_bytes += memoryview(data).nbytes
+
+    def entry(self, name: str) -> FileEntry:
+        return FileEntry(name, self._size_bytes, self._digest.hexdigest())
+
+
 class Staging:
     """Takes the files of one part into a new folder, within one of their split; a `PartWriter`."""
 
@@ -66,7 +81,8 @@ class Staging:
         self._within = within
         self._prefix = f"{self.files}{os.sep}"
         self._entries: list[FileEntry] = []
-        self._by_path: list[str] = []
+        self._by_path: dict[str, FileEntry | None] = {}
+        self._fragments: dict[str, _Written] = {}
 
     def write(self, name: str, data: bytes) -> None:
         """Write a whole file."""
@@ -83,11 +99,26 @@ class Staging:
         """Return a path to write a file at."""
         name = self._within + name
         self._make_parents(name)
-        self._by_path.append(name)
+        self._by_path[name] = None
         return self.files / name
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[Append]:
+        """Open a file, and return what appends to it."""
+        written = _Written()
+        with self.path(name).open("wb") as file:
+
+            def write(data: Buffer) -> None:
+                file.write(data)
+                written.add(data)
+
+            yield write
+        name = self._within + name
+        self._by_path[name] = written.entry(name)
 
     def append(self, fragment: str, data: Buffer) -> None:
         """Append to a fragment of this part."""
+        self._fragments.setdefault(fragment, _Written()).add(data)
         rest = memoryview(data).cast("B")
         with (self.kept / fragment).open("ab", buffering=0) as file:
             while rest:
@@ -95,8 +126,13 @@ class Staging:
 
     def entries(self) -> list[FileEntry]:
         """Return the files, in the order they were written."""
-        by_path = [describe_file(self.files / name, name) for name in self._by_path]
-        return self._entries + by_path
+        by_path = self._by_path.items()
+        found = [entry or describe_file(self.files / name, name) for name, entry in by_path]
+        return self._entries + found
+
+    def fragments(self) -> list[FileEntry]:
+        """Return the fragments."""
+        return [self._fragments[name].entry(name) for name in sorted(self._fragments)]
 
     def _make_parents(self, name: str) -> None:
         # Never those above: where they are gone, another run has taken the folder over.
@@ -157,7 +193,7 @@ class PartMaker:
         folder = self._staging / f"{part.name}.{os.getpid()}.{token_hex(4)}"
         staging = Staging(folder, part.folder)
         self._format.write(part.number, self._make_blocks(part, report), staging)
-        kept = [describe_file(path, path.name) for path in sorted(staging.kept.iterdir())]
+        kept = staging.fragments()
         files = staging.entries()
         md5: list[str] = []
         if self._commit:  # into a store, which lists these

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zipfile
 from contextlib import ExitStack
+from io import BytesIO
 from math import prod
 from typing import IO, TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import naming_damage
-from mnistseq_cli.formats.base import Fragments, PartWriter, list_files, rank_split
+from mnistseq_cli.formats.base import Append, Fragments, PartWriter, list_files, rank_split
 from mnistseq_cli.formats.columns import (
     COLUMNS,
     ArrayLike,
@@ -48,8 +49,8 @@ class Npy(Columnar):
         """Write the files."""
         for split in splits:
             for name, shape, arrays in join_columns(split):
-                with writer.path(f"{split.folder}{name}.npy").open("wb") as file:
-                    _write_array(file, name, shape, arrays)
+                with writer.open(f"{split.folder}{name}.npy") as append:
+                    _write_array(append, name, shape, arrays)
 
     def open_columns(self, split: str, folder: Path) -> Iterator[Opened]:
         """Open ``images.npy`` and the files beside it."""
@@ -82,7 +83,7 @@ class Npz(Columnar):
                 for name, shape, arrays in join_columns(split, flat=True):
                     member = (KERAS.get(name, name) if split.folder else name) + end
                     with archive.open(member, "w", force_zip64=True) as file:
-                        _write_array(file, name, shape, arrays)
+                        _write_array(file.write, name, shape, arrays)
             for name, text in self._licence.items():
                 with archive.open(f"{name}.npy", "w") as file:
                     np.lib.format.write_array(file, np.array(text))
@@ -103,12 +104,17 @@ class Npz(Columnar):
 
 
 def _write_array(
-    file: IO[bytes], name: str, shape: tuple[int, ...], arrays: Iterable[NDArray[Any]]
+    append: Append,
+    name: str,
+    shape: tuple[int, ...],
+    arrays: Iterable[NDArray[Any]],
 ) -> None:
     header = {"descr": COLUMNS[name].dtype.str, "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, header)
+    start = BytesIO()
+    np.lib.format.write_array_header_1_0(start, header)
+    append(start.getvalue())
     for array in arrays:
-        file.write(array.data)
+        append(array.data)
 
 
 def _find_members(names: list[str]) -> list[tuple[str, dict[str, str]]]:
@@ -228,11 +234,10 @@ class Idx(Columnar):
                 if name not in _COLUMNS:
                     continue
                 code, ending = _COLUMNS[name]
-                path = writer.path(f"{prefix}-{name}-idx{len(shape)}-{ending}")
-                with path.open("wb") as file:
-                    file.write(bytes([0, 0, code, len(shape)]) + np.array(shape, ">u4").tobytes())
+                with writer.open(f"{prefix}-{name}-idx{len(shape)}-{ending}") as append:
+                    append(bytes([0, 0, code, len(shape)]) + np.array(shape, ">u4").tobytes())
                     for array in arrays:
-                        file.write(array.astype(_TYPES[code], copy=False).data)
+                        append(array.astype(_TYPES[code], copy=False).data)
 
     def open_columns(self, split: str, folder: Path) -> Iterator[Opened]:
         """Open the files of each prefix, such as ``train`` and ``t10k``."""

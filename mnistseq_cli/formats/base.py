@@ -12,6 +12,7 @@ from mnistseq_cli.formats.images import check_size, open_encoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from mnistseq_cli.compose.samples import Block
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.recipe import Recipe
 
 Buffer: TypeAlias = "bytes | memoryview"
+Append: TypeAlias = "Callable[[Buffer], object]"
 Wanted: TypeAlias = "Callable[[str], bool]"  # of the name of a sample
 
 
@@ -35,6 +37,9 @@ class PartWriter(Protocol):
 
     def path(self, name: str) -> Path:
         """Return a path to write a file at, for what is large or written by a library."""
+
+    def open(self, name: str) -> AbstractContextManager[Append]:
+        """Open a file that is written from its start to its end; what is given appends to it."""
 
     def append(self, fragment: str, data: Buffer) -> None:
         """Append to this part's fragment of a file that spans parts; see `Format.join`."""

@@ -8,7 +8,7 @@ import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from io import StringIO
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from mnistseq_cli.compose.samples import Block, Sample
-    from mnistseq_cli.formats.base import Fragments, PartWriter
+    from mnistseq_cli.formats.base import Append, Fragments, PartWriter
     from mnistseq_cli.pixels import Ints
 
 
@@ -73,10 +73,10 @@ class Listing(LabelStyle):
         """Write a file for each split."""
         for split in splits:
             name = self.file_name.format(split.name or "default")
-            with writer.path(split.folder + name).open("wb") as file:
-                file.write(self.header.encode())
-                _write_entries(split, self.fragment, file, self.separator)
-                file.write(self.footer.encode())
+            with writer.open(split.folder + name) as append:
+                append(self.header.encode())
+                _write_entries(split, self.fragment, append, self.separator)
+                append(self.footer.encode())
 
 
 def _keep_entries(
@@ -86,11 +86,11 @@ def _keep_entries(
     writer.append(fragment, "".join([separator + entry for entry in entries]).encode())
 
 
-def _write_entries(split: Fragments, fragment: str, file: IO[bytes], separator: str) -> None:
+def _write_entries(split: Fragments, fragment: str, append: Append, separator: str) -> None:
     """Write what was kept, without the separator before the first entry."""
     n_cut = len(separator)
     for data in split.read(fragment):
-        file.write(memoryview(data)[n_cut:])
+        append(memoryview(data)[n_cut:])
         n_cut = 0
 
 
@@ -222,14 +222,14 @@ class _Coco(LabelStyle):
         ]
         for split in splits:
             name = f"annotations/instances_{split.name or 'default'}.json"
-            with writer.path(split.folder + name).open("wb") as file:
+            with writer.open(split.folder + name) as append:
                 lines = [f'"{key}": {json.dumps(value)}' for key, value in head.items()]
-                file.write(f"{{{_SEPARATOR.join(lines)}".encode())
+                append(f"{{{_SEPARATOR.join(lines)}".encode())
                 for key in ("images", "annotations"):
-                    file.write(f',\n"{key}": [\n'.encode())
-                    _write_entries(split, f"coco-{key}", file, _SEPARATOR)
-                    file.write(b"\n]")
-                file.write(b"}\n")
+                    append(f',\n"{key}": [\n'.encode())
+                    _write_entries(split, f"coco-{key}", append, _SEPARATOR)
+                    append(b"\n]")
+                append(b"}\n")
 
 
 class _Yolo(LabelStyle):

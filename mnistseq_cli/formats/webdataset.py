@@ -45,11 +45,12 @@ class WebDataset(Encoded):
     def write(self, number: int, blocks: Iterable[Block], writer: PartWriter) -> None:
         """Write a shard."""
         size_bytes = 0
-        with writer.path(f"data-{number:06d}.tar").open("wb") as file:
+        with writer.open(f"data-{number:06d}.tar") as append:
             for block in blocks:
                 data = b"".join(self._members(block))
-                size_bytes += file.write(data)
-            file.write(end_tar(size_bytes))
+                append(data)
+                size_bytes += len(data)
+            append(end_tar(size_bytes))
 
     def _members(self, block: Block) -> Iterator[bytes]:
         images = self._encode(block.images, block.widths_px)

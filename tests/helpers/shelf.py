@@ -6,6 +6,8 @@ And read back by the format that is found in its folder.
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -17,7 +19,7 @@ from imageio import v3 as imageio
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import MnistseqError, OutputError
 from mnistseq_cli.formats import Output, find_format, open_format
-from mnistseq_cli.formats.base import Buffer, Fragments, LoadedSample
+from mnistseq_cli.formats.base import Append, Buffer, Fragments, LoadedSample
 
 PART_SIZE = 5
 BLOCK_SIZE = 3
@@ -46,6 +48,11 @@ class Shelf:
         assert not path.exists()
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[Append]:
+        with self.path(name).open("wb") as file:
+            yield file.write
 
     def append(self, fragment: str, data: Buffer) -> None:
         assert self._fragments
