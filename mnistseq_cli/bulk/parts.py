@@ -15,7 +15,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mnistseq_cli.bulk.manifest import (
     KEPT,
@@ -55,20 +55,6 @@ def describe_file(path: Path | str, name: str) -> FileEntry:
     return FileEntry(name, size_bytes, digest.hexdigest())
 
 
-class _Written:
-    """Size and hash of what is written, so that it need not be read again."""
-
-    def __init__(self) -> None:
-        self._digest, self._size_bytes = hashlib.sha256(), 0
-
-    def add(self, data: Buffer) -> None:
-        self._digest.update(data)
-        self._size_bytes += memoryview(data).nbytes
-
-    def entry(self, name: str) -> FileEntry:
-        return FileEntry(name, self._size_bytes, self._digest.hexdigest())
-
-
 class Staging:
     """Takes the files of one part into a new folder, within one of their split; a `PartWriter`."""
 
@@ -82,7 +68,7 @@ class Staging:
         self._prefix = f"{self.files}{os.sep}"
         self._entries: list[FileEntry] = []
         self._by_path: dict[str, FileEntry | None] = {}
-        self._fragments: dict[str, _Written] = {}
+        self._fragments: dict[str, Any] = {}  # hashes
 
     def write(self, name: str, data: bytes) -> None:
         """Write a whole file."""
@@ -105,20 +91,20 @@ class Staging:
     @contextmanager
     def open(self, name: str) -> Iterator[Append]:
         """Open a file, and return what appends to it."""
-        written = _Written()
-        with self.path(name).open("wb") as file:
+        path, digest = self.path(name), hashlib.sha256()
+        with path.open("wb") as file:
 
-            def write(data: Buffer) -> None:
+            def append(data: Buffer) -> None:
+                digest.update(data)
                 file.write(data)
-                written.add(data)
 
-            yield write
+            yield append
         name = self._within + name
-        self._by_path[name] = written.entry(name)
+        self._by_path[name] = FileEntry(name, path.stat().st_size, digest.hexdigest())
 
     def append(self, fragment: str, data: Buffer) -> None:
         """Append to a fragment of this part."""
-        self._fragments.setdefault(fragment, _Written()).add(data)
+        self._fragments.setdefault(fragment, hashlib.sha256()).update(data)
         rest = memoryview(data).cast("B")
         with (self.kept / fragment).open("ab", buffering=0) as file:
             while rest:
@@ -132,7 +118,10 @@ class Staging:
 
     def fragments(self) -> list[FileEntry]:
         """Return the fragments."""
-        return [self._fragments[name].entry(name) for name in sorted(self._fragments)]
+        return [
+            FileEntry(name, (self.kept / name).stat().st_size, digest.hexdigest())
+            for name, digest in sorted(self._fragments.items())
+        ]
 
     def _make_parents(self, name: str) -> None:
         # Never those above: where they are gone, another run has taken the folder over.

@@ -11,14 +11,7 @@ import numpy as np
 from mnistseq_cli.compose.painting import LARGEST_SCALE, fill_height
 from mnistseq_cli.glyphs.hands import AlikeHands, Hands, WriterHands
 from mnistseq_cli.glyphs.stamps import Stamps
-from mnistseq_cli.randomness import (
-    Samples,
-    Use,
-    draw_for,
-    list_indices,
-    scale_words,
-    to_fractions,
-)
+from mnistseq_cli.randomness import Samples, Use, draw_for, list_indices, scale_words, to_fractions
 from mnistseq_cli.recipe import Recipe, scale_px
 
 if TYPE_CHECKING:
