@@ -159,6 +159,14 @@ def test_the_edge_of_a_stroke_stays_sharp(
     assert find_softness(resize(images, height)) < 2
 
 
+@pytest.mark.parametrize("augment", ["rotate=20", "shear=20", "elastic", "scale=0.5..0.5"])
+def test_edges_stay_sharp_where_ink_is_moved(augment: str) -> None:
+    images, labels = draw_glyphs("train", np.arange(200))
+    scans = GlyphSet(images, labels, name="scans", split="", licence="", sha256="")
+    recipe = Recipe(length=1, height_px=128, augment=(augment,), ink="white", count=100)
+    assert find_softness(SequenceGenerator(recipe, scans)[:].images) < 3
+
+
 @pytest.mark.parametrize("height", [56, 112, 224])
 def test_a_larger_glyph_is_the_same_glyph(height: int) -> None:
     source = draw_glyphs("train", IDS)[0]
