@@ -243,11 +243,11 @@ def _open_regular(path: Path | str) -> tuple[int, int]:
 
 
 def _find_size(found: os.stat_result, path: Path | str) -> int:
+    if stat.S_ISREG(found.st_mode):
+        return found.st_size
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError("it is not a file, but a pipe or a device")
-    return found.st_size
+    raise ValueError("it is not a file, but a pipe or a device")
 
 
 @contextmanager

@@ -302,7 +302,11 @@ class _Comparer:
     ) -> Iterator[Problem]:
         """Compare the samples of some parts in what is read: that of some splits, in order."""
         chosen = {listing: ChosenPlaces(_list_places(splits, parts)) for listing in reads}
-        streams = {it: read(partial(self._is_wanted, chosen[it])) for it, read in reads.items()}
+        wanted = {
+            listing: partial(self._is_unskipped, it) if self._skip else it
+            for listing, it in chosen.items()
+        }
+        streams = {listing: read(wanted[listing]) for listing, read in reads.items()}
         for listing, difference in self._remaker.differences(streams):
             sample, aspect = difference.sample, difference.aspect
             if self._to == "folder" and aspect == "image":
@@ -334,9 +338,9 @@ class _Comparer:
         stem = _STEMS.get(aspect, "images")
         return next((name for name in own if stem in stems[name]), own[0])
 
-    def _is_wanted(self, chosen: ChosenPlaces, name: str) -> bool:
-        is_chosen, splits = chosen(name), self._remaker.splits if self._skip else []
-        return is_chosen and not any(self._name(name, it.name) in self._skip for it in splits)
+    def _is_unskipped(self, chosen: ChosenPlaces, name: str) -> bool:
+        names = (self._name(name, split.name) for split in self._remaker.splits)
+        return chosen(name) and self._skip.isdisjoint(names)
 
     def _name(self, name: str, split: str) -> str:
         """Return the name of an image in the dataset; some label files leave ``images`` out."""
