@@ -151,14 +151,14 @@ def measure_loss(log_probs: Tensor, batch: CtcBatch) -> Tensor:
     return nn.functional.ctc_loss(log_probs, batch.targets, n_steps, batch.target_lengths)
 
 
-def test(reader: Reader, dataset: IterableSequenceDataset) -> Score:
+def test(reader: Reader, alphabet: str, dataset: IterableSequenceDataset) -> Score:
     """Read all samples of an epoch."""
     reader.eval()
     read: list[str] = []
     right: list[str] = []
     with torch.inference_mode():
         for block in dataset:
-            read += decode(reader(ctc_collate(block).images), dataset.alphabet)
+            read += decode(reader(ctc_collate(block).images), alphabet)
             right += block.texts.tolist()
     return score(read, right)
 
@@ -271,7 +271,7 @@ def main() -> int:
         rows, texts = load_rows(asked.read, asked.width) if asked.read else ([], [])
         reader, alphabet = train_reader(recipe, 60 * asked.minutes)
         tests = replace(recipe, glyphs="test", count=asked.test_samples)
-        print_score("sequences", test(reader, IterableSequenceDataset(tests)))
+        print_score("sequences", test(reader, alphabet, IterableSequenceDataset(tests)))
         if rows:
             print_score(str(asked.read), score(read_rows(reader, rows, alphabet), texts))
     except MnistseqError as error:

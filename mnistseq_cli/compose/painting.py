@@ -98,8 +98,8 @@ def fill_height(ink: GlyphInk, row: Ints, above_px: Ints, below_px: Ints) -> tup
     above_px = above_px + (free_px - filled_px) // 2
     had, have = row_px[row], filled_px[row]
     images = _resample_rows(ink.images, row, (-top_px, row_px, filled_px), above_px)
-    # So far along a row of any length that all columns are in it.
-    many = -(-images.shape[2] // had)
+    # So far along a row of any length that all columns are in it, and what becomes of their edges.
+    many = images.shape[2] // had + 2
     images, _ = resample(images, np.zeros_like(had), many * had, many * have)
     left, top, width, height = measure_ink(images).T
     images = move_left(images, left)[:, :, : width.max(initial=1)]

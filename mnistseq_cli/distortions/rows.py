@@ -93,7 +93,7 @@ def _find_ink(stamps: Stamps, chosen: Ints, rows: Ints, step: int) -> Ints:
 
 def _measure_pen(images: Pixels) -> Ints:
     """Return the radius of the pen: ink over all steps between pixels, as of a stroke."""
-    ink = images.astype(np.int64)
+    ink = np.pad(images.astype(np.int64), ((0, 0), (0, 0), (0, 1)))  # edges at its end, too
     down, across = (np.abs(np.diff(ink, axis=axis)).sum(axis=(1, 2)) for axis in (1, 2))
     radius: Ints = _PARTS * ink.sum(axis=(1, 2)) // np.maximum(1, down + across)
     return np.maximum(_PARTS, radius)

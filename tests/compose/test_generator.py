@@ -30,6 +30,8 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "overlap": {"length": (4, 6), "spacing_px": (-9, 3), "width_px": 120},
     "shrink": {"length": (3, 9), "fit": "shrink", "width_px": 90},
     "stretch": {"length": (3, 9), "fit": "stretch", "width_px": 90},
+    "margin": {"length": 3, "width_px": "natural", "margin_px": (0, 8), "augment": ("shear=30",)},
+    "joined": {"length": 4, "width_px": "natural", "augment": ("scale=0.4", "join=1")},
 }
 
 
@@ -60,7 +62,8 @@ def test_a_sample_does_not_depend_on_its_block(
 def test_stretches_made_together_are_those_made_alone(
     values: dict[str, Any], glyphs: GlyphSet
 ) -> None:
-    generator = SequenceGenerator(Recipe(**values, augment=("light",), seed=1), glyphs)
+    drawn: dict[str, Any] = {"augment": ("light",), "seed": 1} | values
+    generator = SequenceGenerator(Recipe(**drawn), glyphs)
     stretches = (range(64, 66), range(3, 8), range(90, 91))
     for block, one in zip(generator.stretches(stretches, masks=True), stretches, strict=True):
         alone = generator.block(one.start, one.stop, masks=True)
