@@ -174,8 +174,8 @@ def test_an_estimate_counts_the_files_of_every_format(
 ) -> None:
     check_installed(to)
     output = {"to": to, "labels": tuple(LABEL_STYLES)} if to == "folder" else {"to": to}
-    recipe = {"count": 1250, "length": (3, 5), "splits": splits}
-    plan = Case(glyph_folder, recipe=recipe, output=output, part_size=500).plan(tmp_path / "out")
+    recipe = {"count": 2500, "length": (3, 5), "splits": splits}
+    plan = Case(glyph_folder, recipe=recipe, output=output, part_size=1000).plan(tmp_path / "out")
     found = estimate(plan)
     assert not list(tmp_path.iterdir())  # it leaves nothing behind
     found.check_space(plan.output.folder)
