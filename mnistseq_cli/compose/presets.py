@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,9 +40,8 @@ class Preset:
 def load_presets() -> dict[str, Preset]:
     """Read the presets."""
     import tomllib  # noqa: PLC0415 - only patterns need it
-    from importlib.resources import files  # noqa: PLC0415 - as above
 
-    text = files(__package__).joinpath("presets.toml").read_text("utf-8")
+    text = Path(__file__).with_name("presets.toml").read_text("utf-8")
     presets = {}
     for name, values in tomllib.loads(text).items():
         if amounts := values.pop("amounts", ()):

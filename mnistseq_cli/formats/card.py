@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from string import Template
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +28,7 @@ _FREE, _OTHER = "cc0-1.0", "other"
 
 def _read_own(name: str) -> str:
     """Return a file that lies beside this module."""
-    from importlib.resources import files  # noqa: PLC0415 - few need it
-
-    return files(__package__).joinpath(name).read_text("utf-8")
+    return Path(__file__).with_name(name).read_text("utf-8")
 
 
 @cache

@@ -12,8 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from importlib.resources import files
 from math import prod
+from pathlib import Path
 from typing import Any, Literal
 
 SplitName = Literal["train", "test"]
@@ -155,7 +155,7 @@ def _read_split(images: dict[str, Any], labels: dict[str, Any], sha256: str = ""
 DATASETS: dict[str, Dataset] = {
     name: _read_dataset(name, entry)
     for name, entry in json.loads(
-        files(__package__).joinpath("datasets.json").read_text("utf-8")
+        Path(__file__).with_name("datasets.json").read_text("utf-8")
     ).items()
 }
 MNIST, STROKES = DATASETS["mnist"], DATASETS["strokes"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -27,7 +27,7 @@ class Forms(NamedTuple):
 @cache
 def read_forms() -> Forms:
     """Return proportions and ways of all characters."""
-    text = files(__package__).joinpath("characters.txt").read_text("utf-8")
+    text = Path(__file__).with_name("characters.txt").read_text("utf-8")
     proportions: dict[str, tuple[float, ...]] = {}
     widest_px: dict[str, int] = {}
     ways = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import shlex
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +31,6 @@ from mnistseq_cli.validation import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from mnistseq_cli.formats.base import LoadedSample
     from mnistseq_cli.inspection.figures import Survey
@@ -113,7 +112,7 @@ def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
 
 
 def _read(name: str) -> str:
-    return files(__package__).joinpath("templates", name).read_text(encoding="utf-8")
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
 
 
 def _find_card_width(samples: Iterable[LoadedSample]) -> int:
