@@ -86,7 +86,7 @@ class FileEntry(NamedTuple):
     @classmethod
     def read(cls, entry: object) -> FileEntry:
         """Check an entry, or raise ValueError; what is listed may be removed: it lies inside."""
-        values = [*entry.values()] if isinstance(entry, dict) else entry
+        values = [*map(entry.get, cls._fields)] if isinstance(entry, dict) else entry
         if not isinstance(values, list) or [*map(type, values)] != [str, int, str]:
             raise ValueError(f"{entry!r:.60} is no name, size and SHA-256")
         name, size_bytes, sha256 = values

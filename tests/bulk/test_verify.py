@@ -255,6 +255,13 @@ def test_records_that_lead_out_of_the_dataset_are_refused(dataset: Path, name: s
     assert "is not inside the dataset" in find_problems(dataset, workers=0)[0]
 
 
+def test_keys_of_the_manifest_may_come_in_any_order(dataset: Path) -> None:
+    path = dataset / "dataset.json"
+    manifest = json.loads(path.read_bytes())
+    path.write_text(json.dumps(manifest, sort_keys=True))
+    assert not find_problems(dataset, workers=0)
+
+
 def test_what_is_no_whole_dataset_is_told(dataset: Path, tmp_path: Path) -> None:
     path = dataset / "dataset.json"
     manifest = json.loads(path.read_bytes())
