@@ -11,7 +11,7 @@ from typer.main import get_command
 
 from mnistseq_cli.cli import app
 from mnistseq_cli.cli.commands import COMMANDS, open_command
-from mnistseq_cli.cli.options import HELP
+from mnistseq_cli.cli.options import HELP, fill_in
 from mnistseq_cli.distortions.pipeline import make_pipeline
 from mnistseq_cli.distortions.registry import AUGMENTATIONS
 
@@ -158,7 +158,7 @@ def _read_command(section: str, usage: str, command: Any) -> Command:  # noqa: A
 
 
 def _read_parameter(parameter: Any) -> Parameter:  # noqa: ANN401 - as above
-    text, _, default = parameter.help.partition("[default: ")
+    text, _, default = fill_in(parameter.help).partition("[default: ")
     value = "" if getattr(parameter, "is_flag", False) else parameter.metavar or ""
     is_argument = isinstance(parameter, TyperArgument)
     names = sorted([*parameter.opts, *parameter.secondary_opts], key=lambda name: name[:2] == "--")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]")  # a drive of Windows has one letter
+_URL = r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]"  # a drive of Windows has one letter
 _LONGEST_QUOTE = 60
 _LONGEST_GUESS = 100  # difflib takes time with the square of the length
 
@@ -58,12 +58,12 @@ def check_choice(name: str, value: object, allowed: tuple[str, ...] | list[str])
 
 def is_url(name: Path | str) -> bool:
     """Whether a name is a URL, such as that of an object store."""
-    return bool(_URL.match(str(name)))
+    return bool(re.match(_URL, str(name)))
 
 
 def check_local(name: str, path: Path | str) -> None:
     """Raise if a path to write at is a URL: it would make a local folder such as ``s3:``."""
-    if scheme := _URL.match(str(path)):
+    if scheme := re.match(_URL, str(path)):
         raise UsageError(
             f"{name} is {scheme[0]}…, but object stores are not supported here",
             "Name a file or folder of this machine; --out of phone and batch takes a URL",

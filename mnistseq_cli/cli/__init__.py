@@ -20,7 +20,7 @@ from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
 INTERRUPTED, TERMINATED = 130, 143
 DEBUG_VARIABLE = "MNISTSEQ_DEBUG"
 # What is said where a library could not be loaded, or a process not started.
-_LACKS_MEMORY = re.compile("(?i)failed to map segment|cannot allocate memory|out of memory")
+_LACKS_MEMORY = "(?i)failed to map segment|cannot allocate memory|out of memory"
 
 app = typer.Typer(
     name="mnistseq",
@@ -78,7 +78,7 @@ def _name_error(error: Exception) -> MnistseqError:
         return _name_usage(error)
     if isinstance(error, MnistseqError):
         return error
-    if isinstance(error, MemoryError) or _LACKS_MEMORY.search(str(error)):
+    if isinstance(error, MemoryError) or re.search(_LACKS_MEMORY, str(error)):
         return OutputError(
             "there is not enough memory",
             "Use fewer --workers, a smaller --part-size or a smaller --width.",

@@ -10,7 +10,6 @@ from mnistseq_cli.cli.make_dataset import make_dataset
 from mnistseq_cli.cli.output_options import OutputOptions
 from mnistseq_cli.cli.picture_options import Picture
 from mnistseq_cli.errors import TextError
-from mnistseq_cli.recipe import describe_named, read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +30,8 @@ def batch(
     list_recipes: bool = False,
 ) -> None:
     """Run the command; `help.txt` says what each parameter is."""
+    from mnistseq_cli.recipe import describe_named, read_lines
+
     if list_patterns:
         print_table([("name", "example", "numbers", "what"), *find_patterns()], figures=(2,))
         return

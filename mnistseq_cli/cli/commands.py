@@ -13,7 +13,7 @@ from typer.main import get_command
 from mnistseq_cli.cli.completion import install_script, show_script
 from mnistseq_cli.cli.console import print_result
 from mnistseq_cli.cli.help import write_help
-from mnistseq_cli.cli.options import HELP, expand
+from mnistseq_cli.cli.options import HELP, expand, fill_in
 from mnistseq_cli.cli.usage_errors import WrongUsage, check_strengths, repeat_single_length
 
 COMPLETION_OPTIONS = {"--install-completion": install_script, "--show-completion": show_script}
@@ -75,6 +75,13 @@ class Command(TyperCommand):
         values = ctx.params.get("digits" if takes_digits else "more_splits") or []
         check_strengths(words, values, takes_digits=takes_digits)
         return left
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Complete options; only what the help of those names is looked up."""
+        found = super().shell_complete(ctx, incomplete)
+        for item in found:
+            item.help = fill_in(item.help or "")
+        return found
 
     def format_usage(self, ctx: Any, formatter: Any) -> None:
         """Write the usage: arguments as they are, hidden ones not at all."""

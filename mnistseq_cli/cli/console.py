@@ -20,11 +20,10 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.errors import MnistseqError
 
+# Patterns here are compiled when they are first used, for the sake of completion.
 # What moves the cursor, ends a line or turns its direction; and bytes of names that are no UTF-8.
-_UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-_ENDLESS = re.compile(r"([^\s/]{60})[^\s/]{176,}([^\s/]{20})")
+_UNSAFE = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+_ENDLESS = r"([^\s/]{60})[^\s/]{176,}([^\s/]{20})"
 
 
 @cache
@@ -48,7 +47,7 @@ def escape(text: str) -> str:
         # JSON escapes those below a space itself, and knows no \x.
         return repr(found[0])[1:-1] if found[0] < " " else f"\\u{ord(found[0]):04x}"
 
-    return _UNSAFE.sub(spell, text)
+    return re.sub(_UNSAFE, spell, text)
 
 
 def print_result(text: str) -> None:
@@ -88,7 +87,7 @@ def report_error(error: MnistseqError) -> None:
 
 def _report(kind: str, style: str, *lines: str) -> None:
     # Words that are longer than a name of a file lack their middle.
-    message, hint = (_ENDLESS.sub(r"\1…\2", line) for line in lines)
+    message, hint = (re.sub(_ENDLESS, r"\1…\2", line) for line in lines)
     _print((kind, style), (message, ""))
     if hint:
         _print((f"  {hint}", ""))

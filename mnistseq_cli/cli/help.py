@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperArgument
 
+from mnistseq_cli.cli.options import fill_in
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -20,8 +22,8 @@ LEAST_COLUMNS = 70  # in less, boxes leave no room for words
 MOST_COLUMNS = 80  # longer lines are hard to read
 _MOST_NAME_COLUMNS = 30  # what a longer name means begins below it
 _SIDES = 4  # columns that the sides of a box take, with their room
-_WORD = re.compile(r"[^\s,]+")
-_OPTION = re.compile(r"(?<!\S)--?[a-z][\w-]*")
+_WORD = r"[^\s,]+"
+_OPTION = r"(?<!\S)--?[a-z][\w-]*"
 # Numbers of colours and weights, as ECMA-48 has them.
 _FRAME, _HEADING, _NAME, _VALUE = "2", "1", "1;36", "33"
 
@@ -60,7 +62,7 @@ def _list_panels(command: Any, ctx: Any, commands: dict[str, str]) -> dict[str, 
             name = ", ".join(sorted([*param.opts, *param.secondary_opts], key=len))
             name += "" if param.is_flag else f" {param.metavar or ''}"
         variable = f" [env var: {param.envvar}]" if param.envvar else ""
-        panels.setdefault(title, []).append((name, f"{param.help}{variable}"))
+        panels.setdefault(title, []).append((name, f"{fill_in(param.help)}{variable}"))
     return panels
 
 
@@ -116,11 +118,15 @@ def _wrap(text: str, width: int) -> list[str]:
 def _paint_name(text: str) -> str:
     """Paint a name of a command or an option, and otherwise what stands for its value."""
     value = _VALUE if text.startswith("-") else _NAME
-    return _WORD.sub(lambda word: _paint(word[0], _NAME if word[0][0] == "-" else value), text)
+
+    def paint(word: re.Match[str]) -> str:
+        return _paint(word[0], _NAME if word[0][0] == "-" else value)
+
+    return re.sub(_WORD, paint, text)
 
 
 def _paint_options(text: str) -> str:
-    return _OPTION.sub(lambda found: _paint(found[0], _NAME), text)
+    return re.sub(_OPTION, lambda found: _paint(found[0], _NAME), text)
 
 
 def _paint(text: str, style: str) -> str:

@@ -107,7 +107,7 @@ def _declare(parameters: Iterable[Parameter], section: str) -> Iterator[Paramete
             ... if parameter.default is Parameter.empty else parameter.default,
             *entry.flags,
             metavar=entry.metavar,
-            help=_fill_in(entry.text),
+            help=entry.text,
             hidden=not entry.text,
             rich_help_panel=entry.panel,
             autocompletion=find_completer(name, entry.metavar or ""),
@@ -119,8 +119,8 @@ def _declare(parameters: Iterable[Parameter], section: str) -> Iterator[Paramete
         yield parameter.replace(default=declared, kind=Parameter.KEYWORD_ONLY)
 
 
-def _fill_in(text: str) -> str:
-    """Return a text with the names in tables, such as ``{recipe.NAMED_RECIPES}``."""
+def fill_in(text: str) -> str:
+    """Return a text of the help with the names in tables, such as ``{recipe.NAMED_RECIPES}``."""
     return re.sub(r"\{([\w.]+\.[A-Z_]+)\}", lambda found: ", ".join(load_table(found[1])), text)
 
 

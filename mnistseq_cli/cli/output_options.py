@@ -18,7 +18,7 @@ FOLDER = "folder"
 ENCODED = (FOLDER, "webdataset", "parquet", "lmdb")  # formats that hold encoded images
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)  # as `Picture`
 class OutputOptions:
     """Where and how; a field is None where the user said nothing."""
 

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.cli.console import say, warn
 from mnistseq_cli.errors import CacheError, GlyphError, LayoutError, TextError, UsageError
-from mnistseq_cli.recipe import NAMED_RECIPES, WIDTH_LIMIT_PX, Recipe, read_named
 
 if TYPE_CHECKING:
     from mnistseq_cli.compose.generator import SequenceGenerator
+    from mnistseq_cli.recipe import Recipe
 
 SEED_BITS = 32  # short enough to type again
 TEXT_SOURCES = ("digits", "length", "pattern", "texts")
 GLYPH_HASHES = ("glyphs_sha256", "writers_sha256")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)  # completion makes the class anew at each TAB
 class Picture:
     """What decides the pixels; a field is None where the user said nothing."""
 
@@ -57,6 +57,7 @@ class Picture:
         from mnistseq_cli.compose.generator import SequenceGenerator
         from mnistseq_cli.glyphs.cache import find_data_dir
         from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
+        from mnistseq_cli.recipe import NAMED_RECIPES, WIDTH_LIMIT_PX
 
         gc.freeze()  # NumPy stays loaded as well; see `mnistseq_cli.__main__`
         recipe = self.make_recipe(defaults, given)
@@ -109,11 +110,15 @@ class Picture:
             )
         import secrets
 
+        from mnistseq_cli.recipe import Recipe
+
         return Recipe.from_dict({"seed": secrets.randbits(SEED_BITS)} | base | said)
 
 
 def read_recipe(value: str, height_px: int | None = None) -> dict[str, Any]:
     """Return what a built-in recipe or that of a file says, in a height if one is given."""
+    from mnistseq_cli.recipe import NAMED_RECIPES, Recipe, read_named
+
     named = read_named(value) if value in NAMED_RECIPES else None
     recipe = Recipe.load(value) if named is None else Recipe.from_dict(named)
     values = (recipe.at_height(height_px) if height_px else recipe).to_dict()

@@ -18,9 +18,9 @@ _ANSWERS = (line.split(": ", 1) for line in HELP["answers"].about.splitlines())
 # What does here what options of other tools, or of a first guess, do there.
 _OTHER_WORDS = {word: answer for words, answer in _ANSWERS for word in words.split()}
 # The same of all versions of Typer: "is not a valid int", "should be a valid integer".
-_VALID = re.compile(r"\ba valid (int|float|number)")
+_VALID = r"\ba valid (int|float|number)"
 _WANTED = {"int": "a whole number", "float": "a number", "number": "a number"}
-_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+_NUMBER = r"-?\d+(\.\d+)?"
 
 
 def repeat_single_length(words: list[str]) -> list[str]:
@@ -28,7 +28,7 @@ def repeat_single_length(words: list[str]) -> list[str]:
     parts = [word.split("=", 1) if word.startswith("--length=") else [word] for word in words]
     words = [word for part in parts for word in part]
     for place, word in enumerate(words):
-        values = [bool(_NUMBER.fullmatch(value)) for value in words[place + 1 : place + 3]]
+        values = [bool(re.fullmatch(_NUMBER, value)) for value in words[place + 1 : place + 3]]
         if word == "--length" and values and values[0] and values[1:] != [True]:
             return [*words[: place + 2], *words[place + 1 :]]
     return words
@@ -43,7 +43,7 @@ def check_strengths(words: list[str], values: list[str], *, takes_digits: bool) 
 
     for option, name, value in zip(words, words[1:], words[2:], strict=False):
         is_bare = option == "--augment" and name in AUGMENTATIONS
-        if is_bare and _NUMBER.fullmatch(value) and value in values:
+        if is_bare and re.fullmatch(_NUMBER, value) and value in values:
             problem = "could be its strength or more digits" if takes_digits else "is unexpected"
             place = " Digits stand before the options." if takes_digits else ""
             raise UsageError(
@@ -73,7 +73,7 @@ def _suggest_option(unknown: str, known: list[str]) -> str:
     from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS
 
     name = unknown.lstrip("-").replace("_", "-").lower()
-    if _NUMBER.fullmatch(unknown):
+    if re.fullmatch(_NUMBER, unknown):
         return f"Put -- before a number with a minus: -- {unknown}."
     answers = {one: f"Use --augment {one}, or --augment {one}=VALUE." for one in AUGMENTATIONS}
     answers |= {one: f"Use --augment {one}." for one in PRESETS} | _OTHER_WORDS
@@ -92,7 +92,7 @@ def name_parameter(parameter: Any) -> str:
 
 def _name_value(message: str, cause: BaseException | None) -> str:
     """Name the value that is no number: from 0.29 on, Typer leaves that to pydantic."""
-    valid = _VALID.search(message)
+    valid = re.search(_VALID, message)
     if valid is None:
         return message
     details = getattr(cause, "errors", None)

@@ -110,6 +110,7 @@ def test_options_and_patterns_are_explained() -> None:
         found = complete(line)
         assert "--help" in found
         assert all(about and "\\" not in about for about in found.values())
+    assert "(cheque, form, " in complete("mnistseq batch --rec")["--recipe"]
     assert complete("mnistseq phone --pattern jp-")["jp-mobile"] == "Japan, mobile"
     assert complete("mnistseq batch --pattern ib")["iban"] == "Bank accounts of 19 countries"
 
