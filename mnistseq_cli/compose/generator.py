@@ -18,6 +18,7 @@ from mnistseq_cli.errors import GlyphError, LayoutError, UsageError
 from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.glyphs.stamps import Pages, Stamps
 from mnistseq_cli.glyphs.writers import unknown_writers
+from mnistseq_cli.pixels import keep_freed_memory
 from mnistseq_cli.randomness import Samples, draw_for
 from mnistseq_cli.recipe import COUNT_LIMIT, PAGE_PX, WIDTH_LIMIT_PX, Recipe
 from mnistseq_cli.validation import check_number
@@ -162,6 +163,7 @@ class SequenceGenerator:
         source: TextSource | None = None,
         widest_px: int | None = None,
     ) -> None:
+        keep_freed_memory()
         if not isinstance(recipe, Recipe):
             recipe = Recipe.load(recipe)
         if isinstance(glyphs, str):
