@@ -206,11 +206,12 @@ def _pack(images: Pixels) -> NDArray[np.uint32]:
     padded = np.zeros((n * (height + 1) + 2) * stride + 1, np.uint8)
     rows = padded[stride + 1 : -stride].reshape(n, height + 1, stride)
     rows[:, :-1, :-1] = images
-    quads = np.empty((padded.size - stride - 1, 4), np.uint8)
-    for place, far in enumerate((0, stride, 1, stride + 1)):
-        quads[:, place] = padded[far : far + len(quads)]
-    packed: NDArray[np.uint32] = quads.view("<u4")[:, 0]
-    return packed
+    pairs = padded[:-stride].astype(np.uint16)
+    pairs |= padded[stride:].astype(np.uint16) << 8
+    quads = pairs[1:].astype(np.uint32)
+    quads <<= np.uint32(16)
+    quads |= pairs[:-1]
+    return quads
 
 
 _DEGREE = 0.017453292519943295

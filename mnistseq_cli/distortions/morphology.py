@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mnistseq_cli.pixels import split_up
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -25,6 +27,7 @@ SPARE_PX = 2  # columns of paper that end each image
 LEAST_INK = 3  # at least a third of the ink stays: less cannot be read
 _DIAGONAL = np.uint16(181)  # 256 / sqrt(2)
 _SAME, _MOST_GAIN = 64, np.uint16(255)  # factors in 1 / 64
+_CHUNK_PX = 2**17  # what the cache of a processor holds with all that is made of it
 _LANES, _LANES_PX = np.uint64(0x00FF00FF00FF00FF), 1028
 
 
@@ -37,9 +40,12 @@ def thicken(images: Pixels, strengths: Floats, _: Words) -> Pixels:
     inside_out = np.where(strengths < 0, 255, 0).astype(np.uint8)
     distance = np.rint(np.abs(strengths[:, 0]) * 256).astype(np.int64)
 
-    def step(done: int, grown: Pixels, digits: Ints) -> Pixels:
-        part = np.clip(distance[digits] - done, 0, 256).astype(np.uint16)
-        return _grow_edge(grown, inside_out[digits], part[:, None])
+    def step(done: int, ink: Pixels, digits: Ints) -> Pixels:
+        part = np.clip(distance[digits] - done, 0, 256).astype(np.uint16)[:, None]
+        grown = np.empty(ink.shape, np.uint8)
+        for some in split_up(grown, _CHUNK_PX):
+            grown[some] = _grow_edge(ink[some], inside_out[digits[some]], part[some])
+        return grown
 
     steps = [partial(step, done) for done in range(0, int(distance.max(initial=0)), 256)]
     return _darken(_go_on(images, steps), images)
