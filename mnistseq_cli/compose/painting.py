@@ -151,17 +151,28 @@ def paint(
     _, height_px, stamp_px = stamps.images.shape
     canvas = np.zeros((shape[0], height_px, width_px + stamp_px), np.uint8)
     windows = sliding_window_view(canvas, stamp_px, axis=2, writeable=True)
+    is_met = _find_met(stamps, shape) if blend else np.zeros(len(stamps.place), np.bool_)
     ends = np.cumsum(np.bincount(stamps.place)).tolist()
     for start, end in zip([0, *ends], ends, strict=False):
         sample, x_px = stamps.sample[start:end], stamps.x_px[start:end]
-        images = stamps.images[start:end]
-        if blend:
-            images = np.maximum(windows[sample, :, x_px], images)
+        images, met = stamps.images[start:end], np.flatnonzero(is_met[start:end])
+        if met.size:
+            images = images.copy()
+            images[met] = np.maximum(windows[sample[met], :, x_px[met]], images[met])
         windows[sample, :, x_px] = images
     boxes = np.zeros((*shape, 4), np.int64)
     boxes[stamps.sample, stamps.place] = stamps.boxes
     boxes[stamps.sample, stamps.place, 0] += stamps.x_px
     return canvas[:, :, :width_px], boxes
+
+
+def _find_met(stamps: Stamps, shape: tuple[int, int]) -> Bools:
+    """Return which images begin where ink of a digit before them is, shape (M,)."""
+    ends_px = np.zeros((shape[0], shape[1] + 1), np.int64)
+    ends_px[stamps.sample, stamps.place + 1] = stamps.x_px + stamps.boxes[:, ::2].sum(axis=1)
+    np.maximum.accumulate(ends_px, axis=1, out=ends_px)
+    is_met: Bools = ends_px[stamps.sample, stamps.place] > stamps.x_px
+    return is_met
 
 
 def gather_inks(stamps: Stamps, widths_px: Ints, marked: Bools | None) -> Inks:
