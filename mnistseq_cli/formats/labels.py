@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnistseq_cli.errors import UsageError
-from mnistseq_cli.formats.fields import MARK, find_known, quote, write_records
+from mnistseq_cli.formats.fields import MARK, find_known, quote, write_lines
 from mnistseq_cli.formats.masks import encode_instances, encode_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from mnistseq_cli.compose.samples import Block, Sample
     from mnistseq_cli.formats.base import Append, Fragments, PartWriter
@@ -108,12 +108,10 @@ class _Records(Listing):
 
     name_mask: bool = False
 
-    def list_entries(self, names: Sequence[str], block: Block) -> Iterator[str]:
-        masks = [""] * len(block)
-        if self.name_mask:
-            masks = [f'"mask_file_name": {mask}, ' for mask in quote(_name_masks(names))]
-        for name, mask, record in zip(quote(names), masks, write_records(block), strict=True):
-            yield f'{{"file_name": {name}, {mask}{record[1:]}\n'
+    def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
+        """Keep the lines of a block."""
+        more = {"mask_file_name": _name_masks(names)} if self.name_mask else {}
+        writer.append(self.fragment, write_lines(block, file_name=names, **more))
 
 
 class _Doctr(Listing):

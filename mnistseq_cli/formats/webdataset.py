@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from mnistseq_cli.files import naming_damage, open_regular
 from mnistseq_cli.formats.base import Encoded, LoadedSample, PartWriter, Wanted, list_files
-from mnistseq_cli.formats.fields import write_records
+from mnistseq_cli.formats.fields import write_lines
 from mnistseq_cli.formats.images import decode_grey
 from mnistseq_cli.formats.read_labels import row_from_record
 
@@ -54,12 +54,12 @@ class WebDataset(Encoded):
 
     def _members(self, block: Block) -> Iterator[bytes]:
         images = self._encode(block.images, block.widths_px)
-        rows = zip(images, block.texts.tolist(), write_records(block), strict=True)
+        rows = zip(images, block.texts.tolist(), write_lines(block).splitlines(), strict=True)
         licence = f", {json.dumps(self._licence)[1:]}" if self._licence else "}"
         for index, (image, text, record) in enumerate(rows, block.start):
             yield from _pack(f"{index:09d}.{self._ending}", image)
             yield from _pack(f"{index:09d}.txt", text.encode())
-            yield from _pack(f"{index:09d}.json", (record[:-1] + licence).encode())
+            yield from _pack(f"{index:09d}.json", record[:-1] + licence.encode())
 
     def read_split(self, split: str, folder: Path, wanted: Wanted) -> Iterator[LoadedSample]:
         """Read the samples that lie in a folder."""
