@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mnistseq_cli.cli import main
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
+from mnistseq_cli.glyphs.load import load_glyphs
 from tests.helpers.mirror import write_pair
 from tests.helpers.program import Result
 
@@ -67,6 +68,15 @@ def punctuated(glyphs: GlyphSet) -> GlyphSet:
 def glyph_folder(glyphs: GlyphSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder with the made-up glyphs as an IDX pair, for ``--dataset``."""
     return write_pair(tmp_path_factory.mktemp("blots"), glyphs.images, glyphs.labels, "train-")
+
+
+@pytest.fixture(scope="session")
+def pen_dir(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Give a cache with all that the pen draws, the same for all processes of a run."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "pen"
+    load_glyphs("strokes", "all", folder)
+    return folder
 
 
 @pytest.fixture

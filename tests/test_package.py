@@ -114,10 +114,10 @@ def test_without_pip_it_is_uv_that_installs(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_examples_are_true(module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_are_true(module: str, pen_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Examples name no data set, so here they are written with the built-in pen.
     monkeypatch.setenv("MNISTSEQ_OFFLINE", "1")
-    monkeypatch.setenv("MNISTSEQ_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("MNISTSEQ_DATA_DIR", str(pen_dir))
     assert doctest.testmod(import_module(module)).failed == 0
 
 

@@ -132,7 +132,9 @@ def test_a_data_set_in_a_folder_is_found_from_everywhere(
     assert found["sources"]["gaps"] == {"n_labels": 0, "n_recipe": 5}
 
 
-def test_a_dataset_is_resumed_where_its_glyphs_lie_now(run: Run, own_glyphs: Path) -> None:
+def test_a_dataset_is_resumed_where_its_glyphs_lie_now(
+    run: Run, own_glyphs: Path, pen_dir: Path
+) -> None:
     command = "batch -n 5 --length 3 3 -o pf --resume --dataset"
     assert run(f"{command} fold", glyphs=False).status == 0
     image = Path("pf/images/00000/00000002.png")
@@ -157,7 +159,7 @@ def test_a_dataset_is_resumed_where_its_glyphs_lie_now(run: Run, own_glyphs: Pat
     assert "glyphs_sha256" in other.err
     other = run("verify pf --deep", glyphs=False)
     assert (other.status, "is not what the recipe was made with" in other.err) == (1, True)
-    other = run(f"{command} strokes", glyphs=False)
+    other = run(f"{command} strokes --data-dir {pen_dir}", glyphs=False)
     assert "dataset is " in other.err
     assert "glyphs_sha256" not in other.err
 

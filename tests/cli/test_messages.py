@@ -227,8 +227,9 @@ def test_first_use_says_where_glyphs_are_kept(run: Run, tmp_path: Path) -> None:
     assert "kept" not in second.err
 
 
-@pytest.mark.parametrize("dataset", [[], ["--dataset", "strokes"]])
-@pytest.mark.parametrize("is_offline", [True, False])
+@pytest.mark.parametrize(
+    ("dataset", "is_offline"), [([], True), ([], False), (["--dataset", "strokes"], True)]
+)
 def test_glyphs_that_cannot_be_kept_are_said_to_be_drawn_anew(
     dataset: list[str], is_offline: bool, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,8 +51,8 @@ def test_only_a_file_that_is_named_is_replaced(run: Run, tmp_path: Path) -> None
     assert names == ["7.png", "7-2.png", "7-3.png"]
     assert run("sequence 7 -n 2").out.split() == ["7-4.png", "7-5.png"]
     assert len(list(tmp_path.glob("7*.png"))) == 5
-    assert run("sequence 3/5 --dataset strokes", glyphs=False).out == "3_5.png\n"
-    assert run("sequence .5 --dataset strokes", glyphs=False).out == "_5.png\n"
+    assert run("sequence 3/5").out == "3_5.png\n"
+    assert run("sequence .5").out == "_5.png\n"
     assert run("sequence 1 -o new/one.png -w 40").out == "new/one.png\n"
     run("sequence 1 -o new/one.png -w 50")
     assert imageio.imread(tmp_path / "new" / "one.png").shape == (28, 50)

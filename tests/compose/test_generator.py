@@ -167,11 +167,11 @@ def test_slices_are_blocks_and_indices_may_be_negative(generator: SequenceGenera
             generator[index]
 
 
-def test_a_pickle_names_its_glyphs_and_does_not_hold_them(tmp_path: Path) -> None:
+def test_a_pickle_names_its_glyphs_and_does_not_hold_them(pen_dir: Path) -> None:
     recipe = Recipe(length=3, count=5, augment=("light",), dataset="strokes")
-    strokes = load_glyphs("strokes", data_dir=str(tmp_path))
+    strokes = load_glyphs("strokes", data_dir=str(pen_dir))
     for source, limit in ((None, 4096), (strokes, 2_000_000)):
-        generator = SequenceGenerator(recipe, source, str(tmp_path))
+        generator = SequenceGenerator(recipe, source, str(pen_dir))
         data = pickle.dumps(generator)
         assert len(data) < limit  # the glyphs are 16 MB
         assert np.array_equal(pickle.loads(data)[4].image, generator[4].image)  # noqa: S301 - ours

@@ -24,13 +24,5 @@ def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
 
 
 @pytest.fixture(scope="session")
-def pen_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a cache with all that the pen draws."""
-    folder = tmp_path_factory.mktemp("pen")
-    load_glyphs("strokes", "all", folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
 def strokes(pen_dir: Path) -> GlyphSet:
     return load_glyphs("strokes", "train", pen_dir)

