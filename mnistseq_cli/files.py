@@ -188,7 +188,15 @@ def find_inside(folder: Path, name: str) -> Path | None:
 def open_regular(path: Path | str, *, error: type[MnistseqError] = OutputError) -> BinaryIO:
     """Open a file that the user or another file names."""
     with naming_damage(path, error):
-        return path.open("rb") if is_store(path) else os.fdopen(_open_regular(path)[0], "rb")
+        if is_store(path):
+            return path.open("rb")
+        file = open(path, "rb", opener=lambda path, _: os.open(path, _READ_FLAGS))  # noqa: SIM115 - a Path has no opener
+        try:
+            _find_size(os.fstat(file.fileno()), path)
+        except BaseException:
+            file.close()
+            raise
+        return file
 
 
 def open_text(path: Path | str, *, error: type[MnistseqError] = OutputError) -> TextIO:
@@ -211,8 +219,9 @@ def read_regular(path: Path | str, limit_bytes: int = READ_LIMIT_BYTES) -> bytes
             data = file.read(limit_bytes + 1)
         _check_size(len(data), limit_bytes)
         return data
-    descriptor, size_bytes = _open_regular(path)  # half the time of `Path.read_bytes`
+    descriptor = os.open(path, _READ_FLAGS)  # half the time of `Path.read_bytes`
     try:
+        size_bytes = _find_size(os.fstat(descriptor), path)
         _check_size(size_bytes, limit_bytes)
         data = os.read(descriptor, size_bytes + 1)
         while len(data) < size_bytes and (more := os.read(descriptor, size_bytes)):
@@ -230,16 +239,6 @@ def _check_size(size_bytes: int, limit_bytes: int) -> None:
 def check_regular(path: Path | str) -> int:
     """Return the size of a file in bytes, refusing a pipe or a device, which may never end."""
     return path.stat().st_size if is_store(path) else _find_size(os.stat(path), path)  # noqa: PTH116 - a Path takes as long as the call
-
-
-def _open_regular(path: Path | str) -> tuple[int, int]:
-    """Return a descriptor and the size in bytes."""
-    descriptor = os.open(path, _READ_FLAGS)
-    try:
-        return descriptor, _find_size(os.fstat(descriptor), path)
-    except BaseException:
-        os.close(descriptor)
-        raise
 
 
 def _find_size(found: os.stat_result, path: Path | str) -> int:

@@ -251,27 +251,29 @@ def check_part(
 def check_files(folder: Path, entries: Iterable[FileEntry]) -> list[Problem]:
     """Compare files with their entries."""
     if is_store(folder):
-        found = (_check_file(folder / entry.name, entry) for entry in entries)
+        found = [_check_file(folder / entry.name, entry) for entry in entries]
     else:  # a million Path objects take seconds
-        found = (_check_file(f"{folder}{os.sep}{entry.name}", entry) for entry in entries)
+        prefix = f"{folder}{os.sep}"
+        found = [_check_file(prefix + entry.name, entry) for entry in entries]
     return [problem for problem in found if problem]
 
 
 def _check_file(path: Path | str, entry: FileEntry) -> Problem | None:
     try:
         if entry.size_bytes <= _SMALL_BYTES:
-            found = FileEntry.of(read_regular(path, _LARGE_BYTES), entry.name)
+            data = read_regular(path, _LARGE_BYTES)
+            size_bytes, sha256 = len(data), hashlib.sha256(data).hexdigest()
         else:
             check_regular(path)
-            found = describe_file(path, entry.name)
+            _, size_bytes, sha256 = describe_file(path, entry.name)
     except (OSError, ValueError) as error:
         return _name_problem(error, entry.name)
-    if found.sha256 == entry.sha256:
+    if sha256 == entry.sha256:
         return None
-    if found.size_bytes < entry.size_bytes:
-        detail = f"{found.size_bytes} bytes instead of {entry.size_bytes}"
+    if size_bytes < entry.size_bytes:
+        detail = f"{size_bytes} bytes instead of {entry.size_bytes}"
         return Problem("short", entry.name, detail)
-    is_longer = found.size_bytes > entry.size_bytes
+    is_longer = size_bytes > entry.size_bytes
     return Problem("altered", entry.name, f"more than {entry.size_bytes} bytes" * is_longer)
 
 

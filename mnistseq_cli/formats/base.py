@@ -139,6 +139,12 @@ class ChosenPlaces:
             self._next = next(self._places, None)
         return is_chosen
 
+    def pass_over(self, n_samples: int) -> bool:
+        """Whether none of the next samples is; then they count as seen."""
+        is_free = self._next is None or self.n_seen + n_samples <= self._next
+        self.n_seen += n_samples * is_free
+        return is_free
+
 
 class Format(ABC):
     """One way for samples to lie on disk; made with an `Output`, which it checks."""

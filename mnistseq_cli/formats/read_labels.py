@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 import numpy as np
 
 from mnistseq_cli.files import is_store, naming_damage, open_text, read_file
+from mnistseq_cli.formats import tables
 from mnistseq_cli.formats.base import FIRST_SPLITS, LoadedSample, Wanted, rank_split
 from mnistseq_cli.formats.fields import FIELDS, MARK
 from mnistseq_cli.formats.images import IMAGE_ENDINGS
 from mnistseq_cli.formats.labels import EASYOCR_BLANK
-from mnistseq_cli.formats.tables import NAME_KEYS, TEXT_KEYS, check_text, naming_line, read_table
+from mnistseq_cli.formats.tables import NAME_KEYS, TEXT_KEYS, check_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -166,14 +167,16 @@ _READ = [  # what stands before the dot, the key, how it is read, and what it is
 
 # One function for each syntax.
 
+_OWN_RECORDS = re.compile(r'(?:\{"file_name": ".*+\n)*+')
 _JSON_LINES_HINT = 'Expected in each line: an object such as {"file_name": "a.png", "text": "7"}.'
 
 
 def _read_json_lines(path: Path, wanted: Wanted) -> Iterator[LabelRow]:
     with open_text(path) as file:
-        number = 0
-        with naming_line(path, lambda: number, _JSON_LINES_HINT):
-            for number, line in enumerate(file, 1):  # noqa: B007 - told where a line is wrong
+        lines = tables.Lines(file, wanted)
+        lines.plain = _OWN_RECORDS
+        with tables.naming_line(path, lambda: lines.number, _JSON_LINES_HINT):
+            for line in lines:
                 name = _peek_name(line)
                 if line.strip() and (name is None or wanted(name)):
                     row = row_from_record(json.loads(line))
@@ -196,7 +199,7 @@ def _read_table(path: Path, wanted: Wanted) -> Iterator[LabelRow]:
             return finder.find(name) is not None
         return False
 
-    for _, name, text in read_table(path, is_image=is_image):
+    for _, name, text in tables.read_table(path, is_image=is_image, wanted=wanted):
         if name != EASYOCR_BLANK and wanted(name):
             yield LabelRow(name, text)
 
