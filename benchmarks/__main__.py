@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING
 
 from benchmarks.distortions import measure_distortions
 from benchmarks.figures import Figure
-from benchmarks.files import measure_containers, measure_folder, measure_million
+from benchmarks.files import (
+    measure_containers,
+    measure_folder,
+    measure_million,
+    measure_tall_folders,
+)
 from benchmarks.samples import measure_heights, measure_memory, measure_presets, measure_rows
 from benchmarks.start import measure_start
 from benchmarks.streams import measure_streams
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
 MEASUREMENTS: dict[str, Callable[[str], Iterator[Figure]]] = {
     "rows": measure_rows,
     "heights": measure_heights,
+    "tall": measure_tall_folders,
     "presets": measure_presets,
     "distortions": measure_distortions,
     "memory": measure_memory,

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 COUNT = 20_000
 MILLION = 1_000_000
-CONTAINER_COUNT = 5000
+CONTAINER_COUNT, HEIGHT_COUNT = 5000, 10_000
+HEIGHTS_PX = (28, 64, 128)
 ROUNDS, CONTAINER_ROUNDS = 3, 5
 DEFLATE = "deflating the same pixels and writing them"
 HASHING = "reading and hashing with two processes"
@@ -64,9 +65,10 @@ def write_dataset(
     *,
     to: str = "folder",
     image_format: str = "png",
+    height_px: int = 28,
 ) -> Callable[[], object]:
     """Return the work of writing a dataset as the program does."""
-    recipe = Recipe(length=(11, 11), count=count, seed=1, dataset=glyphs.name)
+    recipe = Recipe(length=(11, 11), count=count, seed=1, dataset=glyphs.name, height_px=height_px)
 
     def work() -> None:
         output = Output(folder=place.make("made"), to=to, image_format=image_format)
@@ -146,6 +148,24 @@ def measure_folder(dataset: str, count: int = COUNT) -> Iterator[Figure]:
         goal = "≤ 1.3" if name == "verify" else ""
         ratio = seconds / times[HASHING]
         yield Figure(f"{name}, {count:,} images", seconds, "s", ratio, HASHING, goal)
+    rmtree(place.root)
+
+
+def measure_tall_folders(dataset: str) -> Iterator[Figure]:
+    """Yield the processor time of folders by height, with all that is done to glyphs first."""
+    place = Place()
+    for name in (dataset, "strokes"):
+        glyphs = load_glyphs(name)
+        glyphs.measure(glyphs.ids)
+        us_a_pixel = 0.0
+        for px in HEIGHTS_PX:
+            work = write_dataset(place, glyphs, HEIGHT_COUNT, 0, height_px=px)
+            seconds = take_turns({"": work}, 1, prepare=place.clear)[""]
+            us = seconds / HEIGHT_COUNT * 1e6
+            us_a_pixel = us_a_pixel or us / px**2
+            goal = "≤ 1" if px > HEIGHTS_PX[0] else ""
+            what = f"{name}, {px} px"
+            yield Figure(what, us, "µs an image", us / px**2 / us_a_pixel, "28 px, a pixel", goal)
     rmtree(place.root)
 
 
