@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 _OfRow: TypeAlias = tuple[Ints, Ints, Ints]  # where parts start, widths before and after
-_CHUNK_PX = 2**16  # what the cache of a processor holds, with its sums
+_CHUNK_PX = 2**17  # what the cache of a processor holds, with its sums
 
 
 def resample(images: Pixels, start_px: Ints, row_px: Ints, fitted_px: Ints) -> tuple[Pixels, Ints]:
@@ -33,24 +33,25 @@ def resample(images: Pixels, start_px: Ints, row_px: Ints, fitted_px: Ints) -> t
     wider_px = np.maximum(row_px, fitted_px)
     first = np.maximum(0, (2 * start_px * fitted_px - wider_px) // (2 * row_px))
     last = (2 * (start_px + part_px) * fitted_px + wider_px) // (2 * row_px)
-    n_columns = int((last - first).max(initial=0)) + 1
+    n_columns = int((np.minimum(last, fitted_px - 1) - first).max(initial=0)) + 1
     n_columns += -n_columns % 4  # whole words are faster
     parts = np.empty((n, height, n_columns), np.uint8)
+    lengths, each, half = _measure(first, (start_px, row_px, fitted_px), (part_px, n_columns))
     for some in split_up(parts if n_columns > part_px else images, _CHUNK_PX):
-        of_row = start_px[some], row_px[some], fitted_px[some]
-        shares, half = _share(part_px, n_columns, first[some], of_row)
-        total = np.matmul(images[some].astype(shares.dtype), shares.transpose(1, 0, 2))
-        parts[some] = np.add(total, half, out=total).astype(np.uint8)
+        shares = _share(lengths[:, some], each[some], (part_px, n_columns)).transpose(1, 0, 2)
+        total = np.matmul(images[some].astype(shares.dtype), shares)
+        parts[some] = np.add(total, half, out=total)
+    at_end = np.flatnonzero(first + n_columns > fitted_px)
+    parts[at_end] *= (np.arange(n_columns) < (fitted_px - first)[at_end, None])[:, None]
     return parts, first
 
 
-def _share(
-    n_sources: int, n_columns: int, first: Ints, of_row: _OfRow
-) -> tuple[NDArray[Any], np.floating[Any]]:
-    """Return what source pixels give to so many resampled ones, of which `first` is the first.
+def _measure(
+    first: Ints, of_row: _OfRow, shape: tuple[int, int]
+) -> tuple[Ints, NDArray[Any], np.floating[Any]]:
+    """Return what `_share` needs: lengths of parts, shape (4, M), and what a unit gives, (M,).
 
-    Shares have the shape (sources, M, columns); the sum of what is given, and the second number
-    that is returned, less its fraction, is a pixel.
+    The sum of what is given, and the third value, less its fraction, is a resampled pixel.
     """
     start_px, row_px, fitted_px = of_row
     wider_px = np.maximum(row_px, fitted_px)
@@ -58,26 +59,31 @@ def _share(
     # A mean is a multiple of 1 / (2 * wider_px). It may be wrong by less than half of that, for
     # each of which n_met + 4 roundings may be: no mean is rounded across a whole number.
     is_small = int(wider_px.max(initial=1)) * (n_met + 4) < 2**14
-    whole, real = (np.int32, np.float32) if is_small else (np.int64, np.float64)
-    # Places are counted in units of 1 / (2 * fitted_px) source pixels, which makes them whole.
-    unit, step, width = (2 * np.stack([fitted_px, row_px, wider_px])[..., None]).astype(whole)
-    left = (2 * first + 1) * row_px - wider_px - 2 * fitted_px * start_px
-    column: NDArray[Any] = np.arange(n_columns, dtype=whole)
-    met, before = np.divmod(left.astype(whole)[:, None] + step * column, unit)
-    inside = (column >= -first[:, None]) & (column < (fitted_px - first)[:, None])
-    each = inside * (1 / width).astype(real)
-    n = len(first) * n_columns
-    shares = np.zeros((n_sources + 2 * n_met, n), real)
-    place = (np.clip(met, -n_met, n_sources) + n_met) * np.int64(n)
-    place += np.arange(n).reshape(place.shape)
-    rest = before + width
-    for number in range(n_met):
-        part = np.minimum(rest, unit)
-        rest -= part
-        shares.reshape(-1)[place] = (part if number else part - before) * each
-        place += n
-    met_shares = shares[n_met : n_met + n_sources].reshape(n_sources, -1, n_columns)
-    return met_shares, real(0.5 + 0.25 / wider_px.max(initial=1))
+    real = np.float32 if is_small else np.float64
+    # In units of 1 / (2 * fitted_px) source pixels they are whole; short numbers are faster.
+    middle = (2 * first + 1) * row_px - (2 * start_px + 1) * fitted_px
+    lengths = np.array([middle, 2 * row_px, 2 * fitted_px, wider_px + fitted_px])
+    far, step, unit, reach = np.abs(lengths).max(axis=1, initial=0)
+    far += max(unit * shape[0], step * shape[1], reach)
+    lengths = lengths.astype(np.min_scalar_type(-int(far)))
+    return lengths, (1 / (2 * wider_px)).astype(real), real(0.5 + 0.25 / wider_px.max(initial=1))
+
+
+def _share(lengths: Ints, each: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    """Return what source pixels give to resampled ones, shape (sources, M, columns)."""
+    middle, step, *others = lengths
+    source, column = (np.arange(n, dtype=lengths.dtype) for n in shape)
+    unit, reach = np.repeat(others, len(column), axis=1)
+    overlap = source[:, None] * unit
+    overlap -= (step[:, None] * column + middle[:, None]).reshape(-1)
+    np.minimum(np.abs(overlap, out=overlap), reach, out=overlap)
+    np.subtract(reach, overlap, out=overlap)
+    if (step > others[0]).any():  # what is wider than a pixel may hold a whole one
+        np.minimum(overlap, unit, out=overlap)
+    shares = overlap.astype(each.dtype)
+    shares *= np.repeat(each, len(column))
+    of_columns: NDArray[Any] = shares.reshape(len(source), -1, len(column))
+    return of_columns
 
 
 LARGEST_SCALE = 2  # of rows that are to fill a height; what is low as a dash stays small
@@ -97,7 +103,8 @@ def fill_height(ink: GlyphInk, row: Ints, above_px: Ints, below_px: Ints) -> tup
     filled_px = np.minimum(free_px, LARGEST_SCALE * row_px)
     above_px = above_px + (free_px - filled_px) // 2
     had, have = row_px[row], filled_px[row]
-    images = _resample_rows(ink.images, row, (-top_px, row_px, filled_px), above_px)
+    rows, first_px = _resample_rows(ink.images, row, (-top_px, row_px, filled_px), above_px)
+    images = _put_rows(rows, first_px, page_px)
     # So far along a row of any length that all columns are in it, and what becomes of their edges.
     many = images.shape[2] // had + 2
     images, _ = resample(images, np.zeros_like(had), many * had, many * have)
@@ -112,31 +119,49 @@ def fit_stamps(stamps: Stamps, row_px: Ints, fitted_px: Ints, *, keep_height: bo
 
     The height shrinks with the width, around the middle, unless it is to be kept.
     """
-    widest_px = int((stamps.boxes[:, 0] + stamps.boxes[:, 2]).max())
+    n, page_px, _ = stamps.images.shape
+    right_px, inked_px = stamps.boxes[:, 0] + stamps.boxes[:, 2], int(stamps.boxes[:, 3].max())
+    # No digit has ink in more rows or columns: these alone are resampled.
+    inked = sliding_window_view(stamps.images, (inked_px, int(right_px.max())), axis=(1, 2))
+    top_px = np.minimum(stamps.boxes[:, 1], page_px - inked_px)
     of_digit = row_px[stamps.sample], fitted_px[stamps.sample]
-    images, x_px = resample(stamps.images[:, :, :widest_px], stamps.x_px, *of_digit)
+    parts, x_px = resample(inked[np.arange(n), top_px, 0], stamps.x_px, *of_digit)
     if not keep_height:
-        page_px = np.full_like(row_px, images.shape[1])
-        height_px = np.maximum(1, (2 * page_px * fitted_px + row_px) // (2 * row_px))
-        top_px = (page_px - height_px) // 2
-        of_row = np.zeros_like(row_px), page_px, height_px
-        images = _resample_rows(images, stamps.sample, of_row, top_px)
-    return replace(stamps, images=images, x_px=x_px, boxes=measure_ink(images))
+        images, pages_px = _put_rows(parts, top_px, page_px), np.full_like(row_px, page_px)
+        height_px = np.maximum(1, (2 * pages_px * fitted_px + row_px) // (2 * row_px))
+        of_row = np.zeros_like(row_px), pages_px, height_px
+        parts, top_px = _resample_rows(images, stamps.sample, of_row, (page_px - height_px) // 2)
+    boxes = measure_ink(parts)
+    boxes[:, 1] += top_px * (boxes[:, 3] > 0)
+    return replace(stamps, images=_put_rows(parts, top_px, page_px), x_px=x_px, boxes=boxes)
 
 
-def _resample_rows(images: Pixels, sample: Ints, of_row: _OfRow, top_px: Ints) -> Pixels:
-    """Resample rows as `resample` does columns, and put them where they are to begin.
+def _put_rows(rows: Pixels, top_px: Ints, page_px: int) -> Pixels:
+    """Return images as high as a page, blank but for rows that begin at those, (M,)."""
+    images = np.zeros((len(rows), page_px, rows.shape[2]), np.uint8)
+    windows = sliding_window_view(images, rows.shape[1], axis=1, writeable=True)
+    windows.transpose(0, 1, 3, 2)[np.arange(len(rows)), top_px] = rows
+    return images
 
-    All digits of a sample, (M,), are resampled in the same way; the places are those of samples.
+
+def _resample_rows(
+    images: Pixels, sample: Ints, of_row: _OfRow, top_px: Ints
+) -> tuple[Pixels, Ints]:
+    """Resample rows as `resample` does columns, from where those of samples are to begin, (N,).
+
+    All digits of a sample, (M,), are resampled in the same way. Return them and their first rows.
     """
-    height_px = images.shape[1]
-    shares, half = _share(height_px, height_px, -top_px, of_row)
+    fitted_px, low, high = of_row[2], int(top_px.min()), int((top_px + of_row[2]).max())
+    lengths, each, half = _measure(low - top_px, of_row, (images.shape[1], high - low))
+    row = np.arange(low, high) - top_px[:, None]
+    shares = _share(lengths, each, (images.shape[1], high - low))
+    shares *= (row >= 0) & (row < fitted_px[:, None])
     of_sample = np.ascontiguousarray(shares.transpose(1, 2, 0))
-    rows = np.empty_like(images)
+    rows = np.empty((len(images), high - low, images.shape[2]), np.uint8)
     for some in split_up(images, _CHUNK_PX):
         total = np.matmul(of_sample[sample[some]], images[some].astype(shares.dtype))
-        rows[some] = np.add(total, half, out=total).astype(np.uint8)
-    return rows
+        rows[some] = np.add(total, half, out=total)
+    return rows, np.full(len(rows), low)
 
 
 def paint(
