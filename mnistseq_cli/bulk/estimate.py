@@ -74,7 +74,7 @@ def estimate(
         # The files that span parts, as if each split had this part only.
         joined = Staging(scratch / "joined")
         folders = [f"{split.name}/" if split.name else "" for split in plan.splits]
-        fragments = [Fragments(folder, made.staging, ["kept"]) for folder in folders]
+        fragments = [Fragments(folder, made.staging, ["kept"], n) for folder in folders]
         open_format(plan.output).join(fragments, joined)
         joined_bytes = _list_sizes(joined.files)
         own_bytes = _list_sizes(plan.recipe.save(joined.kept).parent)

@@ -106,7 +106,7 @@ class PartRecord:
     start: int
     stop: int
     versions: dict[str, str]  # of the programs that made it
-    kept: list[FileEntry]  # fragments of files that span parts; removed when those are written
+    kept: list[FileEntry]  # fragments of files that span parts, with a CRC-32; removed in the end
     files: list[FileEntry]
     md5: list[str] = field(default_factory=list)  # of kept and files, in stores, which list that
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from mnistseq_cli.bulk import events
 from mnistseq_cli.bulk.dask import make_on_cluster, open_cluster
 from mnistseq_cli.bulk.estimate import estimate
+from mnistseq_cli.bulk.joiner import Joiner
 from mnistseq_cli.bulk.manifest import (
     DATASET_FILE,
     KEPT,
@@ -35,7 +36,6 @@ from mnistseq_cli.bulk.manifest import (
 )
 from mnistseq_cli.bulk.output_folder import JOINED, OutputFolder, open_output_folder
 from mnistseq_cli.bulk.parts import PartMaker, Staging, check_files, find_versions, read_part
-from mnistseq_cli.bulk.plan import Part, Plan, cut_parts
 from mnistseq_cli.bulk.storage import Store, is_shared
 from mnistseq_cli.bulk.workers import WORKERS_LIMIT, count_cores, exit_on_signals, map_unordered
 from mnistseq_cli.compose.generator import SequenceGenerator
@@ -43,7 +43,6 @@ from mnistseq_cli.compose.splits import open_splits
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.files import naming_disk_errors, write_new
 from mnistseq_cli.formats import Output, open_format
-from mnistseq_cli.formats.base import Fragments
 from mnistseq_cli.formats.card import CARD_FILE, CROISSANT_FILE, Facts, write_card, write_croissant
 from mnistseq_cli.formats.fields import find_known
 from mnistseq_cli.formats.webdataset import end_tar, trim_tar
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from mnistseq_cli.bulk.parts import WrittenPart
+    from mnistseq_cli.bulk.plan import Part, Plan
     from mnistseq_cli.compose.samples import Block
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
@@ -157,6 +157,7 @@ class _Job:
         self._n_made = self._size_bytes = 0  # by this run
         self._started = False
         self._joined = _find_joined(self.folder.path)
+        self._joiner: Joiner | None = None
         self._n_samples = sum(map(len, self._wanted())) if self.share else self.plan.recipe.count
 
     @property
@@ -203,6 +204,9 @@ class _Job:
                 n_samples_at_risk=max(1, n_workers) * self.plan.part_size * (part_s > _LONG_S),
             )
         )
+        # A share cannot know whether it is the last one; of a store all is listed at the end.
+        if not self.share and not self.folder.is_written_by_workers:
+            self._begin_joining()
         left = (part for part in self._wanted() if part.name not in self._done)
         with closing(make(left)) as all_made:
             for made in all_made:
@@ -242,18 +246,15 @@ class _Job:
     def _join(self) -> Manifest:
         """Write what spans parts, unless it is there, and ``dataset.json``; may be done twice."""
         plan, folder = self.plan, self.folder
-        form = open_format(plan.output)
-        staging = Staging(folder.stage(JOINED))
+        self._begin_joining()
+        if self._joiner:
+            self._joiner.finish()
+        staging = self._joiner.staging if self._joiner else Staging(folder.stage(JOINED))
         options = shlex.join(_list_options(plan))
         names = [RECIPE_FILE] if plan.recipe.texts is None else [RECIPE_FILE, TEXTS_FILE]
         for name in names:
             staging.path(name)
         plan.recipe.save(staging.files, options)
-        if self._joined is None:
-            cut = ([*cut_parts(split, plan.part_size)] for split in plan.splits)
-            names_by_split = {own[0].folder: [part.name for part in own] for own in cut}
-            kept = folder.path / KEPT
-            form.join([Fragments(it, kept, own) for it, own in names_by_split.items()], staging)
         written = {entry.name: entry for entry in staging.entries()}
         files = [written.pop(name) for name in names]
         files += written.values() if self._joined is None else self._joined
@@ -275,7 +276,9 @@ class _Job:
         croissant = write_croissant(facts).encode()
         staging.write(CROISSANT_FILE, croissant)
         files = [*files, FileEntry.of(croissant, CROISSANT_FILE)]
-        record = PartRecord(JOINED, 0, plan.recipe.count, find_versions(form), [], files)
+        record = PartRecord(
+            JOINED, 0, plan.recipe.count, find_versions(open_format(plan.output)), [], files
+        )
         write_new(str(staging.folder / RECORD), dump_record(record))
         folder.commit(staging.folder, JOINED)
         card, pages = _make_card(folder, facts, first)
@@ -285,6 +288,12 @@ class _Job:
             folder.write(name, data)
         folder.remove_own(KEPT, STAGING, record_name(JOINED), PLAN_FILE)
         return manifest
+
+    def _begin_joining(self) -> None:
+        """Begin to write what spans parts, unless it is there or that has begun."""
+        if self._joined is None and self._joiner is None:
+            staging = Staging(self.folder.stage(JOINED))
+            self._joiner = Joiner(self.plan, self.folder.path / KEPT, self._done, staging)
 
     def _make_first(self) -> Block:
         """Make the first samples, for the card."""
@@ -315,6 +324,8 @@ class _Job:
 
     def stop(self) -> None:
         """Remove what is half made, and report how far it is."""
+        if self._joiner:
+            self._joiner.stop()
         self.folder.sweep()
         if self._started:
             self.report(events.Stopped(self._n_samples - self.n_left, len(self._done)))
@@ -326,6 +337,8 @@ class _Job:
         if not self.folder.is_written_by_workers:
             self.folder.commit(made.staging, part.name)
         self._done[part.name] = made
+        if self._joiner:
+            self._joiner.go_on()
         self._making.pop(part, None)
         self._n_made += len(part)
         self._size_bytes += summary.size_bytes

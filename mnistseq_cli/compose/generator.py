@@ -242,8 +242,9 @@ class SequenceGenerator:
 
     def blocks(self, start: int, stop: int, *, masks: bool = False) -> Iterator[Block]:
         """Yield samples start to stop, not included, in blocks of the size that is fastest."""
-        size = self.block_size
-        for first in range(start, stop, size):
+        n_blocks = -((start - stop) // self.block_size)
+        size = -((start - stop) // max(1, n_blocks))  # a short one at the end would cost as much
+        for first in range(start, stop, max(1, size)):
             yield self.block(first, min(first + size, stop), masks=masks)
 
     def batches(self, batch_size: int) -> Iterator[tuple[Pixels, NDArray[np.str_]]]:

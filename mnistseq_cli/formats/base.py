@@ -52,6 +52,8 @@ class Fragments:
     folder: str  # of the split, with a / at its end; "" where there are no splits
     root: Path  # holds a folder of fragments for each part
     parts: Sequence[str]  # names of these folders, in the order of parts
+    n_samples: int  # of them all
+    wait: Callable[[str], None] = lambda _: None  # returns when a part is there
 
     @property
     def name(self) -> str:
@@ -60,15 +62,19 @@ class Fragments:
 
     def has(self, name: str) -> bool:
         """Whether there are fragments of a name."""
+        self.wait(self.parts[0])
         return (self.root / self.parts[0] / name).exists()
 
     def size_bytes(self, name: str) -> int:
         """Return how large the fragments of a name are together."""
+        for part in self.parts:
+            self.wait(part)
         return sum((self.root / part / name).stat().st_size for part in self.parts)
 
     def read(self, name: str, most_bytes: int = -1) -> Iterator[bytes]:
         """Read the fragments of a name, each as a whole or in pieces of so many bytes."""
         for part in self.parts:
+            self.wait(part)
             with (self.root / part / name).open("rb") as file:
                 yield file.read(most_bytes)
                 while data := file.read(most_bytes):
@@ -172,7 +178,10 @@ class Format(ABC):
         """
 
     def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:  # noqa: B027 - most need none
-        """Write the files that span parts, from what the parts have kept."""
+        """Write the files that span parts, from what the parts have kept.
+
+        It is called in a thread while parts are still made: what it reads waits for them.
+        """
 
     @classmethod
     def holds(cls, folder: Path) -> bool:

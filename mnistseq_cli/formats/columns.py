@@ -104,17 +104,21 @@ class Columnar(Format):
     def write(self, number: int, blocks: Iterable[Block], writer: PartWriter) -> None:  # noqa: ARG002 - as the protocol says
         """Append the samples of a part to its fragments, one a column."""
         sizes = []
+        columns = {
+            name: one for name, one in COLUMNS.items() if name != "writers" or self.holds_writers
+        }
+        held = [column.field for column in columns.values() if column.field]
         for block in blocks:
             _check_widths(block.widths_px)
             writer.append("images", np.ascontiguousarray(block.images).data)
-            known = {name: values.flat for name, values in find_known(block).items()}
+            known = {name: values.flat for name, values in find_known(block, held).items()}
             known["lengths"] = block.lengths
             if block.marks:
                 known["mark_lengths"] = block.marks.lengths
                 known["marks.character"] = _to_points(block.marks.characters)
-            for name, column in COLUMNS.items():
+            for name, column in columns.items():
                 values = known.get(column.field or name)
-                if values is None or (name == "writers" and not self.holds_writers):
+                if values is None:
                     continue
                 if values.dtype.kind == "U":
                     values = np.char.encode(values.astype(np.str_), "utf-8")
@@ -161,9 +165,12 @@ Joined: TypeAlias = "tuple[str, tuple[int, ...], Iterator[Array]]"
 
 def join_columns(split: Fragments, *, flat: bool = False) -> Iterator[Joined]:
     """Yield name, shape and rows of each column; if `flat`, labels of single digits are (N,)."""
+    _, *size_px = json.loads(next(split.read(_SIZES)))[:3]
+    shape: tuple[int, ...] = (split.n_samples, *size_px)
+    yield "images", shape, _read_rows(split, "images", shape)  # while the last are still made
     sizes = _join_sizes([json.loads(data) for data in split.read(_SIZES)])
     for name, column in COLUMNS.items():
-        if split.has(_name_fragment(name)):
+        if name != "images" and split.has(_name_fragment(name)):
             shape = column.measure(sizes)
             is_flat = flat and name == "labels" and shape[1] == 1
             yield name, shape[:1] if is_flat else shape, _read_rows(split, name, shape)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from mnistseq_cli.compose.samples import Block, Marks
     from mnistseq_cli.pixels import Array, Ints, Pixels
@@ -87,9 +87,9 @@ FIELDS: dict[str, Field] = {
 }
 
 
-def find_known(block: Block) -> dict[str, Values]:
+def find_known(block: Block, names: Iterable[str] = FIELDS) -> dict[str, Values]:
     """Return the values of each field that is known; in all blocks of a dataset the same ones."""
-    found = {name: field.find(block) for name, field in FIELDS.items()}
+    found = {name: FIELDS[name].find(block) for name in names}
     return {name: values for name, values in found.items() if values is not None}
 
 

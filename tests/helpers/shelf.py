@@ -76,7 +76,8 @@ def write_dataset(output: Output, generator: SequenceGenerator, splits: list[Spl
                     for at in range(start, stop, BLOCK_SIZE)
                 )
                 form.write(number, blocks, writer)
-            fragments.append(Fragments(split.folder, root, [*map(str, range(len(starts)))]))
+            names = [*map(str, range(len(starts)))]
+            fragments.append(Fragments(split.folder, root, names, split.stop - split.start))
         form.join(fragments, Shelf(output.folder))
 
 
