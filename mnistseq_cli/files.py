@@ -155,7 +155,7 @@ _PLAIN: dict[type[Exception], str] = {
 _TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".toml", ".yaml")
 _LINE_LIMIT_BYTES = 2**20  # of a line, while one is looked for
 # Opening a pipe must not wait for its writer; Windows has other flags.
-_READ_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+READ_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def is_store(path: Path | str) -> TypeGuard[Path]:
@@ -190,7 +190,7 @@ def open_regular(path: Path | str, *, error: type[MnistseqError] = OutputError) 
     with naming_damage(path, error):
         if is_store(path):
             return path.open("rb")
-        file = open(path, "rb", opener=lambda path, _: os.open(path, _READ_FLAGS))  # noqa: SIM115 - a Path has no opener
+        file = open(path, "rb", opener=lambda path, _: os.open(path, READ_FLAGS))  # noqa: SIM115 - a Path has no opener
         try:
             _find_size(os.fstat(file.fileno()), path)
         except BaseException:
@@ -219,7 +219,7 @@ def read_regular(path: Path | str, limit_bytes: int = READ_LIMIT_BYTES) -> bytes
             data = file.read(limit_bytes + 1)
         _check_size(len(data), limit_bytes)
         return data
-    descriptor = os.open(path, _READ_FLAGS)  # half the time of `Path.read_bytes`
+    descriptor = os.open(path, READ_FLAGS)  # half the time of `Path.read_bytes`
     try:
         size_bytes = _find_size(os.fstat(descriptor), path)
         _check_size(size_bytes, limit_bytes)
