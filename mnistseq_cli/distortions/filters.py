@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -171,16 +172,16 @@ def noise(pages: Pages, strengths: Floats, keys: Words) -> Pixels:
 def jpeg(pages: Pages, strengths: Floats, _: Words) -> Pixels:
     """Save as JPEG of a quality, shape (N, 1), and read again; 100 leaves images alone.
 
-    The only distortion whose pixels follow an installed library: imageio's JPEG codec.
+    The only distortion whose pixels follow an installed library: Pillow's JPEG codec.
     """
-    import imageio.v3 as iio  # noqa: PLC0415 - slow to import, and only this needs it
+    from PIL import Image  # noqa: PLC0415 - slow to import, and only this needs it
 
     images = pages.images.copy()
     flip = np.uint8(255 if pages.ink == "black" else 0)
     for image, width, quality in zip(images, pages.widths_px, strengths[:, 0], strict=True):
-        seen = image[:, :width] ^ flip
-        packed = iio.imwrite("<bytes>", seen, extension=".jpg", quality=int(quality))
-        image[:, :width] = iio.imread(packed, extension=".jpg") ^ flip
+        stream = BytesIO()
+        Image.fromarray(image[:, :width] ^ flip).save(stream, "JPEG", quality=int(quality))
+        image[:, :width] = np.asarray(Image.open(stream, formats=["JPEG"])) ^ flip
     return images
 
 
@@ -190,30 +191,42 @@ def coarsen(pages: Pages, strengths: Floats, _: Words) -> Pixels:
     Each row and column is the mean of those that it stands for; between the middles of two of
     them grey levels grow evenly.
     """
-    images = pages.images.copy()
-    height = images.shape[1]
+    n, height, _ = pages.images.shape
     rows = np.rint(height * strengths[:, 0]).astype(np.int64)
-    for n_rows in np.unique(rows):
-        some = pages.take(np.flatnonzero(rows == n_rows))
-        reach = 2 * (height // n_rows + 1)
-        wide = np.pad(some.images, ((0, 0), (0, 0), (0, reach)))
-        beyond = np.arange(wide.shape[2]) >= some.widths_px[:, None]
-        edges = wide[np.arange(len(wide)), :, some.widths_px - 1]
-        wide = np.where(beyond[:, None], edges[:, :, None], wide)  # the paper goes on there
-        across = _sample(wide.transpose(0, 2, 1), n_rows, height)[:, :-reach]
-        images[rows == n_rows] = _sample(across.transpose(0, 2, 1), n_rows, height)
-    return images
+    reach = 2 * (height // int(rows.min(initial=height)) + 1)
+    wide = np.pad(pages.images, ((0, 0), (0, 0), (0, reach)))
+    beyond = np.arange(wide.shape[2]) >= pages.widths_px[:, None]
+    edges = wide[np.arange(n), :, pages.widths_px - 1]
+    wide = np.where(beyond[:, None], edges[:, :, None], wide)  # the paper goes on there
+    across = _sample(wide.transpose(0, 2, 1), rows, height)[:, :-reach]
+    return _sample(across.transpose(0, 2, 1), rows, height)
 
 
-def _sample(images: Pixels, n: int, of: int) -> Pixels:
-    """Take n rows instead of each so many, and enlarge them to as many again."""
-    n_rows = images.shape[1]
-    starts = np.arange(-(-n_rows * n // of)) * of // n
-    sums = np.add.reduceat(images, starts, axis=1, dtype=np.int32)
-    counts = np.diff(starts, append=n_rows).astype(np.int32)[:, None]
-    means: NDArray[np.int32] = (2 * sums + counts) // (2 * counts)
-    above, part = np.divmod((2 * np.arange(n_rows) + 1) * n * 8 // of - 8, 16)
-    upper, lower = (means[:, np.clip(above + at, 0, len(starts) - 1)] for at in (0, 1))
-    levels: NDArray[np.int32] = 16 * upper + (lower - upper) * part.astype(np.int32)[:, None] + 8
-    levels >>= 4
-    return levels.astype(np.uint8)
+def _sample(images: Pixels, n: Ints, of: int) -> Pixels:
+    """Take n rows, (N,), instead of each so many, and enlarge them to as many again."""
+    n_images, n_rows, width = images.shape
+    counts = -(-n_rows * n // of)
+    begin = np.cumsum(counts) - counts
+    image = np.repeat(np.arange(n_images), counts)
+    starts = image * n_rows + (np.arange(len(image)) - begin[image]) * of // n[image]
+    sizes = np.diff(starts, append=n_images * n_rows)
+    rows, means = images.reshape(-1, width), np.empty((len(starts), width), np.int16)
+    for size in np.unique(sizes).tolist():
+        chosen = np.flatnonzero(sizes == size)
+        sums = np.full((len(chosen), width), size, np.min_scalar_type(511 * size))
+        for place in range(size):
+            sums += 2 * rows[starts[chosen] + place].astype(sums.dtype)
+        means[chosen] = sums // (2 * size)
+    above, part = np.divmod((2 * np.arange(n_rows) + 1) * n[:, None] * 8 // of - 8, 16)
+    upper, lower = (
+        means.take(begin[:, None] + np.clip(above + at, 0, counts[:, None] - 1), axis=0)
+        for at in (0, 1)
+    )
+    lower -= upper
+    lower *= part.astype(np.int16)[:, :, None]
+    upper *= np.int16(16)
+    upper += lower
+    upper += np.int16(8)
+    upper >>= 4
+    levels: Pixels = upper.astype(np.uint8)
+    return levels
