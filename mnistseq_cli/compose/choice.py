@@ -67,7 +67,7 @@ class DigitChooser:
         self, recipe: Recipe, glyphs: GlyphSet, source: TextSource, distortions: DigitStage | None
     ) -> None:
         self._recipe = recipe
-        self._glyphs = glyphs
+        self._glyphs = glyphs.soften() if distortions and distortions.motions else glyphs
         self._source = source
         self._distortions = distortions
         self._draw = partial(draw_for, recipe.seed)

@@ -111,7 +111,7 @@ def fill_height(ink: GlyphInk, row: Ints, above_px: Ints, below_px: Ints) -> tup
     left, top, width, height = measure_ink(images).T
     images = move_left(images, left)[:, :, : width.max(initial=1)]
     left = left + ink.left_px * have // had
-    return GlyphInk(images, left, top, width, height), page_px * have // had
+    return GlyphInk(images, left, top, width, height, ink.steepness), page_px * have // had
 
 
 def fit_stamps(stamps: Stamps, row_px: Ints, fitted_px: Ints, *, keep_height: bool) -> Stamps:

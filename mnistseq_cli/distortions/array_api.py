@@ -10,6 +10,7 @@ from mnistseq_cli.distortions.geometry import slide
 from mnistseq_cli.distortions.pipeline import make_pipeline
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.glyphs.glyph_set import GlyphInk, measure_ink
+from mnistseq_cli.glyphs.resize import SHARP
 from mnistseq_cli.glyphs.stamps import Pages, Stamps
 from mnistseq_cli.pixels import split_up
 from mnistseq_cli.randomness import draw_words
@@ -119,7 +120,8 @@ def _augment(
         return draw_words(seed, use, start, start + len(images), n_words)
 
     left, top, width, height = measure_ink(images).T
-    ink = GlyphInk(slide(images, -left), left, top, width, height)
+    sharp = np.full(len(images), SHARP)
+    ink = GlyphInk(slide(images, -left), left, top, width, height, sharp)
     ink = pipeline.digits.distort(ink, draw, may_grow=False)
     each = np.arange(len(images))
     boxes = np.stack([np.zeros_like(each), ink.top_px, ink.width_px, ink.height_px], axis=1)

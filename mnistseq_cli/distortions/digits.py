@@ -19,6 +19,7 @@ from mnistseq_cli.distortions.geometry import (
 )
 from mnistseq_cli.distortions.morphology import SPARE_PX
 from mnistseq_cli.glyphs.glyph_set import GlyphInk, measure_ink
+from mnistseq_cli.glyphs.resize import SHARP, steepen
 from mnistseq_cli.recipe import PAGE_PX
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class DigitStage:
         for chosen in groups:
             some = ink.take(chosen), motion.take(chosen), frames.take(chosen)
             part, start_px = _move(*some, SPARE_PX if drawn else 0, self.scale)
+            part = steepen(part, ink.steepness[chosen])
             for step, strengths, keys in drawn:
                 part = step.change(part, strengths[chosen], keys[chosen], part.__getitem__)
             extents[chosen] = measure_ink(part)
@@ -72,7 +74,7 @@ class DigitStage:
         for chosen, part in zip(groups, parts, strict=True):
             part_px = min(part.shape[2], images.shape[2])
             images[chosen, :, :part_px] = part[:, :, :part_px]
-        return GlyphInk(images, left, top, width, height)
+        return GlyphInk(images, left, top, width, height, np.full(n, SHARP))
 
     def bound(
         self, ink: GlyphInk, draw: Draw, draw_of_row: Draw | None = None, *, may_grow: bool = True

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from mnistseq_cli.errors import GlyphError, TextError
-from mnistseq_cli.glyphs.resize import resize
+from mnistseq_cli.glyphs.resize import SHARP, enlarge, find_steepness, steepen
 from mnistseq_cli.pixels import Array, Bools, Classes, Ints, Pixels, Words, split_up
 from mnistseq_cli.randomness import draw_by_weight, scale_words
 
@@ -39,6 +39,7 @@ class GlyphInk:
     top_px: Ints
     width_px: Ints
     height_px: Ints
+    steepness: Ints  # of edges that are soft until glyphs have been moved; see `steepen`
 
     def take(self, chosen: Ints | slice) -> GlyphInk:
         """Return the ink of some of the glyphs."""
@@ -79,6 +80,8 @@ class GlyphSet:
         glyphs have labels but no images.
     height_px : int, optional
         Height of the glyphs when they are cut out; by default that of `images`.
+    is_soft : bool, optional
+        Whether edges of enlarged glyphs stay soft, to be made steeper after they are moved.
     """
 
     images: Pixels
@@ -97,6 +100,7 @@ class GlyphSet:
     weights: tuple[int, ...] = (1,)
     n_own: int = _UNSAID
     height_px: int = _UNSAID
+    is_soft: bool = False
 
     def __post_init__(self) -> None:
         n_glyphs = len(self.labels)
@@ -180,6 +184,14 @@ class GlyphSet:
         """Return the same glyphs at another height: drawn by the pen, or resampled, when used."""
         return self if height_px == self.height_px else replace(self, height_px=height_px)
 
+    def soften(self) -> GlyphSet:
+        """Return the same glyphs, those that are enlarged with edges as soft as that makes."""
+        return self if self._steepness == SHARP else replace(self, is_soft=True)
+
+    @property
+    def _steepness(self) -> int:
+        return find_steepness(self.images.shape[1], self.height_px)
+
     def classes_of(self, text: str) -> Pixels:
         """Return the class of each character of a text, (len(text),), or raise a TextError."""
         codes, known = _code_points(text), _code_points(self.alphabet)
@@ -221,7 +233,11 @@ class GlyphSet:
             new = _find_different(ids[is_new])
             cut = self._cut_out(new)
             images[is_new] = cut[np.searchsorted(new, ids[is_new])]
-        return GlyphInk(images, *self._extents[ids].T)
+        steepness = np.full(len(ids), SHARP)
+        if self.is_soft:
+            steepness[~self._is_drawn(ids)] = self._steepness
+        left, top, width, height = self._extents[ids].T
+        return GlyphInk(images, left, top, width, height, steepness)
 
     def measure(self, ids: Ints) -> Ints:
         """Return x, y, width, height of the ink of glyphs, (N, 4); a blank one is a GlyphError."""
@@ -235,7 +251,7 @@ class GlyphSet:
         """Width of the widest ink of each class, shape (classes,); 0 for a class without any.
 
         Where glyphs have another height than their images, it is a width that none exceeds: the
-        edge of ink may move by half a pixel of the image.
+        edge of ink may move by half a pixel of the image, a soft one by two.
         """
         if added := self.alphabet[self.n_own :]:
             from mnistseq_cli.glyphs.strokes.characters import read_forms  # noqa: PLC0415
@@ -254,7 +270,8 @@ class GlyphSet:
     def _bound(self, widths_px: Ints, side_px: int, to_px: int) -> Ints:
         """Return a bound of the widths of ink in cells of one size that are made another."""
         if side_px != to_px:
-            widths_px = -(-(widths_px + 1) * to_px // side_px) + 1
+            beyond_px = 4 if self.is_soft else 1
+            widths_px = -(-(widths_px + beyond_px) * to_px // side_px) + 1
         return np.minimum(widths_px, self.height_px)
 
     @cached_property
@@ -301,10 +318,10 @@ class GlyphSet:
 
     def _render(self, ids: Ints) -> Pixels:
         """Return glyphs at the height, shape (N, height, height)."""
-        is_added = ids >= len(self.images)
-        is_resized = self.height_px != self.images.shape[1]
-        is_drawn = is_added | (is_resized & (self.pen_ids[ids] >= 0))
-        own = resize(self.images[ids[~is_drawn]], self.height_px)
+        is_added, is_drawn = ids >= len(self.images), self._is_drawn(ids)
+        own = enlarge(self.images[ids[~is_drawn]], self.height_px)
+        if not self.is_soft:
+            own = steepen(own, np.full(len(own), self._steepness))
         if not is_drawn.any():
             return own
         from mnistseq_cli.glyphs.strokes import draw_by_id  # noqa: PLC0415 - most draw nothing
@@ -317,6 +334,12 @@ class GlyphSet:
                 drawn = draw_by_id(self.pen_ids[ids[chosen]], side_px)
                 images[chosen] = _center(drawn, self.height_px)
         return images
+
+    def _is_drawn(self, ids: Ints) -> Bools:
+        """Whether the pen draws each glyph at the height."""
+        is_resized = self.height_px != self.images.shape[1]
+        is_drawn: Bools = (ids >= len(self.images)) | (is_resized & (self.pen_ids[ids] >= 0))
+        return is_drawn
 
 
 def _center(images: Pixels, side_px: int) -> Pixels:

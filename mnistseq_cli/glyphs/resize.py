@@ -3,7 +3,8 @@
 Larger ones are interpolated by cubic splines (Catmull and Rom, "A class of local interpolating
 splines", 1974); smaller ones are means over windows. Interpolation makes the edge of a stroke as
 soft as the glyph is enlarged. So grey levels are then moved away from half the ink around them,
-until an edge is about `EDGE_PX` wide again: the outline stays where it is.
+until an edge is about `EDGE_PX` wide again: the outline stays where it is. Glyphs that are to be
+distorted are moved in between, while they are smooth: a second interpolation takes nothing away.
 """
 
 from __future__ import annotations
@@ -13,54 +14,84 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnistseq_cli.pixels import Floats, Pixels, split_up
+from mnistseq_cli.pixels import Bools, Floats, Ints, Pixels, split_up
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 EDGE_PX = 1.5
+SHARP = 16  # the steepness of edges that stay as they are: it is counted in parts of that
 _ONE = 128  # parts of weights: sums are below 2**24 of their squares
-_GAIN = 16  # of edges, in parts
-_AROUND = 2  # ink is compared with the most ink so many pixels around
+_AROUND = 2  # ink is compared with the most ink so many pixels around, before it is enlarged
 _ALONE = 2**18  # products of matrices that OpenBLAS does not start threads for: they cost more
-CHUNK_PX = 2**16  # what the cache of a processor holds with all that is made of it
+CHUNK_PX = 2**17  # what the cache of a processor holds with all that is made of it
 
 
 def resize(images: Pixels, height_px: int) -> Pixels:
     """Return square images, shape (N, S, S), as square ones of another height."""
+    steepness = find_steepness(images.shape[1], height_px)
+    return steepen(enlarge(images, height_px), np.full(len(images), steepness))
+
+
+def find_steepness(side_px: int, height_px: int) -> int:
+    """Return how much steeper edges are to be after squares were made so much larger."""
+    return max(SHARP, round(SHARP * height_px / (side_px * EDGE_PX)))
+
+
+def enlarge(images: Pixels, height_px: int) -> Pixels:
+    """Return square images as square ones of another height, with edges as soft as that makes."""
     if images.shape[1] == height_px:
         return images
-    resized = np.empty((len(images), height_px, height_px), np.uint8)
-    for some in split_up(resized, CHUNK_PX):
-        resized[some] = _resize(images[some], height_px)
-    return resized
+    weights = _weigh(images.shape[1], height_px)
+    enlarged = np.empty((len(images), height_px, height_px), np.uint8)
+    for some in split_up(enlarged, CHUNK_PX):
+        ink = interpolate(images[some], weights)
+        np.minimum(ink, 255, out=ink)  # np.clip takes twice as long as the two
+        np.maximum(ink, 0, out=ink)
+        ink += np.float32(0.5)
+        enlarged[some] = ink
+    return enlarged
 
 
-def _resize(images: Pixels, height_px: int) -> Pixels:
-    gain = max(_GAIN, round(_GAIN * height_px / (images.shape[1] * EDGE_PX))) / _GAIN
-    weights, around = _weigh(images.shape[1], height_px)
-    ink = interpolate(images, weights)
-    if gain == 1:
-        return _round_off(ink, 255)
-    # Half the ink around is where an edge was; what is far from all ink has none.
-    most = interpolate(_spread(images), around)
-    ink *= np.float32(gain)
-    ink -= most * np.float32((gain - 1) / 2)
-    return _round_off(ink, most)
+def steepen(images: Pixels, steepness: Ints) -> Pixels:
+    """Return images, shape (N, H, W), with edges made steeper, each by its own steepness, (N,).
+
+    Half the ink around is where an edge was; what is far from all ink has none.
+    """
+    steepest = steepness.max(initial=SHARP)
+    if steepest == SHARP:
+        return images
+    around_px = round(_AROUND * EDGE_PX * steepest / SHARP)  # see `find_steepness`
+    more = (steepness - SHARP).astype(np.int16)[:, None, None]
+    steeper = np.zeros(images.shape, np.uint8)
+    for some in split_up(images, CHUNK_PX):
+        laid = np.bitwise_or.reduce(images[some], axis=0)  # on each other: beside them is paper
+        rows, columns = (_find_ink(laid.any(axis=axis)) for axis in (1, 0))
+        ink = images[some, rows, columns].astype(np.int16)
+        most = _spread(images[some, rows, columns], around_px).astype(np.int16)
+        levels = 2 * ink
+        levels -= most
+        levels *= more[some]
+        levels += SHARP
+        levels >>= 5
+        levels += ink
+        np.minimum(levels, most, out=levels)
+        steeper[some, rows, columns] = np.maximum(levels, 0, out=levels)
+    return steeper
+
+
+def _find_ink(is_ink: Bools) -> slice:
+    inked = np.flatnonzero(is_ink)
+    return slice(inked[0], inked[-1] + 1) if inked.size else slice(0)
 
 
 @lru_cache(maxsize=8)
-def _weigh(side_px: int, height_px: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the weights of ink and of the most ink around, (height, side)."""
+def _weigh(side_px: int, height_px: int) -> NDArray[np.float32]:
+    """Return how much each pixel of a line gives to those of a longer or shorter one."""
     if height_px < side_px:
-        means = _round(_weigh_means(side_px, height_px))
-        return means, means
-    at = place_pixels(height_px, side_px / height_px)
-    linear = np.maximum(0, 1 - np.abs(at[:, None] - np.arange(side_px)))
-    return _round(weigh_cubic(at, side_px)[:, 2:-2]), _round(linear)
-
-
-def _round(weights: Floats) -> NDArray[np.float32]:
+        weights = _weigh_means(side_px, height_px)
+    else:
+        weights = weigh_cubic(place_pixels(height_px, side_px / height_px), side_px)[:, 2:-2]
     return (np.rint(weights * _ONE) / _ONE).astype(np.float32)
 
 
@@ -118,25 +149,18 @@ def interpolate(
     return between
 
 
-def _round_off(ink: NDArray[np.float32], most: NDArray[np.float32] | int) -> Pixels:
-    np.minimum(ink, most, out=ink)  # np.clip takes twice as long as the two
-    np.maximum(ink, 0, out=ink)
-    ink += np.float32(0.5)
-    return ink.astype(np.uint8)
-
-
-def _spread(images: Pixels) -> Pixels:
-    """Return the most ink in a square around each pixel."""
-    n, side_px, _ = images.shape
-    wide_px = side_px + 2 * _AROUND
-    padded = np.zeros(
-        (n + 1, wide_px, wide_px), np.uint8
-    )  # the last one is what follows in memory
-    padded[:n, _AROUND:-_AROUND, _AROUND:-_AROUND] = images
-    pixels = padded.reshape(-1)
-    for step in (1, wide_px):
-        most = pixels.copy()
-        for far in range(step, (2 * _AROUND + 1) * step, step):
-            np.maximum(most[:-far], pixels[far:], out=most[:-far])
-        pixels = most
-    return pixels.reshape(padded.shape)[:n, :side_px, :side_px]
+def _spread(images: Pixels, around_px: int) -> Pixels:
+    """Return the most ink in a square around each pixel, so many pixels to each side."""
+    n, height_px, width_px = images.shape
+    # With paper around, neighbours in a row or column are so in memory.
+    padded = np.zeros((n + 1, height_px + 2 * around_px, width_px + 2 * around_px), np.uint8)
+    padded[:n, around_px:-around_px, around_px:-around_px] = images
+    most = padded.reshape(-1)
+    for step in (1, padded.shape[2]):
+        wide_px = 1
+        while wide_px <= 2 * around_px:
+            more_px = min(wide_px, 2 * around_px + 1 - wide_px)
+            most = np.maximum(most[: -more_px * step], most[more_px * step :])
+            wide_px += more_px
+    whole = most[: n * padded[0].size].reshape(n, *padded.shape[1:])
+    return whole[:, :height_px, :width_px]

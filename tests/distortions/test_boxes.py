@@ -15,6 +15,7 @@ from mnistseq_cli.distortions.pipeline import make_pipeline
 from mnistseq_cli.distortions.registry import AUGMENTATIONS, PRESETS
 from mnistseq_cli.errors import LayoutError
 from mnistseq_cli.glyphs.glyph_set import GlyphInk, GlyphSet
+from mnistseq_cli.glyphs.resize import SHARP
 from mnistseq_cli.glyphs.stamps import Stamps
 from mnistseq_cli.recipe import FlexibleWidth, Recipe
 from tests.helpers.augment_cases import (
@@ -88,7 +89,7 @@ def frame(n: int) -> GlyphInk:
     images = np.full((n, 28, 28), 255, np.uint8)
     images[:, 4:24, 4:24] = 0
     full = np.full(n, 28)
-    return GlyphInk(images, full * 0, full * 0, full, full)
+    return GlyphInk(images, full * 0, full * 0, full, full, np.full(n, SHARP))
 
 
 def is_closed(ink: GlyphInk) -> np.ndarray:
@@ -135,7 +136,8 @@ def solids() -> GlyphInk:
     width, height = (size.ravel() for size in np.meshgrid(np.arange(1, 29), [1, 10, 20, 28]))
     rows, columns = np.arange(28)[:, None], np.arange(28)
     images = (rows < height[:, None, None]) & (columns < width[:, None, None])
-    return GlyphInk(images * np.uint8(255), width * 0, width * 0, width, height)
+    sharp = np.full(len(width), SHARP)
+    return GlyphInk(images * np.uint8(255), width * 0, width * 0, width, height, sharp)
 
 
 @given(

@@ -29,7 +29,7 @@ Glyphs = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 SHA256 = [
     STROKES.train.sha256,
     STROKES.test.sha256,
-    "586e9868da571a0f99dbc7cba529fb1497cf27c9606e29fe34d13af6cbc30903",
+    "b024fba4ed64611496f5ba5493ec62790346bede1580cba7c7623015b9f227ac",
 ]
 
 
@@ -163,12 +163,14 @@ def test_the_edge_of_a_stroke_stays_sharp(
     assert find_softness(resize(images, height)) < 2
 
 
-@pytest.mark.parametrize("augment", ["rotate=20", "shear=20", "elastic", "scale=0.5..0.5"])
-def test_edges_stay_sharp_where_ink_is_moved(augment: str) -> None:
+@pytest.mark.parametrize(
+    ("augment", "most"), [("rotate=20", 2), ("shear=20", 2), ("elastic", 2), ("scale=0.5..0.5", 3)]
+)
+def test_edges_stay_sharp_where_ink_is_moved(augment: str, most: int) -> None:
     images, labels = draw_glyphs("train", np.arange(200))
     scans = GlyphSet(images, labels, name="scans", split="", licence="", sha256="")
     recipe = Recipe(length=1, height_px=128, augment=(augment,), ink="white", count=100)
-    assert find_softness(SequenceGenerator(recipe, scans)[:].images) < 3
+    assert find_softness(SequenceGenerator(recipe, scans)[:].images) < most
 
 
 @pytest.mark.parametrize("height", [56, 112, 224])
