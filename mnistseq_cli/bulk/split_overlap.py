@@ -78,7 +78,8 @@ class OverlapTally:
 
         def count_shared(kind: str, one: str, other: str) -> int | None:
             uses = self._uses[kind]
-            return None if kind in self.unknown else len(uses[one].keys() & uses[other].keys())
+            shared = (uses[one].keys() & uses[other].keys()) - {""}  # nobody is known by it
+            return None if kind in self.unknown else len(shared)
 
         found = []
         for one, other in combinations(texts, 2):

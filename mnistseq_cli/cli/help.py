@@ -118,11 +118,7 @@ def _wrap(text: str, width: int) -> list[str]:
 def _paint_name(text: str) -> str:
     """Paint a name of a command or an option, and otherwise what stands for its value."""
     value = _VALUE if text.startswith("-") else _NAME
-
-    def paint(word: re.Match[str]) -> str:
-        return _paint(word[0], _NAME if word[0][0] == "-" else value)
-
-    return re.sub(_WORD, paint, text)
+    return re.sub(_WORD, lambda it: _paint(it[0], _NAME if it[0][0] == "-" else value), text)
 
 
 def _paint_options(text: str) -> str:

@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -99,8 +100,9 @@ def ensure_cached(
         for split in SPLITS:
             files = dataset.files((split,))
             if not set(files).isdisjoint(missing):
-                for file, array in zip(files, draw_split(dataset, split, progress), strict=True):
-                    place_file(folder / file.name, [encode_idx(array)])
+                draw = cache(partial(draw_split, dataset, split, progress))
+                for place, file in enumerate(files):  # where none can be kept, none is drawn
+                    place_file(folder / file.name, (encode_idx(draw()[one]) for one in [place]))
     elif missing:
         _fetch(dataset, missing, data_dir, mirrors, patience, progress)
         if not only_labels:

@@ -11,6 +11,7 @@ from imageio.v3 import imread
 
 from mnistseq_cli.bulk.plan import Plan
 from mnistseq_cli.bulk.run import run
+from mnistseq_cli.bulk.split_overlap import OverlapTally
 from mnistseq_cli.bulk.verify import Report, verify
 from mnistseq_cli.compose.splits import (
     Split,
@@ -166,3 +167,7 @@ def test_what_splits_share_is_found(
         assert "share" in str(problem)
         assert name in str(problem)
     assert make("of one writer", "strokes", splits_by="glyph").problems == ()
+    tally = OverlapTally()
+    for split in ("train", "test"):
+        tally.add(split, [split], glyphs=[split], writers=["", "nist/7"])
+    assert [it.n_writers for it in tally.overlaps()] == [1]  # whom nobody knows is no writer

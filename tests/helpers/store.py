@@ -35,6 +35,8 @@ class Faulty:
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             raise ConnectionResetError
         if fault:
+            # Or a slow client, which is still sending, meets a closed door instead of the answer.
+            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             start_response(fault, [("Content-Length", "0")])
             return []
         found: Iterable[bytes] = self._app(environ, start_response)
