@@ -5,17 +5,15 @@ from __future__ import annotations
 import csv
 import re
 from contextlib import contextmanager
-from io import StringIO
 from itertools import chain
 from typing import TYPE_CHECKING, TextIO
 
 from mnistseq_cli.errors import MnistseqError, OutputError
 from mnistseq_cli.files import describe_damage, hint_at_verify, open_text
-from mnistseq_cli.formats.base import Wanted, want_all
 from mnistseq_cli.recipe import LENGTH_LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 NAME_KEYS = (
@@ -25,29 +23,6 @@ TEXT_KEYS = (
     *("text", "label", "labels", "words", "word", "transcription", "digits", "number", "value"),
 )
 _LINE_LIMIT = 1 << 16  # characters
-_BLOCK = 1 << 16  # characters
-
-
-class Lines:
-    """The lines of a text file, less blocks of them where no sample is wanted."""
-
-    def __init__(self, file: TextIO, wanted: Wanted, limit: int = -1) -> None:
-        self._file, self._limit = file, limit
-        self._pass_over = getattr(wanted, "pass_over", None)
-        self.plain: re.Pattern[str] | None = None  # matches lines that are a sample each
-        self.number = 0  # of the last line
-
-    def __iter__(self) -> Iterator[str]:
-        """Read on."""
-        while block := self._file.read(_BLOCK) + self._file.readline(self._limit):
-            if self._pass_over and self.plain and self.plain.fullmatch(block):
-                n_lines = block.count("\n")
-                if self._pass_over(n_lines):
-                    self.number += n_lines
-                    continue
-            for line in StringIO(block, newline=""):
-                self.number += 1
-                yield line
 
 
 def read_table(
@@ -55,7 +30,6 @@ def read_table(
     text_keys: Sequence[str] = TEXT_KEYS,
     is_image: Callable[[str], bool] | None = None,  # tells a first row from a header
     error: type[MnistseqError] = OutputError,  # the type of what is raised
-    wanted: Wanted = want_all,  # rows that are not may be left out
 ) -> Iterator[tuple[int, str, str]]:
     """Yield line, name and text of each row, between commas, semicolons, tabs or spaces."""
     hint = (
@@ -66,36 +40,27 @@ def read_table(
         sign = _find_sign(file, path.suffix.lower())
         # In files for PaddleOCR and its like, nothing is quoted.
         is_plain = path.suffix.lower() == ".txt" and sign in "\t "
-        lines = Lines(file, wanted, _LINE_LIMIT)
-
-        def check(line: str) -> str:
-            if len(line) >= _LINE_LIMIT:
-                raise ValueError(f"it has more than {_LINE_LIMIT:,} characters")
-            if '"' in line:  # what follows may be inside a value
-                lines.plain = None
-            # Only the first spaces of a line: a text may have others.
-            return re.sub(r"[ \t]+", "\t", line.lstrip(" "), count=1) if sign == " " else line
-
+        lines: Iterable[str] = iter(lambda: _check_line(file.readline(_LINE_LIMIT)), "")
+        if sign == " ":  # only the first spaces of a line: a text may have others
+            lines = (re.sub(r"[ \t]+", "\t", line.lstrip(" "), count=1) for line in lines)
         rows = csv.reader(
-            map(check, lines),
+            lines,
             strict=True,
             delimiter="\t" if sign == " " else sign,
             quoting=csv.QUOTE_NONE if is_plain else csv.QUOTE_MINIMAL,
             skipinitialspace=True,
         )
-        with naming_line(path, lambda: lines.number, hint, error):
+        with naming_line(path, lambda: rows.line_num, hint, error):
             head = next(filter(None, rows), [])
             name_at, text_at, is_header = _find_columns(
                 head, text_keys, (lambda _: True) if is_plain else is_image
             )
             needed = max(name_at, text_at) + 1
-            value = f'[^{sign}"\r\n]'
-            lines.plain = re.compile(f"(?:(?:{value}++{sign}){{{len(head) - 1}}}{value}*+\n)*+")
             for row in rows if is_header else chain([head], rows):
                 if row and len(row) < needed:
                     raise ValueError(f"the row has {len(row)} of the {needed} values it needs")
                 if row:
-                    yield lines.number, row[name_at], row[text_at]
+                    yield rows.line_num, row[name_at], row[text_at]
 
 
 @contextmanager
@@ -118,6 +83,12 @@ def check_text(text: str, kind: str = "text", limit: int = LENGTH_LIMIT) -> None
         raise ValueError(f"a {kind} has {len(text):,} characters; expected at most {limit:,}")
     if not text.isascii():
         text.encode()
+
+
+def _check_line(line: str) -> str:
+    if len(line) == _LINE_LIMIT:
+        raise ValueError(f"it has more than {_LINE_LIMIT:,} characters")
+    return line
 
 
 def _find_sign(file: TextIO, ending: str) -> str:

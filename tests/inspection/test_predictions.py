@@ -126,7 +126,7 @@ def test_the_last_steps_of_a_name_are_enough(tmp_path: Path) -> None:
         (b'file_name,text\na.png,"1\n', "line 2: unexpected end of data"),
         (b"file_name,text\na.png,\xff\n", "line 2.*UTF-8"),
         (b"file_name,text\na.png," + b"1" * 1001, "line 2: a prediction has 1,001 characters"),
-        (b"a.png,1\n" + b"1" * 100_000, "line 2: it has more than 65,536 characters"),
+        (b"a.png,1\n" + b"1" * 100_000, "line 1: it has more than 65,536 characters"),
     ],
 )
 def test_wrong_predictions_are_refused(data: bytes, message: str, tmp_path: Path) -> None:
