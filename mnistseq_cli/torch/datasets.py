@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -16,12 +17,13 @@ from mnistseq_cli.errors import UsageError
 from mnistseq_cli.torch.collate import Item, to_items
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from mnistseq_cli.glyphs.glyph_set import GlyphSet
     from mnistseq_cli.recipe import Recipe
 
+MadeT = TypeVar("MadeT")
 BATCH_SIZE = 128
 _EPOCH, _IN_WORKERS = 0, 1  # places in the memory that worker processes share
 _MOST_WORKERS = 1024
@@ -229,18 +231,37 @@ class IterableSequenceDataset(_Stream, IterableDataset[Block]):
     def _batches(self, epoch: int, numbers: range, worker: int) -> Iterator[Block]:
         size = self.batch_size
         together = max(1, self.generator.block_size // size)
-        for first in range(0, len(numbers), together):
-            some = numbers[first : first + together]
+
+        def make(some: range) -> list[tuple[int, Block]]:
             starts = [(number * self.world_size + self.rank) * size for number in some]
             ends = [min(start + size, self.recipe.count) for start in starts]
             made = self._make(epoch, zip(starts, ends, strict=True))
-            for number, block in zip(some, made, strict=True):
+            return [*zip(some, made, strict=True)]
+
+        groups = (numbers[first : first + together] for first in range(0, len(numbers), together))
+        for made in (_map_ahead if get_worker_info() else map)(make, groups):
+            for number, block in made:
                 # Of the newest step, as several passes may go on at once.
                 self._next = epoch, number - worker + numbers.step
                 yield block
 
     def _shape(self) -> dict[str, int]:
         return {"batch_size": self.batch_size, "world_size": self.world_size}
+
+
+def _map_ahead(function: Callable[[range], MadeT], values: Iterable[range]) -> Iterator[MadeT]:
+    """Call a function in a thread, always for one value more than was asked for.
+
+    A DataLoader asks a worker for few batches ahead, so that it would wait while more are made.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        newest = None
+        for value in values:
+            before, newest = newest, thread.submit(function, value)
+            if before:
+                yield before.result()
+        if newest:
+            yield newest.result()
 
 
 def _find_rank() -> tuple[int, int]:
