@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mnistseq_cli.glyphs.stamps import Pages
 
 _REACH = 3  # the kernel ends at three standard deviations: what is left out is under half a grey
-_CHUNK_PX = 2**16  # what the cache of a processor holds along with its sums
+_CHUNK_PX = 2**17  # what the cache of a processor holds along with its sums
 
 
 def blur(pages: Pages, strengths: Floats, _: Words) -> Pixels:
@@ -48,21 +48,20 @@ def _in_chunks(change: Callable[[slice], Pixels], images: Pixels) -> Pixels:
 def _convolve(images: Pixels, weights: NDArray[np.uint16]) -> Pixels:
     n, height, width = images.shape
     reach = weights.shape[1] - 1
-    # With paper between rows and around them, neighbours in a row or column are so in memory.
+    # With paper between rows and images, and around all, neighbours in a row or column are so in
+    # memory, and all images are added up as one.
     stride = width + reach
-    field = np.zeros((n, height + 2 * reach, stride), np.uint16)
-    rows = field[:, reach : reach + height, :width]
+    size, edge = (height + reach) * stride, reach * stride
+    field = np.zeros(n * size + 2 * edge, np.uint16)
+    inside = field[edge : edge + n * size].reshape(n, size)
+    rows = inside.reshape(n, -1, stride)[:, :height, :width]
     rows[...] = images
-    flat, first, size = field.reshape(n, -1), reach * stride, height * stride
-    inside = flat[:, first : first + size]
-    blurred, beside = np.empty_like(inside), np.empty_like(inside)
+    blurred, beside = np.empty((2, n, size), np.uint16)
     for step in (1, stride):
         np.multiply(inside, weights[:, :1], out=blurred)
         for far in range(1, reach + 1):
-            before, after = (
-                flat[:, at : at + size] for at in (first - far * step, first + far * step)
-            )
-            np.add(before, after, out=beside)
+            before, after = (field[edge + way * far * step :] for way in (-1, 1))
+            np.add(before[: n * size], after[: n * size], out=beside.reshape(-1))
             np.multiply(beside, weights[:, far, None], out=beside)
             np.add(blurred, beside, out=blurred)
         blurred += np.uint16(128)
