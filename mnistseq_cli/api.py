@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import LayoutError, TextError, UsageError
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
 from mnistseq_cli.recipe import (
     Align,
@@ -26,13 +28,6 @@ from mnistseq_cli.recipe import (
     Split,
 )
 from mnistseq_cli.validation import quote, suggest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
-
-    from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 SEED_BITS = 32
 # Fields of a recipe that these functions set from parameters of other names.

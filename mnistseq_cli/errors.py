@@ -14,11 +14,9 @@ The tree::
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
-from typing import TYPE_CHECKING, ClassVar, Self
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import ClassVar, Self
 
 
 class MnistseqError(Exception):

@@ -8,12 +8,9 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
 
 from mnistseq_cli.errors import UsageError
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 DISTRIBUTION = "mnistseq"
 

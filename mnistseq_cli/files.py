@@ -14,14 +14,12 @@ import os
 import shlex
 import stat
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TextIO, TypeGuard
+from typing import BinaryIO, TextIO, TypeGuard
 
 from mnistseq_cli.errors import CacheError, MnistseqError, OutputError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _MODE = 0o666  # less the umask, as everywhere

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from enum import IntEnum
 from math import isqrt
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from mnistseq_cli.pixels import Floats, Ints, Pixels, Words
+from mnistseq_cli.pixels import Floats, Ints, Pixels, Words
 
 WORDS_PER_COUNTER = 4
 _HALF_BITS = np.uint64(32)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from mnistseq_cli.pixels import Ints, Pixels
+from mnistseq_cli.pixels import Ints, Pixels
 
 SCALE = 2
 WIDTH_PX = 960  # of a sheet, unless one image is wider

@@ -5,13 +5,10 @@ from __future__ import annotations
 import operator
 import re
 import reprlib
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from pathlib import Path
 
 from mnistseq_cli.errors import TextError, UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
 
 _URL = r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]"  # a drive of Windows has one letter
 _LONGEST_QUOTE = 60

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mnistseq_cli.cli.console import print_table
 from mnistseq_cli.cli.make_dataset import make_dataset
 from mnistseq_cli.cli.output_options import OutputOptions
 from mnistseq_cli.cli.picture_options import Picture
 from mnistseq_cli.errors import TextError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # Presets in which a - is where people leave a gap, as `phone` does.
 PHONE_PLANS = ("jp", "jp-mobile", "us", "uk-mobile", "fr", "in-mobile", "cn-mobile")

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import glob
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from typer.core import TyperArgument, TyperOption
 
 from mnistseq_cli.cli.console import print_result, say
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.validation import check_choice
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SCRIPTS = {
     "bash": "mnistseq.bash",

@@ -7,16 +7,14 @@ import re
 import shutil
 import sys
 import textwrap
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from typer.core import TyperArgument
 
 from mnistseq_cli.cli.options import fill_in
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    _Row = tuple[str, str]  # a name, and what it means
+_Row = tuple[str, str]  # a name, and what it means
 
 LEAST_COLUMNS = 70  # in less, boxes leave no room for words
 MOST_COLUMNS = 80  # longer lines are hard to read

@@ -7,18 +7,16 @@ section of their own in `help.txt`, under the name of the parameter.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from functools import wraps
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import typer
 
 from mnistseq_cli.cli.completion import find_completer, load_table
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
 
 _VARIABLES = {"data_dir": "MNISTSEQ_DATA_DIR"}
 

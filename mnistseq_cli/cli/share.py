@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from mnistseq_cli.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # Variables with the number of a task; what they count from, and the variable with how many tasks
 # there are. https://slurm.schedmd.com/job_array.html, qsub(1) of Grid Engine and of PBS,

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from mnistseq_cli.bulk.remake import name_with_split
 from mnistseq_cli.cli.console import escape
+from mnistseq_cli.formats.base import LoadedSample
 from mnistseq_cli.inspection import wording
+from mnistseq_cli.inspection.figures import Survey
+from mnistseq_cli.inspection.predictions import ReaderFigures
 from mnistseq_cli.validation import count
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from mnistseq_cli.formats.base import LoadedSample
-    from mnistseq_cli.inspection.figures import Survey
-    from mnistseq_cli.inspection.predictions import ReaderFigures
 
 _SHOWN_SAMPLES = 4
 _MOST_CHART_ROWS = 20  # of a chart: neighbours are counted together

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from select import select
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL.Image import fromarray
@@ -17,11 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from mnistseq_cli.cli.console import get_console, say
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from mnistseq_cli.pixels import Pixels
+from mnistseq_cli.pixels import Pixels
 
 UPPER_HALF = "▀"
 FRAME_GREY = 128  # an edge that is seen on dark and on light

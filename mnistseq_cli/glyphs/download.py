@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from time import monotonic, sleep, time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
@@ -15,10 +17,6 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from mnistseq_cli.errors import DownloadError, UsageError
 from mnistseq_cli.files import place_file
 from mnistseq_cli.glyphs.catalog import PATIENT, DataFile, Patience
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
 BACKOFF_S = 0.5  # the wait after the first round; doubles with each
 LONGEST_WAIT_S = 30  # whatever a server asks for

@@ -10,10 +10,12 @@ from __future__ import annotations
 import io
 import unicodedata
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from string import ascii_lowercase, ascii_uppercase, digits, punctuation
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
@@ -21,14 +23,9 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 from mnistseq_cli.errors import GlyphError, TextError
 from mnistseq_cli.files import read_file
 from mnistseq_cli.glyphs.pictures import open_picture
+from mnistseq_cli.pixels import Bools, Floats, Pixels
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from mnistseq_cli.pixels import Bools, Floats, Pixels
-
-    Points = Floats  # (N, 2), x and y
+Points = Floats  # (N, 2), x and y
 
 # In the order of fields and of cells: append only.
 CHARACTERS = digits + ascii_uppercase + ascii_lowercase + punctuation + "€£¥"

@@ -6,18 +6,14 @@ glyphs that lie closest to one of these styles.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from mnistseq_cli.errors import GlyphError
 from mnistseq_cli.glyphs.glyph_set import AT_ONCE_PX, GlyphSet
 from mnistseq_cli.glyphs.writers import unknown_writers
 from mnistseq_cli.pixels import Bools, Classes, Ints, Pixels, Words, split_up
 from mnistseq_cli.randomness import draw_by_weight, scale_words
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 CLOSEST = 64  # glyphs of a class that one hand can write
 SLANT_UNITS = 24  # of 1 px to the side for each px down

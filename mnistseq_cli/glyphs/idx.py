@@ -11,17 +11,14 @@ import gzip
 import io
 import lzma
 from math import prod
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnistseq_cli.errors import GlyphError
 from mnistseq_cli.files import naming_damage, open_regular
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 MAX_BYTES = 2**31  # of one array in memory: 2.7 million glyphs
 PACKED_SUFFIXES = (".gz", ".xz")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from math import isqrt
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -38,11 +38,8 @@ from mnistseq_cli.glyphs.sources import Entry, open_source
 from mnistseq_cli.glyphs.writers import WRITER_LIMIT_BYTES, Writers, name_writers
 from mnistseq_cli.pixels import Array, Classes, Pixels, split_up
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    _Reader = Callable[[], "LocalGlyphs"]
-    _Found = list[tuple[str, _Reader]]  # the name of each set of glyphs, and its reader
+_Reader = Callable[[], "LocalGlyphs"]
+_Found = list[tuple[str, _Reader]]  # the name of each set of glyphs, and its reader
 
 EXPECTED = (
     "an IDX pair (images and labels), an .npz file, a table such as train.csv, a Parquet file, "

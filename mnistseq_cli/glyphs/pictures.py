@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -14,12 +15,8 @@ from mnistseq_cli.files import naming_damage
 from mnistseq_cli.glyphs.glyph_set import AT_ONCE_PX
 from mnistseq_cli.glyphs.idx import MAX_BYTES
 from mnistseq_cli.glyphs.resize import resize
+from mnistseq_cli.glyphs.sources import Entry
 from mnistseq_cli.pixels import Ints, Pixels, split_up
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from mnistseq_cli.glyphs.sources import Entry
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
 SIDES_PX = range(4, 4097)  # of glyphs that are read

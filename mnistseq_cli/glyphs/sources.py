@@ -5,19 +5,17 @@ from __future__ import annotations
 import os
 import tarfile
 import zipfile
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from posixpath import normpath
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from mnistseq_cli.errors import GlyphError
 from mnistseq_cli.files import naming_damage, open_regular
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 _TAR_SUFFIXES = (".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2")
 _LITTER = {"__MACOSX", "Thumbs.db", "desktop.ini"}

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from mnistseq_cli.pixels import Ints, Pixels
-    from mnistseq_cli.recipe import Ink
+from mnistseq_cli.pixels import Ints, Pixels
+from mnistseq_cli.recipe import Ink
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ A set and the pen are one set then, in which the pen writes what the other does 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,10 +15,8 @@ from mnistseq_cli.glyphs.strokes import N_HANDS, draw_traits, number_glyphs, spl
 from mnistseq_cli.glyphs.strokes.characters import PEN_ADDITIONS, PEN_CHARACTERS
 from mnistseq_cli.glyphs.strokes.writing import Trait
 from mnistseq_cli.glyphs.writers import Writers, join_writers
+from mnistseq_cli.pixels import Bools, Classes, Ints, Words
 from mnistseq_cli.randomness import scale_words
-
-if TYPE_CHECKING:
-    from mnistseq_cli.pixels import Bools, Classes, Ints, Words
 
 # Slant and stroke width of the pen's digits and of MNIST's, as `measure_styles` measures them:
 # the means of both differ by less than a quarter of the deviation.

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from mnistseq_cli.bulk.manifest import DATASET_FILE, check_folder, load_plan
 from mnistseq_cli.bulk.remake import ASPECTS, Remaker
 from mnistseq_cli.errors import MnistseqError, OutputError
 from mnistseq_cli.files import naming_damage
 from mnistseq_cli.formats import FORMATS, Output, find_format, open_format
+from mnistseq_cli.formats.base import LoadedSample, Wanted
 from mnistseq_cli.formats.read_labels import LABEL_FILES, find_label_file
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from mnistseq_cli.formats.base import LoadedSample, Wanted
 
 _MOST_LISTED = 5
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from mnistseq_cli.bulk.split_overlap import Overlap
-    from mnistseq_cli.formats.base import LoadedSample
-    from mnistseq_cli.pixels import Floats, Ints
+from mnistseq_cli.bulk.split_overlap import Overlap
+from mnistseq_cli.formats.base import LoadedSample
+from mnistseq_cli.pixels import Floats, Ints
 
 T = TypeVar("T")
 INK_BINS = 200  # of ink shares, from 0 to 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -15,14 +16,10 @@ from mnistseq_cli.compose.patterns import Form, parse_pattern
 from mnistseq_cli.compose.texts import Roles, find_roles
 from mnistseq_cli.distortions.pipeline import make_pipeline
 from mnistseq_cli.errors import LayoutError
+from mnistseq_cli.formats.base import LoadedSample
 from mnistseq_cli.inspection.figures import GapFigures
+from mnistseq_cli.pixels import Ints
 from mnistseq_cli.recipe import Recipe
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from mnistseq_cli.formats.base import LoadedSample
-    from mnistseq_cli.pixels import Ints
 
 Counts: TypeAlias = "defaultdict[str, Counter[Any]]"  # by what is counted
 LEAST_EXPECTED = 5.0  # in a bin, as Cochran's rule has it

@@ -5,22 +5,19 @@ from __future__ import annotations
 import re
 from bisect import insort
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.files import naming_damage
+from mnistseq_cli.formats.base import LoadedSample
 from mnistseq_cli.formats.tables import TEXT_KEYS, check_text, naming_line, read_table
 from mnistseq_cli.inspection.figures import copy_sample, to_plain
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-    from mnistseq_cli.formats.base import LoadedSample
 
 READ_KEYS = ("prediction", "predicted", "pred", "read", *TEXT_KEYS)
 N_WORST = 48  # misreads kept for the eye

@@ -6,11 +6,13 @@ Memory does not grow with samples, but for 24 bytes each to find equal images an
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,14 +24,9 @@ from mnistseq_cli.formats.base import ChosenPlaces, LoadedSample, rank_split
 from mnistseq_cli.inspection.dataset import Filler, StoredDataset, count_known, open_dataset
 from mnistseq_cli.inspection.figures import INK_BINS, Source, Spread, Survey, UseFigures
 from mnistseq_cli.inspection.gap_test import GapRule
+from mnistseq_cli.inspection.predictions import ReaderTally
 from mnistseq_cli.inspection.tally import SHARE_UNITS, Ink, Tally, guess_ink
 from mnistseq_cli.recipe import COUNT_LIMIT, TEXTS_FILE, read_texts
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
-
-    from mnistseq_cli.inspection.predictions import ReaderTally
 
 N_SAMPLES_KEPT = 240
 _FEW_SAMPLES = 20_000  # looked at before workers have started

@@ -9,19 +9,17 @@ from collections import Counter, defaultdict
 from functools import partial
 from itertools import chain
 from operator import itemgetter
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from zlib import crc32
 
 import numpy as np
 
 from mnistseq_cli.bulk.split_overlap import OverlapTally
+from mnistseq_cli.formats.base import LoadedSample
 from mnistseq_cli.inspection.figures import Damage, copy_sample, pick_evenly
 from mnistseq_cli.inspection.gap_test import Counts, GapRule, GapTally
 from mnistseq_cli.inspection.predictions import Predictions, ReaderTally
-
-if TYPE_CHECKING:
-    from mnistseq_cli.formats.base import LoadedSample
-    from mnistseq_cli.pixels import Array, Floats, Pixels
+from mnistseq_cli.pixels import Array, Floats, Pixels
 
 Ink = Literal["black", "white"]
 SHARE_UNITS = 100_000  # in which shares of ink are counted

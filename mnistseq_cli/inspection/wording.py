@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from mnistseq_cli.bulk.remake import ASPECTS
 from mnistseq_cli.bulk.split_overlap import describe_overlaps
 from mnistseq_cli.formats.card import Licence
+from mnistseq_cli.inspection.figures import Spread, Survey, UseFigures
 from mnistseq_cli.inspection.predictions import ReaderFigures, Share
 from mnistseq_cli.validation import count
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
-
-    from mnistseq_cli.inspection.figures import Spread, Survey, UseFigures
 
 NOT_HELD = "not in this dataset"
 CONSISTENT_P, RARE_P = 0.05, 0.001  # the usual level; one dataset in a thousand

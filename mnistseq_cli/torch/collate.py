@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,11 +12,7 @@ from torch.utils.data._utils.collate import default_collate_fn_map
 
 from mnistseq_cli.compose.samples import Block
 from mnistseq_cli.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from mnistseq_cli.pixels import Pixels
+from mnistseq_cli.pixels import Pixels
 
 _STEP = np.float32(1 / 255)  # multiplying is faster than dividing
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,14 +16,9 @@ from torch.utils.data import Dataset, IterableDataset, get_worker_info
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.compose.samples import Block
 from mnistseq_cli.errors import UsageError
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
+from mnistseq_cli.recipe import Recipe
 from mnistseq_cli.torch.collate import Item, to_items
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
-
-    from mnistseq_cli.glyphs.glyph_set import GlyphSet
-    from mnistseq_cli.recipe import Recipe
 
 MadeT = TypeVar("MadeT")
 BATCH_SIZE = 128

@@ -8,7 +8,6 @@ copy, to the byte, on every machine.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,10 +21,8 @@ from mnistseq_cli.glyphs.strokes.writing import (
     read_normal,
     trace_lines,
 )
+from mnistseq_cli.pixels import Floats, Ints, Pixels, Words
 from mnistseq_cli.randomness import draw_words
-
-if TYPE_CHECKING:
-    from mnistseq_cli.pixels import Floats, Ints, Pixels, Words
 
 N_DIGITS = 10
 COPIES = 2  # of each character that a hand writes

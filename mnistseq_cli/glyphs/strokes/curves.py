@@ -9,15 +9,13 @@ uniform cubic B-spline, which cuts corners as a hasty hand does.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from mnistseq_cli.glyphs.resize import weigh_catmull_rom
 from mnistseq_cli.glyphs.strokes.characters import read_forms
-
-if TYPE_CHECKING:
-    from mnistseq_cli.pixels import Bools, Floats, Ints
+from mnistseq_cli.pixels import Bools, Floats, Ints
 
 N_SAMPLES = 144
 MAX_POINTS = 16

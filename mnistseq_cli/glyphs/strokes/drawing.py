@@ -7,18 +7,14 @@ and places it in 28 × 28 by its centre of mass.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from mnistseq_cli.glyphs.resize import CHUNK_PX, interpolate, place_pixels, weigh_cubic
 from mnistseq_cli.glyphs.strokes.writing import Line
 from mnistseq_cli.pixels import Array, Bools, Floats, Ints, Pixels, split_up
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 
 SIDE_PX, BOX_PX = 28, 20
 # Distances are measured in whole parts of a pixel.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,10 +15,8 @@ from mnistseq_cli.glyphs.strokes.curves import (
     TAPS,
     tabulate_curves,
 )
+from mnistseq_cli.pixels import Floats, Ints, Words
 from mnistseq_cli.randomness import scale_words
-
-if TYPE_CHECKING:
-    from mnistseq_cli.pixels import Floats, Ints, Words
 
 
 class Trait(IntEnum):

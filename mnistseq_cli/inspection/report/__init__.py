@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from mnistseq_cli.bulk.remake import name_with_split
 from mnistseq_cli.errors import MnistseqError
 from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import check_place, read_file, write_whole
+from mnistseq_cli.formats.base import LoadedSample
+from mnistseq_cli.inspection.figures import Survey
 from mnistseq_cli.inspection.predictions import ReaderFigures, align
 from mnistseq_cli.inspection.report.plots import list_plots
 from mnistseq_cli.inspection.wording import (
@@ -25,16 +28,10 @@ from mnistseq_cli.inspection.wording import (
     list_share_tables,
     write_percent,
 )
+from mnistseq_cli.pixels import Floats, Instances, Pixels
 from mnistseq_cli.recipe import RECIPE_FILE
 from mnistseq_cli.sheet import to_png
 from mnistseq_cli.validation import count
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from mnistseq_cli.formats.base import LoadedSample
-    from mnistseq_cli.inspection.figures import Survey
-    from mnistseq_cli.pixels import Floats, Instances, Pixels
 
 _SECTIONS = {
     "summary": "Summary",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from mnistseq_cli.inspection.figures import Survey
 from mnistseq_cli.inspection.wording import (
     describe_gaps,
     merge_neighbours,
@@ -13,11 +14,6 @@ from mnistseq_cli.inspection.wording import (
     write_range,
 )
 from mnistseq_cli.validation import count
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from mnistseq_cli.inspection.figures import Survey
 
 _MOST_BARS = 60
 _MOST_NAMES = 40
