@@ -126,7 +126,7 @@ def _warn_of_plan(plan: Plan, n_classes: int, *, is_stream: bool) -> None:
     shared = find_shared(plan.recipe, plan.splits, n_classes)
     if can_repeat(plan.recipe):
         and_splits = f", and splits share {shared}" if shared else ""
-        warn(f"Texts of the pattern can come more than once{and_splits}.")
+        warn(f"Numbers of this pattern can come more than once{and_splits}.")
     elif shared:
         warn(f"There are too few texts to keep splits apart: all splits share {shared}.")
     if unknown := [it.name for it in plan.splits if it.name and it.name not in SPLIT_WORDS]:
