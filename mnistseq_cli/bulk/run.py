@@ -37,7 +37,13 @@ from mnistseq_cli.bulk.manifest import (
 from mnistseq_cli.bulk.output_folder import JOINED, OutputFolder, open_output_folder
 from mnistseq_cli.bulk.parts import PartMaker, Staging, check_files, find_versions, read_part
 from mnistseq_cli.bulk.storage import Store, is_shared
-from mnistseq_cli.bulk.workers import WORKERS_LIMIT, count_cores, exit_on_signals, map_unordered
+from mnistseq_cli.bulk.workers import (
+    WORKERS_LIMIT,
+    count_cores,
+    ensure_helpers,
+    exit_on_signals,
+    map_unordered,
+)
 from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.compose.splits import open_splits
 from mnistseq_cli.errors import OutputError, UsageError
@@ -96,6 +102,8 @@ def run(
     """
     if workers is not None and not 0 <= workers <= WORKERS_LIMIT:
         raise UsageError(f"workers is {workers}; expected 0 to {WORKERS_LIMIT}")
+    if dask is None and choose_workers(plan, plan.recipe.count, workers):
+        ensure_helpers()  # they get ready meanwhile
     generator = SequenceGenerator(plan.recipe, None if plan.weights else glyphs, data_dir)
     open_format(plan.output).check(generator.recipe, generator.largest_px)
     # What cannot be made is told before anything is written.

@@ -20,6 +20,7 @@ from itertools import islice
 from multiprocessing import connection as mp_connection
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path, PurePosixPath
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mnistseq_cli.errors import MnistseqError, OutputError
@@ -244,8 +245,6 @@ class _Crew:
 def _start(make_work: Callable[[], Work[Any, Any]]) -> _Worker:
     """Start a worker; try again where helpers of multiprocessing are being replaced."""
     context: Any = mp.get_context(_START_METHOD)
-    if _START_METHOD == "forkserver":
-        context.set_forkserver_preload(["mnistseq_cli.bulk.parts"])
     for attempt in range(_STARTS_ALLOWED):
         time.sleep(_PAUSE_S * attempt)
         try:
@@ -254,12 +253,26 @@ def _start(make_work: Callable[[], Work[Any, Any]]) -> _Worker:
             with theirs:
                 process = context.Process(target=_serve, args=(make_work, theirs), daemon=True)
                 # It is born with Ctrl-C held back, not to die with a traceback of its own.
-                with hold_signals():
+                with hold_signals(), _hiding_program():
                     process.start()
             return _Worker(process, ours)
         except (OSError, EOFError) as error:
             failure = error
     raise _refuse_start(str(failure) or type(failure).__name__) from failure
+
+
+@contextmanager
+def _hiding_program() -> Iterator[None]:
+    """Keep workers from running again what was started, as multiprocessing has it: it takes time.
+
+    What they do is in modules; so a script needs no ``if __name__ == "__main__"`` either.
+    """
+    program = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
 
 
 def _refuse_start(why: str) -> OutputError:
@@ -285,6 +298,7 @@ def ensure_helpers(*, with_server: bool = True) -> None:
             os.dup2(nobody, 2)
             resource_tracker.ensure_running()
             if with_server:
+                forkserver.set_forkserver_preload(["mnistseq_cli.bulk.parts"])
                 forkserver.ensure_running()
     finally:
         os.dup2(saved, 2)
