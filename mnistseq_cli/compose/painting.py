@@ -103,8 +103,7 @@ def fill_height(ink: GlyphInk, row: Ints, above_px: Ints, below_px: Ints) -> tup
     filled_px = np.minimum(free_px, LARGEST_SCALE * row_px)
     above_px = above_px + (free_px - filled_px) // 2
     had, have = row_px[row], filled_px[row]
-    rows, first_px = _resample_rows(ink.images, row, (-top_px, row_px, filled_px), above_px)
-    images = _put_rows(rows, first_px, page_px)
+    images = _resample_rows(ink.images, row, (-top_px, row_px, filled_px), above_px)
     # So far along a row of any length that all columns are in it, and what becomes of their edges.
     many = images.shape[2] // had + 2
     images, _ = resample(images, np.zeros_like(had), many * had, many * have)
@@ -123,45 +122,38 @@ def fit_stamps(stamps: Stamps, row_px: Ints, fitted_px: Ints, *, keep_height: bo
     right_px, inked_px = stamps.boxes[:, 0] + stamps.boxes[:, 2], int(stamps.boxes[:, 3].max())
     # No digit has ink in more rows or columns: these alone are resampled.
     inked = sliding_window_view(stamps.images, (inked_px, int(right_px.max())), axis=(1, 2))
-    top_px = np.minimum(stamps.boxes[:, 1], page_px - inked_px)
+    place = np.arange(n), np.minimum(stamps.boxes[:, 1], page_px - inked_px), 0
     of_digit = row_px[stamps.sample], fitted_px[stamps.sample]
-    parts, x_px = resample(inked[np.arange(n), top_px, 0], stamps.x_px, *of_digit)
-    if not keep_height:
-        images, pages_px = _put_rows(parts, top_px, page_px), np.full_like(row_px, page_px)
-        height_px = np.maximum(1, (2 * pages_px * fitted_px + row_px) // (2 * row_px))
-        of_row = np.zeros_like(row_px), pages_px, height_px
-        parts, top_px = _resample_rows(images, stamps.sample, of_row, (page_px - height_px) // 2)
-    boxes = measure_ink(parts)
-    boxes[:, 1] += top_px * (boxes[:, 3] > 0)
-    return replace(stamps, images=_put_rows(parts, top_px, page_px), x_px=x_px, boxes=boxes)
+    parts, x_px = resample(inked[place], stamps.x_px, *of_digit)
+    images = np.zeros((n, page_px, parts.shape[2]), np.uint8)
+    sliding_window_view(images, parts.shape[1:], axis=(1, 2), writeable=True)[place] = parts
+    if keep_height:
+        boxes = measure_ink(parts)
+        boxes[:, 1] += place[1] * (boxes[:, 3] > 0)
+        return replace(stamps, images=images, x_px=x_px, boxes=boxes)
+    pages_px = np.full_like(row_px, page_px)
+    height_px = np.maximum(1, (2 * pages_px * fitted_px + row_px) // (2 * row_px))
+    of_row = np.zeros_like(row_px), pages_px, height_px
+    images = _resample_rows(images, stamps.sample, of_row, (page_px - height_px) // 2)
+    return replace(stamps, images=images, x_px=x_px, boxes=measure_ink(images))
 
 
-def _put_rows(rows: Pixels, top_px: Ints, page_px: int) -> Pixels:
-    """Return images as high as a page, blank but for rows that begin at those, (M,)."""
-    images = np.zeros((len(rows), page_px, rows.shape[2]), np.uint8)
-    windows = sliding_window_view(images, rows.shape[1], axis=1, writeable=True)
-    windows.transpose(0, 1, 3, 2)[np.arange(len(rows)), top_px] = rows
-    return images
+def _resample_rows(images: Pixels, sample: Ints, of_row: _OfRow, top_px: Ints) -> Pixels:
+    """Resample rows as `resample` does columns, and put them where they are to begin.
 
-
-def _resample_rows(
-    images: Pixels, sample: Ints, of_row: _OfRow, top_px: Ints
-) -> tuple[Pixels, Ints]:
-    """Resample rows as `resample` does columns, from where those of samples are to begin, (N,).
-
-    All digits of a sample, (M,), are resampled in the same way. Return them and their first rows.
+    All digits of a sample, (M,), are resampled in the same way; the places are those of samples.
     """
-    fitted_px, low, high = of_row[2], int(top_px.min()), int((top_px + of_row[2]).max())
-    lengths, each, half = _measure(low - top_px, of_row, (images.shape[1], high - low))
+    low, high = int(top_px.min()), int((top_px + of_row[2]).max())
+    shape = images.shape[1], high - low
+    lengths, each, half = _measure(low - top_px, of_row, shape)
     row = np.arange(low, high) - top_px[:, None]
-    shares = _share(lengths, each, (images.shape[1], high - low))
-    shares *= (row >= 0) & (row < fitted_px[:, None])
+    shares = _share(lengths, each, shape) * ((row >= 0) & (row < of_row[2][:, None]))
     of_sample = np.ascontiguousarray(shares.transpose(1, 2, 0))
-    rows = np.empty((len(images), high - low, images.shape[2]), np.uint8)
+    rows = np.zeros_like(images)
     for some in split_up(images, _CHUNK_PX):
         total = np.matmul(of_sample[sample[some]], images[some].astype(shares.dtype))
-        rows[some] = np.add(total, half, out=total)
-    return rows, np.full(len(rows), low)
+        rows[some, low:high] = np.add(total, half, out=total)
+    return rows
 
 
 def paint(
@@ -176,28 +168,21 @@ def paint(
     _, height_px, stamp_px = stamps.images.shape
     canvas = np.zeros((shape[0], height_px, width_px + stamp_px), np.uint8)
     windows = sliding_window_view(canvas, stamp_px, axis=2, writeable=True)
-    is_met = _find_met(stamps, shape) if blend else np.zeros(len(stamps.place), np.bool_)
+    right_px = stamps.boxes[:, 0] + stamps.boxes[:, 2]
+    reached_px = np.zeros(shape[0], np.int64)  # by the ink of digits on each page
     ends = np.cumsum(np.bincount(stamps.place)).tolist()
     for start, end in zip([0, *ends], ends, strict=False):
         sample, x_px = stamps.sample[start:end], stamps.x_px[start:end]
-        images, met = stamps.images[start:end], np.flatnonzero(is_met[start:end])
-        if met.size:
-            images = images.copy()
+        images = stamps.images[start:end]
+        if blend:
+            met, images = np.flatnonzero(reached_px[sample] > x_px), images.copy()
             images[met] = np.maximum(windows[sample[met], :, x_px[met]], images[met])
+            reached_px[sample] = np.maximum(reached_px[sample], x_px + right_px[start:end])
         windows[sample, :, x_px] = images
     boxes = np.zeros((*shape, 4), np.int64)
     boxes[stamps.sample, stamps.place] = stamps.boxes
     boxes[stamps.sample, stamps.place, 0] += stamps.x_px
     return canvas[:, :, :width_px], boxes
-
-
-def _find_met(stamps: Stamps, shape: tuple[int, int]) -> Bools:
-    """Return which images begin where ink of a digit before them is, shape (M,)."""
-    ends_px = np.zeros((shape[0], shape[1] + 1), np.int64)
-    ends_px[stamps.sample, stamps.place + 1] = stamps.x_px + stamps.boxes[:, ::2].sum(axis=1)
-    np.maximum.accumulate(ends_px, axis=1, out=ends_px)
-    is_met: Bools = ends_px[stamps.sample, stamps.place] > stamps.x_px
-    return is_met
 
 
 def gather_inks(stamps: Stamps, widths_px: Ints, marked: Bools | None) -> Inks:

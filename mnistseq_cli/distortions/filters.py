@@ -221,11 +221,8 @@ def _sample(images: Pixels, n: Ints, of: int) -> Pixels:
         means.take(begin[:, None] + np.clip(above + at, 0, counts[:, None] - 1), axis=0)
         for at in (0, 1)
     )
-    lower -= upper
-    lower *= part.astype(np.int16)[:, :, None]
-    upper *= np.int16(16)
-    upper += lower
-    upper += np.int16(8)
-    upper >>= 4
-    levels: Pixels = upper.astype(np.uint8)
-    return levels
+    levels: NDArray[np.int16] = (
+        16 * upper + (lower - upper) * part.astype(np.int16)[:, :, None] + 8
+    )
+    levels >>= 4
+    return levels.astype(np.uint8)
