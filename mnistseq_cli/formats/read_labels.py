@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from functools import partial
-from io import StringIO
 from itertools import chain, product
 from reprlib import repr as shorten
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
@@ -18,11 +17,12 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 import numpy as np
 
 from mnistseq_cli.files import is_store, naming_damage, open_text, read_file
+from mnistseq_cli.formats import tables
 from mnistseq_cli.formats.base import FIRST_SPLITS, LoadedSample, Wanted, rank_split
 from mnistseq_cli.formats.fields import FIELDS, MARK
 from mnistseq_cli.formats.images import IMAGE_ENDINGS
 from mnistseq_cli.formats.labels import EASYOCR_BLANK
-from mnistseq_cli.formats.tables import NAME_KEYS, TEXT_KEYS, check_text, naming_line, read_table
+from mnistseq_cli.formats.tables import NAME_KEYS, TEXT_KEYS, check_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -167,26 +167,20 @@ _READ = [  # what stands before the dot, the key, how it is read, and what it is
 
 # One function for each syntax.
 
-_LINES = 1 << 16  # characters that are read at once
-_OWN_LINES = re.compile(r'(?:\{"file_name": ".*+\n)*+')  # as we write them
+_OWN_LINES = r'(?:\{"file_name": ".*+\n)*+'
 _JSON_LINES_HINT = 'Expected in each line: an object such as {"file_name": "a.png", "text": "7"}.'
 
 
 def _read_json_lines(path: Path, wanted: Wanted) -> Iterator[LabelRow]:
-    pass_over = getattr(wanted, "pass_over", None)
     with open_text(path) as file:
         number = 0
-        with naming_line(path, lambda: number, _JSON_LINES_HINT):
-            while lines := file.read(_LINES) + file.readline():
-                if pass_over and _OWN_LINES.fullmatch(lines) and pass_over(lines.count("\n")):
-                    number += lines.count("\n")
-                    continue
-                for number, line in enumerate(StringIO(lines, newline=""), number + 1):  # noqa: B007, B020 - told where a line is wrong
-                    name = _peek_name(line)
-                    if line.strip() and (name is None or wanted(name)):
-                        row = row_from_record(json.loads(line))
-                        if name == row.name or wanted(row.name):  # asked once of each name
-                            yield row
+        with tables.naming_line(path, lambda: number, _JSON_LINES_HINT):
+            lines = tables.read_lines(file, _OWN_LINES, wanted)
+            for number, line in enumerate(lines, 1):  # noqa: B007 - told where a line is wrong
+                if line.strip() and ((name := _peek_name(line)) is None or wanted(name)):
+                    row = row_from_record(json.loads(line))
+                    if name == row.name or wanted(row.name):  # asked once of each name
+                        yield row
 
 
 def _peek_name(line: str) -> str | None:
@@ -204,7 +198,7 @@ def _read_table(path: Path, wanted: Wanted) -> Iterator[LabelRow]:
             return finder.find(name) is not None
         return False
 
-    for _, name, text in read_table(path, is_image=is_image):
+    for _, name, text in tables.read_table(path, is_image=is_image, wanted=wanted):
         if name != EASYOCR_BLANK and wanted(name):
             yield LabelRow(name, text)
 

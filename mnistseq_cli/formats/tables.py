@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import re
 from contextlib import contextmanager
-from itertools import chain
-from typing import TYPE_CHECKING, TextIO
+from io import StringIO
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Any, TextIO
 
 from mnistseq_cli.errors import MnistseqError, OutputError
 from mnistseq_cli.files import describe_damage, hint_at_verify, open_text
+from mnistseq_cli.formats.base import Wanted, want_all
 from mnistseq_cli.recipe import LENGTH_LIMIT
 
 if TYPE_CHECKING:
@@ -23,6 +25,23 @@ TEXT_KEYS = (
     *("text", "label", "labels", "words", "word", "transcription", "digits", "number", "value"),
 )
 _LINE_LIMIT = 1 << 16  # characters
+_BLOCK = 1 << 16  # characters
+
+
+def read_lines(file: TextIO, plain: str, wanted: Wanted, limit: int = -1) -> Iterator[str]:
+    """Yield the lines of a text file, empty ones for most of those that no wanted sample is in.
+
+    That is so while all match the pattern of lines that hold a sample each, after the first block.
+    """
+    pass_over: Any = getattr(wanted, "pass_over", None)
+    is_plain = pass_over
+    blocks = iter(lambda: file.read(_BLOCK) + file.readline(limit), "")
+    for place, block in enumerate(blocks):
+        is_plain = is_plain and re.fullmatch(plain, block)
+        if place and is_plain and pass_over(n := block.count("\n")):  # the first may have a header
+            yield from repeat("\n", n)
+        else:
+            yield from StringIO(block, newline="")
 
 
 def read_table(
@@ -30,6 +49,7 @@ def read_table(
     text_keys: Sequence[str] = TEXT_KEYS,
     is_image: Callable[[str], bool] | None = None,  # tells a first row from a header
     error: type[MnistseqError] = OutputError,  # the type of what is raised
+    wanted: Wanted = want_all,
 ) -> Iterator[tuple[int, str, str]]:
     """Yield line, name and text of each row, between commas, semicolons, tabs or spaces."""
     hint = (
@@ -40,7 +60,8 @@ def read_table(
         sign = _find_sign(file, path.suffix.lower())
         # In files for PaddleOCR and its like, nothing is quoted.
         is_plain = path.suffix.lower() == ".txt" and sign in "\t "
-        lines: Iterable[str] = iter(lambda: _check_line(file.readline(_LINE_LIMIT)), "")
+        plain = f'(?:[^{sign}"\r\n]++{sign}[^{sign}"\r\n]*+\n)*+'
+        lines: Iterable[str] = map(_check_line, read_lines(file, plain, wanted, _LINE_LIMIT))
         if sign == " ":  # only the first spaces of a line: a text may have others
             lines = (re.sub(r"[ \t]+", "\t", line.lstrip(" "), count=1) for line in lines)
         rows = csv.reader(
@@ -86,7 +107,7 @@ def check_text(text: str, kind: str = "text", limit: int = LENGTH_LIMIT) -> None
 
 
 def _check_line(line: str) -> str:
-    if len(line) == _LINE_LIMIT:
+    if len(line) >= _LINE_LIMIT:
         raise ValueError(f"it has more than {_LINE_LIMIT:,} characters")
     return line
 

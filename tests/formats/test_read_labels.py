@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistseq_cli.errors import OutputError
-from mnistseq_cli.formats import read_labels
+from mnistseq_cli.formats import read_labels, tables
 from mnistseq_cli.formats.base import ChosenPlaces
 from tests.helpers.shelf import read_dataset as read
 from tests.helpers.shelf import refuse, write_image
@@ -54,25 +54,31 @@ def test_label_files_of_others_are_read(name: str, images: str, tmp_path: Path) 
     assert refuse(tmp_path).message.startswith(f"{path}, line 3: the byte 0xe9 is not UTF-8")
 
 
-LINES = [  # in the form that can be counted unread, and in others
-    *['{{"file_name": "{}", "text": "1"}}\n'] * 5,
-    '{{"name": "{}", "text": "\u2028"}}\n',
-    '{{"file_name": "\\n{}", "text": "1"}}\r\n',
-    " \n",
-]
+LINES = {  # a header, the form that may be passed over, others
+    "labels.csv": [
+        *("name,text\n", "{}.png,1\n", "{}.png,\n", "{}.png,2\r\n", "\n"),
+        '"{}","' + "2,3\n" * 20 + '"\n',
+    ],
+    "gt.txt": ["name text\n", "{}.png 1\n", "{}.png 2 3\n", '{}.png\t"\n', "\n", " {}.png  4\n"],
+    "metadata.jsonl": [
+        *("", '{{"file_name": "{}", "text": "1"}}\n', '{{"name": "{}", "text": "\u2028"}}\n'),
+        *('{{"file_name": "\\n{}", "text": "1"}}\r\n', " \n"),
+    ],
+}
 
 
-@given(
-    forms=st.lists(st.sampled_from(LINES), max_size=60),
-    places=st.sets(st.integers(0, 60), max_size=3),
-)
-def test_lines_chosen_by_their_places_are_those_of_all(forms: list[str], places: set[int]) -> None:
+@pytest.mark.parametrize("name", LINES)
+@given(data=st.data())
+def test_lines_chosen_by_their_places_are_those_of_all(name: str, data: st.DataObject) -> None:
+    head, plain, *others = LINES[name]
+    forms = data.draw(st.lists(st.sampled_from([*[plain] * 9, *others]), min_size=1, max_size=60))
+    places = data.draw(st.sets(st.integers(0, 60), max_size=3))
+    lines = [head, *(form.format(at) for at, form in enumerate(forms))]
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        path = Path(folder) / "metadata.jsonl"
-        lines = "".join(form.format(at) for at, form in enumerate(forms))
-        path.write_text(lines, "utf-8", newline="")
+        path = Path(folder) / name
+        path.write_text("".join(lines), "utf-8", newline="")
         everything = [*read_labels.read_labels(path)]
-        patch.setattr(read_labels, "_LINES", 30)
+        patch.setattr(tables, "_BLOCK", 30)
         chosen = ChosenPlaces(sorted(places))
         found = [*read_labels.read_labels(path, chosen)]
     assert found == [row for at, row in enumerate(everything) if at in places]
