@@ -10,16 +10,20 @@ import atexit
 import logging
 import threading
 import time
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_hex
 from shutil import rmtree
 from tempfile import mkdtemp
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.bulk.manifest import PLAN_FILE
+from mnistseq_cli.bulk.output_folder import OutputFolder
 from mnistseq_cli.bulk.parts import PartMaker, WrittenPart, find_versions
+from mnistseq_cli.bulk.plan import Part, Plan
 from mnistseq_cli.bulk.storage import Store
 from mnistseq_cli.bulk.workers import (
     count_cores,
@@ -35,13 +39,7 @@ from mnistseq_cli.formats import open_format
 from mnistseq_cli.glyphs.load import resolve_dataset
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
-    from types import ModuleType
-
     from distributed import Client, Future
-
-    from mnistseq_cli.bulk.output_folder import OutputFolder
-    from mnistseq_cli.bulk.plan import Part, Plan
 
 LOCAL = "local"
 _TASKS_PER_WORKER = 2

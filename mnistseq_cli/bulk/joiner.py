@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from pathlib import Path
 from threading import Condition
-from typing import TYPE_CHECKING
 
-from mnistseq_cli.bulk.plan import cut_parts
+from mnistseq_cli.bulk.parts import Staging
+from mnistseq_cli.bulk.plan import Plan, cut_parts
 from mnistseq_cli.bulk.workers import hold_signals
 from mnistseq_cli.formats import open_format
 from mnistseq_cli.formats.base import Fragments
-
-if TYPE_CHECKING:
-    from collections.abc import Container
-    from pathlib import Path
-
-    from mnistseq_cli.bulk.parts import Staging
-    from mnistseq_cli.bulk.plan import Plan
 
 
 class Joiner:

@@ -14,12 +14,13 @@ import shlex
 import shutil
 import sys
 import time
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mnistseq_cli.bulk.manifest import (
     DATASET_FILE,
@@ -41,6 +42,7 @@ from mnistseq_cli.bulk.manifest import (
     record_name,
 )
 from mnistseq_cli.bulk.parts import WrittenPart, check_files, check_part, describe_file
+from mnistseq_cli.bulk.plan import Part, Plan
 from mnistseq_cli.bulk.storage import Store, open_store, refuse_altered
 from mnistseq_cli.bulk.workers import map_unordered
 from mnistseq_cli.errors import OutputError
@@ -49,11 +51,6 @@ from mnistseq_cli.formats import PARTED
 from mnistseq_cli.formats.card import CARD_FILE
 from mnistseq_cli.formats.names import OWN_FOLDER
 from mnistseq_cli.validation import count, quote
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
-
-    from mnistseq_cli.bulk.plan import Part, Plan
 
 if sys.platform == "win32":
     import msvcrt

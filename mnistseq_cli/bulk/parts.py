@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from zlib_ng import zlib_ng
 
@@ -30,18 +31,14 @@ from mnistseq_cli.bulk.manifest import (
     load_record,
     record_name,
 )
+from mnistseq_cli.bulk.plan import Part, Plan
 from mnistseq_cli.compose.generator import SequenceGenerator
+from mnistseq_cli.compose.samples import Block
 from mnistseq_cli.compose.splits import open_splits
 from mnistseq_cli.files import READ_FLAGS, check_regular, is_store, read_regular, write_new
 from mnistseq_cli.formats import open_format
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from mnistseq_cli.bulk.plan import Part, Plan
-    from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats.base import Append, Buffer, Format
-    from mnistseq_cli.glyphs.glyph_set import GlyphSet
+from mnistseq_cli.formats.base import Append, Buffer, Format
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 _CRC32 = "crc32:"
 _READ_BYTES = 1 << 20

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.compose.splits import Split, cut, parse_weights, use_all_glyphs
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.formats import Output, open_format
 from mnistseq_cli.recipe import COUNT_LIMIT, TEXTS_FILE, Recipe
 from mnistseq_cli.validation import check_number
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mnistseq_cli.compose.generator import SequenceGenerator
 
 PART_SIZE = 1000
 # So many pixels, with every distortion, take at most ten seconds: what a stop can lose.

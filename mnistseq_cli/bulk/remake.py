@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from string import Formatter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from mnistseq_cli.bulk.plan import describe_texts
+from mnistseq_cli.compose.generator import SequenceGenerator
+from mnistseq_cli.compose.samples import Block
 from mnistseq_cli.compose.splits import Split, cut, open_splits, parse_weights
 from mnistseq_cli.distortions.pipeline import AugmentPipeline, make_pipeline
+from mnistseq_cli.distortions.registry import Stage
 from mnistseq_cli.errors import GlyphError, OutputError, UsageError
 from mnistseq_cli.files import find_inside, naming_damage
 from mnistseq_cli.formats import Output
+from mnistseq_cli.formats.base import LoadedSample
 from mnistseq_cli.formats.columns import spell_classes
 from mnistseq_cli.formats.images import decode_grey, open_encoder
 from mnistseq_cli.glyphs.cache import is_cached
 from mnistseq_cli.glyphs.catalog import DATASETS, SPLITS
 from mnistseq_cli.glyphs.load import AUTO, find_members
+from mnistseq_cli.pixels import Array
 from mnistseq_cli.recipe import Recipe, read_texts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
-
-    from mnistseq_cli.compose.generator import SequenceGenerator
-    from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.distortions.registry import Stage
-    from mnistseq_cli.formats.base import LoadedSample
-    from mnistseq_cli.pixels import Array
 
 KeyT = TypeVar("KeyT")
 

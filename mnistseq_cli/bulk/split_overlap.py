@@ -5,18 +5,16 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mnistseq_cli.formats.base import rank_split
 from mnistseq_cli.validation import count
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 KINDS = ("glyphs", "writers")  # what is counted beside texts
 _HASH_BYTES = 8  # of a text: among a million there is one false alarm in ten million checks

@@ -8,24 +8,21 @@ the same bytes, and the plan itself is written only where there is none.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from mnistseq_cli.bulk.manifest import KEPT, RECORD, FileEntry, record_name
 from mnistseq_cli.bulk.parts import Problem, WrittenPart, read_part
+from mnistseq_cli.bulk.plan import Part
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.extras import suggest_install
 from mnistseq_cli.files import describe_damage, is_store
 from mnistseq_cli.validation import is_url
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
-
-    from mnistseq_cli.bulk.plan import Part
 
 _BATCH_BYTES = 1 << 25  # of objects that are in memory at once
 IN_MEMORY = "memory"  # the store that only this process sees

@@ -19,15 +19,13 @@ from functools import partial
 from itertools import islice
 from multiprocessing import connection as mp_connection
 from multiprocessing import forkserver, resource_tracker
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path, PurePosixPath
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from mnistseq_cli.errors import MnistseqError, OutputError
-
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-    from multiprocessing.process import BaseProcess
 
 TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")

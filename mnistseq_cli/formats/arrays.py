@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import struct
 import zipfile
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from io import BytesIO
 from math import prod
-from typing import IO, TYPE_CHECKING, Any
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import naming_damage
+from mnistseq_cli.formats import Output
 from mnistseq_cli.formats.base import Append, Fragments, PartWriter, list_files, rank_split
 from mnistseq_cli.formats.columns import (
     COLUMNS,
@@ -27,15 +31,7 @@ from mnistseq_cli.formats.columns import (
     open_npy,
 )
 from mnistseq_cli.glyphs.idx import MAX_DEFLATE_RATIO
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from mnistseq_cli.formats import Output
-    from mnistseq_cli.recipe import Recipe
+from mnistseq_cli.recipe import Recipe
 
 _DEFLATE_LEVEL = 1
 

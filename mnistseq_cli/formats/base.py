@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
+from pathlib import Path
+from typing import ClassVar, Protocol, TypeAlias
 
+from mnistseq_cli.compose.samples import Block
 from mnistseq_cli.files import naming_damage
+from mnistseq_cli.formats import Output
 from mnistseq_cli.formats.card import Licence
 from mnistseq_cli.formats.images import check_size, open_encoder
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats import Output
-    from mnistseq_cli.pixels import Instances, Ints, Pixels
-    from mnistseq_cli.recipe import Recipe
+from mnistseq_cli.pixels import Instances, Ints, Pixels
+from mnistseq_cli.recipe import Recipe
 
 Buffer: TypeAlias = "bytes | memoryview"
 Append: TypeAlias = "Callable[[Buffer], object]"

@@ -8,19 +8,17 @@ Both are made from one `Facts`, and that from the manifest alone.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePath
 from string import Template
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mnistseq_cli.files import spell_size
 from mnistseq_cli.formats.fields import FIELDS
 from mnistseq_cli.glyphs.catalog import DATASETS
 from mnistseq_cli.validation import count
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 CARD_FILE, CROISSANT_FILE = "README.md", "croissant.json"
 _FREE, _OTHER = "cc0-1.0", "other"

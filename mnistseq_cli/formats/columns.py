@@ -7,14 +7,18 @@ import os
 import string
 import sys
 from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from math import prod
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeAlias
+from pathlib import Path
+from typing import IO, Any, BinaryIO, ClassVar, TypeAlias
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mnistseq_cli.compose.samples import Block
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.files import naming_damage, open_regular
 from mnistseq_cli.formats.base import Format, Fragments, LoadedSample, PartWriter, Wanted
@@ -23,16 +27,8 @@ from mnistseq_cli.formats.images import READ_LIMIT_PX, check_size
 from mnistseq_cli.formats.read_labels import BOX_NUMBERS, check_boxes
 from mnistseq_cli.formats.tables import check_text
 from mnistseq_cli.glyphs.writers import WRITER_LIMIT_BYTES
+from mnistseq_cli.pixels import Array, Ints
 from mnistseq_cli.recipe import LENGTH_LIMIT, Recipe
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.pixels import Array, Ints
 
 NO_CLASS = -1
 _HINT = "Give them one --width, or choose another format: --to webdataset, parquet or lmdb"

@@ -6,17 +6,15 @@ A new field is an entry of `FIELDS`; for what is read back it names an attribute
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from mnistseq_cli.compose.samples import Block, Marks
-    from mnistseq_cli.pixels import Array, Ints, Pixels
+from mnistseq_cli.compose.samples import Block, Marks
+from mnistseq_cli.pixels import Array, Ints, Pixels
 
 MARK = "mark"  # the class of what is written but not read
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from mnistseq_cli.compose.samples import Block
 from mnistseq_cli.errors import MnistseqError
 from mnistseq_cli.files import explain_damage, read_regular
 from mnistseq_cli.formats import Output, labels
-from mnistseq_cli.formats.base import Encoded, find_splits, want_all
+from mnistseq_cli.formats.base import (
+    Encoded,
+    Fragments,
+    LoadedSample,
+    PartWriter,
+    Wanted,
+    find_splits,
+    want_all,
+)
 from mnistseq_cli.formats.images import decode_grey
+from mnistseq_cli.formats.labels import LabelStyle
 from mnistseq_cli.formats.masks import decode_instances
 from mnistseq_cli.formats.names import NameTemplate
 from mnistseq_cli.formats.read_labels import (
@@ -20,13 +30,6 @@ from mnistseq_cli.formats.read_labels import (
     find_split,
     read_labels,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats.base import Fragments, LoadedSample, PartWriter, Wanted
-    from mnistseq_cli.formats.labels import LabelStyle
 
 
 def _read_listed(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 from warnings import catch_warnings, simplefilter
 
@@ -12,15 +14,11 @@ from mnistseq_cli.errors import UsageError
 from mnistseq_cli.files import write_whole
 from mnistseq_cli.formats import IMAGE_FORMATS
 from mnistseq_cli.formats.png import SIGNATURE, decode_plain_png, encode_pngs
+from mnistseq_cli.pixels import Array, Ints, Pixels
 from mnistseq_cli.validation import suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     from PIL import Image
-
-    from mnistseq_cli.pixels import Array, Ints, Pixels
 
     Encoder = Callable[[Pixels, Ints], list[bytes]]
 

@@ -6,22 +6,19 @@ import csv
 import json
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from mnistseq_cli.compose.samples import Block, Sample
 from mnistseq_cli.errors import UsageError
+from mnistseq_cli.formats.base import Append, Fragments, PartWriter
 from mnistseq_cli.formats.fields import MARK, find_known, quote, write_lines
 from mnistseq_cli.formats.masks import encode_instances, encode_runs
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from mnistseq_cli.compose.samples import Block, Sample
-    from mnistseq_cli.formats.base import Append, Fragments, PartWriter
-    from mnistseq_cli.pixels import Ints
+from mnistseq_cli.pixels import Ints
 
 
 class LabelStyle(ABC):

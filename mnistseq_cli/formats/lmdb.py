@@ -7,21 +7,18 @@ MMOCR and PaddleOCR read too: ``num-samples``, ``image-%09d`` and ``label-%09d``
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from mnistseq_cli.compose.samples import Block
 from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import naming_damage
+from mnistseq_cli.formats import Output
 from mnistseq_cli.formats.base import Encoded, Fragments, LoadedSample, PartWriter, Wanted
 from mnistseq_cli.formats.images import decode_grey
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
-
-    from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats import Output
 
 _LENGTH = struct.Struct("<I")
 _LEAST_MAP_BYTES = 1 << 24

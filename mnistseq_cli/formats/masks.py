@@ -8,17 +8,14 @@ first three less the one before the last; in characters of six bits, five of the
 from __future__ import annotations
 
 from io import BytesIO
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from mnistseq_cli.compose.samples import Block, Inks
 from mnistseq_cli.formats.images import READ_LIMIT_PX, encode_image
 from mnistseq_cli.formats.png import encode_pngs
-
-if TYPE_CHECKING:
-    from mnistseq_cli.compose.samples import Block, Inks
-    from mnistseq_cli.pixels import Instances, Ints
+from mnistseq_cli.pixels import Instances, Ints
 
 _MOST_8_BIT = 255
 

@@ -7,18 +7,14 @@ thousand that the index lies in; ``{text}``, what is written. A ``/`` makes a su
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from string import Formatter
-from typing import TYPE_CHECKING
 
+from mnistseq_cli.compose.samples import Block
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.formats.images import IMAGE_ENDINGS
 from mnistseq_cli.validation import check_choice
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mnistseq_cli.compose.samples import Block
 
 SHARD_SIZE = 1000
 FIELDS = ("index", "shard", "text")

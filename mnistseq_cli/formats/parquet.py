@@ -8,26 +8,23 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain, islice, repeat
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from mnistseq_cli.compose.samples import Block
 from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import is_store, naming_damage
+from mnistseq_cli.formats import Output
 from mnistseq_cli.formats.base import Encoded, LoadedSample, PartWriter, Wanted, list_files
 from mnistseq_cli.formats.fields import FIELDS, Values, find_known
 from mnistseq_cli.formats.images import decode_grey
 from mnistseq_cli.formats.read_labels import row_from_record
 from mnistseq_cli.formats.tables import TEXT_KEYS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
-    from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.formats import Output
 
 _ROWS_TOGETHER = 256  # when read
 _BATCH_LIMIT_BYTES = 2**28

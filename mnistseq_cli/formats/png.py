@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import struct
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from zlib_ng import zlib_ng
 
 from mnistseq_cli.glyphs.idx import MAX_DEFLATE_RATIO
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _LEVEL = 1

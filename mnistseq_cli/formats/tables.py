@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, Any, TextIO
+from pathlib import Path
+from typing import Any, TextIO
 
 from mnistseq_cli.errors import MnistseqError, OutputError
 from mnistseq_cli.files import describe_damage, hint_at_verify, open_text
 from mnistseq_cli.formats.base import Wanted, want_all
 from mnistseq_cli.recipe import LENGTH_LIMIT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
 
 NAME_KEYS = (
     *("file_name", "filename", "file", "image_path", "img_path", "image", "img", "path", "name"),

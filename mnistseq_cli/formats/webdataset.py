@@ -11,20 +11,17 @@ import json
 import os
 import re
 import tarfile
+from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING, BinaryIO
+from pathlib import Path
+from typing import BinaryIO
 
+from mnistseq_cli.compose.samples import Block
 from mnistseq_cli.files import naming_damage, open_regular
 from mnistseq_cli.formats.base import Encoded, LoadedSample, PartWriter, Wanted, list_files
 from mnistseq_cli.formats.fields import write_lines
 from mnistseq_cli.formats.images import decode_grey
 from mnistseq_cli.formats.read_labels import row_from_record
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
-    from mnistseq_cli.compose.samples import Block
 
 _BLOCK_BYTES = 512
 _RECORD_BYTES = 20 * _BLOCK_BYTES
