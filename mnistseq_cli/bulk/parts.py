@@ -270,12 +270,9 @@ def check_part(
 
 def check_files(folder: Path, entries: Iterable[FileEntry]) -> list[Problem]:
     """Compare files with their entries."""
-    if is_store(folder):
-        found = [_check_file(folder / entry.name, entry) for entry in entries]
-    else:  # a million Path objects take seconds
-        prefix = f"{folder}{os.sep}"
-        found = [_check_file(prefix + entry.name, entry) for entry in entries]
-    return [problem for problem in found if problem]
+    is_far, prefix = is_store(folder), f"{folder}{os.sep}"  # a million Path objects take seconds
+    paths = ((folder / it.name if is_far else prefix + it.name, it) for it in entries)
+    return [problem for path, entry in paths if (problem := _check_file(path, entry))]
 
 
 def _check_file(path: Path | str, entry: FileEntry) -> Problem | None:

@@ -23,17 +23,17 @@ TEXT_KEYS = (
     *("text", "label", "labels", "words", "word", "transcription", "digits", "number", "value"),
 )
 _LINE_LIMIT = 1 << 16  # characters
-_BLOCK = 1 << 16  # characters
+_BLOCK, _LONGEST = 1 << 16, 1 << 24  # characters that are read at once, and to a line's end
 
 
-def read_lines(file: TextIO, plain: str, wanted: Wanted, limit: int = -1) -> Iterator[str]:
+def read_lines(file: TextIO, plain: str, wanted: Wanted) -> Iterator[str]:
     """Yield the lines of a text file, empty ones for most of those that no wanted sample is in.
 
     That is so while all match the pattern of lines that hold a sample each, after the first block.
     """
     pass_over: Any = getattr(wanted, "pass_over", None)
     is_plain = pass_over
-    blocks = iter(lambda: file.read(_BLOCK) + file.readline(limit), "")
+    blocks = iter(lambda: file.read(_BLOCK) + file.readline(_LONGEST), "")
     for place, block in enumerate(blocks):
         is_plain = is_plain and re.fullmatch(plain, block)
         if place and is_plain and pass_over(n := block.count("\n")):  # the first may have a header
@@ -59,7 +59,7 @@ def read_table(
         # In files for PaddleOCR and its like, nothing is quoted.
         is_plain = path.suffix.lower() == ".txt" and sign in "\t "
         plain = f'(?:[^{sign}"\r\n]++{sign}[^{sign}"\r\n]*+\n)*+'
-        lines: Iterable[str] = map(_check_line, read_lines(file, plain, wanted, _LINE_LIMIT))
+        lines: Iterable[str] = map(_check_line, read_lines(file, plain, wanted))
         if sign == " ":  # only the first spaces of a line: a text may have others
             lines = (re.sub(r"[ \t]+", "\t", line.lstrip(" "), count=1) for line in lines)
         rows = csv.reader(
