@@ -12,8 +12,6 @@ from mnistseq_cli.pixels import Floats, Ints, Pixels, Words, split_up
 from mnistseq_cli.randomness import expand_bytes, expand_shorts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from mnistseq_cli.glyphs.stamps import Pages
@@ -29,20 +27,18 @@ def blur(pages: Pages, strengths: Floats, _: Words) -> Pixels:
     less than half a grey level is no ink.
     """
     weights = _make_kernels(strengths[:, 0])
-    return _in_chunks(lambda some: _convolve(pages.images[some], weights[some]), pages.images)
+    reaches, images = np.count_nonzero(weights, axis=1) - 1, pages.images.copy()
+    for reach in range(1, weights.shape[1]):  # those that are too narrow to be seen change nothing
+        alike = np.flatnonzero(reaches == reach)
+        for some in split_up(images[: len(alike)], _CHUNK_PX):
+            chosen = some if len(alike) == len(images) else alike[some]
+            images[chosen] = _convolve(images[chosen], weights[chosen, : reach + 1])
+    return images
 
 
 def measure_blur(strengths: Floats) -> Ints:
     """Return the pixels that ink may grow to each side, shape (N, 4)."""
     return np.ceil(strengths * _REACH).astype(np.int64).repeat(4, axis=1)
-
-
-def _in_chunks(change: Callable[[slice], Pixels], images: Pixels) -> Pixels:
-    """Change few images at once: more than their size goes through the cache of the processor."""
-    changed = np.empty_like(images)
-    for some in split_up(images, _CHUNK_PX):
-        changed[some] = change(some)
-    return changed
 
 
 def _convolve(images: Pixels, weights: NDArray[np.uint16]) -> Pixels:
@@ -146,14 +142,14 @@ def grain(pages: Pages, strengths: Floats, keys: Words) -> Pixels:
     """
     levels: NDArray[np.int16] = np.rint(255 * strengths * _GAUSSIAN).astype(np.int16)
 
-    def add(some: slice) -> Pixels:
-        chosen = expand_bytes(keys[some], *pages.images.shape[1:]).astype(np.intp)
+    images = np.empty_like(pages.images)
+    for some in split_up(images, _CHUNK_PX):
+        chosen = expand_bytes(keys[some], *images.shape[1:]).astype(np.intp)
         chosen += np.arange(len(chosen))[:, None, None] * 256
         grains = levels[some].take(chosen, mode="wrap")
         grains += pages.images[some]
-        return np.clip(grains, 0, 255, out=grains).astype(np.uint8)
-
-    return _in_chunks(add, pages.images)
+        images[some] = np.clip(grains, 0, 255, out=grains)
+    return images
 
 
 def noise(pages: Pages, strengths: Floats, keys: Words) -> Pixels:
