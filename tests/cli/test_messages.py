@@ -220,7 +220,7 @@ def test_phone_refuses_a_recipe_of_other_numbers(run: Run, tmp_path: Path) -> No
 
 
 def test_first_use_says_where_glyphs_are_kept(run: Run, tmp_path: Path) -> None:
-    words = ["sequence", "3", "--dataset", "strokes", "-o", "a.png"]
+    words = ["sequence", "3", "--dataset", "strokes", "--glyphs", "test", "-o", "a.png"]
     line = f"Glyphs are kept in {tmp_path / 'cache'}; change it with --data-dir."
     first, second = (run(*words, glyphs=False) for _ in range(2))
     assert line in first.err.splitlines()
@@ -236,7 +236,7 @@ def test_glyphs_that_cannot_be_kept_are_said_to_be_drawn_anew(
     if not is_offline:  # a cache that cannot be written is no lack of a network
         monkeypatch.delenv("MNISTSEQ_OFFLINE")
     Path("taken").touch()
-    words = ["sequence", "3", *dataset, "-o", "a.png"]
+    words = ["sequence", "3", *dataset, "--glyphs", "test", "-o", "a.png"]
     result = run(*words, "--data-dir", "taken/cache", glyphs=False)
     warnings = [line for line in result.err.splitlines() if line.startswith("Warning: ")]
     assert (result.status, len(warnings)) == (0, 2 if is_offline and not dataset else 1)
@@ -246,7 +246,7 @@ def test_glyphs_that_cannot_be_kept_are_said_to_be_drawn_anew(
 
 
 def test_what_auto_missed_is_brought_as_the_hint_says(run: Run, mnist_folder: Path) -> None:
-    words = ["sequence", "3", "-o", "a.png", "--data-dir", "my glyphs"]
+    words = ["sequence", "3", "--glyphs", "test", "-o", "a.png", "--data-dir", "my glyphs"]
     assert "--dataset strokes" in run(*words, glyphs=False).err
     missed = run(*words, "--dataset", "mnist", glyphs=False)
     hint = next(line for line in missed.err.splitlines() if " --from FOLDER" in line)
@@ -256,14 +256,14 @@ def test_what_auto_missed_is_brought_as_the_hint_says(run: Run, mnist_folder: Pa
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no modes of folders")
-@pytest.mark.parametrize("mode", [0o555, 0])
 @pytest.mark.parametrize(
-    ("command", "name"),
+    ("command", "name", "mode"),
     [
-        ("sequence 350 -o theirs/a.png", "theirs/a.png"),
-        ("sequence 350 -o theirs/new/a.png", "theirs/new"),
-        ("batch --digits 3 -n 9 -o theirs/out", "theirs/out"),
-        ("batch --digits 3 -n 9 -o theirs/out --force", "theirs/out"),
+        ("sequence 350 -o theirs/a.png", "theirs/a.png", 0o555),
+        ("sequence 350 -o theirs/new/a.png", "theirs/new", 0),
+        ("batch --digits 3 -n 9 -o theirs/out", "theirs/out", 0o555),
+        ("batch --digits 3 -n 9 -o theirs/out --force", "theirs/out", 0o555),
+        ("batch --digits 3 -n 9 -o theirs/out --force", "theirs/out", 0),
     ],
 )
 def test_output_that_cannot_be_written_is_named_with_a_hint(
