@@ -29,6 +29,12 @@ settings.load_profile("all")
 GLYPHS_PER_CLASS = 12
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Pass over what imports PyTorch, which takes seconds, where its tests would be left out."""
+    is_left_out = "not consumers" in config.getoption("markexpr")
+    return True if is_left_out and collection_path.name == "test_torch.py" else None
+
+
 def make_glyphs() -> GlyphSet:
     """Make glyphs with ink of many sizes and places: blots with ragged edges."""
     labels = np.tile(np.arange(10, dtype=np.uint8), GLYPHS_PER_CLASS)
