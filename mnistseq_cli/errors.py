@@ -1,16 +1,4 @@
-"""All errors that mnistseq raises on purpose; the command line ends with their exit status.
-
-The tree::
-
-    MnistseqError               exit status 1
-    ├── UsageError              exit status 2: a value that is not allowed; also a ValueError
-    │   ├── TextError           a text or pattern that cannot be written
-    │   └── LayoutError         digits, gaps and width that do not go together
-    ├── GlyphError              glyphs that cannot be found or read
-    │   ├── DownloadError       no mirror gave the right bytes
-    │   └── CacheError          the cache cannot be read or written
-    └── OutputError             images or labels that cannot be written
-"""
+"""All errors that mnistseq raises on purpose; the command line ends with their exit status."""
 
 from __future__ import annotations
 

@@ -49,15 +49,15 @@ def download(
 
 
 def _download(dataset: Dataset, data_dir: Path | None, how: dict[str, Any]) -> None:
-    from mnistseq_cli.cli.progress import DownloadProgress
+    from mnistseq_cli.cli.progress import Display
     from mnistseq_cli.glyphs.cache import Action, ensure_cached, ensure_writers, find_raw_dir
 
     name = dataset.name
-    with DownloadProgress() as bars:
-        done = ensure_cached(dataset, data_dir, **how, progress=bars)
+    with Display("bytes") as display:
+        done = ensure_cached(dataset, data_dir, **how, progress=display.show)
         failed: DownloadError | None = None
         try:
-            done |= ensure_writers(dataset, data_dir, **how, progress=bars)
+            done |= ensure_writers(dataset, data_dir, **how, progress=display.show)
         except DownloadError as error:
             failed = error
     if failed:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mnistseq_cli.cli.console import get_console, print_result, say, warn
+from mnistseq_cli.cli.output_options import check_image_file, suggest_name
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.recipe import COUNT_LIMIT
 from mnistseq_cli.validation import check_number, count
@@ -31,8 +33,6 @@ def inspect(
     """Run the command; `help.txt` says what each parameter is."""
     from mnistseq_cli.bulk.storage import open_folder
     from mnistseq_cli.bulk.workers import WORKERS_LIMIT
-    from mnistseq_cli.cli.console import say
-    from mnistseq_cli.cli.output_options import check_image_file
     from mnistseq_cli.inspection.survey import pick_samples
 
     folder = open_folder(folder)
@@ -86,7 +86,6 @@ def _look(
 
 def _check_report(path: Path) -> None:
     """Raise an error for a report that cannot be written, before the dataset is read."""
-    from mnistseq_cli.cli.output_options import suggest_name
     from mnistseq_cli.extras import import_extra
     from mnistseq_cli.files import check_place
 
@@ -100,7 +99,6 @@ def _check_report(path: Path) -> None:
 
 
 def _write_sheet(path: Path, samples: list[LoadedSample]) -> None:
-    from mnistseq_cli.cli.console import say
     from mnistseq_cli.formats.images import write_image
     from mnistseq_cli.sheet import make_labelled_sheet
 
@@ -111,7 +109,6 @@ def _write_sheet(path: Path, samples: list[LoadedSample]) -> None:
 def _print_findings(survey: Survey, reader: ReaderFigures | None, *, as_json: bool) -> None:
     import json
 
-    from mnistseq_cli.cli.console import print_result, warn
     from mnistseq_cli.inspection.figures import to_dict
     from mnistseq_cli.inspection.wording import describe_warnings
 
@@ -128,7 +125,6 @@ def _show(survey: Survey, reader: ReaderFigures | None) -> None:
     from rich.text import Text
 
     from mnistseq_cli.cli import summary
-    from mnistseq_cli.cli.console import get_console
     from mnistseq_cli.cli.terminal_images import find_hindrance, show_images
 
     console = get_console(stderr=False)

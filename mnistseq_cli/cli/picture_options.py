@@ -53,7 +53,7 @@ class Picture:
         `given` has the values of the command's own options, None where the user said nothing;
         `defaults` are those of the command, used without a saved recipe.
         """
-        from mnistseq_cli.cli.progress import DownloadProgress
+        from mnistseq_cli.cli.progress import Display
         from mnistseq_cli.compose.generator import SequenceGenerator
         from mnistseq_cli.glyphs.cache import find_data_dir
         from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
@@ -64,11 +64,11 @@ class Picture:
         _check_before_download(recipe)
         missed: list[GlyphError] = []
         unkept: list[GlyphError] = []
-        with DownloadProgress() as progress:
-            dataset = resolve_dataset(recipe.dataset, self.data_dir, progress, missed.append)
-            how = (self.data_dir, progress, unkept.append)
+        with Display("bytes") as display:
+            dataset = resolve_dataset(recipe.dataset, self.data_dir, display.show, missed.append)
+            how = (self.data_dir, display.show, unkept.append)
             glyphs = load_glyphs(dataset, recipe.glyphs, *how, polarity=recipe.polarity)
-        if progress.n_finished and not unkept:
+        if display.n_complete and not unkept:
             say(f"Glyphs are kept in {find_data_dir(self.data_dir)}; change it with --data-dir.")
         _warn_of_pen(missed, unkept)
         if glyphs.writers is None:  # what options ask for is done as well as it can be

@@ -34,6 +34,7 @@ class Display:
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._begun: dict[str, tuple[float, int]] = {}
+        self.n_complete = 0
 
     def __enter__(self) -> Self:
         return self
@@ -50,7 +51,10 @@ class Display:
     def show(self, name: str, done: int, total: int | None = None, *figures: str) -> None:
         """Show how far one thing is, and what else there is to say of it."""
         now_s = time.monotonic()
+        if not done:  # a download that failed begins again
+            self._begun.pop(name, None)
         start_s, n_before = self._begun.setdefault(name, (now_s, done))
+        self.n_complete += done == total
         rate = (done - n_before) / max(now_s - start_s, 1e-9)
         of_all = f" of {self._spell(total)}" if total is not None else ""
         words = [f"{self._spell(done)}{of_all}", f"{self._spell(int(rate))}/s", *figures]
@@ -140,28 +144,3 @@ class RunProgress(Display):
 
     def _show_images(self, n_made: int, *figures: str) -> None:
         self.show("Images", self._n_before + n_made, self._n_samples, *figures)
-
-
-class DownloadProgress(Display):
-    """Shows each file that comes; see `mnistseq_cli.glyphs.download.Progress`."""
-
-    def __init__(self) -> None:
-        super().__init__("bytes")
-        self.n_finished = 0
-        self._files: dict[str, tuple[int, int]] = {}
-
-    def start(self, name: str, total_bytes: int) -> None:
-        """Begin with a file, or begin again at 0 after a failure."""
-        self._begun.pop(name, None)
-        self._files[name] = (0, total_bytes)
-        self.advance(name, 0)
-
-    def advance(self, name: str, n_bytes: int) -> None:
-        """Count bytes that have come."""
-        done, total = self._files[name]
-        self._files[name] = (done + n_bytes, total)
-        self.show(name, *self._files[name])
-
-    def finish(self, name: str) -> None:  # noqa: ARG002 - the bar of the file stays, full
-        """Count a file that is there."""
-        self.n_finished += 1

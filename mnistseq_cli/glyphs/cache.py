@@ -11,20 +11,26 @@ from dataclasses import replace
 from enum import StrEnum
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
 from mnistseq_cli.errors import CacheError, DownloadError, GlyphError
 from mnistseq_cli.files import naming_damage, place_file
-from mnistseq_cli.glyphs.catalog import DATASETS, PATIENT, SPLITS
+from mnistseq_cli.glyphs.catalog import (
+    DATASETS,
+    PATIENT,
+    SPLITS,
+    DataFile,
+    Dataset,
+    Patience,
+    Progress,
+    SplitName,
+    SplitNames,
+)
 from mnistseq_cli.glyphs.idx import encode_idx, unpacking
+from mnistseq_cli.pixels import Pixels
 from mnistseq_cli.validation import check_local
-
-if TYPE_CHECKING:
-    from mnistseq_cli.glyphs.catalog import DataFile, Dataset, Patience, SplitName, SplitNames
-    from mnistseq_cli.glyphs.download import Progress
-    from mnistseq_cli.pixels import Pixels
 
 _BLOCK_BYTES = 1 << 20
 _GLYPHS_PER_STEP = 1000  # of the pen, between two steps of a bar
@@ -133,15 +139,12 @@ def draw_split(
 
     files, bar = dataset.split(split), f"{dataset.name} {split}"
     images, labels = (np.empty(file.shape, np.uint8) for file in (files.images, files.labels))
-    if progress:
-        progress.start(bar, images.nbytes)
+    tell = progress or (lambda *_: None)
     for start in range(0, files.n_glyphs, _GLYPHS_PER_STEP):
+        tell(bar, images[:start].nbytes, images.nbytes)
         ids = np.arange(start, min(start + _GLYPHS_PER_STEP, files.n_glyphs))
         images[ids], labels[ids] = strokes.draw_glyphs(split, ids)
-        if progress:
-            progress.advance(bar, images[ids].nbytes)
-    if progress:
-        progress.finish(bar)
+    tell(bar, images.nbytes, images.nbytes)
     sha256 = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
     if sha256 != files.sha256:
         raise GlyphError(

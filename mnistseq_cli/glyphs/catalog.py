@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
+# Is told the name of a file, how many of its bytes have come, and how many there are.
+Progress = Callable[[str, int, int], None]
 SplitName = Literal["train", "test"]
 SplitNames = tuple[SplitName, ...]
 SPLITS: SplitNames = ("train", "test")

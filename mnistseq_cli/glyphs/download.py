@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from time import monotonic, sleep, time
-from typing import Any, Protocol
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from mnistseq_cli.errors import DownloadError, UsageError
 from mnistseq_cli.files import place_file
-from mnistseq_cli.glyphs.catalog import PATIENT, DataFile, Patience
+from mnistseq_cli.glyphs.catalog import PATIENT, DataFile, Patience, Progress
 
 BACKOFF_S = 0.5  # the wait after the first round; doubles with each
 LONGEST_WAIT_S = 30  # whatever a server asks for
@@ -25,19 +25,6 @@ _BLOCK_BYTES = 1 << 16
 # Without "identity" some servers compress the gzip file once more.
 _HEADERS = {"User-Agent": "mnistseq", "Accept-Encoding": "identity"}
 _BUSY_STATUSES = {408, 425, 429, 500, 502, 503, 504}
-
-
-class Progress(Protocol):
-    """What is told about a download. Any object with these methods will do."""
-
-    def start(self, name: str, total_bytes: int) -> None:
-        """Begin with a file, or begin again at 0 after a failure."""
-
-    def advance(self, name: str, n_bytes: int) -> None:
-        """Count bytes that have come."""
-
-    def finish(self, name: str) -> None:
-        """End: the file is complete and in its place."""
 
 
 @dataclass(eq=False)
@@ -93,8 +80,6 @@ def fetch_file(
                 if not failure.again:
                     waiting.remove(mirror)
                 continue
-            if progress:
-                progress.finish(file.packed_name)
             return mirror
         left_s = deadline - monotonic()
         if not waiting or left_s <= 0:
@@ -122,22 +107,23 @@ def _read_body(
     url: str, file: DataFile, timeout_s: float, deadline: float, progress: Progress | None
 ) -> Iterator[bytes]:
     """Yield the blocks of a file; fail instead of ending when they are not the file."""
-    if progress:
-        progress.start(file.packed_name, file.size_bytes)
     digest, n_bytes = hashlib.sha256(), 0
     most_bytes = file.size_bytes or file.unpacked_size_bytes  # to pack makes nothing larger
+    tell = progress or (lambda *_: None)
+    tell(file.packed_name, 0, most_bytes)
     for block in _open_url(url, file.size_bytes, timeout_s, deadline):
         n_bytes += len(block)
         if n_bytes > most_bytes:
             raise FailedTry(f"sends more than the {most_bytes:,} bytes expected")
         digest.update(block)
-        if progress:
-            progress.advance(file.packed_name, len(block))
         yield block
+        if n_bytes < most_bytes:
+            tell(file.packed_name, n_bytes, most_bytes)
     if n_bytes < file.size_bytes:
         raise FailedTry(f"ended after {n_bytes:,} of {file.size_bytes:,} bytes", again=True)
     if digest.hexdigest() != file.sha256:
         raise FailedTry(f"sent other bytes: SHA-256 {digest.hexdigest()}, not {file.sha256}")
+    tell(file.packed_name, most_bytes, most_bytes)
 
 
 def _open_url(url: str, size_bytes: int, timeout_s: float, deadline: float) -> Iterator[bytes]:

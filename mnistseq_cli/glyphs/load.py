@@ -6,10 +6,10 @@ import hashlib
 import os
 import re
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,18 +23,23 @@ from mnistseq_cli.glyphs.cache import (
     is_cached,
     is_offline,
 )
-from mnistseq_cli.glyphs.catalog import DATASETS, HASTY, MNIST, SPLITS, STROKES
+from mnistseq_cli.glyphs.catalog import (
+    DATASETS,
+    HASTY,
+    MNIST,
+    SPLITS,
+    STROKES,
+    DataFile,
+    Dataset,
+    Progress,
+    SplitName,
+    SplitNames,
+)
 from mnistseq_cli.glyphs.glyph_set import GlyphSet, hash_glyphs
 from mnistseq_cli.glyphs.idx import read_idx
 from mnistseq_cli.glyphs.resize import resize
 from mnistseq_cli.glyphs.writers import Writers, join_writers
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from mnistseq_cli.glyphs.catalog import DataFile, Dataset, SplitName, SplitNames
-    from mnistseq_cli.glyphs.download import Progress
-    from mnistseq_cli.pixels import Array, Pixels
+from mnistseq_cli.pixels import Array, Pixels
 
 AUTO = "auto"
 _WEIGHT_LIMIT = 1_000_000
@@ -66,8 +71,8 @@ def load_glyphs(
         Which glyphs; "all" is train and then test, ids going on.
     data_dir : path, optional
         Folder of the cache, see `find_data_dir`.
-    progress : Progress, optional
-        Is told about downloads.
+    progress : callable, optional
+        Is told the name of a file, how many of its bytes have come, and how many there are.
     warn : callable, optional
         Is given the error that did not matter: why "auto" is not MNIST, or why glyphs that are
         drawn are not kept.

@@ -33,14 +33,6 @@ from mnistseq_cli.recipe import RECIPE_FILE
 from mnistseq_cli.sheet import to_png
 from mnistseq_cli.validation import count
 
-_SECTIONS = {
-    "summary": "Summary",
-    "reader": "Model accuracy",
-    "plots": "Distributions",
-    "heat": "Ink heatmap",
-    "gallery": "Samples",
-    "recipe": "Recipe",
-}
 _MOST_ROWS = 24  # of a table of shares
 _LARGEST_PX = 2048  # of a picture on the page; larger ones are thinned out
 _NARROWEST_PX, _USUAL_PX, _WIDEST_PX = 150, 360, 580  # of a column of cards
@@ -82,7 +74,6 @@ def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
     script = _read("page.js")
     digest = hashlib.sha256(f"\n{script}".encode()).digest()
     page: str = templates.get_template("page.html").render(
-        sections={key: title for key, title in _SECTIONS.items() if reader or key != "reader"},
         name=survey.folder.absolute().name or str(survey.folder),
         n_images=count(survey.n_samples, "image"),
         style=markup(_read("page.css")),
@@ -98,7 +89,6 @@ def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
             for one in survey.samples
         ],
         boxes_source=describe_source(survey, "boxes"),
-        filters=_list_filters(survey, has_reader=reader is not None),
         recipe=_read_recipe(survey),
         reader=reader,
         reader_facts=list_reader_facts(reader) if reader else [],
@@ -135,22 +125,6 @@ def _colour_heat(heat: Floats) -> Pixels:
     steps = np.linspace(0, heat.max(initial=0) or 1, len(_RAMP))
     channels = [np.interp(heat, steps, values) for values in np.transpose(_RAMP)]
     return np.stack(channels, axis=-1).astype(np.uint8)
-
-
-def _list_filters(survey: Survey, *, has_reader: bool) -> list[tuple[str, str, dict[str, str]]]:
-    """List selections: name, label, and the words for each value."""
-    texts = [sample.text for sample in survey.samples]
-    splits = dict.fromkeys(sample.split for sample in survey.samples)
-    filters = [
-        ("digit", "Contains", {name: name for name in sorted(set("".join(texts)))}),
-        ("length", "Length", {str(n): str(n) for n in sorted(set(map(len, texts)))}),
-    ]
-    if set(splits) - {""}:
-        filters.append(("split", "Split", {name: name or "none" for name in splits}))
-    if has_reader:
-        states = {"right": "right", "wrong": "wrong", "none": "no prediction"}
-        filters.append(("state", "Read", states))
-    return filters
 
 
 def _read_recipe(survey: Survey) -> dict[str, str] | None:
