@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from mnistseq_cli.errors import MnistseqError
 
-# Patterns here are compiled when they are first used, for the sake of completion.
 # What moves the cursor, ends a line or turns its direction; and bytes of names that are no UTF-8.
+# A pattern is compiled when it is first used: completion does without.
 _UNSAFE = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 _ENDLESS = r"([^\s/]{60})[^\s/]{176,}([^\s/]{20})"
 

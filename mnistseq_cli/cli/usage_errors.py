@@ -17,8 +17,6 @@ WrongUsage: type[Exception] = BadParameter.mro()[1]
 _ANSWERS = (line.split(": ", 1) for line in HELP["answers"].about.splitlines())
 # What does here what options of other tools, or of a first guess, do there.
 _OTHER_WORDS = {word: answer for words, answer in _ANSWERS for word in words.split()}
-# The same of all versions of Typer: "is not a valid int", "should be a valid integer".
-_VALID = r"\ba valid (int|float|number)"
 _WANTED = {"int": "a whole number", "float": "a number", "number": "a number"}
 _NUMBER = r"-?\d+(\.\d+)?"
 
@@ -92,7 +90,8 @@ def name_parameter(parameter: Any) -> str:
 
 def _name_value(message: str, cause: BaseException | None) -> str:
     """Name the value that is no number: from 0.29 on, Typer leaves that to pydantic."""
-    valid = re.search(_VALID, message)
+    # Of one version or another: "is not a valid int", "should be a valid integer".
+    valid = re.search(r"\ba valid (int|float|number)", message)
     if valid is None:
         return message
     details = getattr(cause, "errors", None)
