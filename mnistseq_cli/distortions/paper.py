@@ -21,7 +21,7 @@ _TINT, _SLOPE, _MOTTLE, _FIBRE, _RULE = 0.25, 0.3, 0.15, 0.1, 0.35  # parts of t
 _RULE_PX = (6, 12)
 _UNRULED, _SQUARED = -0.25, 0.25  # of a number from -1 to 1
 _LEVEL = 64  # darkness is counted in parts of a grey level
-_CHUNK_PX = 2**16  # of strokes that are drawn at once: what the cache of a processor holds
+_CHUNK_PX = 2**18  # of strokes that are drawn at once
 
 
 def background(pages: Pages, strengths: Floats, keys: Words) -> Pixels:
@@ -132,6 +132,4 @@ def _draw_strokes(
     np.subtract((1 + pen)[:, None, None], stroke, out=stroke)
     np.clip(stroke, 0, 1, out=stroke)
     stroke *= ends[:, None]
-    drawn = np.rint(stroke, out=stroke).astype(np.uint8)
-    for page, one in zip(chosen, drawn, strict=True):
-        np.maximum(images[page], one, out=images[page])
+    images[chosen] = np.maximum(images[chosen], np.rint(stroke, out=stroke).astype(np.uint8))
