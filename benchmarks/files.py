@@ -112,20 +112,18 @@ def measure_folder(dataset: str, count: int = COUNT) -> Iterator[Figure]:
     glyphs.measure(glyphs.ids)
     generator = SequenceGenerator(Recipe(length=(11, 11), count=count, seed=1), glyphs)
     rounds = ROUNDS if count == COUNT else 1
-    floor = float("inf")
-    for _ in range(rounds):
-        floor = min(floor, deflate_and_write(generator, place.make("floor")))
-        place.clear()
     alone, one, two = "a folder of PNG, processor time", "one worker", "two workers, by the clock"
     works = {
         one: write_dataset(place, glyphs, count, 1),
         two: write_dataset(place, glyphs, count, 2),
     }
-    times = take_turns(
-        {alone: write_dataset(place, glyphs, count, 0)}, rounds, prepare=place.clear
-    )
-    ratio = times[alone] / floor
-    yield Figure(alone, times[alone] / count * 1e6, "µs an image", ratio, DEFLATE, "≤ 1.4")
+    floor = seconds = float("inf")
+    here = {alone: write_dataset(place, glyphs, count, 0)}
+    for _ in range(rounds):
+        floor = min(floor, deflate_and_write(generator, place.make("floor")))
+        seconds = min(seconds, take_turns(here, 1, prepare=place.clear)[alone])
+        place.clear()
+    yield Figure(alone, seconds / count * 1e6, "µs an image", seconds / floor, DEFLATE, "≤ 1.4")
     times = take_turns(works, rounds, time.perf_counter, place.clear)
     yield Figure(
         two,
@@ -198,6 +196,10 @@ def measure_containers(dataset: str) -> Iterator[Figure]:
         times = take_turns(works, CONTAINER_ROUNDS, prepare=place.clear)
         us = times[name] / CONTAINER_COUNT * 1e6
         yield Figure(name, us, "µs an image", times[name] / times[floor], floor, "≤ 1.3")
+    times = take_turns(works, CONTAINER_ROUNDS, time.perf_counter, place.clear)
+    us = times[name] / CONTAINER_COUNT * 1e6
+    what = f"{name}, by the clock on two cores"
+    yield Figure(what, us, "µs an image", times[name] / times[floor], floor, "≤ 1.3")
     rmtree(place.root)
 
 

@@ -43,8 +43,10 @@ def _of_digits(name: str) -> Callable[[Block], Values | None]:
         values = getattr(block, name)
         if values is None:
             return None
-        is_digit = np.arange(values.shape[1]) < block.lengths[:, None]
-        return Values(values[is_digit], block.lengths)
+        places = np.arange(values.shape[1])
+        if block.lengths.min() == len(places):
+            return Values(values.reshape(-1, *values.shape[2:]), block.lengths)
+        return Values(values[places < block.lengths[:, None]], block.lengths)
 
     return find
 
@@ -101,32 +103,32 @@ def write_lines(block: Block, **names: Sequence[str]) -> bytes:
     known = {name: Values(np.array(own, np.str_), once) for name, own in names.items()}
     known |= find_known(block)
     *literals, end = _lay_out(tuple(known))
-    pieces = []
+    pieces: list[Pixels] = []
     for literal, (name, values) in zip(literals, known.items(), strict=True):
         kind = FIELDS[name].kind if name in FIELDS else "text"
         cells = _quote_all(values.flat) if values.flat.dtype.kind == "U" else _spell(values.flat)
         if kind == "boxes":
-            of_each = np.full(len(values.flat), 4)
-            cells = _enlist(cells, of_each)
+            cells = _enlist(cells, np.full(len(values.flat), 4))
         if kind != "text":
             cells = _enlist(cells, values.counts)
-        pieces += [_repeat(literal, len(block)), cells]
-    table = np.concatenate([*pieces, _repeat(end + b"\n", len(block))], axis=1)
+        pieces += [literal, cells]
+    pieces.append(end)
+    stops = np.cumsum([piece.shape[-1] for piece in pieces])
+    table = np.empty((len(block), stops[-1]), np.uint8)
+    for piece, stop in zip(pieces, stops.tolist(), strict=True):
+        table[:, stop - piece.shape[-1] : stop] = piece
     return table.tobytes().translate(None, b"\0")
 
 
 @lru_cache(maxsize=64)
-def _lay_out(names: tuple[str, ...]) -> list[bytes]:
+def _lay_out(names: tuple[str, ...]) -> list[Pixels]:
     """Return what stands before, between and after the fields of a record."""
     record: dict[str, Any] = {}
     for name in names:
         above, _, key = name.rpartition(".")
         (record.setdefault(above, {}) if above else record)[key] = 0
-    return json.dumps(record).encode().replace(b": 0", b": \0").split(b"\0")
-
-
-def _repeat(literal: bytes, n: int) -> Pixels:
-    return np.broadcast_to(np.frombuffer(literal, np.uint8), (n, len(literal)))
+    line = json.dumps(record).encode() + b"\n"
+    return [np.frombuffer(one, np.uint8) for one in line.replace(b": 0", b": \0").split(b"\0")]
 
 
 def _enlist(cells: Pixels, counts: Ints) -> Pixels:
@@ -169,7 +171,9 @@ def _quote_all(texts: Array) -> Pixels:
     if not is_plain.all():
         data = np.array([one.encode() for one in quote(flat.tolist())])
         return data.view(np.uint8).reshape(len(flat), -1)
-    return np.pad(points.astype(np.uint8), ((0, 0), (1, 1)), constant_values=ord('"'))
+    cells = np.full((len(flat), points.shape[1] + 2), ord('"'), np.uint8)
+    cells[:, 1:-1] = points
+    return cells
 
 
 # Of each code point, whether it stands in JSON and UTF-8 as it is here; 0 fills texts.
