@@ -8,19 +8,15 @@ equally likely. The ways are counted with whole numbers of any size.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache, partial
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mnistseq_cli.errors import LayoutError
+from mnistseq_cli.pixels import Ints, Words
 from mnistseq_cli.randomness import scale_words
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from mnistseq_cli.pixels import Ints, Words
 
 _WORD_VALUES = 2**64
 _TABLE_LIMIT = 2_000_000

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mnistseq_cli.compose.choice import APART_PX, Chosen, Digits, find_group_gap
 from mnistseq_cli.compose.gaps import draw_gaps
 from mnistseq_cli.errors import LayoutError
+from mnistseq_cli.pixels import Bools, Ints, Words
 from mnistseq_cli.randomness import Use, draw_for, scale_words
+from mnistseq_cli.recipe import Recipe
 from mnistseq_cli.validation import count
-
-if TYPE_CHECKING:
-    from mnistseq_cli.pixels import Bools, Ints, Words
-    from mnistseq_cli.recipe import Recipe
 
 SMALLEST_SCALE = 8  # digits of 28 px become 3.5 px high, the least that shows a shape
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from mnistseq_cli.compose.samples import Inks
 from mnistseq_cli.glyphs.glyph_set import GlyphInk, measure_ink, move_left
+from mnistseq_cli.glyphs.stamps import Stamps
 from mnistseq_cli.pixels import Bools, Ints, Pixels, split_up
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from mnistseq_cli.glyphs.stamps import Stamps
-
 
 _OfRow: TypeAlias = tuple[Ints, Ints, Ints]  # where parts start, widths before and after
 _CHUNK_PX = 2**17  # what the cache of a processor holds, with its sums

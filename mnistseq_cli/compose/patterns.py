@@ -11,13 +11,15 @@ its numbers are all that can be had by choosing at each place.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import combinations, product
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnistseq_cli.compose.presets import (
     CHECK_DIGIT,
@@ -28,16 +30,10 @@ from mnistseq_cli.compose.presets import (
     load_presets,
 )
 from mnistseq_cli.errors import TextError
+from mnistseq_cli.pixels import Bools, Ints
 from mnistseq_cli.randomness import Samples, Use, draw_for, list_indices, permute, scale_words
 from mnistseq_cli.recipe import LENGTH_LIMIT
 from mnistseq_cli.validation import quote
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
-    from mnistseq_cli.pixels import Bools, Ints
 
 DIGITS = "0123456789"
 SIZE_LIMIT = 2**62  # what `permute` can take

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 
@@ -14,16 +15,11 @@ from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.compose.patterns import parse_pattern
 from mnistseq_cli.compose.texts import RandomTexts, Roles, find_roles
 from mnistseq_cli.errors import UsageError
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
+from mnistseq_cli.pixels import Bools, Ints, Words
 from mnistseq_cli.randomness import permute, scale_words
+from mnistseq_cli.recipe import Recipe
 from mnistseq_cli.validation import quote
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-    from mnistseq_cli.glyphs.glyph_set import GlyphSet
-    from mnistseq_cli.pixels import Bools, Ints, Words
-    from mnistseq_cli.recipe import Recipe
 
 TEST = "test"
 WEIGHT_LIMIT = 1_000_000

@@ -8,24 +8,20 @@ that is written but not read, or a gap. ``090-1234`` may be written as 0901234 i
 from __future__ import annotations
 
 import string
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnistseq_cli.errors import TextError
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
+from mnistseq_cli.pixels import Bools, Classes, Ints, Words
 from mnistseq_cli.randomness import Samples, Use, draw_for, list_indices, scale_words
+from mnistseq_cli.recipe import Recipe
 from mnistseq_cli.validation import count, quote, suggest
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
-    from mnistseq_cli.glyphs.glyph_set import GlyphSet
-    from mnistseq_cli.pixels import Bools, Classes, Ints, Words
-    from mnistseq_cli.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict, Unpack, cast
+from typing import TypedDict, Unpack, cast
 
 import numpy as np
 
 from mnistseq_cli.distortions.geometry import slide
-from mnistseq_cli.distortions.pipeline import make_pipeline
+from mnistseq_cli.distortions.pipeline import AugmentPipeline, Strength, make_pipeline
 from mnistseq_cli.errors import UsageError
 from mnistseq_cli.glyphs.glyph_set import GlyphInk, measure_ink
 from mnistseq_cli.glyphs.resize import SHARP
 from mnistseq_cli.glyphs.stamps import Pages, Stamps
-from mnistseq_cli.pixels import split_up
+from mnistseq_cli.pixels import Pixels, Words, split_up
 from mnistseq_cli.randomness import draw_words
 from mnistseq_cli.recipe import SEED_LIMIT
+from mnistseq_cli.recipe import Ink as Colour
 from mnistseq_cli.validation import check_choice, check_number
-
-if TYPE_CHECKING:
-    from mnistseq_cli.distortions.pipeline import AugmentPipeline, Strength
-    from mnistseq_cli.pixels import Pixels, Words
-    from mnistseq_cli.recipe import Ink as Colour
 
 SMALLEST_PX = 16
 _BLOCK_PX = 2**20

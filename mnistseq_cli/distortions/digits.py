@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnistseq_cli.distortions.geometry import (
     NEAREST,
@@ -18,15 +18,11 @@ from mnistseq_cli.distortions.geometry import (
     warp,
 )
 from mnistseq_cli.distortions.morphology import SPARE_PX
+from mnistseq_cli.distortions.steps import Draw, Step
 from mnistseq_cli.glyphs.glyph_set import GlyphInk, measure_ink
 from mnistseq_cli.glyphs.resize import SHARP, steepen
+from mnistseq_cli.pixels import Bools, Floats, Ints, Pixels, Words
 from mnistseq_cli.recipe import PAGE_PX
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from mnistseq_cli.distortions.steps import Draw, Step
-    from mnistseq_cli.pixels import Bools, Floats, Ints, Pixels, Words
 
 # How far a cell grows to either side. Digits of 20 × 20 px, as those of MNIST and of the built-in
 # pen are, stay as wide as any one distortion makes them; of those of preset "heavy", one in

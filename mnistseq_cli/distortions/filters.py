@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from io import BytesIO
 from statistics import NormalDist
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mnistseq_cli.glyphs.stamps import Pages
 from mnistseq_cli.pixels import Floats, Ints, Pixels, Words, split_up
 from mnistseq_cli.randomness import expand_bytes, expand_shorts
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from mnistseq_cli.glyphs.stamps import Pages
 
 _REACH = 3  # the kernel ends at three standard deviations: what is left out is under half a grey
 _CHUNK_PX = 2**17  # what the cache of a processor holds along with its sums

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
+from mnistseq_cli.glyphs.glyph_set import GlyphInk
+from mnistseq_cli.glyphs.stamps import Stamps
 from mnistseq_cli.pixels import Bools, Floats, Ints, Pixels, Words, split_up
 from mnistseq_cli.randomness import expand, expand_fractions
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from mnistseq_cli.glyphs.glyph_set import GlyphInk
-    from mnistseq_cli.glyphs.stamps import Stamps
 
 NODE_PX = 4
 _UNIT_BITS, _UNIT = 7, 2**7  # a place is in units of 1 / 128 px, so that 16 bits hold it

@@ -7,21 +7,15 @@ direction are neighbours in memory, and whole images are moved and compared at o
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mnistseq_cli.pixels import split_up
+from mnistseq_cli.pixels import Floats, Ints, Pixels, Words, split_up
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from numpy.typing import NDArray
-
-    from mnistseq_cli.pixels import Floats, Ints, Pixels, Words
-
-    Step = Callable[[Pixels, Ints], Pixels]
+Step = Callable[[Pixels, Ints], Pixels]
 
 SPARE_PX = 2  # columns of paper that end each image
 LEAST_INK = 3  # at least a third of the ink stays: less cannot be read

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from mnistseq_cli.distortions.geometry import slide
 from mnistseq_cli.glyphs.glyph_set import measure_ink
+from mnistseq_cli.glyphs.stamps import Stamps
+from mnistseq_cli.pixels import Bools, Floats, Ints, Pixels, Words
 from mnistseq_cli.randomness import expand, scale_words, to_fractions
-
-if TYPE_CHECKING:
-    from mnistseq_cli.glyphs.stamps import Stamps
-    from mnistseq_cli.pixels import Bools, Floats, Ints, Pixels, Words
 
 _REACH_PX, _SAG_PX = 12, 3  # of a stroke, on a page of 28 px
 _PARTS = 16  # of a pixel: places and distances are whole numbers of them

@@ -7,20 +7,25 @@ rounds them alike.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from math import isqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnistseq_cli.distortions.registry import PAPERS, PaperKind
+from mnistseq_cli.distortions.steps import Draw
 from mnistseq_cli.errors import GlyphError, UsageError
 from mnistseq_cli.glyphs.glyph_set import measure_ink
 from mnistseq_cli.glyphs.pictures import PICTURE_SUFFIXES, read_picture
 from mnistseq_cli.glyphs.sources import open_source
+from mnistseq_cli.glyphs.stamps import Pages
+from mnistseq_cli.pixels import Ints, Pixels, Words
 from mnistseq_cli.randomness import (
     expand,
     expand_fractions,
@@ -31,16 +36,7 @@ from mnistseq_cli.randomness import (
 from mnistseq_cli.recipe import PAGE_PX
 from mnistseq_cli.validation import check_share, quote, suggest
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from mnistseq_cli.distortions.steps import Draw
-    from mnistseq_cli.glyphs.stamps import Pages
-    from mnistseq_cli.pixels import Ints, Pixels, Words
-
-    Tone = NDArray[np.floating[Any]]  # float32: darkness of each pixel, 0 to 1, shape (N, H, W)
+Tone = NDArray[np.floating[Any]]  # float32: darkness of each pixel, 0 to 1, shape (N, H, W)
 
 PICTURES_USE = 140  # the stream of words of pictures, after those of the kinds
 DARKEST = 150  # grey levels: ink on the darkest paper stands out by 105

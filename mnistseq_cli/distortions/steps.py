@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mnistseq_cli.distortions.registry import AUGMENTATIONS, Augmentation
+from mnistseq_cli.pixels import Floats, Ints, Pixels, Words
 from mnistseq_cli.randomness import scale_words, to_fractions
-
-if TYPE_CHECKING:
-    from mnistseq_cli.pixels import Floats, Ints, Pixels, Words
 
 Draw = Callable[[int, int], "Words"]
 """``draw(use, n)`` returns the words of a use, n for each digit or page, shape (M, n)."""

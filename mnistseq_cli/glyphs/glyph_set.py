@@ -5,20 +5,17 @@ from __future__ import annotations
 import hashlib
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from mnistseq_cli.errors import GlyphError, TextError
 from mnistseq_cli.glyphs.resize import SHARP, enlarge, find_steepness, steepen
+from mnistseq_cli.glyphs.writers import Writers
 from mnistseq_cli.pixels import Array, Bools, Classes, Ints, Pixels, Words, split_up
 from mnistseq_cli.randomness import draw_by_weight, scale_words
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from mnistseq_cli.glyphs.writers import Writers
 
 SIDE_PX = 28
 _UNSAID: Any = None  # what `GlyphSet` makes itself

@@ -10,14 +10,11 @@ distorted are moved in between, while they are smooth: a second interpolation ta
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnistseq_cli.pixels import Bools, Floats, Ints, Pixels, split_up
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 EDGE_PX = 1.5
 SHARP = 16  # the steepness of edges that stay as they are: it is counted in parts of that
