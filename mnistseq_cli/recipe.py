@@ -29,6 +29,7 @@ from mnistseq_cli.validation import (
     check_text,
     check_texts,
     quote,
+    suggest,
     to_int,
 )
 
@@ -447,7 +448,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
         _check_keys(text)
         return tomllib.loads(text)
     except OutputError as error:
-        raise OutputError(f"cannot read the recipe: {error.message}", error.hint) from error
+        hint = error.hint or suggest(str(path), NAMED_RECIPES)
+        raise OutputError(f"cannot read the recipe: {error.message}", hint) from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise UsageError(f"{path} is not a recipe: {describe_damage(error)}") from error
 

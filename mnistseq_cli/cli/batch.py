@@ -39,7 +39,8 @@ def batch(
     said = [name for name, value in sources.items() if value is not None]
     if len(said) > 1 or not (said or picture.recipe):
         raise TextError(
-            f"batch needs one of {', '.join(sources)}; it has {' and '.join(said) or 'none'}",
+            f"batch needs one of {', '.join(sources)} or --recipe; it has "
+            f"{' and '.join(said) or 'none'}",
             "For example: mnistseq batch --length 3 7",
         )
     lines = {} if texts is None else read_lines(texts, output.count)

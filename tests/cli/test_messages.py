@@ -42,6 +42,7 @@ REFUSED = [
     ("sequence 350 --spacing-mode fix", "--spacing-mode is|variable, fixed"),
     ("sequence 350 --measure inc", "--measure is 'inc'|Did you mean 'ink'?"),
     ("sequence 350 --recipe none.toml", "*cannot read the recipe"),
+    ("sequence 350 --recipe cheqe", "*cannot read the recipe|Did you mean 'cheque'?"),
     ("sequence 350 -o /dev/null/x.png", "*/dev/null|--out"),
     ("sequence 3 -o a", "--out is 'a'|.png, .jpg"),
     ("sequence 3 --out ''", "For example: --out out.png"),
