@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,50 +15,13 @@ from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import LayoutError, TextError, UsageError
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
-from mnistseq_cli.recipe import (
-    Align,
-    Dashes,
-    Fit,
-    Hand,
-    Ink,
-    Measure,
-    Polarity,
-    Recipe,
-    SpacingMode,
-    Split,
-)
+from mnistseq_cli.recipe import Manner, Recipe
 from mnistseq_cli.validation import quote, suggest
 
 SEED_BITS = 32
 # Fields of a recipe that these functions set from parameters of other names.
 _PARAMETERS = {"width_px": "image_width", "spacing_px": "spacing_range", "count": "num_images"}
 _EXPECTED = 'expected a text such as "350", or single digits such as [3, 5, 0]'
-
-
-class Manner(TypedDict, total=False):
-    """How to write: fields of a `Recipe`."""
-
-    height_px: int
-    margin_px: tuple[int, int] | None
-    spacing_mode: SpacingMode
-    touching: float
-    edges: bool
-    measure: Measure
-    align: Align
-    fit: Fit
-    ink: Ink
-    dataset: str
-    glyphs: Split
-    polarity: Polarity
-    hand: Hand
-    augment: Sequence[str]
-    augment_prob: float
-    paper: Sequence[str]
-    unlabelled: str
-    dashes: Dashes
-    glyphs_sha256: str
-    paper_sha256: str
-    writers_sha256: str
 
 
 def generate_numbers_sequence(

@@ -7,9 +7,10 @@ recipe is a dataset that takes no space.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, Self, cast, get_args, get_origin
+from typing import Any, Literal, Self, TypedDict, cast, get_args, get_origin
 
 from mnistseq_cli.errors import LayoutError, OutputError, TextError, UsageError
 from mnistseq_cli.files import (
@@ -297,6 +298,32 @@ class Recipe:
             return cls.from_dict(values)
         except UsageError as error:
             raise UsageError(f"{path}: {error.message}", error.hint) from error
+
+
+class Manner(TypedDict, total=False):
+    """Those fields of a `Recipe` that say how to write."""
+
+    height_px: int
+    margin_px: tuple[int, int] | None
+    spacing_mode: SpacingMode
+    touching: float
+    edges: bool
+    measure: Measure
+    align: Align
+    fit: Fit
+    ink: Ink
+    dataset: str
+    glyphs: Split
+    polarity: Polarity
+    hand: Hand
+    augment: Sequence[str]
+    augment_prob: float
+    paper: Sequence[str]
+    unlabelled: str
+    dashes: Dashes
+    glyphs_sha256: str
+    paper_sha256: str
+    writers_sha256: str
 
 
 # Their types stand as names beside the fields; `get_type_hints` would take 4 ms of every start.

@@ -8,8 +8,8 @@ import pytest
 
 import mnistseq_cli
 from mnistseq_cli import Recipe, generate_numbers_sequence, generate_phone_numbers
-from mnistseq_cli.api import Manner
 from mnistseq_cli.errors import TextError, UsageError
+from mnistseq_cli.recipe import Manner
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,6 @@ import typer
 
 from mnistseq_cli.cli.completion import find_completer, load_table
 
-_VARIABLES = {"data_dir": "MNISTSEQ_DATA_DIR"}
-
 
 class HelpText(NamedTuple):
     """What a section of `help.txt` says of a command, or of options that commands share."""
@@ -110,7 +108,7 @@ def _declare(parameters: Iterable[Parameter], section: str) -> Iterator[Paramete
             rich_help_panel=entry.panel,
             autocompletion=find_completer(name, entry.metavar or ""),
             parser=parse_lengths if parameter.annotation is Any else None,
-            envvar=_VARIABLES.get(name),
+            envvar="MNISTSEQ_DATA_DIR" if name == "data_dir" else None,
             readable=False,  # who reads or writes a file says what is wrong with it
             show_default=False,
         )

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 SEED_BITS = 32  # short enough to type again
 TEXT_SOURCES = ("digits", "length", "pattern", "texts")
-GLYPH_HASHES = ("glyphs_sha256", "writers_sha256")
 
 
 @dataclass(kw_only=True, eq=False, repr=False)  # completion makes the class anew at each TAB
@@ -100,7 +99,7 @@ class Picture:
         base = defaults if self.recipe is None else read_recipe(self.recipe, self.height_px)
         replaced = {*TEXT_SOURCES} if said.keys() & {*TEXT_SOURCES} else set()
         if said.keys() & {"dataset", "glyphs", "polarity"}:
-            replaced |= {*GLYPH_HASHES}
+            replaced |= {"glyphs_sha256", "writers_sha256"}
         base = {key: value for key, value in base.items() if key not in replaced}
         if "augment_prob" in said and not (base | said).get("augment"):
             raise UsageError(

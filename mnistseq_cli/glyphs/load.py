@@ -14,15 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from mnistseq_cli.errors import CacheError, DownloadError, GlyphError, UsageError
-from mnistseq_cli.glyphs.cache import (
-    download_command,
-    draw_split,
-    ensure_cached,
-    find_data_dir,
-    find_raw_dir,
-    is_cached,
-    is_offline,
-)
+from mnistseq_cli.glyphs import cache
 from mnistseq_cli.glyphs.catalog import (
     DATASETS,
     HASTY,
@@ -191,19 +183,19 @@ def _find_auto(
     warn: Callable[[GlyphError], None] | None,
 ) -> str:
     """Return MNIST if it can be had; who is offline is not kept waiting each time."""
-    failed = find_data_dir(data_dir) / _FAILED_FILE
+    failed = cache.find_data_dir(data_dir) / _FAILED_FILE
     missed: GlyphError = DownloadError("MNIST is not cached")
-    age_s = -1.0
+    is_hopeless = False
     with suppress(OSError):
-        age_s = time.time() - failed.stat().st_mtime
+        is_hopeless = 0 <= time.time() - failed.stat().st_mtime < _ASK_AGAIN_AFTER_S
     try:
-        if is_cached(MNIST, data_dir) or is_offline() or not 0 <= age_s < _ASK_AGAIN_AFTER_S:
-            ensure_cached(MNIST, data_dir, progress=progress, patience=HASTY)
+        if cache.is_cached(MNIST, data_dir) or cache.is_offline() or not is_hopeless:
+            cache.ensure_cached(MNIST, data_dir, progress=progress, patience=HASTY)
             return MNIST.name
     except CacheError as error:
         missed = error
     except DownloadError as error:
-        if not is_offline():
+        if not cache.is_offline():
             missed = error
             with suppress(OSError):
                 failed.parent.mkdir(parents=True, exist_ok=True)
@@ -252,14 +244,14 @@ def _read_known(
     """Map splits from the cache; what the pen draws is held in memory if it cannot be kept."""
     drawn: dict[SplitName, tuple[Pixels, Pixels]] = {}
     try:
-        ensure_cached(dataset, data_dir, splits=names, progress=progress)
+        cache.ensure_cached(dataset, data_dir, splits=names, progress=progress)
     except CacheError as error:
         if not dataset.is_drawn:
             raise
         if warn:
             warn(error)
-        drawn = {name: draw_split(dataset, name, progress) for name in names}
-    folder = find_raw_dir(dataset, data_dir)
+        drawn = {name: cache.draw_split(dataset, name, progress) for name in names}
+    folder = cache.find_raw_dir(dataset, data_dir)
     sets = []
     try:
         for name in names[:1] if dataset.test_writers else names:
@@ -270,7 +262,7 @@ def _read_known(
         option = "--verify" if dataset.mirrors or dataset.is_drawn else "--from FOLDER"
         raise GlyphError(
             f"a file of {dataset.name} is damaged: {error.message}",
-            f"Make it again: {download_command(dataset.name, data_dir, option)}",
+            f"Make it again: {cache.download_command(dataset.name, data_dir, option)}",
         ) from error
     return [_cut_split(dataset, names, sets[0])] if dataset.test_writers else sets
 
@@ -285,9 +277,9 @@ def _find_writers(
     if dataset.writers_from == dataset.name:
         return Writers(labels[:, _WRITER], "nist")
     source = DATASETS.get(dataset.writers_from)
-    if source and is_cached(source, data_dir, only_labels=True):
+    if source and cache.is_cached(source, data_dir, only_labels=True):
         with suppress(GlyphError):  # what is damaged is not known
-            rows = _read_file(source.split(name).labels, find_raw_dir(source, data_dir))
+            rows = _read_file(source.split(name).labels, cache.find_raw_dir(source, data_dir))
             return Writers(rows[: len(labels), _WRITER], "nist")
     return None
 

@@ -14,20 +14,12 @@ import numpy as np
 from mnistseq_cli.bulk.remake import name_with_split
 from mnistseq_cli.errors import MnistseqError
 from mnistseq_cli.extras import import_extra
-from mnistseq_cli.files import check_place, read_file, write_whole
+from mnistseq_cli.files import read_file, write_whole
 from mnistseq_cli.formats.base import LoadedSample
+from mnistseq_cli.inspection import wording
 from mnistseq_cli.inspection.figures import Survey
 from mnistseq_cli.inspection.predictions import ReaderFigures, align
 from mnistseq_cli.inspection.report.plots import list_plots
-from mnistseq_cli.inspection.wording import (
-    describe_missing,
-    describe_source,
-    describe_warnings,
-    list_facts,
-    list_reader_facts,
-    list_share_tables,
-    write_percent,
-)
 from mnistseq_cli.pixels import Floats, Instances, Pixels
 from mnistseq_cli.recipe import RECIPE_FILE
 from mnistseq_cli.sheet import to_png
@@ -48,7 +40,6 @@ _RAMP = ((0, 32, 76), (124, 123, 120), (255, 233, 69))  # from no ink to most, a
 
 def write_report(path: Path, survey: Survey, reader: ReaderFigures | None = None) -> None:
     """Write the report of a dataset; `survey`, `reader` and ``recipe.toml`` decide every byte."""
-    check_place(path)
     write_whole(path, [make_page(survey, reader).encode("utf-8", "xmlcharrefreplace")])
 
 
@@ -67,11 +58,12 @@ def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
         "card_width": _find_card_width,
         "colours": _colour_mask,
         "full_name": name_with_split,
-        "percent": write_percent,
+        "percent": wording.write_percent,
         "png": _encode,
     }
     templates.globals |= {"align": align, "count": count, "zip": zip}
     script = _read("page.js")
+    warnings = map(" ".join, wording.describe_warnings(survey, reader))
     digest = hashlib.sha256(f"\n{script}".encode()).digest()
     page: str = templates.get_template("page.html").render(
         name=survey.folder.absolute().name or str(survey.folder),
@@ -80,19 +72,19 @@ def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
         script=markup(script),
         script_hash=f"sha256-{base64.b64encode(digest).decode()}",
         survey=survey,
-        facts=list_facts(survey),
-        notes=describe_missing(survey) + list(map(" ".join, describe_warnings(survey, reader))),
+        facts=wording.list_facts(survey),
+        notes=[*wording.describe_missing(survey), *warnings],
         plots=list_plots(survey),
         heat=_colour_heat(survey.heat_map),
         gallery=[
             {"sample": one, "read": reader.predictions.find(one) if reader else None}
             for one in survey.samples
         ],
-        boxes_source=describe_source(survey, "boxes"),
+        boxes_source=wording.describe_source(survey, "boxes"),
         recipe=_read_recipe(survey),
         reader=reader,
-        reader_facts=list_reader_facts(reader) if reader else [],
-        share_tables=[*list_share_tables(survey, reader, _MOST_ROWS)] if reader else [],
+        reader_facts=wording.list_reader_facts(reader) if reader else [],
+        share_tables=[*wording.list_share_tables(survey, reader, _MOST_ROWS)] if reader else [],
         confusion=make_confusion(reader.confusion) if reader else {},
     )
     return page

@@ -6,13 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mnistseq_cli.inspection import wording
 from mnistseq_cli.inspection.figures import Survey
-from mnistseq_cli.inspection.wording import (
-    describe_gaps,
-    merge_neighbours,
-    write_percent,
-    write_range,
-)
 from mnistseq_cli.validation import count
 
 _MOST_BARS = 60
@@ -82,10 +77,10 @@ def _plot_characters(counts: dict[str, int]) -> Plot | None:
 def _plot_counts(title: str, unit: str, counts: Mapping[int, int]) -> Plot | None:
     if len(counts) < 2:  # noqa: PLR2004 - one bar says no more than a number, which stands above
         return None
-    values = f"{write_range(counts)} {unit}"
+    values = f"{wording.write_range(counts)} {unit}"
     label = f"Bar chart: {title.lower()}, {values}"
     rows = [(f"{key:,}", f"{n:,}") for key, n in sorted(counts.items())]
-    ranges = merge_neighbours(counts, _MOST_BARS)
+    ranges = wording.merge_neighbours(counts, _MOST_BARS)
     return Plot(
         title, label, f"From {values}.", (unit, "Images"), rows, *_count_in(ranges, counts, unit)
     )
@@ -98,16 +93,16 @@ def _plot_gaps(survey: Survey) -> Plot | None:
     # What was expected of some of the gaps says nothing about all of them.
     expected = gaps.expected if gaps.n_compared == sum(gaps.counts.values()) else {}
     beside = ", beside what was expected" if expected else ""
-    label = f"Bar chart: gaps between digits, {write_range(gaps.counts)} px{beside}"
+    label = f"Bar chart: gaps between digits, {wording.write_range(gaps.counts)} px{beside}"
     every = sorted({*gaps.counts, *expected})
     awaited = [f"{expected.get(gap, 0):,.1f}" if expected else "not known" for gap in every]
     counted = (f"{gaps.counts.get(gap, 0):,}" for gap in every)
     rows = [*zip(map(str, every), counted, awaited, strict=True)]
-    ranges = merge_neighbours(every, _MOST_BARS)
+    ranges = wording.merge_neighbours(every, _MOST_BARS)
     return Plot(
         "Gaps between digits",
         label,
-        " ".join(describe_gaps(survey)),
+        " ".join(wording.describe_gaps(survey)),
         ("Gap, px", "Counted", "Expected"),
         rows,
         *_count_in(ranges, gaps.counts, "px"),
@@ -125,7 +120,7 @@ def _plot_ink(survey: Survey) -> Plot:
         (f"{start} to {(place + 1) * width:.1f}", f"{n:,}")
         for start, place, n in zip(starts, places, counts, strict=True)
     ]
-    least, mean, most = map(write_percent, vars(survey.ink_share).values())
+    least, mean, most = map(wording.write_percent, vars(survey.ink_share).values())
     label = f"Histogram: ink of an image, {least} to {most}"
     note = f"{least} to {most}; {mean} on average."
     return Plot("Ink per image", label, note, ("Ink, %", "Images"), rows, starts, counts, "%")
