@@ -16,7 +16,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, Literal
+from typing import Literal
 
 from zlib_ng import zlib_ng
 
@@ -45,34 +45,28 @@ _READ_BYTES = 1 << 20
 _SMALL_BYTES = 1 << 16  # read at once
 
 
-class Crc32:
-    """The CRC-32 of fragments, used as hashes are.
-
-    It tells what a crash has left from what was written, in a twentieth of the time of SHA-256,
-    which the files made of fragments have.
-    """
-
-    def __init__(self) -> None:
-        self._value = 0
-
-    def update(self, data: Buffer) -> None:
-        """Go on with more bytes."""
-        self._value = zlib_ng.crc32(data, self._value)
-
-    def hexdigest(self) -> str:
-        """Return it as text, by which it is told from a SHA-256."""
-        return f"{_CRC32}{self._value:08x}"
-
-
-def describe_file(path: Path | str, name: str, *, by_crc32: bool = False) -> FileEntry:
+def describe_file(path: Path | str, name: str) -> FileEntry:
     """Read a file and return its entry."""
-    digest: Any = Crc32() if by_crc32 else hashlib.sha256()
-    size_bytes = 0
+    digest, size_bytes = hashlib.sha256(), 0
     with path.open("rb") if is_store(path) else open(path, "rb") as file:  # noqa: PTH123 - of a str
         while block := file.read(_READ_BYTES):
             digest.update(block)
             size_bytes += len(block)
     return FileEntry(name, size_bytes, digest.hexdigest())
+
+
+def describe_fragment(path: Path | str, name: str) -> FileEntry:
+    """Read a fragment and return its entry.
+
+    A CRC-32 tells what a crash has left from what was written, in a twentieth of the time of the
+    SHA-256 that the files made of fragments have.
+    """
+    crc32 = size_bytes = 0
+    with open(path, "rb") as file:  # noqa: PTH123 - as above
+        while block := file.read(_READ_BYTES):
+            crc32 = zlib_ng.crc32(block, crc32)
+            size_bytes += len(block)
+    return FileEntry(name, size_bytes, f"{_CRC32}{crc32:08x}")
 
 
 class Staging:
@@ -88,7 +82,7 @@ class Staging:
         self._prefix = f"{self.files}{os.sep}"
         self._entries: list[FileEntry] = []
         self._by_path: dict[str, FileEntry | None] = {}
-        self._fragments: dict[str, Crc32] = {}
+        self._fragments: dict[str, int] = {}  # the CRC-32 of each
 
     def write(self, name: str, data: bytes) -> None:
         """Write a whole file."""
@@ -124,7 +118,7 @@ class Staging:
 
     def append(self, fragment: str, data: Buffer) -> None:
         """Append to a fragment of this part."""
-        self._fragments.setdefault(fragment, Crc32()).update(data)
+        self._fragments[fragment] = zlib_ng.crc32(data, self._fragments.get(fragment, 0))
         rest = memoryview(data).cast("B")
         with (self.kept / fragment).open("ab", buffering=0) as file:
             while rest:
@@ -139,8 +133,8 @@ class Staging:
     def fragments(self) -> list[FileEntry]:
         """Return the fragments."""
         return [
-            FileEntry(name, (self.kept / name).stat().st_size, digest.hexdigest())
-            for name, digest in sorted(self._fragments.items())
+            FileEntry(name, (self.kept / name).stat().st_size, f"{_CRC32}{crc32:08x}")
+            for name, crc32 in sorted(self._fragments.items())
         ]
 
     def _make_parents(self, name: str) -> None:
@@ -281,8 +275,9 @@ def _check_file(path: Path | str, entry: FileEntry) -> Problem | None:
             if 0 < entry.size_bytes <= _SMALL_BYTES and _is_intact(path, entry):
                 return None
             check_regular(path)
-        by_crc32 = entry.sha256.startswith(_CRC32)
-        _, size_bytes, sha256 = describe_file(path, entry.name, by_crc32=by_crc32)
+        is_fragment = entry.sha256.startswith(_CRC32)  # and not of version 0.1
+        describe = describe_fragment if is_fragment else describe_file
+        _, size_bytes, sha256 = describe(path, entry.name)
     except (OSError, ValueError) as error:
         return _name_problem(error, entry.name)
     if sha256 == entry.sha256:
