@@ -118,20 +118,20 @@ def fit_stamps(stamps: Stamps, row_px: Ints, fitted_px: Ints, *, keep_height: bo
     right_px, inked_px = stamps.boxes[:, 0] + stamps.boxes[:, 2], int(stamps.boxes[:, 3].max())
     # No digit has ink in more rows or columns: these alone are resampled.
     inked = sliding_window_view(stamps.images, (inked_px, int(right_px.max())), axis=(1, 2))
-    place = np.arange(n), np.minimum(stamps.boxes[:, 1], page_px - inked_px), 0
-    of_digit = row_px[stamps.sample], fitted_px[stamps.sample]
+    top_px = np.minimum(stamps.boxes[:, 1], page_px - inked_px)
+    place, of_digit = (np.arange(n), top_px, 0), (row_px[stamps.sample], fitted_px[stamps.sample])
     parts, x_px = resample(inked[place], stamps.x_px, *of_digit)
     images = np.zeros((n, page_px, parts.shape[2]), np.uint8)
     sliding_window_view(images, parts.shape[1:], axis=(1, 2), writeable=True)[place] = parts
-    if keep_height:
-        boxes = measure_ink(parts)
-        boxes[:, 1] += place[1] * (boxes[:, 3] > 0)
-        return replace(stamps, images=images, x_px=x_px, boxes=boxes)
-    pages_px = np.full_like(row_px, page_px)
-    height_px = np.maximum(1, (2 * pages_px * fitted_px + row_px) // (2 * row_px))
-    of_row = np.zeros_like(row_px), pages_px, height_px
-    images = _resample_rows(images, stamps.sample, of_row, (page_px - height_px) // 2)
-    return replace(stamps, images=images, x_px=x_px, boxes=measure_ink(images))
+    if not keep_height:
+        pages_px = np.full_like(row_px, page_px)
+        height_px = np.maximum(1, (2 * pages_px * fitted_px + row_px) // (2 * row_px))
+        of_row = np.zeros_like(row_px), pages_px, height_px
+        images = _resample_rows(images, stamps.sample, of_row, (page_px - height_px) // 2)
+        parts, top_px = images, 0 * top_px
+    boxes = measure_ink(parts)
+    boxes[:, 1] += top_px * (boxes[:, 3] > 0)
+    return replace(stamps, images=images, x_px=x_px, boxes=boxes)
 
 
 def _resample_rows(images: Pixels, sample: Ints, of_row: _OfRow, top_px: Ints) -> Pixels:
