@@ -116,12 +116,12 @@ def test_options_and_patterns_are_explained() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["mnistseq ", "mnistseq batch --width 9 --", "mnistseq batch --augment "]
+    "line", ["mnistseq ", "mnistseq batch --width 9 --sp", "mnistseq batch --augment "]
 )
 def test_completion_loads_little(line: str) -> None:
     code = (
         "import atexit, sys\n"
-        "heavy = {'numpy', 'pydantic', 'rich.console', 'imageio', 'multiprocessing'}\n"
+        "heavy = {'numpy', 'pydantic', 'rich.console', 'imageio', 'mnistseq_cli.recipe'}\n"
         "atexit.register(lambda: print('loaded', heavy & set(sys.modules)))\n"
         "sys.argv = ['mnistseq']\n"
         "from mnistseq_cli.cli import main\n"
