@@ -111,19 +111,19 @@ def test_fields_come_out_of_a_photo_in_place(seed: int, pen: GlyphSet, tmp_path:
 
 def test_a_photo_may_be_turned_by_its_exif_or_for_good(pen: GlyphSet, tmp_path: Path) -> None:
     page, truth = fill_in(draw_pages(DIGITS, 18)[0], pen, 1)
-    for turns, orientation in ((1, 6), (1, 1), (2, 1), (3, 1)):
+    for turns, orientation in ((1, 6), (2, 1), (3, 1)):
         photo = save(page.rotate(90 * turns, expand=True), tmp_path / "a.jpg", orientation)
         assert count_right(read_photo(photo), truth) == len(truth)
 
 
 def test_a_sheet_says_itself_what_it_is_for(tmp_path: Path) -> None:
-    pages = draw_pages(CHARACTERS[::-1], 7)
-    assert len(pages) == 4
+    pages = draw_pages(CHARACTERS[::-1], 3)
+    assert len(pages) == 2
     seen = [f for page in pages for f in read_photo(save(page, tmp_path / "page.png"))]
-    assert "".join(field.character for field in seen[::7]) == CHARACTERS
+    assert "".join(field.character for field in seen[::3]) == CHARACTERS
     assert {field.state for field in seen} == {"empty"}
     label = ImageFont.load_default(16)  # what is printed above a field is what it is for
-    for left, top, name in [*list_fields(CHARACTERS, 7)][:70:7]:
+    for left, top, name in [*list_fields(CHARACTERS, 3)][:30:3]:
         drawn = Image.new("L", pages[0].size, 255)
         ImageDraw.Draw(drawn).text((left, top - 20), name, 110, label)
         box = (left, top - 20, left + 20, top - 2)

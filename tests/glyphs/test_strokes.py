@@ -107,10 +107,10 @@ def test_character_hand_and_copy_decide_a_glyph_together() -> None:
 
 
 def test_characters_stand_where_they_belong() -> None:
-    """Over 200 hands: the middle of the ink, and where it begins and ends, in rows of 28."""
-    hands, copies = [*range(200)], [0] * 200
+    """Over 100 hands: the middle of the ink, and where it begins and ends, in rows of 28."""
+    hands, copies = [*range(100)], [0] * 100
     rows: dict[str, NDArray[np.bool_]] = {
-        one: np.any(draw(one * 200, hands, copies) > 0, axis=2) for one in PEN_CHARACTERS
+        one: np.any(draw(one * 100, hands, copies) > 0, axis=2) for one in PEN_CHARACTERS
     }
     top = {one: ink.argmax(axis=1) for one, ink in rows.items()}
     bottom = {one: 27 - ink[:, ::-1].argmax(axis=1) for one, ink in rows.items()}
