@@ -210,13 +210,13 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def test_stores_are_like_folders(place: Path, to: str, glyph_folder: Path, tmp_path: Path) -> None:
     check_installed(to)
     for splits in ((), ("train=3", "val=1")):
-        case = Case(glyph_folder, recipe={"splits": splits, "count": 35}, output={"to": to})
+        case = Case(glyph_folder, recipe={"splits": splits, "count": 15}, output={"to": to})
         here = make_here(case, tmp_path / f"here{len(splits)}")
         there = place / f"out{len(splits)}"
-        assert run(case.plan(there), workers=0).n_samples == 35
+        assert run(case.plan(there), workers=0).n_samples == 15
         assert read_there(there) == here
         assert verify(there, deep=None, workers=0).problems == ()
-        assert survey(there).n_samples == 35
+        assert survey(there).n_samples == 15
         names = {path.name for path in (there / ".mnistseq").iterdir()}
         assert names == {"parts", "preview.jpg"}
 
@@ -243,8 +243,8 @@ def test_resume_makes_what_is_missing_alone(place: Path, case: Case, tmp_path: P
 
 @pytest.mark.parametrize("place", STORES, indirect=True)
 def test_overwrite_removes_what_is_listed(place: Path, case: Case, tmp_path: Path) -> None:
-    case = Case(case.dataset, recipe={"count": 35})
-    other = Case(case.dataset, recipe={"count": 45}, output={"name": "old/{index}"})
+    case = Case(case.dataset, recipe={"count": 15})
+    other = Case(case.dataset, recipe={"count": 25}, output={"name": "old/{index}"})
     (place / "old/notes.txt").write_bytes(b"mine")
     with pytest.raises(OutputError, match=r"did not make, such as old"):
         run(case.plan(place), workers=0)

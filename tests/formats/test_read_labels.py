@@ -188,8 +188,8 @@ def test_a_folder_that_leads_back_is_refused(tmp_path: Path) -> None:
     assert "leads back to" in refuse(tmp_path).message
 
 
-@pytest.mark.parametrize("chunk", [1, 2, 7, 1000])
 @given(
+    chunk=st.sampled_from([1, 2, 7, 1000]),
     values=st.dictionaries(
         st.text(), st.lists(st.integers() | st.floats(allow_nan=False) | st.text()) | st.none()
     ),

@@ -109,12 +109,12 @@ def check_read_back(
     folder: Path, generator: SequenceGenerator, splits: list[Split], held: set[str]
 ) -> None:
     """Check that what is read is what was made, with what is held of boxes, gaps and glyphs."""
-    found = read_dataset(folder)
+    found, samples = read_dataset(folder), list(generator)
     assert len(found) == splits[-1].stop
     assert len({seen.name for seen in found}) == len(found)
     for split in splits:
         for index in range(split.start, split.stop):
-            seen, sample = found[index], generator[index]
+            seen, sample = found[index], samples[index]
             assert (seen.split, seen.text) == (split.folder.removesuffix("/"), sample.text)
             assert seen.image.dtype == np.uint8
             assert np.array_equal(seen.image, sample.image)
