@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +124,29 @@ def test_resume_keeps_finished_parts_whose_files_are_as_they_were(
     assert len([event for event in events if isinstance(event, PartFinished)]) == 6 + n_damaged
     assert n_damaged or Started(95, 10, 40, 4, 0) in events
     assert read_tree(out) == undisturbed
+
+
+def test_fragments_with_hashes_of_version_0_1_are_kept(case: Case, tmp_path: Path) -> None:
+    out, events = tmp_path / "out", list[Event]()
+    case.stop(out, 4)
+    for record in (out / ".mnistseq/parts").glob("*.json"):
+        values = json.loads(record.read_bytes())
+        for entry in values["kept"]:
+            data = (out / ".mnistseq/kept" / values["part"] / entry[0]).read_bytes()
+            entry[2] = hashlib.sha256(data).hexdigest()
+        record.write_text(json.dumps(values))
+    make(case.plan(out), workers=0, resume=True, report=events.append)
+    assert Started(95, 10, 40, 4, 0) in events
+
+
+def test_workers_do_not_run_the_program_that_starts_them(case: Case, tmp_path: Path) -> None:
+    plan = f"Plan({case.plan(tmp_path / 'out').recipe!r}, Output(folder='out'), part_size=50)"
+    lines = ["from mnistseq_cli import Recipe", "from mnistseq_cli.bulk.plan import Plan"]
+    lines += ["from mnistseq_cli.bulk.run import run", "from mnistseq_cli.formats import Output"]
+    script = tmp_path / "script.py"
+    script.write_text("\n".join([*lines, f"run({plan}, workers=2)", "print('once')"]))
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, check=True)
+    assert done.stdout.split() == [b"once"]
 
 
 @pytest.mark.parametrize("n_parts", [0, 3, 10])
