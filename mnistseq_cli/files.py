@@ -78,16 +78,11 @@ def naming_disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise explain(error, path) from error
-
-
-def explain(error: OSError, path: Path) -> OutputError:
-    """Return the OutputError for an OSError at a path, or at the path the error names."""
-    if error.errno is None:  # as NumPy says it when a disk takes only a part of an array
-        cause, hint = f"the disk did not take all of it ({error})", _FREE_SPACE
-    else:
-        cause, hint = _CAUSES.get(error.errno, (error.strerror or str(error), ""))
-    return OutputError(f"cannot write {error.filename or path}: {cause}", hint)
+        if error.errno is None:  # as NumPy says it when a disk takes only a part of an array
+            cause, hint = f"the disk did not take all of it ({error})", _FREE_SPACE
+        else:
+            cause, hint = _CAUSES.get(error.errno, (error.strerror or str(error), ""))
+        raise OutputError(f"cannot write {error.filename or path}: {cause}", hint) from error
 
 
 def write_new(path: str, data: bytes) -> None:

@@ -12,15 +12,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self, TypedDict, cast, get_args, get_origin
 
+from mnistseq_cli import files
 from mnistseq_cli.errors import LayoutError, OutputError, TextError, UsageError
-from mnistseq_cli.files import (
-    describe_damage,
-    find_inside,
-    is_store,
-    naming_damage,
-    open_text,
-    read_file,
-)
 from mnistseq_cli.validation import (
     check_choice,
     check_flag,
@@ -284,10 +277,10 @@ class Recipe:
         UsageError
             The file is no TOML, or no recipe.
         """
-        path = path if is_store(path) else Path(path)
+        path = path if files.is_store(path) else Path(path)
         values = _read_toml(path)
         if isinstance(name := values.get("texts"), str):
-            texts = find_inside(path.parent, name)
+            texts = files.find_inside(path.parent, name)
             if texts is None:
                 raise UsageError(
                     f"{path}: texts is {quote(name)}, which is outside of the recipe's folder",
@@ -434,7 +427,7 @@ def read_lines(path: Path, limit: int | None = None) -> dict[int, str]:
     With a limit, what follows so many texts is not read. A file without any is refused.
     """
     texts: dict[int, str] = {}
-    with naming_damage(path, TextError), open_text(path) as file:
+    with files.naming_damage(path, TextError), files.open_text(path) as file:
         for number, line in enumerate(iter(lambda: file.readline(_LINE_LIMIT), ""), 1):
             if text := line.strip():
                 texts[number] = text
@@ -471,14 +464,14 @@ def _read_toml(path: Path) -> dict[str, Any]:
     import tomllib  # noqa: PLC0415 - only when a recipe is read
 
     try:
-        text = read_file(path, limit_bytes=RECIPE_LIMIT_BYTES).decode()
+        text = files.read_file(path, limit_bytes=RECIPE_LIMIT_BYTES).decode()
         _check_keys(text)
         return tomllib.loads(text)
     except OutputError as error:
         hint = error.hint or suggest(str(path), NAMED_RECIPES)
         raise OutputError(f"cannot read the recipe: {error.message}", hint) from error
     except (ValueError, RecursionError, MemoryError) as error:
-        raise UsageError(f"{path} is not a recipe: {describe_damage(error)}") from error
+        raise UsageError(f"{path} is not a recipe: {files.describe_damage(error)}") from error
 
 
 def _check_keys(text: str) -> None:

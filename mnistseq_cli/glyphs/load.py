@@ -32,6 +32,7 @@ from mnistseq_cli.glyphs.idx import read_idx
 from mnistseq_cli.glyphs.resize import resize
 from mnistseq_cli.glyphs.writers import Writers, join_writers
 from mnistseq_cli.pixels import Array, Pixels
+from mnistseq_cli.validation import suggest
 
 AUTO = "auto"
 _WEIGHT_LIMIT = 1_000_000
@@ -170,11 +171,8 @@ def find_members(name: str) -> dict[str, int]:
 
 def unknown_dataset(name: str) -> UsageError:
     """Return the error for a name that is not in the catalogue, with the nearest that is."""
-    import difflib  # noqa: PLC0415 - only when there is an error
-
-    near = difflib.get_close_matches(name.lower(), DATASETS, n=1, cutoff=0.4)
-    hint = f"Did you mean {near[0]}?" if near else ""
-    return UsageError(f"unknown data set {name!r:.60}; expected {', '.join(DATASETS)}", hint)
+    problem = f"unknown data set {name!r:.60}; expected {', '.join(DATASETS)}"
+    return UsageError(problem, suggest(name.lower(), DATASETS))
 
 
 def _find_auto(

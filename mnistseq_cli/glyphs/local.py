@@ -16,24 +16,9 @@ import numpy as np
 from mnistseq_cli.errors import GlyphError
 from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import naming_damage
+from mnistseq_cli.glyphs import idx, pictures
 from mnistseq_cli.glyphs.catalog import DIGITS, EMNIST_CLASSES, SplitNames
 from mnistseq_cli.glyphs.glyph_set import AT_ONCE_PX, GlyphSet, hash_glyphs
-from mnistseq_cli.glyphs.idx import (
-    PACKED_SUFFIXES,
-    check_size,
-    read_header,
-    read_idx,
-    read_idx_stream,
-    unpacking,
-)
-from mnistseq_cli.glyphs.pictures import (
-    PICTURE_SUFFIXES,
-    SIDES_PX,
-    clean_paper,
-    has_dark_ink,
-    make_square,
-    read_squares,
-)
 from mnistseq_cli.glyphs.sources import Entry, open_source
 from mnistseq_cli.glyphs.writers import WRITER_LIMIT_BYTES, Writers, name_writers
 from mnistseq_cli.pixels import Array, Classes, Pixels, split_up
@@ -86,11 +71,11 @@ def read_local(path: Path, splits: SplitNames, polarity: str = "auto") -> list[G
 
 
 def _make_set(found: LocalGlyphs, path: Path, split: str, polarity: str) -> GlyphSet:
-    is_dark = has_dark_ink(found.images, polarity, str(path))
+    is_dark = pictures.has_dark_ink(found.images, polarity, str(path))
     images = 255 - found.images if is_dark else found.images
     hashed = images if found.has_pictures else found.images
     sha256 = hash_glyphs(hashed, found.labels, found.alphabet)
-    images = clean_paper(images, is_lossy=found.is_lossy)
+    images = pictures.clean_paper(images, is_lossy=found.is_lossy)
     return GlyphSet(
         images.transpose(0, 2, 1) if found.is_transposed else images,
         found.labels,
@@ -142,7 +127,7 @@ def _find_pairs(entries: list[Entry], own: list[Entry]) -> _Found:
     """Find IDX files of images and the labels of each, by their headers and counts."""
     found: dict[str, tuple[Entry, tuple[int, ...]]] = {}
     # Unpacked files come last and stay.
-    for entry in sorted(entries, key=lambda e: not e.name.endswith(PACKED_SUFFIXES)):
+    for entry in sorted(entries, key=lambda e: not e.name.endswith(idx.PACKED_SUFFIXES)):
         if shape := _read_shape(entry):
             found[entry.name.removesuffix(".gz").removesuffix(".xz")] = (entry, shape)
     labels = [one for one in found.values() if len(one[1]) != _IMAGE_AXES]
@@ -156,11 +141,11 @@ def _find_pairs(entries: list[Entry], own: list[Entry]) -> _Found:
 def _read_shape(entry: Entry) -> tuple[int, ...]:
     """Return the shape of the array in an IDX file; that of another file is empty."""
     name = entry.name.lower()
-    if name.endswith(PICTURE_SUFFIXES):
+    if name.endswith(pictures.PICTURE_SUFFIXES):
         return ()
     try:
         with entry.open() as stream:
-            return read_header(unpacking(stream, name), entry.title).shape
+            return idx.read_header(idx.unpacking(stream, name), entry.title).shape
     except GlyphError:
         if "idx" in name or "ubyte" in name:
             raise
@@ -194,8 +179,8 @@ def _read_pair(images: Entry, labels: Entry) -> LocalGlyphs:
     arrays = []
     for entry in (images, labels):
         with entry.open() as stream:
-            title = entry.title
-            arrays.append(read_idx(entry.path) if entry.path else read_idx_stream(stream, title))
+            path, title = entry.path, entry.title
+            arrays.append(idx.read_idx(path) if path else idx.read_idx_stream(stream, title))
     pixels, classes = arrays
     # QMNIST has eight numbers for each glyph: the class, and where it comes from.
     classes = classes[:, 0] if classes.ndim > 1 else classes
@@ -250,7 +235,7 @@ def _read_npz(entry: Entry, *keys: str) -> LocalGlyphs:
 def _read_npy(archive: zipfile.ZipFile, key: str, title: str) -> Array:
     """Read an array; what it says of itself takes no memory before the bytes are there."""
     info = archive.getinfo(key)
-    check_size(info.file_size, title)
+    idx.check_size(info.file_size, title)
     with naming_damage(title, GlyphError), archive.open(info) as stream:
         version = "1_0" if np.lib.format.read_magic(stream)[0] == 1 else "2_0"
         shape, is_fortran, dtype = getattr(np.lib.format, f"read_array_header_{version}")(stream)
@@ -279,7 +264,7 @@ def _find_tables(entry: Entry, path: Path) -> _Found:
 
 
 def _read_table(entry: Entry, n_heads: int) -> LocalGlyphs:
-    check_size(entry.size_bytes, entry.title)
+    idx.check_size(entry.size_bytes, entry.title)
     with entry.open() as stream:
         text = io.TextIOWrapper(stream, "utf-8-sig")
         rows = np.loadtxt(text, np.uint8, delimiter=",", skiprows=n_heads, ndmin=2)
@@ -306,8 +291,8 @@ def _read_parquet(entry: Entry) -> LocalGlyphs:
             for batch in table.iter_batches(_CHUNK, columns=["image"])
             for image in batch["image"].to_pylist()
         )
-        pictures = (Entry(name, len(one), partial(io.BytesIO, one)) for one in packed)
-        images = read_squares(pictures, len(labels))
+        squares = (Entry(name, len(one), partial(io.BytesIO, one)) for one in packed)
+        images = pictures.read_squares(squares, len(labels))
     return _convert(images, labels, entry.title, entry.title)
 
 
@@ -316,7 +301,7 @@ def _find_pictures(entries: list[Entry], path: Path) -> _Found:
     by_split: dict[str, list[Entry]] = {}
     for entry in entries:
         place = Path(entry.name).parent
-        if entry.name.lower().endswith(PICTURE_SUFFIXES) and place.name:
+        if entry.name.lower().endswith(pictures.PICTURE_SUFFIXES) and place.name:
             if not _read_class(place.name):
                 raise GlyphError(
                     f"{path / place} is not a class: a folder is named by one character, like 7, "
@@ -337,7 +322,7 @@ def _read_class(name: str) -> str:
 
 def _read_pictures(entries: list[Entry], of: str) -> LocalGlyphs:
     """Read the pictures of class folders, then sort them by class and name."""
-    images = read_squares(entries, len(entries))
+    images = pictures.read_squares(entries, len(entries))
     folders, names = zip(*(Path(entry.name).parts[-2:] for entry in entries), strict=True)
     characters = [_read_class(folder) for folder in folders]
     alphabet = "".join(sorted({*characters}))
@@ -369,10 +354,10 @@ def _to_glyphs(images: Array, name: str) -> Pixels:
     elif images.ndim == 2 and (side := isqrt(shape[1])) ** 2 == shape[1]:  # noqa: PLR2004 - rows
         images = images.reshape(-1, side, side)
     is_stack = images.ndim == 3 and images.size > 0  # noqa: PLR2004 - (N, height, width)
-    if not is_stack or max(images.shape[1:]) not in SIDES_PX:
+    if not is_stack or max(images.shape[1:]) not in pictures.SIDES_PX:
         raise GlyphError(
             f"{name} has the shape {shape}; expected glyphs, (N, height, width), of at most "
-            f"{SIDES_PX[-1]} by {SIDES_PX[-1]} pixels"
+            f"{pictures.SIDES_PX[-1]} by {pictures.SIDES_PX[-1]} pixels"
         )
     if images.dtype.kind not in "buif":
         raise GlyphError(f"{name} holds {images.dtype}; expected numbers")
@@ -380,12 +365,12 @@ def _to_glyphs(images: Array, name: str) -> Pixels:
     if not (low >= 0 and high <= 255):  # noqa: PLR2004 - not a number is neither
         raise GlyphError(f"{name} has levels from {low} to {high}; expected 0 to 255, or 0 to 1")
     if high > 1 and images.dtype == np.uint8:
-        return make_square(images)
+        return pictures.make_square(images)
     glyphs = np.empty(images.shape, np.uint8)
     scale = 255 if high <= 1 else 1
     for part in split_up(images, AT_ONCE_PX):
         glyphs[part] = np.rint(images[part].astype(np.float64) * scale)
-    return make_square(glyphs)
+    return pictures.make_square(glyphs)
 
 
 def _to_classes(labels: Array, alphabet: str, name: str, first_label: int = 0) -> Pixels:

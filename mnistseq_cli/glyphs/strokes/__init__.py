@@ -11,16 +11,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from mnistseq_cli.glyphs.strokes import writing
 from mnistseq_cli.glyphs.strokes.characters import PEN_CHARACTERS
 from mnistseq_cli.glyphs.strokes.drawing import SIDE_PX, draw_lines
-from mnistseq_cli.glyphs.strokes.writing import (
-    GLYPH_WORDS,
-    N_TRAITS,
-    WAY_WORDS,
-    Line,
-    read_normal,
-    trace_lines,
-)
 from mnistseq_cli.pixels import Floats, Ints, Pixels, Words
 from mnistseq_cli.randomness import draw_words
 
@@ -71,21 +64,21 @@ def draw_by_id(ids: Ints, height_px: int = SIDE_PX) -> Pixels:
     return images
 
 
-def _write(numbers: Ints, hands: Ints, copies: Ints) -> Line:
+def _write(numbers: Ints, hands: Ints, copies: Ints) -> writing.Line:
     """Let hands write characters, by their numbers in `PEN_CHARACTERS`."""
-    words = np.empty((len(numbers), WAY_WORDS + COPIES * GLYPH_WORDS), np.uint64)
+    words = np.empty((len(numbers), writing.WAY_WORDS + COPIES * writing.GLYPH_WORDS), np.uint64)
     for number in np.unique(numbers).tolist():
         there = np.flatnonzero(numbers == number)
         seed = _SEED + ord(PEN_CHARACTERS[number])
         words[there] = _draw_hands(seed, words.shape[1])[hands[there]]
-    ways, of_copies = words[:, :WAY_WORDS], words[:, WAY_WORDS:].reshape(-1, COPIES, GLYPH_WORDS)
-    glyphs = of_copies[np.arange(len(numbers)), copies]
-    return trace_lines(numbers, _draw_hands(_SEED, N_TRAITS)[hands], ways, glyphs)
+    ways, both = np.split(words, [writing.WAY_WORDS], axis=1)
+    glyphs = both.reshape(-1, COPIES, writing.GLYPH_WORDS)[np.arange(len(numbers)), copies]
+    return writing.trace_lines(numbers, _draw_hands(_SEED, writing.N_TRAITS)[hands], ways, glyphs)
 
 
 def draw_traits() -> Floats:
     """Return the traits of all hands, shape (hands, traits); see `writing.Trait`."""
-    return read_normal(_draw_hands(_SEED, N_TRAITS))
+    return writing.read_normal(_draw_hands(_SEED, writing.N_TRAITS))
 
 
 @lru_cache(maxsize=12)  # the digits, what all share, and one character more: 15 MB
