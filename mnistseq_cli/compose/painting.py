@@ -76,10 +76,9 @@ def _share(lengths: Ints, each: NDArray[Any], shape: tuple[int, int]) -> NDArray
     np.subtract(reach, overlap, out=overlap)
     if (step > others[0]).any():  # what is wider than a pixel may hold a whole one
         np.minimum(overlap, unit, out=overlap)
-    shares = overlap.astype(each.dtype)
+    shares: NDArray[Any] = overlap.astype(each.dtype)
     shares *= np.repeat(each, len(column))
-    of_columns: NDArray[Any] = shares.reshape(len(source), -1, len(column))
-    return of_columns
+    return shares.reshape(len(source), -1, len(column))
 
 
 LARGEST_SCALE = 2  # of rows that are to fill a height; what is low as a dash stays small

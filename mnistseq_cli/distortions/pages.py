@@ -104,8 +104,7 @@ def _find_boxes(stamps: Stamps, lens: list[_Drawn], pages: Pages) -> Ints:
     by_width = np.argsort(boxes[:, 2], kind="stable")
     for chosen in np.array_split(by_width, n_groups) if lens else ():
         near_px = int((boxes[chosen, 0] + boxes[chosen, 2]).max(initial=1))
-        room_px = near_px + 2 * reach
-        room_px += -room_px % 4  # whole words are faster
+        room_px = -(-(near_px + 2 * reach) // 4) * 4  # whole words are faster
         images, page = np.zeros((len(chosen), height_px, room_px), np.uint8), stamps.sample[chosen]
         images[:, :, reach : reach + near_px] = stamps.images[chosen, :, :near_px]
         images = _look_through(images, page, pages.ink, lens)
