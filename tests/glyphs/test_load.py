@@ -104,7 +104,7 @@ def test_splits_with_different_classes_are_not_joined(tmp_path: Path) -> None:
 
 
 NO_SETS = {
-    "FashionMNIST": r"unknown data set(.|\n)*Did you mean fashion-mnist",
+    "FashionMNIST": r"unknown data set(.|\n)*Did you mean 'fashion-mnist'",
     **dict.fromkeys(("strokes=0,mnist", "strokes=x"), "expected NAME=WEIGHT"),
     "strokes,strokes": "twice",
     **dict.fromkeys(("auto,strokes", "strokes,"), "no data set of its own"),
