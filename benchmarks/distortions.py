@@ -21,6 +21,7 @@ from benchmarks.figures import Figure, take_turns
 from mnistseq_cli import load_glyphs
 from mnistseq_cli.distortions.pipeline import make_pipeline
 from mnistseq_cli.glyphs.stamps import Pages, Stamps
+from mnistseq_cli.pixels import keep_freed_memory
 from mnistseq_cli.randomness import draw_words
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ def albumentations() -> dict[str, Peer]:
 
 def measure_distortions(dataset: str) -> Iterator[Figure]:
     """Yield the time of each distortion, with the ratio to the faster of the peers."""
+    keep_freed_memory()  # as a `SequenceGenerator` does
     glyphs = load_glyphs(dataset)
     ink = glyphs.cut_out(glyphs.ids[np.arange(N_DIGITS) * 7 % len(glyphs)])
     sample, place = np.divmod(np.arange(N_DIGITS), N_DIGITS // N_PAGES)

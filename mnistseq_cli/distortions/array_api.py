@@ -12,7 +12,7 @@ from mnistseq_cli.errors import UsageError
 from mnistseq_cli.glyphs.glyph_set import GlyphInk, measure_ink
 from mnistseq_cli.glyphs.resize import SHARP
 from mnistseq_cli.glyphs.stamps import Pages, Stamps
-from mnistseq_cli.pixels import Pixels, Words, split_up
+from mnistseq_cli.pixels import Pixels, Words, keep_freed_memory, split_up
 from mnistseq_cli.randomness import draw_words
 from mnistseq_cli.recipe import SEED_LIMIT
 from mnistseq_cli.recipe import Ink as Colour
@@ -97,6 +97,7 @@ def augment(
     >>> augment(images, seed=1, rotate=20, thickness=0.5).shape
     (2, 28, 28)
     """
+    keep_freed_memory()
     _check_images(images)
     images = np.asarray(images)
     seed = check_number("seed", seed, 0, SEED_LIMIT - 1)
