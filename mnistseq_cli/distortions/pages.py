@@ -106,7 +106,7 @@ def _find_boxes(stamps: Stamps, lens: list[_Drawn], pages: Pages) -> Ints:
         near_px = int((boxes[chosen, 0] + boxes[chosen, 2]).max(initial=1))
         room_px = -(-(near_px + 2 * reach) // 4) * 4  # whole words are faster
         images, page = np.zeros((len(chosen), height_px, room_px), np.uint8), stamps.sample[chosen]
-        images[:, :, reach : reach + near_px] = stamps.images[chosen, :, :near_px]
+        images[:, :, reach : reach + near_px] = stamps.images[chosen][:, :, :near_px]
         images = _look_through(images, page, pages.ink, lens)
         boxes[chosen] = measure_ink(images) - [reach, 0, 0, 0]
     left = boxes[:, 0] + stamps.x_px
