@@ -156,14 +156,9 @@ def is_store(path: Path | str) -> TypeGuard[Path]:
     return hasattr(path, "fs")
 
 
-def read_file(
-    path: Path | str,
-    *,
-    limit_bytes: int = READ_LIMIT_BYTES,
-    error: type[MnistseqError] = OutputError,
-) -> bytes:
+def read_file(path: Path | str, *, limit_bytes: int = READ_LIMIT_BYTES) -> bytes:
     """Read a whole file that the user or another file names."""
-    with naming_damage(path, error):
+    with naming_damage(path):
         return read_regular(path, limit_bytes)
 
 

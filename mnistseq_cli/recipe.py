@@ -440,10 +440,6 @@ def read_lines(path: Path, limit: int | None = None) -> dict[int, str]:
 
 
 def _check_line(path: Path, number: int, text: str) -> None:
-    if "\0" in text:
-        raise TextError(
-            f"{path}, line {number} is not UTF-8 text; it may be UTF-16", "Save the file as UTF-8"
-        )
     if len(text) > LENGTH_LIMIT:
         many = "more" if len(text) >= _LINE_LIMIT else f"{len(text)}"
         raise TextError(

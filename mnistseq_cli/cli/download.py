@@ -55,13 +55,10 @@ def _download(dataset: Dataset, data_dir: Path | None, how: dict[str, Any]) -> N
     name = dataset.name
     with Display("bytes") as display:
         done = ensure_cached(dataset, data_dir, **how, progress=display.show)
-        failed: DownloadError | None = None
         try:
             done |= ensure_writers(dataset, data_dir, **how, progress=display.show)
         except DownloadError as error:
-            failed = error
-    if failed:
-        warn(f"Who wrote the glyphs of {name} stays unknown: {failed.message}", failed.hint)
+            warn(f"Who wrote the glyphs of {name} stays unknown: {error.message}", error.hint)
     for file, action in done.items():
         if action is not Action.USED:
             say(f"{name}: {file} {action}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mnistseq_cli.cli.console import print_result, say
 from mnistseq_cli.errors import GlyphError, UsageError
+from mnistseq_cli.files import check_place, naming_disk_errors, write_whole
 from mnistseq_cli.validation import check_choice, check_local, check_number, count
 
 ACTIONS = ("sheet", "read")
@@ -43,7 +44,6 @@ def hand(
 
 
 def _write_sheet(path: Path, characters: str, n_fields: int) -> None:
-    from mnistseq_cli.files import check_place, write_whole
     from mnistseq_cli.glyphs.hand_sheet import N_FIELDS, draw_pdf
 
     check_place(path)
@@ -52,7 +52,6 @@ def _write_sheet(path: Path, characters: str, n_fields: int) -> None:
 
 
 def _read_photos(photos: list[Path], folder: Path, writer: str | None) -> None:
-    from mnistseq_cli.files import naming_disk_errors
     from mnistseq_cli.formats.images import write_image
     from mnistseq_cli.glyphs.hand_sheet import draw_glyphs, name_class, read_photo
     from mnistseq_cli.sheet import make_sheet
