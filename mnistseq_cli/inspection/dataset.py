@@ -33,8 +33,7 @@ class StoredDataset:
     @property
     def recipe(self) -> dict[str, Any] | None:
         """What it was made with, as plain values, where that is known."""
-        recipe: dict[str, Any] | None = self.manifest and self.manifest["recipe"]
-        return recipe
+        return self.manifest["recipe"] if self.manifest else None
 
     @property
     def n_samples(self) -> int | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from mnistseq_cli.bulk.split_overlap import Overlap
 from mnistseq_cli.formats.base import LoadedSample
 from mnistseq_cli.pixels import Floats, Ints
+from mnistseq_cli.recipe import Ink
 
 T = TypeVar("T")
 INK_BINS = 200  # of ink shares, from 0 to 1
@@ -108,7 +109,7 @@ class Survey:
     sources: dict[str, Source]  # by `ASPECTS`; boxes that take long are made for `samples` alone
     why_not_recalled: str  # why what is lacking could not be made from the recipe, or ""
     damage: dict[str, Damage]  # to labels, by kind; see `LabelTally`
-    ink: Literal["black", "white"]  # from the recipe or else from the pixels
+    ink: Ink  # from the recipe or else from the pixels
     ink_share: Spread  # mean ink of an image, 0 (paper only) to 1 (ink only)
     digit_ink_px: Spread | None  # full pixels of ink in the columns of a digit's box
     ink_histogram: Ints  # shape (INK_BINS,): images by ink share, from 0 to 1

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -25,8 +25,8 @@ from mnistseq_cli.inspection.dataset import Filler, StoredDataset, count_known, 
 from mnistseq_cli.inspection.figures import INK_BINS, Source, Spread, Survey, UseFigures
 from mnistseq_cli.inspection.gap_test import GapRule
 from mnistseq_cli.inspection.predictions import ReaderTally
-from mnistseq_cli.inspection.tally import SHARE_UNITS, Ink, Tally, guess_ink
-from mnistseq_cli.recipe import COUNT_LIMIT, TEXTS_FILE, read_texts
+from mnistseq_cli.inspection.tally import SHARE_UNITS, Tally
+from mnistseq_cli.recipe import COUNT_LIMIT, TEXTS_FILE, Ink, read_texts
 
 N_SAMPLES_KEPT = 240
 _FEW_SAMPLES = 20_000  # looked at before workers have started
@@ -34,6 +34,7 @@ _CHUNK_SIZE = 256  # its images stay in the cache of a core
 _STRIPE_SIZE = 16 * _CHUNK_SIZE  # consecutive samples that one worker looks at
 _CHUNK_BYTES = 1 << 25
 _MOST_USED = 10
+_HALF = 128  # a level of paper that is white, or more
 
 
 def survey(
@@ -127,12 +128,12 @@ def _take_chunks(
 
 
 def _find_ink(dataset: StoredDataset) -> Ink:
-    """Return the ink of a recipe, or what that of the first images looks like."""
+    """Return the ink of a recipe, or what the borders of the first images look like."""
     if dataset.recipe:
-        ink: Ink = dataset.recipe.get("ink", "black")
-        return ink
+        return cast("Ink", dataset.recipe.get("ink", "black"))
     _, first = next(_take_chunks(dataset.read(), count()), (0, []))
-    return guess_ink(first)
+    borders = [np.concatenate([seen.image[0], seen.image[-1]]) for seen in first]
+    return "black" if not borders or np.median(np.concatenate(borders)) >= _HALF else "white"
 
 
 def _find_rule(dataset: StoredDataset) -> GapRule | None:

@@ -9,7 +9,6 @@ from collections import Counter, defaultdict
 from functools import partial
 from itertools import chain
 from operator import itemgetter
-from typing import Literal
 from zlib import crc32
 
 import numpy as np
@@ -20,8 +19,8 @@ from mnistseq_cli.inspection.figures import Damage, copy_sample, pick_evenly
 from mnistseq_cli.inspection.gap_test import Counts, GapRule, GapTally
 from mnistseq_cli.inspection.predictions import Predictions, ReaderTally
 from mnistseq_cli.pixels import Array, Floats, Pixels
+from mnistseq_cli.recipe import Ink
 
-Ink = Literal["black", "white"]
 SHARE_UNITS = 100_000  # in which shares of ink are counted
 _FULL = 255  # ink
 _HALF = 128
@@ -34,12 +33,6 @@ _KEPT_BYTES = 1 << 26
 _SCIENTIFIC = re.compile(r"\d(\.\d+)?[eE]\+\d+")  # 9.33787E+11
 _DECIMAL = re.compile(r"\d+\.0")  # 47922.0
 _MOSTLY = 0.8  # of texts have the same length: of numbers up to 99999, 90 % have five digits
-
-
-def guess_ink(samples: list[LoadedSample]) -> Ink:
-    """Guess from the borders of images whether their ink is black or white."""
-    borders = [np.concatenate([seen.image[0], seen.image[-1]]) for seen in samples]
-    return "black" if not borders or np.median(np.concatenate(borders)) >= _HALF else "white"
 
 
 class Tally:

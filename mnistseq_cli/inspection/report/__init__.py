@@ -25,7 +25,6 @@ from mnistseq_cli.recipe import RECIPE_FILE
 from mnistseq_cli.sheet import to_png
 from mnistseq_cli.validation import count
 
-_MOST_ROWS = 24  # of a table of shares
 _LARGEST_PX = 2048  # of a picture on the page; larger ones are thinned out
 _NARROWEST_PX, _USUAL_PX, _WIDEST_PX = 150, 360, 580  # of a column of cards
 _RECIPE_LIMIT_BYTES = 1 << 24
@@ -60,9 +59,9 @@ def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
         "percent": wording.write_percent,
         "png": _encode,
     }
-    templates.globals |= {"align": align, "count": count, "zip": zip}
+    templates.globals |= {"align": align, "count": count, "wording": wording, "zip": zip}
+    templates.globals["make_confusion"] = make_confusion
     script = _read("page.js")
-    warnings = map(" ".join, wording.describe_warnings(survey, reader))
     digest = hashlib.sha256(f"\n{script}".encode()).digest()
     page: str = templates.get_template("page.html").render(
         name=survey.folder.absolute().name or str(survey.folder),
@@ -71,20 +70,14 @@ def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
         script=script,
         script_hash=f"sha256-{base64.b64encode(digest).decode()}",
         survey=survey,
-        facts=wording.list_facts(survey),
-        notes=[*wording.describe_missing(survey), *warnings],
         plots=list_plots(survey),
         heat=_colour_heat(survey.heat_map),
         gallery=[
             {"sample": one, "read": reader.predictions.find(one) if reader else None}
             for one in survey.samples
         ],
-        boxes_source=wording.describe_source(survey, "boxes"),
         recipe=_read_recipe(survey),
         reader=reader,
-        reader_facts=wording.list_reader_facts(reader) if reader else [],
-        share_tables=[*wording.list_share_tables(survey, reader, _MOST_ROWS)] if reader else [],
-        confusion=make_confusion(reader.confusion) if reader else {},
     )
     return page
 
