@@ -214,7 +214,8 @@ class _Check:
     def _work(
         self, make_work: Callable[[], Work[TaskT, ResultT]], tasks: list[TaskT]
     ) -> Iterator[ResultT]:
-        with closing(map_unordered(make_work, tasks, self.n_workers)) as results:
+        n_workers = self.n_workers if len(tasks) > 1 else 0  # to start some takes longer than most
+        with closing(map_unordered(make_work, tasks, n_workers)) as results:
             yield from results
 
     def _tell(self) -> None:
