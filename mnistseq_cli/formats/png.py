@@ -32,8 +32,8 @@ def encode_pngs(images: NDArray[np.uint8], widths_px: NDArray[np.int64]) -> list
 
     The same image has the same bytes, whatever block it is in.
     """
-    rows = np.zeros((*images.shape[:2], images.shape[2] + 1), np.uint8)
-    rows[:, :, 1:] = images
+    rows = np.empty((*images.shape[:2], images.shape[2] + 1), np.uint8)
+    rows[:, :, 0], rows[:, :, 1:] = 0, images
     if np.all(widths_px == images.shape[2]):
         cut = list(rows.reshape(len(images), -1))
     else:
