@@ -206,8 +206,10 @@ def put_folder(path: Path) -> None:
 
 
 def put_pipe(path: Path) -> None:
+    data = path.read_bytes()
     path.unlink()
     os.mkfifo(path)
+    os.write(os.open(path, os.O_RDWR | os.O_NONBLOCK), data)  # it gives what the file held
 
 
 def put_link(path: Path, to: str) -> None:
