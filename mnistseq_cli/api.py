@@ -15,10 +15,9 @@ from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.errors import LayoutError, TextError, UsageError
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.glyphs.load import load_glyphs, resolve_dataset
-from mnistseq_cli.recipe import Manner, Recipe
+from mnistseq_cli.recipe import SEED_BITS, Manner, Recipe
 from mnistseq_cli.validation import quote, suggest
 
-SEED_BITS = 32
 # Fields of a recipe that these functions set from parameters of other names.
 _PARAMETERS = {"width_px": "image_width", "spacing_px": "spacing_range", "count": "num_images"}
 _EXPECTED = 'expected a text such as "350", or single digits such as [3, 5, 0]'

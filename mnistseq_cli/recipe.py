@@ -44,6 +44,8 @@ RECIPE_FILE = "recipe.toml"
 TEXTS_FILE = "texts.txt"
 NAMED_RECIPES = ("cheque", "form", "ledger", "photo")
 _NAMED = Path(__file__).parent / "recipes"
+TEXT_SOURCES = ("digits", "length", "pattern", "texts")
+SEED_BITS = 32  # of a seed that is drawn: short enough to type again
 SEED_LIMIT = 2**63  # TOML has signed 64-bit numbers
 COUNT_LIMIT = 10**10
 LENGTH_LIMIT = 1000
@@ -361,11 +363,11 @@ def _check_each(recipe: Recipe) -> dict[str, object]:
 
 
 def _check_together(recipe: Recipe) -> None:
-    sources = ("digits", "length", "pattern", "texts")
-    given = [name for name in sources if getattr(recipe, name) is not None]
+    given = [name for name in TEXT_SOURCES if getattr(recipe, name) is not None]
     if len(given) != 1:
+        found = " and ".join(given) or "none"
         raise TextError(
-            f"a recipe needs one of {', '.join(sources)}; it has {' and '.join(given) or 'none'}",
+            f"a recipe needs one of {', '.join(TEXT_SOURCES)}; it has {found}",
             "For example: mnistseq sequence 3 5 0, or mnistseq batch --length 3 7",
         )
     if recipe.texts == ():

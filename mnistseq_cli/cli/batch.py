@@ -35,19 +35,18 @@ def batch(
     if list_recipes:
         print_table([("name", "what for"), *describe_named().items()], figures=())
         return
-    sources = {"--digits": digits, "--length": length, "--texts": texts, "--pattern": pattern}
-    said = [name for name, value in sources.items() if value is not None]
+    sources = {"digits": digits, "length": length, "texts": texts, "pattern": pattern}
+    said = [f"--{name}" for name, value in sources.items() if value is not None]
     if len(said) > 1 or not (said or picture.recipe):
         raise TextError(
-            f"batch needs one of {', '.join(sources)} or --recipe; it has "
+            f"batch needs one of --{', --'.join(sources)} or --recipe; it has "
             f"{' and '.join(said) or 'none'}",
             "For example: mnistseq batch --length 3 7",
         )
     lines = {} if texts is None else read_lines(texts, output.count)
     written = tuple(lines.values()) or None
     count = output.count if output.count or written is None else len(written)
-    given = {"digits": digits, "length": length, "texts": written, "count": count}
-    given["pattern"] = pattern
+    given = sources | {"texts": written, "count": count}
     try:
         dashes = "gap" if pattern in PHONE_PLANS else "ink"
         make_dataset(picture, output, given, command="batch", folder="sequences", dashes=dashes)

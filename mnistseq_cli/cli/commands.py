@@ -25,9 +25,11 @@ COMMANDS = {name: HELP[name].about.partition("\n")[0] for name in NAMES}
 class Program(TyperGroup):
     """The program: a group of these commands."""
 
+    format_help = write_help
+
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
-        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment]  # their names
+        self.commands = COMMANDS  # type: ignore[assignment]  # names, and what they do
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - as Typer has it
         """Return a command, imported now, or None where there is none of this name."""
@@ -48,10 +50,6 @@ class Program(TyperGroup):
             ctx.exit()
         return super().parse_args(ctx, args)
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help."""
-        write_help(self, ctx, formatter, COMMANDS)
-
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Complete names of commands without opening them."""
         if incomplete.startswith("-"):
@@ -64,6 +62,8 @@ class Program(TyperGroup):
 
 class Command(TyperCommand):
     """A command of the program."""
+
+    format_help = write_help
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the words: ``--length 5`` is ``--length 5 5``."""
@@ -88,10 +88,6 @@ class Command(TyperCommand):
         shown = [p for p in self.params if isinstance(p, TyperArgument) and not p.hidden]
         names = [p.metavar if p.required else f"[{p.metavar}]" for p in shown]
         formatter.write_usage(ctx.command_path, " ".join(["[OPTIONS]", *map(str, names)]))
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help."""
-        write_help(self, ctx, formatter, {})
 
 
 @cache

@@ -26,12 +26,12 @@ _OPTION = r"(?<!\S)--?[a-z][\w-]*"
 _FRAME, _HEADING, _NAME, _VALUE = "2", "1", "1;36", "33"
 
 
-def write_help(command: Any, ctx: Any, formatter: Any, commands: dict[str, str]) -> None:
-    """Write the help of a command; `commands` are those below it, and what they do."""
+def write_help(command: Any, ctx: Any, formatter: Any) -> None:
+    """Write the help of a command."""
     has_boxes = _has_room_for_boxes()
     ctx.color = has_boxes and not os.environ.get("NO_COLOR")  # what prints the help strips colours
     width = min(shutil.get_terminal_size().columns, MOST_COLUMNS) - (not has_boxes)
-    panels = _list_panels(command, ctx, commands)
+    panels = _list_panels(command, ctx)
     lines = _write_page(command, command.get_usage(ctx), panels, width, has_boxes=has_boxes)
     formatter.write("".join(f"{line}\n" for line in lines))
 
@@ -48,8 +48,8 @@ def _has_room_for_boxes() -> bool:
     )
 
 
-def _list_panels(command: Any, ctx: Any, commands: dict[str, str]) -> dict[str, list[_Row]]:
-    panels = {"Commands": [*commands.items()]} if commands else {}
+def _list_panels(command: Any, ctx: Any) -> dict[str, list[_Row]]:
+    panels = {"Commands": [*command.commands.items()]} if hasattr(command, "commands") else {}
     for param in command.get_params(ctx):
         if getattr(param, "hidden", False):
             continue

@@ -85,8 +85,7 @@ class OutputOptions:
             )
         if self.is_stream and to != "webdataset":
             raise UsageError(
-                f"-o - writes one tar to stdout, which {to} is not",
-                "Add --to webdataset",
+                f"-o - writes one tar to stdout, which {to} is not", "Add --to webdataset"
             )
         for name, value, formats, why in (
             ("--labels", self.labels, (FOLDER,), "labels lie beside the images"),

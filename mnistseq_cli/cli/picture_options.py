@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from mnistseq_cli.compose.generator import SequenceGenerator
     from mnistseq_cli.recipe import Recipe
 
-SEED_BITS = 32  # short enough to type again
-TEXT_SOURCES = ("digits", "length", "pattern", "texts")
-
 
 @dataclass(kw_only=True, eq=False, repr=False)  # completion makes the class anew at each TAB
 class Picture:
@@ -88,6 +85,8 @@ class Picture:
 
     def make_recipe(self, defaults: dict[str, Any], given: dict[str, Any]) -> Recipe:
         """Return the recipe: what was given, over a saved recipe, over defaults."""
+        from mnistseq_cli.recipe import SEED_BITS, TEXT_SOURCES, Recipe
+
         own = vars(self) | {"data_dir": None, "recipe": None} | given
         said = {key: value for key, value in own.items() if value is not None}
         if (one_hand := said.pop("one_hand", None)) is not None:
@@ -109,8 +108,6 @@ class Picture:
             )
         import secrets
 
-        from mnistseq_cli.recipe import Recipe
-
         return Recipe.from_dict({"seed": secrets.randbits(SEED_BITS)} | base | said)
 
 
@@ -131,10 +128,9 @@ def _check_before_download(recipe: Recipe) -> None:
 
         make_pipeline(recipe.augment, recipe.augment_prob, paper=recipe.paper)
     from mnistseq_cli.compose.texts import list_characters
-    from mnistseq_cli.glyphs.catalog import DATASETS, MNIST
-    from mnistseq_cli.glyphs.load import AUTO
+    from mnistseq_cli.glyphs.catalog import DATASETS
 
-    name = MNIST.name if recipe.dataset == AUTO else recipe.dataset
+    name = "mnist" if recipe.dataset == "auto" else recipe.dataset
     if name not in DATASETS or recipe.lengths is not None:
         return
     alphabet = DATASETS[name].alphabet

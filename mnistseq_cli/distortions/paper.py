@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from mnistseq_cli.distortions.geometry import NODE_PX, interpolate
 from mnistseq_cli.glyphs.glyph_set import measure_ink
+from mnistseq_cli.glyphs.stamps import Pages
 from mnistseq_cli.pixels import Floats, Ints, Pixels, Words, split_up
 from mnistseq_cli.randomness import expand_bytes, expand_fractions
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from mnistseq_cli.glyphs.stamps import Pages
 
 _OTHER_KEY = np.uint64(0xD1B54A32D192ED03)  # texture and tint of a page have words of their own
 _TINT, _SLOPE, _MOTTLE, _FIBRE, _RULE = 0.25, 0.3, 0.15, 0.1, 0.35  # parts of the strength

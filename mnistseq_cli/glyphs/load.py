@@ -305,11 +305,7 @@ def _read_file(file: DataFile, folder: Path) -> Array:
 
 
 def _make_set(
-    dataset: Dataset,
-    name: SplitName,
-    images: Array,
-    labels: Array,
-    data_dir: str | Path | None,
+    dataset: Dataset, name: SplitName, images: Array, labels: Array, data_dir: str | Path | None
 ) -> GlyphSet:
     split = dataset.split(name)
     # QMNIST has eight numbers for each glyph: the class, and where it comes from.

@@ -108,7 +108,7 @@ class Survey:
     writers: UseFigures | None  # digits by the name of who wrote them
     sources: dict[str, Source]  # by `ASPECTS`; boxes that take long are made for `samples` alone
     why_not_recalled: str  # why what is lacking could not be made from the recipe, or ""
-    damage: dict[str, Damage]  # to labels, by kind; see `LabelTally`
+    damage: dict[str, Damage]  # to labels, by kind; see `Tally.damage`
     ink: Ink  # from the recipe or else from the pixels
     ink_share: Spread  # mean ink of an image, 0 (paper only) to 1 (ink only)
     digit_ink_px: Spread | None  # full pixels of ink in the columns of a digit's box

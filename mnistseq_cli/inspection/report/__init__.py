@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import shlex
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from mnistseq_cli.bulk.remake import name_with_split
 from mnistseq_cli.errors import MnistseqError
 from mnistseq_cli.extras import import_extra
 from mnistseq_cli.files import read_file, write_whole
-from mnistseq_cli.formats.base import LoadedSample
 from mnistseq_cli.inspection import wording
 from mnistseq_cli.inspection.figures import Survey
 from mnistseq_cli.inspection.predictions import ReaderFigures, align
@@ -26,7 +24,6 @@ from mnistseq_cli.sheet import to_png
 from mnistseq_cli.validation import count
 
 _LARGEST_PX = 2048  # of a picture on the page; larger ones are thinned out
-_NARROWEST_PX, _USUAL_PX, _WIDEST_PX = 150, 360, 580  # of a column of cards
 _RECIPE_LIMIT_BYTES = 1 << 24
 _OTHER = "other"
 # Of characters in masks, in turn: those of Okabe and Ito, told apart with any colour vision.
@@ -53,7 +50,6 @@ def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
         undefined=jinja2.StrictUndefined,
     )
     templates.filters |= {
-        "card_width": _find_card_width,
         "colours": _colour_mask,
         "full_name": name_with_split,
         "percent": wording.write_percent,
@@ -84,12 +80,6 @@ def make_page(survey: Survey, reader: ReaderFigures | None = None) -> str:
 
 def _read(name: str) -> str:
     return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
-
-
-def _find_card_width(samples: Iterable[LoadedSample]) -> int:
-    """Return how wide columns are: pictures at about twice their size, wide ones at their size."""
-    widest = max((sample.image.shape[1] for sample in samples), default=0)
-    return max(_NARROWEST_PX, min(2 * widest, _USUAL_PX), min(widest, _WIDEST_PX))
 
 
 def _encode(pixels: Pixels) -> str:
