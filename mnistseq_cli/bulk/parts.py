@@ -264,16 +264,18 @@ def check_part(
 
 def check_files(folder: Path, entries: Iterable[FileEntry]) -> list[Problem]:
     """Compare files with their entries."""
-    is_far, prefix = is_store(folder), f"{folder}{os.sep}"  # a million Path objects take seconds
-    paths = ((folder / it.name if is_far else prefix + it.name, it) for it in entries)
-    return [problem for path, entry in paths if (problem := _check_file(path, entry))]
+    if is_store(folder):
+        found = [_check_file(folder / entry.name, entry) for entry in entries]
+    else:  # a million Path objects take seconds
+        prefix = f"{folder}{os.sep}"
+        doubtful = (entry for entry in entries if not _is_intact(prefix + entry.name, entry))
+        found = [_check_file(prefix + entry.name, entry) for entry in doubtful]
+    return [problem for problem in found if problem]
 
 
 def _check_file(path: Path | str, entry: FileEntry) -> Problem | None:
     try:
         if isinstance(path, str):
-            if 0 < entry.size_bytes <= _SMALL_BYTES and _is_intact(path, entry):
-                return None
             check_regular(path)
         is_fragment = entry.sha256.startswith(_CRC32)  # and not of version 0.1
         describe = describe_fragment if is_fragment else describe_file
@@ -291,6 +293,8 @@ def _check_file(path: Path | str, entry: FileEntry) -> Problem | None:
 
 def _is_intact(path: str, entry: FileEntry) -> bool:
     """Whether a small file is as listed; False where that takes a closer look."""
+    if not 0 < entry.size_bytes <= _SMALL_BYTES:
+        return False
     try:
         descriptor = os.open(path, READ_FLAGS)
         try:
