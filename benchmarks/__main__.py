@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="mnist")
     parser.add_argument("--json", type=Path, default=Path("build/benchmarks.json"))
     parser.add_argument(
-        "--page", action="store_true", help="write docs/performance.md from the JSON"
+        "--page", action="store_true", help="write docs/performance.md from the JSON, too"
     )
     arguments = parser.parse_args()
     unknown = set(arguments.names) - set(MEASUREMENTS)
@@ -91,12 +91,11 @@ def main() -> None:
             f"there is no {', '.join(sorted(unknown))}; expected {', '.join(MEASUREMENTS)}"
         )
     kept = json.loads(arguments.json.read_text("utf-8")) if arguments.json.exists() else {}
-    if arguments.names or not arguments.page:
-        found = measure(arguments.names or BY_DEFAULT, arguments.dataset)
-        kept |= {name: [asdict(one) for one in figures] for name, figures in found.items()}
-        kept["machine"] = f"{platform.machine()}, Python {platform.python_version()}"
-        arguments.json.parent.mkdir(exist_ok=True)
-        arguments.json.write_text(json.dumps(kept, indent=1, ensure_ascii=False), "utf-8")
+    found = measure(arguments.names or BY_DEFAULT, arguments.dataset)
+    kept |= {name: [asdict(one) for one in figures] for name, figures in found.items()}
+    kept["machine"] = f"{platform.machine()}, Python {platform.python_version()}"
+    arguments.json.parent.mkdir(exist_ok=True)
+    arguments.json.write_text(json.dumps(kept, indent=1, ensure_ascii=False), "utf-8")
     if arguments.page:
         names = [name for name in MEASUREMENTS if name in kept]
         write_page({name: [Figure(**one) for one in kept[name]] for name in names})
