@@ -18,6 +18,7 @@ from mnistseq_cli.pixels import Bools, Floats, Ints, Pixels, split_up
 
 EDGE_PX = 1.5
 SHARP = 16  # the steepness of edges that stay as they are: it is counted in parts of that
+_STEEPEST = 144  # for which 16 bits hold what is more than sharp, times all ink
 _ONE = 128  # parts of weights: sums are below 2**24 of their squares
 _AROUND = 2  # ink is compared with the most ink so many pixels around, before it is enlarged
 _ALONE = 2**18  # products of matrices that OpenBLAS does not start threads for: they cost more
@@ -59,13 +60,14 @@ def steepen(images: Pixels, steepness: Ints) -> Pixels:
     if steepest == SHARP:
         return images
     around_px = round(_AROUND * EDGE_PX * steepest / SHARP)  # see `find_steepness`
-    more = (steepness - SHARP).astype(np.int16)[:, None, None]
+    whole: type[np.signedinteger] = np.int16 if steepest <= _STEEPEST else np.int32
+    more = (steepness - SHARP).astype(whole)[:, None, None]
     steeper = np.zeros(images.shape, np.uint8)
     for some in split_up(images, CHUNK_PX):
         laid = np.bitwise_or.reduce(images[some], axis=0)  # on each other: beside them is paper
         rows, columns = (_find_ink(laid.any(axis=axis)) for axis in (1, 0))
-        ink = images[some, rows, columns].astype(np.int16)
-        most = _spread(images[some, rows, columns], around_px).astype(np.int16)
+        ink = images[some, rows, columns].astype(whole)
+        most = _spread(images[some, rows, columns], around_px).astype(whole)
         levels = 2 * ink
         levels -= most
         levels *= more[some]
