@@ -181,7 +181,7 @@ def test_a_larger_glyph_is_the_same_glyph(height: int) -> None:
         side = small.shape[1]
         shrunk = larger.reshape(-1, side, height // side, side, height // side).mean(axis=(2, 4))
         assert np.abs(shrunk - small).mean() < 9
-        assert (np.abs(measure_ink(larger) * side / height - measure_ink(small)) < 3).all()
+        assert (np.abs(measure_ink(larger) * side / height - measure_ink(small)) < 4).all()
 
 
 AMOUNT = Recipe(digits="$1,250.00-", dashes="ink", count=200, seed=3, spacing_px=(3, 3))
