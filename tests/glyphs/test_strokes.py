@@ -178,10 +178,10 @@ def test_a_larger_glyph_is_the_same_glyph(height: int) -> None:
     source = draw_glyphs("train", IDS)[0]
     enlarged = [(one, resize(one, height)) for one in (source, source[:, 2::4, 2::4])]
     for small, larger in [(source, draw_glyphs("train", IDS, height)[0]), *enlarged]:
-        side = small.shape[1]
+        side, far = small.shape[1], 3 if len(small[0]) == 28 else 4  # faint edges of few pixels go
         shrunk = larger.reshape(-1, side, height // side, side, height // side).mean(axis=(2, 4))
         assert np.abs(shrunk - small).mean() < 9
-        assert (np.abs(measure_ink(larger) * side / height - measure_ink(small)) < 4).all()
+        assert (np.abs(measure_ink(larger) * side / height - measure_ink(small)) < far).all()
 
 
 AMOUNT = Recipe(digits="$1,250.00-", dashes="ink", count=200, seed=3, spacing_px=(3, 3))
