@@ -48,10 +48,9 @@ _SMALL_BYTES = 1 << 16  # read at once
 def describe_file(path: Path | str, name: str) -> FileEntry:
     """Read a file and return its entry."""
     digest, size_bytes = hashlib.sha256(), 0
-    with path.open("rb") if is_store(path) else open(path, "rb") as file:  # noqa: PTH123 - of a str
-        while block := file.read(_READ_BYTES):
-            digest.update(block)
-            size_bytes += len(block)
+    for block in _read_blocks(path):
+        digest.update(block)
+        size_bytes += len(block)
     return FileEntry(name, size_bytes, digest.hexdigest())
 
 
@@ -62,11 +61,16 @@ def describe_fragment(path: Path | str, name: str) -> FileEntry:
     SHA-256 that the files made of fragments have.
     """
     crc32 = size_bytes = 0
-    with open(path, "rb") as file:  # noqa: PTH123 - as above
-        while block := file.read(_READ_BYTES):
-            crc32 = zlib_ng.crc32(block, crc32)
-            size_bytes += len(block)
+    for block in _read_blocks(path):
+        crc32 = zlib_ng.crc32(block, crc32)
+        size_bytes += len(block)
     return FileEntry(name, size_bytes, f"{_CRC32}{crc32:08x}")
+
+
+def _read_blocks(path: Path | str) -> Iterator[bytes]:
+    with path.open("rb") if is_store(path) else open(path, "rb") as file:  # noqa: PTH123 - of a str
+        while block := file.read(_READ_BYTES):
+            yield block
 
 
 class Staging:

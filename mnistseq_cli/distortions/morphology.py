@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mnistseq_cli.pixels import Floats, Ints, Pixels, Words, split_up
 
-Step = Callable[[Pixels, Ints], Pixels]
+_Step = Callable[[Pixels, Ints], Pixels]
 
 SPARE_PX = 2  # columns of paper that end each image
 LEAST_INK = 3  # at least a third of the ink stays: less cannot be read
@@ -180,7 +180,7 @@ def _narrow(windows: Floats, place: int, images: Pixels, digits: Ints) -> Pixels
     return images
 
 
-def _go_on(images: Pixels, steps: Sequence[Step]) -> Pixels:
+def _go_on(images: Pixels, steps: Sequence[_Step]) -> Pixels:
     """Go step by step as long as enough ink stays; of the step that goes too far, go a part."""
     ink, most = _weigh(images), _find_most(images)
     least = -(-ink // LEAST_INK)
