@@ -356,7 +356,7 @@ class SequenceGenerator:
             lengths, classes, ids, boxes = _gather(is_read, classes, ids, boxes)
         return Block(
             start=samples[0].start,
-            images=np.invert(images) if self.recipe.ink == "black" else images,
+            images=np.invert(images, out=images) if self.recipe.ink == "black" else images,
             widths_px=layout.page_px,
             texts=self._chooser.spell(classes, lengths) if marks else written,
             lengths=lengths,

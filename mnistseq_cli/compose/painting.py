@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mnistseq_cli.compose.samples import Inks
 from mnistseq_cli.glyphs.glyph_set import GlyphInk, measure_ink, move_left
 from mnistseq_cli.glyphs.stamps import Stamps
-from mnistseq_cli.pixels import Bools, Ints, Pixels, split_up
+from mnistseq_cli.pixels import Array, Bools, Ints, Pixels, split_up
 
 _OfRow: TypeAlias = tuple[Ints, Ints, Ints]  # where parts start, widths before and after
 _CHUNK_PX = 2**17  # what the cache of a processor holds, with its sums
@@ -160,24 +160,33 @@ def paint(
     right of each image is painted over by the next one. Return the images, and boxes on the page,
     shape (N, n, 4), zeros after the end of a text.
     """
-    _, height_px, stamp_px = stamps.images.shape
-    canvas = np.zeros((shape[0], height_px, width_px + stamp_px), np.uint8)
-    windows = sliding_window_view(canvas, stamp_px, axis=2, writeable=True)
-    right_px = stamps.boxes[:, 0] + stamps.boxes[:, 2]
-    reached_px = np.zeros(shape[0], np.int64)  # by the ink of digits on each page
+    n, (_, height_px, stamp_px) = shape[0], stamps.images.shape
+    canvas = np.zeros(n * height_px * width_px + stamp_px, np.uint8)
+    # A window lies at each pixel; those at the right edge reach into the next rows. To copy a row
+    # of one as a whole is twice as fast as its bytes.
+    n_windows, row = canvas.size - stamp_px - (height_px - 1) * width_px + 1, f"V{stamp_px}"
+    windows: Array = np.ndarray((n_windows, height_px), row, canvas, strides=(1, width_px))
+    rows = np.ascontiguousarray(stamps.images).view(row)[:, :, 0]
+    at_px = stamps.sample * (height_px * width_px) + stamps.x_px
+    reaches_out = stamps.x_px > width_px - stamp_px
+    right_px = stamps.x_px + stamps.boxes[:, 0] + stamps.boxes[:, 2]
+    reached_px = np.zeros(n, np.int64)  # by the ink of digits on each page
     ends = np.cumsum(np.bincount(stamps.place)).tolist()
     for start, end in zip([0, *ends], ends, strict=False):
-        sample, x_px = stamps.sample[start:end], stamps.x_px[start:end]
-        images = stamps.images[start:end]
+        sample, images = stamps.sample[start:end], rows[start:end]
+        met = reaches_out[start:end]
         if blend:
-            met, images = np.flatnonzero(reached_px[sample] > x_px), images.copy()
-            images[met] = np.maximum(windows[sample[met], :, x_px[met]], images[met])
-            reached_px[sample] = np.maximum(reached_px[sample], x_px + right_px[start:end])
-        windows[sample, :, x_px] = images
+            met = met | (reached_px[sample] > stamps.x_px[start:end])
+            reached_px[sample] = np.maximum(reached_px[sample], right_px[start:end])
+        if met.any():
+            images = images.copy()
+            before = windows[at_px[start:end][met]].view(np.uint8)
+            images[met] = np.maximum(before, images[met].view(np.uint8)).view(row)
+        windows[at_px[start:end]] = images
     boxes = np.zeros((*shape, 4), np.int64)
     boxes[stamps.sample, stamps.place] = stamps.boxes
     boxes[stamps.sample, stamps.place, 0] += stamps.x_px
-    return canvas[:, :, :width_px], boxes
+    return canvas[: n * height_px * width_px].reshape(n, height_px, width_px), boxes
 
 
 def gather_inks(stamps: Stamps, widths_px: Ints, marked: Bools | None) -> Inks:
