@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -88,16 +88,18 @@ class Staging:
         self._by_path: dict[str, FileEntry | None] = {}
         self._fragments: dict[str, int] = {}  # the CRC-32 of each
 
-    def write(self, name: str, data: bytes) -> None:
-        """Write a whole file."""
-        name = self._within + name
-        path = self._prefix + name
-        try:
-            write_new(path, data)
-        except FileNotFoundError:
-            self._make_parents(name)
-            write_new(path, data)
-        self._entries.append(FileEntry.of(data, name))
+    def write(self, names: Sequence[str], contents: Sequence[bytes]) -> None:
+        """Write whole files."""
+        names = [self._within + name for name in names]
+        for name, data in zip(names, contents, strict=True):
+            path = self._prefix + name
+            try:
+                write_new(path, data)
+            except FileNotFoundError:
+                self._make_parents(name)
+                write_new(path, data)
+        hashes = [hashlib.sha256(data).hexdigest() for data in contents]
+        self._entries += map(FileEntry, names, map(len, contents), hashes)
 
     def path(self, name: str) -> Path:
         """Return a path to write a file at."""

@@ -282,7 +282,7 @@ class _Job:
             command=f"mnistseq batch --recipe {RECIPE_FILE} {options}",
         )
         croissant = write_croissant(facts).encode()
-        staging.write(CROISSANT_FILE, croissant)
+        staging.write([CROISSANT_FILE], [croissant])
         files = [*files, FileEntry.of(croissant, CROISSANT_FILE)]
         record = PartRecord(
             JOINED, 0, plan.recipe.count, find_versions(open_format(plan.output)), [], files

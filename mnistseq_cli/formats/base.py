@@ -29,8 +29,8 @@ class PartWriter(Protocol):
     with ``/`` on every system.
     """
 
-    def write(self, name: str, data: bytes) -> None:
-        """Write a whole file."""
+    def write(self, names: Sequence[str], contents: Sequence[bytes]) -> None:
+        """Write whole files."""
 
     def path(self, name: str) -> Path:
         """Return a path to write a file at, for what is large or written by a library."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from mnistseq_cli.compose.samples import Block, Marks
-from mnistseq_cli.pixels import Array, Ints, Pixels
+from mnistseq_cli.pixels import Array, Ints, Pixels, Words
 
 MARK = "mark"  # the class of what is written but not read
 
@@ -104,14 +104,15 @@ def write_lines(block: Block, **names: Sequence[str]) -> bytes:
     known |= find_known(block)
     *literals, end = _lay_out(tuple(known))
     pieces: list[Pixels] = []
-    for literal, (name, values) in zip(literals, known.items(), strict=True):
-        kind = FIELDS[name].kind if name in FIELDS else "text"
-        cells = _quote_all(values.flat) if values.flat.dtype.kind == "U" else _spell(values.flat)
-        if kind == "boxes":
-            cells = _enlist(cells, np.full(len(values.flat), 4))
-        if kind != "text":
-            cells = _enlist(cells, values.counts)
-        pieces += [literal, cells]
+    for literal, values in zip(literals, known.values(), strict=True):
+        is_text = values.flat.dtype.kind == "U"
+        cells = _quote_all(values.flat) if is_text else _spell(values.flat.ravel())
+        if values.flat.ndim > 1:  # boxes
+            cells = cells.reshape(len(values.flat), values.flat.shape[1] * cells.shape[1])
+            cells[:, 0] |= _BRACKETS
+        pieces += [literal, _enlist(cells, values.counts)]
+        if values.flat.ndim > 1:
+            pieces.append((np.minimum(values.counts, 1) * ord("]"))[:, None].astype(np.uint8))
     pieces.append(end)
     stops = np.cumsum([piece.shape[-1] for piece in pieces])
     table = np.empty((len(block), stops[-1]), np.uint8)
@@ -122,62 +123,80 @@ def write_lines(block: Block, **names: Sequence[str]) -> bytes:
 
 @lru_cache(maxsize=64)
 def _lay_out(names: tuple[str, ...]) -> list[Pixels]:
-    """Return what stands before, between and after the fields of a record."""
+    """Return what stands before, between and after the values of a record."""
     record: dict[str, Any] = {}
     for name in names:
         above, _, key = name.rpartition(".")
-        (record.setdefault(above, {}) if above else record)[key] = 0
+        is_list = name in FIELDS and FIELDS[name].kind != "text"
+        (record.setdefault(above, {}) if above else record)[key] = [0] if is_list else 0
     line = json.dumps(record).encode() + b"\n"
-    return [np.frombuffer(one, np.uint8) for one in line.replace(b": 0", b": \0").split(b"\0")]
+    line = line.replace(b": 0", b": \0").replace(b": [0]", b": [\0]")
+    return [np.frombuffer(one, np.uint8) for one in line.split(b"\0")]
 
 
-def _enlist(cells: Pixels, counts: Ints) -> Pixels:
-    """Write cells, shape (M, width), as lists of so many."""
-    width, longest = cells.shape[1], int(counts.max(initial=0))
-    table = np.zeros((len(counts), longest * (width + 2) + 2), np.uint8)
-    table[:, 0], table[:, -1] = b"[]"
-    inside = table[:, 1:-1].reshape(len(counts), longest, width + 2)
-    if len(cells) == len(counts) * longest:  # all as long: several times as fast
-        inside[:, :, :width] = cells.reshape(len(counts), longest, width)
-        inside[:, :-1, width:] = tuple(b", ")
-    else:
-        places = np.arange(longest)
-        inside[places < counts[:, None], :width] = cells
-        inside[places < counts[:, None] - 1, width:] = tuple(b", ")
-    return table
+# A cell is words of eight bytes, filled with zeros: four are for what stands before the value, and
+# the first one of a list lacks its comma.
+_N_BEFORE, _GROUP, _LAST_PLAIN = 4, 1000, 126
+_COMMA, _QUOTE, _BRACKETS, _BEFORE = (
+    np.frombuffer(one + bytes(_N_BEFORE), np.uint64)
+    for one in (b"\0, \0", b'\0, "', b"]\0\0[", b"\xff\xff\xff\0")
+)
 
 
-def _spell(flat: Ints) -> Pixels:
-    """Write whole numbers into cells, shape (M, width), filled with zeros."""
-    numbers = flat.ravel().astype(np.int32)
-    rest = np.abs(numbers)
-    n_digits = len(str(rest.max(initial=0)))
-    cells = np.zeros((1 + n_digits, len(rest)), np.uint8)
-    cells[0, numbers < 0] = ord("-")
-    for place in range(n_digits, 0, -1):
-        higher = rest // 10
-        cells[place] = ord("0") + rest - 10 * higher
-        if place < n_digits:
-            cells[place, rest == 0] = 0
-        rest = higher
-    return cells.T
+def _enlist(cells: Words, counts: Ints) -> Pixels:
+    """Lay out cells, shape (M, words), in a row for each list of so many."""
+    longest, n_words = int(counts.max(initial=0)), cells.shape[1]
+    if len(cells) != len(counts) * longest:
+        table = np.zeros((len(counts), longest, n_words), np.uint64)
+        table[np.arange(longest) < counts[:, None]] = cells
+        cells = table
+    rows = cells.reshape(len(counts), longest * n_words)
+    rows[:, :1] &= ~_BEFORE
+    return rows.view(np.uint8)
 
 
-def _quote_all(texts: Array) -> Pixels:
-    """Write texts as JSON strings into cells, shape (M, width), filled with zeros."""
+def _spell(numbers: Ints) -> Words:
+    """Write whole numbers into cells, three digits a word."""
+    if numbers.min(initial=0) > -_GROUP and numbers.max(initial=0) < _GROUP:
+        return _spell_all().take(numbers)[:, None]
+    sizes = np.abs(numbers.astype(np.int64))
+    higher = sizes // _GROUP
+    lowest = np.where(higher > 0, sizes - _GROUP * (higher - 1), numbers)
+    above = _spell(np.sign(numbers) * higher)
+    above[higher == 0] = 0
+    above[:, :1] |= _COMMA
+    return np.hstack([above, (_spell_all().take(lowest) & ~_COMMA)[:, None]])
+
+
+@cache
+def _spell_all() -> Words:
+    """Return the words of 0 to 999, 000 to 999, and -1000 to -1, which count from the end."""
+    first, below = range(_GROUP), range(-_GROUP, 0)
+    spelt = [*map(str, first), *map("{:03}".format, first), *map(str, below)]
+    return np.array([f"\0, \0{one}" for one in spelt], "S8").view(np.uint64)
+
+
+def _quote_all(texts: Array) -> Words:
+    """Write texts as JSON strings into cells."""
     flat = np.ascontiguousarray(texts).ravel()
     points = flat.view(np.uint32).reshape(len(flat), flat.itemsize // 4)
-    is_plain = _IS_PLAIN[np.minimum(points, len(_IS_PLAIN) - 1)]
-    if not is_plain.all():
-        data = np.array([one.encode() for one in quote(flat.tolist())])
-        return data.view(np.uint8).reshape(len(flat), -1)
-    cells = np.full((len(flat), points.shape[1] + 2), ord('"'), np.uint8)
-    cells[:, 1:-1] = points
+    inside = points.astype(np.uint8)
+    if points.max(initial=0) > _LAST_PLAIN or _needs_quotes(inside):
+        data = [one.encode()[1:-1] for one in quote(flat.tolist())]
+        inside = np.array(data).view(np.uint8).reshape(len(flat), -1)
+    end = _N_BEFORE + inside.shape[1]
+    cells = np.zeros((len(flat), end // 8 + 1), np.uint64)
+    cells[:, 0] = _QUOTE
+    characters = cells.view(np.uint8)
+    characters[:, _N_BEFORE:end] = inside
+    characters[:, end] = ord('"')
     return cells
 
 
-# Of each code point, whether it stands in JSON and UTF-8 as it is here; 0 fills texts.
-_IS_PLAIN = np.array([not i or json.dumps(chr(i)) == f'"{chr(i)}"' for i in range(129)])
+def _needs_quotes(ascii_bytes: Pixels) -> bool:
+    """Whether a character stands in JSON in another way; 0 fills texts."""
+    is_control = ascii_bytes - np.uint8(1) < ord(" ") - 1
+    return bool((is_control | (ascii_bytes == ord('"')) | (ascii_bytes == ord("\\"))).any())
 
 
 def quote(values: Sequence[str]) -> list[str]:

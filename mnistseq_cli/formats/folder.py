@@ -76,9 +76,7 @@ class Folder(Encoded):
         """Write the images of a part, and keep their labels."""
         for block in blocks:
             names = self._names.fill(block)
-            images = self._encode(block.images, block.widths_px)
-            for name, data in zip(names, images, strict=True):
-                writer.write(name, data)
+            writer.write(names, self._encode(block.images, block.widths_px))
             for style in self._labels:
                 style.write(names, block, writer)
 

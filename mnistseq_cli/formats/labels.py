@@ -93,8 +93,12 @@ def _write_entries(split: Fragments, fragment: str, append: Append, separator: s
 
 class _Csv(Listing):
     def list_entries(self, names: Sequence[str], block: Block) -> Iterable[str]:
+        pairs = [*zip(names, block.texts.tolist(), strict=True)]
+        plain = "\n".join(map(",".join, pairs)) + "\n"
+        is_plain = plain.count(",") == plain.count("\n") == len(pairs)
+        if is_plain and '"' not in plain and "\r" not in plain:
+            return [plain]
         rows = StringIO()
-        pairs = zip(names, block.texts.tolist(), strict=True)
         csv.writer(rows, lineterminator="\n").writerows(pairs)
         return [rows.getvalue()]
 
@@ -241,8 +245,8 @@ class _Yolo(LabelStyle):
     rule = "names begin with images/ and have no other"
 
     def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
-        for name, lines in zip(_name_inside(names), _write_shares(block), strict=True):
-            writer.write(f"labels/{name.rpartition('.')[0]}.txt", lines.encode())
+        own = [f"labels/{name.rpartition('.')[0]}.txt" for name in _name_inside(names)]
+        writer.write(own, [lines.encode() for lines in _write_shares(block)])
         _keep_alphabet(block, writer)
 
     def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
@@ -256,7 +260,7 @@ class _Yolo(LabelStyle):
             lines.append("# val: none here; --splits train=80 val=20 makes it")
         names = enumerate(_read_classes(splits[0]))
         lines += ["names:", *(f"  {number}: {json.dumps(name)}" for number, name in names)]
-        writer.write("data.yaml", ("\n".join(lines) + "\n").encode())
+        writer.write(["data.yaml"], [("\n".join(lines) + "\n").encode()])
 
 
 class _Masks(LabelStyle):
@@ -270,8 +274,7 @@ class _Masks(LabelStyle):
     rule = "no image lies in masks"
 
     def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
-        for name, data in zip(_name_masks(names), encode_instances(block), strict=True):
-            writer.write(name, data)
+        writer.write(_name_masks(names), encode_instances(block))
 
 
 class _Voc(Listing):
@@ -286,8 +289,10 @@ class _Voc(Listing):
 
     def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
         super().write(names, block, writer)
-        for name, stem, sample in zip(names, self.list_entries(names, block), block, strict=True):
-            writer.write(f"Annotations/{stem[:-1]}.xml", _write_annotation(name, sample).encode())
+        own = [f"Annotations/{stem[:-1]}.xml" for stem in self.list_entries(names, block)]
+        writer.write(
+            own, [_write_annotation(*pair).encode() for pair in zip(names, block, strict=True)]
+        )
 
 
 def _write_annotation(name: str, sample: Sample) -> str:

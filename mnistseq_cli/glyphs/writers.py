@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -30,18 +30,21 @@ class Writers:
 
     def spell(self) -> NDArray[np.str_]:
         """Return the names, in the shape of the numbers; "" for nobody."""
-        found, places = np.unique(self.numbers, return_inverse=True)
-        if isinstance(self.names, str):
-            names = [f"{self.names}/{one}" if one >= 0 else "" for one in found.tolist()]
-        else:
-            known = (*self.names, "")  # -1 is the last of them
-            names = [known[one] for one in found.tolist()]
-        return np.array(names, np.str_)[places].reshape(self.numbers.shape)
+        n_common = 1 << int(self.numbers.max(initial=0)).bit_length()
+        names = _name_all(self.names, n_common if isinstance(self.names, str) else 0)
+        return np.asarray(names[self.numbers])
 
     @cached_property
     def sha256(self) -> str:
         """Hash of the names of all glyphs."""
         return hashlib.sha256("\n".join(self.spell().ravel().tolist()).encode()).hexdigest()
+
+
+@lru_cache(maxsize=4)
+def _name_all(names: str | tuple[str, ...], n_common: int) -> NDArray[np.str_]:
+    """Return the name of each number, and last "", which -1 stands for."""
+    known = [f"{names}/{n}" for n in range(n_common)] if isinstance(names, str) else names
+    return np.array([*known, ""], np.str_)
 
 
 def name_writers(names: Sequence[str]) -> Writers:

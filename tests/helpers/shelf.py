@@ -6,7 +6,7 @@ And read back by the format that is found in its folder.
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,8 +40,9 @@ class Shelf:
         self._files = root / folder
         self._fragments = fragments
 
-    def write(self, name: str, data: bytes) -> None:
-        self.path(name).write_bytes(data)
+    def write(self, names: Sequence[str], contents: Sequence[bytes]) -> None:
+        for name, data in zip(names, contents, strict=True):
+            self.path(name).write_bytes(data)
 
     def path(self, name: str) -> Path:
         path = self._files / name
@@ -67,8 +68,7 @@ def write_dataset(output: Output, generator: SequenceGenerator, splits: list[Spl
     with TemporaryDirectory() as scratch:
         for split in splits:
             root = Path(scratch) / split.folder
-            starts = range(split.start, split.stop, PART_SIZE)
-            for number, start in enumerate(starts):
+            for number, start in enumerate(range(split.start, split.stop, PART_SIZE)):
                 writer = Shelf(output.folder, split.folder, root / f"{number}")
                 stop = min(start + PART_SIZE, split.stop)
                 blocks = (
@@ -76,7 +76,7 @@ def write_dataset(output: Output, generator: SequenceGenerator, splits: list[Spl
                     for at in range(start, stop, BLOCK_SIZE)
                 )
                 form.write(number, blocks, writer)
-            names = [*map(str, range(len(starts)))]
+            names = [*map(str, range(number + 1))]
             fragments.append(Fragments(split.folder, root, names, split.stop - split.start))
         form.join(fragments, Shelf(output.folder))
 
