@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistseq_cli.errors import TextError
-from mnistseq_cli.glyphs.glyph_set import GlyphSet
+from mnistseq_cli.glyphs.glyph_set import GlyphSet, list_code_points
 from mnistseq_cli.pixels import Bools, Classes, Ints, Words
 from mnistseq_cli.randomness import Samples, Use, draw_for, list_indices, scale_words
 from mnistseq_cli.recipe import Recipe
@@ -118,10 +118,6 @@ def list_classes(recipe: Recipe, alphabet: str) -> str:
     return "".join(sorted({*alphabet} - {*recipe.unlabelled}, key=rank))
 
 
-def _code_points(text: str) -> NDArray[np.uint32]:
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-
-
 class _WrittenTexts:
     """Texts of a recipe as characters, of which each is read, a mark or a gap."""
 
@@ -131,7 +127,7 @@ class _WrittenTexts:
         self.classes: NDArray[np.integer] = glyphs.classes_of("".join(written))
         self._class_of = np.zeros(ord(max(["-", *written])) + 1, np.uint8)
         self._class_of[[*map(ord, written)]] = self.classes
-        self._is_gap = np.isin(np.arange(len(self._class_of)), _code_points(self._roles.gaps))
+        self._is_gap = np.isin(np.arange(len(self._class_of)), list_code_points(self._roles.gaps))
         self._is_mark = np.isin([*glyphs.alphabet], [*self._roles.marks])
 
     def _read(self, codes: NDArray[np.uint32], longest: int) -> Texts:
@@ -156,7 +152,7 @@ class ListedTexts(_WrittenTexts):
         super().__init__(recipe, glyphs, {*"".join(texts)})
         self._sizes = np.array([len(text) for text in texts])
         self._starts = np.cumsum(self._sizes) - self._sizes
-        self._codes = _code_points("".join(texts))
+        self._codes = list_code_points("".join(texts))
         is_gap = self._is_gap[self._codes]
         at_edge = is_gap[self._starts] | is_gap[self._starts + self._sizes - 1]
         for bad in np.flatnonzero(at_edge)[:1]:

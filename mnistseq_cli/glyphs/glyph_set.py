@@ -191,7 +191,7 @@ class GlyphSet:
 
     def classes_of(self, text: str) -> Pixels:
         """Return the class of each character of a text, (len(text),), or raise a TextError."""
-        codes, known = _code_points(text), _code_points(self.alphabet)
+        codes, known = list_code_points(text), list_code_points(self.alphabet)
         order = np.argsort(known)
         classes = order[np.searchsorted(known, codes, sorter=order) % len(known)]
         for place in np.flatnonzero(known[classes] != codes)[:1]:
@@ -411,7 +411,8 @@ def _find_rows(images: Pixels) -> Bools:
     return is_ink
 
 
-def _code_points(text: str) -> NDArray[np.uint32]:
+def list_code_points(text: str) -> NDArray[np.uint32]:
+    """Return the code point of each character."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 

@@ -19,6 +19,7 @@ from mnistseq_cli.errors import UsageError
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import Recipe
 from mnistseq_cli.torch.collate import Item, to_items
+from mnistseq_cli.torch.transport import shorten_way
 
 MadeT = TypeVar("MadeT")
 BATCH_SIZE = 128
@@ -172,6 +173,8 @@ class IterableSequenceDataset(_Stream, IterableDataset[Block]):
         info = get_worker_info()
         worker, n_workers = (info.id, info.num_workers) if info else (0, 1)
         self._shared[_IN_WORKERS] = info is not None
+        if info:
+            shorten_way()
         epoch = self.epoch
         first = 0
         if self._loaded[0] == epoch:
