@@ -118,7 +118,7 @@ class DigitChooser:
             low, high = self._recipe.margin_px
             words = self._draw(Use.MARGIN, chosen.samples, 2)
             above_px, below_px = (low + scale_words(words, high - low + 1)).T
-            ink, cells_px = fill_height(ink, sample, above_px, below_px)
+            ink, cells_px = fill_height(ink, (sample, place), above_px, below_px)
         boxes = np.stack([np.zeros_like(ink.top_px), ink.top_px, ink.width_px, ink.height_px], 1)
         x_px, digits = self._measure(chosen, ink.left_px, ink.width_px, cells_px)
         stamps = Stamps(ink.images, sample, place, x_px, boxes)

@@ -3,93 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from mnistseq_cli.compose.samples import Inks
-from mnistseq_cli.glyphs.glyph_set import GlyphInk, measure_ink, move_left
+from mnistseq_cli.glyphs.glyph_set import GlyphInk
+from mnistseq_cli.glyphs.resize import ALONE, WINDOW_PARTS, weigh_windows
 from mnistseq_cli.glyphs.stamps import Stamps
-from mnistseq_cli.pixels import Array, Bools, Ints, Pixels, split_up
-
-_OfRow: TypeAlias = tuple[Ints, Ints, Ints]  # where parts start, widths before and after
-_CHUNK_PX = 2**17  # what the cache of a processor holds, with its sums
-
-
-def resample(images: Pixels, start_px: Ints, row_px: Ints, fitted_px: Ints) -> tuple[Pixels, Ints]:
-    """Resample columns of images, shape (M, H, W), that are parts of rows from `start_px` on.
-
-    Paper is 0, in them and around them. `row_px` and `fitted_px` are the widths of the row before
-    and after; each of shape (M,). Return the parts, shape (M, H, V), V being enough for all, and
-    the columns of the resampled rows at which they begin.
-    """
-    n, height, part_px = images.shape
-    wider_px = np.maximum(row_px, fitted_px)
-    first = np.maximum(0, (2 * start_px * fitted_px - wider_px) // (2 * row_px))
-    last = (2 * (start_px + part_px) * fitted_px + wider_px) // (2 * row_px)
-    n_columns = int((np.minimum(last, fitted_px - 1) - first).max(initial=0)) + 1
-    n_columns += -n_columns % 4  # whole words are faster
-    parts = np.empty((n, height, n_columns), np.uint8)
-    lengths, each, half = _measure(first, (start_px, row_px, fitted_px), (part_px, n_columns))
-    for some in split_up(parts if n_columns > part_px else images, _CHUNK_PX):
-        shares = _share(lengths[:, some], each[some], (part_px, n_columns)).transpose(1, 0, 2)
-        total = np.matmul(images[some].astype(shares.dtype), shares)
-        parts[some] = np.add(total, half, out=total)
-    at_end = np.flatnonzero(first + n_columns > fitted_px)
-    parts[at_end] *= (np.arange(n_columns) < (fitted_px - first)[at_end, None])[:, None]
-    return parts, first
-
-
-def _measure(
-    first: Ints, of_row: _OfRow, shape: tuple[int, int]
-) -> tuple[Ints, NDArray[Any], np.floating[Any]]:
-    """Return what `_share` needs: lengths of parts, shape (4, M), and what a unit gives, (M,).
-
-    The sum of what is given, and the third value, less its fraction, is a resampled pixel.
-    """
-    start_px, row_px, fitted_px = of_row
-    wider_px = np.maximum(row_px, fitted_px)
-    n_met = int((row_px // fitted_px).max(initial=0)) + 2  # pixels that a window can meet
-    # A mean is a multiple of 1 / (2 * wider_px). It may be wrong by less than half of that, for
-    # each of which n_met + 4 roundings may be: no mean is rounded across a whole number.
-    is_small = int(wider_px.max(initial=1)) * (n_met + 4) < 2**14
-    real = np.float32 if is_small else np.float64
-    # In units of 1 / (2 * fitted_px) source pixels they are whole; short numbers are faster.
-    middle = (2 * first + 1) * row_px - (2 * start_px + 1) * fitted_px
-    lengths = np.array([middle, 2 * row_px, 2 * fitted_px, wider_px + fitted_px])
-    far, step, unit, reach = np.abs(lengths).max(axis=1, initial=0)
-    far += max(unit * shape[0], step * shape[1], reach)
-    lengths = lengths.astype(np.min_scalar_type(-int(far)))
-    return lengths, (1 / (2 * wider_px)).astype(real), real(0.5 + 0.25 / wider_px.max(initial=1))
-
-
-def _share(lengths: Ints, each: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
-    """Return what source pixels give to resampled ones, shape (sources, M, columns)."""
-    middle, step, *others = lengths
-    source, column = (np.arange(n, dtype=lengths.dtype) for n in shape)
-    unit, reach = np.repeat(others, len(column), axis=1)
-    overlap = source[:, None] * unit
-    overlap -= (step[:, None] * column + middle[:, None]).reshape(-1)
-    np.minimum(np.abs(overlap, out=overlap), reach, out=overlap)
-    np.subtract(reach, overlap, out=overlap)
-    if (step > others[0]).any():  # what is wider than a pixel may hold a whole one
-        np.minimum(overlap, unit, out=overlap)
-    shares: NDArray[Any] = overlap.astype(each.dtype)
-    shares *= np.repeat(each, len(column))
-    return shares.reshape(len(source), -1, len(column))
-
+from mnistseq_cli.pixels import Array, Bools, Ints, Pixels, find_different
 
 LARGEST_SCALE = 2  # of rows that are to fill a height; what is low as a dash stays small
+_SCALE_PARTS = 16  # of a pixel, to which the size of cells is rounded up
+_CHUNK_PX = 2**17  # what the cache of a processor holds, as floating point
+_ALMOST_1 = np.float32(1 - 1 / WINDOW_PARTS**2)
+
+_Weights: TypeAlias = NDArray[np.float32]  # see `weigh_windows`
 
 
-def fill_height(ink: GlyphInk, row: Ints, above_px: Ints, below_px: Ints) -> tuple[GlyphInk, Ints]:
+def fill_height(
+    ink: GlyphInk, places: tuple[Ints, Ints], above_px: Ints, below_px: Ints
+) -> tuple[GlyphInk, Ints]:
     """Scale digits with their rows, so that so much paper is left above and below, (N,) each.
 
-    Return them, and how high, and wide, the cell of each has become. `row` is that of each digit.
+    Return them, and how high, and wide, the cell of each has become. `places` are the row of each
+    digit, and which digit of it that is.
     """
-    page_px = ink.images.shape[1]
+    row, _ = places
+    page_px, widest_px = ink.images.shape[1], int(ink.width_px.max())
     top_px, bottom_px = np.full(len(above_px), page_px), np.zeros(len(above_px), np.int64)
     np.minimum.at(top_px, row, ink.top_px)
     np.maximum.at(bottom_px, row, ink.top_px + ink.height_px)
@@ -97,58 +39,104 @@ def fill_height(ink: GlyphInk, row: Ints, above_px: Ints, below_px: Ints) -> tup
     free_px = page_px - above_px - below_px
     filled_px = np.minimum(free_px, LARGEST_SCALE * row_px)
     above_px = above_px + (free_px - filled_px) // 2
+    scale, none = (row_px, filled_px), np.zeros_like(row_px)
+    columns = weigh_windows(*scale, (none, none), (widest_px, LARGEST_SCALE * (widest_px + 1)))
+    rows = weigh_windows(*scale, (-top_px, -above_px), (page_px, page_px))
+    from_top_px = np.arange(page_px) - above_px[:, None]
+    rows *= ((from_top_px >= 0) & (from_top_px < filled_px[:, None]))[:, None]
+    extent = ink.top_px, ink.height_px
+    images = _resample(ink.images, extent, places, (np.arange(len(none)), columns, rows))
+    _, width_px = _find_reach(columns, row, 0 * row, ink.width_px)
+    start_px, end_px = _find_reach(rows, row, *extent)
     had, have = row_px[row], filled_px[row]
-    images = _resample_rows(ink.images, row, (-top_px, row_px, filled_px), above_px)
-    # So far along a row of any length that all columns are in it, and what becomes of their edges.
-    many = images.shape[2] // had + 2
-    images, _ = resample(images, np.zeros_like(had), many * had, many * have)
-    left, top, width, height = measure_ink(images).T
-    images = move_left(images, left)[:, :, : width.max(initial=1)]
-    left = left + ink.left_px * have // had
-    return GlyphInk(images, left, top, width, height, ink.steepness), page_px * have // had
+    images, left_px = images[:, :, : width_px.max()], ink.left_px * have // had
+    filled = GlyphInk(images, left_px, start_px, width_px, end_px - start_px, ink.steepness)
+    return filled, page_px * have // had
 
 
 def fit_stamps(stamps: Stamps, row_px: Ints, fitted_px: Ints, *, keep_height: bool) -> Stamps:
     """Resample digits from the width of their row, shape (N,), to another.
 
-    The height shrinks with the width, around the middle, unless it is to be kept.
+    A digit begins at the pixel in which its left edge comes to lie. The height shrinks with the
+    width, around the middle, unless it is to be kept.
     """
-    n, page_px, _ = stamps.images.shape
-    right_px, inked_px = stamps.boxes[:, 0] + stamps.boxes[:, 2], int(stamps.boxes[:, 3].max())
-    # No digit has ink in more rows or columns: these alone are resampled.
-    inked = sliding_window_view(stamps.images, (inked_px, int(right_px.max())), axis=(1, 2))
-    top_px = np.minimum(stamps.boxes[:, 1], page_px - inked_px)
-    place, of_digit = (np.arange(n), top_px, 0), (row_px[stamps.sample], fitted_px[stamps.sample])
-    parts, x_px = resample(inked[place], stamps.x_px, *of_digit)
-    images = np.zeros((n, page_px, parts.shape[2]), np.uint8)
-    sliding_window_view(images, parts.shape[1:], axis=(1, 2), writeable=True)[place] = parts
+    row, page_px = stamps.sample, stamps.images.shape[1]
+    _, top_px, width_px, height_px = stamps.boxes.T
+    cell = _SCALE_PARTS * page_px
+    cells = -(-cell * fitted_px // row_px)
+    scaled = find_different(cells)  # rows of one scale have the same weights
+    kind, had, none = np.searchsorted(scaled, cells), np.full_like(scaled, cell), 0 * scaled
+    widest_px = int(width_px.max())
+    twice_px = 2 * widest_px * scaled + np.maximum(0, scaled - had)  # with a soft edge behind
+    n_columns = int((-(-twice_px // (2 * had))).max())
+    columns = weigh_windows(had, scaled, (none, none), (widest_px, n_columns))
+    rows = None
     if not keep_height:
-        pages_px = np.full_like(row_px, page_px)
-        height_px = np.maximum(1, (2 * pages_px * fitted_px + row_px) // (2 * row_px))
-        of_row = np.zeros_like(row_px), pages_px, height_px
-        images = _resample_rows(images, stamps.sample, of_row, (page_px - height_px) // 2)
-        parts, top_px = images, 0 * top_px
-    boxes = measure_ink(parts)
-    boxes[:, 1] += top_px * (boxes[:, 3] > 0)
+        page, high_px = np.full_like(had, page_px), (2 * scaled // _SCALE_PARTS + 1) // 2
+        rows = weigh_windows(page, high_px, (none, -((page - high_px) // 2)), (page_px, page_px))
+    places, extent = (row, stamps.place), (top_px, height_px)
+    images = _resample(stamps.images, extent, places, (kind, columns, rows))
+    kind, end_px = kind[row], fitted_px[row]
+    _, right_px = _find_reach(columns, kind, 0 * row, width_px)
+    if rows is not None:
+        top_px, bottom_px = _find_reach(rows, kind, *extent)
+        height_px = bottom_px - top_px
+    x_px = stamps.x_px * end_px // row_px[row]
+    # Beyond the end of a row is the soft edge of its last digit, and a part of a column of ink.
+    cut = np.flatnonzero(x_px + right_px > end_px)
+    images[cut] *= (np.arange(n_columns) < (end_px - x_px)[cut, None])[:, None]
+    width_px = np.minimum(right_px, end_px - x_px)
+    boxes = np.stack([0 * row, top_px, width_px, height_px], axis=1)
     return replace(stamps, images=images, x_px=x_px, boxes=boxes)
 
 
-def _resample_rows(images: Pixels, sample: Ints, of_row: _OfRow, top_px: Ints) -> Pixels:
-    """Resample rows as `resample` does columns, and put them where they are to begin.
+def _resample(
+    images: Pixels,
+    extent: tuple[Ints, Ints],
+    places: tuple[Ints, Ints],
+    weights: tuple[Ints, _Weights, _Weights | None],
+) -> Pixels:
+    """Resample digits, shape (M, H, W), whose ink begins in a row, and is so high: `extent`.
 
-    All digits of a sample, (M,), are resampled in the same way; the places are those of samples.
+    `places` are the sample of each, and which digit of it that is. `weights` are the kind of each
+    sample, what columns of a kind give, shape (K, w, columns), and rows, (K, H, H), if they do
+    not stay. Means are rounded up: where a window meets ink, there is ink.
     """
-    low, high = int(top_px.min()), int((top_px + of_row[2]).max())
-    shape = images.shape[1], high - low
-    lengths, each, half = _measure(low - top_px, of_row, shape)
-    row = np.arange(low, high) - top_px[:, None]
-    shares = _share(lengths, each, shape) * ((row >= 0) & (row < of_row[2][:, None]))
-    of_sample = np.ascontiguousarray(shares.transpose(1, 2, 0))
-    rows = np.zeros_like(images)
-    for some in split_up(images, _CHUNK_PX):
-        total = np.matmul(of_sample[sample[some]], images[some].astype(shares.dtype))
-        rows[some, low:high] = np.add(total, half, out=total)
-    return rows
+    kind, columns, rows = weights
+    low, high = int(extent[0].min()), int((extent[0] + extent[1]).max())
+    reached, (_, width, n_columns) = slice(low, high), columns.shape
+    if rows is not None:
+        rows = rows[:, low:high]
+        inked = np.flatnonzero(rows.any(axis=(0, 1)))
+        reached = slice(inked[0], inked[-1] + 1)
+        rows = np.ascontiguousarray(rows[:, :, reached].transpose(0, 2, 1))
+    digits = np.full((len(kind), int(places[1].max()) + 1), -1)
+    digits[places] = np.arange(len(images))
+    result = np.zeros((len(images) + 1, images.shape[1], n_columns), np.uint8)  # and one for -1
+    n_beside = max(1, min(digits.shape[1], ALONE // ((high - low) * width * n_columns)))
+    n_samples = max(1, _CHUNK_PX // ((high - low) * n_beside * n_columns))
+    for first in range(0, len(kind), n_samples):
+        here = kind[first : first + n_samples]
+        for place in range(0, digits.shape[1], n_beside):
+            some = digits[first : first + n_samples, place : place + n_beside]
+            ink = images[some][:, :, low:high, :width].astype(np.float32)
+            # All digits of a sample at once: products of two matrices.
+            means = np.matmul(ink.reshape(len(some), -1, width), columns[here])
+            means = means.reshape(*some.shape, high - low, n_columns)
+            if rows is not None:
+                beside = means.swapaxes(1, 2).reshape(len(some), high - low, -1)
+                means = np.matmul(rows[here], beside)
+                means = means.reshape(len(some), -1, some.shape[1], n_columns).swapaxes(1, 2)
+            means += _ALMOST_1
+            result[some, reached] = means.astype(np.uint8)
+    return result[:-1]
+
+
+def _find_reach(weights: _Weights, kind: Ints, start_px: Ints, size_px: Ints) -> tuple[Ints, Ints]:
+    """Return where ink begins, and ends, that did so in lines of a kind, shape (M,) each."""
+    gives = weights > 0
+    first, beyond = gives.argmax(axis=2), weights.shape[2] - gives[:, :, ::-1].argmax(axis=2)
+    return first[kind, start_px], beyond[kind, start_px + size_px - 1]
 
 
 def paint(

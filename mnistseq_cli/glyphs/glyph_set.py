@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 from mnistseq_cli.errors import GlyphError, TextError
 from mnistseq_cli.glyphs.resize import SHARP, enlarge, find_steepness, steepen
 from mnistseq_cli.glyphs.writers import Writers
-from mnistseq_cli.pixels import Array, Bools, Classes, Ints, Pixels, Words, split_up
+from mnistseq_cli.pixels import (
+    Array,
+    Bools,
+    Classes,
+    Ints,
+    Pixels,
+    Words,
+    find_different,
+    split_up,
+)
 from mnistseq_cli.randomness import draw_by_weight, scale_words
 
 SIDE_PX = 28
@@ -227,7 +236,7 @@ class GlyphSet:
         images = self._unpack(place, self._extents[ids, 1])
         is_new = place < 0
         if is_new.any():
-            new = _find_different(ids[is_new])
+            new = find_different(ids[is_new])
             cut = self._cut_out(new)
             images[is_new] = cut[np.searchsorted(new, ids[is_new])]
         steepness = np.full(len(ids), SHARP)
@@ -240,7 +249,7 @@ class GlyphSet:
         """Return x, y, width, height of the ink of glyphs, (N, 4); a blank one is a GlyphError."""
         unknown = ids[self._extents[ids, 2] == 0]
         if unknown.size:
-            self._cut_out(_find_different(unknown))
+            self._cut_out(find_different(unknown))
         return self._extents[ids]
 
     @cached_property
@@ -359,7 +368,7 @@ def hash_glyphs(images: Array, labels: Array, alphabet: str) -> str:
 def move_left(images: Pixels, by_px: Ints) -> Pixels:
     """Move images left past blank columns: in memory, all their pixels move forward as a whole."""
     n, height, width = images.shape
-    pixels = np.pad(images.reshape(n, -1), ((0, 0), (0, width)))
+    pixels = np.pad(images.reshape(n, height * width), ((0, 0), (0, width)))
     moved = sliding_window_view(pixels, height * width, axis=1)
     rows: Pixels = moved[np.arange(n), by_px].reshape(images.shape)
     return rows
@@ -414,9 +423,3 @@ def _find_rows(images: Pixels) -> Bools:
 def list_code_points(text: str) -> NDArray[np.uint32]:
     """Return the code point of each character."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-
-
-def _find_different(ids: Ints) -> Ints:
-    """Sort ids and leave out repeats; np.unique would import masked arrays, 10 ms of a start."""
-    ids = np.sort(ids)
-    return ids[np.append(True, ids[1:] != ids[:-1])] if ids.size else ids

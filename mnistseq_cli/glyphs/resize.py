@@ -20,8 +20,9 @@ EDGE_PX = 1.5
 SHARP = 16  # the steepness of edges that stay as they are: it is counted in parts of that
 _STEEPEST = 144  # for which 16 bits hold what is more than sharp, times all ink
 _ONE = 128  # parts of weights: sums are below 2**24 of their squares
+WINDOW_PARTS = 256  # more, as none of these is below 0
 _AROUND = 2  # ink is compared with the most ink so many pixels around, before it is enlarged
-_ALONE = 2**18  # products of matrices that OpenBLAS does not start threads for: they cost more
+ALONE = 2**18  # products of matrices that OpenBLAS does not start threads for: they cost more
 CHUNK_PX = 2**17  # what the cache of a processor holds with all that is made of it
 
 
@@ -88,9 +89,10 @@ def _find_ink(is_ink: Bools) -> slice:
 def _weigh(side_px: int, height_px: int) -> NDArray[np.float32]:
     """Return how much each pixel of a line gives to those of a longer or shorter one."""
     if height_px < side_px:
-        weights = _weigh_means(side_px, height_px)
-    else:
-        weights = weigh_cubic(place_pixels(height_px, side_px / height_px), side_px)[:, 2:-2]
+        none, had, have = np.array([[0], [side_px], [height_px]])
+        (of_line,) = weigh_windows(had, have, (none, none), (side_px, height_px))
+        return np.ascontiguousarray(of_line.T)
+    weights = weigh_cubic(place_pixels(height_px, side_px / height_px), side_px)[:, 2:-2]
     return (np.rint(weights * _ONE) / _ONE).astype(np.float32)
 
 
@@ -122,12 +124,25 @@ def weigh_catmull_rom(t: Floats) -> Floats:
     return np.stack(weights, axis=1)
 
 
-def _weigh_means(n: int, n_pixels: int) -> Floats:
-    """Return how much of each of n pixels lies in each of fewer, wider ones."""
-    step = n / n_pixels
-    low = (np.arange(n_pixels) * step)[:, None]
-    shares = np.minimum(low + step, np.arange(n) + 1) - np.maximum(low, np.arange(n))
-    weights: Floats = np.maximum(0, shares) / step
+def weigh_windows(
+    had_px: Ints, have_px: Ints, begin: tuple[Ints, Ints], shape: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Return how much pixels give to those of lines of other lengths, shape (K, *shape).
+
+    Of line k, `had_px` pixels become `have_px`; weights begin with the pixels of these numbers,
+    before and after, which may be beyond a line, in paper. A pixel becomes the mean of a window of
+    its width, at least one pixel wide, in whole parts, which add up to 1.
+    """
+    had, have, source, first = (lengths[:, None, None] for lengths in (had_px, have_px, *begin))
+    # In units of 1 / (2 * have) pixels all are whole, and so are their multiples here.
+    width = WINDOW_PARTS * 2.0 * np.maximum(had, have)
+    start = WINDOW_PARTS * (2.0 * (np.arange(shape[1]) + first) + 1) * had - width / 2
+    before = WINDOW_PARTS * 2.0 * have * (np.arange(shape[0] + 1)[:, None] + source) - start
+    np.clip(before, 0, width, out=before)
+    before /= width / WINDOW_PARTS
+    parts: NDArray[np.float32] = np.rint(before, out=before).astype(np.float32)
+    weights: NDArray[np.float32] = np.diff(parts, axis=1)
+    weights /= WINDOW_PARTS
     return weights
 
 
@@ -142,7 +157,7 @@ def interpolate(
     n, side_px, _ = images.shape
     across = np.matmul(images.astype(weights.dtype), weights.T)
     between = np.empty((n, len(weights), len(weights)), weights.dtype)
-    n_rows = max(1, _ALONE // (side_px * len(weights)))
+    n_rows = max(1, ALONE // (side_px * len(weights)))
     for top in range(0, len(weights), n_rows):
         np.matmul(weights[top : top + n_rows], across, out=between[:, top : top + n_rows])
     return between

@@ -1,7 +1,7 @@
 import re
 from dataclasses import replace
 from fractions import Fraction
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistseq_cli.compose.generator import SequenceGenerator
-from mnistseq_cli.compose.painting import resample
 from mnistseq_cli.compose.samples import Block
 from mnistseq_cli.errors import LayoutError
-from mnistseq_cli.glyphs.glyph_set import GlyphSet
+from mnistseq_cli.glyphs.glyph_set import GlyphSet, measure_ink
+from mnistseq_cli.glyphs.resize import weigh_windows
 from mnistseq_cli.recipe import CHOICES, Recipe
 from tests.conftest import make_set
 
@@ -186,32 +186,27 @@ def test_the_widest_width_holds_every_row_and_is_reached(glyphs: GlyphSet) -> No
     assert make(glyphs, 2000, **values).widths_px.max() == 2 * glyphs.widest_px.max() + 4
 
 
-def mean_over(pixels: list[int], low: Fraction, high: Fraction) -> int:
-    """Give the rounded mean of pixels, and paper around them, over a window."""
-    total = Fraction(0)
-    for place, value in enumerate(map(Fraction, pixels)):
-        left, right = max(low, Fraction(place)), min(high, Fraction(place + 1))
-        total += value * max(Fraction(0), right - left)
-    mean = total / (high - low)
-    return (2 * mean.numerator + mean.denominator) // (2 * mean.denominator)
+def weigh(had: int, have: int, pixels: range, column: int) -> list[int]:
+    """Give the 256ths of a window that lie in each of some pixels, rounded along the window."""
+    wide = max(Fraction(had, have), Fraction(1))
+    low = Fraction((2 * column + 1) * had, 2 * have) - wide / 2
+    edges = range(pixels.start, pixels.stop + 1)
+    before = [min(max((edge - low) / wide, Fraction(0)), Fraction(1)) for edge in edges]
+    return [b - a for a, b in pairwise(round(256 * part) for part in before)]
 
 
 @given(
-    pixels=st.lists(st.integers(0, 255), min_size=1, max_size=12),
-    start=st.integers(0, 30),
-    more=st.integers(0, 30),
-    fitted=st.integers(1, 90),
+    had=st.integers(1, 90), have=st.integers(1, 90), first=st.tuples(*[st.integers(-9, 20)] * 2)
 )
-def test_a_pixel_is_a_windows_mean(pixels: list[int], start: int, more: int, fitted: int) -> None:
-    row = start + len(pixels) + more
-    image = np.array(pixels, np.uint8)[None, None]
-    out, first = resample(image, np.array([start]), np.array([row]), np.array([fitted]))
-    values = dict(enumerate(out[0, 0].tolist(), start=int(first[0])))
-    half = max(Fraction(row, fitted), Fraction(1)) / 2
-    for column in range(fitted):
-        centre = Fraction((2 * column + 1) * row, 2 * fitted) - start
-        assert values.pop(column, 0) == mean_over(pixels, centre - half, centre + half)
-    assert not any(values.values())
+def test_weights_are_shares_of_windows(had: int, have: int, first: tuple[int, int]) -> None:
+    lengths, begin = (
+        (np.array([had]), np.array([have])),
+        (np.array([first[0]]), np.array([first[1]])),
+    )
+    (weights,) = weigh_windows(*lengths, begin, (7, 11))
+    pixels = range(first[0], first[0] + 7)
+    for column, found in enumerate(weights.T, start=first[1]):
+        assert (256 * found).tolist() == weigh(had, have, pixels, column)
 
 
 def open_rows(glyphs: GlyphSet, **values: Any) -> SequenceGenerator:
@@ -249,31 +244,30 @@ def test_stretch_fills_every_width_and_keeps_the_height(width: int, glyphs: Glyp
         assert page.boxes[-1, [0, 2]].sum() == width
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("fit", ["shrink", "stretch"])
+@pytest.mark.parametrize(("fit", "width"), [("shrink", 70), ("stretch", 70), ("stretch", 320)])
 @pytest.mark.parametrize("spacing", [(2, 10), (-6, -2)])
-def test_boxes_bound_digits_alone(fit: str, spacing: tuple[int, int], glyphs: GlyphSet) -> None:
-    # Each digit is resampled alone here, in fractions, from where it stood in the row.
-    natural = open_rows(glyphs, width_px="natural", spacing_px=spacing, count=4)
-    fitted = open_rows(glyphs, width_px=70, spacing_px=spacing, count=4, fit=fit)
+def test_digits_are_means_of_windows(
+    fit: str, width: int, spacing: tuple[int, int], glyphs: GlyphSet
+) -> None:
+    # Each digit is resampled alone here, from where it stood in the row.
+    natural = open_rows(glyphs, width_px="natural", spacing_px=spacing, count=9)
+    fitted = open_rows(glyphs, width_px=width, spacing_px=spacing, count=9, fit=fit)
     for row, page in zip(natural, fitted, strict=True):
-        width = row.image.shape[1]
-        target = min(width, 70) if fit == "shrink" else 70
-        left = (70 - target) // 2
-        half = max(Fraction(width, target), Fraction(1)) / 2
-        cut = glyphs.cut_out(row.glyphs)
-        for number, (x, _, ink_px, _) in enumerate(row.boxes.tolist()):
-            rows = cut.images[number, :, :ink_px].tolist()
-            middles = [
-                Fraction((2 * column + 1) * width, 2 * target) - x for column in range(target)
-            ]
-            inked = [
-                column
-                for column, middle in enumerate(middles)
-                if any(mean_over(pixels, middle - half, middle + half) for pixels in rows)
-            ]
-            box = page.boxes[number]
-            assert [box[0], box[0] + box[2] - 1] == [left + inked[0], left + inked[-1]]
+        row_px = row.image.shape[1]
+        target = min(row_px, width) if fit == "shrink" else width
+        cell = -(-16 * 28 * target // row_px)
+        high = 28 if fit == "stretch" else (cell + 8) // 16
+        down = [weigh(28, high, range(28), line - (28 - high) // 2) for line in range(28)]
+        drawn = np.zeros((28, width), np.int64)
+        for glyph, x, box in zip(row.glyphs, row.boxes[:, 0].tolist(), page.boxes, strict=True):
+            ink = glyphs.cut_out(np.array([glyph])).images[0]
+            left = x * target // row_px
+            across = [weigh(16 * 28, cell, range(28), column) for column in range(target - left)]
+            sums = np.array(down) @ ink.astype(np.int64) @ np.array(across).T
+            digit = np.pad(-(-sums // 2**16), ((0, 0), (left + (width - target) // 2, 0)))
+            assert box.tolist() == measure_ink(digit[None].astype(np.uint8))[0].tolist()
+            drawn[:, : digit.shape[1]] = np.maximum(drawn[:, : digit.shape[1]], digit)
+        assert np.array_equal(255 - page.image, drawn)
 
 
 def test_a_scale_that_cannot_be_read_is_refused(glyphs: GlyphSet) -> None:
