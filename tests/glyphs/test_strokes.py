@@ -29,7 +29,7 @@ Glyphs = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 SHA256 = [
     STROKES.train.sha256,
     STROKES.test.sha256,
-    "b024fba4ed64611496f5ba5493ec62790346bede1580cba7c7623015b9f227ac",
+    "808d43ac1ee47bfd6181776bf153ca63fbb2999fc3543b854edc29e621f51e92",
 ]
 
 
