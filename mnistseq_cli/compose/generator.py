@@ -113,7 +113,7 @@ def _gather(wanted: Bools, *values: NDArray[Any]) -> tuple[NDArray[Any], ...]:
     return lengths, *((value.T * wanted.T).T[rows, places] for value in values)
 
 
-_BLOCK_PX = 2**21  # of all images of a block, the fastest; memory does not grow with their size
+_BLOCK_PX = 2**22  # of all images of a block, the fastest; memory does not grow with their size
 CHECK_SIZE, DOUBT_SIZE = 4096, 128
 
 

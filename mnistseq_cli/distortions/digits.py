@@ -55,10 +55,11 @@ class DigitStage:
         motion, drawn, frames = self._fit(ink, draw, draw_of_row, may_grow=may_grow)
         n, height_px, _ = ink.images.shape
         extents = np.zeros((n, 4), np.int64)
+        room_px = self._bound_growth()[0], SPARE_PX if drawn else 0
         parts, groups = [], _group(frames, height_px)
         for chosen in groups:
             some = ink.take(chosen), motion.take(chosen), frames.take(chosen)
-            part, start_px = _move(*some, SPARE_PX if drawn else 0, self.scale)
+            part, start_px = _move(*some, room_px, self.scale)
             part = steepen(part, ink.steepness[chosen])
             for step, strengths, keys in drawn:
                 part = step.change(part, strengths[chosen], keys[chosen], part.__getitem__)
@@ -266,17 +267,15 @@ def _round_up(size_px: int) -> int:
 
 
 def _move(
-    ink: GlyphInk, motion: Motion, frames: Frames, spare_px: int, scale: float
+    ink: GlyphInk, motion: Motion, frames: Frames, room_px: tuple[int, int], scale: float
 ) -> tuple[Pixels, Ints]:
-    """Return digits after their motion, with room to grow, and where their images begin."""
+    """Return digits after their motion, with room to both sides, and where their images begin."""
     n, height_px, _ = ink.images.shape
-    left_px, _, right_px, _ = frames.growth_px.max(axis=1).tolist()
     most_px = int((frames.width_px if frames.moves[0] else ink.width_px).max(initial=1))
-    left_px = _round_up(left_px)
-    shape = n, _round_up(height_px), _round_up(left_px + most_px + right_px + spare_px)
-    images = np.zeros(shape, np.uint8)
+    left_px, right_px = room_px[0], room_px[1] + int(frames.growth_px[2].max())
+    images = np.zeros((n, _round_up(height_px), _round_up(left_px + most_px + right_px)), np.uint8)
     if frames.moves[0]:
-        warp(ink, _trace(ink, motion, frames, most_px, scale), images, left_px)
+        warp(ink, _trace(ink, motion, frames, left_px, scale), images)
     else:
         images[:, :height_px, left_px : left_px + most_px] = ink.images[:, :, :most_px]
         images = slide(images, 0, frames.offset[1].astype(np.int64))
@@ -284,19 +283,20 @@ def _move(
 
 
 def _trace(
-    ink: GlyphInk, motion: Motion, frames: Frames, width_px: int, scale: float
+    ink: GlyphInk, motion: Motion, frames: Frames, left_px: int, scale: float
 ) -> NDArray[np.float32]:
-    """Find where the nodes of frames lie in images of the ink, shape (2, rows, columns, M)."""
-    x = place_nodes(width_px)[:, None] + frames.left_px
-    y = place_nodes(ink.images.shape[1])[:, None, None]
-    places = np.stack(np.broadcast_arrays(x, y), dtype=np.float32)
-    if motion.wave_px.any():
-        places += draw_waves(motion, frames.width_px, len(y), len(x), scale)
-    middle = _find_middle(ink)[:, None, None].astype(np.float32)
-    places -= frames.offset[:, None, None].astype(np.float32)
-    places /= frames.factor[:, None, None].astype(np.float32)
-    places -= middle
-    places = motion.trace_back(places)
+    """Find where the nodes of frames lie in images of the ink, shape (2, rows, columns, M).
+
+    Images begin so many pixels before the frames.
+    """
+    widths_px = left_px + frames.width_px
+    offset, stretch, middle = frames.offset, 1 / frames.factor, _find_middle(ink)
+    x = place_nodes(int(widths_px.max()))[:, None] + (frames.left_px - left_px)
+    y = place_nodes(ink.images.shape[1])[:, None]
+    x, y = stretch[0] * (x - offset[0]) - middle[0], stretch[1] * (y - offset[1]) - middle[1]
+    moves, shape = motion.wave_px.any(), (len(y), len(x))
+    waves = draw_waves(motion, stretch, widths_px, shape, scale) if moves else ()
+    places = motion.trace_back(x, y, waves)
     middle[0] -= ink.left_px
-    places += middle
+    places += middle.astype(np.float32)[:, None, None]
     return places

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from mnistseq_cli.glyphs.glyph_set import GlyphInk
 from mnistseq_cli.glyphs.stamps import Stamps
 from mnistseq_cli.pixels import Bools, Floats, Ints, Pixels, Words, split_up
-from mnistseq_cli.randomness import expand, expand_fractions
+from mnistseq_cli.randomness import expand_bytes, expand_fractions
 
 NODE_PX = 4
 _UNIT_BITS, _UNIT = 7, 2**7  # a place is in units of 1 / 128 px, so that 16 bits hold it
@@ -22,51 +23,52 @@ _SMALL_PX = 2**15 // _UNIT - 2 * _FAR_PX - 2  # of images whose places 16 bits h
 _CHUNK_PX = 2**18  # what a processor's cache holds, with places
 
 
-def warp(ink: GlyphInk, places_px: NDArray[np.float32], result: Pixels, left_px: int) -> None:
+def warp(ink: GlyphInk, places_px: NDArray[np.float32], result: Pixels) -> None:
     """Resample the ink of M digits bilinearly; around it is paper, 0.
 
-    The result, shape (M, H, W), is blank; from column `left_px` on, it is made of tiles of 4 × 4
-    pixels. All three numbers are multiples of 4. `places_px`, shape (2, rows, columns, M), is
-    where the corners of tiles lie in the images of the ink, x and y; between them, places are
-    interpolated.
+    The result, shape (M, H, W), is blank, and is made of tiles of 4 × 4 pixels. `places_px`,
+    shape (2, rows, columns, M), is where the corners of tiles lie in the images of the ink, x and
+    y; between them, places are interpolated.
     """
     size_px = np.array(ink.images.shape[:0:-1], np.float32)
-    nodes = np.clip(places_px, -_FAR_PX, size_px[:, None, None, None] + _FAR_PX)
-    nodes *= _UNIT
-    nodes += _UNIT / _WEIGHT / 2
-    nodes = np.rint(nodes, out=nodes).astype(np.int16 if size_px.max() <= _SMALL_PX else np.int32)
+    places = np.clip(places_px, -_FAR_PX, size_px[:, None, None, None] + _FAR_PX)
+    places *= _UNIT
+    places += _UNIT / _WEIGHT / 2
+    whole = np.int16 if size_px.max() <= _SMALL_PX else np.int32
+    nodes: NDArray[np.signedinteger] = np.rint(places, out=places).astype(whole)
     top_px, bottom_px = ink.top_px.min(), (ink.top_px + ink.height_px).max()
     nodes[1] -= top_px * _UNIT
     images = ink.images[:, top_px:bottom_px, : ink.width_px.max()]
-    ink = replace(ink, images=images, top_px=ink.top_px - top_px)
+    seen = _see_ink(replace(ink, top_px=ink.top_px - top_px), nodes)
     for part in split_up(result, _CHUNK_PX):
-        _warp_tiles(ink.take(part), np.ascontiguousarray(nodes[..., part]), result[part], left_px)
+        _warp_tiles(images[part], nodes[..., part], seen[..., part], result[part])
 
 
 def _warp_tiles(
-    ink: GlyphInk, nodes: NDArray[np.signedinteger], result: Pixels, left_px: int
+    images: Pixels, nodes: NDArray[np.signedinteger], seen: Bools, result: Pixels
 ) -> None:
-    n, height, width = result.shape
-    n_columns = nodes.shape[2] - 1
-    tiles = np.flatnonzero(_see_ink(ink, nodes)).astype(np.int32)
-    cell, digit = np.divmod(tiles, np.int32(n))
-    row, column = np.divmod(cell, np.int32(n_columns))
-    first = tiles + row * n  # the node at the upper left of each tile
-    below = first + (n_columns + 1) * n
-    corners = nodes.reshape(2, -1).take(np.stack([first, first + n, below, below + n]), axis=1)
-    left, right, left_below, right_below = corners.swapaxes(0, 1)
-    points = interpolate(interpolate(left, left_below), interpolate(right, right_below))
-    pixels = _sample(ink.images, digit, points[:, :, 0], points[:, :, 1])
-    words = pixels[3].astype(np.uint32)
-    for place in (2, 1, 0):
-        words <<= np.uint32(8)
-        words |= pixels[place]
-    lines = result.view("<u4").reshape(-1)
-    start = (digit * (height // NODE_PX) + row).astype(np.intp) * width
-    start += column + left_px // NODE_PX
-    for line in words:
-        lines[start] = line
-        start += width // NODE_PX
+    """Make the tiles of some digits that may hold ink, all in the same steps."""
+    n, width = len(images), result.shape[2] // NODE_PX
+    tiles = np.flatnonzero(seen).astype(np.int32)
+    cell = tiles // np.int32(n)  # np.divmod takes ten times as long
+    digit = (tiles - cell * np.int32(n)).astype(np.intp)
+    row, column = np.indices(seen.shape[:2]).reshape(2, -1)
+    first = (row * nodes.shape[2] + column).take(cell) * n + digit
+    corners = np.array([0, 1, nodes.shape[2], nodes.shape[2] + 1])[:, None] * n + first
+    corners = nodes.reshape(2, -1).take(corners, axis=1)
+    left, right = interpolate(corners[:, :2], corners[:, 2:]).transpose(2, 0, 1, 3)
+    ink = _sample(images, digit, interpolate(left, right))
+    # Four pixels, the high bytes of numbers, become one number.
+    low, high = ink[::2], ink[1::2]
+    low >>= np.uint16(8)
+    high &= np.uint16(0xFF00)
+    low |= high
+    words = low[1].astype(np.uint32)
+    words *= np.uint32(2**16)
+    words |= low[0].astype(np.uint32)
+    place = (row * NODE_PX * width + column).take(cell)
+    place += digit * (width * result.shape[1])
+    result.view("<u4").reshape(-1)[place + np.arange(0, NODE_PX * width, width)[:, None]] = words
 
 
 def _see_ink(ink: GlyphInk, nodes: NDArray[np.signedinteger]) -> Bools:
@@ -97,47 +99,43 @@ def interpolate(
     return points
 
 
-def _sample(
-    images: Pixels,
-    digit: NDArray[np.int32],
-    x: NDArray[np.signedinteger],
-    y: NDArray[np.signedinteger],
-) -> NDArray[np.uint16]:
-    """Blend the four pixels around each place, shape (4, 4, T), in the images of T tiles."""
+def _sample(images: Pixels, digit: Ints, points: NDArray[np.signedinteger]) -> NDArray[np.uint16]:
+    """Blend the four pixels around each place, shape (4, 4, 2, T), in the images of T tiles.
+
+    High bytes of the numbers are the blended pixels. The places are written to.
+    """
     _, height, width = images.shape
     stride = width + 1
-    np.clip(x, -_UNIT, width * _UNIT, out=x)
-    np.clip(y, -_UNIT, height * _UNIT, out=y)
+    x, y = points[:, :, 0], points[:, :, 1]
+    x.clip(-_UNIT, width * _UNIT, out=x)
+    y.clip(-_UNIT, height * _UNIT, out=y)
     pixel = y >> _UNIT_BITS
     pixel *= stride
     pixel += x >> _UNIT_BITS
-    first = digit * (stride * (height + 1)) + (stride + 1)
-    quads = _pack(images).take(pixel + first, mode="wrap")
-    for place in (x, y):
-        np.right_shift(place, _UNIT_BITS - _WEIGHT_BITS, out=place)
-        np.bitwise_and(place, _WEIGHT - 1, out=place)
-    right, lower = x.astype(np.uint16), y.astype(np.uint16)
-    ink = _blend(quads.astype(np.uint16), lower)
+    index = pixel.astype(np.intp)  # as `take` wants it; it is slower in making that itself
+    index += digit * (stride * (height + 1)) + (stride + 1)
+    quads = _pack(images).take(index, mode="wrap")
+    points >>= _UNIT_BITS - _WEIGHT_BITS
+    points &= _WEIGHT - 1
+    parts = points.astype(np.int16, copy=False).view(np.uint16)
+    pairs = np.empty((2, *quads.shape), np.uint16)
+    pairs[0] = quads
     quads >>= np.uint32(16)
-    beside = _blend(quads.astype(np.uint16), lower)
-    beside -= ink
-    beside *= right
-    ink *= _WEIGHT
-    ink += beside
-    ink += _WEIGHT**2 // 2
-    ink >>= 2 * _WEIGHT_BITS
-    return ink
-
-
-def _blend(pairs: NDArray[np.uint16], lower: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """Interpolate between a pixel and that below it."""
+    pairs[1] = quads
     upper: NDArray[np.uint16] = pairs & np.uint16(255)
-    pairs >>= 8
+    pairs >>= np.uint16(8)
     pairs -= upper
-    pairs *= lower
-    upper *= _WEIGHT
+    pairs *= parts[:, :, 1]
+    upper *= np.uint16(_WEIGHT)
     upper += pairs
-    return upper
+    ink: NDArray[np.uint16] = upper[0]
+    beside = upper[1]
+    beside -= ink
+    beside *= parts[:, :, 0]
+    ink *= np.uint16(_WEIGHT)
+    ink += beside
+    ink += np.uint16(_WEIGHT**2 // 2)
+    return ink
 
 
 def place_nodes(size_px: int) -> Floats:
@@ -146,30 +144,30 @@ def place_nodes(size_px: int) -> Floats:
 
 
 def draw_waves(
-    motion: Motion, widths_px: NDArray[Any], n_rows: int, n_columns: int, scale: float
+    motion: Motion, stretch: Floats, widths_px: NDArray[Any], shape: tuple[int, int], scale: float
 ) -> NDArray[np.float32]:
-    """Draw the random displacement of nodes in x and y, in pixels, shape (2, rows, columns, M).
+    """Draw the random displacement of nodes in x and y, shape (2, rows, columns, M).
 
     Random vectors 8 px apart, refined to nodes by the rule of cubic B-splines, so that the field
     is smooth; then scaled so that the node that moves most, of those in the width of a digit's
-    frame, moves by the strength. More columns go on to the right and change no other. Where cells
-    are `scale` times as large as those of 28 px, so is the field.
+    frame, moves by the strength, in pixels, times a factor for x and y, (2, M). More columns go on
+    to the right and change no other. Where cells are `scale` times as large as those of 28 px, so
+    is the field.
     """
     if scale != 1:
-        rows, columns = (int(size / scale) + 2 for size in (n_rows, n_columns))
-        waves = draw_waves(motion, widths_px / scale, rows, columns, scale=1)
-        return _stretch(_stretch(waves, 1, n_rows, scale), 2, n_columns, scale)
-    across, down = (n_columns + 5) // 2, (n_rows + 5) // 2
-    words = expand(motion.wave_keys, down, -(-across // 4)).transpose(1, 2, 0)
-    field = np.empty((2, down, words.shape[1], 4, words.shape[2]), np.float32)
-    for place in range(8):
-        field[place % 2, :, :, place // 2] = (words >> np.uint64(8 * place)) & np.uint64(255)
-    field = 2 * field.reshape(2, down, -1, field.shape[-1])[:, :, :across] - 255
+        smaller = int(shape[0] / scale) + 2, int(shape[1] / scale) + 2
+        waves = draw_waves(motion, stretch, widths_px / scale, smaller, 1)
+        return _stretch(_stretch(waves, 1, shape[0], scale), 2, shape[1], scale)
+    (n_rows, n_columns), (down, across) = shape, ((size + 5) // 2 for size in shape)
+    randoms = expand_bytes(motion.wave_keys, down, 8 * -(-across // 4))
+    field = randoms.reshape(len(randoms), down, -1, 2).transpose(3, 1, 2, 0).astype(np.int16, "C")
+    field = 2 * field[:, :, :across] - 255
     fine = _refine(_refine(field, 2, n_columns), 1, n_rows)
     far = np.arange(n_columns)[:, None] * NODE_PX >= widths_px + NODE_PX
-    most = np.where(far, 0, np.abs(fine)).max(axis=(0, 1, 2))
-    fine *= (motion.wave_px / np.maximum(most, 1)).astype(np.float32)
-    return fine
+    most = np.where(far, 0, np.abs(fine).max(axis=(0, 1))).max(axis=0)
+    waves = fine.astype(np.float32)
+    waves *= (motion.wave_px * stretch / np.maximum(most, _FINE)).astype(np.float32)[:, None, None]
+    return waves
 
 
 def _stretch(
@@ -184,12 +182,14 @@ def _stretch(
     return stretched
 
 
-def _refine(field: NDArray[np.float32], axis: int, n_nodes: int) -> NDArray[np.float32]:
-    """Put as many points between points."""
+def _refine(field: NDArray[np.int16], axis: int, n_nodes: int) -> NDArray[np.int16]:
+    """Put as many points between points, all of them eight times as large."""
     points = np.moveaxis(field, axis, 0)
-    fine = np.empty((2 * len(points) - 2, *points.shape[1:]), np.float32)
-    fine[1::2] = (points[1:] + points[:-1]) / 2
-    fine[2::2] = (points[:-2] + 6 * points[1:-1] + points[2:]) / 8
+    fine = np.empty((2 * len(points) - 2, *points.shape[1:]), np.int16)
+    sums = points[1:] + points[:-1]
+    np.multiply(sums, 4, out=fine[1::2])
+    sums[:-1] += sums[1:]
+    np.add(sums[:-1], 4 * points[1:-1], out=fine[2::2])
     return np.moveaxis(fine[2 : n_nodes + 2], 0, axis)
 
 
@@ -200,17 +200,18 @@ def _pack(images: Pixels) -> NDArray[np.uint32]:
     """
     n, height, width = images.shape
     stride = width + 1
-    padded = np.zeros((n * (height + 1) + 2) * stride + 1, np.uint8)
+    padded = np.zeros((n * (height + 1) + 2) * stride + 1, np.uint16)
     rows = padded[stride + 1 : -stride].reshape(n, height + 1, stride)
     rows[:, :-1, :-1] = images
-    pairs = padded[:-stride].astype(np.uint16)
-    pairs |= padded[stride:].astype(np.uint16) << 8
-    quads = pairs[1:].astype(np.uint32)
-    quads <<= np.uint32(16)
-    quads |= pairs[:-1]
-    return quads
+    lower = padded[stride:] * np.uint16(2**8)
+    lower |= padded[:-stride]
+    quads = lower.astype(np.uint32)
+    right = quads[1:] * np.uint32(2**16)
+    right |= quads[:-1]
+    return right
 
 
+_FINE = 8 * 8  # times as large are waves of whole numbers
 _DEGREE = 0.017453292519943295
 _HORIZON = 1 / 16
 NEAREST = 1 / 2  # what comes nearer to the eye looks twice as large at most
@@ -268,15 +269,26 @@ class Motion:
         sent: Floats = turned / depth + self.shift[:, None]
         return sent
 
-    def trace_back(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Find the points of the ink that `send` maps to given points, shape (2, …, M)."""
-        area = self.matrix[0, 0] * self.matrix[1, 1] - self.matrix[0, 1] * self.matrix[1, 0]
-        a, b, c, d = (self.matrix / area).astype(np.float32).reshape(4, -1)
-        bend, shift = self.bend.astype(np.float32), self.shift.astype(np.float32)
-        x, y = points[0] - shift[0], points[1] - shift[1]
-        # Behind the horizon there is no ink; a small depth keeps points there far away.
-        depth = np.maximum(1 - bend[0] * x - bend[1] * y, np.float32(_HORIZON))
-        traced: NDArray[np.float32] = np.stack([d * x - b * y, a * y - c * x]) / depth
+    def trace_back(self, x: Floats, y: Floats, waves: Iterable[Any]) -> NDArray[np.float32]:
+        """Find the points of the ink that `send` maps to given points, (2, rows, columns, M).
+
+        These are at x, shape (columns, M), and y, shape (rows, M), displaced by waves.
+        """
+
+        def add_up(parts: Floats, more: float = 0) -> NDArray[np.float32]:
+            of_x, of_y = parts[0] * x, parts[1] * y + more
+            total: NDArray[np.float32] = of_x.astype(np.float32) + of_y.astype(np.float32)[:, None]
+            for part, wave in zip(parts.astype(np.float32), waves, strict=False):
+                total += part * wave
+            return total
+
+        (a, b), (c, d) = self.matrix
+        x, y = x - self.shift[0], y - self.shift[1]
+        inverse = np.array([[d, -b], [-c, a]]) / (a * d - b * c)
+        traced = np.stack([add_up(inverse[0]), add_up(inverse[1])])
+        if self.bend.any():
+            # Behind the horizon there is no ink; a small depth keeps points there far away.
+            traced /= np.maximum(add_up(-self.bend, 1), np.float32(_HORIZON))
         return traced
 
 
@@ -345,10 +357,17 @@ def slide(images: Pixels, right_px: Ints | int, down_px: Ints | int = 0) -> Pixe
     reach = int(np.abs(by).max(initial=0))
     if reach == 0:
         return images
-    padded = np.pad(images.reshape(n, -1), ((0, 0), (reach, reach)))
-    windows = sliding_window_view(padded, height * width, axis=1)
+    windows = sliding_window_view(surround(images, reach), height * width, axis=1)
     moved: Pixels = windows[np.arange(n), reach - by].reshape(images.shape)
     return moved
+
+
+def surround(images: Pixels, reach: int) -> Pixels:
+    """Put so much paper before and after each image, shape (N, reach + H * W + reach)."""
+    n, size = len(images), images[0].size
+    field = np.zeros((n, size + 2 * reach), np.uint8)
+    field[:, reach : reach + size] = images.reshape(n, size)
+    return field
 
 
 _PERIOD_PX = (50, 150)  # of the wave of a line, on a page of 28 px: two digits to six

@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistseq_cli.distortions.geometry import surround
 from mnistseq_cli.pixels import Floats, Ints, Pixels, Words, split_up
 
 _Step = Callable[[Pixels, Ints], Pixels]
@@ -21,6 +22,7 @@ SPARE_PX = 2  # columns of paper that end each image
 LEAST_INK = 3  # at least a third of the ink stays: less cannot be read
 _DIAGONAL = np.uint16(181)  # 256 / sqrt(2)
 _SAME, _MOST_GAIN = 64, np.uint16(255)  # factors in 1 / 64
+_SURE = 127  # 1 / 256 px: no pixel loses more than two thirds on so short a way
 _CHUNK_PX = 2**17  # what the cache of a processor holds with all that is made of it
 _LANES, _LANES_PX = np.uint64(0x00FF00FF00FF00FF), 1028
 
@@ -42,7 +44,12 @@ def thicken(images: Pixels, strengths: Floats, _: Words) -> Pixels:
         return grown
 
     steps = [partial(step, done) for done in range(0, int(distance.max(initial=0)), 256)]
-    return _darken(_go_on(images, steps), images)
+    if distance[strengths[:, 0] < 0].max(initial=0) > _SURE:
+        return _darken(_go_on(images, steps), images)
+    grown = images
+    for go in steps:
+        grown = go(grown, np.arange(len(images)))
+    return _darken(grown, images)
 
 
 def dilate(images: Pixels, strengths: Floats, _: Words) -> Pixels:
@@ -73,59 +80,56 @@ def measure_dilation(strengths: Floats) -> Ints:
 
 def _grow_edge(images: Pixels, inside_out: Pixels, part: NDArray[np.uint16]) -> Pixels:
     """Move edges outwards by 0 to 256 / 256 px; erosion is the growth of paper."""
-    down = images.shape[2]
-    here, shifted = _surround(images ^ inside_out[:, :, None], inside_out, down + 1)
-    beside = np.maximum(shifted(-1), shifted(1))
-    for far in (-down, down):
-        np.maximum(beside, shifted(far), out=beside)
-    across = np.maximum(here, shifted(-down - 1))
-    for far in (1 - down, down - 1, down + 1):
-        np.maximum(across, shifted(far), out=across)
+    size, down = images[0].size, images.shape[2]
+    field = surround(images, down + 1)
+    field ^= inside_out
+    here = field[:, down + 1 : -down - 1]
+    sides = np.maximum(field[:, :-2], field[:, 2:])
+    across = np.maximum(sides[:, :size], sides[:, 2 * down :])
+    np.maximum(across, here, out=across)
+    beside = sides[:, down : down + size]
+    np.maximum(beside, field[:, 1 : size + 1], out=beside)
+    np.maximum(beside, field[:, 2 * down + 1 : -1], out=beside)
     # A pixel across a corner is sqrt(2) px away: this is the ink 1 px on the way to it.
     across -= here
     rise = across.astype(np.uint16)
     rise *= _DIAGONAL
     rise >>= np.uint16(8)
-    nearer = here + rise.astype(np.uint8)
+    nearer = rise.astype(np.uint8)
+    nearer += here
     np.maximum(nearer, beside, out=nearer)
     nearer -= here
-    rise = nearer * part
+    rise = nearer.astype(np.uint16)
+    rise *= part
     rise += np.uint16(128)
     rise >>= np.uint16(8)
-    grown: Pixels = (here + rise.astype(np.uint8)) ^ inside_out
+    grown = rise.astype(np.uint8)
+    grown += here
+    grown ^= inside_out
     return grown.reshape(images.shape)
-
-
-def _surround(
-    images: Pixels, paper: Pixels | int, reach: int
-) -> tuple[Pixels, Callable[[int], Pixels]]:
-    """Put paper around images: give their pixels, and what lies so far along memory from each."""
-    n, size = len(images), images[0].size
-    field = np.empty((n, size + 2 * reach), np.uint8)
-    field[:, :reach] = field[:, reach + size :] = paper
-    field[:, reach : reach + size] = images.reshape(n, size)
-
-    def shifted(far: int) -> Pixels:
-        return field[:, reach + far : reach + far + size]
-
-    return shifted(0), shifted
 
 
 def _darken(images: Pixels, like: Pixels) -> Pixels:
     """Make the darkest ink as dark as it was: a thin pen writes no paler than a thick one."""
     most, was = _find_most(images), _find_most(like)
-    paler = np.flatnonzero(most < was)
+    gain = _find_gain(most, was)
+    paler = np.flatnonzero(gain > _SAME)
     if paler.size:
-        images[paler] = _multiply(images[paler].astype(np.uint16), was[paler])
+        images[paler] = _multiply(images[paler].astype(np.uint16), gain[paler])
     return images
 
 
-def _multiply(ink: NDArray[np.uint16], most: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """Make ink so dark at most, or four times as dark as it is; written to."""
-    gain = most * np.uint16(_SAME) // np.maximum(_find_most(ink), 1)
-    ink *= np.minimum(gain, _MOST_GAIN)[:, None, None]
+def _find_gain(most: NDArray[np.uint16], to: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Return what makes ink as dark as it is to be, or four times as dark as it is."""
+    gain: NDArray[np.uint16] = to * np.uint16(_SAME) // np.maximum(most, 1)
+    return np.minimum(gain, _MOST_GAIN)
+
+
+def _multiply(ink: NDArray[np.uint16], gain: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Multiply ink, which is written to, by factors in 1 / 64."""
+    ink *= gain[:, None, None]
     ink += np.uint16(_SAME // 2)
-    ink //= np.uint16(_SAME)
+    ink >>= np.uint16(6)
     return ink
 
 
@@ -151,11 +155,12 @@ def _weigh(images: Pixels) -> Ints:
 def _widen(images: Pixels, windows: Floats, step: int) -> Pixels:
     """Take the maximum of a pixel, the one before, the one after, and so on."""
     largest = int(windows.max(initial=1))
-    here, shifted = _surround(images, 0, largest // 2 * step)
-    most = here
+    size, reach = images[0].size, largest // 2 * step
+    field = surround(images, reach)
+    most = field[:, reach : reach + size]
     for place in range(1, largest):
-        far = (place + 1) // 2 * step
-        source = shifted(-far if place % 2 else far)
+        first = reach + (-1) ** place * ((place + 1) // 2 * step)
+        source = field[:, first : first + size]
         taken = windows > place
         if not taken.all():
             source = source & np.where(taken, 255, 0).astype(np.uint8)
@@ -209,4 +214,4 @@ def _mix(
     ink *= back.astype(np.uint16)[:, None, None]
     ink >>= np.uint16(8)
     ink += after
-    return _multiply(ink, most)
+    return _multiply(ink, _find_gain(_find_most(ink), most))

@@ -16,6 +16,7 @@ _TINT, _SLOPE, _MOTTLE, _FIBRE, _RULE = 0.25, 0.3, 0.15, 0.1, 0.35  # parts of t
 _RULE_PX = (6, 12)
 _UNRULED, _SQUARED = -0.25, 0.25  # of a number from -1 to 1
 _LEVEL = 64  # darkness is counted in parts of a grey level
+_UNIT = 64  # parts of a pixel
 _CHUNK_PX = 2**18  # of strokes that are drawn at once
 
 
@@ -119,12 +120,16 @@ def _draw_strokes(
     along = np.arange(width, dtype=np.float32) - middle[:, None]
     part = along / reach[:, None]
     y = above[:, None] + slope[:, None] * along + sag[:, None] * (part * part - np.float32(0.5))
-    lean = 1 / np.sqrt(1 + slope * slope)
     ends = np.clip(reach[:, None] + 1 - np.abs(along), 0, 1) * ink[:, None]
-    stroke = np.arange(height, dtype=np.float32)[:, None] - y[:, None]
+    lean = _UNIT / np.sqrt(1 + slope * slope)  # of distances from the stroke, in whole parts
+    whole = np.int16 if 2 * _UNIT * height < 2**15 else np.int32
+    y = np.rint(np.clip(y, -height, 2 * height) * lean[:, None]).astype(whole)
+    down = np.rint(np.arange(height, dtype=np.float32) * lean[:, None]).astype(whole)
+    stroke = down[:, :, None] - y[:, None]
     np.abs(stroke, out=stroke)
-    stroke *= lean[:, None, None]
-    np.subtract((1 + pen)[:, None, None], stroke, out=stroke)
-    np.clip(stroke, 0, 1, out=stroke)
-    stroke *= ends[:, None]
-    images[chosen] = np.maximum(images[chosen], np.rint(stroke, out=stroke).astype(np.uint8))
+    np.subtract(np.rint(_UNIT * (1 + pen)).astype(whole)[:, None, None], stroke, out=stroke)
+    np.clip(stroke, 0, _UNIT, out=stroke)
+    stroke *= np.rint(ends).astype(whole)[:, None]
+    stroke += _UNIT // 2
+    stroke >>= 6
+    images[chosen] = np.maximum(images[chosen], stroke.astype(np.uint8))
