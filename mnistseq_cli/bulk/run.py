@@ -255,7 +255,10 @@ class _Job:
         """Write what spans parts, unless it is there, and ``dataset.json``; may be done twice."""
         plan, folder = self.plan, self.folder
         self._begin_joining()
+        first = self._make_first()
+        preview = b""
         if self._joiner:
+            preview = _draw_preview(first)  # while the last parts are joined
             self._joiner.finish()
         staging = self._joiner.staging if self._joiner else Staging(folder.stage(JOINED))
         options = shlex.join(_list_options(plan))
@@ -270,7 +273,6 @@ class _Job:
         versions = [*{repr(part.versions): part.versions for part in parts}.values()]
         summaries = [part.summary for part in parts]
         manifest = Manifest.of(plan, self.generator.glyphs, versions, files, summaries)
-        first = self._make_first()
         facts = Facts(
             recipe=manifest.plan["recipe"],
             output=manifest.plan["output"],
@@ -289,7 +291,7 @@ class _Job:
         )
         write_new(str(staging.folder / RECORD), dump_record(record))
         folder.commit(staging.folder, JOINED)
-        card, pages = _make_card(folder, facts, first)
+        card, pages = _make_card(folder, facts, first, preview)
         manifest = replace(manifest, files=files, card=card)
         folder.write(DATASET_FILE, manifest.to_json())
         for name, data in pages.items():  # last: by its hash there the card is known as ours
@@ -376,7 +378,7 @@ def _find_joined(path: Path) -> list[FileEntry] | None:
 
 
 def _make_card(
-    folder: OutputFolder | Store, facts: Facts, first: Block
+    folder: OutputFolder | Store, facts: Facts, first: Block, preview: bytes
 ) -> tuple[dict[str, str], dict[str, bytes]]:
     """Return the hash of our card, edited or not, or {} for another's; and what to write."""
     data = write_card(facts, PREVIEW_FILE).encode()
@@ -386,15 +388,20 @@ def _make_card(
         return folder.card, {}
     pages = {}
     if is_new or not (folder.path / PREVIEW_FILE).exists():
-        from PIL import Image  # noqa: PLC0415 - imageio takes three times as long to import
-
-        stream = BytesIO()
-        sheet = make_sheet([sample.image[:, :_SHOWN_PX] for sample in first])
-        Image.fromarray(sheet).save(stream, "jpeg", quality=90)
-        pages[PREVIEW_FILE] = stream.getvalue()
+        pages[PREVIEW_FILE] = preview or _draw_preview(first)
     if is_new:
         pages[CARD_FILE] = data
     return card, pages
+
+
+def _draw_preview(first: Block) -> bytes:
+    """Return the picture of a card, as JPEG."""
+    from PIL import Image  # noqa: PLC0415 - imageio takes three times as long to import
+
+    stream = BytesIO()
+    sheet = make_sheet([sample.image[:, :_SHOWN_PX] for sample in first])
+    Image.fromarray(sheet).save(stream, "jpeg", quality=90)
+    return stream.getvalue()
 
 
 def _list_options(plan: Plan) -> list[str]:

@@ -187,6 +187,9 @@ def _read_rows(split: Fragments, name: str, shape: tuple[int, ...]) -> Iterator[
     else:
         counts = "mark_lengths" if name.startswith("mark_") else "lengths"
         for lengths, flat in zip(_read_rows(split, counts, shape[:1]), arrays, strict=True):
+            if len(lengths) * prod(of_each) == len(flat):  # all are as long
+                yield flat.reshape(-1, *of_each)
+                continue
             filled = np.full((len(lengths), *of_each), column.blank, column.dtype)
             filled[np.arange(of_each[0]) < lengths[:, None]] = flat.reshape(-1, *of_each[1:])
             yield filled
