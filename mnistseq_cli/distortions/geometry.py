@@ -63,9 +63,7 @@ def _warp_tiles(
     low >>= np.uint16(8)
     high &= np.uint16(0xFF00)
     low |= high
-    words = low[1].astype(np.uint32)
-    words *= np.uint32(2**16)
-    words |= low[0].astype(np.uint32)
+    words = low[1].astype(np.uint32) * np.uint32(2**16) | low[0].astype(np.uint32)
     place = (row * NODE_PX * width + column).take(cell)
     place += digit * (width * result.shape[1])
     result.view("<u4").reshape(-1)[place + np.arange(0, NODE_PX * width, width)[:, None]] = words
@@ -109,9 +107,7 @@ def _sample(images: Pixels, digit: Ints, points: NDArray[np.signedinteger]) -> N
     x, y = points[:, :, 0], points[:, :, 1]
     x.clip(-_UNIT, width * _UNIT, out=x)
     y.clip(-_UNIT, height * _UNIT, out=y)
-    pixel = y >> _UNIT_BITS
-    pixel *= stride
-    pixel += x >> _UNIT_BITS
+    pixel = (y >> _UNIT_BITS) * stride + (x >> _UNIT_BITS)
     index = pixel.astype(np.intp)  # as `take` wants it; it is slower in making that itself
     index += digit * (stride * (height + 1)) + (stride + 1)
     quads = _pack(images).take(index, mode="wrap")
@@ -206,9 +202,7 @@ def _pack(images: Pixels) -> NDArray[np.uint32]:
     lower = padded[stride:] * np.uint16(2**8)
     lower |= padded[:-stride]
     quads = lower.astype(np.uint32)
-    right = quads[1:] * np.uint32(2**16)
-    right |= quads[:-1]
-    return right
+    return quads[1:] * np.uint32(2**16) | quads[:-1]
 
 
 _FINE = 8 * 8  # times as large are waves of whole numbers
@@ -245,8 +239,7 @@ class Motion:
         """Whether each digit stays as it is, shape (M,)."""
         turns = (self.matrix != np.eye(2)[:, :, None]).any(axis=(0, 1))
         moves = np.concatenate([self.bend, self.shift, self.wave_px[None]]).any(axis=0)
-        still: Bools = ~(turns | moves)
-        return still
+        return np.asarray(~(turns | moves))
 
     def take(self, chosen: Ints) -> Self:
         """Return the maps of some digits."""
@@ -254,8 +247,7 @@ class Motion:
 
     def turn(self, points: Floats) -> Floats:
         """Map points of the ink, or what else has two rows, by the matrix, shape (2, n, M)."""
-        turned: Floats = (self.matrix[:, :, None] * points).sum(axis=1)
-        return turned
+        return np.asarray((self.matrix[:, :, None] * points).sum(axis=1))
 
     def limit_bend(self, points: Floats) -> Self:
         """Bend less where points of the ink, shape (2, n, M), would come too near to the eye."""
@@ -358,8 +350,7 @@ def slide(images: Pixels, right_px: Ints | int, down_px: Ints | int = 0) -> Pixe
     if reach == 0:
         return images
     windows = sliding_window_view(surround(images, reach), height * width, axis=1)
-    moved: Pixels = windows[np.arange(n), reach - by].reshape(images.shape)
-    return moved
+    return np.asarray(windows[np.arange(n), reach - by].reshape(images.shape))
 
 
 def surround(images: Pixels, reach: int) -> Pixels:
