@@ -103,13 +103,14 @@ class DigitChooser:
         characters = self._alphabet[np.where(inside, classes, len(self._alphabet) - 1)]
         return characters.view(f"U{characters.shape[1]}")[:, 0]
 
-    def cut(self, chosen: Chosen) -> tuple[Stamps, Digits]:
+    def cut(self, chosen: Chosen, *, whole: bool = True) -> tuple[Stamps, Digits]:
         """Cut the digits out, distort them, and measure them for the layout.
 
+        Unless `whole`, where nothing is to be done to them, it is their ink alone.
         The stamps' `x_px` counts from where the layout puts the digit.
         """
         place, sample = chosen.texts.places
-        ink = self._glyphs.cut_out(chosen.glyphs[sample, place])
+        ink = self._glyphs.cut_out(chosen.glyphs[sample, place], whole=whole)
         if self._distortions:
             draws = self._draw_for_each(chosen)
             ink = self._distortions.distort(ink, *draws, may_grow=self._may_grow)
@@ -258,15 +259,11 @@ def _find_room(left: Pixels, right: Pixels, left_px: Ints) -> Ints:
 
     Ink is what is over half as dark as a digit's darkest: that paler edges meet is not seen.
     """
-    is_left, is_right = (_find_ink(images) for images in (left, right))
+    is_left, is_right = (
+        images > images.max(axis=(1, 2), keepdims=True) // 2 for images in (left, right)
+    )
     behind = left_px[:, None] - left.shape[2] + is_left[:, :, ::-1].argmax(axis=2)
     room = behind + is_right.argmax(axis=2)
     both = is_left.any(axis=2) & is_right.any(axis=2)
     room_px: Ints = np.where(both, room, APART_PX).min(axis=1, initial=APART_PX)
     return room_px
-
-
-def _find_ink(images: Pixels) -> Bools:
-    half = images.max(axis=(1, 2), keepdims=True) // 2
-    is_ink: Bools = images > half
-    return is_ink

@@ -189,6 +189,8 @@ class SequenceGenerator:
             _check_hash(recipe, "the paper", "paper_sha256", paper.sha256)
             saved |= {"paper": paper.write(), "paper_sha256": paper.sha256}
         self.recipe = replace(recipe, **saved)
+        is_changed = distortions or recipe.touching or recipe.margin_px
+        self._only_paints = recipe.fit == "pad" and not is_changed  # digits as they are cut out
         source = source or open_source(recipe, glyphs)
         of_digits = distortions.digits if distortions else None
         self._chooser = DigitChooser(recipe, glyphs, source, of_digits)
@@ -342,7 +344,7 @@ class SequenceGenerator:
 
     def _make(self, samples: Samples, *, masks: bool) -> Block:
         chosen = self._chooser.choose(samples)
-        stamps, digits = self._chooser.cut(chosen)
+        stamps, digits = self._chooser.cut(chosen, whole=masks or not self._only_paints)
         layout = self._lay_out(digits)
         stamps = self._place(stamps, layout)
         images, boxes, stamps = self._paint(stamps, layout, samples, masks=masks)
@@ -377,7 +379,7 @@ class SequenceGenerator:
         self, stamps: Stamps, layout: Layout, samples: Samples, *, masks: bool
     ) -> tuple[Pixels, Ints, Stamps]:
         stage = self._distortions.pages if self._distortions else None
-        width_px = int(layout.page_px.max())
+        page_px = self.recipe.height_px, int(layout.page_px.max())
 
         def draw(use: int, n_words: int) -> Words:
             return draw_for(self.recipe.seed, use, samples, n_words)
@@ -385,7 +387,7 @@ class SequenceGenerator:
         if stage:
             stamps = stage.bend_lines(stamps, layout.page_px, draw)
         blend = self._may_overlap or bool(stage and stage.may_overlap)
-        images, boxes = paint(stamps, layout.x_px.shape, width_px, blend=blend)
+        images, boxes = paint(stamps, layout.x_px.shape, page_px, blend=blend)
         if stage and stage.changes_images:
             pages = Pages(images, layout.page_px, self.recipe.ink, stage.scale)
             images, on_page = stage.distort(pages, stamps, draw)

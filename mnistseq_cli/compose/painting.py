@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from mnistseq_cli.compose.samples import Inks
 from mnistseq_cli.glyphs.glyph_set import GlyphInk
 from mnistseq_cli.glyphs.resize import ALONE, WINDOW_PARTS, weigh_windows
-from mnistseq_cli.glyphs.stamps import Stamps
-from mnistseq_cli.pixels import Array, Bools, Ints, Pixels, find_different
+from mnistseq_cli.glyphs.stamps import Stamps, view_windows
+from mnistseq_cli.pixels import Bools, Ints, Pixels, find_different
 
 LARGEST_SCALE = 2  # of rows that are to fill a height; what is low as a dash stays small
 _SCALE_PARTS = 16  # of a pixel, to which the size of cells is rounded up
@@ -140,7 +140,7 @@ def _find_reach(weights: _Weights, kind: Ints, start_px: Ints, size_px: Ints) ->
 
 
 def paint(
-    stamps: Stamps, shape: tuple[int, int], width_px: int, *, blend: bool
+    stamps: Stamps, shape: tuple[int, int], page_px: tuple[int, int], *, blend: bool
 ) -> tuple[Pixels, Ints]:
     """Put digits on pages, from left to right; `shape` is (N, n), pages and places on each.
 
@@ -148,15 +148,13 @@ def paint(
     right of each image is painted over by the next one. Return the images, and boxes on the page,
     shape (N, n, 4), zeros after the end of a text.
     """
-    n, (_, height_px, stamp_px) = shape[0], stamps.images.shape
-    canvas = np.zeros(n * height_px * width_px + stamp_px, np.uint8)
-    # A window lies at each pixel; those at the right edge reach into the next rows. To copy a row
-    # of one as a whole is twice as fast as its bytes.
-    n_windows, row = canvas.size - stamp_px - (height_px - 1) * width_px + 1, f"V{stamp_px}"
-    windows: Array = np.ndarray((n_windows, height_px), row, canvas, strides=(1, width_px))
-    rows = np.ascontiguousarray(stamps.images).view(row)[:, :, 0]
-    at_px = stamps.sample * (height_px * width_px) + stamps.x_px
-    reaches_out = stamps.x_px > width_px - stamp_px
+    n, (height_px, width_px), (_, high_px, wide_px) = shape[0], page_px, stamps.images.shape
+    canvas = np.zeros(n * height_px * width_px + wide_px, np.uint8)
+    windows = view_windows(canvas, (high_px, wide_px), width_px)
+    rows = np.ascontiguousarray(stamps.images).view(windows.dtype)[:, :, 0]
+    y_px = stamps.sample * height_px + np.clip(stamps.boxes[:, 1], 0, height_px - high_px)
+    at_px = y_px * width_px + stamps.x_px
+    reaches_out = stamps.x_px > width_px - wide_px  # from the right edge into the next rows
     right_px = stamps.x_px + stamps.boxes[:, 0] + stamps.boxes[:, 2]
     reached_px = np.zeros(n, np.int64)  # by the ink of digits on each page
     ends = np.cumsum(np.bincount(stamps.place)).tolist()
@@ -169,7 +167,7 @@ def paint(
         if met.any():
             images = images.copy()
             before = windows[at_px[start:end][met]].view(np.uint8)
-            images[met] = np.maximum(before, images[met].view(np.uint8)).view(row)
+            images[met] = np.maximum(before, images[met].view(np.uint8)).view(rows.dtype)
         windows[at_px[start:end]] = images
     boxes = np.zeros((*shape, 4), np.int64)
     boxes[stamps.sample, stamps.place] = stamps.boxes

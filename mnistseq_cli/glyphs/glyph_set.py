@@ -8,22 +8,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from mnistseq_cli.errors import GlyphError, TextError
 from mnistseq_cli.glyphs.resize import SHARP, enlarge, find_steepness, steepen
+from mnistseq_cli.glyphs.stamps import view_windows
 from mnistseq_cli.glyphs.writers import Writers
-from mnistseq_cli.pixels import (
-    Array,
-    Bools,
-    Classes,
-    Ints,
-    Pixels,
-    Words,
-    find_different,
-    split_up,
-)
+from mnistseq_cli.pixels import Bools, Classes, Ints, Pixels, Words, find_different, split_up
 from mnistseq_cli.randomness import draw_by_weight, scale_words
 
 SIDE_PX = 28
@@ -31,6 +22,7 @@ _UNSAID: Any = None  # what `GlyphSet` makes itself
 _N_SIZED = 200  # glyphs that say how large those of a set are
 _CUT_OUT = ("_kept", "_block", "_owners", "_next", "_place", "_extents")
 _CUT_OUT_BYTES = 2**27  # of glyphs that are kept cut out: nearly all of MNIST at 64 px
+_STEPS = 7  # in which the room for ink grows to that of a cell
 _LONG_PX = 100  # rows that are looked through faster one by one
 _CHUNK_PX = 2**18  # of images that are measured while they lie in a processor's cache
 AT_ONCE_PX = 2**22  # of glyphs that are worked on together: more would take too much memory
@@ -159,8 +151,7 @@ class GlyphSet:
 
     def _reset_cache(self) -> None:
         self._extents = np.zeros((len(self.labels), 4), np.int64)  # of those not kept, too
-        fits = len(self.ids) * self.height_px**2 <= _CUT_OUT_BYTES
-        self._make_room(*((self.height_px, self.height_px) if fits else (1, 1)))
+        self._make_room(1, 1)
 
     def _make_room(self, high_px: int, wide_px: int) -> None:
         """Keep glyphs cut out from now on, their ink in blocks of a size; forget the others."""
@@ -230,19 +221,32 @@ class GlyphSet:
         counts = np.bincount(cells, minlength=shape[0] * shape[1])
         return counts.reshape(shape), (np.cumsum(counts) - counts).reshape(shape)
 
-    def cut_out(self, ids: Ints) -> GlyphInk:
-        """Return the ink of glyphs at the left edge of cells; a blank one raises a GlyphError."""
+    def cut_out(self, ids: Ints, *, whole: bool = True) -> GlyphInk:
+        """Return the ink of glyphs at the left edge of cells; a blank one raises a GlyphError.
+
+        Unless `whole`, images are only as high and wide as any ink needs. They begin where ink
+        does, or end where cells do.
+        """
         place = self._place[ids]
-        images = self._unpack(place, self._extents[ids, 1])
-        is_new = place < 0
+        blocks, is_new = self._kept[place], place < 0
         if is_new.any():
-            new = find_different(ids[is_new])
+            new, room = find_different(ids[is_new]), self._block
             cut = self._cut_out(new)
-            images[is_new] = cut[np.searchsorted(new, ids[is_new])]
-        steepness = np.full(len(ids), SHARP)
+            if self._block != room:  # the others were forgotten
+                return self.cut_out(ids, whole=whole)
+            blocks[is_new] = cut[np.searchsorted(new, ids[is_new])]
+        n, side_px = len(ids), self.height_px
+        steepness = np.full(n, SHARP)
         if self.is_soft:
             steepness[~self._is_drawn(ids)] = self._steepness
         left, top, width, height = self._extents[ids].T
+        images = blocks.reshape(n, *self._block)
+        if whole:
+            cells = np.zeros((n, side_px, side_px), np.uint8)
+            windows = view_windows(cells.reshape(-1), self._block, side_px)
+            row = np.arange(n) * side_px + np.minimum(top, side_px - self._block[0])
+            windows[row * side_px] = images.view(windows.dtype)[:, :, 0]
+            images = cells
         return GlyphInk(images, left, top, width, height, steepness)
 
     def measure(self, ids: Ints) -> Ints:
@@ -296,31 +300,25 @@ class GlyphSet:
         for blank in ids[extents[:, 2] == 0][:1]:
             raise GlyphError(f"glyph {blank} of {self.name} is blank: it has no ink to write with")
         self._extents[ids] = extents
-        moved = move_left(images, extents[:, 0])
-        block = tuple(np.maximum(extents[:, [3, 2]].max(axis=0), self._block).tolist())
-        if block != self._block:
-            self._make_room(*block)
+        needed_px = np.maximum(extents[:, [3, 2]].max(axis=0), self._block)
+        step_px = -(-self.height_px // _STEPS)  # to grow seldom
+        block = np.minimum(-(-needed_px // step_px) * step_px, self.height_px)
+        if tuple(block) != self._block:
+            self._make_room(*block.tolist())
+        side_px, n = self.height_px, len(ids)
+        padded = np.pad(images.reshape(n, -1), ((0, 0), (0, side_px)))  # beyond the last row
+        windows = view_windows(padded.reshape(-1), self._block, side_px)
+        at_px = np.minimum(extents[:, 1], side_px - self._block[0]) * side_px + extents[:, 0]
+        at_px += np.arange(n) * padded.shape[1]
+        cut: Pixels = windows[at_px].view(np.uint8)
         ids = ids[: len(self._kept)]
         places = (self._next + np.arange(len(ids))) % len(self._kept)
         self._next += len(ids)
         evicted = self._owners[places]
         self._place[evicted[evicted >= 0]] = -1
         self._owners[places], self._place[ids] = ids, places
-        top = np.minimum(extents[: len(ids), 1], self.height_px - self._block[0])
-        blocks = sliding_window_view(moved, self._block, axis=(1, 2))
-        self._kept[places] = blocks[np.arange(len(ids)), top, 0].reshape(len(ids), -1)
-        return moved
-
-    def _unpack(self, place: Ints, top_px: Ints) -> Pixels:
-        """Return the images of glyphs that are kept; of others, whose place is -1, anything."""
-        blocks = self._kept[place].reshape(-1, *self._block)
-        if self._block == (self.height_px, self.height_px):
-            return blocks
-        images = np.zeros((len(place), self.height_px, self.height_px), np.uint8)
-        top = np.minimum(top_px, self.height_px - self._block[0])
-        windows = sliding_window_view(images, self._block, axis=(1, 2), writeable=True)
-        windows[np.arange(len(place)), top, 0] = blocks
-        return images
+        self._kept[places] = cut[: len(ids)]
+        return cut
 
     def _render(self, ids: Ints) -> Pixels:
         """Return glyphs at the height, shape (N, height, height)."""
@@ -357,21 +355,12 @@ def _center(images: Pixels, side_px: int) -> Pixels:
     return padded[:, first : first + side_px, first : first + side_px]
 
 
-def hash_glyphs(images: Array, labels: Array, alphabet: str) -> str:
+def hash_glyphs(images: Pixels, labels: Classes, alphabet: str) -> str:
     """Return the SHA-256 of glyphs whose files have none that is known."""
     digest = hashlib.sha256(f"{images.shape} {alphabet}".encode("utf-8", "surrogateescape"))
     digest.update(np.ascontiguousarray(images).data)
     digest.update(np.ascontiguousarray(labels).data)
     return digest.hexdigest()
-
-
-def move_left(images: Pixels, by_px: Ints) -> Pixels:
-    """Move images left past blank columns: in memory, all their pixels move forward as a whole."""
-    n, height, width = images.shape
-    pixels = np.pad(images.reshape(n, height * width), ((0, 0), (0, width)))
-    moved = sliding_window_view(pixels, height * width, axis=1)
-    rows: Pixels = moved[np.arange(n), by_px].reshape(images.shape)
-    return rows
 
 
 def measure_ink(images: Pixels) -> Ints:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import TypeVar
 
@@ -255,13 +256,9 @@ def _map_ahead(function: Callable[[range], MadeT], values: Iterable[range]) -> I
     A DataLoader asks a worker for few batches ahead, so that it would wait while more are made.
     """
     with ThreadPoolExecutor(1) as thread:
-        newest = None
-        for value in values:
-            before, newest = newest, thread.submit(function, value)
-            if before:
-                yield before.result()
-        if newest:
-            yield newest.result()
+        newest = (thread.submit(function, value) for value in values)
+        for before, _ in pairwise(chain(newest, [Future()])):
+            yield before.result()
 
 
 def _find_rank() -> tuple[int, int]:
