@@ -91,13 +91,10 @@ class Staging:
     def write(self, names: Sequence[str], contents: Sequence[bytes]) -> None:
         """Write whole files."""
         names = [self._within + name for name in names]
+        for folder in {name[: name.rfind("/") + 1] for name in names}:
+            self._make_parents(folder)
         for name, data in zip(names, contents, strict=True):
-            path = self._prefix + name
-            try:
-                write_new(path, data)
-            except FileNotFoundError:
-                self._make_parents(name)
-                write_new(path, data)
+            write_new(self._prefix + name, data)
         hashes = [hashlib.sha256(data).hexdigest() for data in contents]
         self._entries += map(FileEntry, names, map(len, contents), hashes)
 

@@ -136,7 +136,7 @@ def _lay_out(names: tuple[str, ...]) -> list[Pixels]:
 
 # A cell is words of eight bytes, filled with zeros: four are for what stands before the value, and
 # the first one of a list lacks its comma.
-_N_BEFORE, _GROUP, _LAST_PLAIN = 4, 1000, 126
+_N_BEFORE, _GROUP = 4, 1000
 _COMMA, _QUOTE, _BRACKETS, _BEFORE = (
     np.frombuffer(one + bytes(_N_BEFORE), np.uint64)
     for one in (b"\0, \0", b'\0, "', b"]\0\0[", b"\xff\xff\xff\0")
@@ -181,7 +181,8 @@ def _quote_all(texts: Array) -> Words:
     flat = np.ascontiguousarray(texts).ravel()
     points = flat.view(np.uint32).reshape(len(flat), flat.itemsize // 4)
     inside = points.astype(np.uint8)
-    if points.max(initial=0) > _LAST_PLAIN or _needs_quotes(inside):
+    plain = inside.tobytes().translate(None, _ESCAPED)
+    if points.max(initial=0) > ord("~") or len(plain) < inside.size:
         data = [one.encode()[1:-1] for one in quote(flat.tolist())]
         inside = np.array(data).view(np.uint8).reshape(len(flat), -1)
     end = _N_BEFORE + inside.shape[1]
@@ -193,10 +194,7 @@ def _quote_all(texts: Array) -> Words:
     return cells
 
 
-def _needs_quotes(ascii_bytes: Pixels) -> bool:
-    """Whether a character stands in JSON in another way; 0 fills texts."""
-    is_control = ascii_bytes - np.uint8(1) < ord(" ") - 1
-    return bool((is_control | (ascii_bytes == ord('"')) | (ascii_bytes == ord("\\"))).any())
+_ESCAPED = bytes([*range(1, ord(" ")), *b'"\\'])  # in JSON; 0 fills texts
 
 
 def quote(values: Sequence[str]) -> list[str]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -60,7 +58,8 @@ class Listing(LabelStyle):
 
     def list_entries(self, names: Sequence[str], block: Block) -> Iterable[str]:
         """Return the entry of each sample."""
-        return map(self.entry.format, self.quote(names), self.quote(block.texts.tolist()))
+        rows = zip(self.quote(names), self.quote(block.texts.tolist()), strict=True)
+        return map(self.entry.__mod__, rows)
 
     def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
         """Keep the entries of a block."""
@@ -91,18 +90,6 @@ def _write_entries(split: Fragments, fragment: str, append: Append, separator: s
         n_cut = 0
 
 
-class _Csv(Listing):
-    def list_entries(self, names: Sequence[str], block: Block) -> Iterable[str]:
-        pairs = [*zip(names, block.texts.tolist(), strict=True)]
-        plain = "\n".join(map(",".join, pairs)) + "\n"
-        is_plain = plain.count(",") == plain.count("\n") == len(pairs)
-        if is_plain and '"' not in plain and "\r" not in plain:
-            return [plain]
-        rows = StringIO()
-        csv.writer(rows, lineterminator="\n").writerows(pairs)
-        return [rows.getvalue()]
-
-
 @dataclass(frozen=True)
 class _Records(Listing):
     """Lines of JSON: file_name, and `fields.FIELDS`."""
@@ -125,17 +112,25 @@ def _name_inside(names: Sequence[str]) -> list[str]:
     return [name.removeprefix("images/") for name in names]
 
 
+def _quote_cells(cells: Sequence[str]) -> Sequence[str]:
+    """Quote what could not stand in CSV as it is; see RFC 4180."""
+    signs, joined = {*',"\r\n'}, "".join(cells)
+    if not any(sign in joined for sign in signs):
+        return cells
+    doubled = [cell.replace('"', '""') for cell in cells]
+    return [cell if signs.isdisjoint(cell) else f'"{cell}"' for cell in doubled]
+
+
 def _name_masks(names: Sequence[str]) -> list[str]:
     return [f"masks/{name.rpartition('.')[0]}.png" for name in _name_inside(names)]
 
 
-# RFC 4180.
-CSV = _Csv("labels.csv", "labels.csv", header="file_name,text\n")
+CSV = Listing("labels.csv", "labels.csv", "%s,%s\n", header="file_name,text\n", quote=_quote_cells)
 # As the imagefolder loader of Hugging Face datasets reads it; beside masks it gives `mask`.
 JSONL = _Records("metadata.jsonl", "metadata.jsonl")
 # `ppocr/data/simple_dataset.py` of PaddleOCR cuts a line at each tab and puts `data_dir` before
 # the path: give it the folder of the split.
-PADDLEOCR = Listing("rec_gt.txt", "paddleocr", "{}\t{}\n")
+PADDLEOCR = Listing("rec_gt.txt", "paddleocr", "%s\t%s\n")
 # `trainer/dataset.py` of EasyOCR looks only into folders without sub-folders, so the file has one
 # of its own and its paths begin with ../. pandas cuts a line at the first comma
 # (`sep='^([^,]+),'`): nothing is quoted. It takes a column of digits for numbers, and the trainer
@@ -147,7 +142,7 @@ EASYOCR_BLANK = "-"  # the image of the line that is none
 EASYOCR = Listing(
     "easyocr/labels.csv",
     "easyocr",
-    "../{},{}\n",
+    "../%s,%s\n",
     header="filename,words\n"
     f"{EASYOCR_BLANK},this line is no image: it keeps pandas from taking digits for numbers\n",
     names="[^,]*$",
@@ -158,7 +153,7 @@ EASYOCR = Listing(
 MMOCR = Listing(
     "textrecog.json",
     "mmocr",
-    '{{"img_path": {}, "instances": [{{"text": {}}}]}}',
+    '{"img_path": %s, "instances": [{"text": %s}]}',
     header='{"metainfo": {"dataset_type": "TextRecogDataset", "task_name": "textrecog"},\n'
     '"data_list": [\n',
     separator=",\n",
@@ -169,7 +164,7 @@ MMOCR = Listing(
 # `references/recognition/train_pytorch.py` gives it `images` beside the file: paths leave images/
 # out.
 DOCTR = _Doctr(
-    "labels.json", "doctr", "{}: {}", header="{\n", separator=",\n", footer="\n}\n", quote=quote
+    "labels.json", "doctr", "%s: %s", header="{\n", separator=",\n", footer="\n}\n", quote=quote
 )
 
 

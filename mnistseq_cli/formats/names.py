@@ -58,7 +58,7 @@ class NameTemplate:
     def fill(self, block: Block) -> list[str]:
         """Return the names of the samples of a block."""
         index = range(block.start, block.start + len(block))
-        texts = block.texts.tolist() if "text" in self._fields else ()
+        texts = block.texts.tolist()
         if _UNSAFE.search(block.alphabet):
             texts = [*map(make_safe, texts)]
         shards = [one // SHARD_SIZE for one in index]
