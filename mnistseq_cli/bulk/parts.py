@@ -45,26 +45,21 @@ _READ_BYTES = 1 << 20
 _SMALL_BYTES = 1 << 16  # read at once
 
 
-def describe_file(path: Path | str, name: str) -> FileEntry:
-    """Read a file and return its entry."""
-    digest, size_bytes = hashlib.sha256(), 0
-    for block in _read_blocks(path):
-        digest.update(block)
-        size_bytes += len(block)
-    return FileEntry(name, size_bytes, digest.hexdigest())
+def describe_file(path: Path | str, name: str, *, is_fragment: bool = False) -> FileEntry:
+    """Read a file and return its entry.
 
-
-def describe_fragment(path: Path | str, name: str) -> FileEntry:
-    """Read a fragment and return its entry.
-
-    A CRC-32 tells what a crash has left from what was written, in a twentieth of the time of the
-    SHA-256 that the files made of fragments have.
+    Fragments have a CRC-32: it tells what a crash has left from what was written, in a twentieth
+    of the time of the SHA-256 that the files made of them have.
     """
-    crc32 = size_bytes = 0
+    digest, crc32, size_bytes = hashlib.sha256(), 0, 0
     for block in _read_blocks(path):
-        crc32 = zlib_ng.crc32(block, crc32)
+        if is_fragment:
+            crc32 = zlib_ng.crc32(block, crc32)
+        else:
+            digest.update(block)
         size_bytes += len(block)
-    return FileEntry(name, size_bytes, f"{_CRC32}{crc32:08x}")
+    found = f"{_CRC32}{crc32:08x}" if is_fragment else digest.hexdigest()
+    return FileEntry(name, size_bytes, found)
 
 
 def _read_blocks(path: Path | str) -> Iterator[bytes]:
@@ -122,10 +117,8 @@ class Staging:
     def append(self, fragment: str, data: Buffer) -> None:
         """Append to a fragment of this part."""
         self._fragments[fragment] = zlib_ng.crc32(data, self._fragments.get(fragment, 0))
-        rest = memoryview(data).cast("B")
-        with (self.kept / fragment).open("ab", buffering=0) as file:
-            while rest:
-                rest = rest[file.write(rest) :]
+        with (self.kept / fragment).open("ab") as file:
+            file.write(data)
 
     def entries(self) -> list[FileEntry]:
         """Return the files, in the order they were written."""
@@ -281,8 +274,7 @@ def _check_file(path: Path | str, entry: FileEntry) -> Problem | None:
         if isinstance(path, str):
             check_regular(path)
         is_fragment = entry.sha256.startswith(_CRC32)  # and not of version 0.1
-        describe = describe_fragment if is_fragment else describe_file
-        _, size_bytes, sha256 = describe(path, entry.name)
+        _, size_bytes, sha256 = describe_file(path, entry.name, is_fragment=is_fragment)
     except (OSError, ValueError) as error:
         return _name_problem(error, entry.name)
     if sha256 == entry.sha256:

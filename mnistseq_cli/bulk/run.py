@@ -256,9 +256,8 @@ class _Job:
         plan, folder = self.plan, self.folder
         self._begin_joining()
         first = self._make_first()
-        preview = b""
+        preview = _draw_preview(first)  # while the last parts are joined
         if self._joiner:
-            preview = _draw_preview(first)  # while the last parts are joined
             self._joiner.finish()
         staging = self._joiner.staging if self._joiner else Staging(folder.stage(JOINED))
         options = shlex.join(_list_options(plan))
@@ -291,7 +290,7 @@ class _Job:
         )
         write_new(str(staging.folder / RECORD), dump_record(record))
         folder.commit(staging.folder, JOINED)
-        card, pages = _make_card(folder, facts, first, preview)
+        card, pages = _make_card(folder, facts, preview)
         manifest = replace(manifest, files=files, card=card)
         folder.write(DATASET_FILE, manifest.to_json())
         for name, data in pages.items():  # last: by its hash there the card is known as ours
@@ -378,7 +377,7 @@ def _find_joined(path: Path) -> list[FileEntry] | None:
 
 
 def _make_card(
-    folder: OutputFolder | Store, facts: Facts, first: Block, preview: bytes
+    folder: OutputFolder | Store, facts: Facts, preview: bytes
 ) -> tuple[dict[str, str], dict[str, bytes]]:
     """Return the hash of our card, edited or not, or {} for another's; and what to write."""
     data = write_card(facts, PREVIEW_FILE).encode()
@@ -388,7 +387,7 @@ def _make_card(
         return folder.card, {}
     pages = {}
     if is_new or not (folder.path / PREVIEW_FILE).exists():
-        pages[PREVIEW_FILE] = preview or _draw_preview(first)
+        pages[PREVIEW_FILE] = preview
     if is_new:
         pages[CARD_FILE] = data
     return card, pages

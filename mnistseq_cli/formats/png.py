@@ -20,6 +20,7 @@ from mnistseq_cli.glyphs.idx import MAX_DEFLATE_RATIO
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _LEVEL = 1
+_CACHED_PX = 2**17  # few enough to stay in a processor's cache
 _LENGTH = struct.Struct(">I")
 _CHUNK = struct.Struct(">I4s")
 _CRC_BYTES = 4
@@ -32,16 +33,17 @@ def encode_pngs(images: NDArray[np.uint8], widths_px: NDArray[np.int64]) -> list
 
     The same image has the same bytes, whatever block it is in.
     """
-    rows = np.empty((*images.shape[:2], images.shape[2] + 1), np.uint8)
-    rows[:, :, 0], rows[:, :, 1:] = 0, images
-    if np.all(widths_px == images.shape[2]):
-        cut = list(rows.reshape(len(images), -1))
-    else:
-        cut = [row[:, : width + 1].copy() for row, width in zip(rows, widths_px, strict=True)]
-    height = images.shape[1]
-    return [
-        _encode(row, width, height) for row, width in zip(cut, widths_px.tolist(), strict=True)
-    ]
+    encoded: list[bytes] = []
+    height, width = images.shape[1:]
+    rows = np.zeros((max(1, _CACHED_PX // (height * width)), height, width + 1), np.uint8)
+    for start in range(0, len(images), len(rows)):
+        some = slice(start, start + len(rows))
+        rows[: len(images[some]), :, 1:] = images[some]
+        encoded += [
+            _encode(row if own == width else row[:, : own + 1].copy(), own, height)
+            for row, own in zip(rows, widths_px[some].tolist(), strict=False)
+        ]
+    return encoded
 
 
 def _encode(rows: NDArray[np.uint8], width: int, height: int) -> bytes:
