@@ -377,7 +377,7 @@ def _measure_along(is_ink: Bools) -> tuple[Ints, Ints]:
     """Return where ink begins in lines, shape (N, L), and how far it reaches; 0 without any."""
     first = is_ink.argmax(axis=1)
     last = is_ink.shape[1] - is_ink[:, ::-1].argmax(axis=1)
-    return first, (last - first) * is_ink.any(axis=1)
+    return first, (last - first) * is_ink[np.arange(len(first)), first]
 
 
 def _find_columns(images: Pixels) -> Bools:
