@@ -169,9 +169,9 @@ def paint(
             before = windows[at_px[start:end][met]].view(np.uint8)
             images[met] = np.maximum(before, images[met].view(np.uint8)).view(rows.dtype)
         windows[at_px[start:end]] = images
-    boxes = np.zeros((*shape, 4), np.int64)
-    boxes[stamps.sample, stamps.place] = stamps.boxes
-    boxes[stamps.sample, stamps.place, 0] += stamps.x_px
+    boxes, on_page = np.zeros((*shape, 4), np.int64), stamps.boxes.copy()
+    on_page[:, 0] += stamps.x_px
+    boxes[stamps.sample, stamps.place] = on_page
     return canvas[: n * height_px * width_px].reshape(n, height_px, width_px), boxes
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from copy import copy
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -238,13 +239,12 @@ class Block:
 
     def take(self, some: slice, start: int) -> Block:
         """Return samples that follow each other, the first of which has this index."""
-        of_all = {"start", "edges", "alphabet", "one_writer"}
-        taken: dict[str, Any] = {}
-        for name in {one.name for one in fields(self)} - of_all:
-            value = getattr(self, name)
-            taken[name] = value if value is None else value[some]
-        taken["images"] = taken["images"][:, :, : taken["widths_px"].max()]
-        return replace(self, start=start, **taken)
+        block, of_all = copy(self), {"start", "edges", "alphabet", "one_writer"}
+        own = {name: one for name, one in vars(self).items() if name not in of_all}
+        vars(block).update({name: one[some] for name, one in own.items() if one is not None})
+        images = np.ascontiguousarray(block.images[:, :, : block.widths_px.max()])
+        vars(block).update(start=start, images=images)
+        return block
 
     def __getitem__(self, place: int) -> Sample:
         """Return the sample at a place of the block, 0 being the first, -1 the last."""

@@ -239,7 +239,7 @@ class GlyphSet:
         steepness = np.full(n, SHARP)
         if self.is_soft:
             steepness[~self._is_drawn(ids)] = self._steepness
-        left, top, width, height = self._extents[ids].T
+        left, top, width, height = self._extents.take(ids, axis=0).T
         images = blocks.reshape(n, *self._block)
         if whole:
             cells = np.zeros((n, side_px, side_px), np.uint8)
@@ -254,7 +254,7 @@ class GlyphSet:
         unknown = ids[self._extents[ids, 2] == 0]
         if unknown.size:
             self._cut_out(find_different(unknown))
-        return self._extents[ids]
+        return self._extents.take(ids, axis=0)
 
     @cached_property
     def widest_px(self) -> Ints:
