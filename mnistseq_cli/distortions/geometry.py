@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from mnistseq_cli.glyphs.glyph_set import GlyphInk
-from mnistseq_cli.glyphs.stamps import Stamps
+from mnistseq_cli.glyphs.stamps import Stamps, view_windows
 from mnistseq_cli.pixels import Bools, Floats, Ints, Pixels, Words, split_up
 from mnistseq_cli.randomness import expand_bytes, expand_fractions
 
@@ -36,9 +36,12 @@ def warp(ink: GlyphInk, places_px: NDArray[np.float32], result: Pixels) -> None:
     places += _UNIT / _WEIGHT / 2
     whole = np.int16 if size_px.max() <= _SMALL_PX else np.int32
     nodes: NDArray[np.signedinteger] = np.rint(places, out=places).astype(whole)
-    top_px, bottom_px = ink.top_px.min(), (ink.top_px + ink.height_px).max()
-    nodes[1] -= top_px * _UNIT
-    images = ink.images[:, top_px:bottom_px, : ink.width_px.max()]
+    n, height, width = ink.images.shape
+    most_px = int(ink.height_px.max()), int(ink.width_px.max())
+    top_px = np.minimum(ink.top_px, height - most_px[0])
+    nodes[1] -= (top_px * _UNIT).astype(whole)
+    windows = view_windows(ink.images.reshape(-1), most_px, width)
+    images = windows[(np.arange(n) * height + top_px) * width].view(np.uint8).reshape(n, *most_px)
     seen = _see_ink(replace(ink, top_px=ink.top_px - top_px), nodes)
     for part in split_up(result, _CHUNK_PX):
         _warp_tiles(images[part], nodes[..., part], seen[..., part], result[part])

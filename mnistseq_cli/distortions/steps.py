@@ -65,7 +65,8 @@ class Step:
         if draw_of_row:
             of_row = draw_of_row(self.record.use + USE_OF_ROW, len(self.low) + 1)
             strengths, chance = self._deviate(self._scale(of_row[:, 1:]), strengths), of_row[:, 0]
-        strengths[to_fractions(chance) >= self.probability] = self.record.neutral
+        if self.probability < 1:
+            strengths[to_fractions(chance) >= self.probability] = self.record.neutral
         return strengths, words[:, -1]
 
     def _deviate(self, of_row: Floats, own: Floats) -> Floats:
