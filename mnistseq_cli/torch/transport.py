@@ -8,6 +8,7 @@ import pickle
 from collections.abc import Callable
 from functools import cache, partial
 from multiprocessing.reduction import ForkingPickler
+from typing import Any
 
 import numpy as np
 
@@ -29,23 +30,24 @@ def shorten_way() -> None:
 
 
 def _send(memory: int, block: Block) -> tuple[Callable[..., Block], tuple[object, ...]]:
-    found: list[pickle.PickleBuffer] = []
-    rest = pickle.dumps(block, protocol=5, buffer_callback=found.append)
-    arrays = [one.raw() for one in found]
-    sizes = [one.nbytes for one in arrays]
+    own = vars(block).items()
+    arrays = {name: np.ascontiguousarray(one) for name, one in own if isinstance(one, np.ndarray)}
     slot = os.pread(memory, _SLOTS, 0).find(0)
-    if slot < 0 or sum(sizes) > _SLOT_BYTES:
+    if slot < 0 or sum(one.nbytes for one in arrays.values()) > _SLOT_BYTES:
         return pickle.loads, (pickle.dumps(block),)
-    os.pwritev(memory, arrays, (slot + 1) * _SLOT_BYTES)
+    os.pwritev(memory, [one.data for one in arrays.values()], (slot + 1) * _SLOT_BYTES)
     os.pwrite(memory, b"\1", slot)
-    return _receive, (f"/proc/{os.getpid()}/fd/{memory}", slot, sizes, rest)
+    kinds = [(name, one.shape, one.dtype.str) for name, one in arrays.items()]
+    rest = {name: one for name, one in own if name not in arrays}
+    return _receive, (f"/proc/{os.getpid()}/fd/{memory}", slot, kinds, rest)
 
 
-def _receive(path: str, slot: int, sizes: list[int], rest: bytes) -> Block:
-    arrays = [np.empty(size, np.uint8).data for size in sizes]
+def _receive(path: str, slot: int, kinds: list[Any], rest: dict[str, Any]) -> Block:
+    arrays = {name: np.empty(shape, dtype) for name, shape, dtype in kinds}
     memory = os.open(path, os.O_RDWR)
-    os.preadv(memory, arrays, (slot + 1) * _SLOT_BYTES)
+    os.preadv(memory, [one.data for one in arrays.values()], (slot + 1) * _SLOT_BYTES)
     os.pwrite(memory, b"\0", slot)
     os.close(memory)
-    block: Block = pickle.loads(rest, buffers=arrays)  # noqa: S301 - bytes of our own worker
+    block = object.__new__(Block)
+    vars(block).update(rest, **arrays)
     return block
