@@ -121,7 +121,7 @@ class DigitStage:
         motion = Motion.stand_still(ink.images)
         for step in self.motions:
             motion = step.record.apply(motion, *step.draw(draw, draw_of_row))
-        if self.motions:
+        if motion.bend.any():
             motion = motion.limit_bend(_find_corners(ink))
         drawn = [(step, *step.draw(draw, draw_of_row)) for step in self.shapes]
         growth_px = np.zeros((4, len(ink.images)), np.int64)
