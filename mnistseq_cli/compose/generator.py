@@ -189,8 +189,9 @@ class SequenceGenerator:
             _check_hash(recipe, "the paper", "paper_sha256", paper.sha256)
             saved |= {"paper": paper.write(), "paper_sha256": paper.sha256}
         self.recipe = replace(recipe, **saved)
-        is_changed = distortions or recipe.touching or recipe.margin_px
-        self._only_paints = recipe.fit == "pad" and not is_changed  # digits as they are cut out
+        # Of digits whose rows of pixels stay as they were cut out, only the ink is looked at.
+        rows_stay = recipe.fit != "shrink" and not (recipe.touching or recipe.margin_px)
+        self._is_ink_enough = rows_stay and not distortions
         source = source or open_source(recipe, glyphs)
         of_digits = distortions.digits if distortions else None
         self._chooser = DigitChooser(recipe, glyphs, source, of_digits)
@@ -344,7 +345,7 @@ class SequenceGenerator:
 
     def _make(self, samples: Samples, *, masks: bool) -> Block:
         chosen = self._chooser.choose(samples)
-        stamps, digits = self._chooser.cut(chosen, whole=masks or not self._only_paints)
+        stamps, digits = self._chooser.cut(chosen, whole=masks or not self._is_ink_enough)
         layout = self._lay_out(digits)
         stamps = self._place(stamps, layout)
         images, boxes, stamps = self._paint(stamps, layout, samples, masks=masks)
@@ -401,8 +402,8 @@ class SequenceGenerator:
         stamps = replace(stamps, x_px=stamps.x_px + layout.x_px[row, stamps.place])
         if self._is_fitted:
             keep_height = self.recipe.fit == "stretch"
-            widths_px = layout.row_px, layout.fitted_px
-            stamps = fit_stamps(stamps, *widths_px, keep_height=keep_height)
+            lengths_px = layout.row_px, layout.fitted_px, self.recipe.height_px
+            stamps = fit_stamps(stamps, *lengths_px, keep_height=keep_height)
         return replace(stamps, x_px=stamps.x_px + layout.offset_px[row])
 
     def _lay_out(self, digits: Digits) -> Layout:

@@ -54,13 +54,15 @@ def fill_height(
     return filled, page_px * have // had
 
 
-def fit_stamps(stamps: Stamps, row_px: Ints, fitted_px: Ints, *, keep_height: bool) -> Stamps:
+def fit_stamps(
+    stamps: Stamps, row_px: Ints, fitted_px: Ints, page_px: int, *, keep_height: bool
+) -> Stamps:
     """Resample digits from the width of their row, shape (N,), to another.
 
     A digit begins at the pixel in which its left edge comes to lie. The height shrinks with the
-    width, around the middle, unless it is to be kept.
+    width, around the middle of the page, unless it is to be kept.
     """
-    row, page_px = stamps.sample, stamps.images.shape[1]
+    row = stamps.sample
     _, top_px, width_px, height_px = stamps.boxes.T
     cell = _SCALE_PARTS * page_px
     cells = -(-cell * fitted_px // row_px)
@@ -103,9 +105,10 @@ def _resample(
     not stay. Means are rounded up: where a window meets ink, there is ink.
     """
     kind, columns, rows = weights
-    low, high = int(extent[0].min()), int((extent[0] + extent[1]).max())
-    reached, (_, width, n_columns) = slice(low, high), columns.shape
+    low, high, (_, width, n_columns) = 0, images.shape[1], columns.shape
+    reached = slice(low, high)
     if rows is not None:
+        low, high = int(extent[0].min()), int((extent[0] + extent[1]).max())
         rows = rows[:, low:high]
         inked = np.flatnonzero(rows.any(axis=(0, 1)))
         reached = slice(inked[0], inked[-1] + 1)
