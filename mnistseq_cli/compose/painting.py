@@ -122,13 +122,14 @@ def _resample(
         here = kind[first : first + n_samples]
         for place in range(0, digits.shape[1], n_beside):
             some = digits[first : first + n_samples, place : place + n_beside]
-            ink = images[some][:, :, low:high, :width].astype(np.float32)
-            # All digits of a sample at once: products of two matrices.
-            means = np.matmul(ink.reshape(len(some), -1, width), columns[here])
-            means = means.reshape(*some.shape, high - low, n_columns)
-            if rows is not None:
-                beside = means.swapaxes(1, 2).reshape(len(some), high - low, -1)
-                means = np.matmul(rows[here], beside)
+            ink = images[some][:, :, low:high, :width]
+            if rows is None:
+                ink = ink.astype(np.float32).reshape(len(some), -1, width)
+                means = np.matmul(ink, columns[here]).reshape(*some.shape, -1, n_columns)
+            else:  # the digits of a sample side by side, so that products are of two matrices
+                ink = ink.swapaxes(1, 2).astype(np.float32, order="C")
+                ink = np.matmul(rows[here], ink.reshape(len(some), high - low, -1))
+                means = np.matmul(ink.reshape(len(some), -1, width), columns[here])
                 means = means.reshape(len(some), -1, some.shape[1], n_columns).swapaxes(1, 2)
             means += _ALMOST_1
             result[some, reached] = means.astype(np.uint8)
