@@ -23,7 +23,7 @@ ROWS = st.fixed_dictionaries(
         "seed": st.integers(0, 2**32),
         "height_px": st.sampled_from([28, 28, 16, 48, 130]),
         "margin_px": st.none() | st.tuples(st.integers(0, 2), st.integers(2, 5)),
-        "width_px": st.integers(1200, 1400) | st.sampled_from(["natural", "widest"]),
+        "width_px": st.integers(1600, 1800) | st.sampled_from(["natural", "widest"]),
         "spacing_px": st.tuples(st.integers(0, 4), st.integers(4, 12)),
         "edges": st.booleans(),
         "augment": st.sampled_from([(), (), ("shift=3", "scale=0.2", "dilate=2")]),
