@@ -91,7 +91,7 @@ class Staging:
         for name, data in zip(names, contents, strict=True):
             write_new(self._prefix + name, data)
         hashes = [hashlib.sha256(data).hexdigest() for data in contents]
-        self._entries += map(FileEntry, names, map(len, contents), hashes)
+        self._entries += map(FileEntry._make, zip(names, map(len, contents), hashes, strict=True))
 
     def path(self, name: str) -> Path:
         """Return a path to write a file at."""

@@ -61,10 +61,9 @@ class NameTemplate:
         texts = block.texts.tolist()
         if _UNSAFE.search(block.alphabet):
             texts = [*map(make_safe, texts)]
-        shards = [one // SHARD_SIZE for one in index]
-        columns = {"index": index, "shard": shards, "text": texts}
+        columns = {"index": index, "shard": [one // SHARD_SIZE for one in index], "text": texts}
         rows = zip(*(columns[field] for field in self._fields), strict=True)
-        return [self._template % row for row in rows]
+        return [*map(self._template.__mod__, rows)]
 
 
 def make_safe(text: str) -> str:

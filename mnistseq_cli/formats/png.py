@@ -34,24 +34,25 @@ def encode_pngs(images: NDArray[np.uint8], widths_px: NDArray[np.int64]) -> list
     The same image has the same bytes, whatever block it is in.
     """
     encoded: list[bytes] = []
-    height, width = images.shape[1:]
-    rows = np.zeros((max(1, _CACHED_PX // (height * width)), height, width + 1), np.uint8)
-    for start in range(0, len(images), len(rows)):
+    n, height, width = images.shape
+    rows = np.zeros((max(1, min(n, _CACHED_PX // (height * width))), height, width + 1), np.uint8)
+    whole = [row.data for row in rows]
+    for start in range(0, n, len(rows)):
         some = slice(start, start + len(rows))
         rows[: len(images[some]), :, 1:] = images[some]
         encoded += [
-            _encode(row if own == width else row[:, : own + 1].copy(), own, height)
-            for row, own in zip(rows, widths_px[some].tolist(), strict=False)
+            _encode(row if own == width else np.asarray(row)[:, : own + 1].tobytes(), own, height)
+            for row, own in zip(whole, widths_px[some].tolist(), strict=False)
         ]
     return encoded
 
 
-def _encode(rows: NDArray[np.uint8], width: int, height: int) -> bytes:
+def _encode(rows: bytes | memoryview, width: int, height: int) -> bytes:
     # Buffers are joined once: an image is copied as little as can be.
-    data = zlib_ng.compress(rows.data, _LEVEL)
+    data = zlib_ng.compress(rows, _LEVEL)
     crc = zlib_ng.crc32(data, _IDAT_CRC)
     return b"".join(
-        (_start(width, height), _LENGTH.pack(len(data)), b"IDAT", data, _LENGTH.pack(crc), _END)
+        (_start(width, height), _CHUNK.pack(len(data), b"IDAT"), data, _LENGTH.pack(crc), _END)
     )
 
 
