@@ -387,8 +387,7 @@ class SequenceGenerator:
 
         if stage:
             stamps = stage.bend_lines(stamps, layout.page_px, draw)
-        blend = self._may_overlap or bool(stage and stage.may_overlap)
-        images, boxes = paint(stamps, layout.x_px.shape, page_px, blend=blend)
+        images, boxes = paint(stamps, layout.x_px.shape, page_px)
         if stage and stage.changes_images:
             pages = Pages(images, layout.page_px, self.recipe.ink, stage.scale)
             images, on_page = stage.distort(pages, stamps, draw)
@@ -443,7 +442,3 @@ class SequenceGenerator:
     @property
     def _is_fitted(self) -> bool:
         return self.recipe.fit != "pad" and self.width_px is not None
-
-    @property
-    def _may_overlap(self) -> bool:
-        return self._is_fitted or self.recipe.spacing_px[0] < 0 or self.recipe.touching > 0

@@ -143,14 +143,12 @@ def _find_reach(weights: _Weights, kind: Ints, start_px: Ints, size_px: Ints) ->
     return first[kind, start_px], beyond[kind, start_px + size_px - 1]
 
 
-def paint(
-    stamps: Stamps, shape: tuple[int, int], page_px: tuple[int, int], *, blend: bool
-) -> tuple[Pixels, Ints]:
+def paint(stamps: Stamps, shape: tuple[int, int], page_px: tuple[int, int]) -> tuple[Pixels, Ints]:
     """Put digits on pages, from left to right; `shape` is (N, n), pages and places on each.
 
-    With `blend` the darker pixel wins. It must where images overlap; otherwise the paper on the
-    right of each image is painted over by the next one. Return the images, and boxes on the page,
-    shape (N, n, 4), zeros after the end of a text.
+    Where ink meets the darker pixel wins; the paper on the right of a digit is painted over by the
+    next one. Return the images, and boxes on the page, shape (N, n, 4), zeros after the end of a
+    text.
     """
     n, (height_px, width_px), (_, high_px, wide_px) = shape[0], page_px, stamps.images.shape
     canvas = np.zeros(n * height_px * width_px + wide_px, np.uint8)
@@ -164,10 +162,9 @@ def paint(
     ends = np.cumsum(np.bincount(stamps.place)).tolist()
     for start, end in zip([0, *ends], ends, strict=False):
         sample, images = stamps.sample[start:end], rows[start:end]
-        met = reaches_out[start:end]
-        if blend:
-            met = met | (reached_px[sample] > stamps.x_px[start:end])
-            reached_px[sample] = np.maximum(reached_px[sample], right_px[start:end])
+        before_px = reached_px[sample]
+        met = reaches_out[start:end] | (before_px > stamps.x_px[start:end])
+        reached_px[sample] = np.maximum(before_px, right_px[start:end])
         if met.any():
             images = images.copy()
             before = windows[at_px[start:end][met]].view(np.uint8)

@@ -37,11 +37,6 @@ class PageStage:
         return bool(self.inks or self.images or self.paper)
 
     @property
-    def may_overlap(self) -> bool:
-        """Whether ink of a digit may come to lie on that of another."""
-        return any(step.name == "join" for step in self.lines)
-
-    @property
     def halo_px(self) -> int:
         """How far the lens may spread the ink of a row to either side."""
         lens = (step for step in self.images if step.record.stage == "lens")

@@ -55,7 +55,7 @@ def finish(
     widths_px, draw = np.full(n_pages, page_px), draw_of(n_pages)
     stamps = pipeline.pages.bend_lines(stamps, widths_px, draw)
     size_px = (stamps.images.shape[1], array_px or page_px)
-    images, _ = paint(stamps, (n_pages, int(stamps.place.max()) + 1), size_px, blend=True)
+    images, _ = paint(stamps, (n_pages, int(stamps.place.max()) + 1), size_px)
     return pipeline.pages.distort(Pages(images, widths_px, "black"), stamps, draw)
 
 
