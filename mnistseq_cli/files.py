@@ -85,15 +85,26 @@ def naming_disk_errors(path: Path) -> Iterator[None]:
         raise OutputError(f"cannot write {error.filename or path}: {cause}", hint) from error
 
 
-def write_new(path: str, data: bytes) -> None:
-    """Write a file that must not exist yet."""
-    descriptor = os.open(path, _FLAGS, _MODE)
+def write_new(folder: Path, names: Iterable[str], contents: Iterable[bytes]) -> None:
+    """Write files into a folder, none of which may exist yet."""
+    # A system that opens folders looks this one up once.
+    within = os.open(folder, os.O_RDONLY) if os.open in os.supports_dir_fd else None
+    prefix = f"{folder}{os.sep}" if within is None else ""
     try:
-        written = os.write(descriptor, data)
-        while written < len(data):
-            written += os.write(descriptor, data[written:])
+        for name, data in zip(names, contents, strict=True):
+            descriptor = os.open(prefix + name, _FLAGS, _MODE, dir_fd=within)
+            try:
+                written = os.write(descriptor, data)
+                while written < len(data):
+                    written += os.write(descriptor, data[written:])
+            finally:
+                os.close(descriptor)
+    except OSError as error:
+        error.filename = error.filename and str(folder / error.filename)
+        raise
     finally:
-        os.close(descriptor)
+        if within is not None:
+            os.close(within)
 
 
 def write_whole(path: Path, blocks: Iterable[bytes]) -> None:

@@ -79,11 +79,6 @@ class FileEntry(NamedTuple):
     sha256: str
 
     @classmethod
-    def of(cls, data: bytes, name: str) -> FileEntry:
-        """Return the entry of a file that holds these bytes."""
-        return cls(name, len(data), hashlib.sha256(data).hexdigest())
-
-    @classmethod
     def read(cls, entry: object) -> FileEntry:
         """Check an entry, or raise ValueError; what is listed may be removed: it lies inside."""
         values = [*map(entry.get, cls._fields)] if isinstance(entry, dict) else entry
@@ -180,10 +175,9 @@ class PartSummary:
     @classmethod
     def of(cls, record: PartRecord, data: bytes) -> PartSummary:
         """Return the summary of a part, from its record and the bytes of that."""
-        size_bytes = sum(file.size_bytes for file in record.files)
-        own = FileEntry.of(data, record_name(record.part))
-        samples_and_files = (record.start, record.stop, len(record.files), size_bytes)
-        return cls(own.name, *samples_and_files, own.size_bytes, own.sha256)
+        files = (len(record.files), sum(file.size_bytes for file in record.files))
+        own = (len(data), hashlib.sha256(data).hexdigest())
+        return cls(record_name(record.part), record.start, record.stop, *files, *own)
 
 
 @dataclass(frozen=True)

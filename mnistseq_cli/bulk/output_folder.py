@@ -87,7 +87,7 @@ class OutputFolder:
         """Write a file of ours that is complete or not there."""
         del is_new  # nobody else writes meanwhile
         part = self.stage("own")
-        write_new(str(part), data)
+        write_new(part.parent, [part.name], [data])
         part.replace(self.path / name)
 
     def list_names(self, under: str) -> set[str]:

@@ -51,15 +51,14 @@ def describe_file(path: Path | str, name: str, *, is_fragment: bool = False) -> 
     Fragments have a CRC-32: it tells what a crash has left from what was written, in a twentieth
     of the time of the SHA-256 that the files made of them have.
     """
-    digest, crc32, size_bytes = hashlib.sha256(), 0, 0
+    digest, crc, size_bytes = hashlib.sha256(), 0, 0
     for block in _read_blocks(path):
         if is_fragment:
-            crc32 = zlib_ng.crc32(block, crc32)
+            crc = zlib_ng.crc32(block, crc)
         else:
             digest.update(block)
         size_bytes += len(block)
-    found = f"{_CRC32}{crc32:08x}" if is_fragment else digest.hexdigest()
-    return FileEntry(name, size_bytes, found)
+    return FileEntry(name, size_bytes, f"{_CRC32}{crc:08x}" if is_fragment else digest.hexdigest())
 
 
 def _read_blocks(path: Path | str) -> Iterator[bytes]:
@@ -78,7 +77,6 @@ class Staging:
         for path in (folder, self.files, self.kept):
             path.mkdir()
         self._within = within
-        self._prefix = f"{self.files}{os.sep}"
         self._entries: list[FileEntry] = []
         self._by_path: dict[str, FileEntry | None] = {}
         self._fragments: dict[str, int] = {}  # the CRC-32 of each
@@ -88,8 +86,7 @@ class Staging:
         names = [self._within + name for name in names]
         for folder in {name[: name.rfind("/") + 1] for name in names}:
             self._make_parents(folder)
-        for name, data in zip(names, contents, strict=True):
-            write_new(self._prefix + name, data)
+        write_new(self.files, names, contents)
         hashes = [hashlib.sha256(data).hexdigest() for data in contents]
         self._entries += map(FileEntry._make, zip(names, map(len, contents), hashes, strict=True))
 
@@ -202,7 +199,7 @@ class PartMaker:
             md5 = [hashlib.md5(it, usedforsecurity=False).hexdigest() for it in data]
         record = PartRecord(part.name, part.start, part.stop, self._versions, kept, files, md5)
         written = dump_record(record)
-        write_new(str(folder / RECORD), written)
+        write_new(folder, [RECORD], [written])
         if self._commit:
             self._commit(folder, part.name)
         summary = PartSummary.of(record, written)

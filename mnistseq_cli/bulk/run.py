@@ -284,11 +284,12 @@ class _Job:
         )
         croissant = write_croissant(facts).encode()
         staging.write([CROISSANT_FILE], [croissant])
-        files = [*files, FileEntry.of(croissant, CROISSANT_FILE)]
+        own = FileEntry(CROISSANT_FILE, len(croissant), hashlib.sha256(croissant).hexdigest())
+        files = [*files, own]
         record = PartRecord(
             JOINED, 0, plan.recipe.count, find_versions(open_format(plan.output)), [], files
         )
-        write_new(str(staging.folder / RECORD), dump_record(record))
+        write_new(staging.folder, [RECORD], [dump_record(record)])
         folder.commit(staging.folder, JOINED)
         card, pages = _make_card(folder, facts, preview)
         manifest = replace(manifest, files=files, card=card)

@@ -103,16 +103,15 @@ def write_lines(block: Block, **names: Sequence[str]) -> bytes:
     known = {name: Values(np.array(own, np.str_), once) for name, own in names.items()}
     known |= find_known(block)
     *literals, end = _lay_out(tuple(known))
-    pieces: list[Pixels] = []
+    pieces: list[Array] = []
     for literal, values in zip(literals, known.values(), strict=True):
-        is_text = values.flat.dtype.kind == "U"
+        is_text, is_nested = values.flat.dtype.kind == "U", values.flat.ndim > 1
         cells = _quote_all(values.flat) if is_text else _spell(values.flat.ravel())
-        if values.flat.ndim > 1:  # boxes
+        if is_nested:  # boxes
             cells = cells.reshape(len(values.flat), values.flat.shape[1] * cells.shape[1])
             cells[:, 0] |= _BRACKETS
-        pieces += [literal, _enlist(cells, values.counts)]
-        if values.flat.ndim > 1:
-            pieces.append((np.minimum(values.counts, 1) * ord("]"))[:, None].astype(np.uint8))
+        ends = np.minimum(values.counts, is_nested)[:, None] * ord("]")
+        pieces += [literal, _enlist(cells, values.counts), ends]
     pieces.append(end)
     stops = np.cumsum([piece.shape[-1] for piece in pieces])
     table = np.empty((len(block), stops[-1]), np.uint8)
@@ -137,10 +136,9 @@ def _lay_out(names: tuple[str, ...]) -> list[Pixels]:
 # A cell is words of eight bytes, filled with zeros: four are for what stands before the value, and
 # the first one of a list lacks its comma.
 _N_BEFORE, _GROUP = 4, 1000
-_COMMA, _QUOTE, _BRACKETS, _BEFORE = (
-    np.frombuffer(one + bytes(_N_BEFORE), np.uint64)
-    for one in (b"\0, \0", b'\0, "', b"]\0\0[", b"\xff\xff\xff\0")
-)
+_COMMA, _QUOTE, _BRACKETS, _BEFORE = np.array(
+    [b"\0, \0", b'\0, "', b"]\0\0[", b"\xff\xff\xff"], "S8"
+).view(np.uint64)
 
 
 def _enlist(cells: Words, counts: Ints) -> Pixels:

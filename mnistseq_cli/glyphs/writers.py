@@ -30,8 +30,7 @@ class Writers:
 
     def spell(self) -> NDArray[np.str_]:
         """Return the names, in the shape of the numbers; "" for nobody."""
-        n_common = 1 << int(self.numbers.max(initial=0)).bit_length()
-        names = _name_all(self.names, n_common if isinstance(self.names, str) else 0)
+        names = _name_all(self.names, 1 << int(self.numbers.max(initial=0)).bit_length())
         return np.asarray(names[self.numbers])
 
     @cached_property
