@@ -21,25 +21,30 @@ _SLOTS, _SLOT_BYTES = 4, 2**22  # a DataLoader asks each worker for two batches 
 def shorten_way() -> None:
     """Have blocks that this process sends to others go through memory, where Linux has that.
 
-    It is a file without a name. Its first bytes say of each slot whether it has yet to be read.
+    It is a file without a name that others find in /proc. Its first bytes say of each slot
+    whether it has yet to be read.
     """
     if hasattr(os, "memfd_create"):
         memory = os.memfd_create("batches")
         os.ftruncate(memory, _SLOTS)
-        ForkingPickler.register(Block, partial(_send, memory))
+        path = f"/proc/{os.getpid()}/fd/{memory}"
+        if os.access(path, os.R_OK | os.W_OK):
+            ForkingPickler.register(Block, partial(_send, memory, path))
 
 
-def _send(memory: int, block: Block) -> tuple[Callable[..., Block], tuple[object, ...]]:
+def _send(memory: int, path: str, block: Block) -> tuple[Callable[..., Block], tuple[object, ...]]:
     own = vars(block).items()
     arrays = {name: np.ascontiguousarray(one) for name, one in own if isinstance(one, np.ndarray)}
+    buffers = [one.data for one in arrays.values()]
+    size_bytes = sum(one.nbytes for one in buffers)
     slot = os.pread(memory, _SLOTS, 0).find(0)
-    if slot < 0 or sum(one.nbytes for one in arrays.values()) > _SLOT_BYTES:
+    is_room = slot >= 0 and size_bytes <= _SLOT_BYTES
+    if not is_room or os.pwritev(memory, buffers, (slot + 1) * _SLOT_BYTES) < size_bytes:
         return pickle.loads, (pickle.dumps(block),)
-    os.pwritev(memory, [one.data for one in arrays.values()], (slot + 1) * _SLOT_BYTES)
     os.pwrite(memory, b"\1", slot)
     kinds = [(name, one.shape, one.dtype.str) for name, one in arrays.items()]
     rest = {name: one for name, one in own if name not in arrays}
-    return _receive, (f"/proc/{os.getpid()}/fd/{memory}", slot, kinds, rest)
+    return _receive, (path, slot, kinds, rest)
 
 
 def _receive(path: str, slot: int, kinds: list[Any], rest: dict[str, Any]) -> Block:
