@@ -100,7 +100,8 @@ def write_new(folder: Path, names: Iterable[str], contents: Iterable[bytes]) -> 
             finally:
                 os.close(descriptor)
     except OSError as error:
-        error.filename = error.filename and str(folder / error.filename)
+        if within is not None and error.filename:
+            error.filename = str(folder / error.filename)
         raise
     finally:
         if within is not None:

@@ -106,7 +106,7 @@ class DigitChooser:
     def cut(self, chosen: Chosen, *, whole: bool = True) -> tuple[Stamps, Digits]:
         """Cut the digits out, distort them, and measure them for the layout.
 
-        Unless `whole`, where nothing is to be done to them, it is their ink alone.
+        Images are of whole cells, or of the ink alone, which is enough where it is not distorted.
         The stamps' `x_px` counts from where the layout puts the digit.
         """
         place, sample = chosen.texts.places

@@ -17,6 +17,7 @@ from mnistseq_cli.pixels import Bools, Ints, Pixels, find_different
 LARGEST_SCALE = 2  # of rows that are to fill a height; what is low as a dash stays small
 _SCALE_PARTS = 16  # of a pixel, to which the size of cells is rounded up
 _CHUNK_PX = 2**17  # what the cache of a processor holds, as floating point
+_SCALES = 4.0 ** np.arange(1, 9)  # rows are resampled together with those of like scales
 _ALMOST_1 = np.float32(1 - 1 / WINDOW_PARTS**2)
 
 _Weights: TypeAlias = NDArray[np.float32]  # see `weigh_windows`
@@ -31,7 +32,7 @@ def fill_height(
     digit, and which digit of it that is.
     """
     row, _ = places
-    page_px, widest_px = ink.images.shape[1], int(ink.width_px.max())
+    page_px, widest_px = ink.images.shape[1], max(1, int(ink.width_px.max()))
     top_px, bottom_px = np.full(len(above_px), page_px), np.zeros(len(above_px), np.int64)
     np.minimum.at(top_px, row, ink.top_px)
     np.maximum.at(bottom_px, row, ink.top_px + ink.height_px)
@@ -62,15 +63,39 @@ def fit_stamps(
     A digit begins at the pixel in which its left edge comes to lie. The height shrinks with the
     width, around the middle of the page, unless it is to be kept.
     """
+    # Short rows become many times as wide: the digits of long ones need no images of such a size.
+    size = np.searchsorted(_SCALES, fitted_px / row_px)
+    if size.min() == size.max():
+        return _fit_alike(stamps, row_px, fitted_px, page_px, keep_height=keep_height)
+    parts: list[tuple[Ints, Stamps]] = []
+    for one in find_different(size):
+        rows, chosen = np.flatnonzero(size == one), np.flatnonzero(size[stamps.sample] == one)
+        own = stamps.take(chosen)
+        own = replace(own, sample=np.searchsorted(rows, own.sample))
+        lengths_px = row_px[rows], fitted_px[rows], page_px
+        parts.append((chosen, _fit_alike(own, *lengths_px, keep_height=keep_height)))
+    wide_px = max(part.images.shape[2] for _, part in parts)
+    images = np.zeros((*stamps.images.shape[:2], wide_px), np.uint8)
+    x_px, boxes = np.empty_like(stamps.x_px), np.empty_like(stamps.boxes)
+    for chosen, part in parts:
+        images[chosen, :, : part.images.shape[2]] = part.images
+        x_px[chosen], boxes[chosen] = part.x_px, part.boxes
+    return replace(stamps, images=images, x_px=x_px, boxes=boxes)
+
+
+def _fit_alike(
+    stamps: Stamps, row_px: Ints, fitted_px: Ints, page_px: int, *, keep_height: bool
+) -> Stamps:
+    """Do so with rows that change their widths by about as much."""
     row = stamps.sample
     _, top_px, width_px, height_px = stamps.boxes.T
     cell = _SCALE_PARTS * page_px
     cells = -(-cell * fitted_px // row_px)
     scaled = find_different(cells)  # rows of one scale have the same weights
     kind, had, none = np.searchsorted(scaled, cells), np.full_like(scaled, cell), 0 * scaled
-    widest_px = int(width_px.max())
+    widest_px = max(1, int(width_px.max()))  # blank digits have no width
     twice_px = 2 * widest_px * scaled + np.maximum(0, scaled - had)  # with a soft edge behind
-    n_columns = int((-(-twice_px // (2 * had))).max())
+    n_columns = int(min((-(-twice_px // (2 * had))).max(), fitted_px.max()))
     columns = weigh_windows(had, scaled, (none, none), (widest_px, n_columns))
     rows = None
     if not keep_height:
@@ -108,7 +133,7 @@ def _resample(
     low, high, (_, width, n_columns) = 0, images.shape[1], columns.shape
     reached = slice(low, high)
     if rows is not None:
-        low, high = int(extent[0].min()), int((extent[0] + extent[1]).max())
+        low, high = int(extent[0].min()), max(1, int((extent[0] + extent[1]).max()))
         rows = rows[:, low:high]
         inked = np.flatnonzero(rows.any(axis=(0, 1)))
         reached = slice(inked[0], inked[-1] + 1)
@@ -137,10 +162,13 @@ def _resample(
 
 
 def _find_reach(weights: _Weights, kind: Ints, start_px: Ints, size_px: Ints) -> tuple[Ints, Ints]:
-    """Return where ink begins, and ends, that did so in lines of a kind, shape (M,) each."""
-    gives = weights > 0
+    """Return where ink begins, and ends, that did so in lines of a kind, shape (M,) each.
+
+    What is blank begins and ends at 0.
+    """
+    gives, last_px = weights > 0, np.maximum(start_px + size_px - 1, 0)
     first, beyond = gives.argmax(axis=2), weights.shape[2] - gives[:, :, ::-1].argmax(axis=2)
-    return first[kind, start_px], beyond[kind, start_px + size_px - 1]
+    return first[kind, start_px] * (size_px > 0), beyond[kind, last_px] * (size_px > 0)
 
 
 def paint(stamps: Stamps, shape: tuple[int, int], page_px: tuple[int, int]) -> tuple[Pixels, Ints]:

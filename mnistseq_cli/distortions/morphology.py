@@ -22,7 +22,7 @@ SPARE_PX = 2  # columns of paper that end each image
 LEAST_INK = 3  # at least a third of the ink stays: less cannot be read
 _DIAGONAL = np.uint16(181)  # 256 / sqrt(2)
 _SAME, _MOST_GAIN = 64, np.uint16(255)  # factors in 1 / 64
-_SURE = 127  # 1 / 256 px: no pixel loses more than two thirds on so short a way
+_SURE = 127  # 1 / 256 px: no pixel loses more than half on so short a way
 _CHUNK_PX = 2**17  # what the cache of a processor holds with all that is made of it
 _LANES, _LANES_PX = np.uint64(0x00FF00FF00FF00FF), 1028
 

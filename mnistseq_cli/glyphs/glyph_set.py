@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from mnistseq_cli.randomness import draw_by_weight, scale_words
 SIDE_PX = 28
 _UNSAID: Any = None  # what `GlyphSet` makes itself
 _N_SIZED = 200  # glyphs that say how large those of a set are
-_CUT_OUT = ("_kept", "_block", "_owners", "_next", "_place", "_extents")
+_CUT_OUT = ("_lock", "_kept", "_block", "_owners", "_next", "_place", "_extents")
 _CUT_OUT_BYTES = 140_000_000  # of glyphs that are kept cut out: all of MNIST at 64 px
 _STEPS = 16  # in which the room for ink grows to that of a cell
 _LONG_PX = 100  # rows that are looked through faster one by one
@@ -32,7 +33,7 @@ AT_ONCE_PX = 2**22  # of glyphs that are worked on together: more would take too
 class GlyphInk:
     """The ink of some glyphs, moved to the left edge of its cells."""
 
-    images: Pixels  # (N, height, height), 0 = paper; the first column holds ink
+    images: Pixels  # (N, H, W), of whole cells or lower ones; the first column holds ink
     left_px: Ints  # where the ink stood in its cell
     top_px: Ints
     width_px: Ints
@@ -150,6 +151,7 @@ class GlyphSet:
         self._reset_cache()
 
     def _reset_cache(self) -> None:
+        self._lock = RLock()  # what is kept changes while others may read it
         self._extents = np.zeros((len(self.labels), 4), np.int64)  # of those not kept, too
         self._make_room(1, 1)
 
@@ -227,34 +229,37 @@ class GlyphSet:
         Unless `whole`, images are only as high and wide as any ink needs. They begin where ink
         does, or end where cells do.
         """
-        place = self._place[ids]
-        blocks, is_new = self._kept[place], place < 0
-        if is_new.any():
-            new, room = find_different(ids[is_new]), self._block
-            cut = self._cut_out(new)
-            if self._block != room:  # the others were forgotten
-                return self.cut_out(ids, whole=whole)
-            blocks[is_new] = cut[np.searchsorted(new, ids[is_new])]
+        with self._lock:
+            place = self._place[ids]
+            blocks, is_new = self._kept[place], place < 0
+            if is_new.any():
+                new, room = find_different(ids[is_new]), self._block
+                cut = self._cut_out(new)
+                if self._block != room:  # the others were forgotten
+                    return self.cut_out(ids, whole=whole)
+                blocks[is_new] = cut[np.searchsorted(new, ids[is_new])]
+            (high_px, wide_px), extents = self._block, self._extents.take(ids, axis=0)
         n, side_px = len(ids), self.height_px
         steepness = np.full(n, SHARP)
         if self.is_soft:
             steepness[~self._is_drawn(ids)] = self._steepness
-        left, top, width, height = self._extents.take(ids, axis=0).T
-        images = blocks.reshape(n, *self._block)
+        left, top, width, height = extents.T
+        images = blocks.reshape(n, high_px, wide_px)
         if whole:
             cells = np.zeros((n, side_px, side_px), np.uint8)
-            windows = view_windows(cells.reshape(-1), self._block, side_px)
-            row = np.arange(n) * side_px + np.minimum(top, side_px - self._block[0])
+            windows = view_windows(cells.reshape(-1), (high_px, wide_px), side_px)
+            row = np.arange(n) * side_px + np.minimum(top, side_px - high_px)
             windows[row * side_px] = images.view(windows.dtype)[:, :, 0]
             images = cells
         return GlyphInk(images, left, top, width, height, steepness)
 
     def measure(self, ids: Ints) -> Ints:
         """Return x, y, width, height of the ink of glyphs, (N, 4); a blank one is a GlyphError."""
-        unknown = ids[self._extents[ids, 2] == 0]
-        if unknown.size:
-            self._cut_out(find_different(unknown))
-        return self._extents.take(ids, axis=0)
+        with self._lock:
+            unknown = ids[self._extents[ids, 2] == 0]
+            if unknown.size:
+                self._cut_out(find_different(unknown))
+            return self._extents.take(ids, axis=0)
 
     @cached_property
     def widest_px(self) -> Ints:

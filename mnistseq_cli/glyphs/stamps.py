@@ -17,11 +17,15 @@ class Stamps:
     Images that are lower than pages begin where their ink does, or end where pages do.
     """
 
-    images: Pixels  # (M, height, W), 0 = paper, 255 = ink
+    images: Pixels  # (M, H, W), 0 = paper, 255 = ink
     sample: Ints  # (M,), which sample a digit belongs to
     place: Ints  # (M,), which digit of it this is
     x_px: Ints  # (M,), where the image begins in its row; after fitting, on its page
     boxes: Ints  # (M, 4), x, y, width, height of the ink in the image
+
+    def take(self, chosen: Ints) -> Stamps:
+        """Return some of the digits."""
+        return Stamps(*(value[chosen] for value in vars(self).values()))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ A pipe takes 64 kB at once, for which two processes would wait for each other al
 import os
 import pickle
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, partial
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
@@ -38,8 +39,11 @@ def _send(memory: int, path: str, block: Block) -> tuple[Callable[..., Block], t
     buffers = [one.data for one in arrays.values()]
     size_bytes = sum(one.nbytes for one in buffers)
     slot = os.pread(memory, _SLOTS, 0).find(0)
-    is_room = slot >= 0 and size_bytes <= _SLOT_BYTES
-    if not is_room or os.pwritev(memory, buffers, (slot + 1) * _SLOT_BYTES) < size_bytes:
+    n_written = -1
+    if slot >= 0 and size_bytes <= _SLOT_BYTES:
+        with suppress(OSError):  # as where files may not be as large
+            n_written = os.pwritev(memory, buffers, (slot + 1) * _SLOT_BYTES)
+    if n_written < size_bytes:
         return pickle.loads, (pickle.dumps(block),)
     os.pwrite(memory, b"\1", slot)
     kinds = [(name, one.shape, one.dtype.str) for name, one in arrays.items()]

@@ -103,7 +103,9 @@ def _nearest(samples: NDArray[np.int32], side_px: int) -> NDArray[np.int32]:
 
 @lru_cache(maxsize=4)
 def _weigh(side_px: int, n_pixels: int, height_px: int) -> Floats:
-    weights = weigh_cubic(place_pixels(n_pixels, SIDE_PX / height_px), side_px)
+    # The last pixel may lie a little beyond the grid.
+    at = np.minimum(place_pixels(n_pixels, SIDE_PX / height_px), side_px - 1 / _ONE)
+    weights = weigh_cubic(at, side_px)
     inside = weights[:, 2:-2]
     # Parabolas through the three outermost pixels go on beyond them.
     inside[:, :3] += weights[:, :2] @ np.array([[6, -8, 3], [3, -3, 1]])
