@@ -13,9 +13,11 @@ import json
 import os
 import re
 import shlex
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 from mnistseq_cli.bulk.plan import PART_SIZE_LIMIT, Plan
 from mnistseq_cli.compose.splits import cut, find_shared
@@ -24,14 +26,9 @@ from mnistseq_cli.errors import MnistseqError, OutputError, UsageError
 from mnistseq_cli.files import describe_damage, explain_damage, is_store, read_regular
 from mnistseq_cli.formats.card import CARD_FILE
 from mnistseq_cli.formats.names import OWN_FOLDER
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import RECIPE_FILE, Recipe
 from mnistseq_cli.validation import check_number, check_texts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from mnistseq_cli.glyphs.glyph_set import GlyphSet
 
 DATASET_FILE = "dataset.json"
 PARTS = f"{OWN_FOLDER}/parts"

@@ -52,19 +52,14 @@ def describe_file(path: Path | str, name: str, *, is_fragment: bool = False) -> 
     of the time of the SHA-256 that the files made of them have.
     """
     digest, crc, size_bytes = hashlib.sha256(), 0, 0
-    for block in _read_blocks(path):
-        if is_fragment:
-            crc = zlib_ng.crc32(block, crc)
-        else:
-            digest.update(block)
-        size_bytes += len(block)
-    return FileEntry(name, size_bytes, f"{_CRC32}{crc:08x}" if is_fragment else digest.hexdigest())
-
-
-def _read_blocks(path: Path | str) -> Iterator[bytes]:
     with path.open("rb") if is_store(path) else open(path, "rb") as file:  # noqa: PTH123 - of a str
         while block := file.read(_READ_BYTES):
-            yield block
+            if is_fragment:
+                crc = zlib_ng.crc32(block, crc)
+            else:
+                digest.update(block)
+            size_bytes += len(block)
+    return FileEntry(name, size_bytes, f"{_CRC32}{crc:08x}" if is_fragment else digest.hexdigest())
 
 
 class Staging:

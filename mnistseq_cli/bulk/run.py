@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import shlex
 import shutil
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from mnistseq_cli.bulk import events
 from mnistseq_cli.bulk.dask import make_on_cluster, open_cluster
@@ -35,7 +36,15 @@ from mnistseq_cli.bulk.manifest import (
     record_name,
 )
 from mnistseq_cli.bulk.output_folder import JOINED, OutputFolder, open_output_folder
-from mnistseq_cli.bulk.parts import PartMaker, Staging, check_files, find_versions, read_part
+from mnistseq_cli.bulk.parts import (
+    PartMaker,
+    Staging,
+    WrittenPart,
+    check_files,
+    find_versions,
+    read_part,
+)
+from mnistseq_cli.bulk.plan import Part, Plan
 from mnistseq_cli.bulk.storage import Store, is_shared
 from mnistseq_cli.bulk.workers import (
     WORKERS_LIMIT,
@@ -45,6 +54,7 @@ from mnistseq_cli.bulk.workers import (
     map_unordered,
 )
 from mnistseq_cli.compose.generator import SequenceGenerator
+from mnistseq_cli.compose.samples import Block
 from mnistseq_cli.compose.splits import open_splits
 from mnistseq_cli.errors import OutputError, UsageError
 from mnistseq_cli.files import naming_disk_errors, write_new
@@ -52,18 +62,11 @@ from mnistseq_cli.formats import Output, open_format
 from mnistseq_cli.formats.card import CARD_FILE, CROISSANT_FILE, Facts, write_card, write_croissant
 from mnistseq_cli.formats.fields import find_known
 from mnistseq_cli.formats.webdataset import end_tar, trim_tar
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE
 from mnistseq_cli.sheet import make_sheet
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
-
-    from mnistseq_cli.bulk.parts import WrittenPart
-    from mnistseq_cli.bulk.plan import Part, Plan
-    from mnistseq_cli.compose.samples import Block
-    from mnistseq_cli.glyphs.glyph_set import GlyphSet
-
-    Driver = Callable[[Iterator[Part]], Generator[WrittenPart]]  # makes parts, in any order
+Driver = Callable[[Iterator[Part]], Generator[WrittenPart]]  # makes parts, in any order
 
 _N_SHOWN, _SHOWN_PX = 24, 480  # images on the picture of a card, and the width of their left part
 _FEW_SAMPLES = 4000  # made before workers have started

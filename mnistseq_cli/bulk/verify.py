@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -34,12 +36,8 @@ from mnistseq_cli.formats.card import CARD_FILE, CROISSANT_FILE
 from mnistseq_cli.formats.read_labels import OWN_LABEL_FILES, find_label_file, read_labels
 from mnistseq_cli.recipe import RECIPE_FILE, TEXTS_FILE, Recipe
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    # By the label file that samples are read from; None where each lies in one with its labels.
-    _Reads = dict[Path | None, Callable[[Wanted], Iterator[LoadedSample]]]
+# By the label file that samples are read from; None where each lies in one with its labels.
+_Reads = dict[Path | None, Callable[[Wanted], Iterator[LoadedSample]]]
 
 TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,6 @@ from mnistseq_cli.cli.console import print_result, print_table, say, warn
 from mnistseq_cli.errors import DownloadError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mnistseq_cli.glyphs.catalog import Dataset
 
 

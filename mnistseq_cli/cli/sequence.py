@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,6 @@ from mnistseq_cli.cli.picture_options import Picture, name_glyphs, say_writers_u
 from mnistseq_cli.errors import TextError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mnistseq_cli.compose.generator import SequenceGenerator
     from mnistseq_cli.compose.samples import Sample
 

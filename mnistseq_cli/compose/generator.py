@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnistseq_cli.compose.choice import Chosen, DigitChooser, Digits
 from mnistseq_cli.compose.layout import SMALLEST_SCALE, Layout, lay_out, surely_fits
@@ -15,23 +18,17 @@ from mnistseq_cli.compose.painting import fit_stamps, gather_inks, paint
 from mnistseq_cli.compose.samples import Block, Marks, Sample
 from mnistseq_cli.compose.texts import TextSource, list_characters, list_classes, open_source
 from mnistseq_cli.errors import GlyphError, LayoutError, UsageError
+from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.glyphs.load import load_glyphs
 from mnistseq_cli.glyphs.stamps import Pages, Stamps
 from mnistseq_cli.glyphs.writers import unknown_writers
-from mnistseq_cli.pixels import keep_freed_memory
+from mnistseq_cli.pixels import Bools, Ints, Pixels, Words, keep_freed_memory
 from mnistseq_cli.randomness import Samples, draw_for
 from mnistseq_cli.recipe import COUNT_LIMIT, PAGE_PX, WIDTH_LIMIT_PX, Recipe
 from mnistseq_cli.validation import check_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from mnistseq_cli.distortions.pipeline import AugmentPipeline
-    from mnistseq_cli.glyphs.glyph_set import GlyphSet
-    from mnistseq_cli.pixels import Bools, Ints, Pixels, Words
 
 
 def explain_misfit(error: LayoutError, recipe: Recipe, chooser: DigitChooser) -> LayoutError:

@@ -70,10 +70,10 @@ def fit_stamps(
     parts: list[tuple[Ints, Stamps]] = []
     for one in find_different(size):
         rows, chosen = np.flatnonzero(size == one), np.flatnonzero(size[stamps.sample] == one)
-        own = stamps.take(chosen)
-        own = replace(own, sample=np.searchsorted(rows, own.sample))
+        own = {name: value[chosen] for name, value in vars(stamps).items()}
+        own["sample"] = np.searchsorted(rows, own["sample"])
         lengths_px = row_px[rows], fitted_px[rows], page_px
-        parts.append((chosen, _fit_alike(own, *lengths_px, keep_height=keep_height)))
+        parts.append((chosen, _fit_alike(Stamps(**own), *lengths_px, keep_height=keep_height)))
     wide_px = max(part.images.shape[2] for _, part in parts)
     images = np.zeros((*stamps.images.shape[:2], wide_px), np.uint8)
     x_px, boxes = np.empty_like(stamps.x_px), np.empty_like(stamps.boxes)
@@ -130,8 +130,7 @@ def _resample(
     not stay. Means are rounded up: where a window meets ink, there is ink.
     """
     kind, columns, rows = weights
-    low, high, (_, width, n_columns) = 0, images.shape[1], columns.shape
-    reached = slice(low, high)
+    low, high, reached, (_, width, n_columns) = 0, images.shape[1], slice(None), columns.shape
     if rows is not None:
         low, high = int(extent[0].min()), max(1, int((extent[0] + extent[1]).max()))
         rows = rows[:, low:high]

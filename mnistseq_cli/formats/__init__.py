@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistseq_cli.errors import UsageError
@@ -11,8 +12,6 @@ from mnistseq_cli.files import is_store
 from mnistseq_cli.validation import check_choice, check_local
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from mnistseq_cli.formats.base import Format
 
 FORMATS: dict[str, str] = {

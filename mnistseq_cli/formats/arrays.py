@@ -100,10 +100,7 @@ class Npz(Columnar):
 
 
 def _write_array(
-    append: Append,
-    name: str,
-    shape: tuple[int, ...],
-    arrays: Iterable[NDArray[Any]],
+    append: Append, name: str, shape: tuple[int, ...], arrays: Iterable[NDArray[Any]]
 ) -> None:
     header = {"descr": COLUMNS[name].dtype.str, "fortran_order": False, "shape": shape}
     start = BytesIO()

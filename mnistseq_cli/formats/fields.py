@@ -68,10 +68,6 @@ def _find_writer(block: Block) -> Values | None:
     return Values(block.writers[:, 0], np.ones(len(block), np.int64))
 
 
-def _find_written(block: Block) -> Values | None:
-    return Values(block.written, np.ones_like(block.lengths)) if block.marks else None
-
-
 # By the path in a record: what stands before a dot is an object. ``card.toml`` says what they are.
 FIELDS: dict[str, Field] = {
     "text": Field("text", lambda block: Values(block.texts, np.ones_like(block.lengths))),
@@ -81,7 +77,9 @@ FIELDS: dict[str, Field] = {
     "writers": Field("texts", _of_digits("writers"), "writers"),
     "writer": Field("text", _find_writer),
     "gaps": Field("numbers", _find_gaps, "gaps"),
-    "written": Field("text", _find_written, "written"),
+    "written": Field(
+        "text", lambda it: Values(it.written, it.lengths**0) if it.marks else None, "written"
+    ),
     "marks.box": Field("boxes", _of_marks(lambda marks: marks.boxes), "mark_boxes"),
     "marks.character": Field("texts", _of_marks(lambda it: np.array([*it.characters], np.str_))),
 }

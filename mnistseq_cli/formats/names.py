@@ -48,22 +48,17 @@ class NameTemplate:
                 f"the name template is {template!r}; {fault}",
                 "The default: images/{shard:05d}/{index:08d}",
             )
-        self._fields, self._template = [], ""  # for `%`, which takes half the time of `format`
-        for literal, field, spec, _ in Formatter().parse(f"{template}.{ending}"):
-            self._template += literal.replace("%", "%%")
-            if field:
-                self._fields.append(field)
-                self._template += "%s" if field == "text" else f"%{(spec or '').rstrip('d')}d"
+        self._template = f"{template}.{ending}"
 
     def fill(self, block: Block) -> list[str]:
         """Return the names of the samples of a block."""
-        index = range(block.start, block.start + len(block))
-        texts = block.texts.tolist()
+        fill, texts = self._template.format, block.texts.tolist()
         if _UNSAFE.search(block.alphabet):
-            texts = [*map(make_safe, texts)]
-        columns = {"index": index, "shard": [one // SHARD_SIZE for one in index], "text": texts}
-        rows = zip(*(columns[field] for field in self._fields), strict=True)
-        return [*map(self._template.__mod__, rows)]
+            texts = map(make_safe, texts)
+        return [
+            fill(index=index, shard=index // SHARD_SIZE, text=text)
+            for index, text in enumerate(texts, block.start)
+        ]
 
 
 def make_safe(text: str) -> str:

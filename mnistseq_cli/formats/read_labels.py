@@ -6,13 +6,15 @@ import json
 import os
 import re
 from array import array
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from functools import partial
 from itertools import chain, product
+from pathlib import Path
 from reprlib import repr as shorten
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import numpy as np
 
@@ -23,12 +25,7 @@ from mnistseq_cli.formats.fields import FIELDS, MARK
 from mnistseq_cli.formats.images import IMAGE_ENDINGS
 from mnistseq_cli.formats.labels import EASYOCR_BLANK
 from mnistseq_cli.formats.tables import NAME_KEYS, TEXT_KEYS, check_text
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from mnistseq_cli.pixels import Floats, Instances, Ints, Pixels
+from mnistseq_cli.pixels import Floats, Instances, Ints, Pixels
 
 ValueT = TypeVar("ValueT", str, int, list[Any], dict[str, Any])
 

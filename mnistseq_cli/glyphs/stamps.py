@@ -23,10 +23,6 @@ class Stamps:
     x_px: Ints  # (M,), where the image begins in its row; after fitting, on its page
     boxes: Ints  # (M, 4), x, y, width, height of the ink in the image
 
-    def take(self, chosen: Ints) -> Stamps:
-        """Return some of the digits."""
-        return Stamps(*(value[chosen] for value in vars(self).values()))
-
 
 @dataclass(frozen=True)
 class Pages:

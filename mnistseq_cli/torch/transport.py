@@ -20,12 +20,8 @@ _SLOTS, _SLOT_BYTES = 4, 2**22  # a DataLoader asks each worker for two batches 
 
 @cache
 def shorten_way() -> None:
-    """Have blocks that this process sends to others go through memory, where Linux has that.
-
-    It is a file without a name that others find in /proc. Its first bytes say of each slot
-    whether it has yet to be read.
-    """
-    if hasattr(os, "memfd_create"):
+    """Have blocks that this process sends to others go through memory, where Linux has that."""
+    if hasattr(os, "memfd_create"):  # a file in /proc; first, whether each slot has to be read
         memory = os.memfd_create("batches")
         os.ftruncate(memory, _SLOTS)
         path = f"/proc/{os.getpid()}/fd/{memory}"
@@ -39,16 +35,14 @@ def _send(memory: int, path: str, block: Block) -> tuple[Callable[..., Block], t
     buffers = [one.data for one in arrays.values()]
     size_bytes = sum(one.nbytes for one in buffers)
     slot = os.pread(memory, _SLOTS, 0).find(0)
-    n_written = -1
-    if slot >= 0 and size_bytes <= _SLOT_BYTES:
-        with suppress(OSError):  # as where files may not be as large
-            n_written = os.pwritev(memory, buffers, (slot + 1) * _SLOT_BYTES)
-    if n_written < size_bytes:
-        return pickle.loads, (pickle.dumps(block),)
-    os.pwrite(memory, b"\1", slot)
-    kinds = [(name, one.shape, one.dtype.str) for name, one in arrays.items()]
-    rest = {name: one for name, one in own if name not in arrays}
-    return _receive, (path, slot, kinds, rest)
+    is_room, place = slot >= 0 and size_bytes <= _SLOT_BYTES, (slot + 1) * _SLOT_BYTES
+    with suppress(OSError):  # as where files may not be as large
+        if is_room and os.pwritev(memory, buffers, place) == size_bytes:
+            os.pwrite(memory, b"\1", slot)
+            kinds = [(name, one.shape, one.dtype.str) for name, one in arrays.items()]
+            rest = {name: one for name, one in own if name not in arrays}
+            return _receive, (path, slot, kinds, rest)
+    return pickle.loads, (pickle.dumps(block),)
 
 
 def _receive(path: str, slot: int, kinds: list[Any], rest: dict[str, Any]) -> Block:
