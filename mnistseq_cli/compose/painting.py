@@ -50,7 +50,7 @@ def fill_height(
     _, width_px = _find_reach(columns, row, 0 * row, ink.width_px)
     start_px, end_px = _find_reach(rows, row, *extent)
     had, have = row_px[row], filled_px[row]
-    images, left_px = images[:, :, : width_px.max()], ink.left_px * have // had
+    images, left_px = images[:, :, : width_px.max(initial=1)], ink.left_px * have // had
     filled = GlyphInk(images, left_px, start_px, width_px, end_px - start_px, ink.steepness)
     return filled, page_px * have // had
 

@@ -270,6 +270,13 @@ def test_digits_are_means_of_windows(
         assert np.array_equal(255 - page.image, drawn)
 
 
+@pytest.mark.parametrize("values", [{"fit": "stretch", "width_px": 300}, {"margin_px": (2, 4)}])
+def test_digits_that_vanish_have_no_boxes(values: dict[str, Any]) -> None:
+    pale = make_set(np.arange(10), np.eye(28, dtype=np.uint8)[None].repeat(10, axis=0))
+    thin = open_rows(pale, augment=("thickness=-1.5..-0.5",), **values).block(0, 40)
+    assert not thin.boxes[:, :, 2:].any()
+
+
 def test_a_scale_that_cannot_be_read_is_refused(glyphs: GlyphSet) -> None:
     with pytest.raises(LayoutError, match="cannot be read"):
         open_rows(glyphs, length=(11, 11), width_px=10, fit="stretch").block(0, 1)
