@@ -6,14 +6,16 @@ The functions are named, and loaded when they are used: the command line lists d
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from mnistseq_cli.pixels import Floats, Ints
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mnistseq_cli.pixels import Floats, Ints
 
 Stage = Literal["geometry", "shape", "line", "ink", "page", "lens"]
 
