@@ -20,7 +20,7 @@ from mnistseq_cli.errors import UsageError
 from mnistseq_cli.glyphs.glyph_set import GlyphSet
 from mnistseq_cli.recipe import Recipe
 from mnistseq_cli.torch.collate import Item, to_items
-from mnistseq_cli.torch.transport import shorten_way
+from mnistseq_cli.torch.transport import send_through_memory
 
 MadeT = TypeVar("MadeT")
 BATCH_SIZE = 128
@@ -175,7 +175,7 @@ class IterableSequenceDataset(_Stream, IterableDataset[Block]):
         worker, n_workers = (info.id, info.num_workers) if info else (0, 1)
         self._shared[_IN_WORKERS] = info is not None
         if info:
-            shorten_way()
+            send_through_memory()
         epoch = self.epoch
         first = 0
         if self._loaded[0] == epoch:

@@ -19,7 +19,7 @@ _SLOTS, _SLOT_BYTES = 4, 2**22  # a DataLoader asks each worker for two batches 
 
 
 @cache
-def shorten_way() -> None:
+def send_through_memory() -> None:
     """Have blocks that this process sends to others go through memory, where Linux has that."""
     if hasattr(os, "memfd_create"):  # a file in /proc; first, whether each slot has to be read
         memory = os.memfd_create("batches")
