@@ -8,6 +8,7 @@ import pickle
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, partial
+from io import FileIO
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
@@ -22,23 +23,26 @@ _SLOTS, _SLOT_BYTES = 4, 2**22  # a DataLoader asks each worker for two batches 
 def send_through_memory() -> None:
     """Have blocks that this process sends to others go through memory, where Linux has that."""
     if hasattr(os, "memfd_create"):  # a file in /proc; first, whether each slot has to be read
-        memory = os.memfd_create("batches")
-        os.ftruncate(memory, _SLOTS)
-        path = f"/proc/{os.getpid()}/fd/{memory}"
+        memory = FileIO(os.memfd_create("batches"), "r+")
+        memory.truncate(_SLOTS)
+        path = f"/proc/{os.getpid()}/fd/{memory.fileno()}"
         if os.access(path, os.R_OK | os.W_OK):
             ForkingPickler.register(Block, partial(_send, memory, path))
 
 
-def _send(memory: int, path: str, block: Block) -> tuple[Callable[..., Block], tuple[object, ...]]:
+def _send(memory: FileIO, path: str, block: Block) -> tuple[Callable[..., Block], tuple[Any, ...]]:
     own = vars(block).items()
     arrays = {name: np.ascontiguousarray(one) for name, one in own if isinstance(one, np.ndarray)}
     buffers = [one.data for one in arrays.values()]
     size_bytes = sum(one.nbytes for one in buffers)
-    slot = os.pread(memory, _SLOTS, 0).find(0)
-    is_room, place = slot >= 0 and size_bytes <= _SLOT_BYTES, (slot + 1) * _SLOT_BYTES
+    memory.seek(0)
+    slot = memory.read(_SLOTS).find(0)
+    is_room = slot >= 0 and size_bytes <= _SLOT_BYTES
+    memory.seek((slot + 1) * _SLOT_BYTES)
     with suppress(OSError):  # as where files may not be as large
-        if is_room and os.pwritev(memory, buffers, place) == size_bytes:
-            os.pwrite(memory, b"\1", slot)
+        if is_room and sum(map(memory.write, buffers)) == size_bytes:
+            memory.seek(slot)
+            memory.write(b"\1")
             kinds = [(name, one.shape, one.dtype.str) for name, one in arrays.items()]
             rest = {name: one for name, one in own if name not in arrays}
             return _receive, (path, slot, kinds, rest)
@@ -47,10 +51,12 @@ def _send(memory: int, path: str, block: Block) -> tuple[Callable[..., Block], t
 
 def _receive(path: str, slot: int, kinds: list[Any], rest: dict[str, Any]) -> Block:
     arrays = {name: np.empty(shape, dtype) for name, shape, dtype in kinds}
-    memory = os.open(path, os.O_RDWR)
-    os.preadv(memory, [one.data for one in arrays.values()], (slot + 1) * _SLOT_BYTES)
-    os.pwrite(memory, b"\0", slot)
-    os.close(memory)
+    with FileIO(path, "r+") as memory:
+        memory.seek((slot + 1) * _SLOT_BYTES)
+        for one in arrays.values():
+            memory.readinto(one.data)
+        memory.seek(slot)
+        memory.write(b"\0")
     block = object.__new__(Block)
     vars(block).update(rest, **arrays)
     return block
