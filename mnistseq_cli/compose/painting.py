@@ -177,30 +177,28 @@ def paint(stamps: Stamps, shape: tuple[int, int], page_px: tuple[int, int]) -> t
     next one. Return the images, and boxes on the page, shape (N, n, 4), zeros after the end of a
     text.
     """
-    n, (height_px, width_px), (_, high_px, wide_px) = shape[0], page_px, stamps.images.shape
-    canvas = np.zeros(n * height_px * width_px + wide_px, np.uint8)
+    (height_px, width_px), (_, high_px, wide_px) = page_px, stamps.images.shape
+    place, pages_px = (stamps.sample, stamps.place), shape[0] * height_px * width_px
+    on_page = stamps.boxes.copy()
+    on_page[:, 0] += stamps.x_px
+    boxes = np.zeros((*shape, 4), np.int64)
+    boxes[place] = on_page
+    reached_px = np.zeros((shape[0], shape[1] + 1), np.int64)  # by the ink of digits before
+    np.maximum.accumulate(boxes[:, :, 0] + boxes[:, :, 2], axis=1, out=reached_px[:, 1:])
+    canvas = np.zeros(pages_px + high_px * width_px + wide_px, np.uint8)
     windows = view_windows(canvas, (high_px, wide_px), width_px)
     rows = np.ascontiguousarray(stamps.images).view(windows.dtype)[:, :, 0]
     y_px = stamps.sample * height_px + np.clip(stamps.boxes[:, 1], 0, height_px - high_px)
     at_px = y_px * width_px + stamps.x_px
-    reaches_out = stamps.x_px > width_px - wide_px  # from the right edge into the next rows
-    right_px = stamps.x_px + stamps.boxes[:, 0] + stamps.boxes[:, 2]
-    reached_px = np.zeros(n, np.int64)  # by the ink of digits on each page
-    ends = np.cumsum(np.bincount(stamps.place)).tolist()
-    for start, end in zip([0, *ends], ends, strict=False):
-        sample, images = stamps.sample[start:end], rows[start:end]
-        before_px = reached_px[sample]
-        met = reaches_out[start:end] | (before_px > stamps.x_px[start:end])
-        reached_px[sample] = np.maximum(before_px, right_px[start:end])
-        if met.any():
-            images = images.copy()
-            before = windows[at_px[start:end][met]].view(np.uint8)
-            images[met] = np.maximum(before, images[met].view(np.uint8)).view(rows.dtype)
-        windows[at_px[start:end]] = images
-    boxes, on_page = np.zeros((*shape, 4), np.int64), stamps.boxes.copy()
-    on_page[:, 0] += stamps.x_px
-    boxes[stamps.sample, stamps.place] = on_page
-    return canvas[: n * height_px * width_px].reshape(n, height_px, width_px), boxes
+    # What reaches over the right edge, into the next rows, or meets ink is put there later.
+    met = (stamps.x_px > width_px - wide_px) | (reached_px[place] > stamps.x_px)
+    windows[np.where(met, pages_px, at_px)] = rows
+    later = np.flatnonzero(met)
+    later = later[np.argsort(stamps.place[later], kind="stable")]
+    for some in np.split(later, np.flatnonzero(np.diff(stamps.place[later])) + 1):
+        ink = windows[at_px[some]].view(np.uint8)
+        windows[at_px[some]] = np.maximum(ink, rows[some].view(np.uint8)).view(rows.dtype)
+    return canvas[:pages_px].reshape(-1, height_px, width_px), boxes
 
 
 def gather_inks(stamps: Stamps, widths_px: Ints, marked: Bools | None) -> Inks:

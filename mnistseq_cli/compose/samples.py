@@ -131,7 +131,7 @@ class Marks:
 class Inks:
     """The ink of each character, alone on its page: what masks are made of.
 
-    All first characters come first, then all second ones, and so on.
+    All characters of the first sample come first, from left to right, then those of the second.
     """
 
     images: NDArray[np.uint8]  # (M, height, W), 0 without ink; nothing lies beyond the page

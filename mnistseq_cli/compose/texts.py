@@ -40,8 +40,8 @@ class Texts:
 
     @cached_property
     def places(self) -> tuple[Ints, Ints]:
-        """Places and samples of all characters: first ones, then second ones."""
-        place, sample = np.nonzero(self.inside.T)
+        """Places and samples of all characters, sample by sample."""
+        sample, place = np.nonzero(self.inside)
         return place, sample
 
 

@@ -74,12 +74,12 @@ def number_instances(block: Block) -> Instances:
     windows, labels = (
         sliding_window_view(it, stamp_px, axis=2, writeable=True) for it in (most, numbers)
     )
-    # Consecutive characters of one place are those of different samples.
-    ends = [*(np.flatnonzero(np.diff(inks.sample) <= 0) + 1).tolist(), len(inks.sample)]
-    for start, end in zip([0, *ends], ends, strict=False):
-        x_px = np.clip(inks.x_px[start:end] + stamp_px, 0, width_px + stamp_px)
-        at = inks.sample[start:end], slice(None), x_px
-        images, instances = inks.images[start:end], inks.instance[start:end, None, None] + 1
+    place = np.arange(len(inks.sample)) - np.searchsorted(inks.sample, inks.sample)
+    for one in range(place.max(initial=-1) + 1):
+        some = np.flatnonzero(place == one)
+        x_px = np.clip(inks.x_px[some] + stamp_px, 0, width_px + stamp_px)
+        at = inks.sample[some], slice(None), x_px
+        images, instances = inks.images[some], inks.instance[some, None, None] + 1
         labels[at] = np.where(images > windows[at], instances, labels[at])
         windows[at] = np.maximum(windows[at], images)
     return numbers[:, :, stamp_px : width_px + stamp_px]
