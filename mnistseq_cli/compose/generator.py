@@ -186,9 +186,8 @@ class SequenceGenerator:
             _check_hash(recipe, "the paper", "paper_sha256", paper.sha256)
             saved |= {"paper": paper.write(), "paper_sha256": paper.sha256}
         self.recipe = replace(recipe, **saved)
-        # Of digits whose rows of pixels stay as they were cut out, only the ink is looked at.
-        rows_stay = recipe.fit != "shrink" and not (recipe.touching or recipe.margin_px)
-        self._is_ink_enough = rows_stay and not distortions
+        # Of digits that are not moved in their cells, nor held against each other.
+        self._is_ink_enough = not (recipe.touching or recipe.margin_px or distortions)
         source = source or open_source(recipe, glyphs)
         of_digits = distortions.digits if distortions else None
         self._chooser = DigitChooser(recipe, glyphs, source, of_digits)

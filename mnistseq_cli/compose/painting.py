@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 
 from mnistseq_cli.compose.samples import Inks
 from mnistseq_cli.glyphs.glyph_set import GlyphInk
-from mnistseq_cli.glyphs.resize import ALONE, WINDOW_PARTS, weigh_windows
+from mnistseq_cli.glyphs.resize import ALONE, WINDOW_PARTS, find_reach, weigh_windows
 from mnistseq_cli.glyphs.stamps import Stamps, view_windows
 from mnistseq_cli.pixels import Bools, Ints, Pixels, find_different
 
 LARGEST_SCALE = 2  # of rows that are to fill a height; what is low as a dash stays small
-_SCALE_PARTS = 16  # of a pixel, to which the size of cells is rounded up
+_SCALE_PARTS = 2  # of a pixel, to which the size of cells is rounded up
 _CHUNK_PX = 2**17  # what the cache of a processor holds, as floating point
 _SCALES = 4.0 ** np.arange(1, 9)  # rows are resampled together with those of like scales
+_LONGEST_PX = 2**24  # of cells and rows that are scaled
+_BAND_PX = 32  # of columns that are made together: two lines of a processor's cache
 _ALMOST_1 = np.float32(1 - 1 / WINDOW_PARTS**2)
 
 _Weights: TypeAlias = NDArray[np.float32]  # see `weigh_windows`
@@ -31,27 +33,24 @@ def fill_height(
     Return them, and how high, and wide, the cell of each has become. `places` are the row of each
     digit, and which digit of it that is.
     """
-    row, _ = places
-    page_px, widest_px = ink.images.shape[1], max(1, int(ink.width_px.max()))
-    top_px, bottom_px = np.full(len(above_px), page_px), np.zeros(len(above_px), np.int64)
-    np.minimum.at(top_px, row, ink.top_px)
-    np.maximum.at(bottom_px, row, ink.top_px + ink.height_px)
-    row_px = np.maximum(bottom_px - top_px, 1)
+    (row, _), page_px = places, int(ink.images.shape[1])
+    first_px, beyond_px = np.full(len(above_px), page_px), np.zeros(len(above_px), np.int64)
+    np.minimum.at(first_px, row, ink.top_px)
+    np.maximum.at(beyond_px, row, ink.top_px + ink.height_px)
+    row_px = np.maximum(beyond_px - first_px, 1)
     free_px = page_px - above_px - below_px
     filled_px = np.minimum(free_px, LARGEST_SCALE * row_px)
     above_px = above_px + (free_px - filled_px) // 2
-    scale, none = (row_px, filled_px), np.zeros_like(row_px)
-    columns = weigh_windows(*scale, (none, none), (widest_px, LARGEST_SCALE * (widest_px + 1)))
-    rows = weigh_windows(*scale, (-top_px, -above_px), (page_px, page_px))
-    from_top_px = np.arange(page_px) - above_px[:, None]
-    rows *= ((from_top_px >= 0) & (from_top_px < filled_px[:, None]))[:, None]
-    extent = ink.top_px, ink.height_px
-    images = _resample(ink.images, extent, places, (np.arange(len(none)), columns, rows))
-    _, width_px = _find_reach(columns, row, 0 * row, ink.width_px)
-    start_px, end_px = _find_reach(rows, row, *extent)
+    images, size_px = _roll(ink.images, -ink.top_px, page_px), (ink.width_px, ink.height_px)
+    largest_px = page_px, LARGEST_SCALE * (page_px + 1)
+    images, width_px, height_px = _scale(images, size_px, places, (row_px, filled_px), largest_px)
     had, have = row_px[row], filled_px[row]
-    images, left_px = images[:, :, : width_px.max(initial=1)], ink.left_px * have // had
-    filled = GlyphInk(images, left_px, start_px, width_px, end_px - start_px, ink.steepness)
+    top_px = above_px[row] + (ink.top_px - first_px[row]) * have // had
+    # Below a row is paper, and not the soft edge of what has become larger.
+    height_px = np.minimum(height_px, (above_px + filled_px)[row] - top_px)
+    images *= (np.arange(images.shape[1]) < height_px[:, None])[:, :, None]
+    images, left_px = _roll(images, top_px, page_px), ink.left_px * have // had
+    filled = GlyphInk(images, left_px, top_px, width_px, height_px, ink.steepness)
     return filled, page_px * have // had
 
 
@@ -60,8 +59,8 @@ def fit_stamps(
 ) -> Stamps:
     """Resample digits from the width of their row, shape (N,), to another.
 
-    A digit begins at the pixel in which its left edge comes to lie. The height shrinks with the
-    width, around the middle of the page, unless it is to be kept.
+    A digit begins at the pixel in which its left edge comes to lie, and its upper one. The height
+    shrinks with the width, around the middle of the page, unless it is to be kept.
     """
     # Short rows become many times as wide: the digits of long ones need no images of such a size.
     size = np.searchsorted(_SCALES, fitted_px / row_px)
@@ -87,87 +86,116 @@ def _fit_alike(
     stamps: Stamps, row_px: Ints, fitted_px: Ints, page_px: int, *, keep_height: bool
 ) -> Stamps:
     """Do so with rows that change their widths by about as much."""
-    row = stamps.sample
+    row, images = stamps.sample, stamps.images
     _, top_px, width_px, height_px = stamps.boxes.T
-    cell = _SCALE_PARTS * page_px
+    high_px, cell = images.shape[1], _SCALE_PARTS * page_px
     cells = -(-cell * fitted_px // row_px)
-    scaled = find_different(cells)  # rows of one scale have the same weights
-    kind, had, none = np.searchsorted(scaled, cells), np.full_like(scaled, cell), 0 * scaled
-    widest_px = max(1, int(width_px.max()))  # blank digits have no width
-    twice_px = 2 * widest_px * scaled + np.maximum(0, scaled - had)  # with a soft edge behind
-    n_columns = int(min((-(-twice_px // (2 * had))).max(), fitted_px.max()))
-    columns = weigh_windows(had, scaled, (none, none), (widest_px, n_columns))
-    rows = None
     if not keep_height:
-        page, high_px = np.full_like(had, page_px), (2 * scaled // _SCALE_PARTS + 1) // 2
-        rows = weigh_windows(page, high_px, (none, -((page - high_px) // 2)), (page_px, page_px))
-    places, extent = (row, stamps.place), (top_px, height_px)
-    images = _resample(stamps.images, extent, places, (kind, columns, rows))
-    kind, end_px = kind[row], fitted_px[row]
-    _, right_px = _find_reach(columns, kind, 0 * row, width_px)
-    if rows is not None:
-        top_px, bottom_px = _find_reach(rows, kind, *extent)
-        height_px = bottom_px - top_px
-    x_px = stamps.x_px * end_px // row_px[row]
+        images = _roll(images, -np.maximum(0, top_px + high_px - page_px), high_px)
+        top_px = (page_px * cell + (2 * top_px - page_px) * cells[row]) // (2 * cell)
+    digits = images, (width_px, height_px), (row, stamps.place)
+    largest_px = None if keep_height else high_px, int(fitted_px.max())
+    images, width_px, height_px = _scale(*digits, (np.full_like(cells, cell), cells), largest_px)
+    if not keep_height:
+        high_px = page_px if high_px == page_px else images.shape[1]
+        images = _roll(images, np.maximum(0, top_px + high_px - page_px), high_px)
+    end_px = fitted_px[row]
+    x_px, boxes = stamps.x_px * end_px // row_px[row], stamps.boxes.copy()
     # Beyond the end of a row is the soft edge of its last digit, and a part of a column of ink.
-    cut = np.flatnonzero(x_px + right_px > end_px)
-    images[cut] *= (np.arange(n_columns) < (end_px - x_px)[cut, None])[:, None]
-    width_px = np.minimum(right_px, end_px - x_px)
-    boxes = np.stack([0 * row, top_px, width_px, height_px], axis=1)
+    cut = np.flatnonzero(x_px + width_px > end_px)
+    is_in_row = np.arange(images.shape[2]) < (end_px - x_px)[cut, None]
+    images[cut] *= is_in_row.view(np.uint8)[:, None]
+    boxes[:, 1], boxes[:, 2], boxes[:, 3] = top_px, np.minimum(width_px, end_px - x_px), height_px
     return replace(stamps, images=images, x_px=x_px, boxes=boxes)
 
 
-def _resample(
-    images: Pixels,
-    extent: tuple[Ints, Ints],
-    places: tuple[Ints, Ints],
-    weights: tuple[Ints, _Weights, _Weights | None],
-) -> Pixels:
-    """Resample digits, shape (M, H, W), whose ink begins in a row, and is so high: `extent`.
+def _roll(images: Pixels, down_px: Ints, n_rows: int) -> Pixels:
+    """Return images, so many rows high, with rows moved down, from the end to the beginning."""
+    rolled = np.zeros((len(images), n_rows, images.shape[2]), np.uint8)
+    rolled[:, : images.shape[1]] = images
+    moved = np.flatnonzero(down_px)
+    rolled[moved] = rolled[moved[:, None], (np.arange(n_rows) - down_px[moved, None]) % n_rows]
+    return rolled
 
-    `places` are the sample of each, and which digit of it that is. `weights` are the kind of each
-    sample, what columns of a kind give, shape (K, w, columns), and rows, (K, H, H), if they do
-    not stay. Means are rounded up: where a window meets ink, there is ink.
+
+def _scale(
+    images: Pixels,
+    size_px: tuple[Ints, Ints],
+    places: tuple[Ints, Ints],
+    scales: tuple[Ints, Ints],
+    largest_px: tuple[int | None, int],
+) -> tuple[Pixels, Ints, Ints]:
+    """Resample digits, shape (M, H, W), whose ink begins in the first row and column.
+
+    `size_px` is how wide and high the ink of each is, `places` are its sample, and which digit of
+    that it is; `scales`, of how many pixels of a sample how many become. Return images of at most
+    so many rows and columns, as many rows as before if these are None, and the size of their ink.
     """
-    kind, columns, rows = weights
-    low, high, reached, (_, width, n_columns) = 0, images.shape[1], slice(None), columns.shape
+    (most_rows, most_columns), (width_px, height_px) = largest_px, size_px
+    code = scales[0] * _LONGEST_PX + scales[1]
+    codes = find_different(code)  # samples of one scale have the same weights
+    kind, lengths = np.searchsorted(codes, code), np.divmod(codes, _LONGEST_PX)
+    own, (wide, high) = kind[places[0]], (max(1, size.max()) for size in size_px)
+    reach = find_reach(*lengths, max(wide, high))
+    width_px = np.minimum(reach[own, width_px], most_columns)
+    columns, rows = weigh_windows(*lengths, (wide, max(1, width_px.max()))), None
+    if most_rows is not None:
+        height_px = np.minimum(reach[own, height_px], most_rows)
+        rows = weigh_windows(*lengths, (high, max(1, height_px.max())))
+    return _resample(images, places, (kind, columns, rows)), width_px, height_px
+
+
+def _resample(
+    images: Pixels, places: tuple[Ints, Ints], weights: tuple[Ints, _Weights, _Weights | None]
+) -> Pixels:
+    """Resample digits, shape (M, H, W).
+
+    `weights` are the kind of each sample, what columns of a kind give, shape (K, w, columns), and
+    rows, (K, h, rows), if they do not stay. Means are rounded up: where a window meets ink, there
+    is ink.
+    """
+    (sample, place), (kind, columns, rows) = places, weights
+    (_, high, wide), (_, width, n_columns) = images.shape, columns.shape
+    n_rows = used_px = high
     if rows is not None:
-        low, high = int(extent[0].min()), max(1, int((extent[0] + extent[1]).max()))
-        rows = rows[:, low:high]
-        inked = np.flatnonzero(rows.any(axis=(0, 1)))
-        reached = slice(inked[0], inked[-1] + 1)
-        rows = np.ascontiguousarray(rows[:, :, reached].transpose(0, 2, 1))
-    digits = np.full((len(kind), int(places[1].max()) + 1), -1)
-    digits[places] = np.arange(len(images))
-    result = np.zeros((len(images) + 1, images.shape[1], n_columns), np.uint8)  # and one for -1
-    n_beside = max(1, min(digits.shape[1], ALONE // ((high - low) * width * n_columns)))
-    n_samples = max(1, _CHUNK_PX // ((high - low) * n_beside * n_columns))
+        rows = np.ascontiguousarray(rows.swapaxes(1, 2))
+        _, n_rows, used_px = rows.shape
+    shape = len(kind), int(place.max()) + 1
+    is_full = len(images) == shape[0] * shape[1]
+    laid = images if is_full else np.zeros((*shape, high, wide), np.uint8)
+    if not is_full:
+        laid[sample, place] = images
+    laid = laid.reshape(*shape, high, wide)[:, :, :used_px, :width]
+    resampled = np.empty((*shape, n_rows, n_columns), np.uint8)
+    bands = _find_bands(columns)
+    n_places = max(1, min(shape[1], ALONE // (high * width * n_columns)))
+    n_samples = max(1, _CHUNK_PX // (high * n_places * n_columns))
     for first in range(0, len(kind), n_samples):
         here = kind[first : first + n_samples]
-        for place in range(0, digits.shape[1], n_beside):
-            some = digits[first : first + n_samples, place : place + n_beside]
-            ink = images[some][:, :, low:high, :width]
-            if rows is None:
-                ink = ink.astype(np.float32).reshape(len(some), -1, width)
-                means = np.matmul(ink, columns[here]).reshape(*some.shape, -1, n_columns)
-            else:  # the digits of a sample side by side, so that products are of two matrices
-                ink = ink.swapaxes(1, 2).astype(np.float32, order="C")
-                ink = np.matmul(rows[here], ink.reshape(len(some), high - low, -1))
-                means = np.matmul(ink.reshape(len(some), -1, width), columns[here])
-                means = means.reshape(len(some), -1, some.shape[1], n_columns).swapaxes(1, 2)
+        given = columns[here]
+        for start in range(0, shape[1], n_places):
+            some = slice(first, first + n_samples), slice(start, start + n_places)
+            ink = laid[some].astype(np.float32, order="C")
+            if rows is not None:
+                ink = np.matmul(rows[here, None], ink)
+            # The digits of a sample one below the other, so that products are of two matrices.
+            ink = ink.reshape(len(here), -1, width)
+            means = np.empty((*ink.shape[:2], n_columns), np.float32)
+            for source, band in bands:
+                np.matmul(ink[:, :, source], given[:, source, band], out=means[:, :, band])
             means += _ALMOST_1
-            result[some, reached] = means.astype(np.uint8)
-    return result[:-1]
+            resampled[some] = means.reshape(len(here), -1, n_rows, n_columns)
+    return resampled.reshape(-1, n_rows, n_columns) if is_full else resampled[sample, place]
 
 
-def _find_reach(weights: _Weights, kind: Ints, start_px: Ints, size_px: Ints) -> tuple[Ints, Ints]:
-    """Return where ink begins, and ends, that did so in lines of a kind, shape (M,) each.
-
-    What is blank begins and ends at 0.
-    """
-    gives, last_px = weights > 0, np.maximum(start_px + size_px - 1, 0)
-    first, beyond = gives.argmax(axis=2), weights.shape[2] - gives[:, :, ::-1].argmax(axis=2)
-    return first[kind, start_px] * (size_px > 0), beyond[kind, last_px] * (size_px > 0)
+def _find_bands(columns: _Weights) -> list[tuple[slice, slice]]:
+    """Return which pixels give to columns that lie next to each other."""
+    bands = []
+    for start in range(0, columns.shape[2], _BAND_PX):
+        band = slice(start, start + _BAND_PX)
+        gives = np.flatnonzero(columns[:, :, band].any(axis=(0, 2)))
+        bands.append((slice(gives[0], gives[-1] + 1), band))
+    return bands
 
 
 def paint(stamps: Stamps, shape: tuple[int, int], page_px: tuple[int, int]) -> tuple[Pixels, Ints]:

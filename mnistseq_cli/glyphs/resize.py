@@ -21,6 +21,7 @@ SHARP = 16  # the steepness of edges that stay as they are: it is counted in par
 _STEEPEST = 144  # for which 16 bits hold what is more than sharp, times all ink
 _ONE = 128  # parts of weights: sums are below 2**24 of their squares
 WINDOW_PARTS = 256  # more, as none of these is below 0
+_SHORT = 2**17  # lengths below that, divided in 32 bits, are rounded as their exact quotients
 _AROUND = 2  # ink is compared with the most ink so many pixels around, before it is enlarged
 ALONE = 2**18  # products of matrices that OpenBLAS does not start threads for: they cost more
 CHUNK_PX = 2**17  # what the cache of a processor holds with all that is made of it
@@ -89,8 +90,8 @@ def _find_ink(is_ink: Bools) -> slice:
 def _weigh(side_px: int, height_px: int) -> NDArray[np.float32]:
     """Return how much each pixel of a line gives to those of a longer or shorter one."""
     if height_px < side_px:
-        none, had, have = np.array([[0], [side_px], [height_px]])
-        (of_line,) = weigh_windows(had, have, (none, none), (side_px, height_px))
+        had, have = np.array([[side_px], [height_px]])
+        (of_line,) = weigh_windows(had, have, (side_px, height_px))
         return np.ascontiguousarray(of_line.T)
     weights = weigh_cubic(place_pixels(height_px, side_px / height_px), side_px)[:, 2:-2]
     return (np.rint(weights * _ONE) / _ONE).astype(np.float32)
@@ -124,26 +125,37 @@ def weigh_catmull_rom(t: Floats) -> Floats:
     return np.stack(weights, axis=1)
 
 
-def weigh_windows(
-    had_px: Ints, have_px: Ints, begin: tuple[Ints, Ints], shape: tuple[int, int]
-) -> NDArray[np.float32]:
+def weigh_windows(had_px: Ints, have_px: Ints, shape: tuple[int, int]) -> NDArray[np.float32]:
     """Return how much pixels give to those of lines of other lengths, shape (K, *shape).
 
-    Of line k, `had_px` pixels become `have_px`; weights begin with the pixels of these numbers,
-    before and after, which may be beyond a line, in paper. A pixel becomes the mean of a window of
-    its width, at least one pixel wide, in whole parts, which add up to 1.
+    Of line k, `had_px` pixels become `have_px`. A pixel becomes the mean of a window of its width,
+    at least one pixel wide, in whole parts, which add up to 1; before the line is paper.
     """
-    had, have, source, first = (lengths[:, None, None] for lengths in (had_px, have_px, *begin))
-    # In units of 1 / (2 * have) pixels all are whole, and so are their multiples here.
-    width = WINDOW_PARTS * 2.0 * np.maximum(had, have)
-    start = WINDOW_PARTS * (2.0 * (np.arange(shape[1]) + first) + 1) * had - width / 2
-    before = WINDOW_PARTS * 2.0 * have * (np.arange(shape[0] + 1)[:, None] + source) - start
-    np.clip(before, 0, width, out=before)
-    before /= width / WINDOW_PARTS
-    parts: NDArray[np.float32] = np.rint(before, out=before).astype(np.float32)
-    weights: NDArray[np.float32] = np.diff(parts, axis=1)
+    had, have = had_px[:, None, None], have_px[:, None, None]
+    # In units of 1 / (2 * have) pixels all are whole; floating point holds them exactly.
+    width = 2 * np.maximum(had, have)
+    start = (2 * np.arange(shape[1]) + 1) * had - width // 2
+    end = 2 * np.arange(shape[0] + 1)[:, None] * have
+    is_short = max(width.max(), start.max(), end.max()) < _SHORT
+    dtype = np.float32 if is_short else np.float64
+    parts = end.astype(dtype) - start.astype(dtype)
+    parts /= (width / WINDOW_PARTS).astype(dtype)
+    np.clip(parts, 0, WINDOW_PARTS, out=parts)
+    np.rint(parts, out=parts)
+    weights: NDArray[np.float32] = np.subtract(parts[:, 1:], parts[:, :-1], dtype=np.float32)
     weights /= WINDOW_PARTS
     return weights
+
+
+def find_reach(had_px: Ints, have_px: Ints, longest_px: int) -> Ints:
+    """Return to how many pixels ink at the beginning of lines gives weight, (K, longest_px + 1).
+
+    Ink of a length does so where it fills more than half a part of a window; see `weigh_windows`.
+    """
+    had, have = had_px[:, None], have_px[:, None]
+    width, twice = np.maximum(had, have), 2 * WINDOW_PARTS
+    reached = twice * have * np.arange(longest_px + 1) + WINDOW_PARTS * (width - had) - width
+    return -(-reached // (twice * had)) * (np.arange(longest_px + 1) > 0)
 
 
 def interpolate(

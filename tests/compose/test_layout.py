@@ -13,7 +13,7 @@ from mnistseq_cli.compose.generator import SequenceGenerator
 from mnistseq_cli.compose.samples import Block
 from mnistseq_cli.errors import LayoutError
 from mnistseq_cli.glyphs.glyph_set import GlyphSet, measure_ink
-from mnistseq_cli.glyphs.resize import weigh_windows
+from mnistseq_cli.glyphs.resize import find_reach, weigh_windows
 from mnistseq_cli.recipe import CHOICES, Recipe
 from tests.conftest import make_set
 
@@ -195,18 +195,14 @@ def weigh(had: int, have: int, pixels: range, column: int) -> list[int]:
     return [b - a for a, b in pairwise(round(256 * part) for part in before)]
 
 
-@given(
-    had=st.integers(1, 90), have=st.integers(1, 90), first=st.tuples(*[st.integers(-9, 20)] * 2)
-)
-def test_weights_are_shares_of_windows(had: int, have: int, first: tuple[int, int]) -> None:
-    lengths, begin = (
-        (np.array([had]), np.array([have])),
-        (np.array([first[0]]), np.array([first[1]])),
-    )
-    (weights,) = weigh_windows(*lengths, begin, (7, 11))
-    pixels = range(first[0], first[0] + 7)
-    for column, found in enumerate(weights.T, start=first[1]):
-        assert (256 * found).tolist() == weigh(had, have, pixels, column)
+@given(had=st.integers(1, 90), have=st.integers(1, 90), times=st.sampled_from([1, 40_000]))
+def test_weights_are_shares_of_windows(had: int, have: int, times: int) -> None:
+    lengths = np.array([had * times]), np.array([have * times])
+    (weights,) = weigh_windows(*lengths, (7, 11))
+    for column, found in enumerate(weights.T):
+        assert (256 * found).tolist() == weigh(had, have, range(7), column)
+    reached = [np.count_nonzero(weights[:size].any(axis=0)) for size in range(8)]
+    assert np.minimum(find_reach(*lengths, 7), 11).tolist() == [reached]
 
 
 def open_rows(glyphs: GlyphSet, **values: Any) -> SequenceGenerator:
@@ -255,16 +251,19 @@ def test_digits_are_means_of_windows(
     for row, page in zip(natural, fitted, strict=True):
         row_px = row.image.shape[1]
         target = min(row_px, width) if fit == "shrink" else width
-        cell = -(-16 * 28 * target // row_px)
-        high = 28 if fit == "stretch" else (cell + 8) // 16
-        down = [weigh(28, high, range(28), line - (28 - high) // 2) for line in range(28)]
+        cell = -(-56 * target // row_px)  # half pixels
         drawn = np.zeros((28, width), np.int64)
         for glyph, x, box in zip(row.glyphs, row.boxes[:, 0].tolist(), page.boxes, strict=True):
-            ink = glyphs.cut_out(np.array([glyph])).images[0]
-            left = x * target // row_px
-            across = [weigh(16 * 28, cell, range(28), column) for column in range(target - left)]
-            sums = np.array(down) @ ink.astype(np.int64) @ np.array(across).T
-            digit = np.pad(-(-sums // 2**16), ((0, 0), (left + (width - target) // 2, 0)))
+            cut = glyphs.cut_out(np.array([glyph]))
+            left, top, down = x * target // row_px, 0, 256 * np.eye(28, dtype=np.int64)
+            if fit == "shrink":
+                above = int(cut.top_px[0])
+                top = (14 * 56 + (above - 14) * cell) // 56
+                lines = [weigh(56, cell, range(28 - above), line) for line in range(28 - top)]
+                down = np.pad(lines, ((0, 0), (above, 0)))
+            across = [weigh(56, cell, range(28), column) for column in range(target - left)]
+            sums = down @ cut.images[0].astype(np.int64) @ np.array(across).T
+            digit = np.pad(-(-sums // 2**16), ((top, 0), (left + (width - target) // 2, 0)))
             assert box.tolist() == measure_ink(digit[None].astype(np.uint8))[0].tolist()
             drawn[:, : digit.shape[1]] = np.maximum(drawn[:, : digit.shape[1]], digit)
         assert np.array_equal(255 - page.image, drawn)
