@@ -143,8 +143,7 @@ def _deal(groups: Ints, share: Interval) -> Bools:
     begins = np.empty_like(sizes)
     begins[order] = np.cumsum(sizes[order]) - sizes[order]
     low, high = share.of(len(groups))
-    chosen: Bools = ((low <= begins) & (begins < high))[group_of]
-    return chosen
+    return ((low <= begins) & (begins < high))[group_of]
 
 
 def deal_ends(

@@ -177,8 +177,7 @@ def _stretch(
     before = at.astype(np.int64)
     low, high = field.take(before, axis), field.take(before + 1, axis)
     part = np.expand_dims((at - before).astype(np.float32), tuple(range(1, field.ndim - axis)))
-    stretched: NDArray[np.float32] = low + part * (high - low)
-    return stretched
+    return low + part * (high - low)
 
 
 def _refine(field: NDArray[np.int16], axis: int, n_nodes: int) -> NDArray[np.int16]:

@@ -180,8 +180,7 @@ def remnant(sheet: Sheet) -> Tone:
     column = np.floor(sheet.x / size).astype(np.int64)
     number = np.arange(len(dots))[:, None, None]
     printed = dots[number, np.clip(row, 0, 4), column] & (row >= 0) & (row <= 4)  # noqa: PLR2004
-    tone: Tone = printed * sheet.pick(3, 0.25, 0.55)
-    return tone
+    return printed * sheet.pick(3, 0.25, 0.55)
 
 
 def fold(sheet: Sheet) -> Tone:
