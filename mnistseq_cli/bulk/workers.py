@@ -173,18 +173,15 @@ class _Worker:
         return self.process.exitcode
 
 
+@dataclass(eq=False)
 class _Crew:
     """Workers, each with one task at a time: none waits for another, and nothing can block."""
 
-    def __init__(
-        self,
-        start: Callable[[], _Worker],
-        report: Callable[[Any, int], None],
-        report_retry: Callable[[Any, int, int | None], None],
-    ) -> None:
-        self._start = start
-        self._report = report
-        self._report_retry = report_retry
+    start: Callable[[], _Worker]
+    report: Callable[[Any, int], None]
+    report_retry: Callable[[Any, int, int | None], None]
+
+    def __post_init__(self) -> None:
         self._idle: list[_Worker] = []
         self._deaths: Counter[object] = Counter()
         self._n_unborn = 0
@@ -192,7 +189,7 @@ class _Crew:
 
     def give(self, task: object) -> None:
         """Send a task to a worker that has none, or to a new one."""
-        worker = self._idle.pop() if self._idle else self._start()
+        worker = self._idle.pop() if self._idle else self.start()
         worker.task = task
         self.busy[worker.pipe] = worker
         with suppress(OSError):  # it is dead, as `collect` finds out
@@ -213,7 +210,7 @@ class _Crew:
             if isinstance(message, Exception):
                 raise message
             if isinstance(message, int):
-                self._report(worker.task, message)
+                self.report(worker.task, message)
             else:
                 self._idle.append(self.busy.pop(pipe))
                 results += message
@@ -237,7 +234,7 @@ class _Crew:
         n_deaths = self._deaths[worker.task]
         if n_deaths > DEATHS_ALLOWED:
             raise make_deadly(worker.task, f"{n_deaths} workers (exit code {exit_code})")
-        self._report_retry(worker.task, n_deaths + 1, exit_code)
+        self.report_retry(worker.task, n_deaths + 1, exit_code)
 
 
 def _start(make_work: Callable[[], Work[Any, Any]]) -> _Worker:
