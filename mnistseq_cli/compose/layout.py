@@ -75,8 +75,7 @@ def surely_fits(recipe: Recipe, digits: Digits, page_px: int) -> Bools:
     row_px = digits.widths_px.sum(axis=1) + ranges.extra_px.sum(axis=1)
     row_px += np.maximum(gaps_px, 0).sum(axis=1)
     must_share = recipe.fit == "pad" and recipe.spacing_mode == "fixed"
-    fits: Bools = (row_px <= room_px) & (not must_share)
-    return fits
+    return np.asarray((row_px <= room_px) & (not must_share))
 
 
 def _choose_gaps(recipe: Recipe, digits: Digits) -> Ints:
@@ -174,5 +173,4 @@ def _align(recipe: Recipe, chosen: Chosen, margin_px: Ints) -> Ints:
     if recipe.align == "random":
         words = draw_for(recipe.seed, Use.ALIGN, chosen.samples, 1)[:, 0]
         return scale_words(words, margin_px + 1)
-    halves = {"left": 0, "center": 1, "right": 2}[recipe.align]
-    return margin_px * halves // 2
+    return margin_px * {"left": 0, "center": 1, "right": 2}[recipe.align] // 2

@@ -117,8 +117,7 @@ def _augment(
         return draw_words(seed, use, start, start + len(images), n_words)
 
     left, top, width, height = measure_ink(images).T
-    sharp = np.full(len(images), SHARP)
-    ink = GlyphInk(slide(images, -left), left, top, width, height, sharp)
+    ink = GlyphInk(slide(images, -left), left, top, width, height, np.full(len(images), SHARP))
     ink = pipeline.digits.distort(ink, draw, may_grow=False)
     each = np.arange(len(images))
     boxes = np.stack([np.zeros_like(each), ink.top_px, ink.width_px, ink.height_px], axis=1)

@@ -196,8 +196,7 @@ class Frames:
     @property
     def grown_px(self) -> Ints:
         """How many columns the ink needs after it has grown, shape (M,)."""
-        grown_px: Ints = self.width_px + self.growth_px[0] + self.growth_px[2]
-        return grown_px
+        return np.asarray(self.width_px + self.growth_px[0] + self.growth_px[2])
 
     def take(self, chosen: Ints) -> Frames:
         """Return the frames of some digits."""
@@ -247,8 +246,7 @@ def _find_corners(ink: GlyphInk) -> Floats:
     excluded, and a cell of 28 px has room for what reaches from -1 to 28.
     """
     half_px = (np.stack([ink.width_px, ink.height_px]) + 1) / 2
-    corners: Floats = half_px[:, None] * np.array([[-1, 1, -1, 1], [-1, -1, 1, 1]])[:, :, None]
-    return corners
+    return np.asarray(half_px[:, None] * np.array([[-1, 1, -1, 1], [-1, -1, 1, 1]])[:, :, None])
 
 
 def _group(frames: Frames, height_px: int) -> list[Ints]:

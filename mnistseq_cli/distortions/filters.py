@@ -108,8 +108,7 @@ def fade(pages: Pages, strengths: Floats, _: Words) -> Pixels:
     """Take a fraction of the ink away, shape (N, 1), but none wholly: boxes stay exact."""
     share = np.rint(256 - 256 * strengths).astype(np.uint16)[:, :, None]
     levels = (pages.images * share + np.uint16(128)) >> np.uint16(8)
-    faded: Pixels = np.maximum(levels, pages.images > 0).astype(np.uint8)
-    return faded
+    return np.asarray(np.maximum(levels, pages.images > 0).astype(np.uint8))
 
 
 def sharpen(pages: Pages, strengths: Floats, _: Words) -> Pixels:

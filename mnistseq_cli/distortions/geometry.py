@@ -260,8 +260,7 @@ class Motion:
         """Map points of the ink, shape (2, n, M), without the random field."""
         turned = self.turn(points)
         depth = 1 + self.bend[0] * turned[0] + self.bend[1] * turned[1]
-        sent: Floats = turned / depth + self.shift[:, None]
-        return sent
+        return np.asarray(turned / depth + self.shift[:, None])
 
     def trace_back(self, x: Floats, y: Floats, waves: Iterable[Any]) -> NDArray[np.float32]:
         """Find the points of the ink that `send` maps to given points, (2, rows, columns, M).

@@ -134,8 +134,7 @@ def _multiply(ink: NDArray[np.uint16], gain: NDArray[np.uint16]) -> NDArray[np.u
 
 
 def _find_most(images: NDArray[np.integer]) -> NDArray[np.uint16]:
-    most: NDArray[np.uint16] = images.reshape(len(images), -1).max(axis=1).astype(np.uint16)
-    return most
+    return np.asarray(images.reshape(len(images), -1).max(axis=1).astype(np.uint16))
 
 
 def _weigh(images: Pixels) -> Ints:
@@ -148,8 +147,7 @@ def _weigh(images: Pixels) -> Ints:
         lanes &= _LANES
         lanes += words & _LANES
         pixels = lanes.sum(axis=1).view(np.uint16).reshape(-1, 4)
-    weights: Ints = pixels.sum(axis=1, dtype=np.int64)
-    return weights
+    return np.asarray(pixels.sum(axis=1, dtype=np.int64))
 
 
 def _widen(images: Pixels, windows: Floats, step: int) -> Pixels:

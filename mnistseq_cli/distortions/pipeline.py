@@ -178,6 +178,6 @@ def _around_neutral(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return the range of strengths up to the largest: both ways where there are two."""
     ends = [(max(-abs(one), record.limits[0]), abs(one)) for one in bound]
-    if not record.signed:
+    if record.limits[0] >= 0:  # there is one way
         ends = [(min(record.neutral, one), max(record.neutral, one)) for one in bound]
     return tuple(low for low, _ in ends), tuple(high for _, high in ends)

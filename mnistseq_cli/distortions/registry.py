@@ -44,16 +44,6 @@ class Augmentation:
     by_size: bool = False  # whether strengths may be given apart, as WxH
     grow_by: str = ""  # the function that measures how far ink grows: left, up, right and down
 
-    @property
-    def signed(self) -> bool:
-        """Whether VALUE means from -VALUE to VALUE."""
-        return self.limits[0] < 0
-
-    @property
-    def is_length(self) -> bool:
-        """Whether strengths are pixels, of a page of 28 px: on larger pages they are more."""
-        return self.unit.startswith("pixels")
-
     @cached_property
     def apply(self) -> Callable[..., Any]:
         """The function that distorts."""

@@ -145,8 +145,7 @@ def _find_depths(stamps: Stamps, widths_px: Ints, side: Ints, strengths: Floats)
     ]
     depths[2] += stamps.x_px
     depths[3] += widths_px[stamps.sample] - stamps.x_px - stamps.images.shape[2]
-    depth: Ints = np.choose(side, depths) - ~is_outer
-    return depth
+    return np.asarray(np.choose(side, depths) - ~is_outer)
 
 
 def _move(stamps: Stamps, widths_px: Ints, right_px: Ints, down_px: Ints) -> Stamps:

@@ -112,8 +112,7 @@ def _interpolate(nodes: Tone, columns: Tone, rows: Tone) -> Tone:
         nodes[number, row, left] * (1 - right) + nodes[number, row, left + 1] * right
         for row in (top, top + 1)
     )
-    value: Tone = upper * (1 - below) + lower * below
-    return value
+    return np.asarray(upper * (1 - below) + lower * below)
 
 
 def weave(sheet: Sheet) -> Tone:
@@ -308,8 +307,7 @@ class Paper:
         darkness = np.clip(np.rint(printed * 255), 0, DARKEST).astype(np.uint16)
         ink = np.maximum(pages.images, np.rint(written * 255).astype(np.uint8))
         light = (255 - darkness) * (255 - ink.astype(np.uint16))
-        laid: Pixels = (255 - (light + 127) // 255).astype(np.uint8)
-        return laid
+        return np.asarray((255 - (light + 127) // 255).astype(np.uint8))
 
 
 def _cut_window(pictures: tuple[Pixels, ...], numbers: Words, shape: tuple[int, ...]) -> Tone:
@@ -318,8 +316,7 @@ def _cut_window(pictures: tuple[Pixels, ...], numbers: Words, shape: tuple[int, 
     step = 8 + int(scale_words(numbers[1:2], 17)[0])  # of a pixel of the page, in 1/16 of theirs
     rows = _place_window(picture.shape[0], shape[0], step, int(numbers[2]))
     columns = _place_window(picture.shape[1], shape[1], step, int(numbers[3]))
-    darkness: Tone = (255 - picture[rows[:, None], columns]) / np.float32(255)
-    return darkness
+    return np.asarray((255 - picture[rows[:, None], columns]) / np.float32(255))
 
 
 def _place_window(size_px: int, wanted_px: int, step: int, number: int) -> Ints:
@@ -381,5 +378,4 @@ def _reduce(picture: Pixels) -> Pixels:
     height, width = (size // side for size in picture.shape)
     squares = picture[: height * side, : width * side].reshape(height, side, width, side)
     sums = squares.sum(axis=(1, 3), dtype=np.int64)
-    means: Pixels = ((sums + side * side // 2) // (side * side)).astype(np.uint8)
-    return means
+    return np.asarray(((sums + side * side // 2) // (side * side)).astype(np.uint8))

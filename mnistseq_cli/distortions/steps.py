@@ -40,7 +40,7 @@ class Step:
 
     def scale(self, factor: float) -> Step:
         """Return the step for pages so much larger than those its strengths are meant for."""
-        if factor == 1 or not self.record.is_length:
+        if factor == 1 or not self.record.unit.startswith("pixels"):  # no length
             return self
 
         def grow(bound: tuple[float, ...]) -> tuple[float, ...]:
@@ -106,8 +106,7 @@ class Step:
         low, high = np.array(self.low), np.array(self.high)
         if self.record.whole:
             return low + scale_words(words, (high - low + 1).astype(np.int64))
-        scaled: Floats = low + (high - low) * to_fractions(words)
-        return scaled
+        return np.asarray(low + (high - low) * to_fractions(words))
 
     def _write_bound(self, bound: tuple[float, ...]) -> str:
         texts = [str(int(one)) if self.record.whole else repr(one) for one in bound]
