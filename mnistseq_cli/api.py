@@ -141,8 +141,7 @@ def _make_recipe(seed: int | None, given: dict[str, Any], more: dict[str, Any]) 
                 f"For all that a recipe can say: SequenceGenerator(Recipe({name}=…))",
             )
         raise TypeError(f"no parameter {name!r}. {suggest(name, Manner.__annotations__)}".strip())
-    chosen = secrets.randbits(SEED_BITS) if seed is None else seed
-    return Recipe(seed=chosen, **given, **more)
+    return Recipe(seed=secrets.randbits(SEED_BITS) if seed is None else seed, **given, **more)
 
 
 @contextmanager

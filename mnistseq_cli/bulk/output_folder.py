@@ -240,8 +240,7 @@ def open_output_folder(
         holder.enter_context(_lock(path / LOCK, plan.output.folder, patience_s))
         name = f"{_SHARE}{share[0]}-of-{share[1]}" if share else ""
         if share:
-            lock = _lock(path / f"{LOCK}-{name}", f"{name} of {plan.output.folder}")
-            stack.enter_context(lock)
+            stack.enter_context(_lock(path / f"{LOCK}-{name}", f"{name} of {plan.output.folder}"))
         else:
             for other in [*(path / OWN_FOLDER).glob(f"lock-{_SHARE}*")]:
                 with _lock(other, plan.output.folder):
@@ -262,8 +261,7 @@ def _remove_empty(*folders: Path) -> None:
 
 def _begin(plan: Plan, folder: OutputFolder | Store, *, overwrite: bool) -> None:
     """Put a plan into its folder; find out which files in it may be replaced."""
-    finished = folder.path / DATASET_FILE
-    manifest = load_manifest(folder.path) if finished.exists() else None
+    manifest = load_manifest(folder.path) if (folder.path / DATASET_FILE).exists() else None
     listed = manifest.files if manifest else list_recorded(folder.path / record_name(JOINED))
     is_new = overwrite or (manifest and [*_compare(manifest.plan, plan.to_dict())])
     if overwrite:

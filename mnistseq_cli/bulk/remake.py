@@ -76,7 +76,7 @@ class Remaker:
                     raise ValueError("its splits are not those of its recipe")
                 self.splits = cut(weights, self.recipe.count, plan.get("start", 0))
                 self.output = Output(folder=folder, **plan["output"])
-                distortions = make_pipeline(self.recipe.augment, self.recipe.augment_prob)
+                self._distortions = make_pipeline(self.recipe.augment, self.recipe.augment_prob)
         except UsageError as error:
             message = f"the recipe of {folder} cannot be used: {error.message}"
             raise OutputError(message, error.hint) from error
@@ -84,7 +84,6 @@ class Remaker:
             _check_cached(self.recipe, data_dir)
         self._folder = folder
         self._data_dir = data_dir
-        self._distortions = distortions
         self._ranges = {split.name: range(split.start, split.stop) for split in self.splits}
         self._is_array = self.output.to in _ARRAYS
         self._is_lossless = self._is_array or self.output.image_format in _LOSSLESS
@@ -157,8 +156,7 @@ class Remaker:
         elif "boxes" in aspects:
             evidence.append("boxes")
         for places, block in self._make_blocks(samples, lacking, stages):
-            there = [samples[place] for place in places]
-            for difference in self._compare(there, block, evidence):
+            for difference in self._compare([samples[place] for place in places], block, evidence):
                 raise OutputError(str(difference))
             made: dict[str, list[Any]] = {aspect: _take(block, aspect) for aspect in aspects}
             if block.writers is not None:
@@ -175,8 +173,7 @@ class Remaker:
     def blocks(self) -> Iterator[tuple[Split, Block]]:
         """Make all samples without distortions, block by block, with the split of each."""
         for split in self.splits:
-            generator = self._open(())[split.name]
-            for block in generator.blocks(split.start, split.stop):
+            for block in self._open(())[split.name].blocks(split.start, split.stop):
                 yield split, block
 
     def _locate(self, sample: LoadedSample) -> int | None:

@@ -185,8 +185,7 @@ class _Job:
         self.report(events.Checking(len(parts)))
         n_workers = choose_workers(self.plan, sum(map(len, parts)), workers)
         # Fragments count where they are still to be joined.
-        with_fragments = self._joined is None
-        check = self.folder.check_parts(parts, n_workers, with_fragments=with_fragments)
+        check = self.folder.check_parts(parts, n_workers, with_fragments=self._joined is None)
         with closing(check) as found:
             for written in found:
                 name = written.part.name
@@ -244,10 +243,8 @@ class _Job:
                 return self._sum_up(load_manifest(self.folder.path))
             if not self._read_others():
                 own = [self._done[part.name].summary for part in self._wanted()]
-                n_files = sum(part.n_files for part in own)
-                size_bytes = sum(part.size_bytes for part in own)
-                totals = (self._n_samples, n_files, size_bytes)
-                return Summary(self.plan.output.folder, *totals, is_whole=False)
+                files = sum(part.n_files for part in own), sum(part.size_bytes for part in own)
+                return Summary(self.plan.output.folder, self._n_samples, *files, is_whole=False)
         if self._joined is None:
             self.report(events.Joining())
         done = self._join()

@@ -43,15 +43,11 @@ def answer_scripts() -> None:
     """Have Typer answer our scripts: a value a line, and what it is after a tab."""
     # Typer keeps what this needs to itself; where it moves, there is no completion.
     with suppress(ImportError):
-        from typer._click.shell_completion import CompletionItem, add_completion_class
+        from typer._click.shell_completion import add_completion_class
         from typer._completion_classes import ZshComplete, completion_init
 
         class Lines(ZshComplete):
             name = LINES
-
-            def format_completion(self, item: CompletionItem) -> str:
-                about = " ".join((item.help or "").split())
-                return f"{item.value}\t{about}".rstrip()
 
             def complete(self) -> str:
                 # Values stay the words they are: no callback is run, and Typer loads no pydantic.
@@ -59,7 +55,8 @@ def answer_scripts() -> None:
                 for kind in (TyperArgument, TyperOption):
                     kind.process_value = lambda *words: words[-1]  # type: ignore[method-assign]
                 found = self.get_completions(*self.get_completion_args())
-                return "\n".join(map(self.format_completion, found))
+                pairs = ((item.value, " ".join((item.help or "").split())) for item in found)
+                return "\n".join(f"{value}\t{about}".rstrip() for value, about in pairs)
 
         completion_init()
         add_completion_class(Lines, LINES)

@@ -128,8 +128,7 @@ def _show(survey: Survey, reader: ReaderFigures | None) -> None:
     from mnistseq_cli.cli.terminal_images import find_hindrance, show_images
 
     console = get_console(stderr=False)
-    is_unicode = console.encoding.lower().startswith("utf")
-    page = summary.TextPage(console.width, is_unicode=is_unicode)
+    page = summary.TextPage(console.width, is_unicode=console.encoding.lower().startswith("utf"))
     sections = summary.write_summary(survey, page)
     if reader is not None:
         sections += summary.write_accuracy(survey, reader, page)

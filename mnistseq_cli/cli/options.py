@@ -44,8 +44,7 @@ def _read_help() -> dict[str, HelpText]:
     for name, section in zip(sections[::2], sections[1::2], strict=True):
         page, _, examples = section.partition("Examples:\n")
         about, *panels = re.split(r"^([A-Z]\w+):\n(?=\S)", page, flags=re.MULTILINE)
-        entries = dict(_read_entries(panels))
-        found[name] = HelpText(about.strip(), entries, examples.strip())
+        found[name] = HelpText(about.strip(), dict(_read_entries(panels)), examples.strip())
     return found
 
 

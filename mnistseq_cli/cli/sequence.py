@@ -95,8 +95,7 @@ def _write(samples: list[Sample], out: Path | None, sheet: Path | None) -> Itera
     for sample in samples:
         if numbered is None:
             stem = re.sub(r"^\.", "_", make_safe(sample.text[:LONGEST_STEM]))  # or it is hidden
-            named = _number(Path(f"{stem}.png"))
-            path = next(path for path in named if not path.exists())
+            path = next(path for path in _number(Path(f"{stem}.png")) if not path.exists())
         else:
             path = next(numbered)
         write_image(path, sample.image)

@@ -49,8 +49,7 @@ class TextPage:
         lines = []
         for fact in facts:
             head = f"{_INDENT}{fact.name:<{_NAME_WIDTH}}"
-            text = f"{fact.value} {fact.more}".rstrip()
-            lines += self._wrap(text, head, " " * len(head))
+            lines += self._wrap(f"{fact.value} {fact.more}".rstrip(), head, " " * len(head))
         return lines
 
     def write_sentences(self, *texts: str) -> list[str]:

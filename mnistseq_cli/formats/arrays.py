@@ -50,8 +50,7 @@ class Npy(Columnar):
 
     def open_columns(self, split: str, folder: Path) -> Iterator[Opened]:
         """Open ``images.npy`` and the files beside it."""
-        paths = {name: folder / f"{name}.npy" for name in COLUMNS}
-        with open_files(paths, open_npy) as columns:
+        with open_files({name: folder / f"{name}.npy" for name in COLUMNS}, open_npy) as columns:
             yield split, folder, columns
 
 

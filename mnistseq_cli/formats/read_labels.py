@@ -100,13 +100,11 @@ def _first_of(record: dict[str, Any], keys: tuple[str, ...]) -> str:
     """Return the value of the first key that is there; a whole number is its digits."""
     for key in keys:
         if key in record:
-            break
-    else:
-        raise ValueError(f"it has none of {', '.join(keys)}")
-    value = record[key]
-    if keys is TEXT_KEYS and type(value) is int and abs(value) < _NUMBER_LIMIT**2:
-        return str(value)
-    return _expect(value, key, str)
+            value = record[key]
+            if keys is TEXT_KEYS and type(value) is int and abs(value) < _NUMBER_LIMIT**2:
+                return str(value)
+            return _expect(value, key, str)
+    raise ValueError(f"it has none of {', '.join(keys)}")
 
 
 def _expect(value: Any, name: str, kind: type[ValueT]) -> ValueT:  # noqa: ANN401 - as above
@@ -368,8 +366,7 @@ _CLASS_NAME = re.compile(r"""\s*(?:-\s+)?(?:['"]?(\d+)['"]?\s*:\s+)?(.*?)\s*""")
 def read_class_names(path: Path) -> dict[str, str]:
     """Return names of classes by number, from forms of ``data.yaml`` that are in use; or {}."""
     with naming_damage(path):
-        text = read_file(path).decode("utf-8-sig")
-        found = _CLASS_NAMES.search(text + "\n")
+        found = _CLASS_NAMES.search(read_file(path).decode("utf-8-sig") + "\n")
         if not found:
             return {}
         if found[1][0] in "[{":

@@ -127,8 +127,7 @@ def ensure_writers(
     """Do as `ensure_cached` for labels of another data set that name the writers, if any do."""
     if dataset.writers_from in {"", dataset.name}:
         return {}
-    named = DATASETS[dataset.writers_from]
-    return ensure_cached(named, data_dir, only_labels=True, **options)
+    return ensure_cached(DATASETS[dataset.writers_from], data_dir, only_labels=True, **options)
 
 
 def draw_split(

@@ -102,8 +102,7 @@ def _draw_page(characters: str, n_fields: int) -> Image.Image:
         draw.text((left, top - 20), name, NAME_GREY, font)
         for y in (top + UPPER_LINE, top + BASE_LINE):
             draw.line((left, y, left + FIELD - 1, y), LINE_GREY)
-        edges = (left, top, left + FIELD - 1, top + FIELD - 1)
-        draw.rectangle(edges, outline=FRAME_GREY, width=2)
+        draw.rectangle((left, top, left + FIELD - 1, top + FIELD - 1), outline=FRAME_GREY, width=2)
     return page
 
 

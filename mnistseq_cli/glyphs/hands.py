@@ -71,8 +71,7 @@ class WriterHands:
             here, later = np.s_[:, place, None], np.s_[:, place + 1 :]
             is_same = (classes[later] == classes[here]) & (rounds[later] == rounds[here])
             chosen[later] += is_same & (chosen[later] >= chosen[here])
-        at = self._starts[writers, classes] + chosen
-        return np.take(self._ids, at, mode="clip")
+        return np.take(self._ids, self._starts[writers, classes] + chosen, mode="clip")
 
     def _choose_writers(self, classes: Classes, inside: Bools, words: Words) -> Ints:
         wanted = np.zeros((len(classes), self._counts.shape[1]), np.bool_)

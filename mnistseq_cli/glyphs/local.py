@@ -244,8 +244,7 @@ def _read_npy(archive: zipfile.ZipFile, key: str, title: str) -> Array:
                 f"{title} holds Python objects (pickles), which are not loaded",
                 "Save it again as an array of numbers.",
             )
-        items = np.frombuffer(stream.read(), dtype)
-        return items.reshape(shape, order="F" if is_fortran else "C")
+        return np.frombuffer(stream.read(), dtype).reshape(shape, order="F" if is_fortran else "C")
 
 
 def _find_tables(entry: Entry, path: Path) -> _Found:

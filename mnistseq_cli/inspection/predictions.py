@@ -200,8 +200,7 @@ class ReaderTally:
 
     def _keep(self, misread: Misread) -> None:
         """Keep it if it is among the worst; of equals, those that come first are."""
-        rank = _rank(misread)
-        if len(self._worst) == N_WORST and rank > _rank(self._worst[-1]):
+        if len(self._worst) == N_WORST and _rank(misread) > _rank(self._worst[-1]):
             return
         insort(self._worst, replace(misread, sample=copy_sample(misread.sample)), key=_rank)
         n_bytes = sum(one.sample.image.nbytes for one in self._worst)
