@@ -78,7 +78,8 @@ class Staging:
 
     def write(self, names: Sequence[str], contents: Sequence[bytes]) -> None:
         """Write whole files."""
-        names = [self._within + name for name in names]
+        if self._within:
+            names = [self._within + name for name in names]
         for folder in {name[: name.rfind("/") + 1] for name in names}:
             self._make_parents(folder)
         write_new(self.files, names, contents)

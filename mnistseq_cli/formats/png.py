@@ -36,24 +36,17 @@ def encode_pngs(images: NDArray[np.uint8], widths_px: NDArray[np.int64]) -> list
     encoded: list[bytes] = []
     n, height, width = images.shape
     rows = np.zeros((max(1, min(n, _CACHED_PX // (height * width))), height, width + 1), np.uint8)
-    whole = [row.data for row in rows]
+    whole, pack = [row.data for row in rows], _LENGTH.pack
     for start in range(0, n, len(rows)):
         some = slice(start, start + len(rows))
         rows[: len(images[some]), :, 1:] = images[some]
-        encoded += [
-            _encode(row if own == width else np.asarray(row)[:, : own + 1].tobytes(), own, height)
-            for row, own in zip(whole, widths_px[some].tolist(), strict=False)
-        ]
+        for row, own in zip(whole, widths_px[some].tolist(), strict=False):
+            pixels = row if own == width else np.asarray(row)[:, : own + 1].tobytes()
+            data = zlib_ng.compress(pixels, _LEVEL)
+            length, crc = pack(len(data)), pack(zlib_ng.crc32(data, _IDAT_CRC))
+            # Buffers are joined once: an image is copied as little as can be.
+            encoded.append(b"".join((_start(own, height), length, b"IDAT", data, crc, _END)))
     return encoded
-
-
-def _encode(rows: bytes | memoryview, width: int, height: int) -> bytes:
-    # Buffers are joined once: an image is copied as little as can be.
-    data = zlib_ng.compress(rows, _LEVEL)
-    crc = zlib_ng.crc32(data, _IDAT_CRC)
-    return b"".join(
-        (_start(width, height), _CHUNK.pack(len(data), b"IDAT"), data, _LENGTH.pack(crc), _END)
-    )
 
 
 @lru_cache(maxsize=1024)
