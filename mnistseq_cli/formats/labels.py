@@ -53,17 +53,15 @@ class Listing(LabelStyle):
     separator: str = ""
     footer: str = ""
     quote: Callable[[Sequence[str]], Iterable[str]] = iter  # names, or texts
+    is_inside: bool = False  # whether names leave the folder ``images`` out
     names: str = ""
     rule: str = ""
 
-    def list_entries(self, names: Sequence[str], block: Block) -> Iterable[str]:
-        """Return the entry of each sample."""
-        rows = zip(self.quote(names), self.quote(block.texts.tolist()), strict=True)
-        return map(self.entry.__mod__, rows)
-
     def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
         """Keep the entries of a block."""
-        _keep_entries(self.list_entries(names, block), self.fragment, writer, self.separator)
+        names = _name_inside(names) if self.is_inside else names
+        rows = zip(self.quote(names), self.quote(block.texts.tolist()), strict=True)
+        _keep_entries(map(self.entry.__mod__, rows), self.fragment, writer, self.separator)
 
     def join(self, splits: Sequence[Fragments], writer: PartWriter) -> None:
         """Write a file for each split."""
@@ -100,11 +98,6 @@ class _Records(Listing):
         """Keep the lines of a block."""
         more = {"mask_file_name": _name_masks(names)} if self.name_mask else {}
         writer.append(self.fragment, write_lines(block, file_name=names, **more))
-
-
-class _Doctr(Listing):
-    def list_entries(self, names: Sequence[str], block: Block) -> Iterable[str]:
-        return super().list_entries(_name_inside(names), block)
 
 
 def _name_inside(names: Sequence[str]) -> list[str]:
@@ -163,8 +156,15 @@ MMOCR = Listing(
 # `doctr/datasets/recognition.py` of docTR puts `img_folder` before each path, and its
 # `references/recognition/train_pytorch.py` gives it `images` beside the file: paths leave images/
 # out.
-DOCTR = _Doctr(
-    "labels.json", "doctr", "%s: %s", header="{\n", separator=",\n", footer="\n}\n", quote=quote
+DOCTR = Listing(
+    "labels.json",
+    "doctr",
+    "%s: %s",
+    header="{\n",
+    separator=",\n",
+    footer="\n}\n",
+    quote=quote,
+    is_inside=True,
 )
 
 
@@ -279,15 +279,11 @@ class _Voc(Listing):
     belong to the box, and count from 1.
     """
 
-    def list_entries(self, names: Sequence[str], block: Block) -> Iterable[str]:  # noqa: ARG002 - as the others
-        return [f"{name.rpartition('.')[0]}\n" for name in _name_inside(names)]
-
     def write(self, names: Sequence[str], block: Block, writer: PartWriter) -> None:
-        super().write(names, block, writer)
-        own = [f"Annotations/{stem[:-1]}.xml" for stem in self.list_entries(names, block)]
-        writer.write(
-            own, [_write_annotation(*pair).encode() for pair in zip(names, block, strict=True)]
-        )
+        stems = [name.rpartition(".")[0] for name in _name_inside(names)]
+        _keep_entries([f"{stem}\n" for stem in stems], self.fragment, writer, self.separator)
+        pages = [_write_annotation(*pair).encode() for pair in zip(names, block, strict=True)]
+        writer.write([f"Annotations/{stem}.xml" for stem in stems], pages)
 
 
 def _write_annotation(name: str, sample: Sample) -> str:
