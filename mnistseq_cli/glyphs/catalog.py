@@ -17,8 +17,11 @@ from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
+from mnistseq_cli.errors import GlyphError
+
 # Is told the name of a file, how many of its bytes have come, and how many there are.
 Progress = Callable[[str, int, int], None]
+Warn = Callable[[GlyphError], None]  # is given an error that did not matter
 SplitName = Literal["train", "test"]
 SplitNames = tuple[SplitName, ...]
 SPLITS: SplitNames = ("train", "test")

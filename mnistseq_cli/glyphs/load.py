@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from mnistseq_cli.glyphs.catalog import (
     Progress,
     SplitName,
     SplitNames,
+    Warn,
 )
 from mnistseq_cli.glyphs.glyph_set import GlyphSet, hash_glyphs
 from mnistseq_cli.glyphs.idx import read_idx
@@ -46,7 +46,7 @@ def load_glyphs(
     split: str = "train",
     data_dir: str | Path | None = None,
     progress: Progress | None = None,
-    warn: Callable[[GlyphError], None] | None = None,
+    warn: Warn | None = None,
     *,
     polarity: str = "auto",
 ) -> GlyphSet:
@@ -113,7 +113,7 @@ def resolve_dataset(
     name: str,
     data_dir: str | Path | None = None,
     progress: Progress | None = None,
-    warn: Callable[[GlyphError], None] | None = None,
+    warn: Warn | None = None,
 ) -> str:
     """Turn the name of a data set into one that is concrete: a name of the catalogue or a path.
 
@@ -175,11 +175,7 @@ def unknown_dataset(name: str) -> UsageError:
     return UsageError(problem, suggest(name.lower(), DATASETS))
 
 
-def _find_auto(
-    data_dir: str | Path | None,
-    progress: Progress | None,
-    warn: Callable[[GlyphError], None] | None,
-) -> str:
+def _find_auto(data_dir: str | Path | None, progress: Progress | None, warn: Warn | None) -> str:
     """Return MNIST if it can be had; who is offline is not kept waiting each time."""
     failed = cache.find_data_dir(data_dir) / _FAILED_FILE
     missed: GlyphError = DownloadError("MNIST is not cached")
@@ -211,9 +207,8 @@ def _join_sets(
     side_px = max(one.images.shape[1] for one in sets)
     sizes = [len(one.labels) for one in sets]
     starts = np.cumsum([0, *sizes[:-1]])
-    parts = [one.sha256 for one in sets]
-    if weights:
-        parts = [f"{sha256}{weight}" for sha256, weight in zip(parts, weights, strict=True)]
+    said = weights or [""] * len(sets)
+    parts = [f"{one.sha256}{weight}" for one, weight in zip(sets, said, strict=True)]
     classes = [np.array([*map(alphabet.index, one.alphabet)], np.uint8) for one in sets]
     return GlyphSet(
         np.concatenate([resize(one.images, side_px) for one in sets]),
@@ -237,7 +232,7 @@ def _read_known(
     names: SplitNames,
     data_dir: str | Path | None,
     progress: Progress | None,
-    warn: Callable[[GlyphError], None] | None,
+    warn: Warn | None,
 ) -> list[GlyphSet]:
     """Map splits from the cache; what the pen draws is held in memory if it cannot be kept."""
     drawn: dict[SplitName, tuple[Pixels, Pixels]] = {}
