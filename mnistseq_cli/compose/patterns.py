@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import combinations, product
+from itertools import chain, combinations, product
 from math import prod
 from typing import NamedTuple
 
@@ -228,19 +228,14 @@ def _find_choices(token: re.Match[str], text: str) -> tuple[str, ...]:
         plain = token["plain"] or ""
         alone = (plain or token["escaped"],)
         return {"#": (*DIGITS,), FIRST_DIGIT: FIRST_DIGITS}.get(plain, alone)
-    found: dict[str, None] = {}
-    for first in _RANGE.finditer(token["set"]):
-        low = first[1] or first[2]
-        high = first[3] or first[4] or low
-        if low > high:
-            break
-        found |= dict.fromkeys(map(chr, range(ord(low), ord(high) + 1)))
-    else:
-        if found:
-            return tuple(sorted(found))
-    raise TextError(
-        f"the pattern {quote(text)} has {token[0]!r}; expected characters and ranges such as [2-9]"
-    )
+    ends = [(one[1] or one[2], one[3] or one[4]) for one in _RANGE.finditer(token["set"])]
+    ranges = [range(ord(low), ord(high or low) + 1) for low, high in ends]
+    if not ranges or not all(ranges):  # one is empty where its ends are turned round
+        raise TextError(
+            f"the pattern {quote(text)} has {token[0]!r}; expected characters and ranges such as "
+            "[2-9]"
+        )
+    return tuple(map(chr, sorted({*chain.from_iterable(ranges)})))
 
 
 def _read_digits(codes: NDArray[np.uint32]) -> tuple[Ints, Ints]:
