@@ -86,7 +86,7 @@ class OutputFolder:
     def write(self, name: str, data: bytes, *, is_new: bool = False) -> None:
         """Write a file of ours that is complete or not there."""
         del is_new  # nobody else writes meanwhile
-        part = self.stage("own")
+        part = self.staging / f"own.{token_hex(4)}"
         write_new(part.parent, [part.name], [data])
         part.replace(self.path / name)
 
@@ -114,10 +114,6 @@ class OutputFolder:
     def list_replaceable(self, entries: Iterable[FileEntry]) -> None:
         """Take note of files that an earlier run wrote, and that are made again."""
         self._listed.update(entry.name for entry in entries)
-
-    def stage(self, name: str) -> Path:
-        """Return a folder that does not exist yet, to write something in."""
-        return self.staging / f"{name}.{token_hex(4)}"
 
     def commit(self, staging: Path, name: str) -> None:
         """Move what was written in a folder to its final names; its record comes last."""

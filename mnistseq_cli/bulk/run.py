@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
+from secrets import token_hex
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
@@ -259,7 +260,7 @@ class _Job:
         preview = _draw_preview(first)  # while the last parts are joined
         if self._joiner:
             self._joiner.finish()
-        staging = self._joiner.staging if self._joiner else Staging(folder.stage(JOINED))
+        staging = self._joiner.staging if self._joiner else self._stage()
         options = shlex.join(_list_options(plan))
         names = [RECIPE_FILE] if plan.recipe.texts is None else [RECIPE_FILE, TEXTS_FILE]
         for name in names:
@@ -302,8 +303,11 @@ class _Job:
     def _begin_joining(self) -> None:
         """Begin to write what spans parts, unless it is there or that has begun."""
         if self._joined is None and self._joiner is None:
-            staging = Staging(self.folder.stage(JOINED))
-            self._joiner = Joiner(self.plan, self.folder.path / KEPT, self._done, staging)
+            self._joiner = Joiner(self.plan, self.folder.path / KEPT, self._done, self._stage())
+
+    def _stage(self) -> Staging:
+        """Open a folder of its own for what spans parts."""
+        return Staging(self.folder.staging / f"{JOINED}.{token_hex(4)}")
 
     def _make_first(self) -> Block:
         """Make the first samples, for the card."""

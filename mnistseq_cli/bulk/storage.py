@@ -12,7 +12,6 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
-from secrets import token_hex
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
@@ -75,10 +74,6 @@ class Store:
         self.card: dict[str, str] = {}
         self._fs: Any = cast("Any", path).fs
         self._root: str = cast("Any", path).path
-
-    def stage(self, name: str) -> Path:
-        """Return a folder that does not exist yet, to write something in."""
-        return self.staging / f"{name}.{token_hex(4)}"
 
     def commit(self, staging: Path, name: str) -> None:
         """Write what lies in a folder of this machine, its record last; then remove that."""
