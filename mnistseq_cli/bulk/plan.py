@@ -94,9 +94,8 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all that decides the files, as plain values; texts by their hash."""
-        recipe = self.recipe.to_dict()
-        for name, value in recipe.items():
-            recipe[name] = list(value) if isinstance(value, tuple) else value
+        values = self.recipe.to_dict().items()
+        recipe = {name: list(it) if isinstance(it, tuple) else it for name, it in values}
         if self.recipe.texts is not None:
             recipe["texts"] = describe_texts(self.recipe.texts)
         return {

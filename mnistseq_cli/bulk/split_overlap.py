@@ -73,17 +73,15 @@ class OverlapTally:
         """Return what each two splits share."""
         splits = sorted(self._texts, key=rank_split)
         texts = {split: np.unique(np.array(self._texts[split])) for split in splits}
-
-        def count_shared(kind: str, one: str, other: str) -> int | None:
-            uses = self._uses[kind]
-            shared = (uses[one].keys() & uses[other].keys()) - {""}  # nobody is known by it
-            return None if kind in self.unknown else len(shared)
-
         found = []
         for one, other in combinations(texts, 2):
-            n_glyphs, n_writers = (count_shared(kind, one, other) for kind in KINDS)
+            shared = {
+                kind: len((uses[one].keys() & uses[other].keys()) - {""})  # nobody is known by it
+                for kind, uses in self._uses.items()
+                if kind not in self.unknown
+            }
             n_texts = np.intersect1d(texts[one], texts[other], assume_unique=True).size
-            found.append(Overlap(one, other, n_glyphs, n_writers, n_texts))
+            found.append(Overlap(one, other, shared.get("glyphs"), shared.get("writers"), n_texts))
         return found
 
 

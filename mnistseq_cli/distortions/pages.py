@@ -55,8 +55,7 @@ class PageStage:
         as ink after stage "lens". What others add or take away is nobody's ink, and moves no box.
         """
         for step in self.inks:
-            images = step.change(pages.images, *step.draw(draw), pages.take)
-            pages = replace(pages, images=images)
+            pages = replace(pages, images=step.change(pages.images, *step.draw(draw), pages.take))
         if self.paper:
             images = self.paper.lay_under(pages, draw)
             pages = replace(pages, images=_cut_off(images, pages.widths_px))

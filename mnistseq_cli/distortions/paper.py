@@ -27,8 +27,7 @@ def background(pages: Pages, strengths: Floats, keys: Words) -> Pixels:
     rules or squares. The ink lies on top like a glaze: light passes through both.
     """
     most = 255 * _LEVEL * strengths
-    traits = expand_fractions(keys, 1, 8)[:, 0]
-    tone = _tint(pages, traits, most)
+    tone = _tint(pages, expand_fractions(keys, 1, 8)[:, 0], most)
     _add_texture(tone, keys + _OTHER_KEY, most, pages.scale)
     np.clip(tone, 0, 255 * _LEVEL, out=tone)
     tone >>= 6

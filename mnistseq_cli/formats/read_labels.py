@@ -540,8 +540,7 @@ def find_split(label_file: Path) -> str:
 def read_labels(path: Path, wanted: Wanted | None = None) -> Iterator[LabelRow]:
     """Read a label file that `find_label_file` found, without rows of names not wanted."""
     name = path.name.lower()
-    patterns = (pattern.rpartition("/")[2].lower() for pattern in LABEL_FILES)
-    readers = zip(patterns, LABEL_FILES.values(), strict=True)
+    readers = {pattern.rpartition("/")[2].lower(): read for pattern, read in LABEL_FILES.items()}
     with naming_damage(path):
-        read = next(read for pattern, read in readers if fnmatch(name, pattern))
+        read = next(read for pattern, read in readers.items() if fnmatch(name, pattern))
         yield from read(path, wanted or (lambda _: True))

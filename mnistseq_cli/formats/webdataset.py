@@ -86,8 +86,7 @@ def _load(key: str, split: str, members: dict[str, bytes]) -> LoadedSample:
     record = json.loads(members.pop("json", b"{}"))
     for ending in ("txt", "cls"):
         if ending in members:
-            text = members.pop(ending).decode("utf-8-sig").rstrip("\r\n")
-            record = {"text": text} | record
+            record = {"text": members.pop(ending).decode("utf-8-sig").rstrip("\r\n")} | record
     if not members:
         raise ValueError("it has no image")
     ending, data = next(iter(members.items()))

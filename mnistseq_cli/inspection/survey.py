@@ -168,8 +168,7 @@ class _Look:
 
         found = self.open_tally()
         work, shares = partial(replace, self), range(self.n_shares)
-        tallies = map_unordered(work, shares, n_workers, report=report)
-        with closing(tallies):
+        with closing(map_unordered(work, shares, n_workers, report=report)) as tallies:
             for one in tallies:
                 found.merge(one)
         return found
