@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 Pixels: TypeAlias = NDArray[np.uint8]
 Classes: TypeAlias = NDArray[np.uint8]
 Ints: TypeAlias = NDArray[np.int64]
+Shorts: TypeAlias = NDArray[np.uint16]
 Words: TypeAlias = NDArray[np.uint64]
+Singles: TypeAlias = NDArray[np.float32]
 Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
 Instances: TypeAlias = NDArray[np.uint16]  # which character each pixel belongs to

@@ -7,9 +7,8 @@ from math import isqrt
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mnistseq_cli.pixels import Floats, Ints, Pixels, Words
+from mnistseq_cli.pixels import Floats, Ints, Pixels, Shorts, Words
 
 WORDS_PER_COUNTER = 4
 _HALF_BITS = np.uint64(32)
@@ -138,7 +137,7 @@ def expand_bytes(keys: Words, n_rows: int, n_columns: int) -> Pixels:
     return words.astype("<u8", copy=False).view(np.uint8)[..., :n_columns]
 
 
-def expand_shorts(keys: Words, n_rows: int, n_columns: int) -> NDArray[np.uint16]:
+def expand_shorts(keys: Words, n_rows: int, n_columns: int) -> Shorts:
     """Make a table of 16-bit numbers, four from each word, shape (N, n_rows, n_columns)."""
     words = expand(keys, n_rows, -(-n_columns // 4))
     return words.astype("<u8", copy=False).view("<u2")[..., :n_columns]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mnistseq_cli.distortions.geometry import (
     NEAREST,
@@ -21,7 +20,7 @@ from mnistseq_cli.distortions.morphology import SPARE_PX
 from mnistseq_cli.distortions.steps import Draw, Step
 from mnistseq_cli.glyphs.glyph_set import GlyphInk, measure_ink
 from mnistseq_cli.glyphs.resize import SHARP, steepen
-from mnistseq_cli.pixels import Bools, Floats, Ints, Pixels, Words
+from mnistseq_cli.pixels import Bools, Floats, Ints, Pixels, Singles, Words
 from mnistseq_cli.recipe import PAGE_PX
 
 # How far a cell grows to either side. Digits of 20 × 20 px, as those of MNIST and of the built-in
@@ -280,9 +279,7 @@ def _move(
     return np.ascontiguousarray(images[:, :height_px]), frames.left_px - left_px
 
 
-def _trace(
-    ink: GlyphInk, motion: Motion, frames: Frames, left_px: int, scale: float
-) -> NDArray[np.float32]:
+def _trace(ink: GlyphInk, motion: Motion, frames: Frames, left_px: int, scale: float) -> Singles:
     """Find where the nodes of frames lie in images of the ink, shape (2, rows, columns, M).
 
     Images begin so many pixels before the frames.

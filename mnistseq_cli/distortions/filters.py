@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistseq_cli.glyphs.stamps import Pages
-from mnistseq_cli.pixels import Floats, Ints, Pixels, Words, split_up
+from mnistseq_cli.pixels import Floats, Ints, Pixels, Shorts, Words, split_up
 from mnistseq_cli.randomness import expand_bytes, expand_shorts
 
 _REACH = 3  # the kernel ends at three standard deviations: what is left out is under half a grey
@@ -37,7 +37,7 @@ def measure_blur(strengths: Floats) -> Ints:
     return np.ceil(strengths * _REACH).astype(np.int64).repeat(4, axis=1)
 
 
-def _convolve(images: Pixels, weights: NDArray[np.uint16]) -> Pixels:
+def _convolve(images: Pixels, weights: Shorts) -> Pixels:
     n, height, width = images.shape
     reach = weights.shape[1] - 1
     # With paper between rows and images, and around all, neighbours in a row or column are so in
@@ -61,7 +61,7 @@ def _convolve(images: Pixels, weights: NDArray[np.uint16]) -> Pixels:
     return rows.astype(np.uint8)
 
 
-def _make_kernels(sigma_px: Floats) -> NDArray[np.uint16]:
+def _make_kernels(sigma_px: Floats) -> Shorts:
     """Return the middle and one side of each kernel in 1/256, shape (N, radius + 1)."""
     far = np.arange(int(np.ceil(sigma_px.max(initial=0) * _REACH)) + 1)
     sigma = np.maximum(sigma_px, 1 / 256)[:, None]

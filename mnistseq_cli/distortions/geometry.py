@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mnistseq_cli.glyphs.glyph_set import GlyphInk
 from mnistseq_cli.glyphs.stamps import Stamps, view_windows
-from mnistseq_cli.pixels import Bools, Floats, Ints, Pixels, Words, split_up
+from mnistseq_cli.pixels import Bools, Floats, Ints, Pixels, Shorts, Singles, Words, split_up
 from mnistseq_cli.randomness import expand_bytes, expand_fractions
 
 NODE_PX = 4
@@ -22,8 +22,10 @@ _FAR_PX = 64  # a place so far beyond an image is as good as any farther one
 _SMALL_PX = 2**15 // _UNIT - 2 * _FAR_PX - 2  # of images whose places 16 bits hold
 _CHUNK_PX = 2**18  # what a processor's cache holds, with places
 
+_Places: TypeAlias = NDArray[np.signedinteger]  # in units, in 16 bits or in 32
 
-def warp(ink: GlyphInk, places_px: NDArray[np.float32], result: Pixels) -> None:
+
+def warp(ink: GlyphInk, places_px: Singles, result: Pixels) -> None:
     """Resample the ink of M digits bilinearly; around it is paper, 0.
 
     The result, shape (M, H, W), is blank, and is made of tiles of 4 × 4 pixels. `places_px`,
@@ -35,7 +37,7 @@ def warp(ink: GlyphInk, places_px: NDArray[np.float32], result: Pixels) -> None:
     places *= _UNIT
     places += _UNIT / _WEIGHT / 2
     whole = np.int16 if size_px.max() <= _SMALL_PX else np.int32
-    nodes: NDArray[np.signedinteger] = np.rint(places, out=places).astype(whole)
+    nodes: _Places = np.rint(places, out=places).astype(whole)
     n, height, width = ink.images.shape
     most_px = int(ink.height_px.max()), int(ink.width_px.max())
     top_px = np.minimum(ink.top_px, height - most_px[0])
@@ -47,9 +49,7 @@ def warp(ink: GlyphInk, places_px: NDArray[np.float32], result: Pixels) -> None:
         _warp_tiles(images[part], nodes[..., part], seen[..., part], result[part])
 
 
-def _warp_tiles(
-    images: Pixels, nodes: NDArray[np.signedinteger], seen: Bools, result: Pixels
-) -> None:
+def _warp_tiles(images: Pixels, nodes: _Places, seen: Bools, result: Pixels) -> None:
     """Make the tiles of some digits that may hold ink, all in the same steps."""
     n, width = len(images), result.shape[2] // NODE_PX
     tiles = np.flatnonzero(seen).astype(np.int32)
@@ -72,7 +72,7 @@ def _warp_tiles(
     result.view("<u4").reshape(-1)[place + np.arange(0, NODE_PX * width, width)[:, None]] = words
 
 
-def _see_ink(ink: GlyphInk, nodes: NDArray[np.signedinteger]) -> Bools:
+def _see_ink(ink: GlyphInk, nodes: _Places) -> Bools:
     """Return which tiles may hold ink, shape (rows, columns, M)."""
     low, high = np.minimum(nodes[:, 1:], nodes[:, :-1]), np.maximum(nodes[:, 1:], nodes[:, :-1])
     low_x, low_y = np.minimum(low[:, :, 1:], low[:, :, :-1])
@@ -86,9 +86,7 @@ def _see_ink(ink: GlyphInk, nodes: NDArray[np.signedinteger]) -> Bools:
     return seen
 
 
-def interpolate(
-    first: NDArray[np.signedinteger], last: NDArray[np.signedinteger], n: int = NODE_PX
-) -> NDArray[np.signedinteger]:
+def interpolate(first: _Places, last: _Places, n: int = NODE_PX) -> _Places:
     """Return the first of n + 1 points, and those on the way to the last, in rounded steps."""
     step = last - first
     step += n // 2
@@ -100,7 +98,7 @@ def interpolate(
     return points
 
 
-def _sample(images: Pixels, digit: Ints, points: NDArray[np.signedinteger]) -> NDArray[np.uint16]:
+def _sample(images: Pixels, digit: Ints, points: _Places) -> Shorts:
     """Blend the four pixels around each place, shape (4, 4, 2, T), in the images of T tiles.
 
     High bytes of the numbers are the blended pixels. The places are written to.
@@ -121,13 +119,13 @@ def _sample(images: Pixels, digit: Ints, points: NDArray[np.signedinteger]) -> N
     pairs[0] = quads
     quads >>= np.uint32(16)
     pairs[1] = quads
-    upper: NDArray[np.uint16] = pairs & np.uint16(255)
+    upper: Shorts = pairs & np.uint16(255)
     pairs >>= np.uint16(8)
     pairs -= upper
     pairs *= parts[:, :, 1]
     upper *= np.uint16(_WEIGHT)
     upper += pairs
-    ink: NDArray[np.uint16] = upper[0]
+    ink: Shorts = upper[0]
     beside = upper[1]
     beside -= ink
     beside *= parts[:, :, 0]
@@ -144,7 +142,7 @@ def place_nodes(size_px: int) -> Floats:
 
 def draw_waves(
     motion: Motion, stretch: Floats, widths_px: NDArray[Any], shape: tuple[int, int], scale: float
-) -> NDArray[np.float32]:
+) -> Singles:
     """Draw the random displacement of nodes in x and y, shape (2, rows, columns, M).
 
     Random vectors 8 px apart, refined to nodes by the rule of cubic B-splines, so that the field
@@ -169,9 +167,7 @@ def draw_waves(
     return waves
 
 
-def _stretch(
-    field: NDArray[np.float32], axis: int, n_nodes: int, scale: float
-) -> NDArray[np.float32]:
+def _stretch(field: Singles, axis: int, n_nodes: int, scale: float) -> Singles:
     """Put nodes so much closer along an axis, and go straight from one to the next."""
     at = np.arange(n_nodes) / scale
     before = at.astype(np.int64)
@@ -262,15 +258,15 @@ class Motion:
         depth = 1 + self.bend[0] * turned[0] + self.bend[1] * turned[1]
         return np.asarray(turned / depth + self.shift[:, None])
 
-    def trace_back(self, x: Floats, y: Floats, waves: Iterable[Any]) -> NDArray[np.float32]:
+    def trace_back(self, x: Floats, y: Floats, waves: Iterable[Any]) -> Singles:
         """Find the points of the ink that `send` maps to given points, (2, rows, columns, M).
 
         These are at x, shape (columns, M), and y, shape (rows, M), displaced by waves.
         """
 
-        def add_up(parts: Floats, more: float = 0) -> NDArray[np.float32]:
+        def add_up(parts: Floats, more: float = 0) -> Singles:
             of_x, of_y = parts[0] * x, parts[1] * y + more
-            total: NDArray[np.float32] = of_x.astype(np.float32) + of_y.astype(np.float32)[:, None]
+            total: Singles = of_x.astype(np.float32) + of_y.astype(np.float32)[:, None]
             for part, wave in zip(parts.astype(np.float32), waves, strict=False):
                 total += part * wave
             return total

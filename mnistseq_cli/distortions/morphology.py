@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistseq_cli.distortions.geometry import surround
-from mnistseq_cli.pixels import Floats, Ints, Pixels, Words, split_up
+from mnistseq_cli.pixels import Floats, Ints, Pixels, Shorts, Words, split_up
 
 _Step = Callable[[Pixels, Ints], Pixels]
 
@@ -78,7 +78,7 @@ def measure_dilation(strengths: Floats) -> Ints:
     return np.concatenate([(window - 1) // 2, window // 2], axis=1)
 
 
-def _grow_edge(images: Pixels, inside_out: Pixels, part: NDArray[np.uint16]) -> Pixels:
+def _grow_edge(images: Pixels, inside_out: Pixels, part: Shorts) -> Pixels:
     """Move edges outwards by 0 to 256 / 256 px; erosion is the growth of paper."""
     size, down = images[0].size, images.shape[2]
     field = surround(images, down + 1)
@@ -119,13 +119,13 @@ def _darken(images: Pixels, like: Pixels) -> Pixels:
     return images
 
 
-def _find_gain(most: NDArray[np.uint16], to: NDArray[np.uint16]) -> NDArray[np.uint16]:
+def _find_gain(most: Shorts, to: Shorts) -> Shorts:
     """Return what makes ink as dark as it is to be, or four times as dark as it is."""
-    gain: NDArray[np.uint16] = to * np.uint16(_SAME) // np.maximum(most, 1)
+    gain: Shorts = to * np.uint16(_SAME) // np.maximum(most, 1)
     return np.minimum(gain, _MOST_GAIN)
 
 
-def _multiply(ink: NDArray[np.uint16], gain: NDArray[np.uint16]) -> NDArray[np.uint16]:
+def _multiply(ink: Shorts, gain: Shorts) -> Shorts:
     """Multiply ink, which is written to, by factors in 1 / 64."""
     ink *= gain[:, None, None]
     ink += np.uint16(_SAME // 2)
@@ -133,7 +133,7 @@ def _multiply(ink: NDArray[np.uint16], gain: NDArray[np.uint16]) -> NDArray[np.u
     return ink
 
 
-def _find_most(images: NDArray[np.integer]) -> NDArray[np.uint16]:
+def _find_most(images: NDArray[np.integer]) -> Shorts:
     return np.asarray(images.reshape(len(images), -1).max(axis=1).astype(np.uint16))
 
 
@@ -204,9 +204,7 @@ def _go_on(images: Pixels, steps: Sequence[_Step]) -> Pixels:
     return result
 
 
-def _mix(
-    before: Pixels, after: Pixels, back: Ints, most: NDArray[np.uint16]
-) -> NDArray[np.uint16]:
+def _mix(before: Pixels, after: Pixels, back: Ints, most: Shorts) -> Shorts:
     """Go a part of the way back, in 1 / 256, with ink that is as dark as that at most."""
     ink = (before - after).astype(np.uint16)
     ink *= back.astype(np.uint16)[:, None, None]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mnistseq_cli.distortions.geometry import NODE_PX, interpolate
 from mnistseq_cli.glyphs.glyph_set import measure_ink
 from mnistseq_cli.glyphs.stamps import Pages
-from mnistseq_cli.pixels import Floats, Ints, Pixels, Words, split_up
+from mnistseq_cli.pixels import Floats, Ints, Pixels, Singles, Words, split_up
 from mnistseq_cli.randomness import expand_bytes, expand_fractions
 
 _OTHER_KEY = np.uint64(0xD1B54A32D192ED03)  # texture and tint of a page have words of their own
@@ -98,11 +98,7 @@ def _add_texture(tone: NDArray[np.int16], keys: Words, most: Floats, scale: floa
 
 
 def _draw_strokes(
-    images: Pixels,
-    chosen: Ints,
-    rows: NDArray[np.float32],
-    traits: NDArray[np.float32],
-    px: np.float32,
+    images: Pixels, chosen: Ints, rows: Singles, traits: Singles, px: np.float32
 ) -> None:
     """Draw one stroke on each chosen image: a parabola, its middle within the row of digits.
 
