@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain, combinations, product
 from math import prod
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ from mnistseq_cli.randomness import Samples, Use, draw_for, list_indices, permut
 from mnistseq_cli.recipe import LENGTH_LIMIT
 from mnistseq_cli.validation import quote
 
+_Codes: TypeAlias = NDArray[np.uint32]  # code points of characters
 DIGITS = "0123456789"
 SIZE_LIMIT = 2**62  # what `permute` can take
 _FORM_LIMIT = 200
@@ -85,7 +86,7 @@ class Pattern:
         pairs = (pair for two in combinations(kinds.values(), 2) for pair in product(*two))
         return any(_find_common(*pair) for pair in pairs)
 
-    def write(self, seed: int, samples: Samples) -> NDArray[np.uint32]:
+    def write(self, seed: int, samples: Samples) -> _Codes:
         """Return the code points of the numbers of samples, shape (N, n), with zeros at the end.
 
         Number i is number p(i) of the pattern, p a permutation with the seed as its key: none
@@ -108,7 +109,7 @@ class Pattern:
             rank, digit = np.divmod(rank, radices[:, at])
             chosen[:, at] = np.where(radices[:, at] > 1, digit, chosen[:, at])
         at_characters = np.take_along_axis(chosen, of.places[form], axis=1)
-        codes: NDArray[np.uint32] = of.pool[of.offsets[form] + at_characters]
+        codes: _Codes = of.pool[of.offsets[form] + at_characters]
         if self.check:
             codes[codes == ord(CHECK_DIGIT)] = CHECKS[self.check](codes).ravel() + ord("0")
         return codes
@@ -128,7 +129,7 @@ class _Tables(NamedTuple):
     n_ranks: Ints  # (F,), how many ranks there are
     places: Ints  # (F, n), the place of each character
     offsets: Ints  # (F, n), where the pool has it, of the first choice at its place
-    pool: NDArray[np.uint32]  # code points: one character of all choices at a place, then the next
+    pool: _Codes  # code points: one character of all choices at a place, then the next
 
 
 def _make_tables(forms: tuple[Form, ...]) -> _Tables:
@@ -238,7 +239,7 @@ def _find_choices(token: re.Match[str], text: str) -> tuple[str, ...]:
     return tuple(map(chr, sorted({*chain.from_iterable(ranges)})))
 
 
-def _read_digits(codes: NDArray[np.uint32]) -> tuple[Ints, Ints]:
+def _read_digits(codes: _Codes) -> tuple[Ints, Ints]:
     """Return the digits among characters, 0 for others, and the place of each, 0 for the last."""
     is_digit = (codes >= ord("0")) & (codes <= ord("9"))
     is_counted = is_digit | (codes == ord(CHECK_DIGIT))
@@ -246,20 +247,20 @@ def _read_digits(codes: NDArray[np.uint32]) -> tuple[Ints, Ints]:
     return np.where(is_digit, codes, ord("0")).astype(np.int64) - ord("0"), place
 
 
-def _luhn(codes: NDArray[np.uint32]) -> Ints:
+def _luhn(codes: _Codes) -> Ints:
     """Return the last digit, as Luhn has it (ISO/IEC 7812-1, annex B): every second is doubled."""
     digits, place = _read_digits(codes)
     digits <<= place % 2
     return np.asarray(-(digits // 10 + digits % 10).sum(axis=1) % 10)
 
 
-def _isbn(codes: NDArray[np.uint32]) -> Ints:
+def _isbn(codes: _Codes) -> Ints:
     """Return the last digit of an ISBN-13 (ISO 2108, annex A): every second counts three times."""
     digits, place = _read_digits(codes)
     return np.asarray(-(digits * (1 + place % 2 * 2)).sum(axis=1) % 10)
 
 
-def _iban(codes: NDArray[np.uint32]) -> Ints:
+def _iban(codes: _Codes) -> Ints:
     """Return the third and fourth character of an IBAN (ISO 7064, mod 97-10), shape (N, 2)."""
     rest = np.zeros(len(codes), np.int64)
     for code in np.roll(codes, -4, axis=1).astype(np.int64).T:
@@ -270,8 +271,4 @@ def _iban(codes: NDArray[np.uint32]) -> Ints:
     return np.stack(np.divmod(98 - rest, 10), axis=1)
 
 
-CHECKS: dict[str, Callable[[NDArray[np.uint32]], Ints]] = {
-    "luhn": _luhn,
-    "isbn": _isbn,
-    "iban": _iban,
-}
+CHECKS: dict[str, Callable[[_Codes], Ints]] = {"luhn": _luhn, "isbn": _isbn, "iban": _iban}
