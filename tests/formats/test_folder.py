@@ -30,8 +30,8 @@ def test_names_come_from_index_thousand_and_text(glyphs: GlyphSet) -> None:
         "images/00001/00001999.png",
         "images/00002/00002000.png",
     ]
-    names = NameTemplate("{text}/no_{index:4d}-{shard}", "jpg").fill(block)
-    assert names[0] == f"{block.texts[0]}/no_1999-1.jpg"
+    names = NameTemplate("{text}/{{100%d}}_{index:4d}-{shard}", "jpg").fill(block)
+    assert names[0] == f"{block.texts[0]}/{{100%d}}_1999-1.jpg"
 
 
 SPECIAL = """
