@@ -261,10 +261,10 @@ def _read_template(template: str, ending: str) -> str:
     for literal, field, _, _ in Formatter().parse(template):
         pieces.append(re.escape(literal))
         if field == "index" and not has_index:
-            pieces.append(r"(?P<index>\d+)")
+            pieces.append(r" *(?P<index>\d+)")
             has_index = True
         elif field is not None:
-            pieces.append("[^/]*" if field == "text" else r"\d+")
+            pieces.append("[^/]*" if field == "text" else r" *\d+")
     return "".join(pieces) + re.escape(f".{ending}")
 
 

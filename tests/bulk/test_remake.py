@@ -128,7 +128,7 @@ OTHER_IMAGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "natural": ({"width_px": "natural"}, {}),
     "jpg": ({}, {"image_format": "jpg"}),
     "tiff": ({}, {"image_format": "tiff"}),
-    "named by text": ({}, {"name": "images/{text}/{index}-of {shard}"}),
+    "named by text": ({}, {"name": "images/{text}/{index:4d}-of {shard:3d}"}),
 }
 
 
