@@ -186,7 +186,7 @@ class SequenceGenerator:
             _check_hash(recipe, "the paper", "paper_sha256", paper.sha256)
             saved |= {"paper": paper.write(), "paper_sha256": paper.sha256}
         self.recipe = replace(recipe, **saved)
-        # Of digits that are not moved in their cells, nor held against each other.
+        # Whole cells are needed where digits move in them, or are held against each other.
         self._is_ink_enough = not (recipe.touching or recipe.margin_px or distortions)
         source = source or open_source(recipe, glyphs)
         of_digits = distortions.digits if distortions else None

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mnistseq_cli.compose.samples import Inks
 from mnistseq_cli.glyphs.glyph_set import GlyphInk
 from mnistseq_cli.glyphs.resize import ALONE, WINDOW_PARTS, find_reach, weigh_windows
 from mnistseq_cli.glyphs.stamps import Stamps, view_windows
-from mnistseq_cli.pixels import Bools, Ints, Pixels, find_different
+from mnistseq_cli.pixels import Bools, Ints, Pixels, Singles, find_different
 
 LARGEST_SCALE = 2  # of rows that are to fill a height; what is low as a dash stays small
-_SCALE_PARTS = 2  # of a pixel, to which the size of cells is rounded up
+_SCALE_PARTS = 2  # of a pixel, to which the size of cells is rounded down
 _CHUNK_PX = 2**17  # what the cache of a processor holds, as floating point
 _SCALES = 4.0 ** np.arange(1, 9)  # rows are resampled together with those of like scales
-_LONGEST_PX = 2**24  # of cells and rows that are scaled
-_BAND_PX = 32  # of columns that are made together: two lines of a processor's cache
+_LENGTHS = 2**31  # more than a cell, in these parts, or a row can have
+_BAND_PX, _N_BANDS = 32, 8  # of columns made together: two lines of a cache, or a few long ones
 _ALMOST_1 = np.float32(1 - 1 / WINDOW_PARTS**2)
-
-_Weights: TypeAlias = NDArray[np.float32]  # see `weigh_windows`
 
 
 def fill_height(
@@ -59,16 +55,18 @@ def fit_stamps(
 ) -> Stamps:
     """Resample digits from the width of their row, shape (N,), to another.
 
-    A digit begins at the pixel in which its left edge comes to lie, and its upper one. The height
-    shrinks with the width, around the middle of the page, unless it is to be kept.
+    A digit begins at the pixel in which its left edge comes to lie, and its upper one; one at the
+    end of its row ends there. The height shrinks with the width, around the middle of the page,
+    unless it is to be kept.
     """
+    row_px, fitted_px = (np.maximum(px, 1) for px in (row_px, fitted_px))  # where all are blank
     # Short rows become many times as wide: the digits of long ones need no images of such a size.
-    size = np.searchsorted(_SCALES, fitted_px / row_px)
-    if size.min() == size.max():
+    scale = np.searchsorted(_SCALES, fitted_px / row_px)
+    if scale.min() == scale.max():
         return _fit_alike(stamps, row_px, fitted_px, page_px, keep_height=keep_height)
     parts: list[tuple[Ints, Stamps]] = []
-    for one in find_different(size):
-        rows, chosen = np.flatnonzero(size == one), np.flatnonzero(size[stamps.sample] == one)
+    for one in find_different(scale):
+        rows, chosen = np.flatnonzero(scale == one), np.flatnonzero(scale[stamps.sample] == one)
         own = {name: value[chosen] for name, value in vars(stamps).items()}
         own["sample"] = np.searchsorted(rows, own["sample"])
         lengths_px = row_px[rows], fitted_px[rows], page_px
@@ -89,10 +87,11 @@ def _fit_alike(
     row, images = stamps.sample, stamps.images
     _, top_px, width_px, height_px = stamps.boxes.T
     high_px, cell = images.shape[1], _SCALE_PARTS * page_px
-    cells = -(-cell * fitted_px // row_px)
-    if not keep_height:
+    cells = cell * fitted_px // row_px
+    if not keep_height:  # images that end where pages do are to begin with ink, as the others
         images = _roll(images, -np.maximum(0, top_px + high_px - page_px), high_px)
         top_px = (page_px * cell + (2 * top_px - page_px) * cells[row]) // (2 * cell)
+    ends = np.flatnonzero(stamps.x_px + width_px == row_px[row])
     digits = images, (width_px, height_px), (row, stamps.place)
     largest_px = None if keep_height else high_px, int(fitted_px.max())
     images, width_px, height_px = _scale(*digits, (np.full_like(cells, cell), cells), largest_px)
@@ -101,7 +100,8 @@ def _fit_alike(
         images = _roll(images, np.maximum(0, top_px + high_px - page_px), high_px)
     end_px = fitted_px[row]
     x_px, boxes = stamps.x_px * end_px // row_px[row], stamps.boxes.copy()
-    # Beyond the end of a row is the soft edge of its last digit, and a part of a column of ink.
+    x_px[ends] = np.maximum(x_px[ends], end_px[ends] - width_px[ends])
+    # Beyond the end of a row is no more than the soft edge of a digit that has become wider.
     cut = np.flatnonzero(x_px + width_px > end_px)
     is_in_row = np.arange(images.shape[2]) < (end_px - x_px)[cut, None]
     images[cut] *= is_in_row.view(np.uint8)[:, None]
@@ -110,7 +110,7 @@ def _fit_alike(
 
 
 def _roll(images: Pixels, down_px: Ints, n_rows: int) -> Pixels:
-    """Return images, so many rows high, with rows moved down, from the end to the beginning."""
+    """Return images, so many rows high, with rows moved down; those at the end come first."""
     rolled = np.zeros((len(images), n_rows, images.shape[2]), np.uint8)
     rolled[:, : images.shape[1]] = images
     moved = np.flatnonzero(down_px)
@@ -132,9 +132,9 @@ def _scale(
     so many rows and columns, as many rows as before if these are None, and the size of their ink.
     """
     (most_rows, most_columns), (width_px, height_px) = largest_px, size_px
-    code = scales[0] * _LONGEST_PX + scales[1]
+    code = scales[0] * _LENGTHS + scales[1]
     codes = find_different(code)  # samples of one scale have the same weights
-    kind, lengths = np.searchsorted(codes, code), np.divmod(codes, _LONGEST_PX)
+    kind, lengths = np.searchsorted(codes, code), np.divmod(codes, _LENGTHS)
     own, (wide, high) = kind[places[0]], (max(1, size.max()) for size in size_px)
     reach = find_reach(*lengths, max(wide, high))
     width_px = np.minimum(reach[own, width_px], most_columns)
@@ -146,55 +146,77 @@ def _scale(
 
 
 def _resample(
-    images: Pixels, places: tuple[Ints, Ints], weights: tuple[Ints, _Weights, _Weights | None]
+    images: Pixels, places: tuple[Ints, Ints], weights: tuple[Ints, Singles, Singles | None]
 ) -> Pixels:
     """Resample digits, shape (M, H, W).
 
     `weights` are the kind of each sample, what columns of a kind give, shape (K, w, columns), and
-    rows, (K, h, rows), if they do not stay. Means are rounded up: where a window meets ink, there
-    is ink.
+    rows, (K, h, rows), if they do not stay.
     """
     (sample, place), (kind, columns, rows) = places, weights
-    (_, high, wide), (_, width, n_columns) = images.shape, columns.shape
-    n_rows = used_px = high
+    n_rows = high = images.shape[1]
     if rows is not None:
         rows = np.ascontiguousarray(rows.swapaxes(1, 2))
-        _, n_rows, used_px = rows.shape
-    shape = len(kind), int(place.max()) + 1
-    is_full = len(images) == shape[0] * shape[1]
-    laid = images if is_full else np.zeros((*shape, high, wide), np.uint8)
-    if not is_full:
-        laid[sample, place] = images
-    laid = laid.reshape(*shape, high, wide)[:, :, :used_px, :width]
-    resampled = np.empty((*shape, n_rows, n_columns), np.uint8)
-    bands = _find_bands(columns)
-    n_places = max(1, min(shape[1], ALONE // (high * width * n_columns)))
-    n_samples = max(1, _CHUNK_PX // (high * n_places * n_columns))
-    for first in range(0, len(kind), n_samples):
+        _, n_rows, high = rows.shape
+    (_, wide, n_columns), bands = columns.shape, _find_bands(columns)
+    images, resampled = (
+        images[:, :high, :wide],
+        np.empty((len(images), n_rows, n_columns), np.uint8),
+    )
+    n_beside = max(1, min(int(place.max()) + 1, ALONE // (high * wide * n_columns)))
+    n_samples = max(1, _CHUNK_PX // (high * n_beside * n_columns))
+    firsts = range(0, len(kind), n_samples)
+    stops = np.searchsorted(sample, [*firsts[1:], len(kind)]).tolist()
+    for first, start, stop in zip(firsts, [0, *stops], stops, strict=False):
         here = kind[first : first + n_samples]
-        given = columns[here]
-        for start in range(0, shape[1], n_places):
-            some = slice(first, first + n_samples), slice(start, start + n_places)
-            ink = laid[some].astype(np.float32, order="C")
-            if rows is not None:
-                ink = np.matmul(rows[here, None], ink)
-            # The digits of a sample one below the other, so that products are of two matrices.
-            ink = ink.reshape(len(here), -1, width)
-            means = np.empty((*ink.shape[:2], n_columns), np.float32)
-            for source, band in bands:
-                np.matmul(ink[:, :, source], given[:, source, band], out=means[:, :, band])
-            means += _ALMOST_1
-            resampled[some] = means.reshape(len(here), -1, n_rows, n_columns)
-    return resampled.reshape(-1, n_rows, n_columns) if is_full else resampled[sample, place]
+        shape = len(here), int(place[start:stop].max(initial=0)) + 1
+        ink, made = images[start:stop], resampled[start:stop]
+        is_full = len(ink) == shape[0] * shape[1]
+        if not is_full:  # texts of other lengths
+            at = sample[start:stop] - first, place[start:stop]
+            ink = np.zeros((*shape, high, wide), np.uint8)
+            ink[at] = images[start:stop]
+            made = np.empty((*shape, n_rows, n_columns), np.uint8)
+        ink, made = ink.reshape(*shape, high, wide), made.reshape(*shape, n_rows, n_columns)
+        own = columns[here], None if rows is None else rows[here, None]
+        for beside in range(0, shape[1], n_beside):
+            some = slice(beside, beside + n_beside)
+            made[:, some] = _average(ink[:, some], own, bands)
+        if not is_full:
+            resampled[start:stop] = made[at]
+    return resampled
 
 
-def _find_bands(columns: _Weights) -> list[tuple[slice, slice]]:
+def _average(
+    ink: Pixels, weights: tuple[Singles, Singles | None], bands: list[tuple[slice, slice]]
+) -> Singles:
+    """Return means of windows, rounded up but for a fraction: where one meets ink, there is ink.
+
+    `ink` is that of the digits of some samples, (n, places, h, w), `weights` are those of columns,
+    (n, w, columns), and of rows, (n, 1, rows, h).
+    """
+    columns, rows = weights
+    part = ink.astype(np.float32, order="C")
+    if rows is not None:
+        part = np.matmul(rows, part)
+    n_rows, n_columns = part.shape[2], columns.shape[2]
+    # The digits of a sample one below the other, so that products are of two matrices.
+    part = part.reshape(len(ink), -1, columns.shape[1])
+    means = np.empty((*part.shape[:2], n_columns), np.float32)
+    for source, band in bands:
+        np.matmul(part[:, :, source], columns[:, source, band], out=means[:, :, band])
+    means += _ALMOST_1
+    return means.reshape(*ink.shape[:2], n_rows, n_columns)
+
+
+def _find_bands(columns: Singles) -> list[tuple[slice, slice]]:
     """Return which pixels give to columns that lie next to each other."""
-    bands = []
-    for start in range(0, columns.shape[2], _BAND_PX):
-        band = slice(start, start + _BAND_PX)
-        gives = np.flatnonzero(columns[:, :, band].any(axis=(0, 2)))
-        bands.append((slice(gives[0], gives[-1] + 1), band))
+    bands, most = [], columns.max(axis=0)
+    wide = max(_BAND_PX, -(-most.shape[1] // _N_BANDS))
+    for start in range(0, most.shape[1], wide):
+        band = slice(start, start + wide)
+        source = np.flatnonzero(most[:, band].any(axis=1))
+        bands.append((slice(source[0], source[-1] + 1), band))
     return bands
 
 
@@ -226,7 +248,7 @@ def paint(stamps: Stamps, shape: tuple[int, int], page_px: tuple[int, int]) -> t
     for some in np.split(later, np.flatnonzero(np.diff(stamps.place[later])) + 1):
         ink = windows[at_px[some]].view(np.uint8)
         windows[at_px[some]] = np.maximum(ink, rows[some].view(np.uint8)).view(rows.dtype)
-    return canvas[:pages_px].reshape(-1, height_px, width_px), boxes
+    return canvas[:pages_px].reshape(shape[0], height_px, width_px), boxes
 
 
 def gather_inks(stamps: Stamps, widths_px: Ints, marked: Bools | None) -> Inks:

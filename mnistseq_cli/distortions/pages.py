@@ -102,7 +102,8 @@ def _find_boxes(stamps: Stamps, lens: list[_Drawn], pages: Pages) -> Ints:
         images, page = np.zeros((len(chosen), height_px, room_px), np.uint8), stamps.sample[chosen]
         images[:, :, reach : reach + near_px] = stamps.images[chosen][:, :, :near_px]
         images = _look_through(images, page, pages.ink, lens)
-        boxes[chosen] = measure_ink(images) - [reach, 0, 0, 0]
+        boxes[chosen] = found = measure_ink(images)
+        boxes[chosen, 0] -= reach * (found[:, 2] > 0)  # what is blank has no place in its image
     left = boxes[:, 0] + stamps.x_px
     right = np.minimum(left + boxes[:, 2], pages.widths_px[stamps.sample])
     boxes[:, 0] = np.maximum(left, 0)

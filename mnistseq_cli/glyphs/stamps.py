@@ -12,7 +12,7 @@ from mnistseq_cli.recipe import Ink
 
 @dataclass(frozen=True)
 class Stamps:
-    """The digits of some samples: all of the first one, then all of the second, and so on.
+    """The digits of some samples: those of the first sample, then those of the second, and so on.
 
     Images that are lower than pages begin where their ink does, or end where pages do.
     """

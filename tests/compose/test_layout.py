@@ -190,9 +190,8 @@ def weigh(had: int, have: int, pixels: range, column: int) -> list[int]:
     """Give the 256ths of a window that lie in each of some pixels, rounded along the window."""
     wide = max(Fraction(had, have), Fraction(1))
     low = Fraction((2 * column + 1) * had, 2 * have) - wide / 2
-    edges = range(pixels.start, pixels.stop + 1)
-    before = [min(max((edge - low) / wide, Fraction(0)), Fraction(1)) for edge in edges]
-    return [b - a for a, b in pairwise(round(256 * part) for part in before)]
+    before = [min(max(round(256 * (at - low) / wide), 0), 256) for at in (*pixels, pixels.stop)]
+    return [b - a for a, b in pairwise(before)]
 
 
 @given(had=st.integers(1, 90), have=st.integers(1, 90), times=st.sampled_from([1, 40_000]))
@@ -213,11 +212,9 @@ def open_rows(glyphs: GlyphSet, **values: Any) -> SequenceGenerator:
 def test_shrink_scales_a_wide_row_down_as_a_whole(glyphs: GlyphSet) -> None:
     natural = open_rows(glyphs, width_px="natural")
     assert sum(len(row.image[0]) > 60 for row in natural) > 20
-    pages = zip(
-        open_rows(glyphs, width_px=60, fit="shrink"), open_rows(glyphs, width_px=200), strict=True
-    )
-    wide = open_rows(glyphs, width_px=200, fit="shrink")
-    for row, (page, padded), kept in zip(natural, pages, wide, strict=True):
+    shrunk = open_rows(glyphs, width_px=60, fit="shrink")
+    whole = open_rows(glyphs, width_px=200), open_rows(glyphs, width_px=200, fit="shrink")
+    for row, page, padded, kept in zip(natural, shrunk, *whole, strict=True):
         assert np.array_equal(padded.image, kept.image)  # a row that fits is left alone
         assert np.array_equal(padded.boxes, kept.boxes)
         assert page.image.shape == (28, 60)
@@ -240,18 +237,22 @@ def test_stretch_fills_every_width_and_keeps_the_height(width: int, glyphs: Glyp
         assert page.boxes[-1, [0, 2]].sum() == width
 
 
-@pytest.mark.parametrize(("fit", "width"), [("shrink", 70), ("stretch", 70), ("stretch", 320)])
+@pytest.mark.parametrize(
+    ("fit", "width", "length"),
+    [("shrink", 70, (3, 6)), ("stretch", 70, 5), ("stretch", 320, 5), ("stretch", 3, 1)],
+)
 @pytest.mark.parametrize("spacing", [(2, 10), (-6, -2)])
 def test_digits_are_means_of_windows(
-    fit: str, width: int, spacing: tuple[int, int], glyphs: GlyphSet
+    fit: str, width: int, length: object, spacing: tuple[int, int], glyphs: GlyphSet
 ) -> None:
     # Each digit is resampled alone here, from where it stood in the row.
-    natural = open_rows(glyphs, width_px="natural", spacing_px=spacing, count=9)
-    fitted = open_rows(glyphs, width_px=width, spacing_px=spacing, count=9, fit=fit)
+    values: dict[str, Any] = {"length": length, "spacing_px": spacing, "count": 9}
+    natural = open_rows(glyphs, width_px="natural", **values)
+    fitted = open_rows(glyphs, width_px=width, fit=fit, **values)
     for row, page in zip(natural, fitted, strict=True):
         row_px = row.image.shape[1]
         target = min(row_px, width) if fit == "shrink" else width
-        cell = -(-56 * target // row_px)  # half pixels
+        cell = 56 * target // row_px  # half pixels
         drawn = np.zeros((28, width), np.int64)
         for glyph, x, box in zip(row.glyphs, row.boxes[:, 0].tolist(), page.boxes, strict=True):
             cut = glyphs.cut_out(np.array([glyph]))
@@ -261,18 +262,23 @@ def test_digits_are_means_of_windows(
                 top = (14 * 56 + (above - 14) * cell) // 56
                 lines = [weigh(56, cell, range(28 - above), line) for line in range(28 - top)]
                 down = np.pad(lines, ((0, 0), (above, 0)))
-            across = [weigh(56, cell, range(28), column) for column in range(target - left)]
+            across = [weigh(56, cell, range(28), column) for column in range(target)]
             sums = down @ cut.images[0].astype(np.int64) @ np.array(across).T
-            digit = np.pad(-(-sums // 2**16), ((top, 0), (left + (width - target) // 2, 0)))
+            if x + cut.width_px[0] == row_px:  # it ends where the row does
+                left = max(left, target - int(sums.any(axis=0).sum()))
+            beside = left + (width - target) // 2
+            digit = np.pad(-(-sums[:, : target - left] // 2**16), ((top, 0), (beside, 0)))
             assert box.tolist() == measure_ink(digit[None].astype(np.uint8))[0].tolist()
             drawn[:, : digit.shape[1]] = np.maximum(drawn[:, : digit.shape[1]], digit)
         assert np.array_equal(255 - page.image, drawn)
 
 
-@pytest.mark.parametrize("values", [{"fit": "stretch", "width_px": 300}, {"margin_px": (2, 4)}])
-def test_digits_that_vanish_have_no_boxes(values: dict[str, Any]) -> None:
+@pytest.mark.parametrize("values", [{"fit": "stretch"}, {"fit": "shrink"}, {"margin_px": (2, 4)}])
+@pytest.mark.parametrize("augment", ["thickness=-1.5..-0.5", "thickness=-1.5..-0.5 blur"])
+def test_digits_that_vanish_have_no_boxes(values: dict[str, Any], augment: str) -> None:
     pale = make_set(np.arange(10), np.eye(28, dtype=np.uint8)[None].repeat(10, axis=0))
-    thin = open_rows(pale, augment=("thickness=-1.5..-0.5",), **values).block(0, 40)
+    values = {"length": (1, 3), "width_px": 300, "augment": tuple(augment.split()), **values}
+    thin = open_rows(pale, **values).block(0, 40)
     assert not thin.boxes[:, :, 2:].any()
 
 
