@@ -159,10 +159,8 @@ def _resample(
         rows = np.ascontiguousarray(rows.swapaxes(1, 2))
         _, n_rows, high = rows.shape
     (_, wide, n_columns), bands = columns.shape, _find_bands(columns)
-    images, resampled = (
-        images[:, :high, :wide],
-        np.empty((len(images), n_rows, n_columns), np.uint8),
-    )
+    images = images[:, :high, :wide]
+    resampled = np.empty((len(images), n_rows, n_columns), np.uint8)
     n_beside = max(1, min(int(place.max()) + 1, ALONE // (high * wide * n_columns)))
     n_samples = max(1, _CHUNK_PX // (high * n_beside * n_columns))
     firsts = range(0, len(kind), n_samples)
