@@ -16,7 +16,7 @@ LARGEST_SCALE = 2  # of rows that are to fill a height; what is low as a dash st
 _SCALE_PARTS = 2  # of a pixel, to which the size of cells is rounded down
 _CHUNK_PX = 2**17  # what the cache of a processor holds, as floating point
 _SCALES = 4.0 ** np.arange(1, 9)  # rows are resampled together with those of like scales
-_LENGTHS = 2**31  # more than a cell, in these parts, or a row can have
+_BASE = 2**31  # of a number of two lengths; more than a cell, in these parts, or a row can have
 _BAND_PX, _N_BANDS = 32, 8  # of columns made together: two lines of a cache, or a few long ones
 _ALMOST_1 = np.float32(1 - 1 / WINDOW_PARTS**2)
 
@@ -132,9 +132,9 @@ def _scale(
     so many rows and columns, as many rows as before if these are None, and the size of their ink.
     """
     (most_rows, most_columns), (width_px, height_px) = largest_px, size_px
-    code = scales[0] * _LENGTHS + scales[1]
+    code = scales[0] * _BASE + scales[1]
     codes = find_different(code)  # samples of one scale have the same weights
-    kind, lengths = np.searchsorted(codes, code), np.divmod(codes, _LENGTHS)
+    kind, lengths = np.searchsorted(codes, code), np.divmod(codes, _BASE)
     own, (wide, high) = kind[places[0]], (max(1, size.max()) for size in size_px)
     reach = find_reach(*lengths, max(wide, high))
     width_px = np.minimum(reach[own, width_px], most_columns)
@@ -238,7 +238,8 @@ def paint(stamps: Stamps, shape: tuple[int, int], page_px: tuple[int, int]) -> t
     rows = np.ascontiguousarray(stamps.images).view(windows.dtype)[:, :, 0]
     y_px = stamps.sample * height_px + np.clip(stamps.boxes[:, 1], 0, height_px - high_px)
     at_px = y_px * width_px + stamps.x_px
-    # What reaches over the right edge, into the next rows, or meets ink is put there later.
+    # What reaches over the right edge, into the next rows, or meets ink is put behind the pages,
+    # and to its place later. Others are put one after the other: windows lie on each other.
     met = (stamps.x_px > width_px - wide_px) | (reached_px[place] > stamps.x_px)
     windows[np.where(met, pages_px, at_px)] = rows
     later = np.flatnonzero(met)

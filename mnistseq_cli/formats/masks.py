@@ -74,6 +74,7 @@ def number_instances(block: Block) -> Instances:
     windows, labels = (
         sliding_window_view(it, stamp_px, axis=2, writeable=True) for it in (most, numbers)
     )
+    # Which one of its sample each is; characters of one place are those of different samples.
     place = np.arange(len(inks.sample)) - np.searchsorted(inks.sample, inks.sample)
     for one in range(place.max(initial=-1) + 1):
         some = np.flatnonzero(place == one)

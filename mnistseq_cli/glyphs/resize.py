@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistseq_cli.pixels import Bools, Floats, Ints, Pixels, split_up
+from mnistseq_cli.pixels import Bools, Floats, Ints, Pixels, Singles, split_up
 
 EDGE_PX = 1.5
 SHARP = 16  # the steepness of edges that stay as they are: it is counted in parts of that
@@ -87,7 +87,7 @@ def _find_ink(is_ink: Bools) -> slice:
 
 
 @lru_cache(maxsize=8)
-def _weigh(side_px: int, height_px: int) -> NDArray[np.float32]:
+def _weigh(side_px: int, height_px: int) -> Singles:
     """Return how much each pixel of a line gives to those of a longer or shorter one."""
     if height_px < side_px:
         had, have = np.array([[side_px], [height_px]])
@@ -125,7 +125,7 @@ def weigh_catmull_rom(t: Floats) -> Floats:
     return np.stack(weights, axis=1)
 
 
-def weigh_windows(had_px: Ints, have_px: Ints, shape: tuple[int, int]) -> NDArray[np.float32]:
+def weigh_windows(had_px: Ints, have_px: Ints, shape: tuple[int, int]) -> Singles:
     """Return how much pixels give to those of lines of other lengths, shape (K, *shape).
 
     Of line k, `had_px` pixels become `have_px`. A pixel becomes the mean of a window of its width,
@@ -142,7 +142,7 @@ def weigh_windows(had_px: Ints, have_px: Ints, shape: tuple[int, int]) -> NDArra
     parts /= (width / WINDOW_PARTS).astype(dtype)
     np.clip(parts, 0, WINDOW_PARTS, out=parts)
     np.rint(parts, out=parts)
-    weights: NDArray[np.float32] = np.subtract(parts[:, 1:], parts[:, :-1], dtype=np.float32)
+    weights: Singles = np.subtract(parts[:, 1:], parts[:, :-1], dtype=np.float32)
     weights /= WINDOW_PARTS
     return weights
 
